@@ -1,0 +1,79 @@
+import { createHost, type Host, type Key } from "@reinstate/batch-core";
+import { print, settings, vendors, wrongUse } from "./context.ts";
+
+async function withHost<Result>(work: (host: Host) => Promise<Result>): Promise<Result> {
+  // `web`: a command that looks at keys must not start working on batches.
+  const host = await createHost({ databaseUrl: settings().databaseUrl, role: "web" });
+  try {
+    return await work(host);
+  } finally {
+    await host.close();
+  }
+}
+
+export async function createKey(options: {
+  vendor: string;
+  account?: string;
+  name?: string;
+  json?: boolean;
+}): Promise<void> {
+  const names = [...vendors.map(({ name }) => name), "admin"];
+  if (!names.includes(options.vendor)) throw wrongUse(`--vendor must be one of ${names.join(", ")}`);
+  const vendor = vendors.find(({ name }) => name === options.vendor);
+  if (vendor?.accounts && !options.account)
+    throw wrongUse(`A key of ${vendor.label} belongs to an account: add --account ID`);
+  if (!vendor?.accounts && options.account)
+    throw wrongUse(`A key of ${vendor?.label ?? "our own API"} has no account: leave --account out`);
+  const { key, secret } = await withHost((host) => host.keys.create(options));
+  if (options.json) {
+    print(JSON.stringify({ ...shown(key), secret }));
+  } else if (process.stdout.isTTY) {
+    print(
+      `Key ${key.id} for ${key.vendor}${key.account && ` account ${key.account}`}. It is shown this once:\n\n${secret}`,
+    );
+  } else {
+    print(secret);
+  }
+}
+
+export async function listKeys(options: { json?: boolean }): Promise<void> {
+  const keys = await withHost((host) => host.keys.list());
+  if (options.json) {
+    for (const key of keys) print(JSON.stringify(shown(key)));
+    return;
+  }
+  const rows = keys.map((key) => [
+    key.id,
+    key.vendor,
+    key.account || "-",
+    key.name || "-",
+    new Date(key.createdAt).toISOString(),
+    key.revokedAt === null ? "valid" : `revoked ${new Date(key.revokedAt).toISOString()}`,
+  ]);
+  const table = [["ID", "VENDOR", "ACCOUNT", "NAME", "CREATED", "STATE"], ...rows];
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
+  for (const row of table)
+    print(
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    );
+}
+
+export async function revokeKey(id: string): Promise<void> {
+  const revoked = await withHost((host) => host.keys.revoke(id));
+  if (!revoked) throw wrongUse(`There is no valid key ${id}; reinstate keys list shows them all`);
+  print(`Key ${id} is revoked`);
+}
+
+function shown({ id, vendor, account, name, createdAt, revokedAt }: Key) {
+  return {
+    id,
+    vendor,
+    account,
+    name,
+    created_at: new Date(createdAt).toISOString(),
+    revoked_at: revokedAt === null ? null : new Date(revokedAt).toISOString(),
+  };
+}

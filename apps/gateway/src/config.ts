@@ -1,0 +1,175 @@
+import { messageOf, ReinstateError, type Vendor } from "@reinstate/batch-core";
+import { closest, distance } from "fastest-levenshtein";
+import * as z from "zod";
+
+/** Everything that the gateway can be told, typed. */
+export interface Settings {
+  host: string;
+  /** 0 picks a free one. */
+  port: number;
+  databaseUrl: string;
+  /** Who hands out chunks. */
+  engine: "in-process" | "pg-boss";
+  role: "all" | "web" | "worker";
+  /** IANA name. */
+  timeZone: string;
+  /** Load the demo records and keys. */
+  demo: boolean;
+  logLevel: string;
+  /** Each vendor's own settings, by the vendor's name. */
+  vendors: Record<string, unknown>;
+}
+
+export interface SettingsSource {
+  env: Record<string, string | undefined>;
+  /** The text of `reinstate.json`, where there is one. */
+  file?: string | undefined;
+  vendors: readonly Vendor[];
+  /** What a command sets by itself; the environment and the file win. */
+  defaults?: Record<string, string>;
+}
+
+const flag = z
+  .enum(["1", "true", "yes", "on", "0", "false", "no", "off", ""], { error: "must be true or false" })
+  .transform((word) => ["1", "true", "yes", "on"].includes(word));
+
+const timeZone = z.string().refine(
+  (name) => {
+    try {
+      new Intl.DateTimeFormat("en", { timeZone: name });
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  { error: "must be an IANA time zone, such as Europe/Berlin" },
+);
+
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/, "must be a number from 0 to 65535")
+  .transform(Number)
+  .refine((number) => number <= 65_535, "must be a number from 0 to 65535");
+
+const databaseAddress = z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, "must be sqlite:PATH or postgres://…");
+
+const levels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+
+const words = <const Words extends readonly [string, ...string[]]>(allowed: Words) =>
+  z.enum(allowed, { error: `must be one of ${allowed.join(", ")}` });
+
+/** The gateway's own variables. */
+const own = {
+  HOST: z.string().min(1, "must not be empty").default("127.0.0.1"),
+  PORT: port.default(8787),
+  LOG_LEVEL: words(levels).default("info"),
+  REINSTATE_DATA: z.string().min(1, "must not be empty").default("./data"),
+  REINSTATE_DATABASE_URL: databaseAddress.optional(),
+  REINSTATE_ENGINE: words(["in-process", "pg-boss"]).optional(),
+  REINSTATE_ROLE: words(["all", "web", "worker"]).default("all"),
+  REINSTATE_TIME_ZONE: timeZone.default("UTC"),
+  REINSTATE_DEMO: flag.default(false),
+};
+
+const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
+
+/**
+ * The settings from the environment, then the file, then the defaults. Throws `bad_setting` with one line that names the
+ * first setting that is unknown or malformed. Values are never part of the line: any of them may be a secret.
+ */
+export function readSettings({ env, file, vendors, defaults = {} }: SettingsSource): Settings {
+  const vendorVariables = new Map<string, { vendor: Vendor; property: string }>();
+  for (const vendor of vendors) {
+    for (const property of Object.keys(vendor.settings.shape)) {
+      vendorVariables.set(`REINSTATE_${upperSnake(vendor.name)}_${upperSnake(property)}`, { vendor, property });
+    }
+  }
+  const known = [...Object.keys(own), ...vendorVariables.keys()];
+  const given: Record<string, string> = { ...defaults, ...fromFile(file, known) };
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined) continue;
+    if (known.includes(name)) given[name] = value;
+    else if (name.startsWith("REINSTATE_")) throw bad(`${name} is not a setting${hint(name, known)}`);
+  }
+
+  const parsed = z.object(own).safeParse(given);
+  if (!parsed.success) throw bad(`${String(parsed.error.issues[0]?.path[0])} ${parsed.error.issues[0]?.message}`);
+  const mine = parsed.data;
+  const databaseUrl = mine.REINSTATE_DATABASE_URL ?? `sqlite:${mine.REINSTATE_DATA}/reinstate.db`;
+  const onSqlite = databaseUrl.startsWith("sqlite:");
+  if (onSqlite && mine.REINSTATE_ENGINE === "pg-boss") {
+    throw bad("REINSTATE_ENGINE can be pg-boss only where REINSTATE_DATABASE_URL is a PostgreSQL database");
+  }
+  const settings: Settings = {
+    host: mine.HOST,
+    port: mine.PORT,
+    databaseUrl,
+    engine: mine.REINSTATE_ENGINE ?? (onSqlite ? "in-process" : "pg-boss"),
+    role: mine.REINSTATE_ROLE,
+    timeZone: mine.REINSTATE_TIME_ZONE,
+    demo: mine.REINSTATE_DEMO,
+    logLevel: mine.LOG_LEVEL,
+    vendors: {},
+  };
+  for (const vendor of vendors) {
+    const values: Record<string, string> = {};
+    for (const [name, { vendor: owner, property }] of vendorVariables) {
+      if (owner === vendor && given[name] !== undefined) values[property] = given[name];
+    }
+    const parsed = vendor.settings.safeParse(values);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0];
+      throw bad(`REINSTATE_${upperSnake(vendor.name)}_${upperSnake(String(issue?.path[0] ?? ""))} ${issue?.message}`);
+    }
+    settings.vendors[vendor.name] = parsed.data;
+  }
+  if (settings.demo && !loopback.test(settings.host)) {
+    throw bad(
+      "REINSTATE_DEMO opens the gateway with keys that everybody knows: it needs a HOST of this machine alone, such as 127.0.0.1",
+    );
+  }
+  return settings;
+}
+
+/** `reinstate.json` has the same names in camelCase; `REINSTATE_` may be left out. */
+function fromFile(text: string | undefined, known: string[]): Record<string, string> {
+  if (text === undefined) return {};
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (error) {
+    throw bad(`reinstate.json is not JSON: ${messageOf(error)}`);
+  }
+  if (typeof content !== "object" || content === null || Array.isArray(content))
+    throw bad("reinstate.json must hold an object");
+  const variables = new Map<string, string>();
+  for (const variable of known) {
+    variables.set(camel(variable), variable);
+    variables.set(camel(variable.replace(/^REINSTATE_/, "")), variable);
+  }
+  const given: Record<string, string> = {};
+  for (const [name, value] of Object.entries(content)) {
+    const variable = variables.get(name);
+    if (variable === undefined)
+      throw bad(`${name} in reinstate.json is not a setting${hint(name, [...variables.keys()])}`);
+    if (given[variable] !== undefined) throw bad(`${name} in reinstate.json is given twice`);
+    if (!["string", "number", "boolean"].includes(typeof value)) {
+      throw bad(`${name} in reinstate.json must be a string, a number or a boolean`);
+    }
+    given[variable] = String(value);
+  }
+  return given;
+}
+
+function bad(line: string): ReinstateError {
+  return new ReinstateError("bad_setting", line);
+}
+
+function hint(name: string, known: string[]): string {
+  const near = closest(name, known);
+  return distance(near, name) <= 3 ? ` (did you mean ${near}?)` : "";
+}
+
+const upperSnake = (name: string) => name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase();
+
+const camel = (name: string) => name.toLowerCase().replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());

@@ -1,0 +1,216 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { until } from "@reinstate/batch-core/testing";
+import { ledgerDatabases, sqliteDatabase } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import { run, startGateway, temporaryFolder } from "./testing/gateway-process.ts";
+
+const firstpromoter = {
+  authorization: "Bearer demo-firstpromoter-key",
+  "account-id": "acc_demo",
+  "content-type": "application/json",
+};
+const admin = { authorization: "Bearer demo-admin-key", "content-type": "application/json" };
+
+describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
+  test("killed in the middle of 900 promoters, it goes on at the next start, each promoter once", async () => {
+    // Killed at five moments, from right after the answer on.
+    for (const delay of [0, 1, 3, 6, 12]) {
+      await using database = await open();
+      const settings = { REINSTATE_DEMO: "1", REINSTATE_DATABASE_URL: database.url, LOG_LEVEL: "silent" };
+      const first = await startGateway(settings);
+      const response = await fetch(`${first.baseUrl}/api/v2/company/promoters/restore`, {
+        method: "POST",
+        headers: firstpromoter,
+        body: JSON.stringify({ ids: Array.from({ length: 900 }, (_, index) => index + 1) }),
+      });
+      expect(response.status).toBe(202);
+      const { id } = (await response.json()) as { id: number };
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      await first.end("SIGKILL");
+
+      await using second = await startGateway(settings);
+      const batch = await until(async () => {
+        const read = await fetch(`${second.baseUrl}/v1/batches/${id}`, { headers: admin });
+        const batch = (await read.json()) as { status: string };
+        return batch.status === "completed" && batch;
+      });
+      // A promoter restored a second time would be counted as skipped.
+      expect(batch).toMatchObject({ total: 900, processed: 900, done: 900, skipped: 0, failed: 0, unknown: 0 });
+      const list = await fetch(`${second.baseUrl}/api/v2/company/promoters?filters[archived]=true`, {
+        headers: firstpromoter,
+      });
+      expect(await list.json()).toMatchObject({ data: [] });
+    }
+  });
+
+  test("SIGTERM ends it with status 0, and nothing accepted is lost", async () => {
+    await using database = await open();
+    const settings = { REINSTATE_DEMO: "1", REINSTATE_DATABASE_URL: database.url };
+    const first = await startGateway(settings);
+    const answers = await Promise.all(
+      [0, 1, 2].map(async (part) => {
+        const ids = Array.from({ length: 300 }, (_, index) => part * 300 + index + 1);
+        const body = JSON.stringify({ operation: "firstpromoter.promoters.restore", account: "acc_demo", items: ids });
+        return (await fetch(`${first.baseUrl}/v1/batches`, { method: "POST", headers: admin, body })).status;
+      }),
+    );
+    expect(await first.end("SIGTERM")).toBe(0);
+    expect(answers.every((status) => status === 201 || status === 202)).toBe(true);
+    await using second = await startGateway(settings);
+    await until(async () => {
+      const list = await fetch(`${second.baseUrl}/v1/batches`, { headers: admin });
+      const { batches } = (await list.json()) as { batches: { status: string; done: number }[] };
+      return batches.length === 3 && batches.every(({ status, done }) => status === "completed" && done === 300);
+    });
+  });
+
+  test("who watches a batch does not hold up SIGTERM", async () => {
+    await using database = await open();
+    await using gateway = await startGateway({
+      REINSTATE_DEMO: "1",
+      REINSTATE_ROLE: "web",
+      REINSTATE_DATABASE_URL: database.url,
+    });
+    // No worker runs, so the batch waits and its events do not end by themselves.
+    const items = Array.from({ length: 800 }, (_, index) => index + 1);
+    const body = JSON.stringify({ operation: "firstpromoter.promoters.restore", account: "acc_demo", items });
+    const made = await fetch(`${gateway.baseUrl}/v1/batches`, { method: "POST", headers: admin, body });
+    const { id } = (await made.json()) as { id: number };
+    const events = await fetch(`${gateway.baseUrl}/v1/batches/${id}/events`, { headers: admin });
+    const reader = (events.body as ReadableStream<Uint8Array>).getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toContain("event: progress");
+    const asked = Date.now();
+    expect(await gateway.end("SIGTERM")).toBe(0);
+    // Far below the time after which connections are cut.
+    expect(Date.now() - asked).toBeLessThan(15_000);
+  });
+
+  test("keys are made, used, listed and revoked", async () => {
+    await using database = await open();
+    const settings = { REINSTATE_DATABASE_URL: database.url };
+    const made = await run(["keys", "create", "--vendor", "admin", "--name", "mine"], settings);
+    expect(made.status, made.err).toBe(0);
+    const secret = made.out.trim();
+    expect(secret).toMatch(/^rik_\S+$/);
+    await using gateway = await startGateway(settings);
+    const read = () => fetch(`${gateway.baseUrl}/v1/batches`, { headers: { authorization: `Bearer ${secret}` } });
+    expect((await read()).status).toBe(200);
+    const [listed] = (await run(["keys", "list", "--json"], settings)).out.trim().split("\n");
+    const { id, ...rest } = JSON.parse(listed ?? "") as { id: string };
+    expect(rest).toMatchObject({ vendor: "admin", name: "mine", revoked_at: null });
+    expect((await run(["keys", "list"], settings)).out).toContain(id);
+    expect((await run(["keys", "revoke", id], settings)).status).toBe(0);
+    await until(async () => (await read()).status === 401);
+    expect((await run(["keys", "revoke", id], settings)).status).toBe(2);
+    expect(gateway.output().out + gateway.output().err).not.toContain(secret);
+  });
+});
+
+describe("the gateway", () => {
+  test("tells that it lives and that it is ready, and what it does not know", async () => {
+    await using database = sqliteDatabase();
+    await using gateway = await startGateway({ REINSTATE_DATABASE_URL: database.url });
+    const get = async (path: string) => {
+      const response = await fetch(`${gateway.baseUrl}${path}`);
+      return { status: response.status, body: await response.json(), id: response.headers.get("x-request-id") };
+    };
+    expect(await get("/healthz")).toMatchObject({ status: 200, body: { status: "ok" } });
+    expect(await get("/readyz")).toMatchObject({ status: 200, body: { status: "ready" } });
+    expect(await get("/nothing")).toMatchObject({ status: 404, body: { type: "urn:reinstate:problem:not-found" } });
+    expect((await get("/healthz")).id).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test("a status that HTTP does not name goes out with its phrase", async () => {
+    await using database = sqliteDatabase();
+    await using gateway = await startGateway({ REINSTATE_DATABASE_URL: database.url, REINSTATE_DEMO: "yes" });
+    const response = await fetch(`${gateway.baseUrl}/vicidial/lead/dearchive/`, {
+      method: "POST",
+      headers: { authorization: "Key=demo-vicidial-key" },
+      body: "{",
+    });
+    expect(response.status).toBeGreaterThanOrEqual(440);
+    expect(response.statusText).not.toMatch(/^(unknown)?$/);
+  });
+
+  test("logs each request as one line of JSON, without a secret", async () => {
+    await using database = sqliteDatabase();
+    await using gateway = await startGateway({ REINSTATE_DATABASE_URL: database.url, REINSTATE_DEMO: "yes" });
+    const canary = "canary-of-a-secret";
+    await fetch(`${gateway.baseUrl}/api/v1.1/subscriptions/get?token=${canary}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${canary}`, "x-request-id": "mine-1" },
+      body: JSON.stringify({ token: canary }),
+    });
+    await fetch(`${gateway.baseUrl}/vicidial/leads/dearchive`, {
+      method: "POST",
+      headers: { authorization: `Key=${canary}` },
+    });
+    const lines = await until(() => {
+      const lines = gateway
+        .output()
+        .err.trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as { path?: string });
+      return lines.filter(({ path }) => path !== undefined).length >= 2 && lines;
+    });
+    expect(lines).toContainEqual(
+      expect.objectContaining({ path: "/api/v1.1/subscriptions/get", status: 401, request_id: "mine-1" }),
+    );
+    expect(gateway.output().err).not.toContain(canary);
+  });
+
+  test.each([
+    [{ REINSTATE_ROLE: "boss" }, /^reinstate: REINSTATE_ROLE must be one of all, web, worker\n$/],
+    [
+      { REINSTATE_ENGINE: "pg-boss" },
+      /^reinstate: REINSTATE_ENGINE can be pg-boss only where REINSTATE_DATABASE_URL is a PostgreSQL database\n$/,
+    ],
+    [{ PORT: "99999" }, /^reinstate: PORT must be a number from 0 to 65535\n$/],
+    [
+      { REINSTATE_DATABSE_URL: "x" },
+      /^reinstate: REINSTATE_DATABSE_URL is not a setting \(did you mean REINSTATE_DATABASE_URL\?\)\n$/,
+    ],
+    [{ REINSTATE_TIME_ZONE: "Mars/Olympus" }, /^reinstate: REINSTATE_TIME_ZONE must be an IANA time zone/],
+    [{ REINSTATE_VICIDIAL_LEAD_LIMIT: "none" }, /^reinstate: REINSTATE_VICIDIAL_LEAD_LIMIT /],
+    [{ REINSTATE_VICIDIAL_ARCHIVE_HOURS: "sometimes" }, /^reinstate: REINSTATE_VICIDIAL_ARCHIVE_HOURS /],
+    [{ REINSTATE_DEMO: "1", HOST: "0.0.0.0" }, /^reinstate: REINSTATE_DEMO opens the gateway/],
+    [
+      { REINSTATE_DATABASE_URL: "oracle://me:secret@host" },
+      /^reinstate: REINSTATE_DATABASE_URL must be sqlite:PATH or postgres:[^@]*\n$/,
+    ],
+  ])("a wrong setting stops the start with one line: %j", async (settings, line) => {
+    await using folder = temporaryFolder();
+    const { status, out, err } = await run(["serve"], { REINSTATE_DATA: folder.path, ...settings });
+    expect(err).toMatch(line);
+    expect(err.trim().split("\n")).toHaveLength(1);
+    expect({ status, out }).toEqual({ status: 2, out: "" });
+  });
+
+  test("reinstate.json is read, the environment wins, and a wrong name in it is found", async () => {
+    await using folder = temporaryFolder();
+    const file = (content: unknown) => writeFileSync(join(folder.path, "reinstate.json"), JSON.stringify(content));
+    file({ reinstateRole: "boss" });
+    expect((await run(["serve"], {}, folder.path)).err).toMatch(/REINSTATE_ROLE must be one of/);
+    file({ role: "boss", vicidialLeadLimit: 200 });
+    expect((await run(["serve"], { REINSTATE_ROLE: "baker" }, folder.path)).err).toMatch(
+      /REINSTATE_ROLE must be one of/,
+    );
+    file({ prot: 1 });
+    expect((await run(["serve"], {}, folder.path)).err).toMatch(
+      /prot in reinstate\.json is not a setting \(did you mean port\?\)/,
+    );
+    writeFileSync(join(folder.path, "reinstate.json"), "{");
+    expect((await run(["serve"], {}, folder.path)).err).toMatch(/reinstate\.json is not JSON/);
+  });
+
+  test("wrong use is told apart from failure, and help teaches", async () => {
+    expect((await run(["frobnicate"])).status).toBe(2);
+    expect((await run(["keys", "create"])).status).toBe(2);
+    expect((await run(["keys", "create", "--vendor", "nobody"])).err).toMatch(/--vendor must be one of/);
+    expect((await run(["keys", "create", "--vendor", "firstpromoter"])).err).toMatch(/add --account/);
+    const help = await run(["--help"]);
+    expect(help.status).toBe(0);
+    expect(help.out).toContain("Exit status");
+  });
+});

@@ -1,0 +1,107 @@
+import { randomUUID } from "node:crypto";
+import {
+  createHost,
+  type EngineFactory,
+  type Host,
+  type Log,
+  messageOf,
+  type Vendor,
+  type VendorInstance,
+} from "@reinstate/batch-core";
+import { createV1Routes, problem } from "@reinstate/batch-core/http";
+import { sql } from "kysely";
+import type { Settings } from "./config.ts";
+import { loadDemo } from "./demo.ts";
+
+/** The composed service: hand `fetch` to any server that takes a web Request. */
+export interface Gateway {
+  fetch(request: Request): Promise<Response>;
+  host: Host;
+  /** From now on `/readyz` says no: for the time between the signal and the end. */
+  drain(): void;
+  /** Takes no more work, finishes the chunks in hand, closes the databases. */
+  stop(): Promise<void>;
+}
+
+/** Opens the databases, makes every vendor, and resumes what an earlier process left. */
+export async function createGateway(settings: Settings, vendors: readonly Vendor[], log: Log): Promise<Gateway> {
+  const { databaseUrl, role } = settings;
+  const host = await createHost({ databaseUrl, role, log, ...(await engineOf(settings)) });
+  const instances: { vendor: Vendor; instance: VendorInstance }[] = [];
+  const draining = new AbortController();
+
+  const stop = async () => {
+    draining.abort();
+    for (const { instance } of instances) await instance.closing?.();
+    await host.close();
+    for (const { instance } of instances) await instance.close?.();
+  };
+
+  try {
+    for (const vendor of vendors) {
+      const common = { timeZone: settings.timeZone };
+      instances.push({ vendor, instance: await vendor.create(host, settings.vendors[vendor.name], common) });
+    }
+    if (settings.demo) await loadDemo(host, instances);
+  } catch (error) {
+    await stop().catch(() => {});
+    throw error;
+  }
+
+  const mounted = instances.flatMap(({ vendor, instance }) => vendor.paths.map((path) => ({ path, instance })));
+  const v1 = createV1Routes(host, { closing: draining.signal });
+
+  async function ready(): Promise<Response> {
+    try {
+      if (draining.signal.aborted) throw new Error("the gateway is shutting down");
+      await sql`select 1`.execute(host.database.tables());
+      for (const { instance } of instances) await instance.ready?.();
+      return Response.json({ status: "ready" });
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, "not ready");
+      return Response.json({ status: "not ready" }, { status: 503, headers: { "retry-after": "5" } });
+    }
+  }
+
+  async function answer(request: Request, path: string): Promise<Response> {
+    const vendor = mounted.find((mount) => path === mount.path || path.startsWith(`${mount.path}/`));
+    if (vendor) return vendor.instance.routes.fetch(request);
+    if (path === "/v1" || path.startsWith("/v1/")) return v1.fetch(request);
+    if (path === "/healthz") return Response.json({ status: "ok" });
+    if (path === "/readyz") return ready();
+    return problem(404, "not-found", "There is nothing at this path; the README lists the paths");
+  }
+
+  return {
+    host,
+    async fetch(request) {
+      const started = performance.now();
+      // The query is left out of the log: one vendor takes its token there.
+      const path = new URL(request.url).pathname;
+      const given = request.headers.get("x-request-id");
+      const requestId = given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+      let response: Response;
+      try {
+        response = await answer(request, path);
+      } catch (error) {
+        log.error({ error: messageOf(error), request_id: requestId, path }, "a request failed");
+        response = problem(500, "internal-error", "Something went wrong here; the log tells more");
+      }
+      response.headers.set("x-request-id", requestId);
+      const ms = Math.round((performance.now() - started) * 10) / 10;
+      log.info({ method: request.method, path, status: response.status, ms, request_id: requestId }, "request");
+      return response;
+    },
+    drain() {
+      draining.abort();
+    },
+    stop,
+  };
+}
+
+/** The engine of the settings; pg-boss is loaded only where it is used. */
+async function engineOf({ engine }: Settings): Promise<{ engine?: EngineFactory }> {
+  if (engine === "in-process") return {};
+  const { createPgBossEngine } = await import("@reinstate/batch-core/pg-boss");
+  return { engine: createPgBossEngine };
+}

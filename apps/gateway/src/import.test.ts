@@ -1,0 +1,65 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { sqliteDatabase } from "@reinstate/tooling/databases";
+import { expect, test } from "vitest";
+import { run, startGateway } from "./testing/gateway-process.ts";
+
+test("records of one's own come in from files, and what cannot be taken is told by its line", async () => {
+  await using database = sqliteDatabase();
+  const settings = { REINSTATE_DATABASE_URL: database.url };
+  const file = (name: string, lines: string[]) => {
+    const path = join(database.folder, name);
+    writeFileSync(path, `${lines.join("\n")}\n`);
+    return path;
+  };
+  const promoters = file("promoters.ndjson", [
+    '{"id":71,"email":"ada@example.com","archived_at":"2026-01-01T00:00:00Z"}',
+    '{"id":72,"email":"nobody"}',
+    '{"id":73,"email":"grace@example.com"}',
+  ]);
+  const first = await run(["import", "firstpromoter", promoters, "--account", "acc_1"], settings);
+  expect(first).toMatchObject({ status: 3, out: "2 imported, 1 refused\n" });
+  expect(first.err).toMatch(/^line 2: email/);
+
+  const profile_id = "507f1f77bcf86cd799439011";
+  const subscription = {
+    db_id: 1,
+    resource_id: 26,
+    profile_id,
+    channel: "email",
+    email: "a@b.example",
+    is_delete: true,
+  };
+  const subscriptions = file("subscriptions.ndjson", [JSON.stringify(subscription)]);
+  const second = await run(["import", "altcraft", subscriptions, "--json"], settings);
+  expect({ ...second, out: JSON.parse(second.out) }).toEqual({ status: 0, err: "", out: { imported: 1, refused: 0 } });
+
+  const key = (await run(["keys", "create", "--vendor", "admin"], settings)).out.trim();
+  await using gateway = await startGateway(settings);
+  const restore = async (body: object) => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const response = await fetch(`${gateway.baseUrl}/v1/batches`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+    });
+    return response.json();
+  };
+  expect(
+    await restore({ operation: "firstpromoter.promoters.restore", account: "acc_1", items: [71, 72, 73] }),
+  ).toMatchObject({
+    ...{ done: 1, skipped: 1, failed: 1 },
+  });
+  const { is_delete: _, ...item } = subscription;
+  expect(await restore({ operation: "altcraft.subscriptions.undelete", items: [item] })).toMatchObject({ done: 1 });
+});
+
+test("wrong use of import says how it is used", async () => {
+  expect((await run(["import", "vicidial", "x.csv"])).err).toMatch(/must be one of altcraft, firstpromoter/);
+  expect((await run(["import", "firstpromoter", "x.csv"])).err).toMatch(/add --account/);
+  expect((await run(["import", "altcraft", "x.txt"])).err).toMatch(/--format ndjson or --format csv/);
+  expect(await run(["import", "altcraft", "missing.csv"])).toMatchObject({
+    status: 2,
+    err: "reinstate: missing.csv cannot be read\n",
+  });
+});

@@ -1,0 +1,75 @@
+#!/usr/bin/env -S node --max-semi-space-size=8
+import { isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { Command, CommanderError } from "commander";
+import { exit } from "./cli/context.ts";
+import { importFile } from "./cli/import.ts";
+import { createKey, listKeys, revokeKey } from "./cli/keys.ts";
+import { serve } from "./cli/serve.ts";
+
+const program = new Command("reinstate")
+  .description(
+    "Brings back what was archived or deleted: FirstPromoter promoters, Altcraft subscriptions, VICIdial leads.",
+  )
+  .exitOverride()
+  .showHelpAfterError("(reinstate --help shows how it is used)")
+  .addHelpText(
+    "after",
+    `
+Settings come from the environment, then from reinstate.json in the working directory; the README lists them.
+
+Examples:
+  reinstate serve --demo                                          try it with demo records
+  reinstate keys create --vendor firstpromoter --account acc_1    a key for an account
+  reinstate keys create --vendor admin                            a key for /v1
+  reinstate import firstpromoter promoters.csv --account acc_1    records to try things on
+
+Exit status: 0 done, 1 unexpected error, 2 wrong use or bad setting, 3 finished with refused lines, 5 a database or server cannot be reached.`,
+  );
+
+program
+  .command("serve")
+  .description("serve the vendors' APIs and /v1 until SIGTERM")
+  .option("--demo", "load the demo records and keys (the same as REINSTATE_DEMO=true)")
+  .action(serve);
+
+const keys = program.command("keys").description("API keys: made, listed, revoked; only digests are stored");
+keys
+  .command("create")
+  .description("make a key; its secret is printed this once")
+  .requiredOption("--vendor <vendor>", "whose API it opens: firstpromoter, altcraft, vicidial, or admin for /v1")
+  .option("--account <id>", "the account it belongs to, where the vendor has accounts")
+  .option("--name <text>", "a note for the list")
+  .option("--json", "one JSON line")
+  .action(createKey);
+keys
+  .command("list")
+  .description("all keys, without their secrets")
+  .option("--json", "one JSON line for each key")
+  .action(listKeys);
+keys
+  .command("revoke")
+  .description("make a key invalid at once")
+  .argument("<id>", "from reinstate keys list")
+  .action(revokeKey);
+
+program
+  .command("import")
+  .description("fill a vendor's tables here with records of your own: NDJSON or CSV")
+  .argument("<vendor>", "firstpromoter or altcraft")
+  .argument("<file>", "ends in .ndjson or .csv; - reads standard input")
+  .option("--account <id>", "the account to fill, where the vendor has accounts")
+  .option("--format <format>", "ndjson or csv, where the file's name does not say")
+  .option("--json", "one JSON line for each refused line, and one at the end")
+  .action(importFile);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? exit.done : exit.wrongUse;
+  } else {
+    process.stderr.write(`reinstate: ${messageOf(error)}\n`);
+    const wrongUse = ReinstateError.is(error) && error.code !== "transient";
+    process.exitCode = wrongUse ? exit.wrongUse : isTransient(error) ? exit.unreachable : exit.unexpected;
+  }
+}

@@ -1,0 +1,75 @@
+import { createAltcraft } from "@reinstate/altcraft";
+import { createHost } from "@reinstate/batch-core";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { openBare } from "./bare.ts";
+import { type Line, median } from "./report.ts";
+import { fillSubscriptions, subscription } from "./subscriptions.ts";
+
+const perTurn = 50;
+const token = "bench-token";
+
+/** A server over a table of so many subscriptions. */
+interface Table {
+  size: number;
+  routes: { fetch(request: Request): Response | Promise<Response> };
+}
+
+/** `get` and `undelete` in turns on a table of 50k and on one of 5M. */
+export async function altcraftLarge(scale: number): Promise<Line[]> {
+  const lines: Line[] = [];
+  for (const database of ledgerDatabases) lines.push(...(await smallAndLarge(database, scale)));
+  return lines;
+}
+
+async function smallAndLarge(
+  { name: database, open }: (typeof ledgerDatabases)[number],
+  scale: number,
+): Promise<Line[]> {
+  const sizes = { small: 50_000, large: Math.round(5_000_000 * scale) };
+  const tables: Table[] = [];
+  await using disposal = new AsyncDisposableStack();
+  for (const size of Object.values(sizes)) {
+    const opened = disposal.use(await open());
+    const host = await createHost({ databaseUrl: opened.url });
+    disposal.defer(() => host.close());
+    const { routes } = await createAltcraft(host, { deletedInReads: "shown" });
+    await host.keys.create({ vendor: "altcraft", secret: token });
+    await using bare = await openBare(opened.url);
+    await fillSubscriptions(bare, size);
+    tables.push({ size, routes });
+  }
+  const call = async ({ size, routes }: Table, method: string) => {
+    const one = subscription(1 + Math.floor(Math.random() * size));
+    const request = new Request(`http://localhost/api/v1.1/subscriptions/${method}`, {
+      method: "POST",
+      body: JSON.stringify({ token, ...one }),
+    });
+    const start = performance.now();
+    const { status } = await routes.fetch(request);
+    if (status !== 200) throw new Error(`${method} answered ${status}`);
+    return performance.now() - start;
+  };
+  const lines: Line[] = [];
+  for (const method of ["get", "undelete"]) {
+    const measured: number[][] = [];
+    for (let turn = 0; turn < 40; turn++) {
+      const one: number[] = [];
+      for (const table of turn % 2 ? tables.toReversed() : tables) {
+        const taken: number[] = [];
+        for (let i = 0; i < perTurn; i++) taken.push(await call(table, method));
+        one.push(median(taken));
+      }
+      if (turn >= 4) measured.push(turn % 2 ? one.reverse() : one);
+    }
+    const ms = (index: number) => `${median(measured.map((one) => one[index] as number)).toFixed(3)} ms`;
+    lines.push({
+      work: `Altcraft ${method} among ${(sizes.large / 1_000_000).toFixed(1)}M`,
+      database,
+      ours: ms(1),
+      compared: `among 50k: ${ms(0)}`,
+      figure: median(measured.map((one) => (one[1] as number) / (one[0] as number))),
+      wanted: { atMost: 1.5 },
+    });
+  }
+  return lines;
+}

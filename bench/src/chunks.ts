@@ -1,0 +1,69 @@
+import { createHost, defineOperation, type EngineFactory } from "@reinstate/batch-core";
+import { createPgBossEngine } from "@reinstate/batch-core/pg-boss";
+import { createFirstPromoter } from "@reinstate/firstpromoter";
+import { postgresDatabase } from "@reinstate/tooling/databases";
+import { openBare } from "./bare.ts";
+import { account, fillPromoters, idsFrom, plainRestoreOne } from "./promoters.ts";
+import { type Line, median, rate } from "./report.ts";
+
+const runs = 3;
+const lanes = 5;
+
+/**
+ * Chunks a second, each in a transaction of its own with what it changed: chunks of one promoter, so that the engine is all
+ * there is to measure.
+ */
+export async function chunks(scale: number): Promise<Line[]> {
+  const count = Math.max(300, Math.round(1000 * scale));
+  const boss = await rateOf(count, createPgBossEngine);
+  const inProcess = await rateOf(count);
+  return [
+    {
+      work: "chunks through pg-boss, in our transactions",
+      database: "PostgreSQL",
+      ours: rate(boss.ours, "chunks"),
+      compared: `in-process engine: ${rate(inProcess.ours, "chunks")}; bare: ${rate(boss.plain, "updates")}`,
+      figure: boss.ours,
+      unit: " chunks/s",
+      wanted: { atLeast: 300 },
+    },
+  ];
+}
+
+/** With the engine given, or the one in the process; and of the bare statement, one after the other. */
+async function rateOf(count: number, engine?: EngineFactory): Promise<{ ours: number; plain: number }> {
+  await using opened = await postgresDatabase();
+  const host = await createHost({ databaseUrl: opened.url, lanes, ...(engine && { engine }) });
+  const { store, operations } = await createFirstPromoter(host);
+  const restore = operations[0];
+  if (!restore) throw new Error("FirstPromoter has no operations");
+  const one = defineOperation<number, unknown>({
+    ...restore,
+    name: "bench.promoters.restore",
+    chunkSize: 1,
+    inlineLimit: 0,
+    async apply({ items, transaction }) {
+      const { changed } = await store.restore(account, items, Date.now(), transaction);
+      return changed.map((key) => ({ key, outcome: "done" }));
+    },
+  });
+  host.register(one);
+  await using bare = await openBare(opened.url);
+  await fillPromoters(bare, 2 * (runs + 1) * count);
+  const plain = plainRestoreOne(bare);
+  const seconds = { ours: [] as number[], plain: [] as number[] };
+  // The first run warms up.
+  for (let run = 0, from = 1; run <= runs; run++, from += 2 * count) {
+    const start = performance.now();
+    const { id } = await host.batches.submit({ operation: one.name, account, items: idsFrom(from, count) });
+    const { counts } = await host.batches.wait(id, { pollMs: 10 });
+    if (counts.done !== count) throw new Error(`${counts.done} of ${count} are done`);
+    const between = performance.now();
+    for (const promoter of idsFrom(from + count, count)) await plain(promoter);
+    if (run === 0) continue;
+    seconds.ours.push((between - start) / 1000);
+    seconds.plain.push((performance.now() - between) / 1000);
+  }
+  await host.close();
+  return { ours: count / median(seconds.ours), plain: count / median(seconds.plain) };
+}

@@ -1,0 +1,129 @@
+import { readFileSync } from "node:fs";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { run, startGateway } from "../../apps/gateway/src/testing/gateway-process.ts";
+import { openBare } from "./bare.ts";
+import { account, fillPromoters } from "./promoters.ts";
+import { type Line, thousands } from "./report.ts";
+
+/**
+ * Ids streamed to the real gateway as NDJSON, a million and ten, in no order; the larger batch worked off and both reports of it
+ * read. One id in ten is a promoter, the others are skipped as nobody's. One process all the time: its largest size is taken.
+ */
+export async function stream(scale: number): Promise<Line[]> {
+  const lines: Line[] = [];
+  for (const { name: database, open } of ledgerDatabases) {
+    await using opened = await open();
+    const settings = {
+      REINSTATE_DATABASE_URL: opened.url,
+      REINSTATE_FIRSTPROMOTER_UNKNOWN_IDS: "processed",
+      LOG_LEVEL: "warn",
+    };
+    const made = await run(["keys", "create", "--vendor", "admin", "--json"], settings);
+    const { secret } = JSON.parse(made.out) as { secret: string };
+    await using gateway = await startGateway(settings);
+    const v1 = createV1(gateway.baseUrl, secret);
+    const small = Math.round(1_000_000 * scale);
+    await using bare = await openBare(opened.url);
+    await fillPromoters(bare, small);
+
+    // The first thousands warm the code up.
+    await v1.finished((await v1.post(20_000)).id);
+    const first = await v1.post(small);
+    await v1.finished(first.id);
+    const large = await v1.post(10 * small);
+    const { done, skipped } = await v1.finished(large.id);
+    if (done + skipped !== 10 * small) throw new Error(`Of ${10 * small} ids ${done} are done and ${skipped} skipped`);
+    for (const name of ["report.ndjson", "report.csv"]) {
+      const rows = await v1.linesOf(`/v1/batches/${large.id}/${name}`);
+      if (rows < 10 * small) throw new Error(`${name} has ${rows} lines`);
+    }
+    const peak = peakMb(gateway.child.pid as number);
+
+    lines.push({
+      work: `accept ${thousands(small)} ids over HTTP as NDJSON`,
+      database,
+      ours: `${first.seconds.toFixed(2)} s`,
+      compared: "the wish alone",
+      figure: first.seconds,
+      unit: " s",
+      wanted: { atMost: Number((3 * scale).toPrecision(2)) },
+    });
+    lines.push({
+      work: `accept ${thousands(10 * small)} ids, time per id`,
+      database,
+      ours: `${large.seconds.toFixed(1)} s`,
+      compared: `${thousands(small)} ids: ${first.seconds.toFixed(2)} s`,
+      figure: large.seconds / 10 / first.seconds,
+      wanted: { atMost: 1.2 },
+    });
+    lines.push({
+      work: `memory of the server, ${thousands(10 * small)} ids in, run, reported`,
+      database,
+      ours: `${Math.round(peak)} MB`,
+      compared: "the wish alone",
+      figure: peak,
+      unit: " MB",
+      wanted: { atMost: 300 },
+    });
+  }
+  return lines;
+}
+
+function createV1(baseUrl: string, secret: string) {
+  const headers = { authorization: `Bearer ${secret}`, "content-type": "application/x-ndjson" };
+  const target = `${baseUrl}/v1/batches?operation=firstpromoter.promoters.restore&account=${account}`;
+  return {
+    /** Streams ids and answers how long it took until the batch was accepted. */
+    async post(count: number): Promise<{ id: number; seconds: number }> {
+      const start = performance.now();
+      const body = ReadableStream.from(ndjson(count));
+      const response = await fetch(target, { method: "POST", headers, body, duplex: "half" });
+      const text = await response.text();
+      if (response.status !== 202) throw new Error(`The gateway answered ${response.status}: ${text}`);
+      return { id: (JSON.parse(text) as { id: number }).id, seconds: (performance.now() - start) / 1000 };
+    },
+    async finished(id: number): Promise<{ done: number; skipped: number }> {
+      for (;;) {
+        const batch = (await (await fetch(`${baseUrl}/v1/batches/${id}`, { headers })).json()) as {
+          status: string;
+          done: number;
+          skipped: number;
+        };
+        if (batch.status === "completed") return batch;
+        if (batch.status === "failed") throw new Error(`Batch ${id} failed`);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    },
+    async linesOf(path: string): Promise<number> {
+      const response = await fetch(`${baseUrl}${path}`, { headers });
+      if (!response.ok || !response.body) throw new Error(`${path}: ${response.status}`);
+      let lines = 0;
+      for await (const part of response.body) {
+        for (let at = part.indexOf(10); at !== -1; at = part.indexOf(10, at + 1)) lines++;
+      }
+      return lines;
+    },
+  };
+}
+
+/** The ids 1 to `count` in no order, one a line, in parts of some 64 kB. */
+function* ndjson(count: number): Generator<Uint8Array> {
+  // Prime, and no factor of any count here: every id comes once.
+  const step = 7_368_787;
+  const lines: number[] = [];
+  for (let i = 0, id = 0; i < count; i++) {
+    id = (id + step) % count;
+    lines.push(id + 1);
+    if (lines.length === 8192 || i === count - 1) {
+      yield Buffer.from(`${lines.join("\n")}\n`);
+      lines.length = 0;
+    }
+  }
+}
+
+/** The largest size that a process has had in memory. Linux tells it. */
+function peakMb(pid: number): number {
+  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  if (kilobytes === undefined) throw new Error("The system does not tell how much memory a process has taken");
+  return (Number(kilobytes) * 1024) / 1_000_000;
+}

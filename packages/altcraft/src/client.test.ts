@@ -1,0 +1,227 @@
+import { createTestHost } from "@reinstate/batch-core/testing";
+import { describe, expect, test } from "vitest";
+import { createAltcraftClient, customChannel, VendorError } from "./client.ts";
+import { demoSubscriptions } from "./demo.ts";
+import { altcraft, createAltcraft } from "./index.ts";
+
+const baseUrl = "http://localhost/api/v1.1";
+const token = "demo-altcraft-token";
+const place = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011" };
+const john = { ...place, channel: "email", email: "john@example.com" } as const;
+const done = { data: null, error: 0, error_text: "Successful operation" };
+
+async function start(format: "json" | "xml", secret = token) {
+  const host = await createTestHost();
+  const server = await createAltcraft(host);
+  for (const key of altcraft.demo.keys) await host.keys.create(key);
+  await altcraft.demo.load(host, server);
+  const fetch = async (url: string, init: RequestInit) => server.routes.fetch(new Request(url, init));
+  const client = createAltcraftClient({ baseUrl, token: secret, format, fetch });
+  return { client, [Symbol.asyncDispose]: () => host.close() };
+}
+
+const caught = (call: Promise<unknown>) =>
+  call.then(
+    () => undefined,
+    (error: unknown) => error as VendorError,
+  );
+
+describe.each(["json", "xml"] as const)("the client in %s", (format) => {
+  test("every call on every channel", async () => {
+    await using server = await start(format);
+    const { subscriptions } = server.client;
+    for (const subscription of demoSubscriptions) {
+      expect(await subscriptions.undelete(subscription)).toEqual(done);
+      const { data } = await subscriptions.get(subscription);
+      const { db_id, profile_id, ...shown } = subscription;
+      expect(data).toEqual({ ...shown, status: "subscribed" });
+    }
+    expect((await subscriptions.list(place)).data).toHaveLength(demoSubscriptions.length);
+    expect(await subscriptions.delete(john)).toEqual(done);
+    expect((await subscriptions.list(place)).data).toHaveLength(demoSubscriptions.length - 1);
+    expect(await subscriptions.set({ ...john, priority: 2, cats: ["a"], skip_triggers: true })).toEqual(done);
+    expect((await subscriptions.get(john)).data).toMatchObject({ priority: 2, cats: ["a"] });
+    const own = { ...place, channel: customChannel("max_bot"), cc_data: { id: "7" } };
+    await subscriptions.set(own);
+    expect((await subscriptions.get(own)).data.channel).toBe("max_bot");
+    expect((await subscriptions.list({ ...place, profile_id: place.profile_id })).error).toBe(0);
+  });
+
+  test("a refusal is thrown with the vendor's code, and without the token", async () => {
+    await using server = await start(format);
+    const error = await caught(server.client.subscriptions.undelete({ ...john, email: "no@example.com" }));
+    expect(VendorError.is(error)).toBe(true);
+    expect(error).toMatchObject({
+      kind: "rejected",
+      status: 404,
+      code: 404,
+      message: "subscriptions/undelete: Subscription not found (404)",
+      retryable: false,
+    });
+    await using stranger = await start(format, "a-wrong-token");
+    const refused = await caught(stranger.client.subscriptions.undelete(john));
+    expect(refused).toMatchObject({ kind: "rejected", status: 401, code: 401 });
+    expect(JSON.stringify(refused) + refused?.stack).not.toContain("a-wrong-token");
+  });
+});
+
+const answering = (answer: (signal?: AbortSignal | null) => Response | Promise<Response>, timeoutMs = 1000) =>
+  createAltcraftClient({
+    ...{ baseUrl, token, timeoutMs, retry: { attempts: 1 } },
+    fetch: async (_, { signal }) => answer(signal),
+  });
+
+test.each<[string, Response, object]>([
+  ["200 with a code", Response.json({ error: 440, error_text: "no" }), { kind: "rejected", status: 200, code: 440 }],
+  ["a page", new Response("<html><body>busy<br></body></html>"), { kind: "bad_reply", status: 200 }],
+  ["half an answer", new Response('{"error":0,"err'), { kind: "bad_reply" }],
+  ["another shape", Response.json({ data: 1, error: 0, error_text: "" }), { kind: "bad_reply" }],
+  [
+    "429",
+    new Response("", { status: 429, headers: { "retry-after": "2" } }),
+    { kind: "rate_limited", retryAfterMs: 2000 },
+  ],
+  ["503", new Response("", { status: 503 }), { kind: "unavailable", retryable: true }],
+  ["503 as a code", Response.json({ error: 503, error_text: "busy" }), { kind: "unavailable", code: 503 }],
+  ["502", new Response("", { status: 502 }), { kind: "unknown_outcome", status: 502 }],
+  ["408", new Response("", { status: 408 }), { kind: "unknown_outcome", status: 408 }],
+  ["409", Response.json({ error: 409, error_text: "no" }, { status: 409 }), { kind: "rejected", code: 409 }],
+  ["a redirect", new Response("", { status: 302, headers: { location: "/x" } }), { kind: "bad_reply", status: 302 }],
+])("the answer %s", async (_, response, expected) => {
+  const client = answering(() => response);
+  expect(await caught(client.subscriptions.undelete(john))).toMatchObject(expected);
+});
+
+test("a delete answered without data is accepted", async () => {
+  const client = answering(() => Response.json({ error: 0, error_text: "Successful operation" }));
+  expect(await client.subscriptions.delete(john)).toEqual({ error: 0, error_text: "Successful operation" });
+});
+
+test("no answer in time leaves the outcome unknown", async () => {
+  const client = answering((signal) => new Promise((_, reject) => signal?.addEventListener("abort", reject)), 20);
+  expect(await caught(client.subscriptions.undelete(john))).toMatchObject({ kind: "unknown_outcome" });
+});
+
+describe("what is repeated", () => {
+  /** A server whose calls go wrong on the way, one after another as said, before it answers as it should. */
+  async function unsteady(format: "json" | "xml", faults: ("refused" | "lost" | Response)[]) {
+    const host = await createTestHost();
+    const server = await createAltcraft(host, { extensions: "on" });
+    for (const key of altcraft.demo.keys) await host.keys.create(key);
+    await altcraft.demo.load(host, server);
+    const ids: (string | null)[] = [];
+    const pauses: number[] = [];
+    const fetch = async (url: string, init: RequestInit) => {
+      const request = new Request(url, init);
+      ids.push(request.headers.get("request-id"));
+      const fault = faults.shift();
+      if (fault instanceof Response) return fault;
+      if (fault === "refused") throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNREFUSED" } });
+      const reply = await server.routes.fetch(request);
+      if (fault === "lost") throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNRESET" } });
+      return reply;
+    };
+    const sleep = async (ms: number) => void pauses.push(ms);
+    const client = createAltcraftClient({ baseUrl, token, format, fetch, retry: { random: () => 0.5, sleep } });
+    return { host, server, client, ids, pauses, [Symbol.asyncDispose]: () => host.close() };
+  }
+
+  test.each(["json", "xml"] as const)("a lost answer in %s: the same Request-ID, and done once", async (format) => {
+    await using server = await unsteady(format, ["refused", "lost", "lost"]);
+    const add = { ...john, custom_fields: { n: { action: "incr", value: 1 } } };
+    expect(await server.client.subscriptions.set(add)).toEqual(done);
+    expect((await server.client.subscriptions.get(john)).data.custom_fields).toEqual(
+      format === "json" ? { n: 1 } : { n: "1" },
+    );
+    expect(new Set(server.ids.slice(0, 4)).size).toBe(1);
+    expect(server.ids[0]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(server.ids[4]).not.toBe(server.ids[0]);
+    // Half of each bound, which doubles.
+    expect(server.pauses).toEqual([250, 500, 1000]);
+  });
+
+  test("408, 429 with Retry-After, 5xx, and a first request still at work", async () => {
+    await using server = await unsteady("json", [
+      new Response("", { status: 408 }),
+      new Response("", { status: 429, headers: { "retry-after": "3" } }),
+      new Response("", { status: 504 }),
+    ]);
+    expect(await server.client.subscriptions.undelete(john)).toEqual(done);
+    expect(server.pauses).toEqual([250, 3500, 1000]);
+    await using busy = await unsteady("json", [
+      Response.json({ error: 409, error_text: "at work" }, { status: 409, headers: { "retry-after": "1" } }),
+    ]);
+    expect(await busy.client.subscriptions.undelete(john)).toEqual(done);
+    expect(busy.pauses).toEqual([1250]);
+  });
+
+  test("an answer that was lost stays lost, whatever the later tries meet", async () => {
+    await using server = await unsteady("json", ["lost", "refused", "refused", "refused"]);
+    expect(await caught(server.client.subscriptions.undelete(john))).toMatchObject({ kind: "unknown_outcome" });
+    // Where nothing can have been done, nothing is in doubt.
+    await using reading = await unsteady("json", ["lost", "refused", "refused", "refused"]);
+    expect(await caught(reading.client.subscriptions.list(place))).toMatchObject({ kind: "unavailable" });
+  });
+
+  test("a verdict is not repeated, and the last failure is thrown", async () => {
+    await using server = await unsteady("json", []);
+    await caught(server.client.subscriptions.undelete({ ...john, email: "no@example.com" }));
+    expect(server.ids).toHaveLength(1);
+    await using down = await unsteady("json", ["refused", "refused", "refused", "refused"]);
+    const error = await caught(down.client.subscriptions.undelete(john, { requestId: "mine" }));
+    expect(error).toMatchObject({ kind: "unavailable" });
+    expect(down.ids).toEqual(["mine", "mine", "mine", "mine"]);
+    expect((await down.client.subscriptions.list(place)).data).toHaveLength(0);
+  });
+});
+
+test.each(["json", "xml"] as const)("the other methods in %s", async (format) => {
+  const host = await createTestHost();
+  const server = await createAltcraft(host, { extensions: "on" });
+  for (const key of altcraft.demo.keys) await host.keys.create(key);
+  await altcraft.demo.load(host, server);
+  const fetch = async (url: string, init: RequestInit) => server.routes.fetch(new Request(url, init));
+  const { subscriptions, profiles } = createAltcraftClient({ baseUrl, token, format, fetch });
+  const sms = { ...place, channel: "sms", phone: "+79000000000" } as const;
+  const deleted = await subscriptions.listDeleted({ db_id: 1, limit: 5 });
+  expect(deleted.data).toHaveLength(5);
+  const rest = await subscriptions.listDeleted({ db_id: 1, from_id: deleted.next_from_id });
+  expect(rest.data).toHaveLength(demoSubscriptions.length - 5);
+  expect(rest.data[0]).toMatchObject({ is_delete: true, db_id: 1 });
+  const { result, updated } = await subscriptions.undeleteBatch({
+    data: [john, sms, { ...john, email: "no@example.com" }],
+    dry_run: true,
+  });
+  expect([result.map(({ error }) => error), updated]).toEqual([[0, 0, 404], 2]);
+  const hash_id = rest.data[0]?.hash_id as string;
+  // The four channels of one phone, and then the others.
+  expect((await subscriptions.undeleteBy({ db_id: 1, hash_id })).updated).toBe(4);
+  expect((await subscriptions.undeleteBy({ db_id: 1, matching: "email", email: john.email })).updated).toBe(3);
+  expect((await subscriptions.suspendAll({ db_id: 1, channel: "email" })).updated).toBe(1);
+  expect((await subscriptions.unsuspendAll({ db_id: 1 })).updated).toBe(1);
+  expect((await subscriptions.listAll({ resource_id: 26, limit: 1 })).data[0]).toMatchObject({ db_id: 1 });
+  expect((await profiles.get({ db_id: 1, email: john.email })).data.subscriptions).toHaveLength(7);
+  const refused = { ...john, consent_guard: true, reason: "they wrote" };
+  await subscriptions.suppress({ email: john.email });
+  expect(await caught(subscriptions.undelete(refused))).toMatchObject({ code: 409 });
+  await subscriptions.unsuppress({ email: john.email });
+  await subscriptions.erase({ ...john, reason: "asked for" });
+  expect(await caught(subscriptions.undelete(john))).toMatchObject({ code: 410 });
+  await host.close();
+});
+
+test("the types keep channels and addresses together", () => {
+  const { subscriptions } = answering(() => new Response());
+  const wrong = [
+    // @ts-expect-error an email subscription has no phone
+    () => subscriptions.undelete({ ...place, channel: "email", phone: "+7900" }),
+    // @ts-expect-error nor a phone beside its address
+    () => subscriptions.undelete({ ...place, channel: "email", email: "a@b", phone: "+7900" }),
+    // @ts-expect-error telegram_bot has an id, not a phone
+    () => subscriptions.undelete({ ...place, channel: "telegram_bot", cc_data: { phone: "+7900" } }),
+    // @ts-expect-error a channel of one's own is named with customChannel
+    () => subscriptions.undelete({ ...place, channel: "max_bot", cc_data: { id: 1 } }),
+  ];
+  expect(wrong).toHaveLength(4);
+  expect(() => customChannel("email")).toThrow();
+});

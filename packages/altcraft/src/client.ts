@@ -1,0 +1,187 @@
+import {
+  createTransport,
+  type Reply,
+  type RetryOptions,
+  type TransportOptions,
+  VendorError,
+  withRetries,
+} from "@reinstate/batch-core/client";
+import type * as z from "zod";
+import { extensionMethods, type MethodRow, vendorMethods } from "./method-table.ts";
+import {
+  type BatchReply,
+  customChannelName,
+  type DeletedReply,
+  envelope,
+  type GetReply,
+  type ListReply,
+  type PageReply,
+  type PlainReply,
+  type ProfileMatch,
+  type ProfileReply,
+  type SubscriptionDelete,
+  type SubscriptionIdentity,
+  type SubscriptionList,
+  type SubscriptionScope,
+  type SubscriptionSet,
+  type Suppression,
+  type subscriptionListAll,
+  type subscriptionListDeleted,
+  type UndeleteAsking,
+  type UndeleteBatch,
+  type UndeleteByHash,
+  type UndeleteByMatching,
+  type UndeleteReply,
+  type UpdatedReply,
+} from "./schemas.ts";
+import { readXml, writeXml } from "./xml.ts";
+import { readValue } from "./xml-values.ts";
+
+export { type RetryOptions, VendorError, type VendorErrorKind } from "@reinstate/batch-core/client";
+
+export interface AltcraftClientOptions
+  extends Pick<TransportOptions, "baseUrl" | "fetch" | "timeoutMs" | "replyLimit"> {
+  /** Sent in the header `Authorization`, never in an address and never in an error. */
+  token: string;
+  /** The format of requests and replies. Default `json`. */
+  format?: "json" | "xml";
+  /**
+   * How a call is repeated where the connection is lost or the server answers 408, 429 or 5xx. A repeat carries the same
+   * `Request-ID`, so that the vendor's own deduplication carries it out once. `attempts: 1` repeats nothing.
+   */
+  retry?: RetryOptions;
+}
+
+export interface AltcraftCallOptions {
+  signal?: AbortSignal;
+  /** 1 to 255 printable characters. Default: a new one for each call. */
+  requestId?: string;
+}
+
+type Call<Parameters, Answer> = (parameters: Parameters, options?: AltcraftCallOptions) => Promise<Answer>;
+
+/** Each call answers with the vendor's own reply, or throws a `VendorError` with the vendor's code. */
+export interface AltcraftClient {
+  subscriptions: {
+    /** Brings a deleted subscription back as it was. The guard and the dry run need a server with extensions. */
+    undelete: Call<SubscriptionIdentity & UndeleteAsking, UndeleteReply>;
+    /** Marks a subscription as deleted; it stays, and can be brought back. A server with extensions keeps who asked and why. */
+    delete: Call<SubscriptionDelete, PlainReply>;
+    /** Adds a subscription or edits the one that is there. */
+    set: Call<SubscriptionSet, PlainReply>;
+    get: Call<SubscriptionIdentity, GetReply>;
+    /** All subscriptions of a profile. */
+    list: Call<SubscriptionList, ListReply>;
+    /** The subscriptions of a resource, a page at a time: `next_from_id` of one page is `from_id` of the next. */
+    listAll: Call<z.input<typeof subscriptionListAll>, PageReply>;
+    /** Suspends what is subscribed, in a whole database where no channel and no resource is named. */
+    suspendAll: Call<SubscriptionScope, UpdatedReply>;
+    /** Subscribes what is suspended. */
+    unsuspendAll: Call<SubscriptionScope, UpdatedReply>;
+    /** Beyond the vendor: brings back what shares a `hash_id`, or what a profile has that is found by a matching. */
+    undeleteBy: Call<UndeleteByHash | UndeleteByMatching, UndeleteReply>;
+    /** Beyond the vendor: up to 10,000 in one call, each with a result of its own. */
+    undeleteBatch: Call<UndeleteBatch, BatchReply>;
+    /** Beyond the vendor: what is deleted, a page at a time. */
+    listDeleted: Call<z.input<typeof subscriptionListDeleted>, DeletedReply>;
+    /** Beyond the vendor: forgets a subscription for good. */
+    erase: Call<SubscriptionIdentity & { reason: string; requested_by?: string | undefined }, PlainReply>;
+    /** Beyond the vendor: the suppression list, at which the consent guard looks. */
+    suppress: Call<Suppression, PlainReply>;
+    unsuppress: Call<Suppression, PlainReply>;
+  };
+  profiles: {
+    /** A profile with all its subscriptions; what is deleted is seen here alone. */
+    get: Call<ProfileMatch, ProfileReply>;
+  };
+}
+
+/** A reply may be much larger than a request. */
+const replyLimits = { depth: 32, elements: 1_000_000, attributes: 16, text: 1_000_000 };
+
+/**
+ * A client of Altcraft's API v1.1, or of a gateway that serves it. `baseUrl` is what stands before the method, as
+ * `https://example.com/api/v1.1`.
+ */
+export function createAltcraftClient(options: AltcraftClientOptions): AltcraftClient {
+  const { token, format = "json", retry } = options;
+  const transport = createTransport({
+    ...options,
+    headers: { authorization: `Bearer ${token}`, "content-type": `application/${format}` },
+  });
+
+  function calling<Answer>(method: string, { reply: answer, changes }: MethodRow) {
+    return async (parameters: object, { signal, requestId = crypto.randomUUID() }: AltcraftCallOptions = {}) => {
+      const given = { ...parameters, format };
+      const body = format === "xml" ? writeXml(given, { markArrays: true }) : JSON.stringify(given);
+      const headers = { "request-id": requestId };
+      const once = async () => {
+        const reply = await transport.call({
+          ...{ method: "POST" as const, path: `/${method}`, body, headers },
+          ...(signal && { signal }),
+        });
+        return read(method, reply, requestId, answer as z.ZodType<Answer>);
+      };
+      return withRetries(once, retry, { signal, changes });
+    };
+  }
+
+  const vendor = <Answer>(method: keyof typeof vendorMethods) => calling<Answer>(method, vendorMethods[method]);
+  const beyond = <Answer>(method: keyof typeof extensionMethods) => calling<Answer>(method, extensionMethods[method]);
+  return {
+    subscriptions: {
+      undelete: beyond("subscriptions/undelete"),
+      delete: beyond("subscriptions/delete"),
+      set: vendor("subscriptions/set"),
+      get: vendor("subscriptions/get"),
+      list: vendor("subscriptions/list"),
+      listAll: vendor("subscriptions/list_all"),
+      suspendAll: vendor("subscriptions/suspend_all"),
+      unsuspendAll: vendor("subscriptions/unsuspend_all"),
+      undeleteBy: beyond("subscriptions/undelete"),
+      undeleteBatch: beyond("subscriptions/undelete_batch"),
+      listDeleted: beyond("subscriptions/list_deleted"),
+      erase: beyond("subscriptions/erase"),
+      suppress: beyond("subscriptions/suppress"),
+      unsuppress: beyond("subscriptions/unsuppress"),
+    },
+    profiles: { get: vendor("profiles/get") },
+  };
+}
+
+/** The name of a channel of one's own, for `channel`. Throws where it is the name of a documented channel. */
+export const customChannel = (name: string) => customChannelName.parse(name);
+
+function read<Answer>(method: string, reply: Reply, sentId: string, answer: z.ZodType<Answer>): Answer {
+  const { status, requestId = sentId, retryAfterMs } = reply;
+  const body = bodyOf(reply, answer);
+  const result = envelope.safeParse(body);
+  const code = result.data?.error;
+  const details = { status, requestId, retryAfterMs, body, code };
+  const said = result.success ? `${result.data.error_text} (${code})` : `an answer with status ${status}`;
+  if (status === 429 || code === 429) throw new VendorError("rate_limited", `${method}: too many requests`, details);
+  if (status === 503 || code === 503) {
+    throw new VendorError("unavailable", `${method}: the server is not available`, details);
+  }
+  // Whether it was done is not known: it broke down on the way, or the first of two equal requests is still at work.
+  const atWork = code === 409 && retryAfterMs !== undefined;
+  if (status >= 500 || (code ?? 0) >= 500 || status === 408 || atWork) {
+    throw new VendorError("unknown_outcome", `${method}: ${said}`, details);
+  }
+  if (!result.success) throw new VendorError("bad_reply", `${method}: ${said} that is not Altcraft's`, details);
+  // Some servers answer 200 whatever happened: the envelope is what counts.
+  if (code !== 0) throw new VendorError("rejected", `${method}: ${said}`, details);
+  const parsed = answer.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const field = parsed.error.issues[0]?.path.join(".");
+  throw new VendorError("bad_reply", `${method}: an answer whose field "${field}" is not as documented`, details);
+}
+
+function bodyOf({ text, headers }: Reply, schema: z.ZodType): unknown {
+  try {
+    const isXml = /xml/i.test(headers.get("content-type") ?? "") || /^\s*</.test(text);
+    return isXml ? readValue(readXml(text, replyLimits), schema) : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

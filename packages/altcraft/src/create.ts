@@ -1,0 +1,74 @@
+import type { Host, VendorInstance } from "@reinstate/batch-core";
+import { createFlagging } from "./flagging.ts";
+import { createMethods } from "./methods.ts";
+import { createOperations } from "./operations.ts";
+import { type AltcraftOptions, readOptions } from "./options.ts";
+import { createRoutes } from "./routes.ts";
+import { digestOf, fresh } from "./rules.ts";
+import { type SubscriptionImport, subscriptionImport } from "./schemas.ts";
+import type { SubscriptionStore } from "./store.ts";
+import { createSqlConsentStore } from "./stores/consent.ts";
+import { createSqlRequestStore } from "./stores/requests.ts";
+import { createSqlStore } from "./stores/sql.ts";
+import { createUpstream } from "./upstream.ts";
+
+/** What became of subscriptions that were brought in. */
+export interface Loaded {
+  added: number;
+  /** Were there already. */
+  kept: number;
+  /** The places in the list of those that were erased here and do not come back. */
+  erased: number[];
+}
+
+/** Altcraft's subscriptions API at work. */
+export interface Altcraft extends VendorInstance {
+  /** The records: where profiles, resources and subscriptions are added and looked at without HTTP. */
+  store: SubscriptionStore;
+  /**
+   * Brings subscriptions in from elsewhere, with their profiles and their resources (which may then have any category).
+   * What is there already is left as it is, and what was erased is left out. Throws a `ZodError` where one is not valid;
+   * nothing is added then.
+   */
+  load(subscriptions: readonly SubscriptionImport[]): Promise<Loaded>;
+}
+
+/**
+ * Serves Altcraft's subscriptions API v1.1 over the host's database, and registers `altcraft.subscriptions.undelete` and
+ * `altcraft.subscriptions.delete` with its batches; with an `upstream` also for that target, carried out by the real Altcraft. Tokens are the host's keys of the vendor `altcraft`; a key's option
+ * `methods` limits it to the methods listed. Throws `bad_setting` where an option is not valid.
+ */
+export async function createAltcraft(host: Host, options: AltcraftOptions = {}): Promise<Altcraft> {
+  const { settings, upstream } = readOptions(options);
+  const store = await createSqlStore(host.database);
+  const consent = createSqlConsentStore(host.database);
+  const operations = [
+    ...createOperations(host, store, consent, settings),
+    ...(upstream
+      ? createUpstream({ upstream, installation: await consent.installation(), consent, clock: host.clock, settings })
+      : []),
+  ];
+  host.register(...operations);
+  const methods = createMethods({ host, store, consent, flagging: createFlagging(host, settings), settings });
+  const routes = createRoutes(host, methods, createSqlRequestStore(host.database), settings);
+
+  async function load(given: readonly SubscriptionImport[]): Promise<Loaded> {
+    const now = host.clock.now();
+    const made = given.map((one) => {
+      const { is_delete, ...subscription } = subscriptionImport.parse(one);
+      return { ...fresh(subscription, subscription, now, settings), is_delete, deleted_at: is_delete ? now : null };
+    });
+    const erased = await consent.erased(made.map(digestOf));
+    const mayCome = erased.size === 0 ? made : made.filter((one) => !erased.has(digestOf(one)));
+    await store.addProfiles(mayCome);
+    await store.addResources(mayCome.map(({ resource_id }) => ({ resource_id, cats: null })));
+    const added = await store.addSubscriptions(mayCome);
+    return {
+      added,
+      kept: mayCome.length - added,
+      erased: erased.size === 0 ? [] : made.flatMap((one, index) => (erased.has(digestOf(one)) ? [index] : [])),
+    };
+  }
+
+  return { routes, operations, store, load };
+}

@@ -1,0 +1,29 @@
+import type { Host, Vendor } from "@reinstate/batch-core";
+import type { Altcraft } from "./create.ts";
+import type { SubscriptionIdentity } from "./schemas.ts";
+
+const token = "demo-altcraft-token";
+const place = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011" };
+const phone = "+79000000000";
+
+/** One deleted subscription per channel, addresses as in the vendor's examples. */
+export const demoSubscriptions: readonly SubscriptionIdentity[] = [
+  { ...place, channel: "email", email: "john@example.com" },
+  { ...place, channel: "push", provider: "Firefox", subscription_id: "abcdefghijklmnqrstuvwxyz" },
+  { ...place, channel: "sms", phone },
+  { ...place, channel: "telegram_bot", cc_data: { id: 1 } },
+  { ...place, channel: "whatsapp", cc_data: { phone } },
+  { ...place, channel: "viber", cc_data: { phone } },
+  { ...place, channel: "notify", cc_data: { phone } },
+];
+
+export const demo: Vendor<unknown, Altcraft>["demo"] = {
+  keys: [{ vendor: "altcraft", name: "demo", secret: token }],
+  async load(_host: Host, altcraft: Altcraft) {
+    await altcraft.load(demoSubscriptions.map((identity) => ({ ...identity, is_delete: true })));
+  },
+  curl(baseUrl) {
+    const body = JSON.stringify({ token, ...demoSubscriptions[1] });
+    return `curl -X POST ${baseUrl}/api/v1.1/subscriptions/undelete -H 'Content-Type: application/json' -d '${body}'`;
+  },
+};

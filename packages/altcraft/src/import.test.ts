@@ -1,0 +1,154 @@
+import { ReinstateError } from "@reinstate/batch-core";
+import { createTestHost } from "@reinstate/batch-core/testing";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import { createAltcraft, type ImportOptions, importSubscriptions, type RefusedLine } from "./index.ts";
+
+const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
+const json = (...lines: unknown[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+const email = (n: number, more: object = {}) => ({ ...place, channel: "email", email: `p${n}@example.com`, ...more });
+
+async function* parts(content: string | Uint8Array, size: number) {
+  const bytes = Buffer.from(content);
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function start(databaseUrl = "sqlite::memory:") {
+  const host = await createTestHost({ databaseUrl });
+  const altcraft = await createAltcraft(host, { extensions: "on" });
+  const all = async () => altcraft.store.ofProfile(place, { deleted: true });
+  const read = (content: string | Uint8Array, options: ImportOptions, size = 7) =>
+    importSubscriptions(altcraft, parts(content, size), options);
+  return { host, altcraft, all, read, [Symbol.asyncDispose]: () => host.close() };
+}
+
+describe.each(ledgerDatabases)("on $name", ({ open }) => {
+  test("NDJSON: what is valid is there, what is not is named by its line", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const refused: RefusedLine[] = [];
+    const content = Buffer.concat([
+      Buffer.from(`\uFEFF${json(email(1, { status: "unsubscribed", is_delete: true, cats: ["ж"] }))}\r\n`),
+      Buffer.from(`${json(email(2, { db_id: "1" }))}{"db_id":\n[]\n`),
+      Buffer.from([0x22, 0xff, 0x22, 0x0a]),
+      Buffer.from(`"${"x".repeat(1024 * 1024)}"\n`),
+      // Without an end of line.
+      Buffer.from(`${json(email(1))}${JSON.stringify(email(3, { custom_fields: { n: 1 } }))}`),
+    ]);
+    const imported = await server.read(content, { format: "ndjson", onRefused: (line) => refused.push(line) }, 1000);
+    expect(imported).toEqual({ read: 8, added: 2, kept: 1, refused: 5, firstRefused: refused });
+    expect(refused).toEqual([
+      { line: 3, message: 'field "db_id": expected number, received string' },
+      { line: 4, message: "is not JSON" },
+      { line: 5, message: 'field "channel": is required' },
+      { line: 6, message: "is not UTF-8" },
+      { line: 7, message: "is longer than 1048576 bytes" },
+    ]);
+    expect(await server.all()).toMatchObject([
+      { address: "p1@example.com", status: "unsubscribed", is_delete: true, cats: ["ж"] },
+      { address: "p3@example.com", custom_fields: { n: 1 }, is_delete: false },
+    ]);
+  });
+
+  test("thousands, in parts of any size, twice: the second time nothing is new", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const content = json(...Array.from({ length: 1200 }, (_, n) => email(n)));
+    const counts = { read: 1200, refused: 0, firstRefused: [] };
+    expect(await server.read(content, { format: "ndjson" }, 4093)).toEqual({ ...counts, added: 1200, kept: 0 });
+    expect(await server.read(content, { format: "ndjson" }, 65_536)).toEqual({ ...counts, added: 0, kept: 1200 });
+  });
+
+  test("what was erased does not come back", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    await server.read(json(email(1)), { format: "ndjson" });
+    const { secret: token } = await server.host.keys.create({ vendor: "altcraft" });
+    const body = JSON.stringify({ token, ...email(1), reason: "asked for" });
+    await server.altcraft.routes.fetch(
+      new Request("http://localhost/api/v1.1/subscriptions/erase", { method: "POST", body }),
+    );
+    const imported = await server.read(json(email(2), email(1)), { format: "ndjson" });
+    expect(imported).toMatchObject({ added: 1, firstRefused: [{ line: 2, message: "Subscription was erased" }] });
+  });
+});
+
+describe("CSV", () => {
+  const csv = { format: "csv" } as const;
+
+  test("of one channel, typed by the schema", async () => {
+    await using server = await start();
+    const content = `db_id,resource_id,profile_id,phone,status,priority,cats,is_delete,custom_fields.size
+1,26,p1,+79000000000,unsubscribed,0,news;tx,true,007
+1,26,p1,79000000001,5,,,0,
+1,26,p1,none,,,,,
+
+1,26,"p
+1",+7,,,,maybe,
+1,26,p1,+7,,,,maybe,
+1,26,p1,+7
+1,26,p1,a"b"c,,,,,
+`;
+    const imported = await server.read(content, { ...csv, channel: "sms" });
+    expect(imported).toEqual({
+      ...{ read: 7, added: 2, kept: 0, refused: 5 },
+      firstRefused: [
+        { line: 4, message: 'field "phone": is not a phone number' },
+        { line: 7, message: 'field "profile_id": must not hold white space' },
+        { line: 8, message: 'field "is_delete": expected boolean, received string' },
+        { line: 9, message: expect.stringContaining("Invalid Record Length") },
+        { line: 10, message: expect.stringContaining("Invalid Opening Quote") },
+      ],
+    });
+    expect(await server.all()).toMatchObject([
+      {
+        fields: { phone: "+79000000000" },
+        status: "unsubscribed",
+        priority: 0,
+        cats: ["news", "tx"],
+        is_delete: true,
+        custom_fields: { size: "007" },
+      },
+      { fields: { phone: "79000000001" }, status: "suspended", priority: null, cats: [], is_delete: false },
+    ]);
+  });
+
+  test.each([
+    ["email", "email", "a@example.com", { email: "a@example.com" }],
+    ["push", "provider,subscription_id", "google,007", { provider: "google", subscription_id: "007" }],
+    ["telegram_bot", "cc_data.id", "-100123", { cc_data: { id: -100123 } }],
+    ["whatsapp", "cc_data.phone", "+7900", { cc_data: { phone: "+7900" } }],
+    ["viber", "phone", "+7900", { cc_data: { phone: "+7900" } }],
+    ["max_bot", "cc_data.user,cc_data.chat", "7,x", { cc_data: { user: "7", chat: "x" } }],
+  ])("%s", async (channel, columns, values, fields) => {
+    await using server = await start();
+    const content = `\uFEFFdb_id,resource_id,profile_id,${columns}\r\n1,26,p1,${values}\r\n`;
+    expect(await server.read(content, { ...csv, channel })).toMatchObject({ added: 1, refused: 0 });
+    expect(await server.all()).toMatchObject([{ channel, fields }]);
+  });
+
+  test("of all channels, each line naming its own", async () => {
+    await using server = await start();
+    const content =
+      "db_id,resource_id,profile_id,channel,email,phone\n1,26,p1,email,a@b,\n1,26,p1,viber,,+7900\n1,26,p1,,a@b,\n";
+    expect(await server.read(content, csv)).toMatchObject({
+      added: 2,
+      firstRefused: [{ line: 4, message: 'field "channel": is required' }],
+    });
+  });
+
+  test("a column that means nothing stops it, and so does a stream that breaks", async () => {
+    await using server = await start();
+    const error = await server.read("db_id,emial\n1,a\n", csv).catch((error: unknown) => error);
+    expect(ReinstateError.is(error, "invalid_request")).toBe(true);
+    expect(error).toMatchObject({ message: 'The column "emial" is not known' });
+    async function* broken() {
+      yield "db_id,resource_id,profile_id,email\n";
+      throw new Error("the disk is gone");
+    }
+    await expect(importSubscriptions(server.altcraft, broken(), csv)).rejects.toThrow("the disk is gone");
+    await expect(importSubscriptions(server.altcraft, broken(), { format: "ndjson" })).rejects.toThrow(
+      "the disk is gone",
+    );
+  });
+});

@@ -1,0 +1,163 @@
+import * as z from "zod";
+import {
+  batchReply,
+  deletedReply,
+  getReply,
+  listReply,
+  pageReply,
+  plainReply,
+  profileGet,
+  profileReply,
+  subscriptionDelete,
+  subscriptionErase,
+  subscriptionIdentity,
+  subscriptionList,
+  subscriptionListAll,
+  subscriptionListDeleted,
+  subscriptionScope,
+  subscriptionSet,
+  subscriptionUndelete,
+  subscriptionUndeleteShape,
+  suppression,
+  undeleteBatch,
+  undeleteBatchShape,
+  undeleteReply,
+  updatedReply,
+} from "./schemas.ts";
+
+/** What a method takes and answers. */
+export interface MethodRow {
+  summary: string;
+  /** The page of the vendor's developer guide; none where the vendor has no such method. */
+  source?: string;
+  /** Changes something, so that a repeated request must be known as one. */
+  changes: boolean;
+  parameters: z.ZodType;
+  /** The same where `parameters` does not show what is inside: by it XML is typed, and the method described. */
+  shape?: z.ZodType;
+  /** Takes thousands of items, so that its XML may be large. */
+  bulk?: true;
+  reply: z.ZodType;
+}
+
+/** The vendor's methods by the path behind `/api/v1.1/`. */
+export const vendorMethods = {
+  "subscriptions/undelete": {
+    summary: "Bring a deleted subscription back as it was",
+    source: "profiles/subscriptions/2195531",
+    changes: true,
+    parameters: subscriptionIdentity,
+    reply: plainReply,
+  },
+  "subscriptions/delete": {
+    summary: "Mark a subscription as deleted; it stays, and can be brought back",
+    source: "profiles/subscriptions/2195529",
+    changes: true,
+    parameters: subscriptionIdentity,
+    reply: plainReply,
+  },
+  "subscriptions/set": {
+    summary: "Add a subscription, or edit the one that is there",
+    source: "profiles/subscriptions/2195519",
+    changes: true,
+    parameters: subscriptionSet,
+    reply: plainReply,
+  },
+  "subscriptions/get": {
+    summary: "One subscription",
+    source: "profiles/subscriptions/2195527",
+    changes: false,
+    parameters: subscriptionIdentity,
+    reply: getReply,
+  },
+  "subscriptions/list": {
+    summary: "All subscriptions of a profile",
+    source: "profiles/subscriptions/2195522",
+    changes: false,
+    parameters: subscriptionList,
+    reply: listReply,
+  },
+  "subscriptions/list_all": {
+    summary: "The subscriptions of a resource, a page at a time",
+    source: "profiles/subscriptions/2195524",
+    changes: false,
+    parameters: subscriptionListAll,
+    reply: pageReply,
+  },
+  "subscriptions/suspend_all": {
+    summary: "Suspend what is subscribed",
+    source: "profiles/subscriptions/2195533",
+    changes: true,
+    parameters: subscriptionScope,
+    reply: updatedReply,
+  },
+  "subscriptions/unsuspend_all": {
+    summary: "Subscribe what is suspended",
+    source: "profiles/subscriptions/2195539",
+    changes: true,
+    parameters: subscriptionScope,
+    reply: updatedReply,
+  },
+  "profiles/get": {
+    summary: "A profile with all its subscriptions, deleted ones too",
+    source: "profiles/2195482",
+    changes: false,
+    parameters: profileGet,
+    reply: profileReply,
+  },
+} as const satisfies Record<string, MethodRow>;
+
+/** What is served beyond the vendor where the option `extensions` says so. */
+export const extensionMethods = {
+  "subscriptions/undelete": {
+    summary: "Bring back one subscription, or those of a hash_id or of a profile that is found by a matching",
+    changes: true,
+    parameters: subscriptionUndelete,
+    shape: subscriptionUndeleteShape,
+    reply: undeleteReply,
+  },
+  "subscriptions/delete": {
+    summary: "Mark a subscription as deleted, and keep who asked for it, and why",
+    changes: true,
+    parameters: subscriptionDelete,
+    reply: plainReply,
+  },
+  "subscriptions/undelete_batch": {
+    summary: "Bring back up to 10,000 subscriptions, each with a result of its own",
+    changes: true,
+    parameters: undeleteBatch,
+    shape: undeleteBatchShape,
+    bulk: true,
+    reply: batchReply,
+  },
+  "subscriptions/list_deleted": {
+    summary: "The deleted subscriptions of a database, a page at a time",
+    changes: false,
+    parameters: subscriptionListDeleted,
+    reply: deletedReply,
+  },
+  "subscriptions/erase": {
+    summary: "Forget a subscription for good: undelete cannot bring it back",
+    changes: true,
+    parameters: subscriptionErase,
+    reply: plainReply,
+  },
+  "subscriptions/suppress": {
+    summary: "Put an address on the suppression list, at which the consent guard looks",
+    changes: true,
+    parameters: suppression,
+    reply: plainReply,
+  },
+  "subscriptions/unsuppress": {
+    summary: "Take an address off the suppression list",
+    changes: true,
+    parameters: suppression,
+    reply: plainReply,
+  },
+} as const satisfies Record<string, MethodRow>;
+
+export type VendorMethodName = keyof typeof vendorMethods;
+export type ExtensionMethodName = keyof typeof extensionMethods;
+
+/** What every method takes beside its own parameters. */
+export const commonParameters = z.object({ token: z.string().optional(), format: z.string().optional() });

@@ -1,0 +1,154 @@
+import type { Host, Key } from "@reinstate/batch-core";
+import * as z from "zod";
+import { cursorOf, profileOfCursor } from "./cursor.ts";
+import { Refusal } from "./errors.ts";
+import { createExtensions } from "./extensions.ts";
+import type { Flagging } from "./flagging.ts";
+import { createMatching } from "./matching.ts";
+import {
+  commonParameters,
+  type ExtensionMethodName,
+  extensionMethods,
+  type MethodRow,
+  type VendorMethodName,
+  vendorMethods,
+} from "./method-table.ts";
+import type { AltcraftSettings } from "./options.ts";
+import { unfitField } from "./requests.ts";
+import { edited, fresh, keyOf, missing, statusWord, uncountable, unknownCats } from "./rules.ts";
+import type { Status, SubscriptionScope } from "./schemas.ts";
+import { shown, shownProfile, shownWithIds } from "./shown.ts";
+import type { ConsentStore, SubscriptionStore } from "./store.ts";
+
+/** What a method answers with: the members of the envelope beside `error` and `error_text`, and the batch that it made. */
+export interface MethodReply {
+  members: Record<string, unknown>;
+  batch?: number;
+}
+
+/** One method at work. */
+export interface Method extends MethodRow {
+  name: string;
+  /** All that a body may hold, as it shows what is inside. */
+  body: z.ZodType;
+  /** Throws a `Refusal`. */
+  handle(parameters: unknown, token: Key): Promise<MethodReply>;
+}
+
+/** A handler for every row of a table, each with the parameters of its row. */
+export type Handlers<Table extends Record<string, MethodRow>> = {
+  [Name in keyof Table]: (parameters: z.output<Table[Name]["parameters"]>, token: Key) => Promise<MethodReply>;
+};
+
+/** What the methods work with. */
+export interface MethodParts {
+  host: Host;
+  store: SubscriptionStore;
+  consent: ConsentStore;
+  flagging: Flagging;
+  settings: AltcraftSettings;
+}
+
+/** The methods that are served: the vendor's, and what goes beyond them where the settings say so. */
+export function createMethods(parts: MethodParts): Method[] {
+  const served = new Map<string, Method>();
+  const add = (table: Record<string, MethodRow>, handlers: Record<string, unknown>) => {
+    for (const [name, row] of Object.entries(table)) {
+      const body = z.intersection(row.shape ?? row.parameters, commonParameters);
+      served.set(name, { name, ...row, body, handle: handlers[name] as Method["handle"] });
+    }
+  };
+  add(vendorMethods, createVendorHandlers(parts) satisfies Record<VendorMethodName, unknown>);
+  if (parts.settings.extensions === "on") {
+    add(extensionMethods, createExtensions(parts) satisfies Record<ExtensionMethodName, unknown>);
+  }
+  return [...served.values()];
+}
+
+function createVendorHandlers({ host, store, flagging, settings }: MethodParts): Handlers<typeof vendorMethods> {
+  const withDeleted = settings.deletedInReads === "shown";
+  const matching = createMatching(store, settings);
+
+  async function mustKnow({ db_id, resource_id }: { db_id?: number | undefined; resource_id?: number | undefined }) {
+    if (db_id !== undefined && !(await store.hasDatabase(db_id))) throw new Refusal("not_found", "Database not found");
+    if (resource_id !== undefined && !(await store.resource(resource_id))) {
+      throw new Refusal("not_found", "Resource not found");
+    }
+  }
+
+  async function changeStatus(scope: SubscriptionScope, from: Status, to: Status): Promise<MethodReply> {
+    const whole = scope.channel === undefined && scope.resource_id === undefined;
+    if (whole && settings.suspendWithoutFilter === "refuse") {
+      throw new Refusal("bad_request", 'field "channel" or "resource_id": is required');
+    }
+    await mustKnow(scope);
+    const deleted = settings.suspendDeleted === "include";
+    const updated = await store.changeStatus(scope, { from, to, at: host.clock.now(), deleted });
+    return { members: { updated } };
+  }
+
+  return {
+    async "subscriptions/undelete"(item, { id }) {
+      const batch = await flagging.one({ verb: "undelete", item, actor: id });
+      return { members: { data: null }, batch: batch.id };
+    },
+
+    "subscriptions/delete": (item, { id }) => flagging.delete({ item, actor: id }),
+
+    async "subscriptions/set"(given) {
+      const resource = await store.resource(given.resource_id);
+      if (!resource) throw new Refusal("not_found", "Resource not found");
+      if (unknownCats(resource.cats, given.cats).length > 0) {
+        throw new Refusal("bad_request", 'field "subscriptions.cats" is not valid: category not found in resource');
+      }
+      if (settings.unknownProfile === "create") await store.addProfiles([given]);
+      else await matching.mustKnowProfile(given);
+      const now = host.clock.now();
+      await store.put(fresh(given, given, now, settings), (stored) => {
+        // The one other way to bring something back, and to give it another status before.
+        if (stored.is_delete && settings.consentGuard === "always") {
+          throw new Refusal("no_consent", "the subscription is deleted: bring it back with subscriptions/undelete");
+        }
+        const field = uncountable(stored.custom_fields, given.custom_fields);
+        if (field !== undefined) throw new Refusal("bad_request", `field "custom_fields.${field}": ${unfitField}`);
+        return edited(stored, given, now, settings.setRevives);
+      });
+      return { members: { data: null } };
+    },
+
+    async "subscriptions/get"(item) {
+      const stored = await store.find(keyOf(item, settings));
+      if (!stored || (stored.is_delete && !withDeleted)) throw new Refusal("not_found", missing.message);
+      return { members: { data: shown(stored) } };
+    },
+
+    async "subscriptions/list"(profile) {
+      await matching.mustKnowProfile(profile);
+      const stored = await store.ofProfile(profile, { deleted: withDeleted });
+      return { members: { data: stored.map(shown) } };
+    },
+
+    async "subscriptions/list_all"({ status, from_id, ...query }) {
+      const after = from_id === undefined ? undefined : profileOfCursor(from_id);
+      if (from_id !== undefined && after === undefined) {
+        throw new Refusal("bad_request", 'field "from_id": is not one that a page gave out');
+      }
+      await mustKnow(query);
+      const wanted = status === undefined ? undefined : statusWord(status);
+      const page = await store.page({ ...query, status: wanted, after, deleted: withDeleted });
+      const last = page.at(-1);
+      const next = last && { next_from_id: cursorOf({ ...query, profile_id: last.profile_id, status: wanted }) };
+      return { members: { data: page.map(shownWithIds), ...next } };
+    },
+
+    "subscriptions/suspend_all": (scope) => changeStatus(scope, "subscribed", "suspended"),
+    "subscriptions/unsuspend_all": (scope) => changeStatus(scope, "suspended", "subscribed"),
+
+    async "profiles/get"(match) {
+      const [profile_id] = await matching.profiles(match, 1);
+      if (profile_id === undefined) throw await matching.unknownProfile(match.db_id);
+      const profile = { db_id: match.db_id, profile_id };
+      return { members: { data: shownProfile(profile, await store.ofProfile(profile, { deleted: true })) } };
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import * as z from "zod";
+import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./method-table.ts";
+import {
+  deletedReply,
+  envelope,
+  placedSubscription,
+  profileMatch,
+  profileSubscription,
+  subscription,
+  subscriptionChanges,
+  subscriptionIdentity,
+  undeleteAsking,
+} from "./schemas.ts";
+
+const guide = "https://guides.altcraft.com/en/developer-guide/";
+
+/** What stands in several methods, by the name under which the description has it. */
+const shared = {
+  Envelope: envelope,
+  Subscription: subscription,
+  SubscriptionIdentity: subscriptionIdentity,
+  SubscriptionChanges: subscriptionChanges,
+  SubscriptionWithPlace: placedSubscription,
+  SubscriptionOfProfile: profileSubscription,
+  ProfileMatch: profileMatch,
+  UndeleteAsking: undeleteAsking,
+  DeletedSubscriptions: deletedReply,
+};
+
+const vendorTag = "Altcraft";
+const extensionTag = "Beyond Altcraft";
+
+/** The API as OpenAPI 3.1, in JSON and XML, out of the table of methods: what is served with the option `extensions`. */
+export function openApi() {
+  const rows: [string, MethodRow][] = Object.entries({ ...vendorMethods, ...extensionMethods });
+  const schemas = schemasOf();
+  const paths: Record<string, object> = {};
+  for (const [name, row] of rows) {
+    const word = wordOf(name);
+    schemas[`${word}Request`] = {
+      allOf: [jsonSchema(row.shape ?? row.parameters, "input"), jsonSchema(commonParameters, "input")],
+    };
+    schemas[`${word}Reply`] = jsonSchema(row.reply, "output");
+    paths[`/api/v1.1/${name}`] = { post: operationOf(name, row) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Altcraft's subscriptions API v1.1, as Reinstate serves it",
+      version: "1.1",
+      description:
+        "Every method is POST, in JSON or XML. A reply has `error`, 0 where the call succeeded, and `error_text`. In XML the root is `<xml>`, lists are repeated elements (marked with `array='true'` in requests), null is an empty element.",
+    },
+    tags: [
+      { name: vendorTag, description: "As Altcraft documents them" },
+      { name: extensionTag, description: "Served with the option `extensions: on`" },
+    ],
+    paths,
+    components: {
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer" },
+        query: { type: "apiKey", in: "query", name: "token" },
+      },
+      schemas,
+    },
+  };
+}
+
+/** `subscriptions/undelete_batch` as `SubscriptionsUndeleteBatch`. */
+const wordOf = (name: string) => name.replace(/(?:^|[/_])(.)/g, (_, letter: string) => letter.toUpperCase());
+
+function operationOf(name: string, { summary, source, changes }: MethodRow) {
+  const isVendors = name in vendorMethods;
+  // What goes beyond the vendor is described where the vendor's own is.
+  const page = source ?? (vendorMethods as Record<string, MethodRow>)[name]?.source;
+  return {
+    operationId: name.replace(/\W+/g, "_"),
+    tags: [isVendors ? vendorTag : extensionTag],
+    summary,
+    ...(page !== undefined && { externalDocs: { url: `${guide}${page}` } }),
+    // The token may also stand in the body.
+    security: [{ bearer: [] }, { query: [] }, {}],
+    parameters: [
+      { name: "format", in: "query", schema: { enum: ["json", "xml"] }, description: "The format of the reply" },
+      ...(changes
+        ? [
+            {
+              ...{ name: "Request-ID", in: "header", schema: { type: "string", minLength: 1, maxLength: 255 } },
+              description: "A repeat within 24 hours gets the first reply again, and nothing is done",
+            },
+          ]
+        : []),
+    ],
+    requestBody: {
+      required: true,
+      content: inBoth(`${wordOf(name)}Request`),
+    },
+    responses: {
+      "200": {
+        description: "Done",
+        ...(changes && {
+          headers: {
+            "X-Reinstate-Batch": { schema: { type: "string" }, description: "The batch that the call made" },
+            "Duplicate-Request": { schema: { const: "true" }, description: "This is the reply to an earlier request" },
+            "Duplicate-Key": { schema: { type: "string" }, description: "Names that request" },
+          },
+        }),
+        content: inBoth(`${wordOf(name)}Reply`),
+      },
+      default: {
+        description:
+          "Refused: `error` is the code, and the HTTP status too unless the option `httpStatus` says otherwise",
+        content: inBoth("Envelope"),
+      },
+    },
+  };
+}
+
+const inBoth = (id: string) => ({
+  "application/json": { schema: { $ref: refOf(id) } },
+  "application/xml": { schema: { $ref: refOf(id), xml: { name: "xml" } } },
+});
+
+const refOf = (id: string) => `#/components/schemas/${id}`;
+
+function registryWith(more: Record<string, z.ZodType> = {}) {
+  const registry = z.registry<{ id: string }>();
+  for (const [id, schema] of Object.entries({ ...shared, ...more })) {
+    if (!registry.has(schema)) registry.add(schema, { id });
+  }
+  return registry;
+}
+
+function converted(more: Record<string, z.ZodType>, io: "input" | "output"): Record<string, object> {
+  const { schemas } = z.toJSONSchema(registryWith(more), { io, uri: refOf, unrepresentable: "any" });
+  return Object.fromEntries(
+    Object.entries(schemas).map(([id, { $schema: _schema, $id: _id, id: _name, ...schema }]) => [id, schema]),
+  );
+}
+
+/** A schema that refers to the shared ones. */
+function jsonSchema(schema: z.ZodType, io: "input" | "output"): object {
+  const known = Object.entries(shared).find(([, one]) => one === schema);
+  if (known) return { $ref: refOf(known[0]) };
+  return converted({ It: schema }, io).It as object;
+}
+
+/** Requests are described as they are given, replies as they come. */
+function schemasOf(): Record<string, object> {
+  const given = converted({}, "input");
+  const come = converted({}, "output");
+  const isRequest = (id: string) => /Identity|Changes|Match|Asking/.test(id);
+  return Object.fromEntries(Object.keys(shared).map((id) => [id, (isRequest(id) ? given : come)[id] as object]));
+}

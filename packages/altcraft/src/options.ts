@@ -1,0 +1,130 @@
+import { ReinstateError } from "@reinstate/batch-core";
+import * as z from "zod";
+import type { AltcraftClientOptions } from "./client.ts";
+
+const code = (standard: number) => z.coerce.number().int().min(400).max(599).default(standard);
+
+/**
+ * What the vendor's public documents leave open, each with the default that we chose. Every value may be a string, as
+ * the environment has it.
+ */
+export const altcraftOptions = z
+  .strictObject({
+    /** What is served beyond the vendor: bulk, dry run, lists of what is deleted, the consent guard, erasing. */
+    extensions: z.enum(["off", "on"]).default("off"),
+    /** Whether the consent guard looks at the undeletes that ask for it, or at all; it then wants a reason for each. */
+    consentGuard: z.enum(["on_request", "always"]).default("on_request"),
+    /** undelete of what was erased. */
+    erasedError: code(410),
+    /** undelete of what the consent guard refuses. */
+    consentError: code(409),
+    /** What `hash_id` is made of: the address as it is compared, or as it was given; choose it before the first record. */
+    hashIdInput: z.enum(["compared", "given"]).default("compared"),
+    /** The HTTP status of an error: its code, or 200 with the code in the body alone. */
+    httpStatus: z.enum(["follow_error", "always_200", "always200"]).default("follow_error"),
+    /** The text of the error where no token is given. */
+    tokenRequiredText: z.string().min(1).default("API token required"),
+    unknownTokenError: code(401),
+    forbiddenError: code(403),
+    badRequestError: code(400),
+    notFoundError: code(404),
+    /** undelete of a live subscription, delete of a deleted one. */
+    unchanged: z.enum(["success", "error"]).default("success"),
+    /** Whether `set` on a deleted subscription brings it back, or edits it and leaves it deleted. */
+    setRevives: z.enum(["yes", "no"]).default("yes"),
+    /** `set` with a profile that is not known. */
+    unknownProfile: z.enum(["fail", "create"]).default("fail"),
+    /** Deleted subscriptions in `get`, `list` and `list_all`. */
+    deletedInReads: z.enum(["hidden", "shown"]).default("hidden"),
+    /** Deleted subscriptions in `suspend_all` and `unsuspend_all`. */
+    suspendDeleted: z.enum(["skip", "include"]).default("skip"),
+    /** `suspend_all` and `unsuspend_all` with neither channel nor resource. */
+    suspendWithoutFilter: z.enum(["whole_database", "refuse"]).default("whole_database"),
+    /** Whether a repeated `Request-ID` gets the first reply again. */
+    deduplication: z.enum(["request_id", "off"]).default("request_id"),
+    /** How long a reply is kept for that, in seconds. */
+    deduplicationSeconds: z.coerce.number().int().min(1).default(86_400),
+    /** `"data": null` in the reply of delete, as in that of undelete. */
+    deleteReplyData: z.enum(["null", "none"]).default("null"),
+    /** `data` in the reply of an error. */
+    errorReplyData: z.enum(["none", "null"]).default("none"),
+    /** E-mail addresses compared without regard to case and to white space around them, or character by character. */
+    emailComparison: z.enum(["ignore_case", "exact"]).default("ignore_case"),
+    /** Phones compared without spaces, dashes and brackets, or character by character. */
+    phoneComparison: z.enum(["ignore_punctuation", "exact"]).default("ignore_punctuation"),
+    /** Parameters that a method does not have, such as `skip_triggers` on delete. */
+    unknownParameters: z.enum(["ignored", "refused"]).default("ignored"),
+    /** How long after its delete a subscription can be brought back, in days. */
+    retentionDays: z.union([z.literal("forever"), z.coerce.number().int().min(1)]).default("forever"),
+    /** The format of a reply where `format` is not given. */
+    defaultFormat: z.enum(["follow_request", "json", "xml"]).default("follow_request"),
+    jsonContentType: z.string().min(1).default("application/json"),
+    xmlContentType: z.string().min(1).default("application/xml"),
+    xmlDeclaration: z.enum(["no", "yes"]).default("no"),
+    /** Bytes of a JSON body at most. */
+    jsonBodyLimit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .default(10 * 1024 * 1024),
+    /** Bytes of an XML body at most. */
+    xmlBodyLimit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .default(64 * 1024),
+    /** Bytes of the XML body of `undelete_batch` at most. */
+    xmlBatchBodyLimit: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .default(8 * 1024 * 1024),
+    /** The real Altcraft, for batches with the target `upstream`: what stands before its methods, as `https://example.com/api/v1.1`. */
+    upstreamUrl: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional(),
+    upstreamToken: z.string().min(1).optional(),
+    /** Calls of the real Altcraft at once. */
+    upstreamConcurrency: z.coerce.number().int().min(1).max(100).default(4),
+    /** Calls of the real Altcraft per second. */
+    upstreamPerSecond: z.coerce.number().min(0.01).max(10_000).default(20),
+  })
+  .superRefine((settings, context) => {
+    const { upstreamUrl, upstreamToken, consentGuard, extensions } = settings;
+    if ((upstreamUrl === undefined) !== (upstreamToken === undefined)) {
+      const [absent, present] =
+        upstreamUrl === undefined ? ["upstreamUrl", "upstreamToken"] : ["upstreamToken", "upstreamUrl"];
+      context.addIssue({ code: "custom", path: [absent], message: `is required with ${present}` });
+    }
+    if (consentGuard === "always" && extensions === "off") {
+      context.addIssue({ code: "custom", path: ["consentGuard"], message: "needs extensions: on" });
+    }
+  });
+
+/** All settings, with a value each. */
+export type AltcraftSettings = z.output<typeof altcraftOptions>;
+
+/** The real Altcraft. */
+export interface Upstream extends Pick<AltcraftClientOptions, "baseUrl" | "token" | "fetch" | "timeoutMs" | "retry"> {}
+
+/** The settings as they are given: any of them. */
+export type AltcraftOptions = z.input<typeof altcraftOptions> & {
+  /** The same as `upstreamUrl` and `upstreamToken`, with a `fetch` of one's own. */
+  upstream?: Upstream | undefined;
+};
+
+/** Fills in the defaults. Throws `bad_setting` where a value is not one of those allowed, naming the option. */
+export function readOptions({ upstream, ...given }: AltcraftOptions): {
+  settings: AltcraftSettings;
+  upstream: Upstream | undefined;
+} {
+  const parsed = altcraftOptions.safeParse({
+    ...given,
+    ...(upstream && { upstreamUrl: upstream.baseUrl, upstreamToken: upstream.token }),
+  });
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new ReinstateError("bad_setting", `Altcraft: ${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  const { upstreamUrl: baseUrl, upstreamToken: token } = parsed.data;
+  if (baseUrl === undefined || token === undefined) return { settings: parsed.data, upstream: undefined };
+  return { settings: parsed.data, upstream: { ...upstream, baseUrl, token } };
+}

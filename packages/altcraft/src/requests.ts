@@ -1,0 +1,151 @@
+import * as z from "zod";
+import {
+  channelName,
+  custom,
+  emailAddress,
+  fields,
+  id,
+  phoneNumber,
+  place,
+  subscriptionIdentity,
+  text,
+} from "./identity.ts";
+
+/** The status words; the place of each is its number. Page: objects/Subscription-status_2195807. */
+export const statuses = [
+  "subscribed",
+  "unsubscribed",
+  "complained",
+  "hardbounced",
+  "unconfirmed",
+  "suspended",
+  "invalid",
+] as const;
+export type Status = (typeof statuses)[number];
+
+/** Word or number. */
+export const status = z.union(
+  [
+    z.enum(statuses),
+    z
+      .int()
+      .min(0)
+      .max(statuses.length - 1),
+  ],
+  {
+    error: `must be one of ${statuses.join(", ")}, or its number`,
+  },
+);
+
+/** What the function `incr` can add to, or add. */
+export const isNumeric = (value: unknown) =>
+  (typeof value === "number" || (typeof value === "string" && value.trim() !== "")) && Number.isFinite(Number(value));
+
+/** The vendor's words, from its push API. */
+export const unfitField = "failed convert custom field";
+
+const customFields = fields.superRefine((given, context) => {
+  for (const [name, value] of Object.entries(given)) {
+    const call = value as { action?: unknown; value?: unknown } | null;
+    if (call?.action !== "incr" || call.value === undefined || isNumeric(call.value)) continue;
+    context.addIssue({ code: "custom", path: [name], message: unfitField });
+  }
+});
+
+/** What `subscriptions/set` may change; what is left out stays as it is. Page: profiles/subscriptions/2195519. */
+export const subscriptionChanges = z.object({
+  status: status.optional(),
+  /** 0 is the highest. */
+  priority: z.int().min(0).max(2_147_483_647).optional(),
+  /** A value, null to remove the field, or a function: `{ "action": "incr", "value": 1 }`. */
+  custom_fields: customFields.optional(),
+  cats: z.array(text(128)).max(1000).optional(),
+  /** RFC 3339: when the subscription was made. */
+  date: z.iso.datetime({ offset: true, error: "is not an RFC 3339 time" }).optional(),
+  ip: text(64).optional(),
+  url: text(2048).optional(),
+  /** There are no triggers here; accepted so that requests need no change. */
+  skip_triggers: z.boolean().optional(),
+});
+export type SubscriptionChanges = z.infer<typeof subscriptionChanges>;
+
+export const subscriptionSet = z.intersection(subscriptionIdentity, subscriptionChanges);
+export type SubscriptionSet = z.infer<typeof subscriptionSet>;
+
+/** A subscription as it is brought in from elsewhere: as `set` takes it, and whether it is deleted. */
+export const subscriptionImport = z.intersection(subscriptionSet, z.object({ is_delete: z.boolean().default(false) }));
+export type SubscriptionImport = z.input<typeof subscriptionSet> & { is_delete?: boolean };
+
+/** Page: profiles/subscriptions/2195522. */
+export const subscriptionList = z.object({ db_id: place.db_id, profile_id: place.profile_id });
+export type SubscriptionList = z.infer<typeof subscriptionList>;
+
+/** A cursor: `next_from_id` of the page before. */
+export const fromId = text(2048).optional();
+
+export const pageLimit = z.int().min(1, "must be at least 1").max(10_000, "must not be more than 10000").default(1000);
+
+/** Many profiles, a page at a time. Page: profiles/subscriptions/2195524. */
+export const subscriptionListAll = z.object({
+  resource_id: id,
+  db_id: id.optional(),
+  channel: channelName.optional(),
+  status: status.optional(),
+  from_id: fromId,
+  limit: pageLimit,
+});
+export type SubscriptionListAll = z.infer<typeof subscriptionListAll>;
+
+/** Which subscriptions of a database to suspend or to unsuspend. Pages: profiles/subscriptions/2195533 and 2195539. */
+export const subscriptionScope = z.object({
+  db_id: id,
+  channel: channelName.optional(),
+  resource_id: id.optional(),
+});
+export type SubscriptionScope = z.infer<typeof subscriptionScope>;
+
+const onResource = { db_id: id, resource_id: id.optional() };
+const matchEmail = { ...onResource, email: emailAddress };
+const matchPhone = { ...onResource, phone: phoneNumber };
+const matchBoth = { ...onResource, email: emailAddress.optional(), phone: phoneNumber.optional() };
+
+/**
+ * How a profile is found: by its id, or by the address of one of its subscriptions, deleted ones too. `email` where
+ * nothing is said. Page: profiles/2195482.
+ */
+export const profileMatch = z.discriminatedUnion(
+  "matching",
+  [
+    z.object({ ...matchEmail, matching: z.literal("email").optional() }),
+    z.object({ ...matchEmail, matching: z.literal("email_sub") }),
+    z.object({ ...matchPhone, matching: z.literal(["phone", "phone_sub"]) }),
+    z
+      .object({ ...matchBoth, matching: z.literal(["email_phone", "email_phone_sub"]) })
+      .refine(({ email, phone }) => email !== undefined || phone !== undefined, {
+        path: ["email"],
+        error: "is required, or phone",
+      }),
+    z.object({ ...onResource, matching: z.literal("profile_id"), profile_id: place.profile_id }),
+    z.object({
+      ...onResource,
+      matching: z.literal("push_sub"),
+      subscription_id: text(4096),
+      provider: text(128),
+    }),
+    z.object({
+      ...onResource,
+      matching: z.literal("custom_sub"),
+      channel: custom.shape.channel,
+      cc_data: custom.shape.cc_data,
+    }),
+  ],
+  {
+    error:
+      "must be one of email, email_sub, phone, phone_sub, email_phone, email_phone_sub, push_sub, custom_sub, profile_id; profiles have no fields of their own here",
+  },
+);
+export type ProfileMatch = z.infer<typeof profileMatch>;
+
+/** A profile with all its subscriptions, deleted ones too. */
+export const profileGet = profileMatch;
+export type ProfileGet = ProfileMatch;

@@ -1,0 +1,153 @@
+import { type Host, isTransient, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { decodeUtf8, readBody } from "@reinstate/batch-core/http";
+import { Hono } from "hono";
+import { createDeduplication, type SentReply } from "./deduplication.ts";
+import { Refusal, refusalReply } from "./errors.ts";
+import type { Method } from "./methods.ts";
+import type { AltcraftSettings } from "./options.ts";
+import { readParameters, xmlLimit } from "./parameters.ts";
+import type { RequestStore } from "./store.ts";
+import { success } from "./success.ts";
+import { writeXml } from "./xml.ts";
+
+export const basePath = "/api/v1.1";
+
+export type Format = "json" | "xml";
+
+/** The vendor's HTTP API: every method is `POST /api/v1.1/<method>`, with or without a slash at the end. */
+export function createRoutes(
+  host: Host,
+  methods: readonly Method[],
+  requests: RequestStore,
+  settings: AltcraftSettings,
+): Hono {
+  const deduplication = createDeduplication(requests, host.clock, settings);
+  const byName = new Map(methods.map((method) => [method.name, method]));
+  const routes = new Hono();
+
+  function replyIn(
+    format: Format,
+    status: number,
+    body: Record<string, unknown>,
+    headers: Record<string, string>,
+    batch: number | undefined,
+  ): SentReply {
+    const text =
+      format === "xml" ? writeXml(body, { declaration: settings.xmlDeclaration === "yes" }) : JSON.stringify(body);
+    const type = format === "xml" ? settings.xmlContentType : settings.jsonContentType;
+    return {
+      status,
+      body: text,
+      headers: { "content-type": type, ...headers, ...(batch !== undefined && { "x-reinstate-batch": String(batch) }) },
+    };
+  }
+
+  async function authorized(token: string | undefined, method: Method): Promise<Key> {
+    if (token === undefined) throw new Refusal("token_required");
+    const key = await host.keys.find("altcraft", token);
+    if (!key) throw new Refusal("unknown_token");
+    const { methods } = key.options;
+    if (Array.isArray(methods) && !methods.includes(method.name)) {
+      throw new Refusal("forbidden", `the token may not call ${method.name}`);
+    }
+    return key;
+  }
+
+  routes.all("*", async (c) => {
+    const request = c.req.raw;
+    const url = new URL(request.url);
+    const declared = declaredFormat(request);
+    let format = formatNamed(url.searchParams.get("format")) ?? defaultFormat(settings, declared ?? "json");
+    try {
+      const method = byName.get(methodName(url.pathname));
+      if (!method) throw new Refusal("no_such_method");
+      if (request.method !== "POST") throw new Refusal("post_only");
+      const text = await bodyText(request, declared, method, settings);
+      const given = await readParameters(text, declared, method, settings);
+      format = replyFormat(url.searchParams, given, settings);
+      const token = given.token ?? bearer(request) ?? url.searchParams.get("token") ?? undefined;
+      const key = await authorized(token === "" ? undefined : token, method);
+      const parameters = given.parse();
+      const carryOut = async () => {
+        const { members, batch } = await method.handle(parameters, key);
+        return replyIn(format, 200, envelopeOf(members), {}, batch);
+      };
+      const identity = method.changes ? deduplication.identify(request.headers) : undefined;
+      return responseOf(
+        identity
+          ? await deduplication.once({ ...identity, tokenId: key.id, content: `${method.name}\n${text}` }, carryOut)
+          : await carryOut(),
+      );
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!(error instanceof Refusal) && refusal.kind !== "too_large") {
+        host.log.error({ error: messageOf(error) }, "a call of the Altcraft API failed");
+      }
+      const { status, body, headers } = refusalReply(refusal, settings);
+      return responseOf(replyIn(format, status, body, headers, refusal.batch));
+    }
+  });
+
+  return routes;
+}
+
+const responseOf = ({ status, body, headers }: SentReply) => new Response(body, { status, headers });
+
+/** `data` stands before the code and its text, everything else after them. */
+function envelopeOf({ data, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  return { ...(data !== undefined && { data }), ...success, ...rest };
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (ReinstateError.is(error, "body_too_large")) return new Refusal("too_large", error.message);
+  return new Refusal(isTransient(error) ? "unavailable" : "internal");
+}
+
+// Clients join a base URL and a method in every way there is: `//` and a slash at the end are the same path.
+function methodName(path: string): string {
+  const clean = path.replace(/\/{2,}/g, "/").replace(/\/$/, "");
+  return clean.startsWith(`${basePath}/`) ? clean.slice(basePath.length + 1) : "";
+}
+
+function bearer(request: Request): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+}
+
+/** The format that the Content-Type names; undefined where it names neither. */
+function declaredFormat(request: Request): Format | undefined {
+  const type = request.headers.get("content-type") ?? "";
+  return /^ *(application|text)\/(json|xml) *(;|$)/i.exec(type)?.[2]?.toLowerCase() as Format | undefined;
+}
+
+const formatNamed = (name: unknown): Format | undefined => (name === "json" || name === "xml" ? name : undefined);
+
+const defaultFormat = ({ defaultFormat }: AltcraftSettings, ofRequest: Format): Format =>
+  defaultFormat === "follow_request" ? ofRequest : defaultFormat;
+
+function replyFormat(
+  query: URLSearchParams,
+  given: { format: unknown; written: Format },
+  settings: AltcraftSettings,
+): Format {
+  const named = given.format ?? query.get("format") ?? undefined;
+  if (named === undefined || named === "") return defaultFormat(settings, given.written);
+  const format = formatNamed(named);
+  if (!format) throw new Refusal("bad_request", 'field "format": must be json or xml');
+  return format;
+}
+
+async function bodyText(
+  request: Request,
+  declared: Format | undefined,
+  method: Method,
+  settings: AltcraftSettings,
+): Promise<string> {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers.get("content-type") ?? "")?.[1];
+  if (charset !== undefined && !/^utf-?8$/i.test(charset))
+    throw new Refusal("bad_request", "the charset must be UTF-8");
+  const limit = declared === "xml" ? xmlLimit(method, settings) : settings.jsonBodyLimit;
+  const text = decodeUtf8(await readBody(request, limit));
+  if (text === undefined) throw new Refusal("bad_request", "the body is not UTF-8");
+  return text;
+}

@@ -1,0 +1,97 @@
+import type { Database } from "@reinstate/batch-core";
+import { sql } from "kysely";
+import { type Status, statuses } from "../schemas.ts";
+import type { Address, ConsentStore, Standing, SubscriptionKey } from "../store.ts";
+import { type Db, insertNew, keyColumns, mark, rowsOf, sameKey, storedKey, type Tables } from "./rows.ts";
+
+const addressColumns = { channel: "text", address: "text" } as const;
+const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
+
+// No channel's name holds white space.
+const addressMark = ({ channel, address }: Address) => `${channel} ${address}`;
+
+/** The suppression list, and what was erased. The tables are those of the subscriptions' store, which brings them up to date. */
+export function createSqlConsentStore(database: Database): ConsentStore {
+  const db = database.tables<Tables>();
+  return {
+    async standing(keys, transaction) {
+      const locked =
+        database.dialect === "sqlite" ? sql`` : sql`order by ${storedKey} for update of altcraft_subscriptions`;
+      const { rows } = await sql<SubscriptionKey & { status: number; suppressed: number }>`
+        select ${storedKey}, status,
+          case when exists (
+            select 1 from altcraft_suppressions
+            where altcraft_suppressions.channel = altcraft_subscriptions.channel
+              and altcraft_suppressions.address = altcraft_subscriptions.address
+          ) then 1 else 0 end as suppressed
+        from altcraft_subscriptions, ${rowsOf(database.dialect, keys, keyColumns)} where ${sameKey} ${locked}`.execute(
+        (transaction as Db | undefined) ?? db,
+      );
+      const found = new Map<string, Standing>();
+      for (const row of rows) {
+        found.set(mark(row), { status: statuses[row.status] as Status, suppressed: row.suppressed === 1 });
+      }
+      return keys.map((key) => found.get(mark(key)));
+    },
+
+    async suppressed(addresses) {
+      if (addresses.length === 0) return [];
+      const { rows } = await sql<Address>`
+        select listed.channel, listed.address
+        from altcraft_suppressions as listed, ${rowsOf(database.dialect, addresses, addressColumns)}
+        where listed.channel = given.channel and listed.address = given.address`.execute(db);
+      const listed = new Set(rows.map(addressMark));
+      return addresses.map((address) => listed.has(addressMark(address)));
+    },
+
+    async suppress(addresses, at) {
+      const rows = addresses.map(({ channel, address }) => ({ channel, address, created_at: at }));
+      await insertNew(database, "altcraft_suppressions", suppressionColumns, rows);
+    },
+
+    async unsuppress(addresses: readonly Address[]) {
+      for (const { channel, address } of addresses) {
+        await db
+          .deleteFrom("altcraft_suppressions")
+          .where("channel", "=", channel)
+          .where("address", "=", address)
+          .execute();
+      }
+    },
+
+    erase: ({ db_id, profile_id, resource_id, channel, address }, digest, { at, actor, reason }) =>
+      database.transaction(async (transaction) => {
+        const on = transaction as Db;
+        const { numDeletedRows } = await on
+          .deleteFrom("altcraft_subscriptions")
+          .where("db_id", "=", db_id)
+          .where("profile_id", "=", profile_id)
+          .where("resource_id", "=", resource_id)
+          .where("channel", "=", channel)
+          .where("address", "=", address)
+          .executeTakeFirst();
+        if (numDeletedRows === 0n) return false;
+        const told = { erased_at: at, actor, reason };
+        await on
+          .insertInto("altcraft_erased")
+          .values({ digest, ...told })
+          .onConflict((conflict) => conflict.column("digest").doUpdateSet(told))
+          .execute();
+        return true;
+      }),
+
+    async erased(digests, transaction) {
+      if (digests.length === 0) return new Set();
+      const rows = await ((transaction as Db | undefined) ?? db)
+        .selectFrom("altcraft_erased")
+        .select("digest")
+        .where(database.anyOf("digest", digests))
+        .execute();
+      return new Set(rows.map(({ digest }) => digest));
+    },
+
+    async installation() {
+      return (await db.selectFrom("altcraft_installation").select("id").executeTakeFirstOrThrow()).id;
+    },
+  };
+}

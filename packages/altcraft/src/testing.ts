@@ -1,0 +1,247 @@
+import { deepStrictEqual as equal } from "node:assert";
+import { altcraftOptions } from "./options.ts";
+import { fresh } from "./rules.ts";
+import type { SubscriptionChanges, SubscriptionIdentity } from "./schemas.ts";
+import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store.ts";
+
+/** A subscription as the store keeps it, under the default settings. `at` is its time in milliseconds. */
+export function makeSubscription(
+  identity: SubscriptionIdentity,
+  { is_delete = false, at = 0, ...changes }: SubscriptionChanges & { is_delete?: boolean; at?: number } = {},
+): StoredSubscription {
+  const made = fresh(identity, changes, at, altcraftOptions.parse({}));
+  return { ...made, is_delete, deleted_at: is_delete ? at : null };
+}
+
+/** Throws where a store breaks a promise. Each is to be given an empty store. */
+export type StorePromise = { name: string; check(store: SubscriptionStore): Promise<void> };
+
+const person = (n: number, profile_id = "p1") =>
+  ({ db_id: 1, resource_id: 26, profile_id, channel: "email", email: `p${n}@example.com` }) as const;
+
+/** What every store promises, for the tests of any adapter: `test.each(storeContract)(...)`. */
+export const storeContract: readonly StorePromise[] = [
+  {
+    name: "what was added is found as it was",
+    async check(store) {
+      const full = makeSubscription(person(1), {
+        status: "complained",
+        priority: 0,
+        custom_fields: { text: "ж", list: [1, "2"], deep: { yes: true } },
+        cats: ["news"],
+        date: "2026-01-02T03:04:05+03:00",
+        ip: "192.0.2.1",
+        url: "https://example.com/?a=b&c",
+        is_delete: true,
+        at: 1_700_000_000_000,
+      });
+      const bare = makeSubscription({ ...person(2), channel: "email" });
+      await store.addSubscriptions([full, bare]);
+      equal(await store.find(full), full);
+      equal(await store.find(bare), bare);
+      equal(await store.find({ ...full, resource_id: 27 }), undefined);
+    },
+  },
+  {
+    name: "adding leaves what is there",
+    async check(store) {
+      const first = makeSubscription(person(1), { priority: 1 });
+      await store.addSubscriptions([first]);
+      await store.addSubscriptions([{ ...first, priority: 2 }, makeSubscription(person(2))]);
+      equal((await store.find(first))?.priority, 1);
+      await store.addProfiles([{ db_id: 1, profile_id: "p1" }]);
+      await store.addProfiles([{ db_id: 1, profile_id: "p1" }]);
+      await store.addResources([{ resource_id: 26, cats: ["a"] }]);
+      await store.addResources([{ resource_id: 26, cats: null }]);
+      equal(await store.resource(26), { resource_id: 26, cats: ["a"] });
+      equal(await store.resource(27), undefined);
+      equal(await store.hasProfile({ db_id: 1, profile_id: "p1" }), true);
+      equal(await store.hasProfile({ db_id: 2, profile_id: "p1" }), false);
+      equal(await store.hasDatabase(1), true);
+      equal(await store.hasDatabase(2), false);
+    },
+  },
+  {
+    name: "flag tells of each key, in the order given, and changes only the flag and its times",
+    async check(store) {
+      const live = makeSubscription(person(1), { priority: 4, status: "invalid" });
+      const deleted = makeSubscription(person(2), { is_delete: true, at: 7 });
+      const elsewhere = makeSubscription(person(2, "p2"), { is_delete: true, at: 7 });
+      const absent = makeSubscription(person(3));
+      await store.addSubscriptions([live, deleted, elsewhere]);
+      equal(await store.flag([absent, deleted, live], { is_delete: false, at: 9 }), [
+        "missing",
+        "changed",
+        "unchanged",
+      ]);
+      equal(await store.find(deleted), { ...deleted, is_delete: false, deleted_at: null, updated_at: 9 });
+      equal(await store.find(live), live);
+      equal(await store.find(elsewhere), elsewhere);
+      equal(await store.flag([live, elsewhere], { is_delete: true, at: 10 }), ["changed", "unchanged"]);
+      equal(await store.find(live), { ...live, is_delete: true, deleted_at: 10, updated_at: 10 });
+      equal(await store.find(elsewhere), elsewhere);
+    },
+  },
+  {
+    name: "many may flag the same subscriptions at once, in any order, and each change is told once",
+    async check(store) {
+      const people = Array.from({ length: 400 }, (_, n) => makeSubscription(person(n), { is_delete: true }));
+      await store.addSubscriptions(people);
+      const told = await Promise.all(
+        Array.from({ length: 8 }, (_, turn) => {
+          const keys = turn % 2 === 0 ? people : people.toReversed();
+          return store.flag(keys, { is_delete: false, at: turn });
+        }),
+      );
+      equal(told.flat().filter((word) => word === "changed").length, 400);
+      equal(told.flat().filter((word) => word === "missing").length, 0);
+    },
+  },
+  {
+    name: "what was deleted too long ago is missing",
+    async check(store) {
+      const old = makeSubscription(person(1), { is_delete: true, at: 10 });
+      await store.addSubscriptions([old]);
+      equal(await store.flag([old], { is_delete: false, at: 99, deletedSince: 11 }), ["missing"]);
+      equal(await store.flag([old], { is_delete: false, at: 99, deletedSince: 10 }), ["changed"]);
+    },
+  },
+  {
+    name: "a profile's subscriptions come in order, deleted ones only when asked for",
+    async check(store) {
+      const [a, b, c] = [person(1), person(2), { ...person(0), resource_id: 27 }].map((it) => makeSubscription(it));
+      const gone = makeSubscription(person(3), { is_delete: true });
+      await store.addSubscriptions([c, gone, b, a, makeSubscription(person(1, "p2"))] as StoredSubscription[]);
+      const profile = { db_id: 1, profile_id: "p1" };
+      equal(await store.ofProfile(profile, { deleted: false }), [a, b, c]);
+      equal(await store.ofProfile(profile, { deleted: true }), [a, b, gone, c]);
+    },
+  },
+  {
+    name: "what is deleted comes in pages, by key, narrowed down",
+    async check(store) {
+      const gone = Array.from({ length: 7 }, (_, n) =>
+        makeSubscription({ ...person(n, `p${n % 3}`), resource_id: 26 + (n % 2) }, { is_delete: true, at: n }),
+      );
+      const order = (one: StoredSubscription) => `${one.profile_id} ${one.resource_id} ${one.address}`;
+      const inOrder = gone.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
+      await store.addSubscriptions([...gone, makeSubscription(person(9))]);
+      const seen: StoredSubscription[] = [];
+      // A store that never ends is a broken one, too.
+      for (let page = 0; page < 3; page++) {
+        seen.push(...(await store.deleted({ db_id: 1, after: seen.at(-1), limit: 3 })));
+      }
+      equal(seen, inOrder);
+      const only = (query: object) => store.deleted({ db_id: 1, limit: 99, ...query });
+      equal(await only({ db_id: 2 }), []);
+      equal(await only({ channel: "sms" }), []);
+      equal(
+        await only({ resource_id: 27 }),
+        inOrder.filter(({ resource_id }) => resource_id === 27),
+      );
+      equal(
+        await only({ profile_id: "p1" }),
+        inOrder.filter(({ profile_id }) => profile_id === "p1"),
+      );
+      equal(await only({ hash_id: gone[4]?.hash_id }), [gone[4]]);
+    },
+  },
+  {
+    name: "profiles are found by an address, deleted or not",
+    async check(store) {
+      const [a, b] = [person(1, "b"), person(1, "a")].map((one, n) => makeSubscription(one, { is_delete: n === 0 }));
+      const elsewhere = makeSubscription({ ...person(2, "c"), resource_id: 27 });
+      await store.addSubscriptions([a, b, elsewhere] as StoredSubscription[]);
+      const address = { channel: "email", address: "p1@example.com" };
+      const other = { channel: "email", address: "p2@example.com" };
+      equal(await store.profilesWith(1, [address], { limit: 9 }), ["a", "b"]);
+      equal(await store.profilesWith(1, [address], { limit: 1 }), ["a"]);
+      equal(await store.profilesWith(1, [address, other], { limit: 9, resource_id: 27 }), ["c"]);
+      equal(await store.profilesWith(1, [{ ...address, channel: "sms" }], { limit: 9 }), []);
+      equal(await store.profilesWith(2, [address], { limit: 9 }), []);
+    },
+  },
+  {
+    name: "a status is changed within its scope, and a flag set meanwhile waits for nobody for ever",
+    async check(store) {
+      const people = Array.from({ length: 300 }, (_, n) => makeSubscription(person(n), { is_delete: n % 3 === 0 }));
+      await store.addSubscriptions(people);
+      const change = { from: "subscribed", to: "suspended", at: 5 } as const;
+      equal(await store.changeStatus({ db_id: 2 }, { ...change, deleted: true }), 0);
+      equal(await store.changeStatus({ db_id: 1, resource_id: 27 }, { ...change, deleted: true }), 0);
+      const back = { ...change, from: change.to, to: change.from };
+      await Promise.all(
+        Array.from({ length: 6 }, (_, turn) =>
+          turn % 2 === 0
+            ? store.flag(people.toReversed(), { is_delete: turn === 0, at: turn })
+            : store.changeStatus({ db_id: 1, channel: "email" }, { ...(turn === 1 ? change : back), deleted: true }),
+        ),
+      );
+      await store.changeStatus({ db_id: 1 }, { ...back, deleted: true });
+      await store.flag(people, { is_delete: false, at: 7 });
+      equal(await store.changeStatus({ db_id: 1 }, { ...change, deleted: false }), 300);
+    },
+  },
+  {
+    name: "put writes a free key once, and edits a taken one, one at a time",
+    async check(store) {
+      const start = makeSubscription(person(1), { priority: 1 });
+      const next = (stored: StoredSubscription) => ({ ...stored, priority: (stored.priority ?? 0) + 1 });
+      await Promise.all(Array.from({ length: 10 }, () => store.put(start, next)));
+      equal((await store.find(start))?.priority, 10);
+      equal((await store.ofProfile(start, { deleted: true })).length, 1);
+    },
+  },
+];
+
+/** Throws where a consent store breaks a promise. Both stores are those of one empty database. */
+export type ConsentPromise = { name: string; check(consent: ConsentStore, store: SubscriptionStore): Promise<void> };
+
+/** What every consent store promises. */
+export const consentContract: readonly ConsentPromise[] = [
+  {
+    name: "the suppression list goes by channel and address",
+    async check(consent, store) {
+      const [one, two] = [makeSubscription(person(1), { status: "complained" }), makeSubscription(person(2))];
+      await store.addSubscriptions([one, two]);
+      await consent.suppress([two, { channel: "sms", address: one.address }], 1);
+      await consent.suppress([two], 2);
+      equal(await consent.standing([makeSubscription(person(3)), two, one]), [
+        undefined,
+        { status: "subscribed", suppressed: true },
+        { status: "complained", suppressed: false },
+      ]);
+      const elsewhere = { channel: "sms", address: two.address };
+      equal(await consent.suppressed([elsewhere, two, one, two]), [false, true, false, true]);
+      equal(await consent.suppressed([one]), [false]);
+      equal(await consent.suppressed([]), []);
+      await consent.unsuppress([two]);
+      equal(await consent.suppressed([two]), [false]);
+      equal(await consent.standing([two]), [{ status: "subscribed", suppressed: false }]);
+    },
+  },
+  {
+    name: "what is erased is gone, but known by its digest",
+    async check(consent, store) {
+      const [one, two] = [makeSubscription(person(1), { is_delete: true }), makeSubscription(person(2))];
+      await store.addSubscriptions([one, two]);
+      const erasure = { at: 1, actor: null, reason: "asked for" };
+      equal(await consent.erase(one, "d1", erasure), true);
+      equal(await consent.erase(one, "d1", erasure), false);
+      equal(await store.find(one), undefined);
+      equal(await store.find(two), two);
+      equal(await consent.erased(["d1", "d2"]), new Set(["d1"]));
+      equal(await consent.erased([]), new Set());
+      await store.addSubscriptions([one]);
+      equal(await consent.erase(one, "d1", { ...erasure, at: 2 }), true);
+    },
+  },
+  {
+    name: "an installation has one word of its own",
+    async check(consent) {
+      const id = await consent.installation();
+      equal(id.length > 20, true);
+      equal(await consent.installation(), id);
+    },
+  },
+];

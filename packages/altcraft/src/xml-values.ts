@@ -1,0 +1,111 @@
+import * as z from "zod";
+import { type XmlElement, XmlError } from "./xml.ts";
+
+/** The members of an element by name, each with all the elements that carry it. */
+type Members = ReadonlyMap<string, XmlElement[]>;
+
+/**
+ * The value that an element stands for, its leaf text typed by the schema of the parameter and never by its looks: a phone
+ * stays a string, an id becomes a number. Text that is not of its type stays text, for the schema to refuse. Throws
+ * `XmlError` where an element that is no list is given twice.
+ */
+export function readValue(element: XmlElement, schema: z.ZodType): unknown {
+  return objectOf(element, schema, element.name);
+}
+
+function objectOf(element: XmlElement, schema: z.ZodType, path: string): Record<string, unknown> {
+  const members = membersOf(element);
+  const shapes = shapesOf(schema, members);
+  const record = schema instanceof z.ZodRecord ? (schema.valueType as z.ZodType) : undefined;
+  const value: Record<string, unknown> = Object.create(null);
+  for (const [name, elements] of members) {
+    const found = shapes.find((shape) => Object.hasOwn(shape, name))?.[name] ?? record;
+    value[name] = memberOf(elements, found && withoutWrapper(found), `${path}.${name}`);
+  }
+  return value;
+}
+
+function memberOf(elements: XmlElement[], schema: z.ZodType | undefined, path: string): unknown {
+  const [first] = elements as [XmlElement];
+  if (schema instanceof z.ZodArray) {
+    return elements.map((element) => itemOf(element, schema.element as z.ZodType, path));
+  }
+  if (elements.some(({ array }) => array) && (schema === undefined || schema instanceof z.ZodUnknown)) {
+    return elements.map((element) => itemOf(element, schema, path));
+  }
+  if (elements.length > 1) throw new XmlError(`<${first.name}> is given ${elements.length} times`);
+  return itemOf(first, schema, path);
+}
+
+function itemOf(element: XmlElement, schema: z.ZodType | undefined, path: string): unknown {
+  if (element.children.length > 0) return objectOf(element, schema ?? z.unknown(), path);
+  return leafOf(element.text, schema);
+}
+
+function leafOf(text: string, schema: z.ZodType | undefined): unknown {
+  if (schema instanceof z.ZodUnion) {
+    for (const option of schema.options as z.ZodType[]) {
+      const value = leafOf(text, option);
+      if (option.safeParse(value).success) return value;
+    }
+  }
+  if (schema === undefined || schema instanceof z.ZodUnknown || schema instanceof z.ZodString) return text;
+  // Null is written as an empty element.
+  if (text === "") return null;
+  if (schema instanceof z.ZodNumber && /^[+-]?\d{1,16}$/.test(text)) return Number(text);
+  if (schema instanceof z.ZodBoolean && /^(true|false)$/.test(text)) return text === "true";
+  return text;
+}
+
+function membersOf(element: XmlElement): Members {
+  const members = new Map<string, XmlElement[]>();
+  for (const child of element.children) {
+    const known = members.get(child.name);
+    if (known) known.push(child);
+    else members.set(child.name, [child]);
+  }
+  return members;
+}
+
+type Shape = Record<string, z.ZodType>;
+
+/** One object of a schema, and the literals by which it is known. */
+interface Branch {
+  shape: Shape;
+  literals: [name: string, values: Set<unknown>][];
+}
+
+/** Walked through once for every schema: they are few, and the requests many. */
+const branches = new WeakMap<z.ZodType, Branch[]>();
+
+/** The shapes that apply to these members: of a union, those whose literals are the ones given. */
+function shapesOf(schema: z.ZodType, members: Members): Shape[] {
+  let known = branches.get(schema);
+  if (!known) {
+    known = branchesOf(schema);
+    branches.set(schema, known);
+  }
+  const fits = ({ literals }: Branch) => literals.every(([name, values]) => values.has(members.get(name)?.[0]?.text));
+  return known.filter(fits).map(({ shape }) => shape);
+}
+
+function branchesOf(schema: z.ZodType): Branch[] {
+  if (schema instanceof z.ZodObject) {
+    const shape = schema.shape as Shape;
+    const literals = Object.entries(shape).flatMap(([name, property]): Branch["literals"] =>
+      property instanceof z.ZodLiteral ? [[name, property.values]] : [],
+    );
+    return [{ shape, literals }];
+  }
+  if (schema instanceof z.ZodUnion) return (schema.options as z.ZodType[]).flatMap(branchesOf);
+  if (schema instanceof z.ZodIntersection) {
+    return [schema.def.left, schema.def.right].flatMap((side) => branchesOf(side as z.ZodType));
+  }
+  return [];
+}
+
+function withoutWrapper(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault
+    ? withoutWrapper(schema.unwrap() as z.ZodType)
+    : schema;
+}

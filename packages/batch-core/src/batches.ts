@@ -1,0 +1,369 @@
+import { type Batch, isFinished, noCounts, type StopRule } from "./batch.ts";
+import type { Clock } from "./clock.ts";
+import type { Database } from "./database.ts";
+import { NotNow, ReinstateError, wasRolledBack } from "./errors.ts";
+import { type Intake, itemIssues, paramsOf } from "./intake.ts";
+import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "./items.ts";
+import type { BatchFilter, ClaimedChunk, Ledger, NewBatch, NewChunk } from "./ledger.ts";
+import type { AnyOperation, ItemKey, LedgerTransaction, OutcomeWord, Target } from "./operation.ts";
+import type { Pace } from "./pace.ts";
+import { pack } from "./pack.ts";
+import type { Runner } from "./runner.ts";
+import { type Settlement, settle } from "./settle.ts";
+import { type Progress, watchBatch } from "./watch.ts";
+
+/** An item that is counted but cannot be worked on: refused at the door, with its outcome from the start. */
+export interface Refused {
+  item: unknown;
+  code: string;
+  message: string;
+}
+
+/** What every way to make a batch says of it, but for its items. */
+export interface Request {
+  operation: string;
+  target?: Target;
+  account?: string;
+  params?: unknown;
+  /** The id of the key that asked. */
+  actor?: string;
+  /** Whether the batch is finished before it is answered; without it, its size decides. */
+  inline?: boolean;
+  /** Only tell what would happen. */
+  dryRun?: boolean;
+  stopRule?: StopRule;
+  /** The same key with the same digest of the request is answered as the first time. */
+  idempotency?: { scope: string; key: string; digest: string };
+}
+
+export interface Submission extends Request {
+  items: readonly unknown[];
+  /** Items that the vendor's contract counts as failed though they are not valid. */
+  refused?: readonly Refused[];
+}
+
+/** A batch as it was answered; `replayed` where an idempotency key had its answer already. */
+export type Submitted = Batch & { replayed?: true };
+
+export interface Batches {
+  /**
+   * Accepts a batch. When it resolves, the batch is on disk with all its items. Small batches are finished by then.
+   * Throws `invalid_request` with the path of every invalid item, `unknown_operation`, `idempotency_mismatch` or
+   * `idempotency_running`; nothing is changed then.
+   */
+  submit(submission: Submission): Promise<Submitted>;
+  /** The same with items that were taken in one by one and are valid. The intake is not closed. */
+  submitIntake(request: Request, intake: Intake): Promise<Submitted>;
+  /** The operation of a request; throws `unknown_operation`. */
+  operation(name: string, target?: Target): AnyOperation;
+  /** Throws `unknown_batch`. */
+  get(id: number): Promise<Batch>;
+  /** Newest first. */
+  list(filter: BatchFilter): Promise<Batch[]>;
+  /** A page of items, each with its latest fate; `cursor` is the `next` of the page before. */
+  items(id: number, query?: ItemsQuery): Promise<ItemsPage>;
+  /** All items in order, each with its latest fate, as a stream that holds one page of chunks. */
+  everyItem(id: number): AsyncGenerator<ItemOutcome, void, undefined>;
+  /** The same a page at a time: for those who write millions of them. */
+  everyPage(id: number): AsyncGenerator<ItemOutcome[], void, undefined>;
+  /** No further chunk is begun; those in hand are finished. Throws `wrong_state` for a batch that is finished. */
+  stop(id: number): Promise<Batch>;
+  /** Goes on with what is left of a stopped batch. Throws `wrong_state`. */
+  resume(id: number): Promise<Batch>;
+  /** Runs the failed items of a finished batch again, as a new generation. Throws `wrong_state` where there is nothing to run. */
+  retry(id: number): Promise<Batch>;
+  /** How the batch gets on, until its end. */
+  watch(id: number, options?: { signal?: AbortSignal; pollMs?: number }): AsyncGenerator<Progress, void, undefined>;
+  /** Resolves when the batch is completed, failed or stopped. */
+  wait(id: number, options?: { signal?: AbortSignal; pollMs?: number }): Promise<Batch>;
+}
+
+export interface BatchesParts {
+  ledger: Ledger;
+  database: Database;
+  runner: Runner;
+  operation(name: string, target: Target): AnyOperation | undefined;
+  clock: Clock;
+  /** How long idempotency keys are kept, in milliseconds. */
+  keepKeysMs: number;
+  /** Tells the engine that there is work. */
+  notify(): void;
+}
+
+/** Between two clean-ups of old idempotency keys. */
+const forgetEveryMs = 3_600_000;
+
+export function createBatches(parts: BatchesParts): Batches {
+  const { ledger, database, runner, clock } = parts;
+  let forgotten = Number.NEGATIVE_INFINITY;
+
+  function operationOf(name: string, target: Target = "local"): AnyOperation {
+    const operation = parts.operation(name, target);
+    if (operation) return operation;
+    throw new ReinstateError("unknown_operation", `There is no operation "${name}" for the target "${target}"`);
+  }
+
+  /** Accepts a batch whose items are valid, and works it off at once where it is small. */
+  async function accept(
+    request: Request,
+    operation: AnyOperation,
+    counts: { items: number; total: number; duplicates: number },
+    chunks: () => Iterable<NewChunk> | AsyncIterable<NewChunk>,
+    /** Whether the chunks can be asked for again, after a deadlock. */
+    repeatable: boolean,
+  ): Promise<Submitted> {
+    if (request.dryRun && operation.effects === "elsewhere" && !operation.preview) {
+      throw refusal("dry_run", `${operation.name} cannot be tried without effects`);
+    }
+    const batch = {
+      operation: operation.name,
+      label: operation.label,
+      target: operation.target,
+      account: request.account ?? "",
+      // As they will be read back.
+      params: JSON.parse(JSON.stringify(paramsOf(operation, request.params))) as unknown,
+      actor: request.actor ?? null,
+      total: counts.total,
+      duplicates: counts.duplicates,
+      dryRun: request.dryRun ?? false,
+      stopRule: request.stopRule,
+    } satisfies NewBatch;
+    const now = clock.now();
+    const inline = (request.inline ?? counts.items <= operation.inlineLimit) && !mustWait(operation.pace, now);
+    const elsewhere = inline && operation.effects === "elsewhere";
+    const { idempotency } = request;
+    const lease = elsewhere ? runner.newLease() : undefined;
+    const claim = lease && { worker: lease.name, leaseUntil: lease.until };
+    const work = async (transaction: LedgerTransaction): Promise<Batch> => {
+      const settled: Settlement[] = [];
+      const workOff = async (chunk: ClaimedChunk) => {
+        const settlement = await runner.runWithin(transaction, batch, chunk);
+        settled.push(settlement);
+        return settlement;
+      };
+      const within = inline && !elsewhere;
+      const options = { transaction, ...(claim && { claim }), ...(within && { workOff }) };
+      const id = await ledger.accept(batch, chunks(), now, options);
+      if (idempotency) {
+        const entry = { ...idempotency, batchId: id, answer: null, createdAt: now };
+        const before = await ledger.remember(entry, transaction);
+        if (before) throw new Replay();
+      }
+      // What was worked off just now need not be read back.
+      const accepted = within
+        ? completed(id, batch, settled, counts.total - counts.items, now)
+        : ((await ledger.get(id, transaction)) as Batch);
+      // A batch that is yet to be finished for the caller is answered when it is.
+      if (idempotency && !elsewhere) {
+        await ledger.answered(idempotency.scope, idempotency.key, JSON.stringify(accepted), transaction);
+      }
+      return accepted;
+    };
+    if (idempotency) {
+      await forgetOldKeys(now);
+      const before = await replayed(idempotency);
+      if (before) return before;
+    }
+    let accepted: Batch | undefined;
+    for (let attempt = 1; !accepted; attempt++) {
+      try {
+        accepted = await database.transaction(work);
+      } catch (error) {
+        if (idempotency && error instanceof Replay) return (await replayed(idempotency)) as Submitted;
+        // Nothing is left of it, so it is accepted anew and waits for its hour.
+        if (repeatable && inline && NotNow.is(error)) {
+          return accept({ ...request, inline: false }, operation, counts, chunks, repeatable);
+        }
+        if (!repeatable || attempt === 3 || !wasRolledBack(error)) throw error;
+      }
+    }
+    if (!inline) parts.notify();
+    if (!lease) return accepted;
+    await runner.runClaimed(accepted.id, lease);
+    const finished = await batches.get(accepted.id);
+    if (!isFinished(finished.status)) parts.notify();
+    if (idempotency) await ledger.answered(idempotency.scope, idempotency.key, JSON.stringify(finished));
+    return finished;
+  }
+
+  /** The first answer of an idempotency key that was used before. */
+  async function replayed({ scope, key, digest }: NonNullable<Request["idempotency"]>): Promise<Submitted | undefined> {
+    const before = await ledger.recall(scope, key);
+    if (!before) return undefined;
+    if (before.digest !== digest) {
+      throw new ReinstateError("idempotency_mismatch", "This Idempotency-Key was used with another request");
+    }
+    if (before.answer !== null) return { ...(JSON.parse(before.answer) as Batch), replayed: true };
+    const batch = await batches.get(before.batchId);
+    // A process that died before it could answer: the batch was finished by another.
+    if (isFinished(batch.status)) return { ...batch, replayed: true };
+    throw new ReinstateError(
+      "idempotency_running",
+      "The first request with this Idempotency-Key is still being worked on",
+    );
+  }
+
+  async function forgetOldKeys(now: number): Promise<void> {
+    if (now - forgotten < forgetEveryMs) return;
+    forgotten = now;
+    await ledger.forget(now - parts.keepKeysMs);
+  }
+
+  /** A move that the state does not allow is an error that names the state. */
+  async function moved(id: number, verb: string, move: () => Promise<boolean>): Promise<Batch> {
+    const before = await batches.get(id);
+    if (!(await move())) {
+      throw new ReinstateError("wrong_state", `Batch ${id} is ${before.status} and cannot be ${verb}`);
+    }
+    const answer = await batches.get(id);
+    parts.notify();
+    return answer;
+  }
+
+  const batches: Batches = {
+    async submit(submission) {
+      const operation = operationOf(submission.operation, submission.target);
+      const refused = submission.refused ?? [];
+      const { items: given, issues } = itemIssues(operation, submission.params, submission.items);
+      if (given.length === 0 && issues.length === 0 && refused.length === 0) {
+        issues.push({ path: "items", message: "A batch needs at least one item" });
+      }
+      if (issues.length > 0) {
+        throw new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
+      }
+      const items = distinct(operation, given);
+      const counts = {
+        items: items.length,
+        total: items.length + refused.length,
+        duplicates: given.length - items.length,
+      };
+      return accept(submission, operation, counts, () => chunksOf(operation, items, refused), true);
+    },
+
+    submitIntake(request, intake) {
+      const operation = operationOf(request.operation, request.target);
+      const counts = { items: intake.total, total: intake.total, duplicates: intake.duplicates };
+      return accept(request, operation, counts, () => intake.chunks(operation.chunkSize), false);
+    },
+
+    operation: operationOf,
+
+    async get(id) {
+      const batch = await ledger.get(id);
+      if (!batch) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
+      return batch;
+    },
+
+    list: (filter) => ledger.list(filter),
+
+    async items(id, query = {}) {
+      await known(id);
+      return itemsPage(ledger, id, query);
+    },
+
+    async *everyItem(id) {
+      for await (const page of batches.everyPage(id)) yield* page;
+    },
+
+    async *everyPage(id) {
+      const { generation } = await batches.get(id);
+      yield* itemPages(ledger, id, generation);
+    },
+
+    stop: (id) => moved(id, "stopped", () => ledger.move(id, "stopped", clock.now())),
+    resume: (id) => moved(id, "resumed", () => ledger.move(id, "in_progress", clock.now(), ["stopped"])),
+
+    async retry(id) {
+      const before = await batches.get(id);
+      const items = await ledger.retry(id, clock.now());
+      if (items === 0) {
+        const finished = before.status === "completed" || before.status === "failed";
+        throw new ReinstateError(
+          "wrong_state",
+          finished
+            ? `Batch ${id} is ${before.status} and has no failed items that could be run again`
+            : `Batch ${id} is ${before.status} and cannot be retried`,
+        );
+      }
+      const answer = await batches.get(id);
+      parts.notify();
+      return answer;
+    },
+
+    watch: (id, options) => watchBatch(() => batches.get(id), clock, options),
+
+    async wait(id, { signal, pollMs = 50 } = {}) {
+      for (;;) {
+        signal?.throwIfAborted();
+        const batch = await batches.get(id);
+        if (isFinished(batch.status)) return batch;
+        await clock.sleep(pollMs, signal);
+      }
+    },
+  };
+
+  async function known(id: number): Promise<void> {
+    if (!(await ledger.head(id))) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
+  }
+
+  return batches;
+}
+
+/** A pace is kept by the engine, which can wait. */
+function mustWait(pace: Pace | undefined, now: number): boolean {
+  if (!pace) return false;
+  return pace.concurrency !== undefined || pace.perSecond !== undefined || (pace.allowedFrom?.(now) ?? now) > now;
+}
+
+/** A batch that was worked off while it was accepted, as the ledger would tell it. */
+function completed(id: number, batch: NewBatch, settled: Settlement[], refused: number, now: number): Batch {
+  const counts = { ...noCounts(), failed: refused };
+  const tally: Record<string, number> = {};
+  for (const settlement of settled) {
+    for (const outcome of Object.keys(counts) as OutcomeWord[]) counts[outcome] += settlement.counts[outcome];
+    for (const [name, sum] of Object.entries(settlement.tally)) tally[name] = (tally[name] ?? 0) + sum;
+  }
+  const { stopRule: _, dryRun = false, ...rest } = batch;
+  return {
+    ...{ ...rest, id, dryRun, counts, tally },
+    ...{ status: "completed", progress: 100, generation: 0, error: null, nextAllowedAt: null },
+    ...{ createdAt: now, updatedAt: now, startedAt: now, finishedAt: now },
+  };
+}
+
+/** Undoes an acceptance whose idempotency key somebody else has used meanwhile. */
+class Replay extends Error {}
+
+function refusal(path: string, message: string): ReinstateError {
+  return new ReinstateError("invalid_request", `${path}: ${message}`, { issues: [{ path, message }] });
+}
+
+/** The first of each key, in ascending order where the items are integers: so chunks are ranges. */
+function distinct(operation: AnyOperation, items: unknown[]): unknown[] {
+  const seen = new Set<ItemKey>();
+  const kept = items.filter((item) => {
+    const key = operation.key(item);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+  if (kept.every((item) => typeof item === "number")) (kept as number[]).sort((a, b) => a - b);
+  return kept;
+}
+
+function* chunksOf(operation: AnyOperation, items: unknown[], refused: readonly Refused[]): Generator<NewChunk> {
+  for (let start = 0; start < items.length; start += operation.chunkSize) {
+    yield { packed: pack(items.slice(start, start + operation.chunkSize)) };
+  }
+  for (let start = 0; start < refused.length; start += operation.chunkSize) {
+    const slice = refused.slice(start, start + operation.chunkSize);
+    const keys = slice.map((_, index) => index);
+    const outcomes = slice.map(({ code, message }, key) => ({ key, outcome: "failed" as const, code, message }));
+    // Not as integers, which would be sorted: the reasons go by position.
+    const packed = pack(
+      slice.map(({ item }) => item),
+      "json",
+    );
+    yield { packed, refused: settle(keys, outcomes) };
+  }
+}

@@ -1,0 +1,90 @@
+import { expect, test } from "vitest";
+import { type RetryOptions, VendorError, type VendorErrorKind, withRetries } from "./index.ts";
+
+/** Fails with these errors one after the other, then answers; tells the pauses that were made. */
+function failing(errors: unknown[], options: RetryOptions = {}) {
+  const pauses: number[] = [];
+  let calls = 0;
+  const call = async () => {
+    calls++;
+    if (errors.length > 0) throw errors.shift();
+    return "answer";
+  };
+  const sleep = async (ms: number) => void pauses.push(ms);
+  return {
+    pauses,
+    calls: () => calls,
+    run: (signal?: AbortSignal) => withRetries(call, { sleep, random: () => 1, ...options }, { signal }),
+  };
+}
+
+const error = (kind: VendorErrorKind, details = {}) => new VendorError(kind, kind, details);
+
+test("what may pass is repeated, with a bound that doubles", async () => {
+  const under = failing([error("unavailable"), error("unknown_outcome"), error("rejected", { status: 408 })]);
+  expect(await under.run()).toBe("answer");
+  expect(under.pauses).toEqual([500, 1000, 2000]);
+});
+
+test("full jitter: any pause from nothing up to the bound, and never above the longest", async () => {
+  const quick = failing([error("unavailable")], { random: () => 0 });
+  await quick.run();
+  expect(quick.pauses).toEqual([0]);
+  const errors = Array.from({ length: 9 }, () => error("unavailable"));
+  const slow = failing(errors, { attempts: 10, longestPauseMs: 3_000 });
+  await slow.run();
+  expect(slow.pauses).toEqual([500, 1000, 2000, ...Array(6).fill(3000)]);
+});
+
+test("Retry-After is the least that is waited; one that asks for too much is the end", async () => {
+  const patient = failing([error("rate_limited", { retryAfterMs: 7_000 })], { random: () => 0.5 });
+  await patient.run();
+  expect(patient.pauses).toEqual([7_250]);
+  const late = error("rate_limited", { retryAfterMs: 3_600_000 });
+  const impatient = failing([late]);
+  await expect(impatient.run()).rejects.toBe(late);
+  expect(impatient.calls()).toBe(1);
+});
+
+test("a verdict, a reply that is not the vendor's, and anything else are thrown at once", async () => {
+  for (const thrown of [error("rejected", { status: 422 }), error("bad_reply"), new TypeError("a fault")]) {
+    const under = failing([thrown]);
+    await expect(under.run()).rejects.toBe(thrown);
+    expect(under.calls()).toBe(1);
+  }
+});
+
+test("the last failure is thrown when the tries are used up; one try repeats nothing", async () => {
+  const last = error("unknown_outcome");
+  const under = failing([error("unavailable"), error("unavailable"), error("unavailable"), last]);
+  await expect(under.run()).rejects.toBe(last);
+  expect(under.calls()).toBe(4);
+  const once = failing([last], { attempts: 1 });
+  await expect(once.run()).rejects.toBe(last);
+  expect(once.calls()).toBe(1);
+});
+
+test("a change whose answer was lost stays in doubt, whatever the later tries were told; a read does not", async () => {
+  const errors = () => [error("unknown_outcome"), error("unavailable", { status: 503 }), error("unavailable")];
+  const given = { attempts: 3, sleep: async () => {}, random: () => 1 };
+  const thrown = async (changes: boolean) => {
+    const left = errors();
+    return withRetries(() => Promise.reject(left.shift()), given, { changes }).catch(
+      (error: VendorError) => error.kind,
+    );
+  };
+  expect(await thrown(true)).toBe("unknown_outcome");
+  expect(await thrown(false)).toBe("unavailable");
+  const verdict = error("rejected", { status: 422 });
+  await expect(failing([error("unknown_outcome"), verdict]).run()).rejects.toBe(verdict);
+});
+
+test("a signal ends the wait", async () => {
+  const stop = new AbortController();
+  const call = async () => {
+    throw error("unavailable", { retryAfterMs: 50_000 });
+  };
+  const running = withRetries(call, {}, { signal: stop.signal });
+  setImmediate(() => stop.abort(new Error("enough")));
+  await expect(running).rejects.toThrow("enough");
+});

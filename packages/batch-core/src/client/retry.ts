@@ -1,0 +1,78 @@
+import { VendorError } from "./vendor-error.ts";
+
+/** How often and how patiently a call is repeated. */
+export interface RetryOptions {
+  /** Tries at most, the first one included. Default 4; 1 repeats nothing. */
+  attempts?: number;
+  /** Milliseconds: the longest pause before the first repeat; each further one is up to twice as long. Default 500. */
+  firstPauseMs?: number;
+  /** The longest pause of all, in milliseconds. Default 30,000. */
+  longestPauseMs?: number;
+  /** A `Retry-After` above this is not waited for: the error is thrown. Default 60,000. */
+  longestRetryAfterMs?: number;
+  /** From 0 up to 1. Default: `Math.random`. */
+  random?: () => number;
+  /** Resolves after so many milliseconds, and rejects with the signal's reason when it is aborted. Default: real time. */
+  sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Makes a call that is safe to repeat, and repeats it while the connection is lost, no answer comes in time, or the vendor
+ * answers 408, 429 or 5xx, with full jitter: a pause between nothing and a bound that doubles. `Retry-After` is the least
+ * that is waited. A verdict (any other answer) is thrown at once, the last failure when the tries are used up; where the
+ * call `changes` something and the answer of an earlier try was lost, that failure is an `unknown_outcome`, for that the last
+ * try did nothing says nothing of the one before.
+ */
+export async function withRetries<Answer>(
+  call: () => Promise<Answer>,
+  options: RetryOptions = {},
+  { signal, changes = true }: { signal?: AbortSignal | undefined; changes?: boolean } = {},
+): Promise<Answer> {
+  const {
+    attempts = 4,
+    firstPauseMs = 500,
+    longestPauseMs = 30_000,
+    longestRetryAfterMs = 60_000,
+    random = Math.random,
+    sleep = realSleep,
+  } = options;
+  let inDoubt = false;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!mayPass(error)) throw error;
+      const asked = error.retryAfterMs ?? 0;
+      if (attempt >= attempts || signal?.aborted || asked > longestRetryAfterMs) {
+        throw inDoubt && error.retryable ? new VendorError("unknown_outcome", error.message, error) : error;
+      }
+      inDoubt ||= changes && error.kind === "unknown_outcome";
+      await sleep(asked + random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)), signal);
+    }
+  }
+}
+
+/** True for what may be otherwise a little later; only the caller knows whether the call may be made twice. */
+function mayPass(error: unknown): error is VendorError {
+  if (!VendorError.is(error)) return false;
+  return error.retryable || error.kind === "unknown_outcome" || error.status === 408;
+}
+
+function realSleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    };
+    const abort = () => {
+      end();
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      end();
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", abort);
+  });
+}

@@ -1,0 +1,124 @@
+import { VendorError } from "./vendor-error.ts";
+
+export interface TransportOptions {
+  /** What stands before the vendor's documented path. */
+  baseUrl: string;
+  /** Sent with every call; never part of an error. */
+  headers?: Record<string, string>;
+  /** The test seam, and the place for proxies and CA files. Default: the global `fetch`. */
+  fetch?: (input: string, init: RequestInit) => Promise<Response>;
+  /** Milliseconds until an answer must be there in full. Default 30,000. */
+  timeoutMs?: number;
+  /** Bytes of an answer at most. Default 10 MiB. */
+  replyLimit?: number;
+}
+
+export interface CallOptions {
+  method: "GET" | "POST" | "PUT";
+  /** The vendor's documented path, from its slash on. */
+  path: string;
+  query?: URLSearchParams;
+  /** Sent as it is. */
+  body?: string;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+export interface Reply {
+  status: number;
+  headers: Headers;
+  text: string;
+  requestId: string | undefined;
+  /** Milliseconds of `Retry-After`, given as seconds or as a date. */
+  retryAfterMs: number | undefined;
+}
+
+export interface Transport {
+  /** The answer, whatever its status. Throws a `VendorError` where there is none. Redirects are not followed. */
+  call(options: CallOptions): Promise<Reply>;
+}
+
+export function createTransport(options: TransportOptions): Transport {
+  const { headers = {}, timeoutMs = 30_000, replyLimit = 10 * 1024 * 1024 } = options;
+  const baseUrl = options.baseUrl.replace(/\/+$/, "");
+  if (!/^https?:\/\/[^/]/.test(baseUrl)) throw new TypeError("baseUrl must be an http or https URL");
+  const send = options.fetch ?? ((input, init) => fetch(input, init));
+  return {
+    async call({ method, path, query, body, headers: more, signal }) {
+      const timeout = AbortSignal.timeout(timeoutMs);
+      const search = query && query.size > 0 ? `?${query}` : "";
+      try {
+        const response = await send(`${baseUrl}${path}${search}`, {
+          method,
+          headers: { ...headers, ...more },
+          redirect: "manual",
+          signal: signal ? AbortSignal.any([timeout, signal]) : timeout,
+          ...(body === undefined ? {} : { body }),
+        });
+        const text = await readReply(response, replyLimit);
+        return {
+          status: response.status,
+          headers: response.headers,
+          text,
+          requestId: response.headers.get("x-request-id") ?? undefined,
+          retryAfterMs: retryAfter(response.headers.get("retry-after")),
+        };
+      } catch (error) {
+        if (VendorError.is(error)) throw error;
+        if (signal?.aborted) throw signal.reason;
+        if (timeout.aborted) {
+          throw new VendorError("unknown_outcome", `${method} ${path}: no answer within ${timeoutMs} ms`, {
+            cause: error,
+          });
+        }
+        if (neverLeft(error)) {
+          throw new VendorError("unavailable", `${method} ${path}: the server cannot be reached`, { cause: error });
+        }
+        throw new VendorError("unknown_outcome", `${method} ${path}: the connection was lost before the answer`, {
+          cause: error,
+        });
+      }
+    },
+  };
+}
+
+async function readReply(response: Response, limit: number): Promise<string> {
+  if (!response.body) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  for await (const part of response.body as unknown as AsyncIterable<Uint8Array>) {
+    size += part.byteLength;
+    if (size > limit) {
+      throw new VendorError("bad_reply", `The answer is larger than ${limit} bytes`, { status: response.status });
+    }
+    text += decoder.decode(part, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+const unsent = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** True where the connection was never made, so the vendor cannot have done anything. */
+function neverLeft(error: unknown): boolean {
+  for (let cause: unknown = error; typeof cause === "object" && cause !== null; ) {
+    const { code, cause: next } = cause as { code?: unknown; cause?: unknown };
+    if (typeof code === "string" && unsent.has(code)) return true;
+    cause = next;
+  }
+  return false;
+}
+
+function retryAfter(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  if (/^\d+$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}

@@ -1,0 +1,150 @@
+import { ledgerDatabases, postgresDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import type { EngineFactory, EngineParts } from "../engine.ts";
+import { engineContract } from "../testing/engine-contract.ts";
+import { createInProcessEngine } from "./in-process.ts";
+import { createPgBossEngine } from "./pg-boss.ts";
+
+const engines: { name: string; engine: EngineFactory; open: (typeof ledgerDatabases)[number]["open"] }[] = [
+  ...ledgerDatabases.map(({ name, open }) => ({ name: `in-process on ${name}`, engine: createInProcessEngine, open })),
+  { name: "pg-boss", engine: createPgBossEngine, open: postgresDatabase },
+];
+
+describe.each(engines)("the engine $name", ({ engine, open }) => {
+  test.concurrent.each(Object.entries(engineContract))("%s", async (_, prove) => {
+    await using database = await open();
+    await prove({ databaseUrl: database.url, engine });
+  });
+});
+
+const inProcess = (change: (parts: EngineParts) => Partial<EngineParts>): EngineFactory => {
+  return (parts) => createInProcessEngine({ ...parts, ...change(parts) });
+};
+
+// The contract is worth what it catches: each of these engines breaks one promise, and the sentence that says so must fail.
+const broken: [string, EngineFactory, string][] = [
+  [
+    "does nothing",
+    (parts) => ({ ...createInProcessEngine(parts), start: async () => {} }),
+    "a batch is worked on to its end, each chunk once",
+  ],
+  [
+    "works only on what it is told of",
+    (parts) => {
+      let told = 0;
+      const open = async () => (told-- > 0 ? parts.ledger.open() : []);
+      const engine = createInProcessEngine({ ...parts, ledger: { ...parts.ledger, open } });
+      const notify = () => {
+        told = 1;
+        engine.notify();
+      };
+      return { ...engine, notify };
+    },
+    "a batch accepted by a process that tells nobody is found",
+  ],
+  [
+    "knows only the batches of its own time",
+    inProcess(({ ledger }) => {
+      const before = ledger.open();
+      const open = async () => {
+        const old = await before;
+        return (await ledger.open()).filter((id) => !old.includes(id));
+      };
+      return { ledger: { ...ledger, open } };
+    }),
+    "a batch accepted by a process that is gone is worked on",
+  ],
+  [
+    "works off the oldest batch first",
+    inProcess(({ ledger }) => ({ ledger: { ...ledger, open: async () => (await ledger.open()).slice(0, 1) } })),
+    "several batches take turns, and a small one does not wait for a large one",
+  ],
+  [
+    "turns to a batch once",
+    inProcess(({ ledger, runner }) => {
+      const over = new Set<number>();
+      return {
+        ledger: { ...ledger, open: async () => (await ledger.open()).filter((id) => !over.has(id)) },
+        runner: {
+          ...runner,
+          async runNext(id) {
+            const turn = await runner.runNext(id);
+            if (turn === "idle") over.add(id);
+            return turn;
+          },
+        },
+      };
+    }),
+    "a batch retried elsewhere is worked on again",
+  ],
+  [
+    "drops what it has in hand",
+    (parts) => ({ ...createInProcessEngine(parts), stop: async () => {} }),
+    "a stop hands out nothing more and waits for what is in hand",
+  ],
+  [
+    "goes on after the stop",
+    (parts) => {
+      const engine = createInProcessEngine(parts);
+      const stop = async () => {
+        while ((await parts.ledger.open()).length > 0) await parts.clock.sleep(10);
+        await engine.stop();
+      };
+      return { ...engine, stop };
+    },
+    "a stop hands out nothing more and waits for what is in hand",
+  ],
+  [
+    "takes on more than it has hands",
+    inProcess(({ lanes }) => ({ lanes: lanes * 3 })),
+    "a process works on as many chunks at once as it has lanes",
+  ],
+  [
+    "never comes back to who waits",
+    inProcess(({ ledger, runner }) => {
+      const waiting = new Set<number>();
+      return {
+        ledger: { ...ledger, open: async () => (await ledger.open()).filter((id) => !waiting.has(id)) },
+        runner: {
+          ...runner,
+          async runNext(id) {
+            const turn = await runner.runNext(id);
+            if (typeof turn === "object") waiting.add(id);
+            return turn;
+          },
+        },
+      };
+    }),
+    "a chunk waits for its hour, at no cost of an attempt, and others go on meanwhile",
+  ],
+  [
+    "looks only for chunks",
+    inProcess(({ ledger, clock }) => {
+      const open = async () => (await ledger.ready(1, clock.now())).filter(({ chunks }) => chunks > 0);
+      return { ledger: { ...ledger, open: async () => (await open()).map(({ id }) => id) } };
+    }),
+    "a batch whose last worker died before it could be closed is closed",
+  ],
+  [
+    "gives up when it gets no answer",
+    (parts) => {
+      let dead = false;
+      const open = async () => {
+        if (dead) return [];
+        return parts.ledger.open().catch((error: unknown) => {
+          dead = true;
+          throw error;
+        });
+      };
+      return createInProcessEngine({ ...parts, ledger: { ...parts.ledger, open } });
+    },
+    "a ledger that does not answer for a moment is asked again",
+  ],
+];
+
+test.concurrent.each(broken)("the contract catches an engine that %s", async (_, engine, sentence) => {
+  const prove = engineContract[sentence];
+  expect(prove).toBeDefined();
+  await using database = sqliteDatabase();
+  await expect(prove?.({ databaseUrl: database.url, engine, patienceMs: 4000 })).rejects.toThrow();
+});

@@ -1,0 +1,22 @@
+/** A worker that takes chunks, says so, and never comes to an end with them: to be killed. Arguments: database URL, engine. */
+import * as z from "zod";
+import { createHost, defineOperation } from "../index.ts";
+import { createInProcessEngine } from "./in-process.ts";
+import { createPgBossEngine } from "./pg-boss.ts";
+
+const [databaseUrl = "", engine] = process.argv.slice(2);
+const host = await createHost({
+  databaseUrl,
+  lanes: 3,
+  engine: engine === "pg-boss" ? createPgBossEngine : createInProcessEngine,
+});
+host.register(
+  defineOperation<number, unknown>({
+    ...{ name: "test.rows.touch", label: "row/touch", item: z.int(), params: z.unknown(), key: (id) => id },
+    ...{ chunkSize: 1, inlineLimit: 0, effects: "elsewhere" },
+    apply({ items }) {
+      process.stdout.write(`took ${items[0]}\n`);
+      return new Promise(() => {});
+    },
+  }),
+);

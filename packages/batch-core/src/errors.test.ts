@@ -1,0 +1,55 @@
+import { postgresDatabase } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import { expect, test } from "vitest";
+import { openDatabase } from "./database.ts";
+import { isTransient } from "./errors.ts";
+import type { LedgerTransaction } from "./operation.ts";
+import { until } from "./testing/until.ts";
+
+const failureOf = (on: LedgerTransaction) =>
+  sql`select 1`.execute(on).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+test("whatever PostgreSQL's driver says of a connection that is lost, the work may be tried again", async () => {
+  await using server = await postgresDatabase();
+  const database = openDatabase(server.url);
+  const knife = openDatabase(server.url);
+  const seen: unknown[] = [];
+  const lost = database.transaction(async (transaction) => {
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(transaction);
+    await sql`select pg_terminate_backend(${rows[0]?.pid})`.execute(knife.tables());
+    // The first is told by the server or by the socket, those after it by the driver.
+    await until(async () => {
+      seen.push(await failureOf(transaction));
+      return String(seen.at(-1)).includes("not queryable");
+    });
+    throw seen[0];
+  });
+  await expect(lost).rejects.toThrow();
+  expect(seen.filter((error) => !isTransient(error))).toEqual([]);
+  // The next one has another connection.
+  expect(await database.transaction(failureOf)).toBeUndefined();
+  await database.close();
+  await knife.close();
+});
+
+test("a transaction whose first statement fails is rolled back, and its connection is as good as before", async () => {
+  await using server = await postgresDatabase();
+  const database = openDatabase(server.url);
+  await sql`create table kept (id integer primary key)`.execute(database.tables());
+  for (let turn = 0; turn < 20; turn++) {
+    await expect(database.transaction((on) => sql`select 1 / 0`.execute(on))).rejects.toThrow(/division by zero/);
+    const written = database.transaction(async (on) => {
+      await sql`insert into kept values (${turn})`.execute(on);
+      if (turn % 2 === 0) throw new Error("changed my mind");
+    });
+    await written.catch(() => {});
+  }
+  // A transaction that says nothing is one too.
+  await database.transaction(async () => {});
+  const { rows } = await sql<{ id: number }>`select id from kept order by id`.execute(database.tables());
+  expect(rows.map(({ id }) => id)).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+  await database.close();
+});

@@ -1,0 +1,96 @@
+import { randomUUID } from "node:crypto";
+import { type Batches, createBatches } from "./batches.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { type Database, openDatabase } from "./database.ts";
+import { createInProcessEngine } from "./engine/in-process.ts";
+import type { Engine, EngineFactory } from "./engine.ts";
+import { createKeys, type Keys } from "./keys.ts";
+import { createSqlLedger } from "./ledger/sql.ts";
+import { type Log, silentLog } from "./log.ts";
+import type { AnyOperation, Target } from "./operation.ts";
+import { createRunner } from "./runner.ts";
+
+/** What a vendor package is lent: by the gateway, by a test, or by a team with one package. */
+export interface Host {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly keys: Keys;
+  readonly batches: Batches;
+  readonly log: Log;
+  /** Makes operations known; batches of them that an earlier process left unfinished go on from here. */
+  register(...operations: AnyOperation[]): void;
+  /** The operations that are registered, by name. */
+  operations(): AnyOperation[];
+  /** Hands out no more chunks, finishes those in hand, and closes the database. */
+  close(): Promise<void>;
+}
+
+export interface HostOptions {
+  /** `sqlite:PATH`, `sqlite::memory:` or `postgres://…` */
+  databaseUrl: string;
+  log?: Log;
+  clock?: Clock;
+  random?: () => number;
+  /** `web` accepts batches and works none off in the background; `worker` and `all` do. Default `all`. */
+  role?: "all" | "web" | "worker";
+  /** Who hands out chunks. Default: this process by itself. */
+  engine?: EngineFactory;
+  /** Chunks at once. Default 1 on SQLite, which has one writer, and 4 on PostgreSQL. */
+  lanes?: number;
+  /** How long a chunk claimed by a process that died stays claimed. Default 15 seconds. */
+  leaseMs?: number;
+  /** How long idempotency keys are kept. Default 7 days. */
+  keepKeysMs?: number;
+}
+
+/** Opens the database, brings the ledger's tables up to date and starts the engine. */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const {
+    clock = systemClock,
+    log = silentLog,
+    random = Math.random,
+    role = "all",
+    leaseMs = 15_000,
+    keepKeysMs = 604_800_000,
+  } = options;
+  const database = openDatabase(options.databaseUrl);
+  const ledger = await createSqlLedger(database);
+  const worker = randomUUID();
+  const registered = new Map<string, AnyOperation>();
+  const nameOf = (name: string, target: Target) => `${name} ${target}`;
+  const operation = (name: string, target: Target) => registered.get(nameOf(name, target));
+  const runner = createRunner({ ledger, database, operation, clock, random, log, worker, leaseMs });
+  const lanes = options.lanes ?? (database.dialect === "sqlite" ? 1 : 4);
+  const { databaseUrl, engine: createEngine = createInProcessEngine } = options;
+  let engine: Engine;
+  try {
+    engine = createEngine({ databaseUrl, ledger, runner, operation, clock, log, lanes });
+    if (role !== "web") await engine.start();
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+  return {
+    database,
+    clock,
+    log,
+    keys: createKeys(database, clock),
+    batches: createBatches({
+      ...{ ledger, database, runner, operation, clock, keepKeysMs },
+      notify: engine.notify,
+    }),
+    register(...operations) {
+      for (const operation of operations) {
+        const name = nameOf(operation.name, operation.target);
+        if (registered.has(name)) throw new Error(`The operation ${operation.name} is registered twice`);
+        registered.set(name, operation);
+      }
+      engine.notify();
+    },
+    operations: () => [...registered.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    async close() {
+      await engine.stop();
+      await database.close();
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { ReinstateError } from "../errors.ts";
+
+/**
+ * The body of a request, at most `limit` bytes of it. Throws `body_too_large` as soon as the limit is known to be passed:
+ * from the header, before anything is read, or from the stream, without reading on.
+ */
+export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+  const announced = request.headers.get("content-length");
+  if (announced !== null && Number(announced) > limit) throw tooLarge(limit);
+  // An announced length is enforced by the HTTP parser, so the quick way is safe.
+  if (announced !== null) return new Uint8Array(await request.arrayBuffer());
+  const parts: Uint8Array[] = [];
+  for await (const part of bodyParts(request, limit)) parts.push(part);
+  return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
+}
+
+/**
+ * The body of a request as it arrives, at most `limit` bytes of it. Throws `body_too_large` like `readBody`, and
+ * `broken_body` where the client is gone before the end.
+ */
+export async function* bodyParts(request: Request, limit: number): AsyncGenerator<Uint8Array, void, undefined> {
+  if (Number(request.headers.get("content-length")) > limit) throw tooLarge(limit);
+  if (!request.body) return;
+  const parts = (request.body as unknown as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+  let size = 0;
+  try {
+    for (;;) {
+      const { value, done } = await parts.next().catch((cause: unknown) => {
+        throw new ReinstateError("broken_body", "The connection ended before the body did", { cause });
+      });
+      if (done) return;
+      size += value.byteLength;
+      if (size > limit) throw tooLarge(limit);
+      yield value;
+    }
+  } finally {
+    await parts.return?.();
+  }
+}
+
+function tooLarge(limit: number): ReinstateError {
+  return new ReinstateError("body_too_large", `The body is larger than ${limit} bytes`);
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The text of a UTF-8 body; undefined where it is not UTF-8. A byte order mark is left out. */
+export function decodeUtf8(body: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(body);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+import { createHash, type Hash } from "node:crypto";
+import { HTTPException } from "hono/http-exception";
+import { problem } from "./problem.ts";
+
+/** A request that carries an Idempotency-Key, while its body is read. */
+export interface KeyedRequest {
+  /** Takes the bytes of the body, in order. */
+  update(part: Uint8Array): void;
+  /** When the whole body has passed: what a submission needs. */
+  end(): { scope: string; key: string; digest: string };
+}
+
+/**
+ * The Idempotency-Key of a request; undefined where it has none. Keys of one holder never meet another's. The digest is
+ * SHA-256 over method, path, query and body. Throws a 400 for a key that is none.
+ */
+export function keyedRequest(request: Request, actor: string): KeyedRequest | undefined {
+  const key = request.headers.get("idempotency-key");
+  if (key === null) return undefined;
+  if (!/^[\x20-\x7e]{1,255}$/.test(key)) {
+    const detail = "The header Idempotency-Key must be 1 to 255 printable ASCII characters";
+    throw new HTTPException(400, { res: problem(400, "invalid-idempotency-key", detail) });
+  }
+  const { pathname, search } = new URL(request.url);
+  const route = `${request.method} ${pathname}`;
+  const hash: Hash = createHash("sha256").update(`${route}\n${search}\n`);
+  return {
+    update: (part) => void hash.update(part),
+    end: () => ({ scope: `${actor} ${route}`, key, digest: hash.digest("hex") }),
+  };
+}

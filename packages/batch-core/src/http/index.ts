@@ -1,0 +1,4 @@
+export { batchBody } from "./batch-body.ts";
+export { decodeUtf8, readBody } from "./body.ts";
+export { type Problem, problem, problemOf } from "./problem.ts";
+export { createV1Routes, type V1Options } from "./v1.ts";

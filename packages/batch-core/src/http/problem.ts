@@ -1,0 +1,73 @@
+import { type Issue, ReinstateError } from "../errors.ts";
+
+/** An RFC 9457 body. `type` is stable; `errors` never holds more than 100. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  errors?: Issue[];
+}
+
+const titles: Record<number, string> = {
+  400: "Bad request",
+  401: "Unauthorized",
+  404: "Not found",
+  405: "Method not allowed",
+  409: "Conflict",
+  413: "Body too large",
+  415: "Unsupported media type",
+  422: "Invalid request",
+  500: "Internal error",
+  503: "Not available",
+};
+
+/** `type` is the last part of the problem's type: `unknown-batch`. */
+export function problem(
+  status: number,
+  type: string,
+  detail: string,
+  options: { errors?: Issue[]; headers?: Record<string, string> } = {},
+): Response {
+  const body: Problem = {
+    type: `urn:reinstate:problem:${type}`,
+    title: titles[status] ?? "Error",
+    status,
+    detail,
+    ...(options.errors && options.errors.length > 0 ? { errors: options.errors } : {}),
+  };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/problem+json", ...options.headers },
+  });
+}
+
+const statuses: Partial<Record<ReinstateError["code"], number>> = {
+  invalid_request: 422,
+  unknown_operation: 422,
+  unknown_batch: 404,
+  body_too_large: 413,
+  broken_body: 400,
+  wrong_state: 409,
+  idempotency_mismatch: 422,
+  idempotency_running: 409,
+};
+
+/** Headers that go with an error of the core. */
+const headersOf: Partial<Record<ReinstateError["code"], Record<string, string>>> = {
+  // What is left of the body is not read, so the connection cannot be used again.
+  body_too_large: { connection: "close" },
+  idempotency_running: { "retry-after": "1" },
+};
+
+/** The problem of an error of the core; undefined for any other. */
+export function problemOf(error: unknown): Response | undefined {
+  if (!ReinstateError.is(error)) return undefined;
+  const status = statuses[error.code];
+  if (status === undefined) return undefined;
+  const headers = headersOf[error.code];
+  return problem(status, error.code.replaceAll("_", "-"), error.message, {
+    errors: error.issues,
+    ...(headers && { headers }),
+  });
+}

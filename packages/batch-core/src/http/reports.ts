@@ -1,0 +1,28 @@
+import type { Host } from "../host.ts";
+import { manifestOf, type ReportFormat, reportOf } from "../report.ts";
+import { batchBody } from "./batch-body.ts";
+
+const types: Record<ReportFormat, string> = {
+  csv: "text/csv; charset=utf-8; header=present",
+  ndjson: "application/x-ndjson",
+};
+
+/** The report of a batch as it stands, made while it is read: a slow reader costs no memory. */
+export async function reportResponse(host: Host, id: number, format: ReportFormat): Promise<Response> {
+  await host.batches.get(id);
+  const body = ReadableStream.from(reportOf(host.batches.everyPage(id), format));
+  return new Response(body, {
+    headers: {
+      "content-type": types[format],
+      "content-disposition": `attachment; filename="batch-${id}-report.${format}"`,
+      "cache-control": "no-store",
+    },
+  });
+}
+
+/** The batch, and what its reports hold by now: counts, totals, and how to check a download. */
+export async function manifestResponse(host: Host, id: number): Promise<Response> {
+  const batch = await host.batches.get(id);
+  const manifest = await manifestOf(host.batches.everyPage(id));
+  return Response.json({ batch: batchBody(batch), ...manifest }, { headers: { "cache-control": "no-store" } });
+}

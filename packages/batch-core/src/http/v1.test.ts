@@ -1,0 +1,197 @@
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import { defineOperation } from "../index.ts";
+import { createTestHost } from "../testing/index.ts";
+import { createV1Routes } from "./index.ts";
+
+const double = defineOperation({
+  name: "test.rows.double",
+  label: "row/double",
+  item: z.int().min(1),
+  params: z.strictObject({ loud: z.boolean().default(false) }),
+  key: (id) => id,
+  chunkSize: 100,
+  inlineLimit: 3,
+  apply: async ({ items }) =>
+    items.map((key) =>
+      key === 13 ? { key, outcome: "failed", code: "no", message: "not 13" } : { key, outcome: "done" },
+    ),
+});
+
+describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
+  async function start(url: string) {
+    const host = await createTestHost({ databaseUrl: url });
+    host.register(double);
+    const { secret, key } = await host.keys.create({ vendor: "admin" });
+    const routes = createV1Routes(host);
+    const call = async (path: string, init: RequestInit = {}, token = secret) => {
+      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", ...init.headers };
+      const response = await routes.fetch(new Request(`http://localhost${path}`, { ...init, headers }));
+      return { status: response.status, headers: response.headers, body: (await response.json()) as never };
+    };
+    const post = (body: unknown) => call("/v1/batches", { method: "POST", body: JSON.stringify(body) });
+    return { host, key, call, post, [Symbol.asyncDispose]: () => host.close() };
+  }
+
+  test("a batch is made, read, listed, and its items tell their fate", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    const made = await api.post({ operation: "test.rows.double", items: [1, 13, 1] });
+    expect(made.status).toBe(201);
+    expect(made.headers.get("location")).toBe("/v1/batches/1");
+    const times = Object.fromEntries(
+      ["created_at", "updated_at", "started_at", "finished_at"].map((name) => [name, expect.stringMatching(/Z$/)]),
+    );
+    const batch = {
+      ...{ id: 1, operation: "test.rows.double", target: "local", account: "", status: "completed", total: 2 },
+      ...{ processed: 2, done: 1, skipped: 0, failed: 1, unknown: 0, duplicates: 1, progress: 100, generation: 0 },
+      ...{ params: { loud: false }, tally: {}, error: null, dry_run: false, next_allowed_at: null },
+      ...{ actor: api.key.id, ...times },
+    };
+    expect(made.body).toEqual(batch);
+    expect((await api.call("/v1/batches/1")).body).toEqual(batch);
+
+    const large = await api.post({
+      operation: "test.rows.double",
+      items: Array.from({ length: 1000 }, (_, i) => i + 1),
+    });
+    expect(large.status).toBe(202);
+    expect(large.body).toMatchObject({ id: 2, status: "pending", processed: 0, progress: 0 });
+    await api.host.batches.wait(2);
+    expect((await api.call("/v1/batches")).body).toMatchObject({
+      batches: [
+        { id: 2, status: "completed", done: 999, failed: 1 },
+        { id: 1, status: "completed" },
+      ],
+      next_cursor: null,
+    });
+    const first = await api.call("/v1/batches?limit=1");
+    expect(first.body).toMatchObject({ batches: [{ id: 2 }], next_cursor: "2" });
+    expect((await api.call("/v1/batches?limit=1&cursor=2")).body).toMatchObject({
+      batches: [{ id: 1 }],
+      next_cursor: null,
+    });
+
+    expect((await api.call("/v1/batches/2/items?outcome=failed")).body).toEqual({
+      items: [{ item: 13, outcome: "failed", code: "no", message: "not 13", generation: 0 }],
+      next_cursor: null,
+    });
+  });
+
+  test("bad input is named and changes nothing", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    const problem = (type: string, status: number) => ({ type: `urn:reinstate:problem:${type}`, status });
+    expect(await api.post({ operation: "test.rows.triple", items: [1] })).toMatchObject({
+      status: 422,
+      body: problem("unknown-operation", 422),
+    });
+    const invalid = await api.post({ operation: "test.rows.double", items: [1, "2", 0], params: { loud: 1 } });
+    expect(invalid.status).toBe(422);
+    expect(invalid.headers.get("content-type")).toBe("application/problem+json");
+    expect(invalid.body).toMatchObject({
+      errors: [{ path: "params.loud" }, { path: "items[1]" }, { path: "items[2]" }],
+    });
+    expect((await api.post({ operation: "test.rows.double", items: [] })).body).toMatchObject({
+      errors: [{ path: "items" }],
+    });
+    expect((await api.post({ operation: "test.rows.double", items: [1], surprise: true })).status).toBe(422);
+    expect((await api.call("/v1/batches", { method: "POST", body: "{" })).body).toMatchObject(
+      problem("invalid-request", 422),
+    );
+    const csv = { method: "POST", body: "id", headers: { "content-type": "text/plain" } };
+    expect((await api.call("/v1/batches", csv)).body).toMatchObject(problem("unsupported-media-type", 415));
+    for (const path of ["/v1/batches/1", "/v1/batches/x", "/v1/batches/99/items"]) {
+      expect((await api.call(path)).body).toMatchObject(problem("unknown-batch", 404));
+    }
+    expect((await api.call("/v1/batches?limit=0")).body).toMatchObject({ errors: [{ path: "limit" }] });
+    expect((await api.call("/v1/batches", { method: "DELETE" })).headers.get("allow")).toBe("GET, POST");
+    expect((await api.call("/v1/else")).body).toMatchObject(problem("not-found", 404));
+    const many = await api.post({ operation: "test.rows.double", items: Array.from({ length: 1000 }, () => "x") });
+    expect((many.body as { errors: unknown[] }).errors).toHaveLength(100);
+    expect((await api.call("/v1/batches")).body).toEqual({ batches: [], next_cursor: null });
+  });
+
+  test("only an admin key opens it", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    const { secret } = await api.host.keys.create({ vendor: "firstpromoter", account: "a" });
+    for (const token of [secret, "wrong", ""]) {
+      const refused = await api.call("/v1/batches", {}, token);
+      expect(refused.status).toBe(401);
+      expect(refused.headers.get("www-authenticate")).toBe("Bearer");
+    }
+  });
+
+  test("a move that the state does not allow is refused, and names the state", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    const act = (id: number | string, verb: string) => api.call(`/v1/batches/${id}/${verb}`, { method: "POST" });
+    await api.post({ operation: "test.rows.double", items: [1, 13] });
+    for (const verb of ["stop", "resume"]) {
+      const refused = await act(1, verb);
+      expect(refused).toMatchObject({ status: 409, body: { type: "urn:reinstate:problem:wrong-state" } });
+      expect((refused.body as { detail: string }).detail).toMatch(/^Batch 1 is completed and cannot be/);
+    }
+    expect(await act(1, "retry")).toMatchObject({ status: 200, body: { status: "in_progress", generation: 1 } });
+    await api.host.batches.wait(1);
+    await api.post({ operation: "test.rows.double", items: [1] });
+    expect(await act(2, "retry")).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringMatching(/no failed items/) },
+    });
+    for (const verb of ["stop", "resume", "retry"]) expect((await act("9", verb)).status).toBe(404);
+  });
+
+  test("every path names the methods that it has", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    const batch = "/v1/batches/1";
+    const gets = [
+      "/v1/operations",
+      batch,
+      ...["items", "report.csv", "report.ndjson", "manifest.json", "events"].map((part) => `${batch}/${part}`),
+    ];
+    for (const path of gets) {
+      const refused = await api.call(path, { method: "PUT" });
+      expect([refused.status, refused.headers.get("allow")]).toEqual([405, "GET"]);
+    }
+    for (const verb of ["stop", "resume", "retry"]) {
+      const refused = await api.call(`${batch}/${verb}`);
+      expect([refused.status, refused.headers.get("allow")]).toEqual([405, "POST"]);
+    }
+  });
+
+  test("the operations tell what they take", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    const name = "test.rows.slow";
+    const noon = 43_200_000;
+    const pace = { concurrency: 2, perSecond: 5, allowedFrom: (now: number) => Math.ceil(now / noon) * noon };
+    api.host.register({ ...double, name, pace, effects: "elsewhere" });
+    const { body } = await api.call("/v1/operations");
+    expect(body).toMatchObject({
+      operations: [
+        {
+          name: "test.rows.double",
+          target: "local",
+          dry_run: true,
+          pace: null,
+          item: { type: "integer", minimum: 1 },
+          params: { type: "object" },
+        },
+        {
+          name,
+          dry_run: false,
+          pace: {
+            concurrency: 2,
+            per_second: 5,
+            burst: null,
+            next_allowed_at: expect.stringMatching(/T(00|12):00:00/),
+          },
+        },
+      ],
+    });
+  });
+});

@@ -1,0 +1,113 @@
+import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import * as z from "zod";
+import { batchStatuses } from "../batch.ts";
+import { isTransient, messageOf } from "../errors.ts";
+import type { Host } from "../host.ts";
+import { batchBody, itemBody, operationBody } from "./batch-body.ts";
+import { createBatchRoute } from "./create-batch.ts";
+import { eventsResponse } from "./events.ts";
+import { problem, problemOf } from "./problem.ts";
+import { batchId, parsed } from "./query.ts";
+import { manifestResponse, reportResponse } from "./reports.ts";
+
+const limit = z.coerce.number().int().min(1).max(500);
+
+const listQuery = z.strictObject({
+  status: z.enum(batchStatuses).optional(),
+  operation: z.string().optional(),
+  cursor: z.coerce.number().int().positive().optional(),
+  limit: limit.default(50),
+});
+
+const itemsQuery = z.strictObject({
+  outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
+  cursor: z.string().optional(),
+  limit: limit.default(100),
+});
+
+export interface V1Options {
+  /** Bytes of a streamed body at most. Default 1 GiB. */
+  streamLimit?: number;
+  /** Aborted when the server is to stop: event streams end then, and their readers ask again elsewhere. */
+  closing?: AbortSignal;
+}
+
+/** Our own API over all vendors, `/v1/…`, for holders of an admin key. */
+export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Variables: { actor: string } }> {
+  const { streamLimit = 1024 ** 3, closing } = options;
+  const { batches } = host;
+  const routes = new Hono<{ Variables: { actor: string } }>();
+
+  routes.onError((error) => {
+    if (error instanceof HTTPException) return error.getResponse();
+    const known = problemOf(error);
+    if (known) return known;
+    host.log.error({ error: messageOf(error) }, "a request to /v1 failed");
+    if (isTransient(error)) {
+      const headers = { "retry-after": "5" };
+      return problem(503, "not-available", "The database cannot be reached; try again a little later", { headers });
+    }
+    return problem(500, "internal-error", "Something went wrong here; the log tells more");
+  });
+  routes.notFound(() => problem(404, "not-found", "There is nothing at this path"));
+
+  routes.use(async (c, next) => {
+    const secret = /^Bearer +(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    const key = secret === undefined ? undefined : await host.keys.find("admin", secret);
+    if (!key) {
+      return problem(401, "unauthorized", "This needs the header Authorization: Bearer <admin key>", {
+        headers: { "www-authenticate": "Bearer" },
+      });
+    }
+    c.set("actor", key.id);
+    await next();
+  });
+
+  routes.get("/v1/operations", (c) => {
+    const now = host.clock.now();
+    return c.json({ operations: host.operations().map((operation) => operationBody(operation, now)) });
+  });
+
+  routes.get("/v1/batches", async (c) => {
+    const { status, operation, cursor, limit } = parsed(listQuery, c.req.query());
+    const found = await batches.list({
+      limit: limit + 1,
+      ...(status && { statuses: [status] }),
+      ...(operation && { operation }),
+      ...(cursor && { before: cursor }),
+    });
+    const page = found.slice(0, limit);
+    const next = found.length > limit ? String(page.at(-1)?.id) : null;
+    return c.json({ batches: page.map(batchBody), next_cursor: next });
+  });
+
+  const create = createBatchRoute(host, { streamLimit });
+  routes.post("/v1/batches", (c) => create(c.req.raw, c.get("actor")));
+
+  const path = "/v1/batches/:id";
+  routes.get(path, async (c) => c.json(batchBody(await batches.get(batchId(c.req.param("id"))))));
+  routes.get(`${path}/items`, async (c) => {
+    const { items, next } = await batches.items(batchId(c.req.param("id")), parsed(itemsQuery, c.req.query()));
+    return c.json({ items: items.map(itemBody), next_cursor: next });
+  });
+  routes.get(`${path}/report.csv`, (c) => reportResponse(host, batchId(c.req.param("id")), "csv"));
+  routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, batchId(c.req.param("id")), "ndjson"));
+  routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id"))));
+  routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
+  for (const verb of ["stop", "resume", "retry"] as const) {
+    routes.post(`${path}/${verb}`, async (c) => c.json(batchBody(await batches[verb](batchId(c.req.param("id"))))));
+  }
+
+  // Every path that was given a method above answers the others with 405.
+  const methods = new Map<string, string[]>();
+  for (const { path, method } of routes.routes) {
+    if (method !== "ALL") methods.set(path, [...(methods.get(path) ?? []), method]);
+  }
+  for (const [path, allowed] of methods) {
+    const allow = allowed.join(", ");
+    routes.all(path, () => problem(405, "method-not-allowed", `This path answers ${allow}`, { headers: { allow } }));
+  }
+
+  return routes;
+}

@@ -1,0 +1,37 @@
+export {
+  type Batch,
+  type BatchStatus,
+  batchStatuses,
+  type Counts,
+  isFinished,
+  type StopRule,
+  settledOf,
+} from "./batch.ts";
+export type { Batches, Refused, Request, Submission, Submitted } from "./batches.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export { type Database, openDatabase } from "./database.ts";
+export type { Engine, EngineFactory, EngineParts } from "./engine.ts";
+export { type Issue, isTransient, messageOf, NotNow, ReinstateError, type ReinstateErrorCode } from "./errors.ts";
+export { createHost, type Host, type HostOptions } from "./host.ts";
+export { type TakeInOptions, takeIn } from "./intake/take-in.ts";
+export type { Intake } from "./intake.ts";
+export type { ItemOutcome, ItemsPage, ItemsQuery } from "./items.ts";
+export type { Key, Keys, NewKey } from "./keys.ts";
+export type { BatchFilter } from "./ledger.ts";
+export { type Log, silentLog } from "./log.ts";
+export {
+  type AnyOperation,
+  defineOperation,
+  type ItemKey,
+  type LedgerTransaction,
+  type Operation,
+  type Outcome,
+  type OutcomeWord,
+  type Target,
+  type Work,
+} from "./operation.ts";
+export type { Pace } from "./pace.ts";
+export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./report.ts";
+export { statement } from "./statement.ts";
+export { defineVendor, type ImportCounts, type ImportRequest, type Vendor, type VendorInstance } from "./vendor.ts";
+export type { Progress } from "./watch.ts";

@@ -1,0 +1,54 @@
+import type * as z from "zod";
+import { type Issue, ReinstateError } from "./errors.ts";
+import type { NewChunk } from "./ledger.ts";
+import type { AnyOperation } from "./operation.ts";
+
+/** Items that were taken in one by one: distinct, valid, and ready to be packed. */
+export interface Intake {
+  /** Distinct items. */
+  total: number;
+  duplicates: number;
+  /** The items as chunks. */
+  chunks(chunkSize: number): Iterable<NewChunk> | AsyncIterable<NewChunk>;
+  /** Lets go of the items; its chunks cannot be read any more. */
+  close(): void;
+}
+
+/** Issues that one answer names at most. */
+export const issueLimit = 100;
+
+/** The params of a request as the operation reads them. Throws `invalid_request`. */
+export function paramsOf(operation: AnyOperation, params: unknown): unknown {
+  const parsed = operation.params.safeParse(params ?? {});
+  if (parsed.success) return parsed.data;
+  const issues = issuesOf(parsed.error, "params");
+  throw new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
+}
+
+/** The items as the operation reads them, and what is wrong with params and items, by path. */
+export function itemIssues(
+  operation: AnyOperation,
+  params: unknown,
+  given: readonly unknown[],
+): { items: unknown[]; issues: Issue[] } {
+  const parsed = operation.params.safeParse(params ?? {});
+  const issues = parsed.success ? [] : issuesOf(parsed.error, "params");
+  const items: unknown[] = [];
+  for (let index = 0; index < given.length && issues.length < issueLimit; index++) {
+    const item = operation.item.safeParse(given[index]);
+    if (item.success) items.push(item.data);
+    else issues.push(...issuesOf(item.error, `items[${index}]`));
+  }
+  return { items, issues };
+}
+
+/** Zod's issues with paths as a person writes them: `items[3].email`. */
+export function issuesOf(error: z.ZodError, root: string): Issue[] {
+  return error.issues.map(({ path, message }) => ({
+    path: path.reduce<string>(
+      (at, step) => (typeof step === "number" ? `${at}[${step}]` : `${at}.${String(step)}`),
+      root,
+    ),
+    message,
+  }));
+}

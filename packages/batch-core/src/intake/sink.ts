@@ -1,0 +1,10 @@
+import type { Intake } from "../intake.ts";
+
+/** Where valid items go while they arrive: each is kept once. */
+export interface Sink<Item> {
+  add(item: Item): void;
+  /** No more will come. What it answers can be used until `close`. */
+  seal(): Promise<Omit<Intake, "close">>;
+  /** Lets go of everything. */
+  close(): void;
+}

@@ -1,0 +1,44 @@
+import { ReinstateError } from "../errors.ts";
+import type { Intake } from "../intake.ts";
+import type { AnyOperation } from "../operation.ts";
+import { readCsv } from "./csv.ts";
+import { createDesk } from "./desk.ts";
+import { createIntegerSink } from "./integers.ts";
+import { itemShapeOf } from "./item-schema.ts";
+import { readNdjson } from "./ndjson.ts";
+import type { Sink } from "./sink.ts";
+import { createSpool } from "./spool.ts";
+
+export interface TakeInOptions {
+  /** One JSON value a line, or a table. */
+  format: "ndjson" | "csv";
+  /** The column that holds the items, in a table of items that are not objects. */
+  column?: string | undefined;
+}
+
+/**
+ * Takes in the items of a batch, any number of them, as they arrive. Resolves when the source has ended and every item is
+ * valid; `close` the answer when its chunks have been read. Throws `invalid_request` with the first 100 bad lines, and
+ * whatever the source throws; nothing is left behind then.
+ */
+export async function takeIn(
+  operation: AnyOperation,
+  source: AsyncIterable<Uint8Array>,
+  { format, column }: TakeInOptions,
+): Promise<Intake> {
+  const shape = itemShapeOf(operation);
+  const sink: Sink<never> = shape.integers ? createIntegerSink() : createSpool(operation.key);
+  try {
+    const desk = createDesk(operation, sink as Sink<unknown>);
+    if (format === "csv") await readCsv(source, desk, shape, column);
+    else await readNdjson(source, desk);
+    desk.assertClean();
+    const sealed = await sink.seal();
+    if (sealed.total > 0) return { ...sealed, close: sink.close };
+    const issue = { path: "body", message: "A batch needs at least one item" };
+    throw new ReinstateError("invalid_request", `${issue.path}: ${issue.message}`, { issues: [issue] });
+  } catch (error) {
+    sink.close();
+    throw error;
+  }
+}

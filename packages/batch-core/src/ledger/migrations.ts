@@ -1,0 +1,118 @@
+import { sql } from "kysely";
+import type { Database } from "../database.ts";
+import type { LedgerTransaction } from "../operation.ts";
+
+export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
+  async "0001_ledger"(db, { dialect, types }) {
+    // On SQLite, rows that are found by their key alone lie in its order, without a second tree: half the pages to write.
+    const byKey = dialect === "sqlite" ? sql`without rowid` : sql``;
+    // On PostgreSQL, chunk rows are updated in place while a batch runs: room in the page keeps that off the indexes.
+    const inPlace = dialect === "postgres" ? sql`with (fillfactor = 70)` : byKey;
+    // Batches are never deleted, so on SQLite no id can come a second time, and the page where it would note the last one is spared.
+    const batchId = dialect === "sqlite" ? sql`integer primary key` : types.identity;
+    await sql`create table reinstate_batches (
+      id ${batchId},
+      operation text not null,
+      label text not null,
+      target text not null,
+      account text not null,
+      params text not null,
+      actor text,
+      status text not null,
+      total bigint not null,
+      duplicates bigint not null,
+      generation integer not null default 0,
+      error text,
+      dry_run integer not null default 0,
+      max_failure_rate double precision,
+      failure_after bigint,
+      next_allowed_at bigint,
+      created_at bigint not null,
+      updated_at bigint not null,
+      started_at bigint,
+      finished_at bigint
+    )`.execute(db);
+    await sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`.execute(
+      db,
+    );
+    await sql`create index reinstate_batches_account on reinstate_batches (account, operation, id)`.execute(db);
+    await sql`create table reinstate_chunks (
+      batch_id bigint not null,
+      generation integer not null,
+      seq integer not null,
+      state text not null,
+      item_count integer not null,
+      done integer not null default 0,
+      skipped integer not null default 0,
+      failed integer not null default 0,
+      unknown integer not null default 0,
+      retried integer not null default 0,
+      refused integer not null default 0,
+      rest_outcome text,
+      rest_code text,
+      rest_message text,
+      tally text,
+      attempts integer not null default 0,
+      not_before bigint not null default 0,
+      worker text,
+      lease_until bigint,
+      finished_at bigint,
+      codec text,
+      packed ${types.bytes},
+      primary key (batch_id, generation, seq)
+    ) ${inPlace}`.execute(db);
+    await sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`.execute(
+      db,
+    );
+    // The packed items never change, so they stand apart from the rows that do; a chunk that is written once carries its own.
+    await sql`create table reinstate_items (
+      batch_id bigint not null,
+      generation integer not null,
+      seq integer not null,
+      codec text not null,
+      packed ${types.bytes} not null,
+      lo bigint,
+      hi bigint,
+      primary key (batch_id, generation, seq)
+    ) ${byKey}`.execute(db);
+    await sql`create table reinstate_outcomes (
+      batch_id bigint not null,
+      generation integer not null,
+      seq integer not null,
+      position integer not null,
+      outcome text not null,
+      code text,
+      message text,
+      primary key (batch_id, generation, seq, position)
+    ) ${byKey}`.execute(db);
+    await sql`create table reinstate_idempotency (
+      scope text not null,
+      idempotency_key text not null,
+      digest text not null,
+      batch_id bigint not null,
+      answer text,
+      created_at bigint not null,
+      primary key (scope, idempotency_key)
+    ) ${byKey}`.execute(db);
+    await sql`create index reinstate_idempotency_age on reinstate_idempotency (created_at)`.execute(db);
+    // One row per paced operation: its token bucket, and the lock under which claims of it are admitted one by one.
+    await sql`create table reinstate_pace (
+      name text primary key,
+      tokens double precision not null,
+      filled_at bigint not null
+    )`.execute(db);
+    await sql`create table reinstate_keys (
+      id text primary key,
+      lookup text not null,
+      digest ${types.bytes} not null,
+      vendor text not null,
+      account text not null,
+      name text not null,
+      options text not null,
+      created_at bigint not null,
+      revoked_at bigint
+    )`.execute(db);
+    await sql`create index reinstate_keys_lookup on reinstate_keys (lookup)`.execute(db);
+    await sql`create index reinstate_keys_account on reinstate_keys (vendor, account)`.execute(db);
+  },
+};

@@ -1,0 +1,254 @@
+import { type Kysely, type Selectable, sql } from "kysely";
+import { type Batch, isFinished, progressOf, type StopRule } from "../batch.ts";
+import type { Database } from "../database.ts";
+import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "../ledger.ts";
+import type { LedgerTransaction } from "../operation.ts";
+import type { LedgerTables } from "./tables.ts";
+
+type Db = Kysely<LedgerTables>;
+type BatchRow = Selectable<LedgerTables["reinstate_batches"]>;
+
+/** The reading half of the ledger: nothing here changes a row. */
+export function createReader(
+  database: Database,
+): Pick<Ledger, "head" | "get" | "list" | "open" | "ready" | "contents"> {
+  const db = database.tables<LedgerTables>();
+  const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
+
+  async function withCounts(rows: BatchRow[], on: Db): Promise<Batch[]> {
+    if (rows.length === 0) return [];
+    const ids = rows.map((row) => row.id);
+    const sums = await on
+      .selectFrom("reinstate_chunks")
+      .select(({ fn }) => [
+        "batch_id",
+        fn.sum<number>("done").as("done"),
+        fn.sum<number>("skipped").as("skipped"),
+        fn.sum<number>("failed").as("failed"),
+        fn.sum<number>("retried").as("retried"),
+        fn.sum<number>("unknown").as("unknown"),
+        fn.max("finished_at").as("finished_at"),
+        fn.count<number>("tally").as("tallies"),
+      ])
+      .where(database.anyOf("batch_id", ids))
+      .groupBy("batch_id")
+      .execute();
+    const tallied = sums.filter((row) => Number(row.tallies) > 0).map((row) => row.batch_id);
+    const tallies = tallied.length === 0 ? [] : await talliesOf(on, tallied);
+    return rows.map((row) => {
+      const sum = sums.find(({ batch_id }) => batch_id === row.id);
+      const counts = {
+        done: Number(sum?.done ?? 0),
+        skipped: Number(sum?.skipped ?? 0),
+        failed: Number(sum?.failed ?? 0) - Number(sum?.retried ?? 0),
+        unknown: Number(sum?.unknown ?? 0),
+      };
+      return {
+        id: row.id,
+        operation: row.operation,
+        label: row.label,
+        target: row.target,
+        account: row.account,
+        params: JSON.parse(row.params) as unknown,
+        actor: row.actor,
+        status: row.status,
+        total: row.total,
+        duplicates: row.duplicates,
+        counts,
+        progress: progressOf(row.status, counts, row.total),
+        tally: Object.fromEntries(
+          tallies.filter(({ batch_id }) => batch_id === row.id).map(({ name, sum }) => [name, Number(sum)]),
+        ),
+        error: row.error,
+        dryRun: row.dry_run === 1,
+        nextAllowedAt: isFinished(row.status) ? null : row.next_allowed_at,
+        generation: row.generation,
+        createdAt: row.created_at,
+        updatedAt: Math.max(row.updated_at, isFinished(row.status) ? 0 : (sum?.finished_at ?? 0)),
+        startedAt: row.started_at,
+        finishedAt: row.finished_at,
+      };
+    });
+  }
+
+  async function talliesOf(on: Db, ids: number[]) {
+    const each =
+      database.dialect === "sqlite"
+        ? sql`select batch_id, key as name, sum(value) as sum from reinstate_chunks, json_each(tally)`
+        : sql`select batch_id, key as name, sum(value::bigint) as sum from reinstate_chunks, jsonb_each_text(tally::jsonb)`;
+    const { rows } = await sql<{ batch_id: number; name: string; sum: number }>`
+      ${each} where tally is not null and ${database.anyOf("batch_id", ids)} group by batch_id, name
+    `.execute(on);
+    return rows;
+  }
+
+  return {
+    async head(id, transaction) {
+      const row = await on(transaction)
+        .selectFrom("reinstate_batches")
+        .selectAll()
+        .where("id", "=", id)
+        .executeTakeFirst();
+      return row && headOf(row);
+    },
+
+    async get(id, transaction) {
+      const row = await on(transaction)
+        .selectFrom("reinstate_batches")
+        .selectAll()
+        .where("id", "=", id)
+        .executeTakeFirst();
+      return row && (await withCounts([row], on(transaction)))[0];
+    },
+
+    async list(filter: BatchFilter) {
+      let query = db.selectFrom("reinstate_batches").selectAll().orderBy("id", "desc").limit(filter.limit);
+      if (filter.offset) query = query.offset(filter.offset);
+      if (filter.before !== undefined) query = query.where("id", "<", filter.before);
+      if (filter.account !== undefined) query = query.where("account", "=", filter.account);
+      if (filter.operation !== undefined) query = query.where("operation", "=", filter.operation);
+      if (filter.operationPrefix !== undefined) query = query.where("operation", "like", `${filter.operationPrefix}%`);
+      if (filter.statuses !== undefined) query = query.where("status", "in", [...filter.statuses]);
+      return withCounts(await query.execute(), db);
+    },
+
+    async open() {
+      const rows = await db
+        .selectFrom("reinstate_batches")
+        .select("id")
+        .where("status", "in", ["pending", "in_progress"])
+        .orderBy("id")
+        .execute();
+      return rows.map((row) => row.id);
+    },
+
+    async ready(limit, now) {
+      const rows = await db
+        .selectFrom("reinstate_batches as b")
+        .select(["b.id", "b.operation", "b.target"])
+        .select(({ selectFrom, fn }) =>
+          selectFrom((from) =>
+            from
+              .selectFrom("reinstate_chunks as c")
+              .select("c.seq")
+              .whereRef("c.batch_id", "=", "b.id")
+              .where("c.state", "<>", "finished")
+              .where(({ and, eb, or }) =>
+                or([
+                  and([eb("c.state", "=", "waiting"), eb("c.not_before", "<=", now)]),
+                  and([eb("c.state", "=", "claimed"), eb("c.lease_until", "<", now)]),
+                ]),
+              )
+              .limit(limit)
+              .as("ready"),
+          )
+            .select(fn.countAll<number>().as("chunks"))
+            .as("chunks"),
+        )
+        .where("b.status", "in", ["pending", "in_progress"])
+        .orderBy("b.id")
+        .execute();
+      return rows.map(({ chunks, ...batch }) => ({ ...batch, chunks: Number(chunks) }));
+    },
+
+    async contents(batchId, { after, outcome, limit }) {
+      const page = (after: Pick<ChunkId, "generation" | "seq"> | undefined, within?: "generation") =>
+        chunksAfter(batchId, { after, outcome, limit }, within);
+      // A generation's chunks are numbered without gaps, so a page of it is a range that PostgreSQL finds by its index alone;
+      // a limit it weighs by statistics that a batch just accepted is not yet in.
+      const inGeneration = after && !outcome ? await page(after, "generation") : [];
+      const chunks = inGeneration.length > 0 ? inGeneration : await page(after);
+      return withExceptions(batchId, chunks);
+    },
+  };
+
+  function chunksAfter(
+    batchId: number,
+    { after, outcome, limit }: Parameters<Ledger["contents"]>[1],
+    within?: "generation",
+  ) {
+    let query = db
+      .selectFrom("reinstate_chunks as c")
+      .leftJoin("reinstate_items as i", (join) =>
+        join
+          .onRef("i.batch_id", "=", "c.batch_id")
+          .onRef("i.generation", "=", "c.generation")
+          .onRef("i.seq", "=", "c.seq"),
+      )
+      .select(["c.generation", "c.seq", "c.state", "c.retried"])
+      .select(({ fn }) => [
+        fn.coalesce("c.codec", "i.codec").$notNull().as("codec"),
+        fn.coalesce("c.packed", "i.packed").$notNull().as("packed"),
+      ])
+      .select(["c.rest_outcome", "c.rest_code", "c.rest_message"])
+      .where("c.batch_id", "=", batchId)
+      .orderBy("c.generation")
+      .orderBy("c.seq")
+      .limit(limit);
+    if (outcome) query = query.where(`c.${outcome}`, ">", 0);
+    if (after && within) {
+      query = query
+        .where("c.generation", "=", after.generation)
+        .where("c.seq", ">", after.seq)
+        .where("c.seq", "<=", after.seq + limit);
+    } else if (after) {
+      query = query.where(({ eb, refTuple, tuple }) =>
+        eb(refTuple("c.generation", "c.seq"), ">", tuple(after.generation, after.seq)),
+      );
+    }
+    return query.execute();
+  }
+
+  async function withExceptions(batchId: number, chunks: Awaited<ReturnType<typeof chunksAfter>>) {
+    const last = chunks.at(-1);
+    const first = chunks[0];
+    if (!first || !last) return [];
+    const written = await db
+      .selectFrom("reinstate_outcomes")
+      .selectAll()
+      .where("batch_id", "=", batchId)
+      .where(({ eb, refTuple, tuple }) => eb(refTuple("generation", "seq"), ">=", tuple(first.generation, first.seq)))
+      .where(({ eb, refTuple, tuple }) => eb(refTuple("generation", "seq"), "<=", tuple(last.generation, last.seq)))
+      .orderBy("generation")
+      .orderBy("seq")
+      .orderBy("position")
+      .execute();
+    let next = 0;
+    return chunks.map((chunk): ChunkContent => {
+      const { generation, seq, codec, packed } = chunk;
+      const own: ChunkContent["exceptions"] = [];
+      // Both lists are in the same order; chunks that the outcome left out may have exceptions in between.
+      for (; next < written.length; next++) {
+        const row = written[next];
+        if (!row || row.generation > generation || (row.generation === generation && row.seq > seq)) break;
+        if (row.generation !== generation || row.seq !== seq) continue;
+        own.push({ position: row.position, outcome: row.outcome, code: row.code, message: row.message });
+      }
+      const rest =
+        chunk.state === "finished"
+          ? { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code, message: chunk.rest_message }
+          : undefined;
+      // A chunk may have been finished between the two statements; it is shown as the first one saw it.
+      const exceptions = rest ? own : [];
+      return { batchId, generation, seq, codec, packed, rest, exceptions, retried: chunk.retried > 0 };
+    });
+  }
+}
+
+function headOf(row: BatchRow): BatchHead {
+  return {
+    id: row.id,
+    operation: row.operation,
+    target: row.target,
+    account: row.account,
+    params: JSON.parse(row.params) as unknown,
+    total: row.total,
+    dryRun: row.dry_run === 1,
+    stopRule: stopRuleOf(row),
+    status: row.status,
+  };
+}
+
+function stopRuleOf({ max_failure_rate, failure_after }: BatchRow): StopRule | undefined {
+  return max_failure_rate === null ? undefined : { maxFailureRate: max_failure_rate, after: failure_after ?? 0 };
+}

@@ -1,0 +1,98 @@
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import { openDatabase } from "../database.ts";
+import type { Ledger, NewChunk } from "../ledger.ts";
+import { type LedgerUnderTest, ledgerContract } from "../testing/ledger-contract.ts";
+import { createSqlLedger } from "./sql.ts";
+
+async function withLedger(url: string, work: (subject: LedgerUnderTest) => Promise<void>): Promise<void> {
+  const database = openDatabase(url);
+  try {
+    await work({ ledger: await createSqlLedger(database), database });
+  } finally {
+    await database.close();
+  }
+}
+
+describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
+  test.each(Object.entries(ledgerContract))("%s", async (_, prove) => {
+    await using database = await open();
+    await withLedger(database.url, prove);
+  });
+
+  test("is opened by four at once", async () => {
+    await using database = await open();
+    const databases = Array.from({ length: 4 }, () => openDatabase(database.url));
+    try {
+      const ledgers = await Promise.all(databases.map((database) => createSqlLedger(database)));
+      expect(await Promise.all(ledgers.map((ledger) => ledger.open()))).toEqual([[], [], [], []]);
+    } finally {
+      await Promise.all(databases.map((database) => database.close()));
+    }
+  });
+});
+
+async function all(chunks: Iterable<NewChunk> | AsyncIterable<NewChunk>): Promise<NewChunk[]> {
+  const list: NewChunk[] = [];
+  for await (const chunk of chunks) list.push(chunk);
+  return list;
+}
+
+// The contract is worth what it catches: each of these ledgers breaks one promise.
+const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
+  [
+    "forgets a chunk",
+    (ledger) => ({ accept: async (b, chunks, now, o) => ledger.accept(b, (await all(chunks)).slice(0, -1), now, o) }),
+  ],
+  [
+    "keeps half a batch",
+    (ledger) => ({
+      async accept(batch, chunks, now, options) {
+        const kept: NewChunk[] = [];
+        try {
+          for await (const chunk of chunks) kept.push(chunk);
+        } finally {
+          await ledger.accept(batch, kept, now, options);
+        }
+        throw new Error("the upload broke off");
+      },
+    }),
+  ],
+  [
+    "ignores leases",
+    (ledger) => ({ claim: (id, worker, _, until, admit) => ledger.claim(id, worker, 1e12, until, admit) }),
+  ],
+  [
+    "renews everybody's lease",
+    (ledger) => ({
+      renew: async (_, until) => (await Promise.all(["a", "b"].map((w) => ledger.renew(w, until)))).includes(true),
+    }),
+  ],
+  ["says that all is finished", (ledger) => ({ finish: async (...args) => (await ledger.finish(...args)) || true })],
+  ["forgets why", () => ({ note: async () => {} })],
+  ["does not wait", (ledger) => ({ putBack: (chunk, _, by, how) => ledger.putBack(chunk, 0, by, how) })],
+  [
+    "counts a wait as an attempt",
+    (ledger) => ({ putBack: (chunk, at, by, how) => ledger.putBack(chunk, at, by, { ...how, counted: true }) }),
+  ],
+  ["shows other accounts", (ledger) => ({ list: ({ account: _, ...filter }) => ledger.list(filter) })],
+  ["closes nothing", () => ({ close: async () => false })],
+  ["moves always", (ledger) => ({ move: async (...args) => (await ledger.move(...args)) || true })],
+  [
+    "hands out what was stopped",
+    (ledger) => ({ move: async (id, to, ...rest) => to === "stopped" || ledger.move(id, to, ...rest) }),
+  ],
+  ["lets everybody in", () => ({ admit: async () => undefined })],
+  ["retries without an end", (ledger) => ({ retry: async (id, now) => (await ledger.retry(id, now)) || 1 })],
+  ["makes a key twice", () => ({ remember: async () => undefined })],
+];
+
+test.each(broken)("the contract catches a ledger that %s", async (_, change) => {
+  const caught: string[] = [];
+  for (const [sentence, prove] of Object.entries(ledgerContract)) {
+    await withLedger("sqlite::memory:", async ({ ledger, database }) => {
+      await prove({ ledger: { ...ledger, ...change(ledger) }, database }).catch(() => caught.push(sentence));
+    });
+  }
+  expect(caught).not.toEqual([]);
+});

@@ -1,0 +1,102 @@
+import type { Generated } from "kysely";
+import type { BatchStatus } from "../batch.ts";
+import type { OutcomeWord, Target } from "../operation.ts";
+import type { Codec } from "../pack.ts";
+
+/** The core's own tables. Times are milliseconds since 1970 UTC. */
+export interface LedgerTables {
+  reinstate_batches: {
+    id: Generated<number>;
+    operation: string;
+    label: string;
+    target: Target;
+    account: string;
+    params: string;
+    actor: string | null;
+    status: BatchStatus;
+    total: number;
+    duplicates: number;
+    generation: Generated<number>;
+    error: string | null;
+    dry_run: number;
+    max_failure_rate: number | null;
+    failure_after: number | null;
+    next_allowed_at: number | null;
+    created_at: number;
+    updated_at: number;
+    started_at: number | null;
+    finished_at: number | null;
+  };
+  reinstate_chunks: {
+    batch_id: number;
+    generation: number;
+    seq: number;
+    state: "waiting" | "claimed" | "finished";
+    item_count: number;
+    done: Generated<number>;
+    skipped: Generated<number>;
+    failed: Generated<number>;
+    unknown: Generated<number>;
+    /** Failed items that a later generation runs again; they no longer count here. */
+    retried: Generated<number>;
+    /** 1 where the items were refused at the door: no retry can help them. */
+    refused: Generated<number>;
+    /** The fate of every item without a row of its own; null while the chunk is not finished. */
+    rest_outcome: OutcomeWord | null;
+    rest_code: string | null;
+    rest_message: string | null;
+    tally: string | null;
+    attempts: Generated<number>;
+    not_before: Generated<number>;
+    worker: string | null;
+    lease_until: number | null;
+    finished_at: number | null;
+    /** The items of a chunk that was finished when it was written; null where they stand in `reinstate_items`. */
+    codec: Codec | null;
+    packed: Uint8Array | null;
+  };
+  /** The items of the chunks that were yet to be worked off when they were written. */
+  reinstate_items: {
+    batch_id: number;
+    generation: number;
+    seq: number;
+    codec: Codec;
+    packed: Uint8Array;
+    lo: number | null;
+    hi: number | null;
+  };
+  reinstate_outcomes: {
+    batch_id: number;
+    generation: number;
+    seq: number;
+    position: number;
+    outcome: OutcomeWord;
+    code: string | null;
+    message: string | null;
+  };
+  reinstate_idempotency: {
+    scope: string;
+    idempotency_key: string;
+    digest: string;
+    batch_id: number;
+    /** The first answer; null while the batch is being finished for it. */
+    answer: string | null;
+    created_at: number;
+  };
+  reinstate_pace: {
+    name: string;
+    tokens: number;
+    filled_at: number;
+  };
+  reinstate_keys: {
+    id: string;
+    lookup: string;
+    digest: Uint8Array;
+    vendor: string;
+    account: string;
+    name: string;
+    options: string;
+    created_at: number;
+    revoked_at: number | null;
+  };
+}

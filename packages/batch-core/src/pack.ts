@@ -1,0 +1,101 @@
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+
+/** How the items of a chunk are written: sorted integers as delta-varint, everything else as deflated JSON lines. */
+export type Codec = "integers" | "json";
+
+export interface Packed {
+  codec: Codec;
+  bytes: Uint8Array;
+  count: number;
+  /** Smallest and largest item, for integers only. */
+  lo: number | null;
+  hi: number | null;
+}
+
+/** Packs one chunk. Integers come back in ascending order, other items in the order given, and all of them with `json`. */
+export function pack(items: readonly unknown[], codec?: "json"): Packed {
+  if (codec !== "json" && items.length > 0 && items.every((item) => Number.isSafeInteger(item))) {
+    return packSorted(Float64Array.from(items as number[]).sort());
+  }
+  return packLines(items.map((item) => JSON.stringify(item)));
+}
+
+/** Packs items that are written as JSON already, one line each. */
+export function packLines(lines: readonly string[]): Packed {
+  const bytes = deflateRawSync(lines.join("\n"), { level: 6 });
+  return { codec: "json", bytes, count: lines.length, lo: null, hi: null };
+}
+
+/** Packs safe integers, at least one, that are in ascending order. */
+export function packSorted(sorted: Float64Array): Packed {
+  // A safe integer needs at most 8 groups of 7 bits; the zigzag of the first one a bit more.
+  const buffer = new Uint8Array(sorted.length * 8 + 2);
+  const first = sorted[0] as number;
+  let end = writeVarint(buffer, 0, first < 0 ? 1 : 0);
+  end = writeVarint(buffer, end, Math.abs(first));
+  for (let index = 1; index < sorted.length; index++) {
+    end = writeStep(buffer, end, sorted[index - 1] as number, sorted[index] as number);
+  }
+  return {
+    codec: "integers",
+    bytes: buffer.slice(0, end),
+    count: sorted.length,
+    lo: first,
+    hi: sorted[sorted.length - 1] as number,
+  };
+}
+
+export function unpack(codec: Codec, bytes: Uint8Array): unknown[] {
+  if (codec === "json") {
+    const lines = inflateRawSync(bytes).toString("utf8");
+    return lines === "" ? [] : lines.split("\n").map((line) => JSON.parse(line) as unknown);
+  }
+  const items: number[] = [];
+  const next = readPacked(bytes);
+  for (let item = next(); !Number.isNaN(item); item = next()) items.push(item);
+  return items;
+}
+
+/** Reads packed integers one by one; NaN is the end. */
+export function readPacked(bytes: Uint8Array): () => number {
+  let position = 0;
+  let current = Number.NaN;
+  // Adding each group to the number it starts from stays exact where the step alone is no safe integer.
+  const varint = (from: number) => {
+    let value = from;
+    let factor = 1;
+    for (;;) {
+      const byte = bytes[position++];
+      if (byte === undefined) throw new Error("A packed chunk ends in the middle of a number");
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+      factor *= 128;
+    }
+  };
+  return () => {
+    if (position === 0) {
+      const sign = varint(0) === 1 ? -1 : 1;
+      current = sign * varint(0);
+    } else current = position < bytes.length ? varint(current) : Number.NaN;
+    return current;
+  };
+}
+
+function writeStep(buffer: Uint8Array, at: number, from: number, to: number): number {
+  if (to - from <= Number.MAX_SAFE_INTEGER) return writeVarint(buffer, at, to - from);
+  // A step over the half of all safe integers is no number of its own; without its lowest group it is.
+  const lowest = ((to % 128) - (from % 128) + 256) % 128;
+  buffer[at++] = lowest + 128;
+  return writeVarint(buffer, at, (to - lowest - from) / 128);
+}
+
+// Arithmetic, not shifts: shifts stop at 32 bits.
+function writeVarint(buffer: Uint8Array, at: number, value: number): number {
+  let rest = value;
+  while (rest >= 0x80) {
+    buffer[at++] = (rest % 128) + 128;
+    rest = Math.floor(rest / 128);
+  }
+  buffer[at++] = rest;
+  return at;
+}

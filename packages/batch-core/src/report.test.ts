@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+import { parse } from "csv-parse/sync";
+import { expect, test } from "vitest";
+import type { ItemOutcome } from "./items.ts";
+import { manifestOf, type ReportFormat, reportOf } from "./report.ts";
+
+async function* pages(...pages: Partial<ItemOutcome>[][]): AsyncGenerator<ItemOutcome[]> {
+  for (const page of pages) yield page.map((item) => ({ outcome: "done", generation: 0, item: 1, ...item }));
+}
+
+async function textOf(format: ReportFormat, ...items: Partial<ItemOutcome>[][]): Promise<string> {
+  let text = "";
+  for await (const part of reportOf(pages(...items), format)) text += Buffer.from(part).toString("utf8");
+  return text;
+}
+
+test("each item is a line, with what became of it", async () => {
+  const failed = { item: { a: "ä" }, outcome: "failed", code: "no", message: 'not "that"', generation: 1 } as const;
+  const items: Partial<ItemOutcome>[][] = [
+    [{}, { item: -2 }],
+    [failed, { item: 3, outcome: undefined }],
+    [{ item: "x" }],
+  ];
+  expect(await textOf("csv", ...items)).toBe(
+    [
+      "item,outcome,code,message,generation",
+      "1,done,,,0",
+      "-2,done,,,0",
+      '"{""a"":""ä""}",failed,no,"not ""that""",1',
+      "3,,,,0",
+      "x,done,,,0",
+      "",
+    ].join("\n"),
+  );
+  const lines = (await textOf("ndjson", ...items)).split("\n");
+  expect(lines.pop()).toBe("");
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    { item: 1, outcome: "done", generation: 0 },
+    { item: -2, outcome: "done", generation: 0 },
+    failed,
+    { item: 3, outcome: null, generation: 0 },
+    { item: "x", outcome: "done", generation: 0 },
+  ]);
+});
+
+test("a spreadsheet finds nothing to calculate, and a number stays one", async () => {
+  const texts = ["=1+1", "+cmd", "-x", "@sum", "\tx", "\rx", "-5", "+49", "-1.5", "--1", "a=b", 'q"', "l\nl", "a,b"];
+  const csv = await textOf(
+    "csv",
+    texts.map((item) => ({ item, code: item, message: item })),
+  );
+  const rows = parse(csv, { columns: true }) as Record<string, string>[];
+  const expected = texts.map((text, index) => (index < 6 || text === "--1" ? `'${text}` : text));
+  for (const column of ["item", "code", "message"]) expect(rows.map((row) => row[column])).toEqual(expected);
+});
+
+test("the manifest has the counts of what was reported, and the digests of both files", async () => {
+  const items: Partial<ItemOutcome>[][] = [
+    [{}, { outcome: "skipped", code: "live" }],
+    [{ outcome: "failed", message: "two\nlines" }, { outcome: undefined }, { outcome: "unknown" }],
+  ];
+  const file = async (format: ReportFormat, lines: number) => {
+    const text = await textOf(format, ...items);
+    return { bytes: Buffer.byteLength(text), lines, sha256: createHash("sha256").update(text).digest("hex") };
+  };
+  expect(await manifestOf(pages(...items))).toEqual({
+    total: 5,
+    counts: { done: 1, skipped: 1, failed: 1, unknown: 1, pending: 1 },
+    reports: { "report.csv": await file("csv", 7), "report.ndjson": await file("ndjson", 5) },
+  });
+});

@@ -1,0 +1,45 @@
+import { randomUUID } from "node:crypto";
+import { type Batches, createBatches } from "../batches.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import type { Database } from "../database.ts";
+import { createInProcessEngine } from "../engine/in-process.ts";
+import { createSqlLedger } from "../ledger/sql.ts";
+import type { Ledger } from "../ledger.ts";
+import { silentLog } from "../log.ts";
+import type { AnyOperation } from "../operation.ts";
+import { createRunner, type Runner } from "../runner.ts";
+
+export interface Assembly {
+  ledger: Ledger;
+  runner: Runner;
+  batches: Batches;
+  /** Begins to work off batches in the background. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The real core on one database, as a host puts it together, with a hand on each part. */
+export async function assemble(options: {
+  database: Database;
+  operations: readonly AnyOperation[];
+  /** Methods that take the place of the ledger's own. */
+  ledger?: ((ledger: Ledger) => Partial<Ledger>) | undefined;
+  clock?: Clock;
+  random?(): number;
+  worker?: string;
+  lanes?: number;
+  leaseMs?: number;
+  pollMs?: number;
+}): Promise<Assembly> {
+  const { database, clock = systemClock, random = Math.random, worker = randomUUID(), leaseMs = 15_000 } = options;
+  const real = await createSqlLedger(database);
+  const ledger: Ledger = { ...real, ...options.ledger?.(real) };
+  const registered = new Map(options.operations.map((one) => [`${one.name} ${one.target}`, one]));
+  const operation = (name: string, target: string) => registered.get(`${name} ${target}`);
+  const common = { ledger, database, operation, clock };
+  const runner = createRunner({ ...common, random, log: silentLog, worker, leaseMs });
+  const { lanes = 1, pollMs = 1000 } = options;
+  const engine = createInProcessEngine({ ledger, runner, clock, log: silentLog, lanes, pollMs });
+  const batches = createBatches({ ...common, runner, keepKeysMs: 604_800_000, notify: engine.notify });
+  return { ledger, runner, batches, start: () => engine.start(), stop: () => engine.stop() };
+}

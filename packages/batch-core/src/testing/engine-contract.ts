@@ -1,0 +1,325 @@
+import assert from "node:assert/strict";
+import * as z from "zod";
+import { isFinished } from "../batch.ts";
+import { openDatabase } from "../database.ts";
+import type { EngineFactory } from "../engine.ts";
+import { ReinstateError } from "../errors.ts";
+import type { HostOptions } from "../host.ts";
+import { createSqlLedger } from "../ledger/sql.ts";
+import type { Ledger } from "../ledger.ts";
+import { type AnyOperation, defineOperation, type Operation, type Outcome, type Work } from "../operation.ts";
+import { settleAll } from "../settle.ts";
+import { createTestHost, type TestHost } from "./test-host.ts";
+import { until } from "./until.ts";
+
+/** An engine and an empty database that it is to work on. */
+export interface EngineUnderTest {
+  databaseUrl: string;
+  engine: EngineFactory;
+  /** How long a batch may take to its end before it counts as forgotten. Default 30 seconds. */
+  patienceMs?: number;
+}
+
+type Item = number;
+type Touched = Work<Item, unknown>;
+
+const name = "test.rows.touch";
+
+/** An operation of one item a chunk, done where `touch` does not say otherwise, and a record of what it was given. */
+function recording(
+  touch: (work: Touched) => Outcome | void | Promise<void> = () => {},
+  change: Partial<Operation<Item, unknown>> = {},
+) {
+  const seen: (Pick<Touched, "batchId" | "generation" | "attempt"> & { item: Item; at: number })[] = [];
+  const operation = defineOperation<Item, unknown>({
+    ...{ name, label: "row/touch", item: z.int(), params: z.unknown(), key: (id) => id, chunkSize: 1, inlineLimit: 0 },
+    effects: "elsewhere",
+    async apply(work) {
+      const { batchId, generation, attempt } = work;
+      const item = work.items[0] as Item;
+      seen.push({ batchId, generation, attempt, item, at: Date.now() });
+      return [(await touch(work)) ?? { key: item, outcome: "done" }];
+    },
+    ...change,
+  });
+  return { operation, seen, of: (batchId: number) => seen.filter((one) => one.batchId === batchId) };
+}
+
+/** A process: a host with this engine, or one that only accepts batches. */
+async function open(
+  { databaseUrl, engine }: EngineUnderTest,
+  operation: AnyOperation | undefined,
+  options: Partial<HostOptions> = {},
+): Promise<TestHost> {
+  const host = await createTestHost({ databaseUrl, engine, ...options });
+  if (operation) host.register(operation);
+  return host;
+}
+
+const items = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+async function submit(host: TestHost, count: number): Promise<number> {
+  return (await host.batches.submit({ operation: name, items: items(count) })).id;
+}
+
+/** Waits for the end of a batch, and that each item was done, by one attempt. */
+async function ended({ patienceMs = 30_000 }: EngineUnderTest, host: TestHost, id: number) {
+  return until(
+    async () => {
+      const batch = await host.batches.get(id);
+      return isFinished(batch.status) && batch;
+    },
+    { timeoutMs: patienceMs },
+  );
+}
+
+const counts = (done: number) => ({ done, skipped: 0, failed: 0, unknown: 0 });
+
+function eachOnce(seen: { item: Item }[], count: number): void {
+  assert.deepEqual(
+    seen.map(({ item }) => item).sort((a, b) => a - b),
+    items(count),
+  );
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** The ledger itself, for what no host would do. */
+async function withLedger(databaseUrl: string, work: (ledger: Ledger) => Promise<void>): Promise<void> {
+  const database = openDatabase(databaseUrl);
+  try {
+    await work(await createSqlLedger(database));
+  } finally {
+    await database.close();
+  }
+}
+
+/**
+ * What every engine must do, each case by the sentence that it proves. A case gets an empty database and throws where the
+ * promise is broken.
+ */
+export const engineContract: Record<string, (subject: EngineUnderTest) => Promise<void>> = {
+  async "a batch is worked on to its end, each chunk once"(subject) {
+    const { operation, seen } = recording();
+    await using host = await open(subject, operation);
+    const id = await submit(host, 40);
+    assert.deepEqual((await ended(subject, host, id)).counts, counts(40));
+    eachOnce(seen, 40);
+  },
+
+  async "a batch accepted by a process that is gone is worked on"(subject) {
+    const { operation, seen } = recording();
+    const gone = await open(subject, operation, { role: "web" });
+    const id = await submit(gone, 5);
+    await gone.close();
+    await using host = await open(subject, operation);
+    assert.equal((await ended(subject, host, id)).status, "completed");
+    eachOnce(seen, 5);
+  },
+
+  async "a batch accepted by a process that tells nobody is found"(subject) {
+    const { operation, seen } = recording();
+    await using host = await open(subject, operation);
+    await using web = await open(subject, operation, { role: "web" });
+    for (const _ of ["first", "second"]) assert.equal((await ended(subject, host, await submit(web, 3))).total, 3);
+    assert.equal(seen.length, 6);
+  },
+
+  async "several batches take turns, and a small one does not wait for a large one"(subject) {
+    const { operation, of } = recording(() => pause(2));
+    await using host = await open(subject, operation);
+    await using web = await open(subject, operation, { role: "web" });
+    const [one, two] = [await submit(web, 150), await submit(web, 150)];
+    await until(() => of(one).length > 5 && of(two).length > 5, { timeoutMs: subject.patienceMs ?? 30_000 });
+    const small = await submit(host, 3);
+    await ended(subject, host, small);
+    assert.ok(of(one).length < 150 && of(two).length < 150, "the small batch waited for a large one");
+    await until(() => of(one).length === 150 || of(two).length === 150);
+    const least = Math.min(of(one).length, of(two).length);
+    assert.ok(least > 75, `of two batches of 150 chunks one was done when the other was at ${least}`);
+    for (const id of [one, two]) await ended(subject, host, id);
+  },
+
+  async "a batch stopped and resumed elsewhere goes on where it was"(subject) {
+    const { operation, seen } = recording(() => pause(2));
+    await using host = await open(subject, operation);
+    await using web = await open(subject, operation, { role: "web" });
+    const id = await submit(web, 200);
+    await until(() => seen.length > 0, { timeoutMs: subject.patienceMs ?? 30_000 });
+    await web.batches.stop(id);
+    await until(async () => {
+      const before = seen.length;
+      await pause(200);
+      return seen.length === before;
+    });
+    assert.ok(seen.length < 200, "the stop came to nothing");
+    await web.batches.resume(id);
+    assert.deepEqual((await ended(subject, host, id)).counts, counts(200));
+    eachOnce(seen, 200);
+  },
+
+  async "a batch retried elsewhere is worked on again"(subject) {
+    const { operation, seen } = recording(({ generation, items: [key = 0] }) => {
+      if (generation === 0) return { key, outcome: "failed", code: "not_yet", message: "not the first time" };
+    });
+    await using host = await open(subject, operation);
+    await using web = await open(subject, operation, { role: "web" });
+    const id = await submit(web, 3);
+    assert.equal((await ended(subject, host, id)).counts.failed, 3);
+    await web.batches.retry(id);
+    const again = await ended(subject, host, id);
+    assert.deepEqual([again.status, again.counts, again.generation], ["completed", counts(3), 1]);
+    assert.equal(seen.length, 6);
+  },
+
+  async "a stop hands out nothing more and waits for what is in hand"(subject) {
+    const gate = Promise.withResolvers<void>();
+    const { operation, seen } = recording(() => gate.promise);
+    const host = await open(subject, operation, { lanes: 2 });
+    await using web = await open(subject, operation, { role: "web" });
+    const id = await submit(web, 50);
+    await until(() => seen.length > 0, { timeoutMs: subject.patienceMs ?? 30_000 });
+    let closed = false;
+    const closing = host.close().then(() => {
+      closed = true;
+    });
+    await pause(300);
+    assert.equal(closed, false, "it did not wait for the chunk in hand");
+    const inHand = seen.length;
+    gate.resolve();
+    await closing;
+    await pause(50);
+    assert.equal(seen.length, inHand, "a chunk was handed out after the stop");
+    const { status, counts: left } = await web.batches.get(id);
+    assert.deepEqual([status, left], ["in_progress", counts(inHand)]);
+    await using next = await open(subject, operation);
+    await ended(subject, next, id);
+    eachOnce(seen, 50);
+  },
+
+  async "a process works on as many chunks at once as it has lanes"(subject) {
+    let now = 0;
+    let most = 0;
+    const { operation } = recording(async () => {
+      most = Math.max(most, ++now);
+      await pause(20);
+      now--;
+    });
+    await using host = await open(subject, operation, { lanes: 3 });
+    await ended(subject, host, await submit(host, 30));
+    assert.equal(most, 3);
+  },
+
+  async "a chunk waits for its hour, at no cost of an attempt, and others go on meanwhile"(subject) {
+    const opensAt = Date.now() + 2500;
+    const { operation, of } = recording(undefined, {
+      name: "test.rows.patient",
+      pace: { allowedFrom: (now) => Math.max(now, opensAt) },
+    });
+    const other = recording();
+    await using host = await open(subject, operation);
+    host.register(other.operation);
+    const { id } = await host.batches.submit({ operation: operation.name, items: items(8) });
+    await ended(subject, host, await submit(host, 8));
+    assert.ok(Date.now() < opensAt, "the other batch waited too");
+    assert.deepEqual((await ended(subject, host, id)).counts, counts(8));
+    for (const { at, attempt } of of(id)) assert.ok(at >= opensAt && attempt === 1);
+  },
+
+  async "a chunk that failed for a moment is tried again after its pause"(subject) {
+    const { operation, seen } = recording(({ attempt, items: [item] }) => {
+      if (item === 2 && attempt < 3) throw new ReinstateError("transient", "just now it does not answer");
+    });
+    await using host = await open(subject, operation);
+    assert.deepEqual((await ended(subject, host, await submit(host, 3))).counts, counts(3));
+    assert.deepEqual(
+      seen.filter(({ item }) => item === 2).map(({ attempt }) => attempt),
+      [1, 2, 3],
+    );
+  },
+
+  async "two processes share a batch, each chunk once"(subject) {
+    const [one, two] = [recording(() => pause(3)), recording(() => pause(3))];
+    await using first = await open(subject, one.operation, { lanes: 1 });
+    await using second = await open(subject, two.operation, { lanes: 1 });
+    assert.deepEqual((await ended(subject, second, await submit(first, 300))).counts, counts(300));
+    eachOnce([...one.seen, ...two.seen], 300);
+    assert.ok(one.seen.length > 0 && two.seen.length > 0, "one of them did it alone");
+  },
+
+  async "a chunk claimed by a worker that died goes on when its lease is over"(subject) {
+    const { operation, seen } = recording();
+    await using web = await open(subject, operation, { role: "web" });
+    const id = await submit(web, 3);
+    const leaseUntil = Date.now() + 1500;
+    await withLedger(subject.databaseUrl, async (ledger) => {
+      await ledger.move(id, "in_progress", Date.now());
+      assert.ok(await ledger.claim(id, "the dead", Date.now(), leaseUntil));
+    });
+    await using host = await open(subject, operation);
+    assert.deepEqual((await ended(subject, host, id)).counts, counts(3));
+    eachOnce(seen, 3);
+    const taken = seen.find(({ attempt }) => attempt === 2);
+    assert.ok(taken && taken.at >= leaseUntil, "it was taken before its lease was over");
+  },
+
+  async "a batch whose last worker died before it could be closed is closed"(subject) {
+    const { operation, seen } = recording();
+    await using web = await open(subject, operation, { role: "web" });
+    const id = await submit(web, 1);
+    await withLedger(subject.databaseUrl, async (ledger) => {
+      await ledger.move(id, "in_progress", Date.now());
+      const chunk = await ledger.claim(id, "the dead", Date.now(), Date.now() + 60_000);
+      assert.ok(chunk && !("from" in chunk));
+      const settlement = settleAll(1, "skipped", "same", "as it was");
+      assert.ok(await ledger.finish(chunk, settlement, Date.now(), { worker: "the dead" }));
+    });
+    await using host = await open(subject, operation);
+    assert.equal((await ended(subject, host, id)).status, "completed");
+    assert.equal(seen.length, 0);
+  },
+
+  async "a batch of an operation that becomes known later is worked on then"(subject) {
+    const { operation, seen } = recording();
+    await using web = await open(subject, operation, { role: "web" });
+    await using host = await open(subject, undefined);
+    const id = await submit(web, 3);
+    await pause(300);
+    host.register(operation);
+    assert.equal((await ended(subject, host, id)).status, "completed");
+    eachOnce(seen, 3);
+  },
+
+  async "a process without the operation leaves the batch to one that has it"(subject) {
+    const { operation, seen } = recording();
+    await using stranger = await open(subject, undefined);
+    await using host = await open(subject, operation);
+    await using web = await open(subject, operation, { role: "web" });
+    assert.equal((await ended(subject, stranger, await submit(web, 100))).status, "completed");
+    assert.ok(host.operations().length === 1 && stranger.operations().length === 0);
+    eachOnce(seen, 100);
+  },
+
+  async "a ledger that does not answer for a moment is asked again"(subject) {
+    let trouble = 0;
+    const troubled = <Args extends unknown[], Result>(ask: (...args: Args) => Promise<Result>) => {
+      return async (...args: Args): Promise<Result> => {
+        if (trouble++ < 6) throw new ReinstateError("transient", "the ledger does not answer");
+        return ask(...args);
+      };
+    };
+    const engine: EngineFactory = (parts) => {
+      const { ledger, runner } = parts;
+      return subject.engine({
+        ...parts,
+        ledger: { ...ledger, open: troubled(ledger.open), ready: troubled(ledger.ready) },
+        runner: { ...runner, runNext: troubled(runner.runNext) },
+      });
+    };
+    const { operation, seen } = recording();
+    await using host = await open({ ...subject, engine }, operation);
+    assert.equal((await ended(subject, host, await submit(host, 5))).status, "completed");
+    assert.ok(trouble > 6);
+    eachOnce(seen, 5);
+  },
+};

@@ -1,0 +1,4 @@
+export { type EngineUnderTest, engineContract } from "./engine-contract.ts";
+export { type LedgerUnderTest, ledgerContract } from "./ledger-contract.ts";
+export { createTestHost, type TestHost } from "./test-host.ts";
+export { until } from "./until.ts";

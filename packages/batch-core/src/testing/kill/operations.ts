@@ -1,0 +1,74 @@
+import { DatabaseSync } from "node:sqlite";
+import { sql } from "kysely";
+import * as z from "zod";
+import { type AnyOperation, defineOperation, type Outcome, type Work } from "../../operation.ts";
+
+/** How an operation has its effects: in the ledger's database, or in a file of its own. */
+export const kinds = ["ledger", "repeatable", "reconciled"] as const;
+export type Kind = (typeof kinds)[number];
+
+/** The file with the effects elsewhere: what was sent, each time that it was. */
+export function openElsewhere(path: string): DatabaseSync {
+  const file = new DatabaseSync(path, { timeout: 5000 });
+  file.exec("pragma journal_mode = wal; pragma synchronous = normal");
+  file.exec("create table if not exists effects (batch_id integer not null, item integer not null)");
+  return file;
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 1));
+
+/** One operation of each kind. `applied` is called when a chunk has had its effects and nothing is written of it yet. */
+export function killedOperations(elsewhere: DatabaseSync, applied: () => void): AnyOperation[] {
+  const insert = elsewhere.prepare("insert into effects (batch_id, item) values (?, ?)");
+  const find = elsewhere.prepare("select 1 from effects where batch_id = ? and item = ?");
+  const common = {
+    label: "item/restore",
+    item: z.int().min(0),
+    params: z.strictObject({}),
+    key: (item: number) => item,
+    chunkSize: 4,
+    inlineLimit: 3,
+  };
+  // Some items are refused at first, so that there is something to retry.
+  const refused = (item: number, { generation }: Work<number, unknown>) => item % 7 === 3 && generation === 0;
+  const fate = (item: number, work: Work<number, unknown>): Outcome =>
+    refused(item, work)
+      ? { key: item, outcome: "failed", code: "unlucky", message: "not this time" }
+      : { key: item, outcome: "done" };
+  const send = async (work: Work<number, unknown>) => {
+    for (const item of work.items) {
+      if (!refused(item, work)) insert.run(work.batchId, item);
+      await pause();
+    }
+    applied();
+    return work.items.map((item) => fate(item, work));
+  };
+  return [
+    defineOperation({
+      ...common,
+      name: "killed.ledger.restore",
+      async apply(work) {
+        for (const item of work.items) {
+          if (refused(item, work)) continue;
+          await sql`insert into effects (batch_id, item) values (${work.batchId}, ${item})`.execute(work.transaction);
+        }
+        applied();
+        return work.items.map((item) => fate(item, work));
+      },
+    }),
+    defineOperation({ ...common, name: "killed.repeatable.restore", effects: "elsewhere", apply: send }),
+    defineOperation({
+      ...common,
+      name: "killed.reconciled.restore",
+      effects: "elsewhere",
+      repeatable: false,
+      apply: send,
+      reconcile: async ({ items, batchId }) =>
+        items.map((item) =>
+          find.get(batchId, item)
+            ? { key: item, outcome: "done" }
+            : { key: item, outcome: "failed", code: "not_done", message: "it was not sent" },
+        ),
+    }),
+  ];
+}

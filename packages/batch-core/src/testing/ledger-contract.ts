@@ -1,0 +1,491 @@
+import assert from "node:assert/strict";
+import type { Database } from "../database.ts";
+import type { Admission, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger.ts";
+import { pack, unpack } from "../pack.ts";
+import { type Settlement, settle, settleAll } from "../settle.ts";
+
+/** A ledger and the database that it lies in, empty. */
+export interface LedgerUnderTest {
+  ledger: Ledger;
+  database: Database;
+}
+
+const batch = (change: Partial<NewBatch> = {}): NewBatch => ({
+  operation: "test.rows.touch",
+  label: "row/touch",
+  target: "local",
+  account: "acc",
+  params: { deep: [1] },
+  actor: "me",
+  total: 4,
+  duplicates: 1,
+  ...change,
+});
+
+const chunks = (...items: unknown[][]): NewChunk[] => items.map((chunk) => ({ packed: pack(chunk) }));
+
+const done = (keys: number[]) =>
+  settle(
+    keys,
+    keys.map((key) => ({ key, outcome: "done" })),
+  );
+
+async function claim(ledger: Ledger, id: number, worker: string, now: number, leaseUntil: number, admit?: Admission) {
+  const claimed = await ledger.claim(id, worker, now, leaseUntil, admit);
+  assert.ok(claimed === undefined || !("from" in claimed), "the chunk was not admitted");
+  return claimed;
+}
+
+/** Finishes the next chunk of a batch with these settlements, one after the other. */
+async function finishNext({ ledger, database }: LedgerUnderTest, id: number, settlement: Settlement, now = 10) {
+  await database.transaction(async (transaction) => {
+    const chunk = await ledger.hold(id, now, transaction);
+    assert.ok(chunk, "no chunk waits");
+    assert.ok(await ledger.finish(chunk, settlement, now, { transaction }));
+  });
+}
+
+const itemsOf = async (ledger: Ledger, id: number) =>
+  (await ledger.contents(id, { limit: 1000 })).map(({ generation, codec, packed }) => [
+    generation,
+    unpack(codec, packed),
+  ]);
+
+/**
+ * What every ledger must do, each case by the sentence that it proves. A case gets an empty ledger and throws where the
+ * promise is broken.
+ */
+export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promise<void>> = {
+  async "an accepted batch is there with all its items"({ ledger }) {
+    const id = await ledger.accept(batch(), chunks([5, 1], [9, 7]), 1000);
+    const stored = await ledger.get(id);
+    assert.deepEqual(stored, {
+      ...{ id, operation: "test.rows.touch", label: "row/touch", target: "local", account: "acc", actor: "me" },
+      ...{ params: { deep: [1] }, status: "pending", total: 4, duplicates: 1, generation: 0, error: null, tally: {} },
+      ...{ dryRun: false, nextAllowedAt: null },
+      ...{ counts: { done: 0, skipped: 0, failed: 0, unknown: 0 }, progress: 0 },
+      ...{ createdAt: 1000, updatedAt: 1000, startedAt: null, finishedAt: null },
+    });
+    const contents = await ledger.contents(id, { limit: 10 });
+    assert.deepEqual(
+      contents.map((chunk) => unpack(chunk.codec, chunk.packed)),
+      [
+        [1, 5],
+        [7, 9],
+      ],
+    );
+    assert.deepEqual(await ledger.open(), [id]);
+  },
+
+  async "a batch that is worked off while it is accepted is completed with it, or not there at all"({ ledger }) {
+    const seen: unknown[] = [];
+    const workOff = async (chunk: ClaimedChunk) => {
+      seen.push([chunk.batchId, chunk.seq, unpack(chunk.codec, chunk.packed)]);
+      return settle(unpack(chunk.codec, chunk.packed) as number[], [{ key: 7, outcome: "done" }]);
+    };
+    const id = await ledger.accept(batch({ total: 2 }), chunks([9, 7]), 1000, { workOff });
+    assert.deepEqual(seen, [[id, 0, [7, 9]]]);
+    const stored = await ledger.get(id);
+    assert.deepEqual(stored?.counts, { done: 1, skipped: 0, failed: 1, unknown: 0 });
+    assert.deepEqual([stored?.status, stored?.startedAt, stored?.finishedAt], ["completed", 1000, 1000]);
+    assert.deepEqual(await ledger.open(), []);
+    const [content] = await ledger.contents(id, { limit: 10 });
+    assert.deepEqual(
+      content?.exceptions.map(({ position, outcome }) => [position, outcome]),
+      [[1, "failed"]],
+    );
+    const fails = async () => Promise.reject(new Error("it broke"));
+    await assert.rejects(ledger.accept(batch(), chunks([1]), 0, { workOff: fails }), /it broke/);
+    assert.deepEqual(
+      (await ledger.list({ limit: 10 })).map((batch) => batch.id),
+      [id],
+    );
+  },
+
+  async "a batch whose items break off leaves nothing"({ ledger }) {
+    function* broken(): Generator<NewChunk> {
+      yield* chunks([1, 2]);
+      throw new Error("the upload broke off");
+    }
+    await assert.rejects(ledger.accept(batch(), broken(), 0), /broke off/);
+    assert.deepEqual(await ledger.open(), []);
+    assert.deepEqual(await ledger.list({ limit: 10 }), []);
+  },
+
+  async "many chunks are accepted in their order"({ ledger }) {
+    const many = Array.from({ length: 1201 }, (_, index) => [index]);
+    const id = await ledger.accept(batch({ total: 1201 }), chunks(...many), 0);
+    const contents = await ledger.contents(id, { limit: 2000 });
+    assert.deepEqual(
+      contents.map((chunk) => unpack(chunk.codec, chunk.packed)),
+      many,
+    );
+  },
+
+  async "a claimed chunk is nobody else's until its lease runs out"({ ledger }) {
+    const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
+    const [a, b] = await Promise.all([claim(ledger, id, "a", 10, 100), claim(ledger, id, "b", 10, 100)]);
+    assert.deepEqual([a?.seq, b?.seq].sort(), [0, 1]);
+    assert.equal(a?.attempt, 1);
+    assert.equal(a?.interrupted, false);
+    assert.equal(await claim(ledger, id, "c", 100, 200), undefined);
+    const again = await claim(ledger, id, "c", 101, 200);
+    assert.equal(again?.interrupted, true);
+    assert.equal(again?.attempt, 2);
+  },
+
+  async "a renewed lease holds, and only the worker's own"({ ledger }) {
+    const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
+    await claim(ledger, id, "a", 10, 100);
+    await claim(ledger, id, "b", 10, 100);
+    await ledger.renew("a", 500);
+    const taken = await claim(ledger, id, "c", 101, 600);
+    assert.equal(taken?.seq, 1);
+    assert.equal(await claim(ledger, id, "c", 101, 600), undefined);
+  },
+
+  async "who has lost a chunk cannot finish it"({ ledger }) {
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
+    const slow = await claim(ledger, id, "slow", 10, 100);
+    const quick = await claim(ledger, id, "quick", 101, 200);
+    assert.ok(slow && quick);
+    const late = settleAll(2, "failed", "late", "too late");
+    assert.equal(await ledger.finish(slow, late, 150, { worker: "slow" }), false);
+    assert.equal(await ledger.finish(quick, done([1, 2]), 150, { worker: "quick" }), true);
+    assert.deepEqual((await ledger.get(id))?.counts, { done: 2, skipped: 0, failed: 0, unknown: 0 });
+  },
+
+  async "a chunk is finished once"({ ledger, database }) {
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
+    const finish = () =>
+      database.transaction((transaction) =>
+        ledger.finish({ batchId: id, generation: 0, seq: 0 }, done([1, 2]), 5, { transaction }),
+      );
+    assert.equal(await finish(), true);
+    assert.equal(await finish(), false);
+    assert.equal((await ledger.get(id))?.counts.done, 2);
+  },
+
+  async "what is held is let go with its transaction"({ ledger, database }) {
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
+    const undone = database.transaction(async (transaction) => {
+      const chunk = await ledger.hold(id, 10, transaction);
+      assert.ok(chunk);
+      await ledger.finish(chunk, done([1, 2]), 10, { transaction });
+      throw new Error("undo");
+    });
+    await assert.rejects(undone, /undo/);
+    assert.equal((await ledger.get(id))?.counts.done, 0);
+    const again = await database.transaction((transaction) => ledger.hold(id, 10, transaction));
+    assert.equal(again?.attempt, 1);
+    assert.deepEqual(unpack(again?.codec ?? "json", again?.packed ?? new Uint8Array()), [1, 2]);
+  },
+
+  async "a chunk that was put back waits for its time and counts its attempts"({ ledger, database }) {
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
+    const hold = (now: number) => database.transaction((transaction) => ledger.hold(id, now, transaction));
+    const first = await hold(10);
+    assert.ok(first);
+    await ledger.putBack(first, 50, { held: true }, { counted: true });
+    assert.equal(await hold(49), undefined);
+    assert.equal((await hold(50))?.attempt, 2);
+
+    const claimed = await claim(ledger, id, "a", 60, 100);
+    assert.equal(claimed?.attempt, 2);
+    assert.ok(claimed);
+    await ledger.putBack(claimed, 70, { worker: "a" }, { counted: true });
+    assert.equal(await claim(ledger, id, "a", 69, 100), undefined);
+    const third = await claim(ledger, id, "a", 70, 100);
+    assert.equal(third?.attempt, 3);
+    assert.equal(third?.interrupted, false);
+  },
+
+  async "chunks can be claimed by whoever accepts them"({ ledger }) {
+    const mineAlready = { worker: "me", leaseUntil: 100 };
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0, { claim: mineAlready });
+    assert.equal(await claim(ledger, id, "other", 50, 200), undefined);
+    const [mine] = await ledger.claimedBy(id, "me");
+    assert.equal(mine?.interrupted, false);
+    assert.equal((await claim(ledger, id, "other", 101, 200))?.interrupted, true);
+  },
+
+  async "what could be handed out now is counted for each open batch, up to a limit"({ ledger }) {
+    const first = await ledger.accept(batch({ total: 3 }), chunks([1], [2], [3]), 0);
+    const second = await ledger.accept(batch({ total: 1 }), chunks([4]), 0);
+    const third = await ledger.accept(batch({ total: 1 }), chunks([5]), 0);
+    await ledger.move(third, "stopped", 5);
+    await claim(ledger, first, "a", 10, 100);
+    const claimed = await claim(ledger, second, "a", 10, 100);
+    assert.ok(claimed);
+    await ledger.putBack(claimed, 300, { worker: "a" }, { counted: false });
+    const ready = async (limit: number, now: number) =>
+      (await ledger.ready(limit, now)).map(({ id, chunks }) => [id, chunks]);
+    assert.deepEqual(
+      (await ledger.ready(9, 20)).map(({ operation, target }) => `${operation} ${target}`),
+      ["test.rows.touch local", "test.rows.touch local"],
+    );
+    assert.deepEqual(await ready(9, 20), [
+      [first, 2],
+      [second, 0],
+    ]);
+    assert.deepEqual(await ready(9, 101), [
+      [first, 3],
+      [second, 0],
+    ]);
+    assert.deepEqual(await ready(2, 300), [
+      [first, 2],
+      [second, 1],
+    ]);
+  },
+
+  async "a batch is closed when all of its chunks are finished, and not before"({ ledger, database }) {
+    const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
+    const finishNext = (keys: number[]) =>
+      database.transaction(async (transaction) => {
+        const chunk = await ledger.hold(id, 10, transaction);
+        assert.ok(chunk);
+        await ledger.finish(chunk, done(keys), 20, { transaction });
+      });
+    await finishNext([1, 2]);
+    assert.equal(await ledger.close(id, 30), false);
+    await finishNext([3, 4]);
+    assert.equal(await ledger.close(id, 30), true);
+    assert.equal(await ledger.close(id, 40), false);
+    const closed = await ledger.get(id);
+    assert.equal(closed?.status, "completed");
+    assert.equal(closed?.finishedAt, 30);
+    assert.equal(closed?.progress, 100);
+    assert.deepEqual(await ledger.open(), []);
+  },
+
+  async "a batch with a noted error is closed as failed"({ ledger, database }) {
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
+    await database.transaction((transaction) =>
+      ledger.finish({ batchId: id, generation: 0, seq: 0 }, settleAll(2, "failed", "gave_up", "no"), 5, {
+        transaction,
+      }),
+    );
+    await ledger.note(id, "the database is gone");
+    assert.equal(await ledger.close(id, 30), true);
+    const closed = await ledger.get(id);
+    assert.equal(closed?.status, "failed");
+    assert.equal(closed?.error, "the database is gone");
+  },
+
+  async "a batch moves only where the state machine allows it"({ ledger }) {
+    const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
+    assert.equal(await ledger.move(id, "in_progress", 10), true);
+    assert.equal(await ledger.move(id, "in_progress", 11), false);
+    assert.equal(await ledger.move(id, "stopped", 20), true);
+    assert.equal(await ledger.move(id, "completed", 30), false);
+    assert.equal(await ledger.move(id, "in_progress", 40), true);
+    assert.equal((await ledger.get(id))?.startedAt, 10);
+  },
+
+  async "counts and tallies are the sums over the chunks"({ ledger, database }) {
+    const refused = { packed: pack([null], "json"), refused: settleAll(1, "failed", "invalid_item", "null is no id") };
+    const id = await ledger.accept(batch({ total: 5 }), [...chunks([1, 2], [3, 4]), refused], 0);
+    for (const [seq, key] of [
+      [0, 1],
+      [1, 3],
+    ] as const) {
+      const settlement = settle(
+        [key, key + 1],
+        [
+          { key, outcome: "done" },
+          { key: key + 1, outcome: "skipped", code: "same" },
+        ],
+        { inserted: key },
+      );
+      await database.transaction((transaction) =>
+        ledger.finish({ batchId: id, generation: 0, seq }, settlement, 7, { transaction }),
+      );
+    }
+    const stored = await ledger.get(id);
+    assert.deepEqual(stored?.counts, { done: 2, skipped: 2, failed: 1, unknown: 0 });
+    assert.deepEqual(stored?.tally, { inserted: 4 });
+    assert.equal(stored?.updatedAt, 7);
+    const skipped = await ledger.contents(id, { outcome: "skipped", limit: 10 });
+    assert.deepEqual(
+      skipped.map(({ seq, rest, exceptions }) => [seq, rest?.outcome, exceptions]),
+      [0, 1].map((seq) => [seq, "done", [{ position: 1, outcome: "skipped", code: "same", message: null }]]),
+    );
+    const later = await ledger.contents(id, { outcome: "skipped", after: { generation: 0, seq: 0 }, limit: 10 });
+    assert.deepEqual(
+      later.map(({ seq }) => seq),
+      [1],
+    );
+    const failed = await ledger.contents(id, { outcome: "failed", limit: 10 });
+    assert.deepEqual(
+      failed.map(({ codec, packed, rest }) => [unpack(codec, packed), rest?.code]),
+      [[[null], "invalid_item"]],
+    );
+  },
+
+  async "batches are listed newest first, behind their walls"({ ledger }) {
+    const ids: number[] = [];
+    for (const [account, operation] of [
+      ["a", "one.rows.touch"],
+      ["b", "one.rows.touch"],
+      ["a", "two.rows.touch"],
+      ["a", "one.rows.wipe"],
+    ] as const) {
+      ids.push(await ledger.accept(batch({ account, operation }), chunks([1, 2], [3, 4]), 0));
+    }
+    const listed = async (filter: Parameters<Ledger["list"]>[0]) =>
+      (await ledger.list(filter)).map(({ id }) => ids.indexOf(id));
+    assert.deepEqual(await listed({ limit: 10 }), [3, 2, 1, 0]);
+    assert.deepEqual(await listed({ limit: 2, offset: 1 }), [2, 1]);
+    assert.deepEqual(await listed({ limit: 10, account: "a" }), [3, 2, 0]);
+    assert.deepEqual(await listed({ limit: 10, account: "a", operationPrefix: "one." }), [3, 0]);
+    assert.deepEqual(await listed({ limit: 10, before: ids[2] as number }), [1, 0]);
+    await ledger.move(ids[1] as number, "in_progress", 5);
+    assert.deepEqual(await listed({ limit: 10, statuses: ["in_progress"] }), [1]);
+    assert.deepEqual(await listed({ limit: 10, statuses: ["pending", "stopped"] }), [3, 2, 0]);
+  },
+
+  async "a stopped batch hands out nothing, and what is in hand may be finished"(subject) {
+    const { ledger, database } = subject;
+    const id = await ledger.accept(batch({ total: 6 }), chunks([1, 2], [3, 4], [5, 6]), 0);
+    const mine = await claim(ledger, id, "a", 10, 100);
+    assert.ok(mine);
+    assert.equal(await ledger.move(id, "stopped", 20), true);
+    assert.equal(await claim(ledger, id, "b", 30, 200), undefined);
+    assert.equal(await database.transaction((transaction) => ledger.hold(id, 30, transaction)), undefined);
+    assert.equal(await ledger.finish(mine, done([1, 2]), 30, { worker: "a" }), true);
+    assert.deepEqual(await ledger.open(), []);
+    assert.equal(await ledger.move(id, "in_progress", 40, ["stopped"]), true);
+    await finishNext(subject, id, done([3, 4]));
+    assert.equal((await ledger.get(id))?.counts.done, 4);
+  },
+
+  async "a chunk is claimed only when it is admitted"({ ledger }) {
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
+    assert.deepEqual(await ledger.claim(id, "a", 10, 100, async (_, items) => 50 + items), { from: 52 });
+    assert.equal((await claim(ledger, id, "a", 11, 100, async () => undefined))?.attempt, 1);
+  },
+
+  async "a chunk that may have had its effect is handed out as interrupted"({ ledger }) {
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
+    const first = await claim(ledger, id, "a", 10, 100);
+    assert.ok(first);
+    await ledger.putBack(first, 50, { worker: "a" }, { counted: true, interrupted: true });
+    assert.equal(await claim(ledger, id, "b", 50, 200), undefined);
+    const second = await claim(ledger, id, "b", 51, 200);
+    assert.deepEqual([second?.interrupted, second?.attempt], [true, 2]);
+  },
+
+  async "a wait costs no attempt"({ ledger, database }) {
+    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
+    const hold = (now: number) => database.transaction((transaction) => ledger.hold(id, now, transaction));
+    const held = await hold(1);
+    assert.ok(held);
+    await ledger.putBack(held, 5, { held: true }, { counted: false });
+    assert.equal((await hold(5))?.attempt, 1);
+    const claimed = await claim(ledger, id, "a", 6, 100);
+    assert.ok(claimed);
+    await ledger.putBack(claimed, 7, { worker: "a" }, { counted: false });
+    assert.equal((await claim(ledger, id, "a", 7, 100))?.attempt, 1);
+  },
+
+  async "tokens are taken one caller at a time and come back with time"({ ledger, database }) {
+    const admit = (now: number, cost = 1) =>
+      database.transaction((transaction) =>
+        ledger.admit("a.b.c local", { perSecond: 2, burst: 2 }, cost, now, transaction),
+      );
+    const first = await Promise.all([admit(1000), admit(1000), admit(1000)]);
+    assert.deepEqual(
+      first.filter((from) => from !== undefined),
+      [1500],
+    );
+    assert.equal(await admit(1499), 1500);
+    assert.equal(await admit(1500), undefined);
+    assert.equal(await admit(3500, 2), undefined);
+  },
+
+  async "claims at once are counted over all workers"({ ledger, database }) {
+    const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
+    const admit = (now: number) =>
+      database.transaction((transaction) =>
+        ledger.admit("test.rows.touch local", { concurrency: 1 }, 1, now, transaction),
+      );
+    assert.equal(await admit(10), undefined);
+    await claim(ledger, id, "a", 10, 100);
+    assert.ok(((await admit(20)) ?? 0) > 20);
+    assert.equal(await admit(101), undefined);
+  },
+
+  async "what most items of a chunk share is said once"(subject) {
+    const { ledger } = subject;
+    const id = await ledger.accept(batch({ total: 3 }), chunks([1, 2, 3]), 0);
+    const skipped = (key: number) => ({ key, outcome: "skipped" as const, code: "live" });
+    await finishNext(subject, id, settle([1, 2, 3], [skipped(1), { key: 2, outcome: "done" }, skipped(3)]));
+    const [chunk] = await ledger.contents(id, { limit: 1 });
+    assert.deepEqual(chunk?.rest, { outcome: "skipped", code: "live", message: null });
+    assert.deepEqual(chunk?.exceptions, [{ position: 1, outcome: "done", code: null, message: null }]);
+    assert.deepEqual((await ledger.get(id))?.counts, { done: 1, skipped: 2, failed: 0, unknown: 0 });
+  },
+
+  async "a retry runs the failed items as a new generation, and each counts once"(subject) {
+    const { ledger } = subject;
+    const refused = { packed: pack([null], "json"), refused: settleAll(1, "failed", "invalid_item", "null is no id") };
+    const id = await ledger.accept(batch({ total: 5 }), [...chunks([1, 2], [3, 4]), refused], 0);
+    const failed = (key: number) => ({ key, outcome: "failed" as const, code: "no", message: `${key}` });
+    assert.equal(await ledger.retry(id, 5), 0);
+    await finishNext(subject, id, settle([1, 2], [{ key: 1, outcome: "done" }, failed(2)]));
+    await finishNext(subject, id, settle([3, 4], [failed(3), failed(4)]));
+    await ledger.close(id, 20);
+    assert.equal(await ledger.retry(id, 30), 3);
+    assert.equal(await ledger.retry(id, 30), 0);
+    const again = await ledger.get(id);
+    assert.equal(again?.status, "in_progress");
+    assert.equal(again?.generation, 1);
+    assert.deepEqual(again?.counts, { done: 1, skipped: 0, failed: 1, unknown: 0 });
+    await finishNext(subject, id, done([2]));
+    await finishNext(subject, id, settle([3, 4], [{ key: 3, outcome: "done" }, failed(4)]));
+    assert.equal(await ledger.close(id, 40), true);
+    assert.deepEqual((await ledger.get(id))?.counts, { done: 3, skipped: 0, failed: 2, unknown: 0 });
+    assert.equal(await ledger.retry(id, 50), 1);
+    assert.deepEqual(await itemsOf(ledger, id), [
+      [0, [1, 2]],
+      [0, [3, 4]],
+      [0, [null]],
+      [1, [2]],
+      [1, [3, 4]],
+      [2, [4]],
+    ]);
+  },
+
+  async "a batch ended before its time has a fate for every item, and its rest can be retried"(subject) {
+    const { ledger } = subject;
+    const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
+    await finishNext(subject, id, done([1, 2]));
+    assert.equal(await ledger.end(id, "mostly fails", 20), true);
+    assert.equal(await ledger.end(id, "again", 21), false);
+    const ended = await ledger.get(id);
+    assert.equal(ended?.status, "failed");
+    assert.equal(ended?.error, "mostly fails");
+    assert.deepEqual(ended?.counts, { done: 2, skipped: 0, failed: 2, unknown: 0 });
+    assert.equal(await ledger.retry(id, 30), 2);
+    assert.equal((await ledger.get(id))?.error, null);
+  },
+
+  async "an idempotency key is made once, with its batch or not at all"({ ledger, database }) {
+    const entry = { scope: "s", key: "k", digest: "d", batchId: 1, answer: null, createdAt: 100 };
+    const undone = database.transaction(async (transaction) => {
+      await ledger.remember(entry, transaction);
+      throw new Error("undo");
+    });
+    await assert.rejects(undone, /undo/);
+    assert.equal(await ledger.recall("s", "k"), undefined);
+    const remember = (change: object) =>
+      database.transaction((transaction) => ledger.remember({ ...entry, ...change }, transaction));
+    assert.equal(await remember({}), undefined);
+    assert.deepEqual(await remember({ digest: "other", batchId: 2 }), entry);
+    assert.equal(await remember({ scope: "t" }), undefined);
+    await ledger.answered("s", "k", "answer");
+    assert.deepEqual(await ledger.recall("s", "k"), { ...entry, answer: "answer" });
+    await ledger.forget(101);
+    assert.equal(await ledger.recall("s", "k"), undefined);
+  },
+};

@@ -1,0 +1,76 @@
+import type * as z from "zod";
+import type { Host } from "./host.ts";
+import type { NewKey } from "./keys.ts";
+import type { AnyOperation } from "./operation.ts";
+
+/** A vendor at work: what `create…(host, options)` of its package answers. */
+export interface VendorInstance {
+  /** The vendor's own HTTP API, at the vendor's own paths. */
+  routes: { fetch(request: Request): Response | Promise<Response> };
+  operations: AnyOperation[];
+  /** Rejects while the vendor cannot work: its own database does not answer, say. */
+  ready?(): Promise<void>;
+  /** Ends what goes on beside the requests and waits of chunks in hand. Called before the host is closed. */
+  closing?(): Promise<void>;
+  /** Lets go of what the chunks in hand may have needed to the last. Called after the host was closed. */
+  close?(): Promise<void>;
+}
+
+/** What of the gateway's settings every vendor may need. */
+export interface CommonSettings {
+  /** IANA name. */
+  timeZone: string;
+}
+
+export interface ImportRequest {
+  format: "ndjson" | "csv";
+  /** Empty where the vendor has no accounts. */
+  account: string;
+  /** `line` counts from 1. */
+  onRefused(refused: { line: number; message: string }): void;
+}
+
+export interface ImportCounts {
+  imported: number;
+  refused: number;
+}
+
+/** Everything that the gateway must know to serve a vendor: the one line per vendor exports this. */
+export interface Vendor<Settings = unknown, Instance extends VendorInstance = VendorInstance> {
+  /** As in settings, operations and keys: `firstpromoter`. */
+  name: string;
+  label: string;
+  /** Every key of this vendor belongs to an account. */
+  accounts?: boolean;
+  /** The beginnings of the paths that its routes answer, without a slash at the end. */
+  paths: string[];
+  /**
+   * Its settings: the property `leadLimit` of the vendor `vicidial` is the variable `REINSTATE_VICIDIAL_LEAD_LIMIT`. Every
+   * value arrives as a string.
+   */
+  settings: z.ZodObject<z.ZodRawShape> & z.ZodType<Settings>;
+  create(host: Host, settings: Settings, common: CommonSettings): Promise<Instance>;
+  /**
+   * Fills the vendor's tables from a stream of records, in sets. A line that cannot be taken is told and passed over; what is
+   * wrong with the whole stream is thrown.
+   */
+  import?(
+    host: Host,
+    instance: Instance,
+    source: AsyncIterable<Uint8Array>,
+    options: ImportRequest,
+  ): Promise<ImportCounts>;
+  demo: {
+    keys: (NewKey & { secret: string })[];
+    /** Fills empty tables with the demo records, once; never a real vendor's database. */
+    load(host: Host, instance: Instance): Promise<void>;
+    /** A call that restores something, as a line of shell. */
+    curl(baseUrl: string): string;
+  };
+}
+
+export function defineVendor<Settings, Instance extends VendorInstance>(
+  vendor: Vendor<Settings, Instance>,
+): Vendor<Settings, Instance> {
+  return vendor;
+}

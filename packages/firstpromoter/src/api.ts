@@ -1,0 +1,195 @@
+import * as z from "zod";
+import type { ErrorName } from "./errors.ts";
+import { type ActionName, actions } from "./operations.ts";
+import {
+  batchItems,
+  batchProcess,
+  batchProgress,
+  batchStatus,
+  idsRequest,
+  itemOutcome,
+  newPromoter,
+  promoter,
+  promoterChanges,
+  promoterList,
+} from "./schemas.ts";
+
+/** What stands before every path. */
+export const basePath = "/api/v2/company";
+
+/** One call of the API, as it is served and as the OpenAPI document tells it. */
+export interface Route<Id extends string = string> {
+  operationId: Id;
+  method: "GET" | "POST" | "PUT";
+  /** From `basePath` on; `{id}` is a parameter. */
+  path: string;
+  summary: string;
+  /** Not the vendor's: one of those that are opt-in. */
+  own?: true;
+  /** Parameters of the query, by name. */
+  query?: Record<string, z.ZodType>;
+  /** Headers of the request, by name. */
+  headers?: Record<string, z.ZodType>;
+  body?: z.ZodType;
+  replies: Record<number, z.ZodType>;
+  /** The refusals that this call has besides those that all have. */
+  errors?: ErrorName[];
+}
+
+const route = <const Id extends string>(given: Route<Id>) => given;
+
+/** A batch action: the ids, with what the action needs to know. */
+const action = <const Id extends string>(operationId: Id, name: ActionName, summary: string) =>
+  route({
+    operationId,
+    method: "POST",
+    path: `/promoters/${name}`,
+    summary: `${summary}. Up to 5 ids it is finished with the answer, with more it goes on in the background.`,
+    query: { dry_run: z.boolean().describe("Only tell what would happen") },
+    headers: idempotent,
+    body: z.object({ ...idsRequest.shape, ...actions[name].params.shape }),
+    replies: { 200: batchProcess, 202: batchProcess },
+    errors: ["missing_param", "malformed_json", "body_too_large", "idempotency_mismatch", "idempotency_running"],
+  });
+
+const idempotent = {
+  "Idempotency-Key": z.string().min(1).max(255).describe("A repeat with the same key is answered as the first time"),
+};
+
+const page = {
+  page: z.int().min(1).describe("From 1, the default"),
+  per_page: z.int().min(1).max(100),
+};
+
+const statusFilter = { "filters[status]": z.union([batchStatus, z.array(batchStatus)]) };
+
+const move = <const Id extends string>(operationId: Id, verb: string, summary: string) =>
+  route({
+    operationId,
+    method: "POST",
+    path: `/batch_processes/{id}/${verb}`,
+    summary,
+    own: true,
+    replies: { 200: batchProcess },
+    errors: ["not_found", "wrong_state"],
+  });
+
+/** The batch actions and what can be done with batches. The order is that in which a path is matched. */
+export const batchApi = [
+  action("restorePromoters", "restore", "Bring archived promoters back"),
+  action("archivePromoters", "archive", "Archive promoters"),
+  action("acceptPromoters", "accept", "Accept promoters into a campaign that they are in"),
+  action("rejectPromoters", "reject", "Reject promoters in a campaign"),
+  action("blockPromoters", "block", "Block promoters in a campaign"),
+  action("movePromotersToCampaign", "move_to_campaign", "Move promoters from one campaign to another"),
+  action("addPromotersToCampaign", "add_to_campaign", "Add promoters to a campaign"),
+  action("assignParentToPromoters", "assign_parent", "Give promoters a parent"),
+  route({
+    operationId: "listBatchProcesses",
+    method: "GET",
+    path: "/batch_processes",
+    summary: "Batches, newest first; without a filter those that are not finished",
+    query: { ...statusFilter, ...page },
+    replies: { 200: z.array(batchProcess) },
+  }),
+  route({
+    operationId: "getBatchProcessProgress",
+    method: "GET",
+    path: "/batch_processes/progress",
+    summary: "Batch id to whole percent; without a filter of those that are not finished",
+    query: { ...statusFilter, ...page },
+    replies: { 200: batchProgress },
+  }),
+  route({
+    operationId: "getBatchProcess",
+    method: "GET",
+    path: "/batch_processes/{id}",
+    summary: "One batch",
+    replies: { 200: batchProcess },
+    errors: ["not_found"],
+  }),
+  route({
+    operationId: "listBatchProcessItems",
+    method: "GET",
+    path: "/batch_processes/{id}/items",
+    summary: "What became of each id of a batch",
+    own: true,
+    query: {
+      "filters[outcome]": itemOutcome,
+      cursor: z.string().describe("The next_cursor of the page before"),
+      per_page: page.per_page,
+    },
+    replies: { 200: batchItems },
+    errors: ["not_found", "invalid_param"],
+  }),
+  move("stopBatchProcess", "stop", "Begin nothing more of a batch"),
+  move("resumeBatchProcess", "resume", "Go on with a stopped batch"),
+  move("retryBatchProcess", "retry", "Run the failed ids of a finished batch again"),
+  route({
+    operationId: "undoBatchProcess",
+    method: "POST",
+    path: "/batch_processes/{id}/undo",
+    summary: "Bring those back whom an archive batch archived and nobody has restored since; a batch of its own",
+    own: true,
+    query: { dry_run: z.boolean().describe("Only tell what would happen") },
+    headers: idempotent,
+    replies: { 200: batchProcess, 202: batchProcess },
+    errors: ["not_found", "wrong_state", "idempotency_mismatch", "idempotency_running"],
+  }),
+] as const;
+
+const findBy = z.enum(["email", "cust_id", "auth_token", "ref_token", "promo_code"]);
+
+/** Reading and writing promoters. */
+export const promoterApi = [
+  route({
+    operationId: "getPromoters",
+    method: "GET",
+    path: "/promoters",
+    summary: "Promoters, newest first; archived ones only with filters[archived]",
+    query: {
+      q: z.string().describe("Part of the address, the name, the website or a ref token"),
+      "ids[]": z.array(z.int()),
+      filters: z.record(z.string(), z.unknown()).describe("filters[archived]=true and the like"),
+      sorting: z.record(z.string(), z.enum(["asc", "desc"])),
+      ...page,
+      include_parent_promoter: z.boolean(),
+      exclude_payout_method: z.boolean(),
+    },
+    replies: { 200: promoterList },
+  }),
+  route({
+    operationId: "getPromoter",
+    method: "GET",
+    path: "/promoters/{id}",
+    summary: "One promoter, by id or by the value that find_by names",
+    query: { find_by: findBy, include_parent_promoter: z.boolean(), exclude_payout_method: z.boolean() },
+    replies: { 200: promoter },
+    errors: ["not_found", "cannot_find_by"],
+  }),
+  route({
+    operationId: "createPromoter",
+    method: "POST",
+    path: "/promoters",
+    summary: "Create a promoter",
+    body: newPromoter,
+    replies: { 201: promoter },
+    errors: ["invalid_record", "not_found", "missing_param", "malformed_json", "body_too_large"],
+  }),
+  route({
+    operationId: "updatePromoter",
+    method: "PUT",
+    path: "/promoters/{id}",
+    summary: "Change a promoter",
+    body: promoterChanges,
+    replies: { 200: promoter },
+    errors: ["invalid_record", "not_found", "malformed_json", "body_too_large"],
+  }),
+] as const;
+
+/** Every call that is served. */
+export const api = [...batchApi, ...promoterApi];
+
+export type BatchOperationId = (typeof batchApi)[number]["operationId"];
+export type PromoterOperationId = (typeof promoterApi)[number]["operationId"];
+export type OperationId = BatchOperationId | PromoterOperationId;

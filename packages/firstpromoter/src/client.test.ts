@@ -1,0 +1,210 @@
+import { createTestHost } from "@reinstate/batch-core/testing";
+import { expect, test } from "vitest";
+import { createFirstPromoterClient, VendorError } from "./client.ts";
+import { createFirstPromoter, firstpromoter } from "./index.ts";
+
+const baseUrl = "https://api.firstpromoter.com/api/v2/company";
+
+/** The client against the real server, without a socket between them. */
+async function start(apiKey = "demo-firstpromoter-key") {
+  const host = await createTestHost();
+  const instance = await createFirstPromoter(host);
+  for (const key of firstpromoter.demo.keys) await host.keys.create(key);
+  await firstpromoter.demo.load(host, instance);
+  const client = createFirstPromoterClient({
+    baseUrl,
+    apiKey,
+    accountId: "acc_demo",
+    fetch: async (input, init) => instance.routes.fetch(new Request(input, init)),
+  });
+  return { client, [Symbol.asyncDispose]: () => host.close() };
+}
+
+/** A client whose server always answers so. */
+const answering = (answer: () => Response | Promise<Response>) =>
+  createFirstPromoterClient({
+    baseUrl,
+    apiKey: "secret-key",
+    accountId: "acc_demo",
+    timeoutMs: 50,
+    retry: { attempts: 1 },
+    fetch: async () => answer(),
+  });
+
+const thrown = async (call: Promise<unknown>): Promise<VendorError> => {
+  const error = await call.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (!VendorError.is(error)) throw new Error(`no VendorError was thrown but ${String(error)}`);
+  return error;
+};
+
+test("restores, archives, and follows a batch to its end", async () => {
+  await using server = await start();
+  const { promoters, batches } = server.client;
+  expect(await promoters.restore([1, 2, 3])).toMatchObject({ status: "completed", processed_count: 3 });
+  expect((await promoters.get(1)).archived_at).toBeNull();
+  const accepted = await promoters.archive([1, 2, 3, 4, 5, 6, 7]);
+  expect(accepted.status).toBe("pending");
+  const finished = await batches.wait(accepted.id, { pollMs: 5, timeoutMs: 10_000 });
+  expect(finished).toMatchObject({ status: "completed", processed_count: 7, failed_count: 0 });
+  expect(await batches.get(accepted.id)).toEqual(finished);
+  expect(await batches.list({ status: ["completed", "failed"], per_page: 1 })).toEqual([finished]);
+  expect(await batches.progress({ status: "completed" })).toMatchObject({ [accepted.id]: 100 });
+});
+
+test("lists, finds, creates, updates, and acts in campaigns", async () => {
+  await using server = await start();
+  const { promoters } = server.client;
+  const page = await promoters.list({ filters: { archived: true }, sorting: { joined_at: "asc" }, per_page: 3 });
+  expect(page.data).toHaveLength(3);
+  expect(page.data.every(({ archived_at }) => archived_at !== null)).toBe(true);
+  const created = await promoters.create({ email: "a b@example.com".replace(" ", "+") });
+  expect((await promoters.get("a+b@example.com", { findBy: "email" })).id).toBe(created.id);
+  expect((await promoters.update(created.id, { note: "seen" })).note).toBe("seen");
+  const campaign = created.promoter_campaigns?.[0]?.campaign_id as number;
+  await promoters.block([created.id], campaign);
+  expect((await promoters.get(created.id)).promoter_campaigns?.[0]?.state).toBe("blocked");
+  await promoters.assignParent([created.id], 950);
+  expect((await promoters.get(created.id, { includeParentPromoter: true })).parent_promoter?.id).toBe(950);
+});
+
+test("a refusal is thrown with the vendor's status and code", async () => {
+  await using server = await start();
+  const { promoters } = server.client;
+  expect(await thrown(promoters.restore([]))).toMatchObject({ kind: "rejected", status: 422, code: "invalid_params" });
+  expect(await thrown(promoters.get(2001))).toMatchObject({ kind: "rejected", status: 404, code: "not_found" });
+  await using stranger = await start("nobody");
+  expect(await thrown(stranger.client.promoters.restore([1]))).toMatchObject({ kind: "rejected", status: 401 });
+});
+
+test("what went wrong on the way has a kind, and no error holds the key", async () => {
+  const cases: [() => Response | Promise<Response>, Partial<VendorError>][] = [
+    [
+      () => new Response("", { status: 429, headers: { "retry-after": "7" } }),
+      { kind: "rate_limited", retryAfterMs: 7_000 },
+    ],
+    [() => new Response("down", { status: 503 }), { kind: "unavailable", status: 503, body: "down" }],
+    [() => new Response("<html>", { status: 502 }), { kind: "unknown_outcome", status: 502 }],
+    [() => new Response("<html>"), { kind: "bad_reply", status: 200 }],
+    [() => Response.json({ id: 1, status: "melted" }), { kind: "bad_reply" }],
+    [() => new Response(null, { status: 302, headers: { location: "/" } }), { kind: "bad_reply", status: 302 }],
+    [() => new Response("", { status: 404, headers: { "x-request-id": "r1" } }), { kind: "rejected", requestId: "r1" }],
+    [() => Promise.reject(new Error("socket hang up")), { kind: "unknown_outcome" }],
+  ];
+  for (const [answer, expected] of cases) {
+    const error = await thrown(answering(answer).promoters.restore([1]));
+    expect(error).toMatchObject(expected);
+    expect(JSON.stringify({ ...error, message: error.message, stack: error.stack })).not.toContain("secret-key");
+  }
+});
+
+test("an answer that does not come is given up", async () => {
+  const client = createFirstPromoterClient({
+    baseUrl,
+    apiKey: "k",
+    accountId: "a",
+    timeoutMs: 20,
+    retry: { attempts: 1 },
+    fetch: (_, init) =>
+      new Promise((_, reject) => init.signal?.addEventListener("abort", () => reject(init.signal?.reason))),
+  });
+  expect(await thrown(client.promoters.restore([1]))).toMatchObject({ kind: "unknown_outcome" });
+});
+
+test("a wait ends with its time or its signal", async () => {
+  const batch = {
+    ...{ id: 1, status: "in_progress", total: 9, selected_total: 9, processed_count: 1, failed_count: 0 },
+    ...{ action_label: "promoter/restore", created_at: "", updated_at: "", meta: null, progress: 11 },
+    processing_errors: [],
+  };
+  const { batches } = answering(() => Response.json(batch));
+  await expect(batches.wait(1, { pollMs: 1, timeoutMs: 30 })).rejects.toThrow(/timeout/i);
+  await expect(batches.wait(1, { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
+});
+
+test("batches: idempotency keys, dry runs, items, stop, resume, retry, undo", async () => {
+  await using server = await start();
+  const { promoters, batches } = server.client;
+  const dry = await promoters.restore([1, 5_000_000], { dryRun: true });
+  expect(dry).toMatchObject({ processed_count: 1, failed_count: 1, meta: { dry_run: true } });
+  expect((await promoters.get(1)).archived_at).not.toBeNull();
+  const first = await promoters.archive([901, 902, 5_000_000], { idempotencyKey: "one" });
+  expect(await promoters.archive([901, 902, 5_000_000], { idempotencyKey: "one" })).toEqual(first);
+  const page = await batches.items(first.id, { outcome: "done", per_page: 1 });
+  expect(page.data).toEqual([{ id: 901, outcome: "done", code: null, message: null }]);
+  const items = [];
+  for await (const item of batches.everyItem(first.id, { per_page: 2 })) items.push([item.id, item.outcome]);
+  expect(items).toEqual([
+    [901, "done"],
+    [902, "done"],
+    [5_000_000, "failed"],
+  ]);
+  const retried = await batches.retry(first.id);
+  expect((await batches.wait(retried.id, { pollMs: 5 })).failed_count).toBe(1);
+  expect(await thrown(batches.stop(first.id))).toMatchObject({ status: 409, code: "wrong_state" });
+  expect(await thrown(batches.resume(first.id))).toMatchObject({ status: 409, code: "wrong_state" });
+  expect(await batches.undo(first.id)).toMatchObject({ status: "completed", processed_count: 2 });
+  expect((await promoters.get(901)).archived_at).toBeNull();
+});
+
+test("all pages, one promoter after the other", async () => {
+  await using server = await start();
+  const ids: number[] = [];
+  for await (const { id } of server.client.promoters.all({ filters: { archived: true }, per_page: 90 })) ids.push(id);
+  expect(ids).toEqual(Array.from({ length: 900 }, (_, index) => 900 - index));
+  for (const id of [1, 2, 3]) await server.client.promoters.restore([id]);
+  let batches = 0;
+  for await (const { status } of server.client.batches.all({ status: "completed", per_page: 2 })) {
+    expect(status).toBe("completed");
+    batches++;
+  }
+  expect(batches).toBe(3);
+});
+
+test("only what is safe to repeat is repeated", async () => {
+  const batch = {
+    ...{ id: 1, status: "completed", total: 1, selected_total: 1, processed_count: 1, failed_count: 0 },
+    ...{ action_label: "promoter/restore", created_at: "", updated_at: "", meta: {}, progress: 100 },
+    processing_errors: [],
+  };
+  const failures: (() => Response | Promise<Response>)[] = [
+    () => Promise.reject(new Error("socket hang up")),
+    () => new Response("", { status: 408 }),
+    () => new Response("", { status: 429, headers: { "retry-after": "2" } }),
+    () => new Response("", { status: 502 }),
+    () => new Response("", { status: 503 }),
+  ];
+  const idempotencyKey = "k";
+  const calls: [string, boolean, (client: ReturnType<typeof createFirstPromoterClient>) => Promise<unknown>][] = [
+    ["restore", true, ({ promoters }) => promoters.restore([1])],
+    ["archive", true, ({ promoters }) => promoters.archive([1])],
+    ["get", true, ({ batches }) => batches.get(1)],
+    ["accept", false, ({ promoters }) => promoters.accept([1], 7)],
+    ["accept with a key", true, ({ promoters }) => promoters.accept([1], 7, { idempotencyKey })],
+    ["assign parent", false, ({ promoters }) => promoters.assignParent([1], 7)],
+    ["undo", false, ({ batches }) => batches.undo(1)],
+    ["undo with a key", true, ({ batches }) => batches.undo(1, { idempotencyKey })],
+    ["retry", false, ({ batches }) => batches.retry(1)],
+  ];
+  for (const failure of failures) {
+    for (const [name, repeated, call] of calls) {
+      const sent: (string | null)[] = [];
+      const client = createFirstPromoterClient({
+        baseUrl,
+        apiKey: "k",
+        accountId: "a",
+        retry: { sleep: async () => {} },
+        fetch: async (_, init) => {
+          sent.push(new Headers(init.headers).get("idempotency-key"));
+          return sent.length === 1 ? failure() : Response.json(batch);
+        },
+      });
+      const answer = await call(client).catch((error: unknown) => error);
+      expect({ name, calls: sent.length }).toEqual({ name, calls: repeated ? 2 : 1 });
+      expect({ name, thrown: VendorError.is(answer) }).toEqual({ name, thrown: !repeated });
+      expect(new Set(sent).size).toBe(1);
+    }
+  }
+});

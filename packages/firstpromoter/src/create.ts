@@ -1,0 +1,47 @@
+import type { Host, Operation } from "@reinstate/batch-core";
+import type { Hono } from "hono";
+import { createOperations } from "./operations.ts";
+import { type FirstPromoterOptions, readOptions } from "./options.ts";
+import type { Env } from "./requests.ts";
+import { createRoutes } from "./routes.ts";
+import type { PromoterStore } from "./store.ts";
+import { createNoticeStore } from "./stores/notices.ts";
+import { createSqlStore } from "./stores/sql.ts";
+import { createUpstreamOperations } from "./upstream.ts";
+import { createWebhook } from "./webhook.ts";
+
+/** FirstPromoter at work: its API, its operations, and its records. */
+export interface FirstPromoter {
+  routes: Hono<Env>;
+  operations: Operation<number, unknown>[];
+  store: PromoterStore;
+  /** Ends what goes on beside requests: webhooks, waits for the real vendor. To be called before the host is closed. */
+  closing(): Promise<void>;
+}
+
+/**
+ * FirstPromoter's API v2 (`/api/v2/company/…`) over promoters in the host's own database. Makes its tables, and registers
+ * the operations `firstpromoter.promoters.restore`, `.archive` and their like with the host; with `upstream` these two also
+ * for the real FirstPromoter. Throws where an option is not one of those allowed.
+ */
+export async function createFirstPromoter(host: Host, options: FirstPromoterOptions = {}): Promise<FirstPromoter> {
+  const read = readOptions(options);
+  const store = await createSqlStore(host.database, host.log);
+  const webhook = createWebhook(host, createNoticeStore(host.database), read);
+  const ending = new AbortController();
+  const operations = [
+    ...createOperations(host, store, read),
+    ...(options.upstream ? createUpstreamOperations(host, options.upstream, ending.signal) : []),
+  ].map((operation) => webhook?.announcing(operation) ?? operation);
+  host.register(...operations);
+  webhook?.start();
+  return {
+    routes: createRoutes(host, store, read, webhook),
+    operations,
+    store,
+    async closing() {
+      ending.abort();
+      await webhook?.stop();
+    },
+  };
+}

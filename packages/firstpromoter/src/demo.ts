@@ -1,0 +1,68 @@
+import type { Database } from "@reinstate/batch-core";
+import type { CampaignState } from "./schemas.ts";
+import type { NewPromoterRecord, PromoterStore } from "./store.ts";
+
+export const demoKeys = [
+  { vendor: "firstpromoter", account: "acc_demo", name: "demo", secret: "demo-firstpromoter-key" },
+  {
+    vendor: "firstpromoter",
+    account: "acc_other",
+    name: "demo, another account",
+    secret: "demo-firstpromoter-other-key",
+  },
+];
+
+const names = ["Ada", "Ben", "Chloe", "Dario", "Esra", "Finn", "Gala", "Hugo", "Iris", "Jonas"];
+const families = ["Adler", "Brandt", "Costa", "Duval", "Eriksen", "Fischer", "Grant", "Horvat", "Ivanov", "Jansen"];
+// Mostly accepted, and some of every other kind, so that a round trip shows that the states come back.
+const states: CampaignState[] = [
+  "accepted",
+  "accepted",
+  "accepted",
+  "pending",
+  "accepted",
+  "rejected",
+  "accepted",
+  "inactive",
+];
+const day = 86_400_000;
+const begin = Date.UTC(2024, 0, 1);
+
+/** Fills an empty table with the demo promoters: 1–1000 (1–900 archived) and, of another account, 2001–2010 (2001–2005 archived). */
+export async function loadDemo(database: Database, store: PromoterStore, now: number): Promise<void> {
+  const db = database.tables<{ firstpromoter_promoters: { id: number } }>();
+  const known = await db.selectFrom("firstpromoter_promoters").select("id").limit(1).executeTakeFirst();
+  if (known) return;
+  for (const [account, first, last, lastArchived] of [
+    ["acc_demo", 1, 1000, 900],
+    ["acc_other", 2001, 2010, 2005],
+  ] as const) {
+    const campaign = await store.defaultCampaign(account);
+    const ids = Array.from({ length: last - first + 1 }, (_, index) => first + index);
+    await store.create(
+      account,
+      ids.map((id) => demoPromoter(id, campaign.id, id <= lastArchived ? begin + 400 * day : null)),
+      now,
+    );
+  }
+}
+
+function demoPromoter(id: number, campaignId: number, archivedAt: number | null): NewPromoterRecord {
+  const first_name = names[id % 10] as string;
+  const last_name = families[Math.floor(id / 10) % 10] as string;
+  return {
+    id,
+    email: `${first_name}.${last_name}.${id}@example.com`,
+    cust_id: `cust_${id}`,
+    profile: { first_name, last_name, website: `https://example.com/${id}`, country: "US" },
+    stats: {
+      clicks_count: (id * 37) % 1000,
+      referrals_count: id % 50,
+      customers_count: id % 20,
+      revenue_amount: id * 100,
+    },
+    joined_at: begin + (id % 365) * day,
+    archived_at: archivedAt,
+    campaigns: [{ campaign_id: campaignId, state: states[id % states.length]!, ref_token: `demo${id}` }],
+  };
+}

@@ -1,0 +1,135 @@
+import { ReinstateError } from "@reinstate/batch-core";
+import type { ErrorBody } from "./schemas.ts";
+
+/** One answer: a status with its JSON body, or with none. */
+export interface ErrorAnswer {
+  status: number;
+  /** `null`: the body is empty. `message` may hold `{}`, where the name of the thing goes. */
+  body: ErrorBody | null;
+  headers?: Record<string, string>;
+}
+
+const notFound = { message: "Record not found", code: "not_found" };
+const forbidden = { message: "You don't have enough rights to perform this action", code: "forbidden" };
+const unauthorized = { status: 401, body: null, headers: { "www-authenticate": "Bearer" } };
+
+/** Every refusal of the vendor's API in one table. Each can be replaced by the option `answers`. */
+export const errorAnswers = {
+  /** Bearer missing, unknown or revoked. */
+  bad_key: unauthorized,
+  /** No account header, or a blank one. */
+  missing_account: unauthorized,
+  /** A good key with an account that no key belongs to. */
+  unknown_account: { status: 404, body: notFound },
+  /** A good key with another key's account. */
+  foreign_account: { status: 403, body: forbidden },
+  not_found: { status: 404, body: notFound },
+  missing_param: {
+    status: 422,
+    body: { message: "param is missing or the value is empty or invalid: {}", code: "invalid_params" },
+  },
+  cannot_find_by: { status: 422, body: { message: "Cannot find promoter by {}", code: "invalid_params" } },
+  malformed_json: { status: 400, body: { message: "The request body is not valid JSON", code: "invalid_params" } },
+  invalid_record: { status: 400, body: { message: "Validation failed: {}", code: "invalid_record" } },
+  invalid_param: { status: 422, body: { message: "{}", code: "invalid_params" } },
+  /** A batch that is not in a state for this: stop, resume, retry, undo. */
+  wrong_state: { status: 409, body: { message: "{}", code: "wrong_state" } },
+  /** An `Idempotency-Key` that was used for another request. */
+  idempotency_mismatch: {
+    status: 422,
+    body: { message: "This Idempotency-Key was used with another request", code: "idempotency_mismatch" },
+  },
+  /** The first request with this `Idempotency-Key` is not answered yet. */
+  idempotency_running: {
+    status: 409,
+    body: {
+      message: "The first request with this Idempotency-Key is still being worked on",
+      code: "idempotency_running",
+    },
+    headers: { "retry-after": "1" },
+  },
+  body_too_large: {
+    status: 413,
+    body: { message: "The request body is larger than {} bytes", code: "body_too_large" },
+    // What is left of the body is not read, so the connection cannot be used again.
+    headers: { connection: "close" },
+  },
+  /** More requests in a minute than `rateLimit`; the header `Retry-After` tells the seconds until the next may come. */
+  too_many_requests: { status: 429, body: { message: "Too many requests", code: "too_many_requests" } },
+  internal: { status: 500, body: { message: "Internal server error", code: "internal_error" } },
+} satisfies Record<string, ErrorAnswer>;
+
+export type ErrorName = keyof typeof errorAnswers;
+
+const marker = Symbol.for("reinstate.firstpromoter.refusal");
+
+/** A request that is refused, thrown from wherever that is found out; the routes turn it into the answer. */
+export class Refusal extends Error {
+  readonly [marker] = true;
+  readonly answer: ErrorName;
+  readonly subject: string;
+  readonly fields: Record<string, string[]> | undefined;
+  readonly headers: Record<string, string>;
+
+  /** `subject` goes into the message; `fields` are the faults of a record, by field. */
+  constructor(
+    answer: ErrorName,
+    subject = "",
+    { fields, headers = {} }: { fields?: Record<string, string[]>; headers?: Record<string, string> } = {},
+  ) {
+    super(`${answer} ${subject}`);
+    this.answer = answer;
+    this.subject = subject;
+    this.fields = fields;
+    this.headers = headers;
+  }
+
+  static is(value: unknown): value is Refusal {
+    return typeof value === "object" && value !== null && marker in value;
+  }
+}
+
+/** The refusal in an error, the core's among them; undefined for any other. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (Refusal.is(error)) return error;
+  if (!ReinstateError.is(error)) return undefined;
+  switch (error.code) {
+    case "unknown_batch":
+      return new Refusal("not_found");
+    case "invalid_request":
+      return new Refusal("invalid_param", error.message);
+    case "wrong_state":
+    case "idempotency_mismatch":
+    case "idempotency_running":
+      return new Refusal(error.code, error.message);
+    default:
+      return undefined;
+  }
+}
+
+/** A record that does not pass: `{ email: ["has already been taken"] }`. */
+export function invalidRecord(fields: Record<string, string[]>): Refusal {
+  const sentences = Object.entries(fields).flatMap(([field, faults]) => faults.map((f) => `${humanName(field)} ${f}`));
+  return new Refusal("invalid_record", sentences.join(", "), { fields });
+}
+
+// As the vendor's framework names a field in a sentence: "cust_id" is "Cust".
+function humanName(field: string): string {
+  const words = field.replace(/_id$/, "").replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** The HTTP answer of a refusal, by the table with the caller's replacements. */
+export function answerOf(answers: Record<ErrorName, ErrorAnswer>, refusal: Refusal, requestId: string): Response {
+  const { status, body, headers: own } = answers[refusal.answer];
+  const headers = { ...own, ...refusal.headers, "x-request-id": requestId };
+  if (body === null) return new Response(null, { status, headers });
+  const { message, code, ...more } = body;
+  const full = {
+    message: message.replace("{}", () => refusal.subject),
+    ...(refusal.fields && { errors: refusal.fields }),
+    code,
+    ...more,
+  };
+  return Response.json(full, { status, headers });
+}

@@ -1,0 +1,163 @@
+import { createTestHost } from "@reinstate/batch-core/testing";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import { start } from "./fixtures/server.ts";
+import { createFirstPromoter, importPromoters, type RefusedLine } from "./index.ts";
+
+/** A text as a stream, in parts that end anywhere. */
+async function* streamOf(text: string | Uint8Array, size = 7_001) {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+describe.each(ledgerDatabases)("import on $name", ({ open }) => {
+  async function empty() {
+    const database = await open();
+    const host = await createTestHost({ databaseUrl: database.url });
+    const { store, routes } = await createFirstPromoter(host);
+    const { secret } = await host.keys.create({ vendor: "firstpromoter", account: "mine" });
+    const headers = { authorization: `Bearer ${secret}`, "account-id": "mine" };
+    // biome-ignore lint/suspicious/noExplicitAny: whatever is answered.
+    const get = async (path: string): Promise<any> =>
+      (await routes.fetch(new Request(`http://any.example/api/v2/company${path}`, { headers }))).json();
+    const take = async (text: string | Uint8Array, format: "ndjson" | "csv", size?: number) => {
+      const refused: RefusedLine[] = [];
+      const onRefused = (line: RefusedLine) => refused.push(line);
+      const report = await importPromoters(host, "mine", streamOf(text, size), format, { onRefused });
+      expect(report.refused).toBe(refused.length);
+      return { imported: report.imported, refused };
+    };
+    async function dispose() {
+      await host.close();
+      await database[Symbol.asyncDispose]();
+    }
+    return { host, store, get, take, [Symbol.asyncDispose]: dispose };
+  }
+
+  test("what GET /promoters shows comes in as it was: ids, states, times and all", async () => {
+    await using ours = await empty();
+    await using theirs = await start("sqlite::memory:");
+    const shown: { id: number }[] = [];
+    for (const archived of ["no", "yes"]) {
+      for (let page = 1; ; page++) {
+        const { body } = await theirs.call("GET", `/promoters?filters[archived]=${archived}&per_page=100&page=${page}`);
+        shown.push(...body.data);
+        if (body.data.length < 100) break;
+      }
+    }
+    expect(shown).toHaveLength(1_000);
+    const { imported, refused } = await ours.take(shown.map((one) => JSON.stringify(one)).join("\n"), "ndjson");
+    expect({ imported, refused }).toEqual({ imported: 1_000, refused: [] });
+    type Shown = { promoter_campaigns: { id: number }[] };
+    const withoutPlaceIds = ({ promoter_campaigns, ...rest }: Shown) => ({
+      ...rest,
+      promoter_campaigns: promoter_campaigns.map(({ id: _, ...place }) => place),
+    });
+    const there = (await theirs.call("GET", "/promoters?per_page=100")).body;
+    const here = await ours.get("/promoters?per_page=100");
+    // The states of archived promoters are not shown, so they come in as blocked.
+    expect(here.data.map(withoutPlaceIds)).toEqual(there.data.map(withoutPlaceIds));
+    expect(here.meta).toEqual(there.meta);
+    const [next] = await ours.store.create("mine", [{ email: "next@example.com" }], 1);
+    expect(next).toBeGreaterThan(1_000);
+    expect((await ours.take(JSON.stringify(shown[0]), "ndjson")).refused[0]?.message).toContain("is in use");
+  });
+
+  test("a line that cannot be taken is told by its number and its field; the others come in", async () => {
+    await using ours = await empty();
+    await ours.store.create("other", [{ id: 77, email: "their@example.com" }], 1);
+    const lines = [
+      { id: 1, email: "One@Example.com", name: "Ada Lovelace", cust_id: "c1", unknown: true },
+      "",
+      "{ not json",
+      { id: 2 },
+      { id: 3, email: "one@example.com" },
+      { id: 4, email: "four@example.com", cust_id: "c1" },
+      { id: 1, email: "again@example.com" },
+      { id: 77, email: "seven@example.com" },
+      { email: "eight@example.com", joined_at: "yesterday" },
+      { email: "nine@example.com", stats: { clicks_count: -1 } },
+      { email: "ten@example.com", note: "a\0b" },
+      "[1]",
+      { email: "long@example.com", note: "x".repeat(1_100_000) },
+      { email: "last@example.com", promoter_campaigns: [{ campaign_id: 9, state: "pending", ref_token: "t" }] },
+      { email: "token@example.com", promoter_campaigns: [{ campaign_id: 9, state: "pending", ref_token: "t" }] },
+    ];
+    const text = lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line))).join("\r\n");
+    const { imported, refused } = await ours.take(text, "ndjson", 10);
+    expect(imported).toBe(2);
+    expect(refused.map(({ line, message }) => `${line} ${message}`)).toEqual([
+      "3 the line is not JSON",
+      expect.stringMatching(/^4 email: /),
+      "5 email: one@example.com has already been taken",
+      "6 cust_id: c1 has already been taken",
+      "7 id: 1 is in use",
+      "8 id: 77 is in use",
+      "9 joined_at: must be a time such as 2026-01-31T12:00:00Z",
+      expect.stringMatching(/^10 stats.clicks_count: /),
+      "11 note: must not hold the character zero",
+      expect.stringMatching(/^12 the line: /),
+      "13 the line is longer than 1048576 bytes",
+      "15 ref_token: t has already been taken",
+    ]);
+    expect(await ours.get("/promoters/one@example.com?find_by=email")).toMatchObject({ id: 1, name: "Ada Lovelace" });
+    expect((await ours.get("/promoters?filters[state]=pending")).data).toMatchObject([
+      { email: "last@example.com", promoter_campaigns: [{ campaign_id: 9, campaign: { name: "Campaign 9" } }] },
+    ]);
+    expect((await ours.get("/promoters")).meta).toEqual({ pending_count: 1 });
+  });
+
+  test("a table with a header, its columns in any order and spelling", async () => {
+    await using ours = await empty();
+    const table = [
+      "\ufeffEmail;First Name;last-name;State;Joined At;Clicks;Ref ID;Archived At;Nonsense",
+      "a@example.com;Ada;Lovelace;Pending;2024-05-01 10:00:00;7;ada;;x",
+      'b@example.com;"Bob;by";Brown;;;;;2025-01-01T00:00:00Z;',
+      "broken@example.com;Too;few",
+      "c@example.com;C;C;melted;;;;;",
+      "a@example.com;A;A;;;;;;",
+    ].join("\n");
+    const { imported, refused } = await ours.take(table, "csv", 3);
+    expect(imported).toBe(2);
+    expect(refused.map(({ line }) => line)).toEqual([4, 5, 6]);
+    expect(refused[0]?.message).toBe("the line has 3 cells, and the header has 9");
+    expect(refused[1]?.message).toContain("promoter_campaigns.0.state");
+    expect(await ours.get("/promoters/ada?find_by=ref_token")).toMatchObject({
+      name: "Ada Lovelace",
+      joined_at: "2024-05-01T10:00:00Z",
+      stats: { clicks_count: 7 },
+      promoter_campaigns: [{ state: "pending" }],
+    });
+    expect((await ours.get("/promoters?filters[archived]=true")).data).toMatchObject([{ name: "Bob;by Brown" }]);
+    expect((await ours.take("name,id\nA,1", "csv")).refused).toEqual([
+      { line: 1, message: "there is no column email (there are: name, id)" },
+    ]);
+    const latin = Buffer.from("email,name\nd@example.com,J\u00fcrgen\n", "latin1");
+    expect((await ours.take(latin, "csv")).refused).toEqual([{ line: 2, message: "the line is not UTF-8" }]);
+  });
+
+  test("a file of any length is taken in sets; a stream that breaks off leaves what was taken", async () => {
+    await using ours = await empty();
+    const size = 3_210;
+    async function* file(until = Number.POSITIVE_INFINITY) {
+      for (let line = 1; line <= size; line++) {
+        if (line > until) throw new Error("the disk is gone");
+        yield Buffer.from(`{"email":"p${line}@example.com"}\n`);
+      }
+    }
+    const seen: number[] = [];
+    const broken = importPromoters(ours.host, "mine", file(1_700), "ndjson", {
+      onProgress: ({ imported }) => seen.push(imported),
+    });
+    await expect(broken).rejects.toThrow("the disk is gone");
+    expect(seen).toEqual([500, 1_000, 1_500]);
+    expect(await importPromoters(ours.host, "mine", file(), "ndjson")).toEqual({
+      imported: size - 1_500,
+      refused: 1_500,
+    });
+    const stopped = importPromoters(ours.host, "mine", file(), "ndjson", {
+      signal: AbortSignal.abort(new Error("enough")),
+    });
+    await expect(stopped).rejects.toThrow("enough");
+  });
+});

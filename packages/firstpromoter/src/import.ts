@@ -1,0 +1,193 @@
+import type { Host } from "@reinstate/batch-core";
+import * as z from "zod";
+import { type Row, rowsOfCsv, rowsOfNdjson } from "./import-rows.ts";
+import { campaignState, profileInput } from "./schemas.ts";
+import type { CampaignRecord, NewPromoterRecord, PromoterStore } from "./store.ts";
+import { createSqlStore } from "./stores/sql.ts";
+
+/** A line that was not taken, and why: the field is named. */
+export interface RefusedLine {
+  /** From 1; of a CSV file the header is line 1. */
+  line: number;
+  message: string;
+}
+
+export interface ImportOptions {
+  /** Called for every line that is not taken, in order. */
+  onRefused?(refused: RefusedLine): void;
+  /** Called after every set. */
+  onProgress?(report: ImportReport): void;
+  signal?: AbortSignal;
+}
+
+export interface ImportReport {
+  imported: number;
+  refused: number;
+}
+
+/** Promoters written at once. */
+const setSize = 500;
+
+const noZero = z.string().refine((text) => !text.includes("\0"), "must not hold the character zero");
+const time = z
+  .string()
+  .transform((text) => {
+    // As exports write it, with a space, and in UTC where no zone is named.
+    const iso = text.trim().replace(/^(\d{4}-\d\d-\d\d) /, "$1T");
+    return Date.parse(/T\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(iso) ? `${iso}Z` : iso);
+  })
+  .refine((ms) => !Number.isNaN(ms), "must be a time such as 2026-01-31T12:00:00Z");
+const count = z.int().min(0);
+const id = z.int().min(1);
+
+/** One promoter as `GET /promoters` shows him; what this server does not keep is passed over. */
+const importedPromoter = z.object({
+  id: id.optional(),
+  email: noZero
+    .trim()
+    .max(254)
+    .regex(/^[^@\s]+@[^@\s]+$/, "is invalid"),
+  name: z.string().nullish(),
+  cust_id: noZero.max(255).nullish(),
+  note: noZero.nullish(),
+  stats: z
+    .object({
+      ...{ clicks_count: count, referrals_count: count, sales_count: count, customers_count: count },
+      ...{ revenue_amount: count, active_customers_count: count },
+    })
+    .partial()
+    .optional(),
+  profile: profileInput.nullish(),
+  custom_fields: z.record(z.string(), z.unknown()).nullish(),
+  fraud_suspicions: z.array(z.string()).nullish(),
+  invoice_details_status: z.enum(["pending", "approved", "denied"]).nullish(),
+  joined_at: time.nullish(),
+  last_login_at: time.nullish(),
+  archived_at: time.nullish(),
+  promoter_campaigns: z
+    .array(
+      z.object({
+        campaign_id: id.optional(),
+        state: campaignState.default("accepted"),
+        coupon: noZero.max(255).nullish(),
+        ref_token: noZero.max(255).nullish(),
+        campaign: z.object({ name: noZero.nullish(), color: noZero.nullish() }).nullish(),
+      }),
+    )
+    .nullish(),
+});
+
+/**
+ * Fills an account with promoters from a stream of bytes, set by set: NDJSON with one item of `GET /promoters` a line, or CSV
+ * with a header. They keep their ids, campaigns, states and times. A line that cannot be taken is told and passed over; who
+ * has no campaign comes into the account's default one. Rejects where the stream breaks off: what was taken stays.
+ */
+export async function importPromoters(
+  host: Host,
+  account: string,
+  source: AsyncIterable<Uint8Array>,
+  format: "ndjson" | "csv",
+  options: ImportOptions = {},
+): Promise<ImportReport> {
+  const store = await createSqlStore(host.database);
+  const home = await store.defaultCampaign(account);
+  const report: ImportReport = { imported: 0, refused: 0 };
+  let set: { line: number; read: Read | string }[] = [];
+
+  async function flush(): Promise<void> {
+    const read = set.flatMap(({ read }) => (typeof read === "string" ? [] : read));
+    const results = await loadSet(store, account, read, host.clock.now());
+    let next = 0;
+    for (const { line, read } of set) {
+      const result = typeof read === "string" ? { fault: read } : results[next++];
+      if (result && "fault" in result) {
+        report.refused++;
+        options.onRefused?.({ line, message: result.fault });
+      } else report.imported++;
+    }
+    set = [];
+    options.onProgress?.({ ...report });
+  }
+
+  const rows = format === "csv" ? rowsOfCsv(source) : rowsOfNdjson(source);
+  for await (const row of rows) {
+    options.signal?.throwIfAborted();
+    set.push({ line: row.line, read: "fault" in row ? row.fault : readPromoter(row, home) });
+    if (set.length === setSize) await flush();
+  }
+  if (set.length > 0) await flush();
+  return report;
+}
+
+interface Read {
+  promoter: NewPromoterRecord;
+  campaigns: CampaignRecord[];
+}
+
+function loadSet(store: PromoterStore, account: string, read: Read[], now: number) {
+  const campaigns = new Map(read.flatMap((one) => one.campaigns).map((campaign) => [campaign.id, campaign]));
+  return store.load(
+    account,
+    read.map(({ promoter }) => promoter),
+    [...campaigns.values()],
+    now,
+  );
+}
+
+/** The record in a row, or what is wrong with it. */
+function readPromoter(row: Extract<Row, { value: unknown }>, home: CampaignRecord): Read | string {
+  const parsed = importedPromoter.safeParse(row.value);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    return `${issue?.path.length ? issue.path.join(".") : "the line"}: ${issue?.message}`;
+  }
+  const { name, promoter_campaigns: places, profile, stats, ...given } = parsed.data;
+  const [first_name, ...rest] = (name ?? "").trim().split(/\s+/);
+  const known = Object.entries(profile ?? {}).filter(([field]) => field in profileInput.shape);
+  const campaigns: NonNullable<NewPromoterRecord["campaigns"]> = (
+    places?.length ? places : [{ state: "accepted" as const }]
+  ).map((place) => ({
+    campaign_id: ("campaign_id" in place ? place.campaign_id : undefined) ?? home.id,
+    state: place.state,
+    ...("ref_token" in place && place.ref_token && { ref_token: place.ref_token }),
+    ...("coupon" in place && place.coupon && { coupon: place.coupon }),
+  }));
+  return {
+    promoter: {
+      ...(given.id !== undefined && { id: given.id }),
+      email: given.email,
+      cust_id: given.cust_id || null,
+      note: given.note ?? null,
+      profile: {
+        ...(first_name && { first_name, last_name: rest.join(" ") }),
+        ...Object.fromEntries(known),
+      },
+      custom_fields: given.custom_fields ?? null,
+      ...(stats && { stats: definedOf(stats) }),
+      ...(given.joined_at != null && { joined_at: given.joined_at }),
+      last_login_at: given.last_login_at ?? null,
+      archived_at: given.archived_at ?? null,
+      fraud_suspicions: given.fraud_suspicions ?? [],
+      invoice_details_status: given.invoice_details_status ?? "pending",
+      campaigns,
+    },
+    campaigns: [
+      home,
+      ...(places ?? []).flatMap(({ campaign_id, campaign }) =>
+        campaign_id === undefined || campaign_id === home.id
+          ? []
+          : [
+              {
+                id: campaign_id,
+                name: campaign?.name ?? `Campaign ${campaign_id}`,
+                color: campaign?.color ?? "#4F46E5",
+              },
+            ],
+      ),
+    ],
+  };
+}
+
+function definedOf<Values extends object>(values: Values): { [Name in keyof Values]?: NonNullable<Values[Name]> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+}

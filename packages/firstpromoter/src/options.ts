@@ -1,0 +1,134 @@
+import * as z from "zod";
+import { type ErrorAnswer, type ErrorName, errorAnswers } from "./errors.ts";
+import { keyOfSecret } from "./signature.ts";
+
+const whole = (fallback: number, least: number) => z.coerce.number().int().min(least).default(fallback);
+const flag = (fallback: boolean) => z.union([z.boolean(), z.stringbool()]).default(fallback);
+
+const answer = z.strictObject({
+  status: z.int().min(400).max(599),
+  body: z.looseObject({ message: z.string(), code: z.string() }).nullable(),
+  headers: z.record(z.string(), z.string()).optional(),
+});
+
+const names = Object.keys(errorAnswers) as [ErrorName, ...ErrorName[]];
+const answers = z.partialRecord(z.enum(names), answer);
+
+const choices = z.strictObject({
+  /** Up to so many ids a batch is finished before it is answered. Documented: 5. */
+  syncLimit: whole(5, 0),
+  /** Whether repeated ids count towards `syncLimit`. They are worked on once in any case. */
+  countDuplicates: flag(true),
+  /** Whether `"12"` is the id 12; otherwise it is a failed item. */
+  numericStrings: flag(true),
+  /** `null` and other things that are no id: one failed item each, or a 422 for the whole request. */
+  invalidIds: z.enum(["failed", "refused"]).default("failed"),
+  /** An id that is nobody's or another account's: a failed item, or quietly counted as processed. */
+  unknownIds: z.enum(["failed", "processed"]).default("failed"),
+  /** A promoter for whom nothing had to change: counted as processed, or as failed with a text. */
+  unchanged: z.enum(["processed", "failed"]).default("processed"),
+  /** The status that the first answer of an asynchronous batch shows. */
+  firstStatus: z.enum(["pending", "in_progress"]).default("pending"),
+  /** The status of a synchronous batch none of whose items succeeded. */
+  allFailedStatus: z.enum(["completed", "failed"]).default("completed"),
+  /** Whether `processed_count` counts successes alone, or failures too. */
+  processedCount: z.enum(["successes", "settled"]).default("successes"),
+  /** Whether the `progress` of a batch at work counts failures too, or successes alone. */
+  progressCounts: z.enum(["settled", "successes"]).default("settled"),
+  /** The campaign state that an archived promoter shows; `kept` shows the remembered one. */
+  archivedState: z.enum(["blocked", "inactive", "kept"]).default("blocked"),
+  /** Whether lists without `filters[archived]` leave archived promoters out. */
+  hideArchived: flag(true),
+  /** Which batches the two lists show without `filters[status]`. */
+  listedBatches: z.enum(["unfinished", "all"]).default("unfinished"),
+  /** Texts in `processing_errors` at most; the items of the batch tell all of them. */
+  processingErrorLimit: whole(1_000, 0),
+  /** Bytes of a request's body at most; a larger one is answered 413. */
+  bodyLimit: whole(1024 * 1024, 1),
+  /** Requests per minute that an account may make, over all its keys; 0 for any number. Documented: 400. */
+  rateLimit: whole(400, 0),
+  /** What a promoter's `ref_link` begins with. */
+  refLinkBase: z.url({ protocol: /^https?$/ }).default("https://example.com/"),
+  /** Other answers for entries of the error table, as an object or as JSON: `{"unknown_account":{"status":401,"body":null}}`. */
+  answers: z
+    .union([
+      answers,
+      z
+        .string()
+        .transform((text, context) => {
+          try {
+            return JSON.parse(text) as unknown;
+          } catch {
+            context.addIssue("it must be JSON");
+            return z.NEVER;
+          }
+        })
+        .pipe(answers),
+    ])
+    .default({}),
+  /** Where the end of every batch is told, signed as Standard Webhooks; needs `webhookSecret`. */
+  webhookUrl: z.url({ protocol: /^https?$/ }).optional(),
+  /** `whsec_` and 24 to 64 bytes in base64. */
+  webhookSecret: z
+    .string()
+    .refine((secret) => keyOfSecret(secret) !== undefined, "must be whsec_ and 24 to 64 bytes in base64")
+    .optional(),
+});
+
+const webhook = ["webhookUrl", "webhookSecret"] as const;
+const upstream = ["upstreamUrl", "upstreamKey", "upstreamAccount"] as const;
+
+/** All of these, or none: the first that is missing is the one at fault. */
+function together(given: Record<string, unknown>, names: readonly string[], issues: z.core.$ZodRawIssue[]): void {
+  const missing = names.find((name) => given[name] === undefined);
+  if (missing === undefined || names.every((name) => given[name] === undefined)) return;
+  const message = `is missing: ${names.join(", ")} go together`;
+  issues.push({ code: "custom", path: [missing], input: given, message });
+}
+
+/**
+ * What FirstPromoter publishes nowhere and somebody may need otherwise; each with the default that we chose. Every value
+ * may be given as a string, so that the same names serve as settings of the gateway.
+ */
+export const firstPromoterOptions = choices.check(({ value, issues }) => together(value, webhook, issues));
+
+/** The options as settings of the gateway, with the real FirstPromoter of batches with the target `upstream`. */
+export const firstPromoterSettings = choices
+  .extend({
+    /** `https://api.firstpromoter.com/api/v2/company` */
+    upstreamUrl: z.url({ protocol: /^https?$/ }).optional(),
+    upstreamKey: z.string().min(1).optional(),
+    upstreamAccount: z.string().min(1).optional(),
+  })
+  .check(({ value, issues }) => {
+    together(value, webhook, issues);
+    together(value, upstream, issues);
+  });
+
+/** Options as a caller gives them: all of them may be left out. */
+export type FirstPromoterOptions = z.input<typeof firstPromoterOptions> & { upstream?: Upstream };
+
+/** Options with every default filled in. */
+export type Options = Omit<z.output<typeof firstPromoterOptions>, "answers"> & {
+  answers: Record<ErrorName, ErrorAnswer>;
+};
+
+/** Fills in the defaults. Throws where a value is not one of those allowed, naming the option. */
+export function readOptions({ upstream: _, ...given }: FirstPromoterOptions): Options {
+  const parsed = firstPromoterOptions.safeParse(given);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new TypeError(`FirstPromoter's option ${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  return { ...parsed.data, answers: { ...errorAnswers, ...(parsed.data.answers as Partial<Options["answers"]>) } };
+}
+
+/** The real FirstPromoter, for batches with the target `upstream`. */
+export interface Upstream {
+  /** `https://api.firstpromoter.com/api/v2/company` */
+  baseUrl: string;
+  apiKey: string;
+  accountId: string;
+  /** Default: the global `fetch`. */
+  fetch?: (input: string, init: RequestInit) => Promise<Response>;
+}

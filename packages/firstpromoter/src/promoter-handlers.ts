@@ -1,0 +1,99 @@
+import type { Host } from "@reinstate/batch-core";
+import type { PromoterOperationId } from "./api.ts";
+import { booleanOf, type ParamMap, textOf } from "./bracket-params.ts";
+import { invalidRecord, Refusal } from "./errors.ts";
+import type { Options } from "./options.ts";
+import { promoterBody } from "./promoter-body.ts";
+import { promoterQueryOf } from "./promoter-query.ts";
+import { type Handler, newPromoterOf, paramsOf, promoterChangesOf, queryOf } from "./requests.ts";
+import { type LookUp, type PromoterRecord, type PromoterStore, Taken } from "./store.ts";
+
+/** Reading and writing promoters. */
+export function createPromoterHandlers(
+  host: Host,
+  store: PromoterStore,
+  options: Options,
+): Record<PromoterOperationId, Handler> {
+  /** `missed`: how it is refused that nobody has the value that `find_by` names. */
+  async function found(
+    account: string,
+    value: string,
+    findBy: unknown,
+    missed: "not_found" | "cannot_find_by" = "cannot_find_by",
+  ): Promise<PromoterRecord> {
+    const by = lookUps.find((known) => known === textOf(findBy));
+    if (by === undefined && !/^\d{1,15}$/.test(value)) throw new Refusal("not_found");
+    // The character zero is in no record, and PostgreSQL takes no text with it.
+    const promoter = value.includes("\0") ? undefined : await store.find(account, by ?? "id", value);
+    if (!promoter) throw by === undefined ? new Refusal("not_found") : new Refusal(missed, by);
+    return promoter;
+  }
+
+  return {
+    async getPromoters(c) {
+      const params = queryOf(c.req.raw);
+      const [promoters, pending] = await Promise.all([
+        store.list(c.get("account"), promoterQueryOf(params, options, host.clock.now())),
+        store.countPending(c.get("account")),
+      ]);
+      const show = shown(params);
+      return c.json({
+        data: promoters.map((promoter) => promoterBody(promoter, options, show)),
+        meta: { pending_count: pending },
+      });
+    },
+
+    async getPromoter(c) {
+      const params = queryOf(c.req.raw);
+      const promoter = await found(c.get("account"), c.req.param("id") ?? "", params.find_by);
+      return c.json(promoterBody(promoter, options, shown(params)));
+    },
+
+    async createPromoter(c) {
+      const account = c.get("account");
+      const {
+        initial_campaign_id,
+        always_approve = true,
+        drip_emails: _,
+        ...given
+      } = newPromoterOf(await paramsOf(c.req.raw, options));
+      const [campaign] =
+        initial_campaign_id === undefined
+          ? [await store.defaultCampaign(account)]
+          : await store.campaigns(account, [initial_campaign_id]);
+      if (!campaign) throw new Refusal("not_found");
+      const campaigns = [
+        { campaign_id: campaign.id, state: always_approve ? ("accepted" as const) : ("pending" as const) },
+      ];
+      const [id] = await orInvalid(store.create(account, [{ ...given, campaigns }], host.clock.now()));
+      return c.json(promoterBody(await found(account, String(id), undefined), options), 201);
+    },
+
+    async updatePromoter(c) {
+      const account = c.get("account");
+      const params = await paramsOf(c.req.raw, options);
+      // The page of this call declares no 422.
+      const { id } = await found(account, c.req.param("id") ?? "", params.find_by, "not_found");
+      const { find_by: _, ...changes } = promoterChangesOf(params);
+      await orInvalid(store.update(account, id, changes, host.clock.now()));
+      return c.json(promoterBody(await found(account, String(id), undefined), options));
+    },
+  };
+}
+
+const lookUps: LookUp[] = ["email", "cust_id", "auth_token", "ref_token", "promo_code"];
+
+function shown(params: ParamMap): { parent: boolean; payoutMethod: boolean } {
+  return {
+    parent: booleanOf(params.include_parent_promoter) ?? false,
+    payoutMethod: !(booleanOf(params.exclude_payout_method) ?? false),
+  };
+}
+
+/** Turns a value that is in use into the vendor's words. */
+async function orInvalid<Result>(write: Promise<Result>): Promise<Result> {
+  return write.catch((error: unknown) => {
+    if (!Taken.is(error)) throw error;
+    throw invalidRecord(Object.fromEntries(error.fields.map((field) => [field, ["has already been taken"]])));
+  });
+}

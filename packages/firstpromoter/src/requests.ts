@@ -1,0 +1,145 @@
+import { randomUUID } from "node:crypto";
+import { type Refused, ReinstateError } from "@reinstate/batch-core";
+import { decodeUtf8, readBody } from "@reinstate/batch-core/http";
+import type { Context } from "hono";
+import { booleanOf, integerOf, mapOf, type ParamMap, parseBracketParams, textOf } from "./bracket-params.ts";
+import { invalidRecord, Refusal } from "./errors.ts";
+import type { Options } from "./options.ts";
+import { notFoundText } from "./rules.ts";
+import { type NewPromoter, newPromoter, type PromoterChanges, profileInput, promoterChanges } from "./schemas.ts";
+
+/** What is known of a request before its handler sees it: who asks, and the id that its reply carries. */
+export interface Env {
+  Variables: { account: string; actor: string; requestId: string };
+}
+export type Ctx = Context<Env>;
+export type Handler = (c: Ctx) => Promise<Response>;
+
+/** The request's own `X-Request-Id` where it is a sane one, otherwise a new one. */
+export function requestIdOf(headers: Headers): string {
+  const given = headers.get("x-request-id")?.trim() ?? "";
+  return /^[\w.:/+=@-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+/** The parameters of a request's query. */
+export function queryOf(request: Request): ParamMap {
+  return parseBracketParams(new URL(request.url).searchParams);
+}
+
+/**
+ * The parameters of a request: its query with its body laid over it, JSON or form. A body that is no JSON object holds no
+ * parameters; one that is no JSON at all is refused.
+ */
+export async function paramsOf(request: Request, { bodyLimit }: Options): Promise<Record<string, unknown>> {
+  const query = queryOf(request);
+  const bytes = await readBody(request, bodyLimit).catch((error: unknown) => {
+    throw ReinstateError.is(error, "body_too_large") ? new Refusal("body_too_large", String(bodyLimit)) : error;
+  });
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw new Refusal("malformed_json");
+  if (text.trim() === "") return query;
+  const type = request.headers.get("content-type") ?? "";
+  if (/^application\/x-www-form-urlencoded\b/i.test(type)) {
+    return { ...query, ...parseBracketParams(new URLSearchParams(text)) };
+  }
+  try {
+    const body: unknown = JSON.parse(text);
+    return { ...query, ...(typeof body === "object" ? mapOf(body) : {}) };
+  } catch {
+    throw new Refusal("malformed_json");
+  }
+}
+
+/** The ids of a batch action: those to work on, as they came, and those that are none, once each. */
+export function idsOf(given: unknown, options: Options): { count: number; items: number[]; refused: Refused[] } {
+  if (!Array.isArray(given) || given.length === 0) throw new Refusal("missing_param", "ids");
+  const items: number[] = [];
+  const refused = new Map<string, Refused>();
+  for (const entry of given as unknown[]) {
+    const id =
+      typeof entry === "number" || options.numericStrings ? integerOf(Array.isArray(entry) ? null : entry) : undefined;
+    if (id !== undefined && id > 0 && typeof entry !== "boolean") items.push(id);
+    else {
+      const text = typeof entry === "string" || typeof entry === "number" ? shorten(String(entry)) : undefined;
+      const integer =
+        text !== undefined && /^\s*-?\d+\s*$/.test(text) && (typeof entry === "number" || options.numericStrings);
+      refused.set(JSON.stringify(entry), {
+        item: entry,
+        code: integer ? "not_found" : "invalid_id",
+        message: integer ? notFoundText(text.trim()) : `${shorten(JSON.stringify(entry))} is not a promoter id`,
+      });
+    }
+  }
+  if (options.invalidIds === "refused" && refused.size > 0) throw new Refusal("missing_param", "ids");
+  return {
+    count: options.countDuplicates ? given.length : new Set(items).size + refused.size,
+    items,
+    refused: [...refused.values()],
+  };
+}
+
+const shorten = (text: string) => (text.length > 50 ? `${text.slice(0, 50)}…` : text);
+
+/** The body of `POST /promoters`. */
+export function newPromoterOf(params: Record<string, unknown>): NewPromoter {
+  if ((textOf(params.email)?.trim() ?? "") === "") throw new Refusal("missing_param", "email");
+  const { initial_campaign_id, always_approve } = params;
+  const campaign = integerOf(initial_campaign_id);
+  if (campaign === undefined && !isBlank(initial_campaign_id)) throw new Refusal("not_found");
+  const approve = booleanOf(always_approve);
+  return checked(
+    newPromoter.safeParse({
+      ...writable(params),
+      ...(campaign !== undefined && { initial_campaign_id: campaign }),
+      ...(approve !== undefined && { always_approve: approve }),
+    }),
+  );
+}
+
+/** The body of `PUT /promoters/{id}`, without `find_by`. */
+export function promoterChangesOf(params: Record<string, unknown>): PromoterChanges {
+  const { email } = params;
+  if (email !== undefined && (textOf(email)?.trim() ?? "") === "") throw invalidRecord({ email: ["can't be blank"] });
+  const { profile, ...changes } = writable(params) as { profile?: Record<string, unknown> };
+  const given = mapOf(params.profile);
+  const taken = {
+    ...(booleanOf(given._destroy_w8form) && { w8_form_url: null }),
+    ...(booleanOf(given._destroy_w9form) && { w9_form_url: null }),
+  };
+  return checked(promoterChanges.safeParse({ ...changes, ...(profile && { profile: { ...profile, ...taken } }) }));
+}
+
+const isBlank = (value: unknown) => value === undefined || value === null || value === "";
+
+/** What both write, as texts: some clients send numbers. An empty `cust_id` is none. */
+function writable({ email, cust_id, note, profile, custom_fields }: Record<string, unknown>): Record<string, unknown> {
+  const faults: Record<string, string[]> = {};
+  const address = textOf(email)?.trim();
+  if (address !== undefined && (!/^[^@\s\0]+@[^@\s\0]+$/.test(address) || address.length > 254)) {
+    faults.email = ["is invalid"];
+  }
+  const custId = isBlank(cust_id) ? null : textOf(cust_id)?.trim();
+  if (custId !== null && (custId === undefined || custId.includes("\0"))) faults.cust_id = ["is invalid"];
+  // An index entry must fit into a page of the database.
+  if (custId && custId.length > 255) faults.cust_id = ["is too long (maximum is 255 characters)"];
+  if (textOf(note)?.includes("\0")) faults.note = ["is invalid"];
+  if (Object.keys(faults).length > 0) throw invalidRecord(faults);
+  const given = mapOf(profile);
+  const fields = Object.keys(profileInput.shape).filter((field) => field in given);
+  return {
+    ...(address !== undefined && { email: address }),
+    ...(cust_id !== undefined && { cust_id: custId }),
+    ...(note !== undefined && { note: textOf(note) ?? null }),
+    ...(profile !== undefined && {
+      profile: Object.fromEntries(fields.map((field) => [field, textOf(given[field]) ?? null])),
+    }),
+    ...(custom_fields !== undefined && { custom_fields: custom_fields === null ? null : { ...mapOf(custom_fields) } }),
+  };
+}
+
+function checked<Value>(
+  parsed: { success: true; data: Value } | { success: false; error: { issues: { path: PropertyKey[] }[] } },
+): Value {
+  if (parsed.success) return parsed.data;
+  throw invalidRecord(Object.fromEntries(parsed.error.issues.map(({ path }) => [path.join("."), ["is invalid"]])));
+}

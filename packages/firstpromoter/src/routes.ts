@@ -1,0 +1,63 @@
+import { type Host, messageOf } from "@reinstate/batch-core";
+import { Hono } from "hono";
+import { api, basePath, type OperationId } from "./api.ts";
+import { createBatchHandlers } from "./batch-handlers.ts";
+import { answerOf, Refusal, refusalOf } from "./errors.ts";
+import type { Options } from "./options.ts";
+import { createPromoterHandlers } from "./promoter-handlers.ts";
+import { createRateLimit } from "./rate-limit.ts";
+import { type Env, type Handler, requestIdOf } from "./requests.ts";
+import type { PromoterStore } from "./store.ts";
+import type { Webhook } from "./webhook.ts";
+
+/** FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
+export function createRoutes(host: Host, store: PromoterStore, options: Options, webhook?: Webhook): Hono<Env> {
+  const routes = new Hono<Env>({ strict: false });
+  const rateLimit = createRateLimit(options.rateLimit);
+
+  routes.onError((error, c) => {
+    const refusal = refusalOf(error);
+    const request = c.get("requestId");
+    if (refusal) return answerOf(options.answers, refusal, request);
+    host.log.error({ request, error: messageOf(error) }, "a request to FirstPromoter's API failed");
+    return answerOf(options.answers, new Refusal("internal"), request);
+  });
+  routes.notFound((c) => answerOf(options.answers, new Refusal("not_found"), c.get("requestId")));
+
+  routes.use(async (c, next) => {
+    const id = requestIdOf(c.req.raw.headers);
+    c.set("requestId", id);
+    // Beforehand: an answer whose headers are looked at afterwards is made anew, at some cost.
+    c.header("X-Request-Id", id);
+    await next();
+  });
+
+  routes.use(`${basePath}/*`, async (c, next) => {
+    const secret = /^Bearer +(\S+) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    const key = secret === undefined ? undefined : await host.keys.find("firstpromoter", secret);
+    if (!key) throw new Refusal("bad_key");
+    const account = c.req.header("account-id")?.trim() ?? "";
+    if (account === "") throw new Refusal("missing_account");
+    if (account !== key.account) {
+      throw new Refusal(
+        (await host.keys.knowsAccount("firstpromoter", account)) ? "foreign_account" : "unknown_account",
+      );
+    }
+    const waitMs = rateLimit.take(account, host.clock.now());
+    if (waitMs !== undefined) {
+      throw new Refusal("too_many_requests", "", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
+    }
+    c.set("account", account);
+    c.set("actor", key.id);
+    await next();
+  });
+
+  const handlers: Record<OperationId, Handler> = {
+    ...createBatchHandlers(host, options, webhook),
+    ...createPromoterHandlers(host, store, options),
+  };
+  for (const { operationId, method, path } of api) {
+    routes.on(method, `${basePath}${path.replace(/\{(\w+)\}/g, ":$1")}`, handlers[operationId]);
+  }
+  return routes;
+}

@@ -1,0 +1,270 @@
+import type { LedgerTransaction } from "@reinstate/batch-core";
+import type { CampaignState, ProfileInput } from "./schemas.ts";
+
+/** A promoter as it is kept. Times are milliseconds since 1970 UTC, money is in cents, addresses are in lower case. */
+export interface PromoterRecord {
+  id: number;
+  account: string;
+  email: string;
+  cust_id: string | null;
+  note: string | null;
+  auth_token: string;
+  profile: ProfileInput;
+  custom_fields: Record<string, unknown> | null;
+  clicks_count: number;
+  referrals_count: number;
+  sales_count: number;
+  customers_count: number;
+  active_customers_count: number;
+  revenue_amount: number;
+  joined_at: number;
+  last_login_at: number | null;
+  archived_at: number | null;
+  fraud_suspicions: string[];
+  /** `pending`, `approved` or `denied`. */
+  invoice_details_status: string;
+  subscribed_to_email: boolean;
+  parent: { id: number; email: string; name: string } | null;
+  campaigns: MembershipRecord[];
+}
+
+/** A promoter's place in one campaign. `state` is what it is, or was when the promoter was archived: archiving never touches it. */
+export interface MembershipRecord {
+  id: number;
+  campaign_id: number;
+  promoter_id: number;
+  state: CampaignState;
+  created_at: number;
+  coupon: string | null;
+  ref_token: string;
+  campaign: CampaignRecord;
+}
+
+export interface CampaignRecord {
+  id: number;
+  name: string;
+  color: string;
+}
+
+export interface NewPromoterRecord {
+  /** For records that bring their id along; otherwise the next one of all accounts. */
+  id?: number;
+  email: string;
+  cust_id?: string | null;
+  note?: string | null;
+  profile?: ProfileInput;
+  custom_fields?: Record<string, unknown> | null;
+  stats?: Partial<Record<Sorting["by"] | "sales_count" | "active_customers_count", number>>;
+  joined_at?: number;
+  last_login_at?: number | null;
+  archived_at?: number | null;
+  fraud_suspicions?: string[];
+  invoice_details_status?: string;
+  subscribed_to_email?: boolean;
+  campaigns?: { campaign_id: number; state: CampaignState; ref_token?: string; coupon?: string }[];
+}
+
+export interface PromoterUpdate {
+  email?: string;
+  cust_id?: string | null;
+  note?: string | null;
+  /** Laid over the profile that is there. */
+  profile?: ProfileInput;
+  custom_fields?: Record<string, unknown> | null;
+}
+
+export type LookUp = "id" | "email" | "cust_id" | "auth_token" | "ref_token" | "promo_code";
+
+export interface Sorting {
+  by: "clicks_count" | "referrals_count" | "customers_count" | "revenue_amount" | "joined_at";
+  direction: "asc" | "desc";
+}
+
+export interface Range {
+  from?: number;
+  to?: number;
+}
+
+/** What is looked for; all conditions hold at once. */
+export interface PromoterFilter {
+  /** Part of the address, the name, the website or a ref token, in any case. */
+  q?: string;
+  ids?: number[];
+  archived?: boolean;
+  /** Together with `campaignIds`: the state in one of these campaigns. */
+  state?: string;
+  /** The state that archived promoters count as having, where they do not show their own. */
+  archivedAs?: CampaignState;
+  campaignIds?: number[];
+  parentId?: number;
+  ranges?: Partial<Record<Sorting["by"] | "last_login_at", Range>>;
+  /** A W-8 or W-9 form is there. */
+  hasForm?: boolean;
+  subscribed?: boolean;
+  /** Any of these; null: none at all. */
+  fraudSuspicions?: (string | null)[];
+  invoiceStatus?: string;
+  customFields?: { key: string; value: string; partial: boolean }[];
+}
+
+export interface PromoterQuery extends PromoterFilter {
+  sorting: Sorting[];
+  limit: number;
+  offset: number;
+}
+
+/** What became of ids of a set: those in neither list are not there. */
+export interface Changed {
+  changed: number[];
+  unchanged: number[];
+}
+
+/** What the rules must know of a promoter to judge an action in campaigns. */
+export interface Standing {
+  id: number;
+  archived: boolean;
+  parent_id: number | null;
+  /** By campaign id, for the campaigns that were asked about. */
+  states: Map<number, CampaignState>;
+}
+
+/**
+ * Where promoters and campaigns are kept. Promises of every implementation:
+ *
+ * - Accounts are walls: no call reads or changes a record of another account, and nothing tells that it exists. Ids are one
+ *   sequence over all accounts.
+ * - Everything in sets: the number of statements does not grow with the number of ids.
+ * - What is written with a transaction commits or vanishes with it. Rows read by `standings` stay as they are until its end.
+ * - `archive`, `restore` and `undoArchive` leave the campaign states alone, so a restored promoter has those from before; each
+ *   answers which promoters changed and which were so already.
+ * - E-mail addresses and `cust_id`s are unique in an account, archived promoters included; `create` and `update` throw
+ *   `Taken` for one that is in use.
+ */
+export interface PromoterStore {
+  /** `batchId` is kept with those who change, for `undoArchive`. */
+  archive(
+    account: string,
+    ids: readonly number[],
+    now: number,
+    transaction: LedgerTransaction,
+    batchId?: number,
+  ): Promise<Changed>;
+  /** Restores those whom this batch archived and nobody has restored since; others are unchanged. */
+  undoArchive(
+    account: string,
+    ids: readonly number[],
+    batchId: number,
+    now: number,
+    transaction: LedgerTransaction,
+  ): Promise<Changed>;
+  restore(account: string, ids: readonly number[], now: number, transaction: LedgerTransaction): Promise<Changed>;
+
+  standings(
+    account: string,
+    ids: readonly number[],
+    campaignIds: readonly number[],
+    transaction: LedgerTransaction,
+  ): Promise<Standing[]>;
+  setStates(
+    account: string,
+    ids: readonly number[],
+    campaignId: number,
+    state: CampaignState,
+    transaction: LedgerTransaction,
+  ): Promise<void>;
+  /** Moves memberships with their state, coupon and ref token. */
+  moveMemberships(
+    account: string,
+    ids: readonly number[],
+    from: number,
+    to: number,
+    transaction: LedgerTransaction,
+  ): Promise<void>;
+  addMemberships(
+    account: string,
+    ids: readonly number[],
+    campaignId: number,
+    state: CampaignState,
+    now: number,
+    transaction: LedgerTransaction,
+  ): Promise<void>;
+  setParent(
+    account: string,
+    ids: readonly number[],
+    parentId: number,
+    now: number,
+    transaction: LedgerTransaction,
+  ): Promise<void>;
+  /** The promoter with his parent, his parent's parent and so on; empty where there is no such promoter. */
+  lineage(account: string, id: number, transaction: LedgerTransaction): Promise<number[]>;
+  /** Those of the campaigns that the account has. */
+  campaigns(account: string, ids: readonly number[], transaction?: LedgerTransaction): Promise<CampaignRecord[]>;
+  /** The campaign for promoters who come without one; made when the account has none. */
+  defaultCampaign(account: string): Promise<CampaignRecord>;
+
+  find(account: string, by: LookUp, value: string): Promise<PromoterRecord | undefined>;
+  /** Newest first, unless sorted. */
+  list(account: string, query: PromoterQuery): Promise<PromoterRecord[]>;
+  /** How many live promoters wait for acceptance in some campaign; told without counting them. */
+  countPending(account: string): Promise<number>;
+  create(account: string, promoters: readonly NewPromoterRecord[], now: number): Promise<number[]>;
+  /**
+   * Brings a set of promoters in from elsewhere, with their ids where they have some, and the campaigns they are in. Answers for
+   * each one, in order, his id, or why he cannot come in: what he has is in use, or a campaign is another account's.
+   */
+  load(
+    account: string,
+    promoters: readonly NewPromoterRecord[],
+    campaigns: readonly CampaignRecord[],
+    now: number,
+  ): Promise<({ id: number } | { fault: string })[]>;
+  /** Answers false where there is no such promoter. */
+  update(account: string, id: number, update: PromoterUpdate, now: number): Promise<boolean>;
+}
+
+/** That the webhook is to be told of the end of a batch, of one generation of it. */
+export interface Notice {
+  batchId: number;
+  generation: number;
+  /** What is sent, the same at every attempt; null until the batch is finished. */
+  body: string | null;
+  /** Attempts that failed. */
+  attempts: number;
+}
+
+/**
+ * Where notices wait until they are delivered. Promises: a notice is announced once, in the transaction given or not at all;
+ * `take` hands one to one caller at a time, who then has until `nextDue` before it is handed out again.
+ */
+export interface NoticeStore {
+  announce(batchId: number, generation: number, now: number, transaction?: LedgerTransaction): Promise<void>;
+  take(now: number, limit: number, nextDue: number): Promise<Notice[]>;
+  /** `dueAt` null: there is nothing left to do. */
+  update(notice: Notice, dueAt: number | null): Promise<void>;
+  /** Takes the announcement back: there is nothing to tell of such a batch, or not yet. */
+  withdraw(notice: Notice): Promise<void>;
+}
+
+const marker = Symbol.for("reinstate.firstpromoter.taken");
+
+/** A value that must be unique in its account is in use. */
+export class Taken extends Error {
+  readonly [marker] = true;
+  readonly fields: ("email" | "cust_id")[];
+
+  constructor(fields: ("email" | "cust_id")[]) {
+    super(`${fields.join(" and ")} already in use`);
+    this.fields = fields;
+  }
+
+  static is(value: unknown): value is Taken {
+    return typeof value === "object" && value !== null && marker in value;
+  }
+}
+
+/** First and last name; the part of the address before the @ where there is none. */
+export function nameOf(promoter: { email: string; profile: ProfileInput }): string {
+  const { first_name, last_name } = promoter.profile;
+  const name = [first_name, last_name].filter(Boolean).join(" ").trim();
+  return name === "" ? (promoter.email.split("@", 1)[0] as string) : name;
+}

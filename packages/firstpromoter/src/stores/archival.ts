@@ -1,0 +1,119 @@
+import { type Database, type LedgerTransaction, statement } from "@reinstate/batch-core";
+import { CompiledQuery, type Kysely, type RawBuilder, sql } from "kysely";
+import type { Changed } from "../store.ts";
+import type { PendingCount } from "./pending.ts";
+import type { Tables } from "./tables.ts";
+
+type Db = Kysely<Tables>;
+
+/** `of`: the batch whose archiving is undone. */
+interface Archival {
+  account: string;
+  ids: readonly number[];
+  at: number | null;
+  batch: number | null;
+  of: number | null;
+  now: number;
+}
+
+/** Ids above which SQLite is not asked whom a statement changed unless it left somebody out. */
+const manyIds = 50;
+
+const savepoint = CompiledQuery.raw("savepoint archival");
+const release = CompiledQuery.raw("release savepoint archival");
+const rollback = CompiledQuery.raw("rollback to savepoint archival");
+
+/**
+ * Archiving and bringing back: sets of promoters, one statement each. PostgreSQL takes their rows in the order of an index or of
+ * the table; should two sets lock each other out all the same, one is rolled back and its chunk run again.
+ */
+export function createArchival(
+  database: Database,
+  within: (account: string) => RawBuilder<boolean>,
+  pending: PendingCount,
+) {
+  const db = database.tables<Tables>();
+  const sqlite = database.dialect === "sqlite";
+
+  const changing = (applies: (given: Archival) => RawBuilder<boolean>) => {
+    const change = (given: Archival) =>
+      db
+        .updateTable("firstpromoter_promoters")
+        .set({ archived_at: given.at, archived_batch: given.batch, updated_at: given.now })
+        .where(within(given.account))
+        .where(applies(given));
+    const some = (given: Archival) => change(given).where(database.anyOf("id", given.ids));
+    return {
+      silently: statement(some),
+      tellingWho: statement((given: Archival) => some(given).returning(["id", "waits"])),
+      // Most sets are of one.
+      tellingOne: statement(
+        ({ id, ...given }: Archival & { id: number }) => change(given).where("id", "=", id).returning(["id", "waits"]),
+        { byKey: true },
+      ),
+    };
+  };
+  const statements = {
+    archive: changing(() => sql`archived_at is null`),
+    restore: changing(() => sql`archived_at is not null`),
+    undo: changing(({ of }) => sql`archived_batch = ${of}`),
+  };
+  const known = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>
+    db.selectFrom("firstpromoter_promoters").select("id").where(within(account)).where(database.anyOf("id", ids)),
+  );
+  // The index of those who wait answers this without a look at the promoters.
+  const waitingAmong = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>
+    db
+      .selectFrom("firstpromoter_promoters")
+      .select(({ fn }) => fn.countAll<number>().as("waiting"))
+      .where("account", "=", account)
+      .where("waits", ">", sql.lit(0))
+      .where(database.anyOf("id", ids)),
+  );
+
+  /** Whether the whole of a large set was changed; where it was not, nothing was. */
+  async function changedAll(how: keyof typeof statements, given: Archival, on: Db): Promise<boolean> {
+    await on.executeQuery(savepoint);
+    const { numAffectedRows } = await statements[how].silently(on, given);
+    const all = Number(numAffectedRows) === given.ids.length;
+    if (!all) await on.executeQuery(rollback);
+    await on.executeQuery(release);
+    return all;
+  }
+
+  async function set(
+    how: keyof typeof statements,
+    { account, ids, ...rest }: Pick<Archival, "account" | "ids" | "now"> & Partial<Archival>,
+    transaction: LedgerTransaction,
+  ): Promise<Changed> {
+    const on = transaction as unknown as Db;
+    const given = { at: null, batch: null, of: null, ...rest, account, ids };
+    const add = (waiting: number) => pending.add(account, given.at === null ? waiting : -waiting, on);
+    // Telling who was changed costs SQLite more than changing them, and mostly it is everybody.
+    if (sqlite && ids.length > manyIds && (await changedAll(how, given, on))) {
+      const [row] = (await waitingAmong(on, { account, ids })).rows;
+      await add(Number(row?.waiting));
+      return { changed: [...ids], unchanged: [] };
+    }
+    const [id] = ids;
+    const { rows } =
+      id !== undefined && ids.length === 1
+        ? await statements[how].tellingOne(on, { ...given, id })
+        : await statements[how].tellingWho(on, given);
+    await add(rows.filter(({ waits }) => waits > 0).length);
+    const changed = rows.map(({ id }) => id);
+    if (changed.length === ids.length) return { changed, unchanged: [] };
+    const done = new Set(changed);
+    const there = await known(on, { account, ids: ids.filter((id) => !done.has(id)) });
+    return { changed, unchanged: there.rows.map(({ id }) => id) };
+  }
+
+  return {
+    archive: (account: string, ids: number[], now: number, transaction: LedgerTransaction, batchId?: number) =>
+      set("archive", { account, ids, now, at: now, batch: batchId ?? null }, transaction),
+    restore: (account: string, ids: number[], now: number, transaction: LedgerTransaction) =>
+      set("restore", { account, ids, now }, transaction),
+    undoArchive: (account: string, ids: number[], batchId: number, now: number, transaction: LedgerTransaction) =>
+      set("undo", { account, ids, now, of: batchId }, transaction),
+  };
+}

@@ -1,0 +1,198 @@
+import { openDatabase } from "@reinstate/batch-core";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import { describe, expect, test } from "vitest";
+import type { PromoterFilter, PromoterStore } from "../store.ts";
+import { makePromoter, promoterStoreContract } from "../testing.ts";
+import { createLeads } from "./leads.ts";
+import { createSqlStore } from "./sql.ts";
+import { migrations } from "./tables.ts";
+import { indexSearch } from "./tables-search.ts";
+
+describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
+  async function parts() {
+    const file = await open();
+    const database = openDatabase(file.url);
+    const store = await createSqlStore(database);
+    return {
+      database,
+      store,
+      transaction: database.transaction,
+      async [Symbol.asyncDispose]() {
+        await database.close();
+        await file[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  for (const { name, check } of promoterStoreContract) {
+    test(name, async () => {
+      await using under = await parts();
+      await check(under);
+    });
+  }
+
+  test("a list is read off an index, never sorted", async () => {
+    await using under = await parts();
+    const { store, database } = under;
+    await store.create(
+      "a",
+      Array.from({ length: 3_000 }, (_, index) => makePromoter({ archived_at: index % 2 ? 1 : null })),
+      1,
+    );
+    const explain = database.dialect === "sqlite" ? sql`explain query plan` : sql`explain`;
+    if (database.dialect === "postgres") await sql`analyze firstpromoter_promoters`.execute(database.tables());
+    for (const where of [sql`archived_at is null`, sql`archived_at is not null`]) {
+      const { rows } = await sql`${explain} select id from firstpromoter_promoters
+        where account = ${"a"} and ${where} order by id desc limit 20`.execute(database.tables());
+      const plan = JSON.stringify(rows);
+      expect(plan).toMatch(/firstpromoter_promoters_(live|archived)|firstpromoter_promoters_pkey/);
+      expect(plan).not.toMatch(/TEMP B-TREE|Sort/);
+    }
+  });
+
+  test("what leads to the promoters of a filter is read off an index of its own", async () => {
+    await using under = await parts();
+    const { database } = under;
+    if (database.dialect === "postgres") return;
+    await under.store.create("a", [makePromoter({ custom_fields: { tier: "gold" } })], 1);
+    const { leadsOf } = createLeads(database, true);
+    const range = { from: 5, to: 9 };
+    const filters: PromoterFilter[] = [
+      ...[true, false].map((archived) => ({ archived })),
+      ...[{ parentId: 7 }, { invoiceStatus: "denied" }, { subscribed: false }, { hasForm: true }],
+      ...[{ fraudSuspicions: ["ad_source"] }, { campaignIds: [1] }, { campaignIds: [1, 2] }],
+      ...[{ state: "blocked" }, { state: "blocked", campaignIds: [1] }, { state: "blocked", campaignIds: [1, 2] }],
+      ...["clicks_count", "referrals_count", "customers_count", "revenue_amount", "joined_at", "last_login_at"].map(
+        (column) => ({ ranges: { [column]: range } }),
+      ),
+      ...[{ q: "promoter" }, { customFields: [{ key: "tier", value: "gold", partial: true }] }],
+    ];
+    for (const filter of filters) {
+      const leads = await leadsOf("a", filter);
+      expect(leads, JSON.stringify(filter)).toHaveLength(1);
+      const { rows } = await sql<{ detail: string }>`explain query plan ${leads[0]!.ids}`.execute(database.tables());
+      const plan = rows
+        .map(({ detail }) => detail)
+        .filter((detail) => !/json_each|LIST SUBQUERY|^SCAN f EXISTS/.test(detail));
+      for (const step of plan) {
+        expect(step, JSON.stringify(filter)).toMatch(
+          /INDEX firstpromoter_\w+ \((\w+=\? AND|campaign_id=)|_(live|archived|suspected) \(account=\?\)|SCAN s VIRTUAL TABLE INDEX \d+:M|SEARCH p USING INTEGER PRIMARY KEY/,
+        );
+      }
+    }
+  });
+
+  test("one or two characters are found wherever they stand, at the very end too", async () => {
+    await using under = await parts();
+    const names = ["Foxq", "Quay", "Ixqu"].map((last_name) => makePromoter({ profile: { last_name } }));
+    const [end, begin, middle] = (await under.store.create("a", names, 1)) as [number, number, number];
+    await under.store.create(
+      "a",
+      Array.from({ length: 600 }, () => makePromoter()),
+      1,
+    );
+    const ids = async (q: string) =>
+      (await under.store.list("a", { q, sorting: [], limit: 9, offset: 0 })).map(({ id }) => id);
+    expect(await ids("xq")).toEqual([middle, end]);
+    expect(await ids("Q")).toEqual([middle, begin, end]);
+    expect(await ids("~")).toEqual([]);
+  });
+
+  test("records from before the counts and the search words get them", async () => {
+    await using file = await open();
+    const database = openDatabase(file.url);
+    const { "0004_filters": _filters, "0005_search": _search, ...before } = migrations;
+    await database.migrate("firstpromoter", before);
+    const db = database.tables();
+    await sql`insert into firstpromoter_campaigns (account, name, color) values ('a', 'A', '#000')`.execute(db);
+    for (const [email, archived] of [
+      ["x", null],
+      ["y", 1],
+    ]) {
+      await sql`insert into firstpromoter_promoters (account, email, auth_token, search, profile, joined_at, archived_at, updated_at)
+        values ('a', ${email}, 't', ${email}, '{}', 1, ${archived}, 1)`.execute(db);
+    }
+    await sql`insert into firstpromoter_memberships (account, promoter_id, campaign_id, state, ref_token, created_at)
+      select 'a', p.id, c.id, 'pending', 'Token' || p.email, 1 from firstpromoter_promoters p, firstpromoter_campaigns c`.execute(
+      db,
+    );
+    const store = await createSqlStore(database);
+    expect(await store.countPending("a")).toBe(1);
+    expect(await store.list("a", { q: "tokeny", sorting: [], limit: 9, offset: 0 })).toHaveLength(1);
+    await database.transaction((t) => store.restore("a", [1, 2], 2, t));
+    expect(await store.countPending("a")).toBe(2);
+    await database.close();
+  });
+
+  test("q is read off an index of trigrams where PostgreSQL has the extension", async () => {
+    await using under = await parts();
+    const { store, database } = under;
+    if (database.dialect === "sqlite") return;
+    const db = database.tables();
+    const { rows: available } = await sql`select 1 from pg_available_extensions where name = 'pg_trgm'`.execute(db);
+    if (available.length === 0)
+      throw new Error("this test wants a PostgreSQL with its extension pg_trgm (Debian: postgresql)");
+    expect(await indexSearch(database)).toBe(true);
+    await store.create(
+      "a",
+      Array.from({ length: 5_000 }, () => makePromoter()),
+      1,
+    );
+    await sql`vacuum analyze firstpromoter_search`.execute(db);
+    const { leadsOf } = createLeads(database, true);
+    const field = { key: "tier", value: "gold", partial: true };
+    for (const [filter, index] of [
+      [{ q: "romoter4321@" }, "search_trigrams"],
+      [{ customFields: [field] }, "custom_fields_trigrams"],
+    ] as const) {
+      const [lead] = await leadsOf("a", filter as PromoterFilter);
+      const { rows } = await sql`explain ${lead!.ids}`.execute(db);
+      expect(JSON.stringify(rows)).toContain(`firstpromoter_search_${index}`);
+    }
+  });
+
+  test("ids that were brought along do not stop the next one", async () => {
+    await using under = await parts();
+    expect(await under.store.create("a", [makePromoter({ id: 2010 }), makePromoter({ id: 7 })], 1)).toEqual([2010, 7]);
+    expect(await under.store.create("b", [makePromoter()], 1)).toEqual([2011]);
+  });
+});
+
+describe("the contract catches", () => {
+  test.each<[string, (store: PromoterStore) => Partial<PromoterStore>]>([
+    ["looks over the wall", (store) => ({ archive: (_, ids, now, t) => store.archive("b", ids, now, t) })],
+    ["says that everybody changed", () => ({ restore: async (_, ids) => ({ changed: [...ids], unchanged: [] }) })],
+    [
+      "forgets the campaign states",
+      (store) => ({
+        async restore(account, ids, now, t) {
+          await t.updateTable("firstpromoter_memberships").set({ state: "accepted" }).execute();
+          return store.restore(account, ids, now, t);
+        },
+      }),
+    ],
+    ["lists the oldest first", (store) => ({ list: async (...given) => (await store.list(...given)).reverse() })],
+    [
+      "takes an address twice",
+      (store) => ({
+        create: (account, given, now) =>
+          store.create(
+            account,
+            given.map((one, index) => ({ ...one, email: `${now}.${index}.${one.email}` })),
+            now,
+          ),
+      }),
+    ],
+  ])("a store that %s", async (_, fault) => {
+    const failures: string[] = [];
+    for (const { name, check } of promoterStoreContract) {
+      const database = openDatabase("sqlite::memory:");
+      const store = await createSqlStore(database);
+      const under = { store: { ...store, ...fault(store) }, transaction: database.transaction };
+      await check(under).catch(() => failures.push(name));
+      await database.close();
+    }
+    expect(failures).not.toEqual([]);
+  });
+});

@@ -1,0 +1,292 @@
+import assert from "node:assert/strict";
+import type { LedgerTransaction } from "@reinstate/batch-core";
+import { type NewPromoterRecord, type PromoterStore, Taken } from "./store.ts";
+
+let made = 0;
+
+/** A promoter for a test: live, in no campaign, with an address of his own. */
+export function makePromoter(given: Partial<NewPromoterRecord> = {}): NewPromoterRecord {
+  made++;
+  return {
+    email: `promoter${made}@example.com`,
+    profile: { first_name: "Test", last_name: `Number ${made}` },
+    ...given,
+  };
+}
+
+/** A store over empty tables, and a way to write to it. */
+export interface StoreUnderTest {
+  store: PromoterStore;
+  transaction<Result>(work: (transaction: LedgerTransaction) => Promise<Result>): Promise<Result>;
+}
+
+/**
+ * The promises of a `PromoterStore`, as checks that reject where one is broken. Each wants empty tables of its own.
+ * Example: `for (const { name, check } of promoterStoreContract) test(name, async () => check(await openStore()));`
+ */
+export const promoterStoreContract: { name: string; check(parts: StoreUnderTest): Promise<void> }[] = [
+  {
+    name: "archive and restore tell who changed, who was so already, and leave out who is not there",
+    async check({ store, transaction }) {
+      const [first, second] = (await store.create("a", [makePromoter(), makePromoter()], 1)) as [number, number];
+      const nobody = second + 1_000;
+      assert.deepEqual(await transaction((t) => store.archive("a", [first], 5, t)), {
+        changed: [first],
+        unchanged: [],
+      });
+      const archived = await transaction((t) => store.archive("a", [first, second, nobody], 6, t));
+      assert.deepEqual(archived, { changed: [second], unchanged: [first] });
+      assert.equal((await store.find("a", "id", String(first)))?.archived_at, 5);
+      assert.equal((await store.find("a", "id", String(second)))?.archived_at, 6);
+      const restored = await transaction((t) => store.restore("a", [first, nobody], 7, t));
+      assert.deepEqual(restored, { changed: [first], unchanged: [] });
+      assert.equal((await store.find("a", "id", String(first)))?.archived_at, null);
+      assert.equal((await store.find("a", "id", String(second)))?.archived_at, 6);
+    },
+  },
+  {
+    name: "accounts are walls",
+    async check({ store, transaction }) {
+      const campaign = await store.defaultCampaign("b");
+      const campaigns = [{ campaign_id: campaign.id, state: "pending" as const, ref_token: "token" }];
+      const [theirs] = (await store.create("b", [makePromoter({ email: "x@example.com", campaigns })], 1)) as [number];
+      const [ours] = (await store.create("a", [makePromoter({ email: "x@example.com" })], 1)) as [number];
+      assert.notEqual(ours, theirs, "ids are one sequence over all accounts");
+      for (const change of [store.archive, store.restore]) {
+        assert.deepEqual(await transaction((t) => change("a", [theirs], 2, t)), { changed: [], unchanged: [] });
+      }
+      assert.deepEqual(await transaction((t) => store.standings("a", [theirs], [campaign.id], t)), []);
+      assert.deepEqual(await transaction((t) => store.lineage("a", theirs, t)), []);
+      assert.deepEqual(await store.campaigns("a", [campaign.id]), []);
+      await transaction((t) => store.setStates("a", [theirs], campaign.id, "blocked", t));
+      await transaction((t) => store.setParent("a", [theirs], ours, 2, t));
+      assert.equal(await store.update("a", theirs, { note: "seen" }, 2), false);
+      assert.equal(await store.find("a", "id", String(theirs)), undefined);
+      assert.equal(await store.find("a", "ref_token", "token"), undefined);
+      assert.equal((await store.find("a", "email", "x@example.com"))?.id, ours);
+      assert.equal(await store.countPending("a"), 0);
+      const page = { sorting: [], limit: 100, offset: 0 };
+      assert.deepEqual(
+        (await store.list("a", { ...page, ids: [ours, theirs] })).map(({ id }) => id),
+        [ours],
+      );
+      const untouched = await store.find("b", "id", String(theirs));
+      assert.deepEqual([untouched?.archived_at, untouched?.note, untouched?.parent], [null, null, null]);
+      assert.equal(untouched?.campaigns[0]?.state, "pending");
+    },
+  },
+  {
+    name: "a restored promoter is in his campaigns as before",
+    async check({ store, transaction }) {
+      const campaign = await store.defaultCampaign("a");
+      const states = ["pending", "accepted", "rejected", "blocked", "inactive", "not_set"] as const;
+      const given = states.map((state) => makePromoter({ campaigns: [{ campaign_id: campaign.id, state }] }));
+      const ids = await store.create("a", given, 1);
+      await transaction((t) => store.archive("a", ids, 2, t));
+      assert.equal(await store.countPending("a"), 0, "an archived promoter waits for nothing");
+      await transaction((t) => store.restore("a", ids, 3, t));
+      const after = await store.list("a", { sorting: [{ by: "joined_at", direction: "asc" }], limit: 100, offset: 0 });
+      assert.deepEqual(
+        after.map(({ id }) => id),
+        ids,
+      );
+      assert.deepEqual(
+        after.map(({ campaigns }) => campaigns[0]?.state),
+        [...states],
+      );
+      assert.equal(await store.countPending("a"), 1);
+    },
+  },
+  {
+    name: "what is written with a transaction vanishes with it",
+    async check({ store, transaction }) {
+      const [id] = (await store.create("a", [makePromoter()], 1)) as [number];
+      const undone = transaction(async (t) => {
+        await store.archive("a", [id], 2, t);
+        throw new Error("undone");
+      });
+      await assert.rejects(undone, /undone/);
+      assert.equal((await store.find("a", "id", String(id)))?.archived_at, null);
+    },
+  },
+  {
+    name: "addresses and cust_ids are unique in an account, archived promoters included",
+    async check({ store, transaction }) {
+      const [id, other] = (await store.create(
+        "a",
+        [makePromoter({ email: "Taken@example.com", cust_id: "c1" }), makePromoter()],
+        1,
+      )) as [number, number];
+      await transaction((t) => store.archive("a", [id], 2, t));
+      const taken = async (write: Promise<unknown>, fields: string[]) => {
+        const error = await write.then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        assert.ok(Taken.is(error), "Taken is thrown");
+        assert.deepEqual(error.fields, fields);
+      };
+      await taken(store.create("a", [makePromoter({ email: "taken@EXAMPLE.com" })], 3), ["email"]);
+      await taken(store.create("a", [makePromoter({ cust_id: "c1" })], 3), ["cust_id"]);
+      await taken(store.update("a", other, { email: "taken@example.com" }, 3), ["email"]);
+      assert.equal(await store.update("a", id, { email: "taken@example.com", note: "same address" }, 3), true);
+    },
+  },
+  {
+    name: "lists are newest first, by page, filtered and sorted",
+    async check({ store, transaction }) {
+      const given = [30, 10, 20].map((clicks_count, index) =>
+        makePromoter({
+          email: `l${index}@example.com`,
+          stats: { clicks_count },
+          profile: { first_name: `Name_${index}%` },
+        }),
+      );
+      const [a, b, c] = (await store.create("a", given, 1)) as [number, number, number];
+      await transaction((t) => store.archive("a", [b], 2, t));
+      const ids = async (query: Partial<Parameters<PromoterStore["list"]>[1]>) =>
+        (await store.list("a", { sorting: [], limit: 100, offset: 0, ...query })).map(({ id }) => id);
+      assert.deepEqual(await ids({}), [c, b, a]);
+      assert.deepEqual(await ids({ limit: 1, offset: 1 }), [b]);
+      assert.deepEqual(await ids({ archived: true }), [b]);
+      assert.deepEqual(await ids({ archived: false }), [c, a]);
+      assert.deepEqual(await ids({ sorting: [{ by: "clicks_count", direction: "asc" }] }), [b, c, a]);
+      assert.deepEqual(await ids({ sorting: [{ by: "clicks_count", direction: "desc" }] }), [a, c, b]);
+      assert.deepEqual(await ids({ ranges: { clicks_count: { from: 20 } } }), [c, a]);
+      assert.deepEqual(await ids({ ranges: { clicks_count: { from: 15, to: 25 } } }), [c]);
+      assert.deepEqual(await ids({ ids: [a, b] }), [b, a]);
+      assert.deepEqual(await ids({ ids: [] }), []);
+      assert.deepEqual(await ids({ q: "NAME_1%" }), [b]);
+      assert.deepEqual(await ids({ q: "Name%1" }), [], "what stands for anything in SQL stands for itself in q");
+    },
+  },
+  {
+    name: "lists are filtered by every field that the vendor documents",
+    async check({ store }) {
+      const given = [
+        makePromoter({ profile: { w8_form_url: "https://example.com/w8" }, custom_fields: { tier: "Gold", age: 7 } }),
+        makePromoter({ profile: { w9_form_url: "", website: '"w8_form_url":"x"' }, custom_fields: { tier: "golden" } }),
+        makePromoter({
+          fraud_suspicions: ["ad_source", "same_ip_suspicion"],
+          custom_fields: { other: "Gold", a: "\0" },
+        }),
+        makePromoter({ invoice_details_status: "denied", subscribed_to_email: false }),
+      ];
+      const [a, b, c, d] = (await store.create("a", given, 1)) as [number, number, number, number];
+      const ids = async (query: Partial<Parameters<PromoterStore["list"]>[1]>) =>
+        (await store.list("a", { sorting: [], limit: 100, offset: 0, ...query })).map(({ id }) => id);
+      assert.deepEqual(await ids({ hasForm: true }), [a]);
+      assert.deepEqual(await ids({ hasForm: false }), [d, c, b]);
+      assert.deepEqual(await ids({ subscribed: false }), [d]);
+      assert.deepEqual(await ids({ invoiceStatus: "denied" }), [d]);
+      assert.deepEqual(await ids({ fraudSuspicions: ["ad_source"] }), [c]);
+      assert.deepEqual(await ids({ fraudSuspicions: ["same_ip_suspicion", null] }), [d, c, b, a]);
+      assert.deepEqual(await ids({ fraudSuspicions: ["ad"] }), []);
+      assert.deepEqual(await ids({ fraudSuspicions: [] }), []);
+      const field = (key: string, value: string, partial = false) => ({ customFields: [{ key, value, partial }] });
+      assert.deepEqual(await ids(field("tier", "Gold")), [a]);
+      assert.deepEqual(await ids(field("tier", "gold", true)), [b, a]);
+      assert.deepEqual(await ids(field("age", "7")), [a]);
+      assert.deepEqual(await ids(field("tier", "%", true)), []);
+      const both = [...field("tier", "Gold").customFields, ...field("age", "8").customFields];
+      assert.deepEqual(await ids({ customFields: both }), []);
+    },
+  },
+  {
+    name: "who waits is told without counting, whatever changes it",
+    async check({ store, transaction }) {
+      const { id: campaign_id } = await store.defaultCampaign("a");
+      const waits = { campaigns: [{ campaign_id, state: "pending" as const }] };
+      const given = [
+        makePromoter(waits),
+        makePromoter(waits),
+        makePromoter(),
+        makePromoter({ ...waits, archived_at: 1 }),
+      ];
+      const [a, b, c, d] = (await store.create("a", given, 1)) as [number, number, number, number];
+      const pending = () => store.countPending("a");
+      assert.equal(await pending(), 2);
+      await transaction((t) => store.archive("a", [a, c, d], 2, t, 7));
+      assert.equal(await pending(), 1);
+      await transaction((t) => store.undoArchive("a", [a, c, d], 7, 3, t));
+      assert.equal(await pending(), 2);
+      await transaction((t) => store.restore("a", [a, d], 3, t));
+      assert.equal(await pending(), 3);
+      await transaction((t) => store.setStates("a", [a, b], campaign_id, "accepted", t));
+      assert.equal(await pending(), 1);
+      await transaction((t) => store.addMemberships("a", [c], campaign_id, "pending", 4, t));
+      assert.equal(await pending(), 2);
+      await transaction((t) => store.setStates("a", [a, b, c], campaign_id, "pending", t));
+      assert.equal(await pending(), 4);
+      for (let turn = 0; turn < 120; turn++) {
+        await transaction((t) => (turn % 2 === 0 ? store.archive : store.restore)("a", [a], turn, t));
+      }
+      assert.equal(await pending(), 4);
+      assert.equal(await pending(), 4, "also when the sum was written down");
+      assert.equal(await store.countPending("b"), 0);
+    },
+  },
+  {
+    name: "a large set is changed like a small one, whether all of it is or a part",
+    async check({ store, transaction }) {
+      const { id: campaign_id } = await store.defaultCampaign("a");
+      const given = Array.from({ length: 200 }, (_, n) =>
+        makePromoter(n % 10 === 0 ? { campaigns: [{ campaign_id, state: "pending" as const }] } : {}),
+      );
+      const ids = await store.create("a", given, 1);
+      const [theirs] = (await store.create("b", [makePromoter()], 1)) as [number];
+      const sorted = (numbers: readonly number[]) => numbers.toSorted((x, y) => x - y);
+      const all = await transaction((t) => store.archive("a", ids, 2, t, 7));
+      assert.deepEqual([sorted(all.changed), all.unchanged], [sorted(ids), []]);
+      assert.equal(await store.countPending("a"), 0);
+      const odd = ids.filter((_, n) => n % 2 === 1);
+      await transaction((t) => store.undoArchive("a", odd, 7, 3, t));
+      assert.equal(await store.countPending("a"), 0);
+      const rest = await transaction((t) => store.restore("a", [...ids, theirs, 999_999], 4, t));
+      assert.deepEqual(sorted(rest.changed), sorted(ids.filter((id) => !odd.includes(id))));
+      assert.deepEqual(sorted(rest.unchanged), sorted(odd));
+      assert.equal(await store.countPending("a"), 20);
+      await transaction((t) => store.archive("a", [...ids, theirs], 5, t, 8));
+      assert.equal((await store.find("b", "id", String(theirs)))?.archived_at, null);
+    },
+  },
+  {
+    name: "an archive is undone by its batch alone",
+    async check({ store, transaction }) {
+      const [a, b, c] = (await store.create("a", [makePromoter(), makePromoter(), makePromoter()], 1)) as [
+        number,
+        number,
+        number,
+      ];
+      const [theirs] = (await store.create("b", [makePromoter()], 1)) as [number];
+      await transaction((t) => store.archive("b", [theirs], 2, t, 7));
+      await transaction((t) => store.archive("a", [a, b], 2, t, 7));
+      await transaction((t) => store.archive("a", [c], 2, t, 8));
+      await transaction((t) => store.restore("a", [b], 3, t));
+      await transaction((t) => store.archive("a", [b], 4, t, 9));
+      assert.deepEqual(await transaction((t) => store.undoArchive("a", [a, b, c, theirs], 7, 5, t)), {
+        changed: [a],
+        unchanged: [b, c],
+      });
+      assert.deepEqual((await store.find("a", "id", String(a)))?.archived_at, null);
+      assert.deepEqual(await transaction((t) => store.undoArchive("a", [a], 7, 6, t)), { changed: [], unchanged: [a] });
+    },
+  },
+  {
+    name: "q finds ref tokens, those that were given later too",
+    async check({ store, transaction }) {
+      const { id: campaign_id } = await store.defaultCampaign("a");
+      const campaigns = [{ campaign_id, state: "accepted" as const, ref_token: "FirstToken" }];
+      const [a, b] = (await store.create("a", [makePromoter({ campaigns }), makePromoter()], 1)) as [number, number];
+      await transaction((t) => store.addMemberships("a", [b], campaign_id, "accepted", 2, t));
+      const token = (await store.find("a", "id", String(b)))?.campaigns[0]?.ref_token as string;
+      await store.update("a", a, { profile: { first_name: "Other" } }, 3);
+      await store.update("a", b, { email: "new@example.com" }, 3);
+      const ids = async (q: string) =>
+        (await store.list("a", { q, sorting: [], limit: 9, offset: 0 })).map(({ id }) => id);
+      assert.deepEqual(await ids("sttok"), [a]);
+      assert.deepEqual(await ids(token), [b]);
+      assert.deepEqual(await ids("other"), [a]);
+    },
+  },
+];

@@ -1,0 +1,171 @@
+import { defineOperation, type Host, type Operation, type Outcome, type Work } from "@reinstate/batch-core";
+import * as z from "zod";
+import { createFirstPromoterClient, VendorError } from "./client.ts";
+import { actions, operationName } from "./operations.ts";
+import type { Upstream } from "./options.ts";
+import { notFoundText } from "./rules.ts";
+import type { BatchProcess } from "./schemas.ts";
+
+/** Ids per call of the vendor; also the most that one page of `GET /promoters` shows. */
+const chunkSize = 100;
+/** Two reads before, the call, a few looks at its batch, one read after. */
+const requestsPerChunk = 7;
+/** The vendor allows 400 requests a minute; what this leaves is for other users of the account. */
+const requestsPerSecond = 5;
+const longestPollMs = 10_000;
+/** A batch of the vendor that takes longer than this is left, and looked for when the chunk is tried again. */
+const patienceMs = 30 * 60_000;
+
+type Verb = "restore" | "archive";
+type ChunkWork = Work<number, unknown>;
+
+/**
+ * `restore` and `archive` carried out by the real FirstPromoter. What became of each promoter is not taken from the vendor's
+ * counts but read back from his `archived_at`, so that a lost answer or a crash leaves nothing to guess. `closing` ends the
+ * wait for a batch of the vendor: the chunk is put back, and whoever takes it next finds out what became of it.
+ */
+export function createUpstreamOperations(
+  { clock, log }: Host,
+  upstream: Upstream,
+  closing: AbortSignal,
+): Operation<number, unknown>[] {
+  const connection = { ...upstream, retry: { sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal) } };
+  const reading = createFirstPromoterClient(connection);
+  // Whether a call whose answer was lost has to be made again is found out by reading.
+  const sending = createFirstPromoterClient({ ...connection, retry: { attempts: 1 } });
+
+  /** Those of the ids that are archived, or that are live. */
+  async function read(ids: readonly number[], archived: boolean, signal: AbortSignal): Promise<Set<number>> {
+    const query = { ids, filters: { archived }, per_page: chunkSize };
+    const { data } = await reading.promoters.list(query, { signal });
+    // By the record itself: a server may not know the filter.
+    return new Set(data.filter(({ archived_at }) => (archived_at != null) === archived).map(({ id }) => id));
+  }
+
+  /** Follows a batch of the vendor to its end. */
+  async function follow(batch: BatchProcess, lost: AbortSignal): Promise<BatchProcess> {
+    const signal = AbortSignal.any([lost, closing]);
+    const deadline = clock.now() + patienceMs;
+    let pause = 1_000;
+    for (let last = batch; ; last = await reading.batches.get(batch.id, { signal })) {
+      if (last.status !== "pending" && last.status !== "in_progress") return last;
+      if (clock.now() > deadline) throw new Error(`FirstPromoter's batch ${batch.id} has not ended`);
+      await clock.sleep(pause, signal);
+      signal.throwIfAborted();
+      pause = Math.min(longestPollMs, pause * 2);
+    }
+  }
+
+  /** What there is to do: the ids to send, and the outcomes of the others. */
+  async function survey(verb: Verb, { items, signal }: ChunkWork): Promise<{ wanted: number[]; settled: Outcome[] }> {
+    let wanted: Set<number>;
+    let already: Set<number>;
+    try {
+      wanted = await read(items, verb === "restore", signal);
+      already = await read(items, verb !== "restore", signal);
+    } catch (error) {
+      if (isVerdict(error)) return { wanted: [], settled: allRefused(items, error) };
+      if (!VendorError.is(error)) throw error;
+      // Only reads so far: whatever went wrong, nothing was done.
+      throw new VendorError("unavailable", error.message, { retryAfterMs: error.retryAfterMs, cause: error });
+    }
+    const settled = items.flatMap((key): Outcome[] => {
+      if (wanted.has(key)) return [];
+      if (already.has(key)) {
+        return [{ key, outcome: "skipped", code: verb === "restore" ? "not_archived" : "already_archived" }];
+      }
+      return [{ key, outcome: "failed", code: "not_found", message: notFoundText(key) }];
+    });
+    return { wanted: items.filter((id) => wanted.has(id)), settled };
+  }
+
+  async function carryOut(verb: Verb, work: ChunkWork): Promise<Outcome[]> {
+    const { account, items, signal } = work;
+    if (account !== "" && account !== upstream.accountId) {
+      const message = `FirstPromoter is set up for another account than ${account}`;
+      return items.map((key) => ({ key, outcome: "failed", code: "wrong_account", message }));
+    }
+    const { wanted, settled } = await survey(verb, work);
+    if (wanted.length === 0) return settled;
+    signal.throwIfAborted();
+    let accepted: BatchProcess;
+    try {
+      accepted = await sending.promoters[verb](wanted, { signal });
+    } catch (error) {
+      if (isVerdict(error)) return [...settled, ...allRefused(wanted, error)];
+      throw error;
+    }
+    try {
+      const batch = await follow(accepted, signal);
+      const changed = await read(wanted, verb === "archive", signal);
+      log.info({ batch: work.batchId, chunk: work.seq, theirs: batch.id, status: batch.status }, "a batch has ended");
+      return [...settled, ...wanted.map((key) => outcomeOf(key, changed.has(key), verb, batch))];
+    } catch (error) {
+      // From here on something was done, whatever the error says of the call that failed.
+      const details = { cause: error, ...(VendorError.is(error) && { retryAfterMs: error.retryAfterMs }) };
+      throw new VendorError("unknown_outcome", `FirstPromoter's batch ${accepted.id} was lost out of sight`, details);
+    }
+  }
+
+  /**
+   * After an interruption: a batch that may be ours is followed to its end, so that what is read then is final. Who has
+   * changed by then is done; who has not was never reached by the first call, or refused, and is sent again.
+   */
+  async function reconcile(verb: Verb, work: ChunkWork): Promise<Outcome[]> {
+    const running = await reading.batches.list(
+      { status: ["pending", "in_progress"], per_page: 100 },
+      { signal: work.signal },
+    );
+    for (const batch of running) if (batch.selected_total <= work.items.length) await follow(batch, work.signal);
+    const outcomes = await carryOut(verb, work);
+    return outcomes.map((outcome) =>
+      // It was not so before the batch, as far as anybody knows: the first call did it.
+      outcome.outcome === "skipped" ? { key: outcome.key, outcome: "done" } : outcome,
+    );
+  }
+
+  return (["restore", "archive"] as const).map((verb) =>
+    defineOperation({
+      name: operationName(verb),
+      label: `promoter/${verb}`,
+      target: "upstream",
+      item: z.int().min(1),
+      params: actions[verb].params,
+      key: (promoter: number) => promoter,
+      chunkSize,
+      inlineLimit: 5,
+      pace: { perSecond: requestsPerSecond, requests: () => requestsPerChunk, concurrency: 2 },
+      effects: "elsewhere",
+      repeatable: false,
+      apply: (work) => carryOut(verb, work),
+      reconcile: (work) => reconcile(verb, work),
+      async preview(work) {
+        const { wanted, settled } = await survey(verb, work);
+        return [...settled, ...wanted.map((key): Outcome => ({ key, outcome: "done" }))];
+      },
+    }),
+  );
+}
+
+/** The vendor said no, to a call as a whole: saying it again would not help. */
+function isVerdict(error: unknown): error is VendorError {
+  return VendorError.is(error) && error.kind === "rejected";
+}
+
+function allRefused(ids: readonly number[], { code, status, message }: VendorError): Outcome[] {
+  return ids.map((key) => ({ key, outcome: "failed", code: String(code ?? status), message }));
+}
+
+function outcomeOf(key: number, changed: boolean, verb: Verb, batch: BatchProcess): Outcome {
+  if (changed) return { key, outcome: "done" };
+  const named = batch.processing_errors.find((text) => new RegExp(`(^|\\D)${key}(\\D|$)`).test(text));
+  const still = verb === "restore" ? "still archived" : "not archived";
+  const message =
+    named ?? `Promoter ${key} is ${still} after FirstPromoter's batch ${batch.id}, which is ${batch.status}`;
+  return {
+    key,
+    outcome: "failed",
+    code: batch.status === "completed" ? "not_changed" : `batch_${batch.status}`,
+    message,
+  };
+}

@@ -1,0 +1,27 @@
+import { defineVendor } from "@reinstate/batch-core";
+import { createFirstPromoter } from "./create.ts";
+import { demoKeys, loadDemo } from "./demo.ts";
+import { importPromoters } from "./import.ts";
+import { firstPromoterSettings } from "./options.ts";
+
+/** The gateway's line for FirstPromoter. */
+export const firstpromoter = defineVendor({
+  name: "firstpromoter",
+  label: "FirstPromoter",
+  accounts: true,
+  paths: ["/api/v2/company"],
+  settings: firstPromoterSettings,
+  create(host, { upstreamUrl: baseUrl, upstreamKey: apiKey, upstreamAccount: accountId, ...options }) {
+    const upstream = baseUrl && apiKey && accountId ? { upstream: { baseUrl, apiKey, accountId } } : {};
+    return createFirstPromoter(host, { ...options, ...upstream });
+  },
+  import: (host, _, source, { account, format, onRefused }) =>
+    importPromoters(host, account, source, format, { onRefused }),
+  demo: {
+    keys: demoKeys,
+    load: (host, { store }) => loadDemo(host.database, store, host.clock.now()),
+    curl: (baseUrl) =>
+      `curl -X POST ${baseUrl}/api/v2/company/promoters/restore -H 'Authorization: Bearer demo-firstpromoter-key' ` +
+      `-H 'Account-ID: acc_demo' -H 'Content-Type: application/json' -d '{"ids":[123]}'`,
+  },
+});

@@ -1,0 +1,213 @@
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type Clock, systemClock } from "@reinstate/batch-core";
+import { createTestHost, until } from "@reinstate/batch-core/testing";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import { describe, expect, test } from "vitest";
+import { start } from "./fixtures/server.ts";
+import { createFirstPromoter } from "./index.ts";
+import { readOptions } from "./options.ts";
+import { keyOfSecret, signedHeaders } from "./signature.ts";
+import { createNoticeStore } from "./stores/notices.ts";
+import { createWebhook, retryScheduleMs } from "./webhook.ts";
+
+const key = Buffer.from("a key of thirty-two bytes, really");
+const webhookSecret = `whsec_${key.toString("base64")}`;
+
+/** A receiver on a real port; `status` is how it answers. */
+async function receiver(status = 204) {
+  const got: { headers: IncomingHttpHeaders; body: string }[] = [];
+  const state = { status };
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const part of request) body += part;
+    got.push({ headers: request.headers, body });
+    // 0 for one who takes the message and never answers.
+    if (state.status > 0) response.writeHead(state.status).end();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    got,
+    state,
+    webhookUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+test("the signature is that of the specification's example", () => {
+  const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+  const headers = signedHeaders(
+    keyOfSecret(secret)!,
+    "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    1614265330,
+    '{"test": 2432232314}',
+  );
+  expect(headers["webhook-signature"]).toBe("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+  for (const bad of ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ="]) {
+    expect(keyOfSecret(bad)).toBeUndefined();
+  }
+});
+
+test("URL and secret go together", () => {
+  expect(() => readOptions({ webhookUrl: "https://example.com" })).toThrow("option webhookSecret: is missing");
+  expect(() => readOptions({ webhookSecret })).toThrow("option webhookUrl: is missing");
+  expect(() => readOptions({ webhookUrl: "ftp://example.com", webhookSecret })).toThrow("option webhookUrl");
+  expect(() => readOptions({ webhookUrl: "https://example.com", webhookSecret: "x" })).toThrow("option webhookSecret");
+});
+
+describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
+  test("is told of every batch that ends, once, signed; not of a dry run", async () => {
+    await using database = await open();
+    await using hook = await receiver();
+    await using server = await start(database.url, { webhookUrl: hook.webhookUrl, webhookSecret });
+    await server.call("POST", "/promoters/restore?dry_run=true", { ids: [1] });
+    const one = await server.act("restore", { ids: [1, 950] });
+    const many = await server.act("restore", { ids: [2, 3, 4, 5, 6, 7] });
+    const refused = await server.act("restore", { ids: [null] });
+    await until(() => hook.got.length >= 3);
+    const byId = new Map(hook.got.map((message) => [message.headers["webhook-id"], message]));
+    expect([...byId.keys()].sort()).toEqual([one, many, refused].map(({ id }) => `batch_${id}_0`).sort());
+    const { headers, body } = byId.get(`batch_${many.id}_0`)!;
+    const signed = `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`;
+    expect(headers["webhook-signature"]).toBe(`v1,${createHmac("sha256", key).update(signed).digest("base64")}`);
+    expect(JSON.parse(body)).toEqual({
+      type: "batch_process.completed",
+      timestamp: expect.stringMatching(/Z$/),
+      data: { account_id: "acc_demo", batch_process: many },
+    });
+  });
+
+  test("is told of a batch none of whose chunks could be carried out, whoever made it; not of a dry run of one", async () => {
+    await using database = await open();
+    await using hook = await receiver();
+    await using server = await start(database.url, { webhookUrl: hook.webhookUrl, webhookSecret });
+    const db = server.host.database.tables();
+    // What every chunk needs is gone.
+    await sql`alter table firstpromoter_promoters rename to firstpromoter_promoters_away`.execute(db);
+    const submit = (dryRun: boolean) =>
+      server.host.batches.submit({
+        ...{ operation: "firstpromoter.promoters.restore", account: "acc_demo", inline: false, dryRun },
+        items: Array.from({ length: 1_200 }, (_, index) => index + 1),
+      });
+    const [tried, made] = [await submit(true), await submit(false)];
+    for (const { id } of [tried, made]) expect((await server.host.batches.wait(id)).status).toBe("failed");
+    await until(async () => {
+      const { rows } = await sql<{ due_at: number | null }>`select due_at from firstpromoter_notices`.execute(db);
+      return hook.got.length > 0 && rows.length === 1 && rows[0]?.due_at === null;
+    });
+    expect(hook.got.map(({ headers }) => headers["webhook-id"])).toEqual([`batch_${made.id}_0`]);
+    expect(JSON.parse(hook.got[0]!.body)).toMatchObject({
+      type: "batch_process.failed",
+      data: { account_id: "acc_demo", batch_process: { id: made.id, status: "failed", failed_count: 1_200 } },
+    });
+  });
+
+  test("a delivery that fails is repeated by the schedule with the same id and body, also by another process", async () => {
+    await using database = await open();
+    await using hook = await receiver(500);
+    const clock: Clock = { now: () => time, sleep: systemClock.sleep };
+    let time = Date.UTC(2026, 0, 1);
+    const given = { webhookUrl: hook.webhookUrl, webhookSecret };
+    {
+      // This process only writes down what is to be told: it dies before it looks.
+      await using first = await createTestHost({ databaseUrl: database.url, clock });
+      const { store, closing } = await createFirstPromoter(first, given);
+      await closing();
+      const [id] = await store.create("a", [{ email: "a@example.com", archived_at: 1 }], 1);
+      await first.batches.submit({ operation: "firstpromoter.promoters.restore", account: "a", items: [id] });
+    }
+    const another = async (work: (deliver: () => Promise<void>) => Promise<void>) => {
+      await using host = await createTestHost({ databaseUrl: database.url, clock });
+      await (await createFirstPromoter(host)).closing();
+      const webhook = createWebhook(host, createNoticeStore(host.database), readOptions(given))!;
+      await work(() => webhook.deliver());
+    };
+    // Taken, and perhaps sent, by the first process before it ended: its lease runs out.
+    time += 60_000;
+    await another(async (deliver) => {
+      await deliver();
+      const before = hook.got.length;
+      await deliver();
+      expect(hook.got).toHaveLength(before);
+      for (const pause of retryScheduleMs.slice(0, 3)) {
+        time += pause - 1;
+        await deliver();
+        const sent = hook.got.length;
+        time += 1;
+        await Promise.all([deliver(), deliver()]);
+        expect(hook.got).toHaveLength(sent + 1);
+      }
+    });
+    hook.state.status = 200;
+    await another(async (deliver) => {
+      time += 2 * 3_600_000;
+      await deliver();
+      const sent = hook.got.length;
+      time += 24 * 3_600_000;
+      await deliver();
+      expect(hook.got).toHaveLength(sent);
+    });
+    expect(new Set(hook.got.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+    expect(new Set(hook.got.map(({ body }) => body)).size).toBe(1);
+    expect(hook.got.length).toBeGreaterThanOrEqual(5);
+  });
+
+  test("a process that ends before the answer: the next one says the same, whatever has become of the batch", async () => {
+    await using database = await open();
+    await using hook = await receiver(0);
+    const clock: Clock = { now: () => time, sleep: systemClock.sleep };
+    let time = Date.UTC(2026, 0, 1);
+    await using host = await createTestHost({ databaseUrl: database.url, clock });
+    await (await createFirstPromoter(host)).closing();
+    const options = readOptions({ webhookUrl: hook.webhookUrl, webhookSecret });
+    const process = () => createWebhook(host, createNoticeStore(host.database), options)!;
+    const first = process();
+    const { id } = await host.batches.submit({ operation: "firstpromoter.promoters.restore", items: [1] });
+    await first.announce(id);
+    const delivering = first.deliver();
+    await until(() => hook.got.length === 1);
+    await first.stop();
+    await delivering;
+    await host.batches.retry(id);
+    hook.state.status = 200;
+    time += 60_000;
+    await process().deliver();
+    expect(hook.got).toHaveLength(2);
+    expect(hook.got[1]?.body).toBe(hook.got[0]?.body);
+  });
+
+  test("is given up after the last attempt, and at once where the receiver is gone", async () => {
+    await using database = await open();
+    await using hook = await receiver(410);
+    const clock: Clock = { now: () => time, sleep: systemClock.sleep };
+    let time = Date.UTC(2026, 0, 1);
+    await using host = await createTestHost({ databaseUrl: database.url, clock });
+    await (await createFirstPromoter(host)).closing();
+    const notices = createNoticeStore(host.database);
+    const options = readOptions({ webhookUrl: hook.webhookUrl, webhookSecret });
+    const webhook = createWebhook(host, notices, options)!;
+    const submit = async (item: number) => {
+      const { id } = await host.batches.submit({ operation: "firstpromoter.promoters.restore", items: [item] });
+      await webhook.announce(id);
+    };
+    await submit(1);
+    await webhook.deliver();
+    time += 48 * 3_600_000;
+    await webhook.deliver();
+    expect(hook.got).toHaveLength(1);
+    hook.state.status = 503;
+    await submit(2);
+    for (let attempt = 0; attempt < 12; attempt++) {
+      await webhook.deliver();
+      time += 48 * 3_600_000;
+    }
+    expect(hook.got).toHaveLength(1 + 1 + retryScheduleMs.length);
+  });
+});

@@ -1,0 +1,36 @@
+import type { Schedule, Window } from "./office-hours.ts";
+
+const days = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"] as const;
+
+/** A row of `vicidial_call_times`: times as HHMM numbers, 900 for nine o'clock. */
+export type CallTimeRow = { [Column in `ct_${"default" | (typeof days)[number]}_${"start" | "stop"}`]: number };
+
+/** An active row of `vicidial_call_time_holidays` that the call time names. */
+export interface HolidayRow {
+  holiday_date: string;
+  ct_default_start: number;
+  ct_default_stop: number;
+}
+
+/**
+ * The windows of a call time. A day whose start and stop are both 0 has the default's; a holiday goes before both. A start
+ * of 2400 is a day without a window.
+ */
+export function scheduleOf(row: CallTimeRow, holidays: readonly HolidayRow[]): Schedule {
+  const byDate = new Map(holidays.map((holiday) => [holiday.holiday_date, holiday]));
+  return ({ weekday, date }) => {
+    const holiday = byDate.get(date);
+    if (holiday) return windowOf(holiday.ct_default_start, holiday.ct_default_stop);
+    const day = days[weekday] as (typeof days)[number];
+    const [start, stop] = [row[`ct_${day}_start`], row[`ct_${day}_stop`]];
+    return start === 0 && stop === 0 ? windowOf(row.ct_default_start, row.ct_default_stop) : windowOf(start, stop);
+  };
+}
+
+const minutesOf = (hhmm: number) => Math.min(Math.floor(hhmm / 100) * 60 + (hhmm % 100), 1440);
+
+function windowOf(start: number, stop: number): Window | undefined {
+  const [from, to] = [minutesOf(start), minutesOf(stop)];
+  // VICIdial knows no window over midnight: one that does not end after its start has no minute.
+  return from < to ? { from, to } : undefined;
+}

@@ -1,0 +1,70 @@
+import { createTestHost } from "@reinstate/batch-core/testing";
+import { expect, test } from "vitest";
+import { createVicidialClient, VendorError } from "./client.ts";
+import { vicidial } from "./vendor.ts";
+
+async function start() {
+  const host = await createTestHost();
+  const instance = await vicidial.create(host, vicidial.settings.parse({}), { timeZone: "UTC" });
+  for (const key of vicidial.demo.keys) await host.keys.create(key);
+  await vicidial.demo.load(host, instance);
+  await vicidial.demo.load(host, instance);
+  const client = (apiKey: string) =>
+    createVicidialClient({
+      baseUrl: "https://server/",
+      apiKey,
+      fetch: async (input, init) => instance.routes.fetch(new Request(input, init)),
+    });
+  return { host, instance, client };
+}
+
+test("the demo's leads go out of the archive and back", async () => {
+  const { host, instance, client } = await start();
+  await using _ = host;
+  const { leads } = client("demo-vicidial-key");
+  const lead_ids = Array.from({ length: 500 }, (_, index) => 501 + index);
+  expect(await leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids })).toEqual({
+    message: "lead_ids batch was successfully processed",
+    select_count: 500,
+    insert_count: 500,
+    delete_count: 500,
+  });
+  // Loading again adds nothing to tables that are not empty.
+  await vicidial.demo.load(host, instance);
+  expect(
+    await leads.archive({ insert_leads: true, update_leads: true, delete_leads: true, lead_ids: [1000] }),
+  ).toMatchObject({ update_count: 0, delete_count: 1 });
+});
+
+test("a refusal is thrown with the vendor's message and leads, without the key", async () => {
+  const { host, client } = await start();
+  await using _ = host;
+  const error = await client("demo-vicidial-key")
+    .leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids: [1, 2000] })
+    .catch((error: unknown) => error);
+  if (!VendorError.is(error)) throw error;
+  expect(error).toMatchObject({ kind: "rejected", status: 400, message: "lead_ids does not exist" });
+  expect(error.body).toMatchObject({ lead_ids: [2000] });
+  const denied = await client("secret-of-mine")
+    .leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids: [1] })
+    .catch((error: unknown) => error);
+  expect(denied).toMatchObject({ kind: "rejected", status: 401 });
+  expect(JSON.stringify([denied, String(denied)])).not.toContain("secret-of-mine");
+});
+
+test("an error in the middle and an answer that is not the vendor's are told apart", async () => {
+  const answering = (status: number, body: string) =>
+    createVicidialClient({ baseUrl: "https://server", apiKey: "k", fetch: async () => new Response(body, { status }) })
+      .leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids: [1] })
+      .catch((error: unknown) => error);
+  expect(await answering(500, '{"message":"Lock wait timeout","lead_errors":0,"lead_ids":[]}')).toMatchObject({
+    kind: "unknown_outcome",
+    message: "Lock wait timeout",
+  });
+  expect(await answering(448, '{"message":"lead_ids does not exist","http_code":448}')).toMatchObject({
+    kind: "rejected",
+    code: 448,
+  });
+  expect(await answering(503, "<html>")).toMatchObject({ kind: "unavailable", retryable: true });
+  expect(await answering(200, "<html>")).toMatchObject({ kind: "bad_reply" });
+});

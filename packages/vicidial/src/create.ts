@@ -1,0 +1,60 @@
+import type { AnyOperation, Host, Submitted, VendorInstance } from "@reinstate/batch-core";
+import { submitFiltered } from "./filtered.ts";
+import { createNativeApi } from "./native.ts";
+import { createOfficeClock } from "./office-clock.ts";
+import { type OfficeHours, parseOfficeHours } from "./office-hours.ts";
+import { createOperations } from "./operations.ts";
+import { readOptions, type VicidialOptions } from "./options.ts";
+import { createRoutes } from "./routes.ts";
+import type { FilteredBatch } from "./schemas.ts";
+import type { LeadStore } from "./store.ts";
+import { createMariadbStore } from "./stores/mariadb.ts";
+import type { Diagnosis } from "./stores/mariadb-doctor.ts";
+import { createSqlStore } from "./stores/sql.ts";
+import { createUpstreamOperations } from "./upstream.ts";
+
+/** VICIdial's leads at work: the API, the operations and the tables. */
+export interface Vicidial extends VendorInstance {
+  operations: AnyOperation[];
+  store: LeadStore;
+  /** A batch over all leads that a filter finds now. Throws `invalid_request` where it finds none. */
+  submitFiltered(batch: FilteredBatch, actor?: string): Promise<Submitted>;
+  /** What is wrong about the two lead tables, with the statements that we would advise; none is run. */
+  doctor(): Promise<Diagnosis>;
+  ready(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the leads API over a VICIdial database, or over demo tables in the host's, and registers its operations with
+ * the host. Throws `bad_setting` where an option is wrong; a database that does not answer is told by `ready`.
+ */
+export async function createVicidial(host: Host, given: VicidialOptions = {}): Promise<Vicidial> {
+  const options = readOptions(given);
+  const { url, callTime, upstreamUrl, upstreamKey, upstreamCa } = options;
+  const hours = {
+    dearchive: parseOfficeHours(options.dearchiveHours) as OfficeHours,
+    archive: parseOfficeHours(options.archiveHours ?? (callTime === undefined ? "any" : "outside")) as OfficeHours,
+  };
+  const upstream =
+    upstreamUrl !== undefined && upstreamKey !== undefined
+      ? createUpstreamOperations({ upstreamUrl, upstreamKey, upstreamCa }, () => host.clock.now())
+      : [];
+  const store =
+    url === undefined ? await createSqlStore(host.database) : await createMariadbStore(host, { ...options, url });
+  const { site } = store;
+  const readCallTime = site && callTime !== undefined ? () => site.callTime(callTime) : undefined;
+  const office = createOfficeClock(host, hours, options.timeZone, readCallTime);
+  const operations = [...createOperations(store, office, () => host.clock.now()), ...upstream];
+  host.register(...operations);
+  const submit = (batch: FilteredBatch, actor?: string) => submitFiltered(host, store, batch, actor);
+  return {
+    routes: createRoutes({ host, store, office, native: createNativeApi(host, site, office), submit }, options),
+    operations,
+    store,
+    submitFiltered: submit,
+    doctor: async () => (await store.diagnose?.()) ?? { findings: [] },
+    ready: () => store.ready(),
+    close: () => store.close(),
+  };
+}

@@ -1,0 +1,452 @@
+/**
+ * JSON as the vendor's parser reads it: lenient where that one is, integers exact at any size, and every fault told in its
+ * words, with path, line and position. Pure.
+ */
+
+/** A value with the place right behind it. */
+export type JsonNode = JsonValue & { path: string; line: number; position: number };
+
+export type JsonValue =
+  | { kind: "integer"; value: bigint }
+  /** `text` as it was written. */
+  | { kind: "float"; text: string }
+  | { kind: "string"; value: string }
+  | { kind: "boolean"; value: boolean }
+  | { kind: "null" }
+  /** The word `undefined`, or nothing between two commas. */
+  | { kind: "undefined" }
+  | { kind: "array"; items: JsonNode[] }
+  /** Of a name that is given twice, the last value counts. */
+  | { kind: "object"; members: Map<string, JsonNode> };
+
+/** A text that cannot be read; the message is what the vendor answers. */
+export class JsonFault extends Error {}
+
+const deepest = 64;
+const longestInteger = 380;
+
+type State = "start" | "objectStart" | "object" | "property" | "arrayStart" | "array" | "after" | "finished";
+type Scalar = Exclude<JsonValue, { kind: "array" | "object" }>;
+type Token =
+  | { type: "StartObject" | "StartArray" | "EndObject" | "EndArray" | "Comment" }
+  | { type: "PropertyName"; name: string }
+  | { type: "Value"; value: Scalar };
+/** A container that is open, and how far it has been read. */
+type Level = { kind: "Object"; name: string | undefined } | { kind: "Array"; index: number };
+
+/** Reads a text whose root must be an object. Throws a `JsonFault`. */
+export function parseObject(text: string): Map<string, JsonNode> {
+  const reader = createReader(text);
+  let token = reader.next();
+  while (token?.type === "Comment") token = reader.next();
+  if (!token) throw reader.fault("Error reading JObject from JsonReader.");
+  if (token.type !== "StartObject") {
+    const found = token.type === "Value" ? tokenNames[token.value.kind] : token.type;
+    throw reader.fault(`Error reading JObject from JsonReader. Current JsonReader item is not an object: ${found}`);
+  }
+  const root = readContent(reader);
+  while (reader.next()) {
+    // Only comments may follow; for anything else the reader throws.
+  }
+  return root;
+}
+
+const tokenNames = {
+  integer: "Integer",
+  float: "Float",
+  string: "String",
+  boolean: "Boolean",
+  null: "Null",
+  undefined: "Undefined",
+};
+
+function readContent(reader: Reader): Map<string, JsonNode> {
+  const root: JsonValue & { kind: "object" } = { kind: "object", members: new Map() };
+  const open: (JsonValue & { kind: "object" | "array" })[] = [root];
+  let name = "";
+  for (let first = true; ; first = false) {
+    const token = reader.next();
+    if (!token) {
+      throw reader.fault(
+        first ? "Error reading JObject from JsonReader." : "Unexpected end of content while loading JObject.",
+      );
+    }
+    if (token.type === "Comment") continue;
+    if (token.type === "PropertyName") {
+      name = token.name;
+      continue;
+    }
+    if (token.type === "EndObject" || token.type === "EndArray") {
+      open.pop();
+      if (open.length === 0) return root.members;
+      continue;
+    }
+    const value: JsonValue =
+      token.type === "Value"
+        ? token.value
+        : token.type === "StartObject"
+          ? { kind: "object", members: new Map() }
+          : { kind: "array", items: [] };
+    const node = { ...value, ...reader.place() };
+    const parent = open.at(-1);
+    if (parent?.kind === "object") parent.members.set(name, node);
+    else parent?.items.push(node);
+    if (node.kind === "object" || node.kind === "array") open.push(node);
+  }
+}
+
+interface Reader {
+  /** Undefined at the end of the text. */
+  next(): Token | undefined;
+  place(): { path: string; line: number; position: number };
+  fault(message: string): JsonFault;
+}
+
+function createReader(text: string): Reader {
+  let at = 0;
+  let line = 1;
+  let lineStart = 0;
+  let state: State = "start";
+  const levels: Level[] = [];
+
+  const place = () => {
+    const position = at - lineStart;
+    return { path: pathOf(), line: state === "start" && position === 0 ? 0 : line, position };
+  };
+
+  // A container of which nothing has been read yet does not show its own level.
+  const pathOf = () => pathText(state === "objectStart" || state === "arrayStart" ? levels.slice(0, -1) : levels);
+
+  const fault = (message: string) => {
+    const { path, line, position } = place();
+    const full = message.endsWith(".") ? message : `${message}.`;
+    return new JsonFault(`${full} Path '${path}', line ${line}, position ${position}.`);
+  };
+
+  const unexpectedEnd = () => fault("Unexpected end when reading JSON.");
+
+  /** Steps over one character, counting lines. */
+  function step(): void {
+    const code = text[at++];
+    if (code === "\n" || (code === "\r" && text[at] !== "\n")) {
+      line++;
+      lineStart = at;
+    }
+  }
+
+  const blank = (char: string | undefined) => char === "\0" || (char !== undefined && whitespace.test(char));
+
+  function skipBlank(): void {
+    while (at < text.length && blank(text[at])) step();
+  }
+
+  function beginValue(): void {
+    const level = levels.at(-1);
+    if (level?.kind === "Array") level.index++;
+  }
+
+  function endValue(): void {
+    state = levels.length > 0 ? "after" : "finished";
+  }
+
+  function value(value: Scalar): Token {
+    beginValue();
+    endValue();
+    return { type: "Value", value };
+  }
+
+  function openContainer(kind: Level["kind"]): Token {
+    at++;
+    beginValue();
+    levels.push(kind === "Object" ? { kind, name: undefined } : { kind, index: -1 });
+    state = kind === "Object" ? "objectStart" : "arrayStart";
+    if (levels.length > deepest) throw fault(`The reader's MaxDepth of ${deepest} has been exceeded.`);
+    return { type: `Start${kind}` };
+  }
+
+  function closeContainer(kind: "Object" | "Array" | "Constructor"): Token {
+    at++;
+    const level = levels.pop();
+    if (level?.kind !== kind) {
+      throw fault(`JsonToken End${kind} is not valid for closing JsonType ${level?.kind ?? "None"}.`);
+    }
+    endValue();
+    return { type: `End${kind}` };
+  }
+
+  function readString(): string {
+    const quote = text[at++] as string;
+    const unterminated = () => fault(`Unterminated string. Expected delimiter: ${quote}.`);
+    let value = "";
+    for (;;) {
+      const char = text[at];
+      if (char === undefined) throw unterminated();
+      if (char === quote) {
+        at++;
+        return value;
+      }
+      if (char !== "\\") {
+        step();
+        value += char;
+        continue;
+      }
+      at++;
+      const escaped = text[at];
+      if (escaped === undefined) throw unterminated();
+      at++;
+      if (escaped === "u") {
+        if (at + 4 >= text.length) throw fault("Unexpected end while parsing Unicode escape sequence.");
+        const digits = text.slice(at, at + 4);
+        if (!/^[0-9a-f]{4}$/i.test(digits)) throw fault(`Invalid Unicode escape sequence: \\u${digits}.`);
+        value += String.fromCharCode(Number.parseInt(digits, 16));
+        at += 4;
+        continue;
+      }
+      const meant = escapes[escaped];
+      if (meant === undefined) throw fault(`Bad JSON escape sequence: \\${escaped}.`);
+      value += meant;
+    }
+  }
+
+  function readName(): string {
+    const first = text[at] as string;
+    if (first === '"' || first === "'") return readString();
+    if (!identifier.test(first)) throw fault(`Invalid property identifier character: ${first}.`);
+    const start = at;
+    for (;;) {
+      const char = text[at];
+      if (char === undefined) throw fault("Unexpected end while parsing unquoted property name.");
+      if (char === ":" || blank(char)) return text.slice(start, at);
+      if (!identifier.test(char)) throw fault(`Invalid JavaScript property identifier character: ${char}.`);
+      at++;
+    }
+  }
+
+  function readProperty(): Token {
+    const name = readName();
+    skipBlank();
+    if (text[at] !== ":") {
+      throw fault(`Invalid character after parsing property name. Expected ':' but got: ${text[at] ?? "\0"}.`);
+    }
+    at++;
+    const level = levels.at(-1);
+    if (level?.kind === "Object") level.name = name;
+    state = "property";
+    return { type: "PropertyName", name };
+  }
+
+  function readComment(): Token {
+    at++;
+    if (at + 1 >= text.length) throw fault("Unexpected end while parsing comment.");
+    const mark = text[at];
+    if (mark !== "*" && mark !== "/") throw fault(`Error parsing comment. Expected: *, got ${mark}.`);
+    at++;
+    while (at < text.length) {
+      if (mark === "/" && (text[at] === "\r" || text[at] === "\n")) return { type: "Comment" };
+      if (mark === "*" && text[at] === "*" && text[at + 1] === "/") {
+        at += 2;
+        return { type: "Comment" };
+      }
+      step();
+    }
+    if (mark === "*") throw fault("Unexpected end while parsing comment.");
+    return { type: "Comment" };
+  }
+
+  function readWord(word: string, wrong: string, meant: Scalar): Token {
+    if (at + word.length > text.length) {
+      at = text.length;
+      throw unexpectedEnd();
+    }
+    for (const char of word) {
+      if (text[at] !== char) throw fault(wrong);
+      at++;
+    }
+    const next = text[at];
+    const separated =
+      next === undefined || blank(next) || "}],".includes(next) || (next === "/" && /[*/]/.test(text[at + 1] ?? ""));
+    if (!separated) throw fault(wrong);
+    return value(meant);
+  }
+
+  function readNumber(): Token {
+    const start = at;
+    for (; at < text.length; at++) {
+      const char = text[at] as string;
+      if (numeric.test(char)) continue;
+      if (blank(char) || ",}])/".includes(char)) break;
+      throw fault(`Unexpected character encountered while parsing number: ${char}.`);
+    }
+    const number = text.slice(start, at);
+    beginValue();
+    endValue();
+    const integer = integerOf(number);
+    if (integer !== undefined) {
+      if (number.length > longestInteger) throw fault(`JSON integer ${number} is too large to parse.`);
+      return { type: "Value", value: { kind: "integer", value: integer } };
+    }
+    if (/^0[^.e]/i.test(number) || !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(number)) {
+      throw fault(`Input string '${number}' is not a valid number.`);
+    }
+    return { type: "Value", value: { kind: "float", text: number } };
+  }
+
+  function readValue(): Token | undefined {
+    skipBlank();
+    const char = text[at];
+    switch (char) {
+      case undefined:
+        return undefined;
+      case '"':
+      case "'":
+        return value({ kind: "string", value: readString() });
+      case "t":
+        return readWord("true", "Error parsing boolean value.", { kind: "boolean", value: true });
+      case "f":
+        return readWord("false", "Error parsing boolean value.", { kind: "boolean", value: false });
+      case "n":
+        if (at + 1 >= text.length) {
+          at++;
+          throw unexpectedEnd();
+        }
+        if (text[at + 1] === "u") return readWord("null", "Error parsing null value.", { kind: "null" });
+        break;
+      case "u":
+        return readWord("undefined", "Error parsing undefined value.", { kind: "undefined" });
+      case "N":
+        return readWord("NaN", "Error parsing NaN value.", { kind: "float", text: "NaN" });
+      case "I":
+        return readWord("Infinity", "Error parsing Infinity value.", { kind: "float", text: "Infinity" });
+      case "/":
+        return readComment();
+      case "{":
+        return openContainer("Object");
+      case "[":
+        return openContainer("Array");
+      case "]":
+        return closeContainer("Array");
+      case ")":
+        return closeContainer("Constructor");
+      case ",":
+        // The comma itself is read after the value that is not there.
+        return value({ kind: "undefined" });
+    }
+    if (char === "-" && text[at + 1] === "I") {
+      return readWord("-Infinity", "Error parsing -Infinity value.", { kind: "float", text: "-Infinity" });
+    }
+    if (char === "-" || char === "." || /\p{N}/u.test(char)) return readNumber();
+    throw fault(`Unexpected character encountered while parsing value: ${char}.`);
+  }
+
+  function readMember(): Token | undefined {
+    skipBlank();
+    const char = text[at];
+    if (char === undefined) return undefined;
+    if (char === "}") return closeContainer("Object");
+    if (char === "/") return readComment();
+    return readProperty();
+  }
+
+  /** What follows a value: undefined after a comma, and at the end of the text. */
+  function readAfter(): Token | undefined {
+    skipBlank();
+    const char = text[at];
+    switch (char) {
+      case undefined:
+        state = "finished";
+        return undefined;
+      case "}":
+        return closeContainer("Object");
+      case "]":
+        return closeContainer("Array");
+      case ")":
+        return closeContainer("Constructor");
+      case "/":
+        return readComment();
+      case ",":
+        at++;
+        state = levels.at(-1)?.kind === "Array" ? "array" : "object";
+        return undefined;
+    }
+    throw fault(`After parsing a value an unexpected character was encountered: ${char}.`);
+  }
+
+  function next(): Token | undefined {
+    if (state === "after") {
+      const token = readAfter();
+      if (token) return token;
+    }
+    if (state === "finished") {
+      skipBlank();
+      if (at >= text.length) return undefined;
+      if (text[at] === "/") return readComment();
+      throw fault(`Additional text encountered after finished reading JSON content: ${text[at]}.`);
+    }
+    return state === "objectStart" || state === "object" ? readMember() : readValue();
+  }
+
+  return { next, place, fault };
+}
+
+const whitespace = /[\s\u0085]/;
+const identifier = /[\p{L}\p{Nd}_$]/u;
+const numeric = /[-+.0-9a-fxA-FX]/;
+const escapes: Record<string, string> = {
+  b: "\b",
+  t: "\t",
+  n: "\n",
+  f: "\f",
+  r: "\r",
+  "\\": "\\",
+  '"': '"',
+  "'": "'",
+  "/": "/",
+};
+
+/** Decimal of any size; hexadecimal and octal of 64 bits, where a zero stands in front. */
+function integerOf(number: string): bigint | undefined {
+  if (/^0x[0-9a-f]{1,16}$/i.test(number)) return BigInt.asIntN(64, BigInt(number.toLowerCase()));
+  if (/^0\d/.test(number)) {
+    if (!/^[0-7]+$/.test(number)) return undefined;
+    const value = BigInt(`0o${number}`);
+    return value >= 1n << 64n ? undefined : BigInt.asIntN(64, value);
+  }
+  // Too long a number is refused by its reader; it is not worth turning into a bigint.
+  if (/^-?\d+$/.test(number)) return number.length > longestInteger ? 0n : BigInt(number);
+  return undefined;
+}
+
+function pathText(levels: readonly Level[]): string {
+  let path = "";
+  for (const level of levels) {
+    if (level.kind === "Array") {
+      if (level.index >= 0) path += `[${level.index}]`;
+    } else if (level.name !== undefined) {
+      const plain = !/[.\s'/"[\]()\u0085]/.test(level.name);
+      path += plain ? `${path === "" ? "" : "."}${level.name}` : `['${level.name.replace(/['\\]/g, "\\$&")}']`;
+    }
+  }
+  return path;
+}
+
+/** The value as JSON, as the vendor echoes it: integers exact, strings as strings, floats as they were written. */
+export function textOf(value: JsonValue): string {
+  switch (value.kind) {
+    case "integer":
+      return value.value.toString();
+    case "float":
+      if (/^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?$/i.test(value.text)) return value.text;
+      return Number.isFinite(Number(value.text)) ? String(Number(value.text)) : JSON.stringify(value.text);
+    case "string":
+      return JSON.stringify(value.value);
+    case "boolean":
+      return String(value.value);
+    case "null":
+    case "undefined":
+      return "null";
+    case "array":
+      return `[${value.items.map(textOf).join(",")}]`;
+    case "object":
+      return `{${[...value.members].map(([name, member]) => `${JSON.stringify(name)}:${textOf(member)}`).join(",")}}`;
+  }
+}

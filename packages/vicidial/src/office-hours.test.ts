@@ -1,0 +1,137 @@
+import { describe, expect, test } from "vitest";
+import { type CallTimeRow, scheduleOf } from "./call-times.ts";
+import { allowedFrom, createWallClock, isAllowed, type OfficeHours, parseOfficeHours } from "./office-hours.ts";
+
+function allowed(text: string, time: string, zone = "UTC"): boolean {
+  const hours = parseOfficeHours(text);
+  if (!hours) throw new Error(`${text} was not read`);
+  return isAllowed(hours, createWallClock(zone)(Date.parse(time)));
+}
+
+describe("office hours", () => {
+  // 2026-01-05 is a Monday.
+  test.each([
+    ["any", "2026-01-05T12:00:00Z", true],
+    ["outside 08:00-18:00 mon-fri", "2026-01-05T07:59:59Z", true],
+    ["outside 08:00-18:00 mon-fri", "2026-01-05T08:00:00Z", false],
+    ["outside 08:00-18:00 mon-fri", "2026-01-05T17:59:59Z", false],
+    ["outside 08:00-18:00 mon-fri", "2026-01-05T18:00:00Z", true],
+    ["outside 08:00-18:00 mon-fri", "2026-01-10T12:00:00Z", true],
+    ["inside 08:00-18:00 mon-fri", "2026-01-05T12:00:00Z", true],
+    ["inside 08:00-18:00 mon-fri", "2026-01-10T12:00:00Z", false],
+    ["inside 22:00-06:00 mon", "2026-01-05T23:00:00Z", true],
+    ["inside 22:00-06:00 mon", "2026-01-06T05:59:00Z", true],
+    ["inside 22:00-06:00 mon", "2026-01-05T05:00:00Z", false],
+    ["inside 22:00-06:00 mon", "2026-01-06T22:00:00Z", false],
+    ["inside 00:00-24:00 sat-mon,wed", "2026-01-04T12:00:00Z", true],
+    ["inside 00:00-24:00 sat-mon,wed", "2026-01-06T12:00:00Z", false],
+    ["inside 00:00-24:00 sat-mon,wed", "2026-01-07T12:00:00Z", true],
+  ])("%s at %s: %s", (text, time, expected) => {
+    expect(allowed(text, time)).toBe(expected);
+  });
+
+  test("the zone's wall counts, also where its clocks are put forward", () => {
+    const policy = "inside 08:00-18:00 mon-sun";
+    expect(allowed(policy, "2026-03-07T13:30:00Z", "America/New_York")).toBe(true);
+    expect(allowed(policy, "2026-03-07T12:30:00Z", "America/New_York")).toBe(false);
+    expect(allowed(policy, "2026-03-08T12:30:00Z", "America/New_York")).toBe(true);
+  });
+
+  test.each([
+    "",
+    "never",
+    "inside 8-18 mon",
+    "inside 08:00-25:00 mon",
+    "inside 08:60-18:00 mon",
+    "outside 08:00-18:00",
+    "outside 08:00-18:00 mo-fr",
+    "inside 24:00-18:00 mon",
+    "inside 08:00-18:00 mon-wed-fri",
+  ])("%j is no policy", (text) => {
+    expect(parseOfficeHours(text)).toBeUndefined();
+  });
+});
+
+/** The same numbers at every run. */
+function dice(seed: number) {
+  let state = seed;
+  return (sides: number) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * sides);
+  };
+}
+
+describe("the earliest allowed time", () => {
+  const minute = 60_000;
+  // Days on which clocks are put forward or back, by an hour or by half of one, and an ordinary one.
+  const days = [
+    ["America/New_York", "2026-03-08T00:00:00Z"],
+    ["America/New_York", "2026-11-01T00:00:00Z"],
+    ["Europe/Berlin", "2026-03-28T12:00:00Z"],
+    ["Europe/Berlin", "2026-10-24T12:00:00Z"],
+    ["Australia/Lord_Howe", "2026-04-04T06:00:00Z"],
+    ["Asia/Kathmandu", "2026-06-01T00:00:00Z"],
+    ["UTC", "2026-12-31T12:00:00Z"],
+  ] as const;
+
+  test.each(days)("in %s, from %s on: it is allowed, and no minute before it is", (zone, start) => {
+    const wallClock = createWallClock(zone);
+    const roll = dice(zone.length * 7919);
+    for (let round = 0; round < 60; round++) {
+      const time = () =>
+        `${String(roll(24)).padStart(2, "0")}:${String(roll(4) * 15 + roll(2) * roll(15)).padStart(2, "0")}`;
+      const text = `${roll(2) ? "inside" : "outside"} ${time()}-${time()} ${["mon-sun", "sat,sun", "mon-fri"][roll(3)]}`;
+      const hours = parseOfficeHours(text) as OfficeHours;
+      const now = Date.parse(start) + roll(36 * 60) * minute + roll(minute);
+      const from = allowedFrom(hours, wallClock, now);
+      expect([text, isAllowed(hours, wallClock(from))]).toEqual([text, true]);
+      if (from === now) continue;
+      expect([text, isAllowed(hours, wallClock(now)), from % minute]).toEqual([text, false, 0]);
+      const first = Math.max(now, from - 2000 * minute);
+      for (let at = first; at < from; at += minute) {
+        if (isAllowed(hours, wallClock(at))) throw new Error(`${text}: ${new Date(at).toISOString()} was passed over`);
+      }
+    }
+  });
+
+  test("hours that never come are looked at again a month later", () => {
+    const never = parseOfficeHours("outside 00:00-24:00 mon-sun") as OfficeHours;
+    const now = Date.parse("2026-01-05T12:00:00Z");
+    expect(allowedFrom(never, createWallClock("UTC"), now) - now).toBe(31 * 24 * 60 * minute);
+  });
+});
+
+describe("a call time of VICIdial", () => {
+  const closed = { start: 2400, stop: 2400 };
+  const row = (days: Record<string, { start: number; stop: number }>): CallTimeRow => {
+    const names = ["default", "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+    return Object.fromEntries(
+      names.flatMap((name) => [
+        [`ct_${name}_start`, days[name]?.start ?? 0],
+        [`ct_${name}_stop`, days[name]?.stop ?? 0],
+      ]),
+    ) as unknown as CallTimeRow;
+  };
+
+  test.each([
+    ["2026-01-05T09:29:00Z", false],
+    ["2026-01-05T09:30:00Z", true],
+    ["2026-01-05T20:59:00Z", true],
+    ["2026-01-05T21:00:00Z", false],
+    // The Saturday has hours of its own, the Sunday none.
+    ["2026-01-10T10:30:00Z", false],
+    ["2026-01-10T11:00:00Z", true],
+    ["2026-01-11T12:00:00Z", false],
+    // A holiday goes before both.
+    ["2026-01-06T10:30:00Z", false],
+    ["2026-01-06T12:30:00Z", true],
+  ])("at %s: %s", (time, expected) => {
+    const schedule = scheduleOf(
+      row({ default: { start: 930, stop: 2100 }, saturday: { start: 1100, stop: 1500 }, sunday: closed }),
+      [{ holiday_date: "2026-01-06", ct_default_start: 1200, ct_default_stop: 1300 }],
+    );
+    const wall = createWallClock("UTC")(Date.parse(time));
+    expect(isAllowed({ allowed: "inside", schedule }, wall)).toBe(expected);
+    expect(isAllowed({ allowed: "outside", schedule }, wall)).toBe(!expected);
+  });
+});

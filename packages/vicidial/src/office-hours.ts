@@ -1,0 +1,131 @@
+const dayNames = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+/** A window of one day, in minutes of the day. One whose end is not after its start goes on into the next day. */
+export interface Window {
+  from: number;
+  to: number;
+}
+
+/** A day on the wall: the day of the week, Sunday 0, and the date, `2026-01-31`. */
+export interface Day {
+  weekday: number;
+  date: string;
+}
+
+/** The window that begins on a day; undefined where none does. */
+export type Schedule = (day: Day) => Window | undefined;
+
+/** When a call is allowed. Without a schedule the windows are those of VICIdial's own call time. */
+export type OfficeHours = { allowed: "any" } | { allowed: "inside" | "outside"; schedule?: Schedule };
+
+/**
+ * Reads `any`, `inside HH:MM-HH:MM DAYS` or `outside HH:MM-HH:MM DAYS`; days are `mon-fri`, `sat,sun`, `mon-wed,fri`. A
+ * window over midnight belongs to the day on which it starts. `inside` or `outside` alone is about VICIdial's call time.
+ * Undefined where the text is none of these.
+ */
+export function parseOfficeHours(text: string): OfficeHours | undefined {
+  const word = text.trim().toLowerCase();
+  if (word === "any" || word === "inside" || word === "outside") return { allowed: word };
+  const match = /^\s*(inside|outside)\s+(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s+([a-z]{3}[a-z,\s-]*)$/i.exec(text);
+  if (!match) return undefined;
+  const [from, to] = [minutes(match[2], match[3]), minutes(match[4], match[5])];
+  const days = parseDays(match[6] as string);
+  if (from === undefined || from === 1440 || to === undefined || !days) return undefined;
+  const schedule: Schedule = ({ weekday }) => (days[weekday] ? { from, to } : undefined);
+  return { allowed: match[1]?.toLowerCase() as "inside" | "outside", schedule };
+}
+
+function minutes(hour: string | undefined, minute: string | undefined): number | undefined {
+  const value = Number(hour) * 60 + Number(minute);
+  return Number(minute) < 60 && value <= 1440 ? value : undefined;
+}
+
+function parseDays(text: string): boolean[] | undefined {
+  const days = dayNames.map(() => false);
+  for (const part of text.toLowerCase().split(",")) {
+    const [first = "", last = first, ...more] = part.split("-").map((day) => day.trim());
+    const end = dayNames.indexOf(last);
+    let day = dayNames.indexOf(first);
+    if (day < 0 || end < 0 || more.length > 0) return undefined;
+    for (; day !== end; day = (day + 1) % 7) days[day] = true;
+    days[end] = true;
+  }
+  return days;
+}
+
+export function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What a clock on the wall shows. */
+export interface WallTime extends Day {
+  minute: number;
+}
+
+export type WallClock = (now: number) => WallTime;
+
+/** A clock on the wall of an IANA time zone. Throws a RangeError for a zone that there is not. */
+export function createWallClock(timeZone: string): WallClock {
+  const format = new Intl.DateTimeFormat("en-US", {
+    timeZone,
+    weekday: "short",
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  });
+  return (now) => {
+    const parts: Record<string, string> = {};
+    for (const { type, value } of format.formatToParts(now)) parts[type] = value;
+    return {
+      weekday: dayNames.indexOf((parts.weekday ?? "").toLowerCase()),
+      date: `${parts.year}-${parts.month}-${parts.day}`,
+      minute: Number(parts.hour) * 60 + Number(parts.minute),
+    };
+  };
+}
+
+/** May the call be made at this moment? The start of a window belongs to it, the end does not. */
+export function isAllowed(hours: OfficeHours, { weekday, date, minute }: WallTime): boolean {
+  if (hours.allowed === "any" || !hours.schedule) return true;
+  const today = hours.schedule({ weekday, date });
+  const yesterday = hours.schedule({ weekday: (weekday + 6) % 7, date: dayBefore(date) });
+  const inside =
+    (today !== undefined && minute >= today.from && (minute < today.to || today.to <= today.from)) ||
+    (yesterday !== undefined && yesterday.to <= yesterday.from && minute < yesterday.to);
+  return inside === (hours.allowed === "inside");
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+const dayBefore = (date: string) => new Date(Date.parse(date) - dayMs).toISOString().slice(0, 10);
+
+/** How far ahead an allowed minute is looked for; a wait that ends there is looked at again. */
+const horizonMs = 31 * dayMs;
+/** Clocks are put forward and back at quarters of an hour, nowhere else. */
+const quarterMs = 15 * 60 * 1000;
+const minuteMs = 60 * 1000;
+
+/** The earliest time not before `now` at which the call may be made: `now` itself, or the start of a minute. */
+export function allowedFrom(hours: OfficeHours, wallClock: WallClock, now: number): number {
+  if (isAllowed(hours, wallClock(now))) return now;
+  const end = now + horizonMs;
+  for (let at = now; at < end; ) {
+    const quarterEnd = (Math.floor(at / quarterMs) + 1) * quarterMs;
+    const wall = wallClock(at);
+    const atMinute = Math.floor(at / minuteMs);
+    for (; at < quarterEnd; at = (Math.floor(at / minuteMs) + 1) * minuteMs) {
+      // Within a quarter the wall's minutes run on, and no day ends within one but at its end.
+      const minute = wall.minute + Math.floor(at / minuteMs) - atMinute;
+      if (minute < 1440 ? isAllowed(hours, { ...wall, minute }) : isAllowed(hours, wallClock(at))) return at;
+    }
+  }
+  return end;
+}

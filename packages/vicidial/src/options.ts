@@ -1,0 +1,101 @@
+import { ReinstateError } from "@reinstate/batch-core";
+import * as z from "zod";
+import { dialectNames } from "./dialects.ts";
+import { isTimeZone, parseOfficeHours } from "./office-hours.ts";
+
+const whole = (standard: number, most: number) => z.coerce.number().int().min(1).max(most).default(standard);
+
+const hours = z.string().refine((text) => parseOfficeHours(text) !== undefined, {
+  error: 'must be "any", "inside HH:MM-HH:MM DAYS" or "outside HH:MM-HH:MM DAYS" with days like mon-fri',
+});
+
+const mysqlUrl = z
+  .string()
+  // The message must not repeat the value, which holds a password.
+  .refine((url) => /^(mysql|mariadb):\/\/[^/]+\/[^/?]+/.test(url), {
+    error: "must be of the form mysql://user:password@host:3306/database",
+  });
+
+/** What the documents leave open and what a site may set, each with its default. Every value may be given as a string. */
+export const vicidialOptions = z.strictObject({
+  /** The real VICIdial database, `mysql://user:password@host:3306/asterisk`. Without it: demo tables in the host's database. */
+  url: mysqlUrl.optional(),
+  /** Leads per request; the message of the refusal says 500 whatever it is. */
+  leadLimit: whole(500, 1_000_000),
+  /** When dearchive is allowed: `any`, `inside HH:MM-HH:MM DAYS` or `outside HH:MM-HH:MM DAYS`. */
+  dearchiveHours: hours.default("any"),
+  /** The same for archive; with a `callTime` the default is `outside`. */
+  archiveHours: hours.optional(),
+  /** The id of a call time of VICIdial, whose hours the policies `inside` and `outside` are about. */
+  callTime: z.string().min(1).optional(),
+  /** What answers at `/vicidial/leads/…`. A key's own option `dialect` goes before it. */
+  dialect: z.enum(dialectNames).default("current"),
+  /** What answers at `/vicidial/lead/…`. */
+  legacyDialect: z.enum(dialectNames).default("L2"),
+  /** Which count stands in the answer "lead_ids does not exist" of the current dialect. */
+  missingCount: z.enum(["both", "lead_errors", "lead_count"]).default("both"),
+  /** Bytes of a body at most. */
+  bodyLimit: whole(1024 * 1024, 1024 ** 3),
+  /**
+   * Milliseconds for which the real tables are locked at once; the number of leads under one lock follows from it. A
+   * batch takes half of it, row locks four times as much.
+   */
+  lockMs: whole(120, 10_000),
+  /** Leads under one lock at most. */
+  leadsPerLock: whole(500, 500),
+  /** Seconds to wait for a lock of the real tables. */
+  lockWaitSeconds: whole(3, 3600),
+  /** Days for which the images of moved rows are kept. */
+  journalDays: whole(7, 36_500),
+  /** A real TForge endpoint, for batches with the target `upstream`: what stands before `/vicidial`. Needs `upstreamKey`. */
+  upstreamUrl: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional(),
+  upstreamKey: z.string().min(1).optional(),
+  /** The path of a CA file, where the endpoint has a certificate of its own. */
+  upstreamCa: z.string().min(1).optional(),
+  /** IANA zone of the office hours. */
+  timeZone: z.string().refine(isTimeZone, { error: "must be an IANA time zone" }).default("UTC"),
+});
+
+/** Options as a caller gives them: all of them may be left out. */
+export type VicidialOptions = z.input<typeof vicidialOptions>;
+
+/** Options with every default filled in. */
+export type Options = z.output<typeof vicidialOptions>;
+
+/** Fills in the defaults. Throws `bad_setting` that names the option, never with its value. */
+export function readOptions(given: VicidialOptions): Options {
+  const parsed = vicidialOptions.safeParse(given);
+  const issue = parsed.success ? together(parsed.data) : parsed.error.issues[0];
+  if (parsed.success && !issue) return parsed.data;
+  throw new ReinstateError("bad_setting", `vicidial ${issue?.path.join(".")} ${issue?.message}`);
+}
+
+/** What is wrong about options that each are right by themselves. */
+function together({
+  url,
+  callTime,
+  dearchiveHours,
+  archiveHours,
+  upstreamUrl,
+  upstreamKey,
+  upstreamCa,
+}: Partial<Options>): { path: string[]; message: string } | undefined {
+  const wrong = (path: string, message: string) => ({ path: [path], message });
+  if (callTime !== undefined && url === undefined) return wrong("callTime", "needs the url of a VICIdial database");
+  for (const [name, policy] of Object.entries({ dearchiveHours, archiveHours })) {
+    if (/^\s*(in|out)side\s*$/i.test(policy ?? "") && callTime === undefined) {
+      return wrong(name, "needs hours, or a callTime");
+    }
+  }
+  if (upstreamUrl === undefined && upstreamKey !== undefined) return wrong("upstreamKey", "needs an upstreamUrl");
+  if (upstreamUrl !== undefined && upstreamKey === undefined) return wrong("upstreamUrl", "needs an upstreamKey");
+  if (upstreamCa !== undefined && upstreamUrl === undefined) return wrong("upstreamCa", "needs an upstreamUrl");
+  return undefined;
+}
+
+/** What the gateway sets; the time zone is one of its own settings. */
+export const vicidialSettings = vicidialOptions.omit({ timeZone: true }).superRefine((settings, context) => {
+  const issue = together(settings);
+  if (issue) context.addIssue({ code: "custom", ...issue });
+});
+export type VicidialSettings = z.output<typeof vicidialSettings>;

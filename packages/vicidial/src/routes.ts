@@ -1,0 +1,128 @@
+import { type Host, isFinished, type Key, messageOf, ReinstateError, type Submitted } from "@reinstate/batch-core";
+import { readBody } from "@reinstate/batch-core/http";
+import { Hono } from "hono";
+import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
+import { errorReply, successReply } from "./errors.ts";
+import { explain } from "./explain.ts";
+import { createFilteredRoute } from "./filtered.ts";
+import type { OfficeClock } from "./office-clock.ts";
+import { operationName } from "./operations.ts";
+import type { Options } from "./options.ts";
+import { isRefusal, type LeadsRequest, readRequest } from "./request.ts";
+import { highestLeadId } from "./rules.ts";
+import type { FilteredBatch } from "./schemas.ts";
+import { type LeadStore, noCounts, type Verb } from "./store.ts";
+
+export interface RouteParts {
+  host: Host;
+  store: LeadStore;
+  office: OfficeClock;
+  /** VICIdial's own API. */
+  native(request: Request): Promise<Response>;
+  submit(batch: FilteredBatch, actor: string): Promise<Submitted>;
+}
+
+/** What `@hono/node-server` hands over beside the request. */
+interface NodeServer {
+  outgoing: { statusMessage: string };
+}
+
+/**
+ * The leads API at `/vicidial/leads/…` and, for clients of its earlier days, `/vicidial/lead/…[/customer][/]`; beside it
+ * VICIdial's own function at `/vicidial/non_agent_api.php`, and batches by filter at `/vicidial/batches`.
+ */
+export function createRoutes({ host, store, office, native, submit }: RouteParts, options: Options): Hono {
+  const routes = new Hono({ strict: false });
+  routes.use(async (c, next) => {
+    await next();
+    // Node's server knows no phrase for the legacy statuses and is not told that of a web Response.
+    const { outgoing } = (c.env ?? {}) as Partial<NodeServer>;
+    if (outgoing && c.res.statusText !== "") outgoing.statusMessage = c.res.statusText;
+  });
+  // Invalid bytes become the replacement character, as they do at the vendor.
+  const utf8 = new TextDecoder();
+
+  function dialectOf(word: string, verb: Verb, key?: Key): Dialect {
+    const wished = key?.options.dialect as DialectName;
+    const name = dialectNames.includes(wished) ? wished : word === "lead" ? options.legacyDialect : options.dialect;
+    const dialect = dialects[name][verb];
+    const counts = dialect.lists.missing?.counts ?? [];
+    if (counts.length < 2 || options.missingCount === "both") return dialect;
+    return { ...dialect, lists: { ...dialect.lists, missing: { counts: [options.missingCount], ids: "lead_ids" } } };
+  }
+
+  async function keyOf(request: Request): Promise<Key | undefined> {
+    const secret = /^Key=(\S+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
+    return secret === undefined ? undefined : host.keys.find("vicidial", secret);
+  }
+
+  async function answer(request: Request, word: string, verb: Verb): Promise<Response> {
+    const key = await keyOf(request);
+    const dialect = dialectOf(word, verb, key);
+    if (!key) return errorReply(dialect, "unauthorized");
+    try {
+      const explained = new URL(request.url).searchParams.get("explain") === "true";
+      // To look changes nothing, at any hour.
+      if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
+      const text = utf8.decode(await readBody(request, options.bodyLimit));
+      const checked = readRequest(verb, text, options.leadLimit);
+      if (isRefusal(checked)) return errorReply(dialect, checked.reason as "other", checked);
+      if (explained) return Response.json(await explain(store, verb, checked));
+      return await move(dialect, verb, checked, key);
+    } catch (error) {
+      if (ReinstateError.is(error, "body_too_large")) {
+        return errorReply(dialect, "other", { message: error.message, status: 413, headers: { connection: "close" } });
+      }
+      host.log.error({ error: messageOf(error), verb }, "a call to the leads API failed");
+      return errorReply(dialect, "other", { message: messageOf(error) });
+    }
+  }
+
+  async function move(dialect: Dialect, verb: Verb, checked: LeadsRequest, key: Key): Promise<Response> {
+    const ids = checked.ids.filter((id) => id >= 0n && id <= BigInt(highestLeadId)).map(Number);
+    const found = await store.existing(verb, ids);
+    const missing = checked.ids.filter((id) => !found.has(Number(id)));
+    if (missing.length > 0) return errorReply(dialect, "missing", { offenders: missing.map(String) });
+
+    const batch = await host.batches.submit({
+      operation: operationName(verb),
+      params: {
+        insert_leads: checked.insert,
+        ...(verb === "archive" && { update_leads: checked.update }),
+        delete_leads: checked.delete,
+      },
+      items: ids,
+      actor: key.id,
+      inline: true,
+    });
+    const headers = { "x-reinstate-batch": String(batch.id) };
+    if (batch.error !== null) return errorReply(dialect, "other", { message: batch.error, headers });
+    if (!isFinished(batch.status)) {
+      const message = `The leads could not all be moved at once; batch ${batch.id} goes on with them`;
+      return errorReply(dialect, "other", { message, headers });
+    }
+    if (batch.counts.failed > 0) {
+      const { items } = await host.batches.items(batch.id, { outcome: "failed", limit: ids.length });
+      const fault = items.find(({ code }) => code === "refused" || code === "does_not_fit");
+      if (fault) return errorReply(dialect, "other", { message: fault.message ?? "", headers });
+    }
+    return successReply(dialect, verb, { ...noCounts(), ...batch.tally }, headers);
+  }
+
+  const path = "/vicidial/:word{leads?}/:verb{(?:de)?archive}/:customer?";
+  routes.post(path, (c) => answer(c.req.raw, c.req.param("word"), c.req.param("verb") as Verb));
+  routes.all(path, (c) => {
+    const message = `The requested resource does not support http method '${c.req.method}'.`;
+    const dialect = dialectOf(c.req.param("word"), c.req.param("verb") as Verb);
+    return errorReply(dialect, "other", { message, status: 405, headers: { allow: "POST" } });
+  });
+  routes.on(["GET", "POST"], "/vicidial/non_agent_api.php", (c) => native(c.req.raw));
+  routes.route("/", createFilteredRoute(host, submit));
+  routes.notFound((c) =>
+    errorReply(dialects[options.dialect].dearchive, "other", {
+      message: `No HTTP resource was found at '${c.req.path}'.`,
+      status: 404,
+    }),
+  );
+  return routes;
+}

@@ -1,0 +1,290 @@
+import { spawn, spawnSync } from "node:child_process";
+import { createHost, systemClock } from "@reinstate/batch-core";
+import { until } from "@reinstate/batch-core/testing";
+import { mariadbDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import mysql, { type RowDataPacket } from "mysql2/promise";
+import { describe, expect, test } from "vitest";
+import { createVicidial } from "../create.ts";
+import { leadTables } from "../fixtures/vicidial-tables.ts";
+import { makeLead } from "../lead.ts";
+import { createJournal } from "./journal.ts";
+
+const live = "vicidial_list";
+const archive = "vicidial_list_archive";
+const leadIds = Array.from({ length: 130 }, (_, index) => index + 1);
+
+// A process of its own that moves the leads, in slices of 50, and is killed at the given visit of the given step.
+const mover = `
+  import { createHost } from "@reinstate/batch-core";
+  import { createOperations } from ${JSON.stringify(new URL("../operations.ts", import.meta.url).href)};
+  import { createMariadbStore } from ${JSON.stringify(new URL("./mariadb.ts", import.meta.url).href)};
+  const { ledger, url, step, visit, ids } = JSON.parse(process.env.MOVE);
+  const host = await createHost({ databaseUrl: ledger, role: "web" });
+  let visits = 0;
+  const store = await createMariadbStore(host, {
+    url, lockMs: 80, leadsPerLock: 50, lockWaitSeconds: 5, journalDays: 1,
+    async onStep(now) {
+      if (now === step && ++visits === visit) process.kill(process.pid, "SIGKILL");
+    },
+  });
+  host.register(...createOperations(store, { isAllowed: async () => true, allowedFrom: (_verb, now) => now }, () => Date.now()));
+  const params = { insert_leads: true, delete_leads: true };
+  await host.batches.submit({ operation: "vicidial.leads.dearchive", items: ids, params, inline: true });
+  console.log("it was not killed");
+`;
+
+// By then nobody believes in the claims of whoever died.
+const later = { ...systemClock, now: () => systemClock.now() + 60_000 };
+
+async function site(engines: { live: string; archive: string }) {
+  const database = await mariadbDatabase();
+  const ledger = sqliteDatabase();
+  const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
+  for (const statement of leadTables(engines)) await admin.query(statement);
+  const leads = leadIds.map((id) => makeLead(id));
+  const columns = Object.keys(makeLead(1)).map((name) => `\`${name}\``);
+  await admin.query(`INSERT INTO ${archive} (${columns.join(", ")}) VALUES ?`, [
+    leads.map((lead) => Object.values(lead)),
+  ]);
+  return {
+    admin,
+    url: database.url,
+    ledger: ledger.url,
+    async rows(table: string) {
+      const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM ${table} ORDER BY lead_id`);
+      return rows.map((row) => ({ ...row }));
+    },
+    /** The rows of both tables at one moment, one of each lead: what a killed mover had said may still be under way. */
+    async left() {
+      await admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
+      const there = [...(await this.rows(live)), ...(await this.rows(archive))];
+      await admin.query("UNLOCK TABLES");
+      return [...new Map(there.map((row) => [row.lead_id, row])).values()].sort((a, b) => a.lead_id - b.lead_id);
+    },
+    async [Symbol.asyncDispose]() {
+      await admin.end();
+      await database[Symbol.asyncDispose]();
+      await ledger[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const [myisam, innodb] = [
+  { live: "MyISAM", archive: "MyISAM" },
+  { live: "InnoDB", archive: "InnoDB" },
+];
+
+describe.each([myisam, innodb, { live: "InnoDB", archive: "MyISAM" }])(
+  "a mover killed between the copy and the delete, live $live, archive $archive",
+  (engines) => {
+    test("no lead is lost, none is doubled in the end, and the one that does not fit stays", async () => {
+      await using place = await site(engines);
+      await place.admin.query(`ALTER TABLE ${live} MODIFY comments VARCHAR(3)`);
+      await place.admin.query(`UPDATE ${archive} SET comments = 'more' WHERE lead_id = 7`);
+      const before = await place.rows(archive);
+      const killed = spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", mover], {
+        cwd: import.meta.dirname,
+        encoding: "utf8",
+        env: {
+          ...process.env,
+          MOVE: JSON.stringify({ ledger: place.ledger, url: place.url, step: "copied", visit: 1, ids: leadIds }),
+        },
+      });
+      expect([killed.signal, killed.stderr]).toEqual(["SIGKILL", ""]);
+      expect(await place.left()).toEqual(before);
+      const host = await createHost({ databaseUrl: place.ledger, clock: later });
+      const vicidial = await createVicidial(host, { url: place.url });
+      const [batch] = await host.batches.list({ limit: 1 });
+      const { counts } = await host.batches.wait(batch?.id ?? 0);
+      expect(counts).toMatchObject({ failed: 1, unknown: 0 });
+      expect(await place.rows(archive)).toEqual(before.filter(({ lead_id }) => lead_id === 7));
+      expect(await place.rows(live)).toEqual(before.filter(({ lead_id }) => lead_id !== 7));
+      await vicidial.close();
+      await host.close();
+    });
+  },
+);
+
+describe("a mover killed at work", () => {
+  test.each([
+    { ...myisam, step: "journaled", visit: 1 },
+    { ...myisam, step: "locked", visit: 2 },
+    { ...myisam, step: "released", visit: 1 },
+    { ...myisam, step: "released", visit: 3 },
+    { ...myisam, step: "finished", visit: 1 },
+    { ...innodb, step: "locked", visit: 1 },
+    { ...innodb, step: "released", visit: 2 },
+    { ...innodb, step: "finished", visit: 1 },
+    { live: "InnoDB", archive: "MyISAM", step: "released", visit: 1 },
+    { live: "MyISAM", archive: "InnoDB", step: "released", visit: 2 },
+  ])(
+    "$live, archive $archive, when $step, visit $visit: no lead is lost, and the next start finishes the work",
+    async ({ step, visit, ...engines }) => {
+      await using place = await site(engines);
+      const before = await place.rows(archive);
+      const killed = spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", mover], {
+        cwd: import.meta.dirname,
+        encoding: "utf8",
+        timeout: 30_000,
+        env: {
+          ...process.env,
+          MOVE: JSON.stringify({ ledger: place.ledger, url: place.url, step, visit, ids: leadIds }),
+        },
+      });
+      expect([killed.signal, killed.stdout, killed.stderr]).toEqual(["SIGKILL", "", ""]);
+
+      expect(await place.left()).toEqual(before);
+
+      const host = await createHost({ databaseUrl: place.ledger, clock: later });
+      const vicidial = await createVicidial(host, { url: place.url });
+      const batch = await until(async () => {
+        const [batch] = await host.batches.list({ limit: 1 });
+        return batch?.status === "completed" && batch;
+      });
+      expect(batch.counts).toMatchObject({ failed: 0, unknown: 0 });
+      expect(batch.counts.done + batch.counts.skipped).toBe(leadIds.length);
+      expect(await place.rows(live)).toEqual(before);
+      expect(await place.rows(archive)).toEqual([]);
+      const open = sql`select id from vicidial_journal where state = 'open'`;
+      expect((await open.execute(host.database.tables())).rows).toEqual([]);
+      await vicidial.close();
+      await host.close();
+    },
+  );
+});
+
+// A process of its own that moves all leads, and is killed at any time.
+const hurried = `
+  import { createHost, systemClock } from "@reinstate/batch-core";
+  import { createVicidial } from ${JSON.stringify(new URL("../create.ts", import.meta.url).href)};
+  const { ledger, url, verb, round, ids } = JSON.parse(process.env.MOVE);
+  const clock = { ...systemClock, now: () => systemClock.now() + round * 60_000 };
+  const host = await createHost({ databaseUrl: ledger, clock, role: "web" });
+  await createVicidial(host, { url, leadsPerLock: 20 });
+  const params = { insert_leads: true, delete_leads: true, ...(verb === "archive" && { update_leads: false }) };
+  console.log("at work");
+  const batch = await host.batches.submit({ operation: "vicidial.leads." + verb, items: ids, params, inline: true });
+  console.log(JSON.stringify(batch.counts));
+  process.exit();
+`;
+
+describe.each([myisam, innodb, { live: "InnoDB", archive: "MyISAM" }])(
+  "a mover killed at any time, live $live, archive $archive",
+  (engines) => {
+    test("no lead is lost, and who comes after finishes it", async () => {
+      await using place = await site(engines);
+      const before = await place.rows(archive);
+      const run = (round: number, verb: string, killAfter?: number) =>
+        new Promise<{ signal: string | null; said: string }>((resolve) => {
+          const MOVE = JSON.stringify({ ledger: place.ledger, url: place.url, verb, round, ids: leadIds });
+          const child = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", hurried], {
+            cwd: import.meta.dirname,
+            env: { ...process.env, MOVE },
+          });
+          let said = "";
+          child.stdout.on("data", (text) => {
+            if (said === "" && killAfter !== undefined) setTimeout(() => child.kill("SIGKILL"), killAfter);
+            said += text;
+          });
+          child.on("exit", (_code, signal) => resolve({ signal, said }));
+        });
+      let killed = 0;
+      const rounds = 4;
+      for (let round = 0; round < rounds; round++) {
+        const { signal } = await run(round, round % 2 === 0 ? "dearchive" : "archive", 5 + Math.random() * 60);
+        if (signal === "SIGKILL") killed++;
+        expect(await place.left()).toEqual(before);
+      }
+      expect(killed).toBeGreaterThan(0);
+      const { said } = await run(rounds, "dearchive");
+      expect(said).toMatch(/"failed":0,"unknown":0/);
+      expect(await place.rows(live)).toEqual(before);
+      expect(await place.rows(archive)).toEqual([]);
+    });
+  },
+);
+
+test("a lead that is in neither table after a crash is put back from its image", async () => {
+  await using place = await site({ live: "MyISAM", archive: "MyISAM" });
+  await place.admin.query(
+    `ALTER TABLE ${archive} ADD COLUMN scan BLOB, ADD COLUMN note VARCHAR(50) CHARACTER SET latin1, ADD COLUMN more TEXT`,
+  );
+  await place.admin.query(
+    `ALTER TABLE ${live} ADD COLUMN scan BLOB, ADD COLUMN note VARCHAR(50), ADD COLUMN more TEXT`,
+  );
+  await place.admin.query(
+    `UPDATE ${archive} SET scan = X'00FF27', note = 'Jos\u00e9', more = 'Zo\u00eb' WHERE lead_id = 60`,
+  );
+  const before = await place.rows(archive);
+  spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", mover], {
+    cwd: import.meta.dirname,
+    env: {
+      ...process.env,
+      MOVE: JSON.stringify({ ledger: place.ledger, url: place.url, step: "released", visit: 2, ids: leadIds }),
+    },
+  });
+  // What power loss can do to MyISAM: the insert is gone, the delete is kept.
+  await place.admin.query(`DELETE FROM ${live} WHERE lead_id IN (60, 61)`);
+  const host = await createHost({ databaseUrl: place.ledger, role: "web" });
+  const vicidial = await createVicidial(host, { url: place.url });
+  await until(async () => (await place.rows(archive)).some(({ lead_id }) => lead_id === 61));
+  const found = [...(await place.rows(live)), ...(await place.rows(archive))].sort((a, b) => a.lead_id - b.lead_id);
+  expect(found).toEqual(before);
+  await vicidial.close();
+  await host.close();
+});
+
+test("what was moved just before the server's last start is looked at again, once", async () => {
+  await using place = await site({ live: "MyISAM", archive: "MyISAM" });
+  const before = await place.rows(archive);
+  const [status] = await place.admin.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Uptime'");
+  const sinceStart = Number(status[0]?.Value) * 1000;
+  const moveAt = async (ago: number, items: number[]) => {
+    const clock = { ...systemClock, now: () => systemClock.now() - ago };
+    const host = await createHost({ databaseUrl: place.ledger, clock, role: "web" });
+    const vicidial = await createVicidial(host, { url: place.url });
+    const params = { insert_leads: true, delete_leads: true };
+    const batch = await host.batches.submit({ operation: "vicidial.leads.dearchive", items, params, inline: true });
+    expect(batch.counts.done).toBe(items.length);
+    await vicidial.close();
+    await host.close();
+  };
+  await moveAt(0, [70]);
+  await moveAt(sinceStart + 600_000, [5]);
+  await moveAt(sinceStart + 60_000, [60, 61, 62]);
+  // The power failed: an insert is gone, a delete too. What is gone from other times was taken away by somebody.
+  await place.admin.query(`DELETE FROM ${live} WHERE lead_id IN (5, 60, 70)`);
+  await place.admin.query(`INSERT INTO ${archive} SELECT * FROM ${live} WHERE lead_id = 61`);
+  const ids = async (table: string) => (await place.rows(table)).map(({ lead_id }) => lead_id);
+  await moveAt(0, [80]);
+  expect(await ids(live)).toEqual([61, 62, 80]);
+  expect(await place.rows(archive)).toEqual(before.filter(({ lead_id }) => ![5, 61, 62, 70, 80].includes(lead_id)));
+  // Somebody takes it away for good: it is not brought back a second time.
+  await place.admin.query(`DELETE FROM ${archive} WHERE lead_id = 60`);
+  await moveAt(0, [81]);
+  expect(await ids(archive)).not.toContain(60);
+});
+
+test("images are purged when their time has come, unfinished ones never", async () => {
+  const host = await createHost({ databaseUrl: "sqlite::memory:", role: "web" });
+  let now = 0;
+  const journal = await createJournal(host.database, { now: () => now, sleep: async () => {} }, 2);
+  const entry = { verb: "archive" as const, deletes: true, columns: ["`lead_id`"], source: { 7: ["7"] }, target: {} };
+  const images = { source: new Map([[7, ["7"]]]), target: new Map() };
+  const first = await journal.open("a", { ...entry, ...images });
+  const second = await journal.open("a", { ...entry, ...images });
+  await journal.done([second]);
+  now = 3 * 24 * 60 * 60 * 1000;
+  const third = await journal.open("a", { ...entry, ...images });
+  const { rows } = await sql<{ id: number }>`select id from vicidial_journal order by id`.execute(
+    host.database.tables(),
+  );
+  expect(rows.map(({ id }) => id)).toEqual([first, third]);
+  expect(await journal.unfinished("a")).toEqual([
+    { id: first, entry },
+    { id: third, entry },
+  ]);
+  expect(await journal.unfinished("b")).toEqual([]);
+  await host.close();
+});

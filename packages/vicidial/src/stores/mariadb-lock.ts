@@ -1,0 +1,70 @@
+import type { Connection } from "mysql2/promise";
+import { type Given, type Row, rowsOf, say } from "./mariadb-rows.ts";
+import type { Statements } from "./mariadb-statements.ts";
+import { findTriggers, fingerprintOf, type Plan, refuseTriggers, showTables } from "./mariadb-tables.ts";
+
+/** Rows under the plan's locks. On row locks the work is one transaction. */
+export interface Locked {
+  /** The rows of the source, as nobody else can change them now. */
+  rows: Map<number, Row>;
+  /** Says the last statements and lets go: on row locks with a commit. */
+  finish(...last: Parameters<typeof say>[1][]): Promise<Given[]>;
+}
+
+/** The tables are not as the plan knows them: a new plan is needed. */
+export class TablesAltered extends Error {
+  constructor() {
+    super("The VICIdial tables were altered while leads were moved");
+  }
+}
+
+/** Seconds of silence after which the server hangs up on us: between two moves, and while we hold locks. */
+const silence = { idle: 28_800, locked: 10 };
+
+const hangUpAfter = (seconds: number) => `SET SESSION wait_timeout = ${seconds}`;
+
+/**
+ * Does the work under the plan's locks. Who falls silent under them, be it that his machine or the line is gone, loses them
+ * soon: by itself the server would keep them for hours. Where it throws, or does not finish, a transaction is rolled back.
+ * Throws `TablesAltered`, and a `MoveRefused` where there is a trigger; the work is not begun then.
+ */
+export async function underLocks<Result>(
+  connection: Connection,
+  { locking, fingerprint }: Plan,
+  statements: Statements,
+  ids: readonly number[],
+  work: (locked: Locked) => Promise<Result>,
+  lockedSilence = silence.locked,
+): Promise<Result> {
+  const byTable = locking === "tables";
+  const letGo = [byTable ? "UNLOCK TABLES" : "COMMIT", hangUpAfter(silence.idle)];
+  let finished = false;
+  try {
+    const [, , rows, live, archive, triggers] = (await say(
+      connection,
+      hangUpAfter(lockedSilence),
+      byTable ? statements.lockTables : "START TRANSACTION",
+      // The locking read takes both rows of each lead, in the order of the ids.
+      [byTable ? statements.observe : `${statements.observe} FOR UPDATE`, ids],
+      ...showTables,
+      findTriggers,
+    )) as [Given, Given, Given, Given, Given, Given];
+    if (fingerprintOf([live, archive]) !== fingerprint) throw new TablesAltered();
+    refuseTriggers(triggers);
+    return await work({
+      rows: rowsOf(rows),
+      async finish(...last) {
+        const results = await say(connection, ...last, ...letGo);
+        finished = true;
+        return results;
+      },
+    });
+  } finally {
+    // A connection that cannot let go must not live on with its locks.
+    if (!finished) {
+      await say(connection, byTable ? "UNLOCK TABLES" : "ROLLBACK", hangUpAfter(silence.idle)).catch(() =>
+        connection.destroy(),
+      );
+    }
+  }
+}

@@ -1,0 +1,260 @@
+import type { Clock, Log } from "@reinstate/batch-core";
+import { addCounts, type Fate, type Move, type Moved, type MoveWork, noCounts } from "../store.ts";
+import type { Image, Journal } from "./journal.ts";
+import { underLocks } from "./mariadb-lock.ts";
+import { type Asked, type Given, inTarget, observe, overwritten, type Row, say } from "./mariadb-rows.ts";
+import type { Session } from "./mariadb-session.ts";
+import type { Statements } from "./mariadb-statements.ts";
+import type { Plan } from "./mariadb-tables.ts";
+import type { Slices } from "./slices.ts";
+
+/** `copied` is only where a lead did not fit; else nothing is said between the copy and the delete. */
+export type Step = "journaled" | "locked" | "copied" | "released" | "finished";
+
+export interface MoverParts {
+  journal: Journal;
+  log: Log;
+  clock: Clock;
+  slices: Slices;
+  /** How long the tables may be locked at once in a call for which somebody waits. */
+  lockMs: number;
+  onStep(step: Step): Promise<void>;
+  lockedSilence: number | undefined;
+}
+
+/** Tries of one slice that met a deadlock, or whose images were not on disk in time. */
+const sliceTries = 5;
+
+/** A lock of rows may be held for so many times as long as one of tables: it holds nobody up who wants other leads. */
+const longerOnRows = 4;
+
+const none: Given = { rows: [], affected: 0 };
+
+/** The images of a slice take so long to be kept that its lock is not to be held for it. */
+class KeptTooSlowly extends Error {
+  readonly kept: Promise<unknown>;
+
+  constructor(kept: Promise<unknown>) {
+    super("The images of the leads could not be kept in time");
+    this.kept = kept;
+  }
+}
+
+/** A move that ended early, and whether anything had been written by then. */
+export class MoveBroken extends Error {
+  readonly written: boolean;
+
+  constructor(written: boolean, cause: unknown) {
+    super("A move ended early", { cause });
+    this.written = written;
+  }
+}
+
+/** Carries out one move in slices, each under its own lock. The session must be alone. Throws a `MoveBroken`. */
+export async function moveLeads(
+  parts: MoverParts,
+  session: Session,
+  plan: Plan,
+  move: Move,
+  { signal, throttled = false }: Pick<MoveWork, "signal" | "throttled">,
+): Promise<Moved> {
+  const { journal, log, clock, slices, onStep } = parts;
+  const { connection } = session;
+  // Nobody waits for the end of a batch, so others wait less for its locks.
+  const lockMs = (parts.lockMs * (plan.locking === "rows" ? longerOnRows : 1)) / (throttled ? 2 : 1);
+  const statements = plan.verbs[move.verb];
+  const takesAway = move.delete || move.update;
+  const entries: number[] = [];
+  const kept = { source: new Map<number, Image>(), target: new Map<number, Image>() };
+  let written = false;
+  let lockedAt = 0;
+
+  /** Under the lock: the images of what may be taken away, as it is now, must be on disk before anything is written. */
+  async function keep(rows: Map<number, Row>, attempt: number): Promise<void> {
+    const stale = move.update ? [...rows.keys()].filter((id) => rows.get(id)?.differs.length) : [];
+    const images = {
+      source: new Map(Array.from(rows, ([id, { image }]) => [id, image])),
+      target: await overwritten(connection, statements, stale),
+    };
+    const source = news(images.source, kept.source);
+    const target = news(images.target, kept.target);
+    if (source.size + target.size === 0) return;
+    const { verb, delete: deletes } = move;
+    const { columns } = statements;
+    const keeping = journal.open(session.database, { verb, deletes, columns, source, target }).then((id) => {
+      entries.push(id);
+      for (const [id, image] of source) kept.source.set(id, image);
+      for (const [id, image] of target) kept.target.set(id, image);
+    });
+    if (attempt === sliceTries) await keeping;
+    else if (!(await within(clock, lockMs / 2, keeping))) throw new KeptTooSlowly(keeping);
+    await onStep("journaled");
+  }
+
+  /** Writes row sets that get smaller, until those are found whose values do not fit, with what the server says of them. */
+  async function write(statement: string, ids: readonly number[], unfit: Map<number, string>): Promise<number> {
+    try {
+      const [given] = await say(connection, [statement, ids]);
+      return given?.affected ?? 0;
+    } catch (error) {
+      const message = unfitMessage(error);
+      if (message === undefined) throw error;
+      if (ids.length === 1) {
+        unfit.set(ids[0] as number, message);
+        return 0;
+      }
+      const middle = ids.length >> 1;
+      const first = await write(statement, ids.slice(0, middle), unfit);
+      return first + (await write(statement, ids.slice(middle), unfit));
+    }
+  }
+
+  const moveSlice = (ids: readonly number[], attempt: number): Promise<Moved> =>
+    underLocks(
+      connection,
+      plan,
+      statements,
+      ids,
+      async ({ rows: before, finish }) => {
+        lockedAt = clock.now();
+        await onStep("locked");
+        if (takesAway) await keep(before, attempt);
+        const found = [...before.keys()];
+        const single = found.filter((id) => !before.get(id)?.twin);
+        const stale = found.filter((id) => before.get(id)?.differs.length);
+        const absent = ids.filter((id) => !before.has(id));
+        const elsewhere = await inTarget(connection, statements, absent);
+        const inserts = move.insert ? single : [];
+        const updates = move.update ? stale : [];
+        const copied = move.insert ? found : found.filter((id) => before.get(id)?.twin);
+        const deletes = move.delete ? copied : [];
+        const unfit = new Map<number, string>();
+        const counts = noCounts();
+        counts.select_count = found.length;
+        const last: Asked = [statements.delete, deletes];
+        if (inserts.length + updates.length + deletes.length > 0) written = true;
+        let given: Given[];
+        try {
+          given = await finish([statements.insert, inserts], [statements.update, updates], last);
+          counts.insert_count = given[0]?.affected ?? 0;
+          counts.update_count = given[1]?.affected ?? 0;
+        } catch (error) {
+          if (unfitMessage(error) === undefined) throw error;
+          await write(statements.insert, inserts, unfit);
+          // A statement that broke off had its first rows written, where a table cannot take them back.
+          counts.insert_count = (await inTarget(connection, statements, inserts)).size;
+          counts.update_count = await write(statements.update, updates, unfit);
+          await onStep("copied");
+          given = [none, none, ...(await finish(last))];
+        }
+        counts.delete_count = given[2]?.affected ?? 0;
+        // What the server took in may not be what it was given: such rows differ now, and the delete has kept them.
+        const kept = new Set(move.update ? [] : stale);
+        const expected = deletes.filter((id) => !kept.has(id));
+        const asExpected = counts.delete_count === expected.length;
+        const after = asExpected ? without(before, expected) : await observe(connection, statements, found);
+        if (counts.insert_count > 0) tellOfSubstitutes(log, statements, before);
+        await onStep("released");
+        return {
+          counts,
+          fates: ids.map((id) => ({
+            ...fateOf(id, move, before.get(id), after.get(id), elsewhere.has(id)),
+            ...(unfit.has(id) && { inserted: false, updated: false, unfit: unfit.get(id) }),
+          })),
+        };
+      },
+      parts.lockedSilence,
+    );
+
+  async function moveSliceAgain(ids: readonly number[]): Promise<Moved> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await moveSlice(ids, attempt);
+      } catch (error) {
+        if (session.broken() || attempt === sliceTries) throw error;
+        if (error instanceof KeptTooSlowly) await error.kept;
+        else if (plan.locking !== "rows" || !isRaced(error)) throw error;
+      }
+    }
+  }
+
+  try {
+    const counts = noCounts();
+    const fates: Fate[] = [];
+    for (let start = 0; start < move.ids.length; ) {
+      signal?.throwIfAborted();
+      const slice = move.ids.slice(start, start + slices.size(lockMs, move.ids.length - start));
+      start += slice.length;
+      const part = await moveSliceAgain(slice);
+      const held = clock.now() - lockedAt;
+      slices.took(slice.length, held);
+      addCounts(counts, part.counts);
+      fates.push(...part.fates);
+      // As long as others had to wait they may go on undisturbed.
+      if (throttled) await clock.sleep(held, signal);
+    }
+    await onStep("finished");
+    await journal.done(entries);
+    return { counts, fates };
+  } catch (error) {
+    // Where the connection lives, every statement is known to have ended and nothing is left to be put right.
+    if (await session.alive()) await journal.done(entries);
+    else session.close();
+    throw new MoveBroken(written, error);
+  }
+}
+
+/** What of the images is not kept yet as it is. */
+const news = (images: ReadonlyMap<number, Image>, kept: ReadonlyMap<number, Image>) =>
+  new Map([...images].filter(([id, image]) => !isSame(image, kept.get(id))));
+
+const isSame = (image: Image, other: Image | undefined) =>
+  other !== undefined && image.every((value, index) => value === other[index]);
+
+function without(rows: ReadonlyMap<number, Row>, gone: readonly number[]): Map<number, Row> {
+  const left = new Map(rows);
+  for (const id of gone) left.delete(id);
+  return left;
+}
+
+/** Whether the work is done within so many milliseconds. Throws what the work throws. */
+async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
+  const done = new AbortController();
+  const late = clock.sleep(ms, done.signal).then(() => false);
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    done.abort();
+  }
+}
+
+/** On row locks: chosen as the victim of a deadlock, or another session inserted the same lead. All is rolled back. */
+const isRaced = (error: unknown) =>
+  ["ER_LOCK_DEADLOCK", "ER_DUP_ENTRY"].includes(String((error as { code?: unknown }).code));
+
+/** What the server says of a value that does not fit into the target; undefined for any other error. */
+function unfitMessage(error: unknown): string | undefined {
+  const { code = "", sqlMessage } = error as { code?: string; sqlMessage?: string };
+  return /TOO_LONG|TRUNCATED|OUT_OF_RANGE|BAD_NULL|WRONG_VALUE|CONSTRAINT_FAILED/.test(code) ? sqlMessage : undefined;
+}
+
+function fateOf(id: number, move: Move, before: Row | undefined, after: Row | undefined, elsewhere: boolean): Fate {
+  const twin = before?.twin === true;
+  return {
+    id,
+    source: before !== undefined,
+    target: twin || elsewhere,
+    inserted: before !== undefined && !twin && move.insert,
+    updated: twin && before.differs.length > 0 && move.update,
+    deleted: before !== undefined && after === undefined,
+    differs: after?.differs ?? [],
+  };
+}
+
+function tellOfSubstitutes(log: Log, { substituted, columns }: Statements, rows: Map<number, Row>): void {
+  for (const name of substituted) {
+    const index = columns.indexOf(`\`${name}\``);
+    const leads = [...rows].filter(([, { image }]) => image[index] === null).map(([id]) => id);
+    if (leads.length > 0) log.warn({ column: name, leads }, "an empty column was filled in: the target needs a value");
+  }
+}

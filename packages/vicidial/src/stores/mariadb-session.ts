@@ -1,0 +1,118 @@
+import { createHash } from "node:crypto";
+import { ReinstateError } from "@reinstate/batch-core";
+import mysql, { type Connection, type ConnectionOptions, type RowDataPacket } from "mysql2/promise";
+
+/** Milliseconds after which a statement is given up, whatever it waits for. */
+const statementLimit = 60_000;
+
+/** Reads `mysql://user:password@host:3306/database`. Throws `bad_setting`, never with the password. */
+export function connectionOptions(url: string): ConnectionOptions {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const database = parsed && decodeURIComponent(parsed.pathname.slice(1));
+  if (!parsed || !/^(mysql|mariadb):$/.test(parsed.protocol) || !database) {
+    throw new ReinstateError(
+      "bad_setting",
+      "vicidial url must be of the form mysql://user:password@host:3306/database",
+    );
+  }
+  return {
+    host: parsed.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(parsed.port || 3306),
+    user: decodeURIComponent(parsed.username),
+    password: decodeURIComponent(parsed.password),
+    database,
+    charset: "utf8mb4_unicode_ci",
+    // Affected rows are those that changed, not those that were found.
+    flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
+    multipleStatements: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    dateStrings: true,
+    connectTimeout: 5_000,
+  };
+}
+
+/** The connection that moves leads: nothing that the server is set to can change what it writes. */
+export interface Session {
+  connection: Connection;
+  /** The database as the server itself names it: the same for every worker, by whatever address it comes. */
+  database: string;
+  /** For how many milliseconds the server had been running when the session was opened. */
+  uptime: number;
+  /** Runs the work while no other mover is at work on this database. */
+  alone<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** True once the connection is of no more use. */
+  broken(): boolean;
+  /** Asks the server. */
+  alive(): Promise<boolean>;
+  close(): void;
+}
+
+export async function openSession(options: ConnectionOptions, lockWaitSeconds: number): Promise<Session> {
+  const connection = await mysql.createConnection(options);
+  let broken = false;
+  const onEnd = () => {
+    broken = true;
+  };
+  connection.on("error", onEnd);
+  connection.on("end", onEnd);
+  try {
+    await connection.query("SET NAMES utf8mb4");
+    await connection.query(
+      `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',
+        autocommit = 1, lock_wait_timeout = ?, innodb_lock_wait_timeout = ?, max_statement_time = ?,
+        wait_timeout = 28800`,
+      [lockWaitSeconds, lockWaitSeconds, statementLimit / 1000],
+    );
+    const [rows] = await connection.query<RowDataPacket[]>(
+      `SELECT CONCAT(@@hostname, ':', @@port, '/', DATABASE()) AS name,
+        @@log_bin = 1 AND @@binlog_format = 'STATEMENT' AS statements,
+        (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME') AS uptime`,
+    );
+    const database = String(rows[0]?.name);
+    // Locks of rows alone, not of the gaps between them, into which the dialer puts new leads; a log of statements forbids it.
+    const isolation = Number(rows[0]?.statements) === 1 ? "REPEATABLE READ" : "READ COMMITTED";
+    await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}`);
+    return {
+      connection,
+      database,
+      uptime: Number(rows[0]?.uptime) * 1000,
+      alone: (work) => underLock(connection, database, lockWaitSeconds, work),
+      broken: () => broken,
+      alive: async () =>
+        !broken &&
+        connection.ping().then(
+          () => true,
+          () => false,
+        ),
+      close() {
+        broken = true;
+        connection.destroy();
+      },
+    };
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  }
+}
+
+async function underLock<Result>(
+  connection: Connection,
+  database: string,
+  seconds: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  // The name of a lock is at most 64 characters long and stands for the whole server.
+  const name = `reinstate-${createHash("sha256").update(database).digest("hex").slice(0, 32)}`;
+  // Longer than for a table: another mover lets go after each of its chunks.
+  const [rows] = await connection.query<RowDataPacket[]>("SELECT GET_LOCK(?, ?) AS held", [name, seconds * 5]);
+  if (Number(rows[0]?.held) !== 1) {
+    throw new ReinstateError("transient", "Another process is moving leads of this database; try again in a moment");
+  }
+  try {
+    return await work();
+  } finally {
+    // Nobody waits for it: what is said next on this connection comes after it. Where the connection is gone, so is the lock.
+    connection.query("SELECT RELEASE_LOCK(?)", [name]).catch(() => {});
+  }
+}

@@ -1,0 +1,94 @@
+import { MoveRefused } from "../store.ts";
+import type { Column, Table } from "./mariadb-tables.ts";
+
+/** Each takes a list of ids as its one parameter; the source is `s`, its counterpart in the target `t`. */
+export interface Statements {
+  source: string;
+  target: string;
+  /** The names of what is copied, quoted; `lead_id` is the first. */
+  columns: string[];
+  /** Those that hold bytes and not text: their images are hexadecimal digits. */
+  binary: Set<string>;
+  /** For every source row: is there a counterpart, the columns that differ, each with a comma, and its image. */
+  observe: string;
+  /** For every row of the target: its image, where an update is about to overwrite it. */
+  overwritten: string;
+  inTarget: string;
+  insert: string;
+  update: string;
+  /** Verifies and deletes in one statement. */
+  delete: string;
+  lockTables: string;
+  /** Columns of the source whose emptiness is made good in the target. */
+  substituted: string[];
+}
+
+const isLeadId = ({ name }: Column) => name.toLowerCase() === "lead_id";
+
+export const quote = (name: string) => `\`${name.replaceAll("`", "``")}\``;
+
+/** The statements of one verb. Throws a `MoveRefused` where a column of the source has no counterpart. */
+export function statementsOf(from: Table, to: Table): Statements {
+  const counterparts = new Map(to.columns.map((column) => [column.name.toLowerCase(), column]));
+  const copied: { name: string; value: string; same: string; text(column: string): string }[] = [];
+  const binary = new Set<string>();
+  const substituted: string[] = [];
+  const leadIdFirst = from.columns.toSorted((a, b) => Number(isLeadId(b)) - Number(isLeadId(a)));
+  for (const column of leadIdFirst) {
+    if (column.generated) continue;
+    const counterpart = counterparts.get(column.name.toLowerCase());
+    if (!counterpart || counterpart.generated) {
+      throw new MoveRefused(
+        `${to.name} has no column ${column.name}, which ${from.name} has: what stands in it would be lost`,
+      );
+    }
+    const name = quote(column.name);
+    let value = `s.${name}`;
+    let same = comparison(name, column, counterpart);
+    // An empty modify_date becomes the current time without any error where the column cannot be empty.
+    if (column.name.toLowerCase() === "modify_date" && column.nullable && !counterpart.nullable) {
+      value = `COALESCE(s.${name}, s.\`entry_date\`, NOW())`;
+      same = `(s.${name} IS NULL OR ${same})`;
+      substituted.push(column.name);
+    }
+    const isBinary = /blob|binary|bit|geometry|point|linestring|polygon/.test(column.type);
+    if (isBinary) binary.add(name);
+    const isText = /char|text|enum|set|date|time/.test(column.type);
+    const text = (given: string) => (isBinary ? `HEX(${given})` : isText ? given : `CONVERT(${given} USING utf8mb4)`);
+    copied.push({ name, value, same, text });
+  }
+  const [source, target] = [quote(from.name), quote(to.name)];
+  const names = copied.map(({ name }) => name).join(", ");
+  const values = copied.map(({ value }) => value).join(", ");
+  const equal = copied.map(({ same }) => same).join(" AND ");
+  const differs = copied.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`);
+  // A column each: to have the server make one text of them takes half as long again.
+  const image = (table: string) => copied.map(({ name, text }) => text(`${table}.${name}`)).join(", ");
+  const twins = `${source} AS s JOIN ${target} AS t ON t.\`lead_id\` = s.\`lead_id\``;
+  return {
+    source,
+    target,
+    columns: copied.map(({ name }) => name),
+    binary,
+    observe: `SELECT t.\`lead_id\` IS NOT NULL, IF(t.\`lead_id\` IS NULL, '', CONCAT(${differs.join(", ")})), ${image("s")}
+      FROM ${source} AS s LEFT JOIN ${target} AS t ON t.\`lead_id\` = s.\`lead_id\` WHERE s.\`lead_id\` IN (?)`,
+    overwritten: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
+    inTarget: `SELECT t.\`lead_id\` FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
+    insert: `INSERT INTO ${target} (${names}) SELECT ${values} FROM ${source} AS s WHERE s.\`lead_id\` IN (?)
+      AND NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE t.\`lead_id\` = s.\`lead_id\`)`,
+    // Every column is set, so that the server stamps none of them.
+    update: `UPDATE ${twins} SET ${copied.map(({ name, value }) => `t.${name} = ${value}`).join(", ")}
+      WHERE s.\`lead_id\` IN (?) AND NOT (${equal})`,
+    delete: `DELETE s FROM ${twins} WHERE s.\`lead_id\` IN (?) AND ${equal}`,
+    lockTables: `LOCK TABLES ${source} WRITE, ${source} AS s WRITE, ${target} WRITE, ${target} AS t WRITE`,
+    substituted,
+  };
+}
+
+/** NULL is equal to NULL alone; text is compared byte by byte, whatever the collation and the character set. */
+function comparison(name: string, column: Column, counterpart: Column): string {
+  const text = (value: string) => `BINARY CONVERT(${value} USING utf8mb4)`;
+  return [column, counterpart].some(({ type }) => /char|text|enum|set/.test(type))
+    ? `${text(`s.${name}`)} <=> ${text(`t.${name}`)}`
+    : `s.${name} <=> t.${name}`;
+}

@@ -1,0 +1,117 @@
+import type { Connection, RowDataPacket } from "mysql2/promise";
+import { MoveRefused, type Verb } from "../store.ts";
+import { type Given, say } from "./mariadb-rows.ts";
+import { quote, type Statements, statementsOf } from "./mariadb-statements.ts";
+
+export const live = "vicidial_list";
+export const archive = "vicidial_list_archive";
+
+export interface Column {
+  name: string;
+  type: string;
+  nullable: boolean;
+  generated: boolean;
+}
+
+export interface Table {
+  name: string;
+  engine: string;
+  columns: Column[];
+}
+
+/** How the two tables are locked, and the statements of each verb, all built from the names of the columns. */
+export interface Plan {
+  /** What was read of the tables; another text means that they have been altered since. */
+  fingerprint: string;
+  /** Row locks in one transaction where both tables have them; else table locks, each statement committed by itself. */
+  locking: "rows" | "tables";
+  verbs: Record<Verb, Statements>;
+}
+
+/** Reads both tables' shape. Throws a `MoveRefused` where leads cannot be moved between them safely. */
+export async function preflight(connection: Connection): Promise<Plan> {
+  const tables = await readTables(connection);
+  const [first, second] = [tableOf(tables, live), tableOf(tables, archive)];
+  const fingerprint = fingerprintOf(await say(connection, ...showTables));
+  await refuseUnsafeKeys(connection);
+  const [triggers] = await say(connection, findTriggers);
+  refuseTriggers(triggers as Given);
+  const bothInnodb = [first, second].every(({ engine }) => engine.toLowerCase() === "innodb");
+  return {
+    fingerprint,
+    locking: bothInnodb ? "rows" : "tables",
+    verbs: { dearchive: statementsOf(second, first), archive: statementsOf(first, second) },
+  };
+}
+
+/** Shows both tables as the server would create them: a quick way to see that neither was altered. */
+export const showTables = [live, archive].map((name) => `SHOW CREATE TABLE ${quote(name)}`);
+
+/** What `showTables` gave, as one text. */
+export function fingerprintOf(shown: readonly Given[]): string {
+  // The next number is no part of the shape, and changes with every new lead.
+  return shown.map(({ rows }) => String(rows[0]?.[1]).replace(/ AUTO_INCREMENT=\d+/, "")).join("\n");
+}
+
+async function readTables(connection: Connection): Promise<Table[]> {
+  const [tables] = await connection.query<RowDataPacket[]>(
+    `SELECT TABLE_NAME AS name, ENGINE AS engine, TABLE_TYPE AS type FROM information_schema.TABLES
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?)`,
+    [live, archive],
+  );
+  const [columns] = await connection.query<RowDataPacket[]>(
+    `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, EXTRA AS extra
+       FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?)
+      ORDER BY ORDINAL_POSITION`,
+    [live, archive],
+  );
+  return tables.map(({ name, engine, type }) => ({
+    name,
+    engine: String(engine ?? type),
+    columns: columns
+      .filter(({ tableName }) => tableName === name)
+      .map((column) => ({
+        name: column.name,
+        type: String(column.type).toLowerCase(),
+        nullable: column.nullable === "YES",
+        generated: /GENERATED/i.test(column.extra),
+      })),
+  }));
+}
+
+function tableOf(tables: Table[], name: string): Table {
+  const table = tables.find((table) => table.name === name);
+  if (!table) throw new MoveRefused(`The VICIdial database has no table ${name}`);
+  if (!["innodb", "myisam", "aria"].includes(table.engine.toLowerCase())) {
+    throw new MoveRefused(`${name} is ${table.engine}: leads are moved only between InnoDB, MyISAM and Aria tables`);
+  }
+  return table;
+}
+
+async function refuseUnsafeKeys(connection: Connection): Promise<void> {
+  const [keys] = await connection.query<RowDataPacket[]>(
+    `SELECT TABLE_NAME AS tableName FROM information_schema.STATISTICS
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?) AND NON_UNIQUE = 0
+      GROUP BY TABLE_NAME, INDEX_NAME HAVING COUNT(*) = 1 AND LOWER(MAX(COLUMN_NAME)) = 'lead_id'`,
+    [live, archive],
+  );
+  for (const name of [live, archive]) {
+    if (!keys.some(({ tableName }) => tableName === name)) {
+      throw new MoveRefused(`${name} has no unique key on lead_id: a lead could lie in it twice`);
+    }
+  }
+}
+
+/** Names the triggers on both tables. Each is asked for by its own name: for a list the server opens every table there is. */
+export const findTriggers = [live, archive]
+  .map(
+    (name) => `SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS
+  WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = '${name}'`,
+  )
+  .join(" UNION ALL ");
+
+/** A trigger can be made at any time without the tables' shape being altered. */
+export function refuseTriggers({ rows }: Given): void {
+  const [trigger] = rows;
+  if (trigger) throw new MoveRefused(`${trigger[0]} has the trigger ${trigger[1]}, which could change what is moved`);
+}

@@ -1,0 +1,334 @@
+import { type Host, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
+import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
+import type { LeadFilter } from "../schemas.ts";
+import { type LeadStore, MoveRefused, NothingMoved, noCounts, TablesDamaged } from "../store.ts";
+import { createJournal } from "./journal.ts";
+import { createCompanionReader } from "./mariadb-companions.ts";
+import { diagnose } from "./mariadb-doctor.ts";
+import { TablesAltered, underLocks } from "./mariadb-lock.ts";
+import { MoveBroken, type MoverParts, moveLeads, type Step } from "./mariadb-move.ts";
+import { type Asked, type Given, inTarget, rowsOf, say } from "./mariadb-rows.ts";
+import { connectionOptions, openSession, type Session } from "./mariadb-session.ts";
+import { createMariadbSite } from "./mariadb-site.ts";
+import {
+  archive,
+  findTriggers,
+  fingerprintOf,
+  live,
+  type Plan,
+  preflight,
+  refuseTriggers,
+  showTables,
+} from "./mariadb-tables.ts";
+import { createSlices } from "./slices.ts";
+
+export interface MariadbOptions {
+  url: string;
+  lockMs: number;
+  leadsPerLock: number;
+  lockWaitSeconds: number;
+  journalDays: number;
+  /** The test seam: called at each step of a move, outside of any guess about time. */
+  onStep?: (step: Step) => Promise<void>;
+  /** The test seam: seconds of silence under a lock after which the server hangs up. */
+  lockedSilence?: number;
+}
+
+/** Leads that a filter finds at once. */
+const selectPage = 5000;
+/** Leads that are put right under one lock. */
+const reconcileSlice = 50;
+/** What a server had written for so long before its end is on disk, whatever ended it. */
+const writtenBackMs = 120_000;
+
+/**
+ * Leads of a real VICIdial database. The images of the rows are on disk in the host's database before anything is
+ * written; then, slice by slice under a lock, the rows are copied by column name and deleted by the one statement that
+ * also compares them. A session that begins puts right what a broken one left.
+ */
+export async function createMariadbStore(host: Host, options: MariadbOptions): Promise<LeadStore> {
+  const { log } = host;
+  const connecting = connectionOptions(options.url);
+  const journal = await createJournal(host.database, host.clock, options.journalDays);
+  const reading = mysql.createPool({ ...connecting, connectionLimit: 4, maxIdle: 4 });
+  const parts: MoverParts = {
+    journal,
+    log,
+    clock: host.clock,
+    lockMs: options.lockMs,
+    slices: createSlices(options.leadsPerLock),
+    onStep: options.onStep ?? (async () => {}),
+    lockedSilence: options.lockedSilence,
+  };
+  const companions = createCompanionReader(() => host.clock.now());
+  let session: Session | undefined;
+  /** The session in which the moves before the server's last start have been doubted. */
+  let doubted: Session | undefined;
+  let plan: Plan | undefined;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** One after the other: there is one connection that moves. */
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = queue.then(work, work);
+    queue = turn.catch(() => {});
+    return turn;
+  }
+
+  /** The work on a session that works and is alone, after what a broken session left has been put right. */
+  function moving<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    return inTurn(async () => {
+      try {
+        if (!session || session.broken()) {
+          session = await openSession(connecting, options.lockWaitSeconds);
+        }
+        const current = session;
+        return await current.alone(async () => {
+          if (current !== doubted) await doubt(current);
+          doubted = current;
+          await reconcile(current);
+          return work(current);
+        });
+      } catch (error) {
+        if (session && !(await session.alive())) session.close();
+        throw readable(error);
+      }
+    });
+  }
+
+  async function withReader<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+    try {
+      const connection = await reading.getConnection();
+      try {
+        return await work(connection);
+      } finally {
+        connection.release();
+      }
+    } catch (error) {
+      throw readable(error);
+    }
+  }
+
+  /** One statement by the plan of the tables as they are, said together with what shows that they still are so. */
+  async function ask(connection: Connection, statement: (plan: Plan) => Asked): Promise<{ plan: Plan; given: Given }> {
+    if (plan) {
+      const known = plan;
+      const said = await say(connection, ...showTables, findTriggers, statement(known)).catch((error: unknown) => {
+        if (isTransient(error)) throw error;
+      });
+      if (said && fingerprintOf(said.slice(0, 2)) === known.fingerprint) {
+        const [triggers, given] = said.slice(2) as [Given, Given];
+        refuseTriggers(triggers);
+        return { plan: known, given };
+      }
+    }
+    plan = await preflight(connection);
+    const [given] = await say(connection, statement(plan));
+    return { plan, given: given as Given };
+  }
+
+  /** The work by a plan that it holds against the tables itself; by a new one where they were altered before it began. */
+  async function withPlan<Result>(current: Session, work: (plan: Plan) => Promise<Result>): Promise<Result> {
+    if (plan) {
+      try {
+        return await work(plan);
+      } catch (error) {
+        if (!(error instanceof MoveBroken) || error.written || !isAltered(error.cause)) throw error;
+      }
+    }
+    plan = await preflight(current.connection);
+    return work(plan);
+  }
+
+  /**
+   * MyISAM leaves it to the operating system when to write: where the power fails, the delete of a finished move can be on
+   * disk and its insert not. So what was moved shortly before the server's last start is looked at again.
+   */
+  async function doubt({ database, uptime }: Session): Promise<void> {
+    const startedAt = host.clock.now() - uptime;
+    await journal.reopen(database, startedAt - writtenBackMs, startedAt);
+  }
+
+  /** Puts right what a mover left that died or lost its connection. None is at work now: this session is alone. */
+  async function reconcile({ connection, database }: Session): Promise<void> {
+    const unfinished = await journal.unfinished(database);
+    if (unfinished.length === 0) return;
+    const { plan } = await ask(connection, () => "DO 0");
+    // A damaged table shows less than it holds: nothing may be concluded from it.
+    if (plan.locking === "tables") refuseDamaged(await say(connection, checkTables));
+    for (const { id, entry } of unfinished) {
+      const statements = plan.verbs[entry.verb];
+      const ids = Object.keys(entry.source).map(Number);
+      const sums = { restored: 0, deleted: 0, differ: 0 };
+      for (let start = 0; start < ids.length; start += reconcileSlice) {
+        const slice = ids.slice(start, start + reconcileSlice);
+        await underLocks(connection, plan, statements, slice, async ({ rows: seen, finish }) => {
+          const present = await inTarget(connection, statements, slice);
+          for (const id of slice.filter((id) => !seen.has(id) && !present.has(id))) {
+            const places = entry.columns.map((name) => (statements.binary.has(name) ? "UNHEX(?)" : "?"));
+            await connection.query(
+              `INSERT INTO ${statements.source} (${entry.columns.join(", ")}) VALUES (${places.join(", ")})`,
+              entry.source[id],
+            );
+            sums.restored++;
+          }
+          const [deleted] = await finish(entry.deletes ? [statements.delete, slice] : "DO 0");
+          sums.deleted += deleted?.affected ?? 0;
+          for (const row of seen.values()) if (row.twin && row.differs.length > 0) sums.differ++;
+        });
+      }
+      await journal.settled(id);
+      log.warn({ journal: id, leads: ids.length, ...sums }, "an unfinished move of leads was put right");
+    }
+  }
+
+  // At the start, so that nothing waits for the next move; a database that is away now is met again then.
+  moving(async () => {}).catch((error: unknown) => {
+    log.warn({ error: messageOf(error) }, "the VICIdial database could not be looked after at the start");
+  });
+
+  return {
+    effects: "elsewhere",
+
+    existing: (verb, ids) =>
+      withReader(async (connection) => {
+        // The plan is held against the tables by the move itself, under its lock.
+        plan ??= await preflight(connection);
+        const [given] = await say(connection, [
+          `SELECT lead_id FROM ${plan.verbs[verb].source} WHERE lead_id IN (?)`,
+          ids,
+        ]);
+        return new Set(given?.rows.map(([id]) => Number(id)));
+      }),
+
+    look: (verb, ids) =>
+      withReader(async (connection) => {
+        if (ids.length === 0) return [];
+        const { plan, given } = await ask(connection, ({ verbs }) => [verbs[verb].observe, ids]);
+        const seen = rowsOf(given);
+        const absent = ids.filter((id) => !seen.has(id));
+        const elsewhere = await inTarget(connection, plan.verbs[verb], absent);
+        return ids.map((id) => ({
+          id,
+          source: seen.has(id),
+          target: seen.get(id)?.twin ?? elsewhere.has(id),
+          differs: seen.get(id)?.differs ?? [],
+        }));
+      }),
+
+    async move(move, work) {
+      if (move.ids.length === 0) return { counts: noCounts(), fates: [] };
+      try {
+        return await moving((current) => withPlan(current, (known) => moveLeads(parts, current, known, move, work)));
+      } catch (error) {
+        throw afterMove(error);
+      }
+    },
+
+    async *select(verb, filter) {
+      const { sql, values } = selection(verb === "dearchive" ? archive : live, filter);
+      for (let after = -1; ; ) {
+        const from = after;
+        const ids = await withReader(async (connection) => {
+          const [rows] = await connection.query<RowDataPacket[]>(sql, [from, ...values, selectPage]);
+          return rows.map((row) => Number(row.lead_id));
+        });
+        if (ids.length === 0) return;
+        yield ids;
+        after = ids.at(-1) as number;
+      }
+    },
+
+    onCall: (ids) => withReader((connection) => companions.onCall(connection, ids)),
+    companions: (verb, side, ids) =>
+      withReader((connection) =>
+        companions.report(connection, (verb === "dearchive") === (side === "source") ? archive : live, ids),
+      ),
+    // On the connection that moves: its SQL mode refuses what would be cut.
+    restoreCompanions: (ids) => moving(({ connection }) => companions.restoreCallbacks(connection, ids)),
+    site: createMariadbSite(withReader),
+    diagnose: () => withReader(diagnose),
+
+    ready: async () => {
+      await withReader((connection) => ask(connection, () => "DO 0"));
+    },
+
+    async close() {
+      await inTurn(async () => session?.close());
+      await reading.end();
+    },
+  };
+}
+
+/** May the tables have another shape than the plan says? */
+const isAltered = (error: unknown) =>
+  error instanceof TablesAltered ||
+  ["ER_BAD_FIELD_ERROR", "ER_NO_SUCH_TABLE"].includes(String((error as { code?: unknown }).code));
+
+/** What the server says of a table that must be repaired. */
+const isDamage = (error: unknown): boolean => {
+  const { code, cause, sqlMessage } = (error ?? {}) as { code?: string; cause?: unknown; sqlMessage?: string };
+  if (/^ER_(NOT_KEYFILE|CRASHED_ON_USAGE|CRASHED_ON_REPAIR)$/.test(code ?? "")) return true;
+  return (
+    /\b(12[67]|14[45])\b.*storage engine|marked as crashed/i.test(sqlMessage ?? "") || (cause ? isDamage(cause) : false)
+  );
+};
+
+/** Looks through the tables that were not closed as they should be, after a crash of the server; others take no time. */
+const checkTables = `SET STATEMENT max_statement_time = 0 FOR CHECK TABLE ${live}, ${archive} FAST`;
+
+function refuseDamaged([checked]: Given[]): void {
+  const faults = (checked?.rows ?? []).filter(([, , type]) => /^error$/i.test(String(type)));
+  if (faults.length === 0) return;
+  const [table, , , text] = faults[0] as string[];
+  const name = table?.split(".").at(-1);
+  throw new TablesDamaged(`${name} is damaged: ${text} (REPAIR TABLE ${name} mends it)`, true);
+}
+
+/** What an error of a move means for its leads: refused, not moved, or left open. */
+function afterMove(error: unknown): unknown {
+  const broken = error instanceof MoveBroken;
+  const reason = readable(broken ? error.cause : error);
+  if (TablesDamaged.is(reason)) return reason;
+  if (isDamage(broken ? error.cause : reason)) {
+    return new TablesDamaged(`${messageOf(reason)} (REPAIR TABLE mends it)`, broken && error.written);
+  }
+  if (MoveRefused.is(reason) || (broken && error.written)) return reason;
+  if (isTransient(reason)) return new NothingMoved(messageOf(reason), { cause: reason });
+  const { cause } = reason as { cause?: { sqlMessage?: unknown } };
+  return cause?.sqlMessage === undefined ? reason : new MoveRefused(messageOf(reason), { cause: reason });
+}
+
+/** The ids of a table that a filter finds, from one on; its last parameter is how many. */
+function selection(table: string, filter: LeadFilter): { sql: string; values: unknown[] } {
+  const conditions = ["lead_id > ?"];
+  const values: unknown[] = [];
+  const add = (condition: string, value: unknown) => {
+    if (value === undefined) return;
+    conditions.push(condition);
+    values.push(value);
+  };
+  const several = (value: unknown) => (value === undefined || Array.isArray(value) ? value : [value]);
+  add("list_id IN (?)", several(filter.list_id));
+  add("list_id IN (SELECT list_id FROM vicidial_lists WHERE campaign_id IN (?))", several(filter.campaign_id));
+  add("status IN (?)", several(filter.status));
+  add("phone_number IN (?)", several(filter.phone_number));
+  add("entry_date >= ?", filter.entry_date_from);
+  add("entry_date < ?", filter.entry_date_before);
+  return { sql: `SELECT lead_id FROM ${table} WHERE ${conditions.join(" AND ")} ORDER BY lead_id LIMIT ?`, values };
+}
+
+/** A message that can be shown to a caller: what happened, no account and no address. The cause keeps the rest. */
+function readable(error: unknown): unknown {
+  const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
+  if (MoveRefused.is(error) || ReinstateError.is(error)) return error;
+  // What is said on a connection that the server has ended is refused by the driver, without a code.
+  if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
+  if (code === undefined) return error;
+  if (code === "ER_LOCK_WAIT_TIMEOUT")
+    return new Error(`The VICIdial tables are busy: ${sqlMessage}`, { cause: error });
+  if (/ACCESS_DENIED|BAD_DB/.test(code))
+    return new Error(`The VICIdial database refused us (${code})`, { cause: error });
+  if (sqlMessage !== undefined) return new Error(`The VICIdial database answered: ${sqlMessage}`, { cause: error });
+  const what = isTransient(error) ? "cannot be reached" : messageOf(error);
+  return new Error(`The VICIdial database ${what} (${code})`, { cause: error });
+}

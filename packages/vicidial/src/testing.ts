@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import type { LedgerTransaction } from "@reinstate/batch-core";
+import type { Lead } from "./columns.ts";
+import { makeLead } from "./lead.ts";
+import type { LeadStore, Move, Moved, Verb } from "./store.ts";
+
+export type { Lead } from "./columns.ts";
+export { leadTables } from "./fixtures/vicidial-tables.ts";
+export { makeLead } from "./lead.ts";
+export type { LeadStore, Move, Moved, Verb } from "./store.ts";
+
+/** A store over two empty tables, and a way to look into them past the store. */
+export interface StoreUnderTest {
+  store: LeadStore;
+  fill(table: "live" | "archive", leads: Lead[]): Promise<void>;
+  /** All leads of a table, ascending by id. */
+  leads(table: "live" | "archive"): Promise<Lead[]>;
+  transaction<Result>(work: (transaction: LedgerTransaction) => Promise<Result>): Promise<Result>;
+}
+
+const sides = { dearchive: { from: "archive", to: "live" }, archive: { from: "live", to: "archive" } } as const;
+
+/** A move of the given leads; everything that is not told otherwise is asked for, but for `update`. */
+function run(under: StoreUnderTest, verb: Verb, ids: number[], asked: Partial<Move> = {}): Promise<Moved> {
+  const move = { verb, ids, insert: true, update: false, delete: true, ...asked };
+  return under.transaction((transaction) => under.store.move(move, { transaction }));
+}
+
+const idsOf = (leads: Lead[]) => leads.map(({ lead_id }) => lead_id);
+
+async function expectLeads(under: StoreUnderTest, table: "live" | "archive", expected: Lead[], message: string) {
+  assert.deepEqual(await under.leads(table), expected, message);
+}
+
+/**
+ * The promises of a `LeadStore`, as checks that reject where one is broken. Each wants empty tables of its own.
+ * Example: `for (const { name, check } of leadStoreContract) test(name, async () => check(await openStore()));`
+ */
+export const leadStoreContract: { name: string; check(under: StoreUnderTest): Promise<void> }[] = (
+  ["dearchive", "archive"] as const
+).flatMap((verb) => {
+  const { from, to } = sides[verb];
+  return [
+    {
+      name: `${verb}: existence is that of the source`,
+      async check(under) {
+        await under.fill(from, [makeLead(0), makeLead(2)]);
+        await under.fill(to, [makeLead(3)]);
+        assert.deepEqual(await under.store.existing(verb, [0, 1, 2, 3]), new Set([0, 2]));
+        assert.deepEqual(await under.store.existing(verb, []), new Set());
+      },
+    },
+    {
+      name: `${verb}: a move carries over every column, and leaves the leads alone that were not asked for`,
+      async check(under) {
+        const leads = [0, 1, 2, 3].map((id) => makeLead(id, { comments: id === 1 ? null : `No. ${id} ` }));
+        await under.fill(from, leads);
+        const { counts, fates } = await run(under, verb, [0, 1, 2]);
+        assert.deepEqual(counts, { select_count: 3, insert_count: 3, update_count: 0, delete_count: 3 });
+        assert.deepEqual(
+          fates.map(({ id, source, target, inserted, deleted }) => ({ id, source, target, inserted, deleted })),
+          [0, 1, 2].map((id) => ({ id, source: true, target: false, inserted: true, deleted: true })),
+        );
+        await expectLeads(under, to, leads.slice(0, 3), "what was moved must be as it was");
+        await expectLeads(under, from, leads.slice(3), "what was not asked for must stay");
+      },
+    },
+    {
+      name: `${verb}: a delete without a copy keeps the lead`,
+      async check(under) {
+        await under.fill(from, [makeLead(1)]);
+        const { counts, fates } = await run(under, verb, [1], { insert: false });
+        assert.deepEqual(counts, { select_count: 1, insert_count: 0, update_count: 0, delete_count: 0 });
+        assert.equal(fates[0]?.deleted, false);
+        assert.deepEqual([await under.leads(from), await under.leads(to)], [[makeLead(1)], []]);
+      },
+    },
+    {
+      name: `${verb}: an insert without a delete leaves twins, and the next delete finishes them`,
+      async check(under) {
+        await under.fill(from, [makeLead(1)]);
+        await run(under, verb, [1], { delete: false });
+        assert.deepEqual([await under.leads(from), await under.leads(to)], [[makeLead(1)], [makeLead(1)]]);
+        const { counts } = await run(under, verb, [1]);
+        assert.deepEqual(counts, { select_count: 1, insert_count: 0, update_count: 0, delete_count: 1 });
+        assert.deepEqual([await under.leads(from), await under.leads(to)], [[], [makeLead(1)]]);
+      },
+    },
+    {
+      name: `${verb}: a twin that differs is kept on both sides, and its columns are named`,
+      async check(under) {
+        const theirs: Partial<Lead>[] = [
+          { first_name: "jose" },
+          { first_name: "José" },
+          { last_name: "Smith " },
+          { comments: "" },
+          { called_count: 9, rank: 9 },
+          { modify_date: "2025-06-15 16:45:31" },
+        ];
+        const ours = theirs.map((_, id) => makeLead(id, { first_name: "Jose", last_name: "Smith", comments: null }));
+        const twins = theirs.map((changes, id) => ({ ...(ours[id] as Lead), ...changes }));
+        await under.fill(from, ours);
+        await under.fill(to, twins);
+        const { counts, fates } = await run(under, verb, idsOf(ours));
+        assert.deepEqual(counts, { select_count: 6, insert_count: 0, update_count: 0, delete_count: 0 });
+        assert.deepEqual(
+          fates.map(({ differs }) => [...differs].sort()),
+          theirs.map((changes) => Object.keys(changes).sort()),
+        );
+        await expectLeads(under, from, ours, "the source's copy must be kept");
+        await expectLeads(under, to, twins, "the target's copy must not be overwritten");
+      },
+    },
+    {
+      name: `${verb}: leads that are not in the source are told from those that are nowhere`,
+      async check(under) {
+        await under.fill(to, [makeLead(2)]);
+        const { counts, fates } = await run(under, verb, [2, 3]);
+        assert.equal(counts.select_count, 0);
+        assert.deepEqual(
+          fates.map(({ id, source, target }) => ({ id, source, target })),
+          [
+            { id: 2, source: false, target: true },
+            { id: 3, source: false, target: false },
+          ],
+        );
+      },
+    },
+    {
+      name: `${verb}: an update heals a stale twin and counts no other`,
+      async check(under) {
+        const ours = [makeLead(1, { status: "SALE", comments: null }), makeLead(2), makeLead(3)];
+        await under.fill(from, ours);
+        await under.fill(to, [makeLead(1, { comments: "stale" }), makeLead(2)]);
+        const { counts, fates } = await run(under, verb, [1, 2, 3], { update: true });
+        assert.deepEqual(counts, { select_count: 3, insert_count: 1, update_count: 1, delete_count: 3 });
+        assert.deepEqual(
+          fates.map(({ updated }) => updated),
+          [true, false, false],
+        );
+        await expectLeads(under, to, ours, "the target must hold what the source held");
+        await expectLeads(under, from, [], "nothing may be left in the source");
+      },
+    },
+  ] satisfies typeof leadStoreContract;
+});

@@ -1,0 +1,23 @@
+import { defineVendor } from "@reinstate/batch-core";
+import { createVicidial, type Vicidial } from "./create.ts";
+import { demoKeys, loadDemoLeads } from "./demo.ts";
+import { type VicidialSettings, vicidialSettings } from "./options.ts";
+
+/** The line of the gateway: everything that it must know to serve VICIdial's leads API. */
+export const vicidial = defineVendor<VicidialSettings, Vicidial>({
+  name: "vicidial",
+  label: "VICIdial (TForge leads API)",
+  paths: ["/vicidial"],
+  settings: vicidialSettings,
+  create: (host, settings, { timeZone }) => createVicidial(host, { ...settings, timeZone }),
+  demo: {
+    keys: demoKeys,
+    load: (host, { store }) => loadDemoLeads(host.database, store),
+    curl: (baseUrl) =>
+      [
+        `curl -X POST ${baseUrl}/vicidial/leads/dearchive`,
+        `-H "Authorization: Key=demo-vicidial-key" -H "Content-Type: application/json"`,
+        `-d '{ "insert_leads": true, "delete_leads": true, "lead_ids": [ 1, 2 ] }'`,
+      ].join(" "),
+  },
+});

@@ -1,0 +1,79 @@
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { inspect } from "./house.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+test("the repository keeps the house rules", () => {
+  expect(inspect(root)).toEqual([]);
+});
+
+describe("a planted fault is found", () => {
+  let copy = "";
+  const path = (file: string) => join(copy, file);
+  const append = (file: string, line: string) =>
+    writeFileSync(path(file), `${readFileSync(path(file), "utf8")}\n${line}\n`);
+
+  beforeEach(() => {
+    copy = mkdtempSync(join(tmpdir(), "reinstate-house-"));
+    for (const folder of ["packages", "apps"]) {
+      cpSync(join(root, folder), join(copy, folder), {
+        recursive: true,
+        filter: (source) => !/node_modules|\/dist(\/|$)|\.turbo/.test(source),
+      });
+    }
+  });
+  afterEach(() => rmSync(copy, { recursive: true, force: true }));
+
+  const faults: [string, () => void, RegExp][] = [
+    ["a vendor without a file", () => rmSync(path("packages/altcraft/src/rules.ts")), /altcraft lacks src\/rules\.ts/],
+    [
+      "a vendor that imports a vendor",
+      () => append("packages/altcraft/src/rules.ts", 'import "@reinstate/vicidial";'),
+      /altcraft\/src\/rules\.ts imports @reinstate\/vicidial/,
+    ],
+    [
+      "a core that imports a vendor",
+      () => append("packages/batch-core/src/pack.ts", 'export { x } from "@reinstate/vicidial";'),
+      /batch-core\/src\/pack\.ts imports/,
+    ],
+    [
+      "a client that imports the routes",
+      () => append("packages/vicidial/src/client.ts", 'import { x } from "./routes.ts";'),
+      /vicidial\/src\/client\.ts reaches routes\.ts/,
+    ],
+    [
+      "a file with an empty name",
+      () => renameSync(path("packages/firstpromoter/src/rules.ts"), path("packages/firstpromoter/src/utils.ts")),
+      /utils\.ts: name it/,
+    ],
+    [
+      "a door that is not published",
+      () => {
+        const file = path("packages/firstpromoter/package.json");
+        const manifest = JSON.parse(readFileSync(file, "utf8"));
+        delete manifest.publishConfig.exports["./client"];
+        writeFileSync(file, JSON.stringify(manifest));
+      },
+      /publishConfig\.exports must have "\.\/client"/,
+    ],
+    [
+      "a vendor that the gateway does not know",
+      () => writeFileSync(path("apps/gateway/src/vendors.ts"), 'export { altcraft } from "@reinstate/altcraft";'),
+      /vendors\.ts lacks a line for @reinstate\/firstpromoter/,
+    ],
+    [
+      "an import that leaves its package",
+      () => append("packages/vicidial/src/rules.ts", 'import "../../batch-core/src/pack.ts";'),
+      /reaches out of its package/,
+    ],
+  ];
+
+  test.each(faults)("%s", (_, plant, complaint) => {
+    plant();
+    expect(inspect(copy).join("\n")).toMatch(complaint);
+  });
+});

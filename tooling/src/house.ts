@@ -1,0 +1,174 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+
+/** The files that every vendor package has, so that who knows one finds the way in all. */
+const vendorFiles = [
+  "src/index.ts",
+  "src/vendor.ts",
+  "src/schemas.ts",
+  "src/rules.ts",
+  "src/store.ts",
+  "src/stores/sql.ts",
+  "src/operations.ts",
+  "src/routes.ts",
+  "src/errors.ts",
+  "src/client.ts",
+  "src/testing.ts",
+  "src/demo.ts",
+  "src/fixtures",
+  "README.md",
+  "package.json",
+  "tsconfig.json",
+];
+const vendorDoors = [".", "./client", "./schemas", "./testing"];
+
+/** Names that say nothing about what is in a file. */
+const emptyNames = /^(utils?|helpers?|types|common|misc|shared)\.tsx?$/;
+
+interface Manifest {
+  name: string;
+  private?: boolean;
+  exports?: Record<string, string>;
+  publishConfig?: { exports?: Record<string, string | { types: string; default: string }> };
+  dependencies?: Record<string, string>;
+}
+
+/** Every breach of the house rules in the repository at `root`, one line each, with the way to mend it. */
+export function inspect(root: string): string[] {
+  const complaints: string[] = [];
+  const packages = join(root, "packages");
+  const vendors = folders(packages).filter((name) => name !== "batch-core");
+  for (const vendor of vendors) {
+    const folder = join(packages, vendor);
+    for (const file of vendorFiles) {
+      if (!existsSync(join(folder, file))) complaints.push(`packages/${vendor} lacks ${file}, which every vendor has`);
+    }
+    const doors = Object.keys(manifestOf(folder).exports ?? {});
+    for (const door of vendorDoors) {
+      if (!doors.includes(door)) complaints.push(`packages/${vendor} lacks the door "${door}", which every vendor has`);
+    }
+    const roster = join(root, "apps/gateway/src/vendors.ts");
+    if (!existsSync(roster) || !readFileSync(roster, "utf8").includes(`"@reinstate/${vendor}"`)) {
+      complaints.push(`apps/gateway/src/vendors.ts lacks a line for @reinstate/${vendor}`);
+    }
+    complaints.push(...clientReach(root, folder));
+  }
+  for (const folder of [...folders(packages).map((name) => join(packages, name)), join(root, "apps/gateway")]) {
+    complaints.push(...doorsOf(root, folder), ...arrowsOf(root, folder, vendors), ...namesOf(root, folder));
+  }
+  return complaints;
+}
+
+/** Every door leads to a source file, and is published from the file that the build makes of it. */
+function doorsOf(root: string, folder: string): string[] {
+  const at = relative(root, folder);
+  const { name, exports = {}, publishConfig } = manifestOf(folder);
+  const complaints: string[] = [];
+  for (const [door, source] of Object.entries(exports)) {
+    const published = publishConfig?.exports?.[door];
+    if (!existsSync(join(folder, source)))
+      complaints.push(`${at}: the door "${door}" leads to ${source}, which is not there`);
+    if (!source.endsWith(".ts")) {
+      if (published !== source) complaints.push(`${at}: publishConfig.exports must have "${door}": "${source}"`);
+      continue;
+    }
+    const built = source.replace("./src/", "./dist/").replace(/\.ts$/, "");
+    if (typeof published !== "object" || published.types !== `${built}.d.ts` || published.default !== `${built}.js`) {
+      complaints.push(
+        `${at}: publishConfig.exports must have "${door}" as { types: "${built}.d.ts", default: "${built}.js" }`,
+      );
+    }
+  }
+  for (const door of Object.keys(publishConfig?.exports ?? {})) {
+    if (!(door in exports)) complaints.push(`${at}: publishConfig.exports has "${door}", which exports lacks`);
+  }
+  for (const [dependency, range] of Object.entries(manifestOf(folder).dependencies ?? {})) {
+    if (dependency.startsWith("@reinstate/") && range !== "workspace:^") {
+      complaints.push(`${at}: ${name} must depend on ${dependency} by workspace:^ (it says ${range})`);
+    }
+  }
+  return complaints;
+}
+
+/** gateway → vendor → batch-core, and nothing against the arrows. */
+function arrowsOf(root: string, folder: string, vendors: string[]): string[] {
+  const at = relative(root, folder);
+  const isVendor = vendors.some((vendor) => at === join("packages", vendor));
+  const allowed = at === "apps/gateway" ? [...vendors, "batch-core"] : isVendor ? ["batch-core"] : [];
+  const complaints: string[] = [];
+  for (const file of sourcesOf(join(folder, "src"))) {
+    const isTest = /\.test\.ts$/.test(file);
+    for (const specifier of importsOf(file)) {
+      const sibling = /^@reinstate\/([^/]+)/.exec(specifier)?.[1];
+      if (sibling === undefined || (isTest && sibling === "tooling")) continue;
+      if (!allowed.includes(sibling))
+        complaints.push(`${relative(root, file)} imports ${specifier}, against the arrows`);
+    }
+    for (const specifier of importsOf(file)) {
+      if (!specifier.startsWith(".")) continue;
+      const target = resolve(dirname(file), specifier);
+      if (relative(folder, target).startsWith(".."))
+        complaints.push(`${relative(root, file)} reaches out of its package: ${specifier}`);
+    }
+  }
+  return complaints;
+}
+
+/** A client is taken into programs that have no server: it must not pull one in. */
+function clientReach(root: string, folder: string): string[] {
+  const start = join(folder, "src/client.ts");
+  if (!existsSync(start)) return [];
+  const complaints: string[] = [];
+  const seen = new Set<string>();
+  const visit = (file: string) => {
+    if (seen.has(file) || !existsSync(file)) return;
+    seen.add(file);
+    const name = relative(join(folder, "src"), file);
+    if (/^(routes|rules|store|operations|vendor|demo)\b|^stores\//.test(name)) {
+      complaints.push(`${relative(root, start)} reaches ${name}, which belongs to the server`);
+    }
+    for (const specifier of importsOf(file)) {
+      if (specifier.startsWith(".")) visit(resolve(dirname(file), specifier));
+      if (
+        ["kysely", "pg", "mysql2", "hono", "@reinstate/batch-core"].includes(
+          specifier.replace(/\/(promise|sqlite)$/, ""),
+        )
+      ) {
+        complaints.push(`${relative(root, start)} reaches ${specifier} through ${name}, which belongs to the server`);
+      }
+    }
+  };
+  visit(start);
+  return complaints;
+}
+
+function namesOf(root: string, folder: string): string[] {
+  return sourcesOf(join(folder, "src"))
+    .filter((file) => emptyNames.test(file.split("/").at(-1) ?? "") || /[A-Z_]/.test(file.split("/").at(-1) ?? ""))
+    .map((file) => `${relative(root, file)}: name it in kebab-case after what is in it`);
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(file, "utf8");
+  // Imports of types alone vanish from the program and are no arrow inside a package.
+  const statements = text.matchAll(/^\s*(?:import|export)\s+(?!type\b)(?:[^"';]*?\sfrom\s+)?"([^"]+)"/gm);
+  return [...statements].map((match) => match[1] ?? "");
+}
+
+function sourcesOf(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return (readdirSync(folder, { recursive: true }) as string[])
+    .map((name) => join(folder, name))
+    .filter((path) => /\.tsx?$/.test(path) && statSync(path).isFile());
+}
+
+function folders(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, "package.json")))
+    .map((entry) => entry.name)
+    .sort();
+}
+
+function manifestOf(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
+}

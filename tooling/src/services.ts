@@ -1,0 +1,212 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import mysql from "mysql2/promise";
+import pg from "pg";
+
+/** A database server that lets us in, found or started for the tests. */
+export interface Service {
+  url: string;
+  stop(): void;
+}
+
+interface Recipe {
+  name: string;
+  /** The variable that names a server. */
+  variable: string;
+  standardUrl: string;
+  answers(url: string): Promise<boolean>;
+  /** The program of an installed server, where there is one. */
+  installed(): string | undefined;
+  /** The distribution's packages. */
+  packages: string[];
+  /** Makes an empty data folder; answers how a server on it is started. */
+  prepare(binary: string, folder: string, port: number): { url: string; launch(): ChildProcess };
+}
+
+/**
+ * Finds or starts a server, in the order that the README names: the variable, the standard port, an installed binary, the
+ * distribution's package. Throws one line that names these ways.
+ */
+async function find(recipe: Recipe): Promise<Service> {
+  const given = process.env[recipe.variable];
+  if (given) {
+    if (await recipe.answers(given)) return { url: given, stop() {} };
+    throw new Error(`${recipe.variable} is set, but no ${recipe.name} answers there`);
+  }
+  if (await recipe.answers(recipe.standardUrl)) return { url: recipe.standardUrl, stop() {} };
+  return startPrivate(recipe, installedBinary(recipe));
+}
+
+/** The program of an installed server; on Debian or Ubuntu as root the distribution's package is installed where there is none. */
+function installedBinary(recipe: Recipe): string {
+  let binary = recipe.installed();
+  if (!binary && existsSync("/usr/bin/apt-get") && process.getuid?.() === 0) {
+    const options = { stdio: "ignore", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } } as const;
+    try {
+      execFileSync("apt-get", ["update"], options);
+      execFileSync("apt-get", ["install", "-y", "--no-install-recommends", ...recipe.packages], options);
+    } catch {
+      // The line below tells what can be done.
+    }
+    binary = recipe.installed();
+  }
+  if (binary) return binary;
+  throw new Error(
+    `The tests need a ${recipe.name}: set ${recipe.variable}, or start one at ${recipe.standardUrl}, or install one (on Debian: apt-get install ${recipe.packages.join(" ")})`,
+  );
+}
+
+/** A server of one's own that can be killed and started again on the same data. */
+export interface PrivateService extends Service {
+  /** As if the power had gone. Resolves when it is gone. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** A PostgreSQL of one test's own, whatever server the other tests use. */
+export const privatePostgres = () => startPrivate(postgres, installedBinary(postgres));
+
+async function startPrivate(recipe: Recipe, binary: string): Promise<PrivateService> {
+  const folder = mkdtempSync(join(tmpdir(), "reinstate-service-"));
+  const { url, launch } = recipe.prepare(binary, folder, await freePort());
+  let child: ChildProcess | undefined;
+
+  async function start(): Promise<void> {
+    child = launch();
+    const deadline = Date.now() + 60_000;
+    while (!(await recipe.answers(url))) {
+      if (Date.now() > deadline) {
+        throw new Error(`A private ${recipe.name} was started in ${folder}, but it does not answer`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      // After a kill the children of the dead one may hold its data for a moment.
+      if (child.exitCode !== null) child = launch();
+    }
+  }
+
+  await start();
+  return {
+    url,
+    start,
+    async kill() {
+      const gone = child && new Promise((resolve) => child?.once("exit", resolve));
+      child?.kill("SIGKILL");
+      await gone;
+    },
+    stop() {
+      child?.kill("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export const findPostgres = () => find(postgres);
+export const findMariadb = () => find(mariadb);
+
+const postgres: Recipe = {
+  name: "PostgreSQL",
+  variable: "TEST_POSTGRES_URL",
+  standardUrl: "postgres://postgres@127.0.0.1:5432/postgres",
+  packages: ["postgresql"],
+  async answers(url) {
+    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 3000 });
+    return answered(
+      async () => {
+        await client.connect();
+        await client.query("select 1");
+      },
+      () => client.end(),
+    );
+  },
+  installed() {
+    const root = "/usr/lib/postgresql";
+    const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : [];
+    return (
+      versions.map((version) => `${root}/${version}/bin/postgres`).find((path) => existsSync(path)) ??
+      inPath("postgres")
+    );
+  },
+  prepare(binary, folder, port) {
+    const data = join(folder, "data");
+    // PostgreSQL refuses to run as root.
+    const user = process.getuid?.() === 0 ? { uid: idOf("-u", "postgres"), gid: idOf("-g", "postgres") } : {};
+    if ("uid" in user) execFileSync("chown", [`${user.uid}:${user.gid}`, folder]);
+    execFileSync(binary.replace(/postgres$/, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"], {
+      stdio: "ignore",
+      ...user,
+    });
+    return {
+      url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+      launch: () =>
+        spawn(binary, ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", folder], { stdio: "ignore", ...user }),
+    };
+  },
+};
+
+const mariadb: Recipe = {
+  name: "MariaDB",
+  variable: "TEST_MARIADB_URL",
+  standardUrl: "mysql://root@127.0.0.1:3306/",
+  packages: ["mariadb-server"],
+  async answers(url) {
+    let connection: mysql.Connection | undefined;
+    return answered(
+      async () => {
+        connection = await mysql.createConnection({ uri: url, connectTimeout: 3000 });
+        await connection.query("select 1");
+      },
+      () => connection?.end(),
+    );
+  },
+  installed: () => ["/usr/sbin/mariadbd", "/usr/sbin/mysqld"].find((path) => existsSync(path)) ?? inPath("mariadbd"),
+  prepare(binary, folder, port) {
+    const data = join(folder, "data");
+    const user = process.getuid?.() === 0 ? ["--user=root"] : [];
+    execFileSync(
+      "mariadb-install-db",
+      ["--no-defaults", `--datadir=${data}`, "--auth-root-authentication-method=normal", "--skip-test-db", ...user],
+      { stdio: "ignore" },
+    );
+    const args = [`--datadir=${data}`, `--port=${port}`, `--socket=${join(folder, "socket")}`, ...user];
+    return {
+      url: `mysql://root@127.0.0.1:${port}/`,
+      launch: () => spawn(binary, ["--no-defaults", "--bind-address=127.0.0.1", ...args], { stdio: "ignore" }),
+    };
+  },
+};
+
+async function answered(ask: () => Promise<void>, end: () => unknown): Promise<boolean> {
+  try {
+    await ask();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await Promise.resolve(end()).catch(() => {});
+  }
+}
+
+function inPath(program: string): string | undefined {
+  return (process.env.PATH ?? "")
+    .split(":")
+    .map((folder) => join(folder, program))
+    .find((path) => existsSync(path));
+}
+
+function idOf(flag: "-u" | "-g", user: string): number {
+  return Number(execFileSync("id", [flag, user], { encoding: "utf8" }));
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,51 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+// The whole test command: builds what the packed tests need, runs every test, and ends with one plain line of counts.
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1" };
+
+const build = spawnSync("turbo", ["run", "build", "--output-logs=errors-only"], { cwd: root, stdio: "inherit", env });
+if (build.status !== 0) end(0, 1);
+
+const folder = mkdtempSync(join(tmpdir(), "reinstate-results-"));
+const results = join(folder, "results.json");
+const vitest = spawnSync(
+  "vitest",
+  ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${results}`, ...process.argv.slice(2)],
+  { cwd: root, stdio: "inherit", env },
+);
+
+interface Results {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  testResults: { status: string; assertionResults: unknown[] }[];
+}
+
+let counts: Results | undefined;
+try {
+  counts = JSON.parse(readFileSync(results, "utf8")) as Results;
+} catch {
+  // Vitest died before it could write: counted as one failure below.
+}
+rmSync(folder, { recursive: true, force: true });
+if (!counts) end(0, 1);
+
+// A file that could not be loaded has no failed test of its own; a skipped test is a failure, for nothing is skipped in silence.
+const unloaded = counts.testResults.filter(
+  ({ status, assertionResults }) => status === "failed" && assertionResults.length === 0,
+).length;
+const skipped = counts.numPendingTests + counts.numTodoTests;
+if (skipped > 0) process.stderr.write(`${skipped} tests were skipped; that counts as failed\n`);
+const failed = counts.numFailedTests + unloaded + skipped;
+end(counts.numPassedTests, failed === 0 && vitest.status !== 0 ? 1 : failed);
+
+function end(passed: number, failed: number): never {
+  process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
+  process.exit(failed > 0 || passed === 0 ? 1 : 0);
+}

@@ -1,0 +1,12 @@
+import { findMariadb, findPostgres } from "./services.ts";
+
+/** Finds or starts the database servers once for a whole test run. */
+export default async function setup(): Promise<() => void> {
+  const [postgres, mariadb] = await Promise.all([findPostgres(), findMariadb()]);
+  process.env.TEST_POSTGRES_URL = postgres.url;
+  process.env.TEST_MARIADB_URL = mariadb.url;
+  return () => {
+    postgres.stop();
+    mariadb.stop();
+  };
+}

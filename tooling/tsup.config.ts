@@ -1,0 +1,23 @@
+import { readFileSync } from "node:fs";
+import { defineConfig } from "tsup";
+
+// One build for every package: its doors are read from its own `exports`, so none can be forgotten.
+const manifest = JSON.parse(readFileSync("package.json", "utf8")) as {
+  exports: Record<string, string>;
+  bin?: Record<string, string>;
+};
+const doors = Object.values(manifest.exports).filter((path) => path.endsWith(".ts"));
+const bins = Object.values(manifest.bin ?? {}).map((path) => path.replace("./dist/", "./src/").replace(/\.js$/, ".ts"));
+
+export default defineConfig({
+  entry: [...doors, ...bins],
+  format: "esm",
+  target: "node22",
+  platform: "node",
+  dts: false,
+  splitting: true,
+  sourcemap: true,
+  clean: true,
+  // node:sqlite exists only with its prefix.
+  removeNodeProtocol: false,
+});
