@@ -1,17 +1,19 @@
 import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
 
-/** A database without anything of ours in between: its driver, one connection. */
+type Rows = <Row>(statement: string, ...values: unknown[]) => Promise<Row[]>;
+
+/** A database without anything of ours in between: its driver, one connection, or on PostgreSQL a pool of some. */
 export interface Bare extends AsyncDisposable {
   dialect: "sqlite" | "postgres";
-  rows<Row>(statement: string, ...values: unknown[]): Promise<Row[]>;
-  transaction(work: () => Promise<void>): Promise<void>;
+  rows: Rows;
+  transaction(work: (rows: Rows) => Promise<void>): Promise<void>;
   /** Bytes that the tables of a beginning of names take, with their indexes. */
   sizeOf(prefix: string): Promise<number>;
 }
 
-export async function openBare(url: string): Promise<Bare> {
-  return url.startsWith("sqlite:") ? openSqlite(url.slice("sqlite:".length)) : openPostgres(url);
+export async function openBare(url: string, connections = 1): Promise<Bare> {
+  return url.startsWith("sqlite:") ? openSqlite(url.slice("sqlite:".length)) : openPostgres(url, connections);
 }
 
 type Bindable = string | number | null;
@@ -26,17 +28,18 @@ function openSqlite(path: string): Bare {
     statements.set(text, known);
     return known;
   };
+  const rows = async <Row>(text: string, ...values: unknown[]) => {
+    const statement = prepared(text);
+    if (statement.columns().length > 0) return statement.all(...(values as Bindable[])) as Row[];
+    statement.run(...(values as Bindable[]));
+    return [];
+  };
   return {
     dialect: "sqlite",
-    rows: async <Row>(text: string, ...values: unknown[]) => {
-      const statement = prepared(text);
-      if (statement.columns().length > 0) return statement.all(...(values as Bindable[])) as Row[];
-      statement.run(...(values as Bindable[]));
-      return [];
-    },
+    rows,
     async transaction(work) {
       prepared("begin immediate").run();
-      await work();
+      await work(rows);
       prepared("commit").run();
     },
     async sizeOf(prefix) {
@@ -48,17 +51,26 @@ function openSqlite(path: string): Bare {
   };
 }
 
-async function openPostgres(url: string): Promise<Bare> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const rows = async <Row>(text: string, ...values: unknown[]) => (await client.query(text, values)).rows as Row[];
+async function openPostgres(url: string, connections: number): Promise<Bare> {
+  const pool = new pg.Pool({ connectionString: url, max: connections });
+  // The database is dropped while the last of them say good-bye.
+  pool.on("error", () => {});
+  // One connection is used as it is: a pool would take its time for each statement.
+  const only = connections === 1 ? await pool.connect() : undefined;
+  const over =
+    (on: pg.Pool | pg.PoolClient): Rows =>
+    async <Row>(text: string, ...values: unknown[]) =>
+      (await on.query(text, values)).rows as Row[];
+  const rows = over(only ?? pool);
   return {
     dialect: "postgres",
     rows,
     async transaction(work) {
+      const client = only ?? (await pool.connect());
       await client.query("begin");
-      await work();
+      await work(only ? rows : over(client));
       await client.query("commit");
+      if (!only) client.release();
     },
     async sizeOf(prefix) {
       const [row] = await rows<{ size: string }>(
@@ -67,6 +79,9 @@ async function openPostgres(url: string): Promise<Bare> {
       );
       return Number(row?.size);
     },
-    [Symbol.asyncDispose]: () => client.end(),
+    [Symbol.asyncDispose]: () => {
+      only?.release();
+      return pool.end();
+    },
   };
 }

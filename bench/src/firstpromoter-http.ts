@@ -5,7 +5,7 @@ import { openBare } from "./bare.ts";
 import { plainList, plainRestoreRoute } from "./firstpromoter-plain.ts";
 import { crowded, fillTables } from "./firstpromoter-tables.ts";
 import { type Line, median } from "./report.ts";
-import { serving } from "./serving.ts";
+import { crowd, inTurns, serving } from "./serving.ts";
 
 const perTurn = 20;
 const base = "/api/v2/company";
@@ -21,7 +21,7 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
     const host = await createHost({ databaseUrl: opened.url });
     const { routes } = await createFirstPromoter(host, { rateLimit: 0 });
     const { secret } = await host.keys.create({ vendor: "firstpromoter", account: crowded });
-    await using bare = await openBare(opened.url);
+    await using bare = await openBare(opened.url, 10);
     await fillTables(bare, size);
     {
       await using ours = await serving(routes.fetch, { authorization: `Bearer ${secret}`, "account-id": crowded });
@@ -29,7 +29,7 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
       await using restores = await serving(plainRestoreRoute(bare).fetch);
       const path = `${base}/promoters?per_page=100`;
       if ((await ours.call(path)) !== (await lists.call(path))) throw new Error("The two lists are not the same");
-      const list = await compared(turns, [() => ours.call(path), () => lists.call(path)]);
+      const list = await compared({ turns, perTurn, clients: 1 }, [() => ours.call(path), () => lists.call(path)]);
       // Archived ones of the account, none twice: a restore that changes nobody writes nothing.
       let next = 0;
       const archived = () => {
@@ -39,21 +39,24 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
         return next;
       };
       const five = () => JSON.stringify({ ids: Array.from({ length: 5 }, archived) });
-      const restore = await compared(turns, [
+      const restoring = [
         () => ours.call(`${base}/promoters/restore`, five()),
         () => restores.call("/restore", five()),
-      ]);
-      for (const [work, wanted, { ms, figure }] of [
-        ["FirstPromoter's list of 100 over HTTP", "bare query", list],
-        ["FirstPromoter's restore of 5 over HTTP", "bare statements", restore],
+      ] as const;
+      const alone = await compared({ turns, perTurn, clients: 1 }, restoring);
+      const many = await compared({ turns, perTurn: 5, clients: crowd }, restoring);
+      for (const [work, bareWay, { ms, figure }, wanted] of [
+        ["FirstPromoter's list of 100 over HTTP", "bare query", list, 0.8],
+        [`FirstPromoter's restore of 5 over HTTP, ${crowd} clients`, "bare statements", many, 0.8],
+        ["FirstPromoter's restore of 5 over HTTP, a client alone", "bare statements", alone, undefined],
       ] as const) {
         lines.push({
           work,
           database,
           ours: `${ms[0]?.toFixed(2)} ms`,
-          compared: `Hono route, ${wanted}: ${ms[1]?.toFixed(2)} ms`,
+          compared: `Hono route, ${bareWay}: ${ms[1]?.toFixed(2)} ms`,
           figure,
-          wanted: { atLeast: 0.8 },
+          ...(wanted && { wanted: { atLeast: wanted } }),
         });
       }
     }
@@ -63,24 +66,12 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
 }
 
 /** Two ways in turns; the figure is the second's time by the first's. */
-async function compared(turns: number, ways: (() => Promise<string>)[]) {
-  const measured: number[][] = [];
-  for (let turn = 0; turn < turns + 6; turn++) {
-    const one: number[] = [];
-    for (const way of turn % 2 ? ways.toReversed() : ways) {
-      const taken: number[] = [];
-      for (let i = 0; i < perTurn; i++) {
-        const start = performance.now();
-        await way();
-        taken.push(performance.now() - start);
-      }
-      one.push(median(taken));
-    }
-    // Code warms up, and the databases.
-    if (turn >= 6) measured.push(turn % 2 ? one.reverse() : one);
-  }
+async function compared(load: Parameters<typeof inTurns>[0], ways: readonly [Way, Way]) {
+  const rows = await inTurns(load, ways);
   return {
-    ms: ways.map((_, index) => median(measured.map((one) => one[index] as number))),
-    figure: median(measured.map(([ours, plain]) => (plain as number) / (ours as number))),
+    ms: ways.map((_, index) => median(rows.map((row) => row[index] as number))),
+    figure: median(rows.map(([ours, plain]) => (plain as number) / (ours as number))),
   };
 }
+
+type Way = () => Promise<unknown>;

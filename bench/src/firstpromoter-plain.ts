@@ -143,8 +143,8 @@ export function plainRestoreRoute(bare: Bare): Hono {
   return new Hono().post("/restore", async (c) => {
     const { ids } = await c.req.json<{ ids: number[] }>();
     let changed = 0;
-    await bare.transaction(async () => {
-      changed = (await bare.rows(change, Date.now(), crowded, sqlite ? JSON.stringify(ids) : ids)).length;
+    await bare.transaction(async (rows) => {
+      changed = (await rows(change, Date.now(), crowded, sqlite ? JSON.stringify(ids) : ids)).length;
     });
     const now = new Date().toISOString();
     return c.json({

@@ -41,8 +41,8 @@ export function plainRestore(bare: Bare): (ids: readonly number[]) => Promise<vo
     ? `update ${table} set archived_at = null, archived_batch = null, updated_at = ? where +account = ? and id in (select value from json_each(?)) and archived_at is not null`
     : `update ${table} set archived_at = null, archived_batch = null, updated_at = $1 where account = $2 and id = any($3::bigint[]) and archived_at is not null`;
   return (ids) =>
-    bare.transaction(async () => {
-      await bare.rows(change, Date.now(), account, sqlite ? JSON.stringify(ids) : ids);
+    bare.transaction(async (rows) => {
+      await rows(change, Date.now(), account, sqlite ? JSON.stringify(ids) : ids);
     });
 }
 
@@ -51,8 +51,8 @@ export function plainRestoreOne(bare: Bare): (id: number) => Promise<void> {
   const [now, wall, id] = bare.dialect === "sqlite" ? ["?", "?", "?"] : ["$1", "$2", "$3"];
   const change = `update ${table} set archived_at = null, updated_at = ${now} where account = ${wall} and id = ${id} and archived_at is not null`;
   return (id) =>
-    bare.transaction(async () => {
-      await bare.rows(change, Date.now(), account, id);
+    bare.transaction(async (rows) => {
+      await rows(change, Date.now(), account, id);
     });
 }
 

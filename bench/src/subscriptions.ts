@@ -61,8 +61,8 @@ export function plainUndelete(
   const change = `update ${table} set is_delete = 0, deleted_at = null, updated_at = ${sqlite ? "?" : "$1"} from ${given}
     where ${same} and ${table}.is_delete = 1 returning ${key.map((name) => `${table}.${name}`).join(", ")}`;
   return (subscriptions) =>
-    bare.transaction(async () => {
-      const changed = await bare.rows(change, Date.now(), JSON.stringify(subscriptions.map(keyOf)));
+    bare.transaction(async (rows) => {
+      const changed = await rows(change, Date.now(), JSON.stringify(subscriptions.map(keyOf)));
       if (changed.length !== subscriptions.length) throw new Error(`${changed.length} were brought back`);
     });
 }

@@ -131,6 +131,8 @@ export function createBatches(parts: BatchesParts): Batches {
     const now = clock.now();
     const inline = (request.inline ?? counts.items <= operation.inlineLimit) && !mustWait(operation.pace, now);
     const elsewhere = inline && operation.effects === "elsewhere";
+    // A dry run undoes what it did by a savepoint, which is not for several at a time.
+    const short = inline && repeatable && !request.dryRun;
     const { idempotency } = request;
     const lease = elsewhere ? runner.newLease() : undefined;
     const claim = lease && { worker: lease.name, leaseUntil: lease.until };
@@ -167,7 +169,7 @@ export function createBatches(parts: BatchesParts): Batches {
     let accepted: Batch | undefined;
     for (let attempt = 1; !accepted; attempt++) {
       try {
-        accepted = await database.transaction(work);
+        accepted = await (short ? database.together(work) : database.transaction(work));
       } catch (error) {
         if (idempotency && error instanceof Replay) return (await replayed(idempotency)) as Submitted;
         // Nothing is left of it, so it is accepted anew and waits for its hour.

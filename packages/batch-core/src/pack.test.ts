@@ -48,9 +48,9 @@ test("anything else comes back in its order", () => {
 });
 
 test("a dense chunk costs about a byte an id", () => {
-  const { bytes, lo, hi, count } = pack(Array.from({ length: 500 }, (_, index) => 10_000_000 + index * 2));
+  const { bytes, count } = pack(Array.from({ length: 500 }, (_, index) => 10_000_000 + index * 2));
   expect(bytes.byteLength).toBeLessThan(510);
-  expect({ lo, hi, count }).toEqual({ lo: 10_000_000, hi: 10_000_998, count: 500 });
+  expect(count).toBe(500);
 });
 
 test("a chunk that was cut short is not read as a shorter one", () => {

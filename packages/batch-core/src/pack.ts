@@ -7,9 +7,6 @@ export interface Packed {
   codec: Codec;
   bytes: Uint8Array;
   count: number;
-  /** Smallest and largest item, for integers only. */
-  lo: number | null;
-  hi: number | null;
 }
 
 /** Packs one chunk. Integers come back in ascending order, other items in the order given, and all of them with `json`. */
@@ -23,7 +20,7 @@ export function pack(items: readonly unknown[], codec?: "json"): Packed {
 /** Packs items that are written as JSON already, one line each. */
 export function packLines(lines: readonly string[]): Packed {
   const bytes = deflateRawSync(lines.join("\n"), { level: 6 });
-  return { codec: "json", bytes, count: lines.length, lo: null, hi: null };
+  return { codec: "json", bytes, count: lines.length };
 }
 
 /** Packs safe integers, at least one, that are in ascending order. */
@@ -40,8 +37,6 @@ export function packSorted(sorted: Float64Array): Packed {
     codec: "integers",
     bytes: buffer.slice(0, end),
     count: sorted.length,
-    lo: first,
-    hi: sorted[sorted.length - 1] as number,
   };
 }
 

@@ -1,7 +1,10 @@
 import type { Compilable, CompiledQuery, Kysely, QueryResult } from "kysely";
 
 /** Carries out a statement at once, without the layers that a query builder has in between. */
-export type Direct = (sql: string, parameters: readonly unknown[]) => QueryResult<unknown>;
+export type Direct = (
+  sql: string,
+  parameters: readonly unknown[],
+) => QueryResult<unknown> | Promise<QueryResult<unknown>>;
 
 /** The transactions that have a direct way to their database. */
 export const directWays = new WeakMap<object, Direct>();
@@ -57,7 +60,7 @@ export function statement<Values extends object, Row>(
       parameter instanceof Slot ? parameter.change(values[parameter.name as keyof Values]) : parameter,
     );
     const direct = directWays.get(on);
-    if (direct) return direct(compiled.sql, parameters) as QueryResult<Row>;
+    if (direct) return direct(compiled.sql, parameters) as QueryResult<Row> | Promise<QueryResult<Row>>;
     return on.executeQuery({ ...compiled, parameters });
   };
 }
@@ -67,7 +70,7 @@ function prepare<Row>(
   compiled: CompiledQuery<Row>,
   { awaited, byKey }: { awaited: boolean; byKey: boolean },
 ): CompiledQuery<Row> {
-  if ((byKey || compiled.query.kind === "InsertQueryNode") && !known.has(compiled.sql)) {
+  if ((byKey || !awaited || compiled.query.kind === "InsertQueryNode") && !known.has(compiled.sql)) {
     known.set(compiled.sql, { name: `reinstate_${known.size + 1}`, awaited });
   }
   return compiled;

@@ -30,7 +30,17 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
       created_at bigint not null,
       updated_at bigint not null,
       started_at bigint,
-      finished_at bigint
+      finished_at bigint,
+      done integer,
+      skipped integer,
+      failed integer,
+      unknown integer,
+      rest_outcome text,
+      rest_code text,
+      rest_message text,
+      tally text,
+      codec text,
+      packed ${types.bytes}
     )`.execute(db);
     await sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`.execute(
       db,
@@ -57,22 +67,18 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
       worker text,
       lease_until bigint,
       finished_at bigint,
-      codec text,
-      packed ${types.bytes},
       primary key (batch_id, generation, seq)
     ) ${inPlace}`.execute(db);
     await sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`.execute(
       db,
     );
-    // The packed items never change, so they stand apart from the rows that do; a chunk that is written once carries its own.
+    // The packed items never change, so they stand apart from the rows that do.
     await sql`create table reinstate_items (
       batch_id bigint not null,
       generation integer not null,
       seq integer not null,
       codec text not null,
       packed ${types.bytes} not null,
-      lo bigint,
-      hi bigint,
       primary key (batch_id, generation, seq)
     ) ${byKey}`.execute(db);
     await sql`create table reinstate_outcomes (

@@ -3,7 +3,7 @@ import { type Batch, isFinished, progressOf, type StopRule } from "../batch.ts";
 import type { Database } from "../database.ts";
 import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
-import type { LedgerTables } from "./tables.ts";
+import { holdsChunk, type LedgerTables, onlyChunkColumns } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 type BatchRow = Selectable<LedgerTables["reinstate_batches"]>;
@@ -16,8 +16,48 @@ export function createReader(
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
   async function withCounts(rows: BatchRow[], on: Db): Promise<Batch[]> {
-    if (rows.length === 0) return [];
-    const ids = rows.map((row) => row.id);
+    const ids = rows.filter((row) => !holdsChunk(row)).map(({ id }) => id);
+    const apart = ids.length === 0 ? { sums: [], tallies: [] } : await countedApart(on, ids);
+    return rows.map((row) => {
+      const own = holdsChunk(row) ? row : undefined;
+      const sum = own ? { ...own, retried: 0 } : apart.sums.find(({ batch_id }) => batch_id === row.id);
+      const counts = {
+        done: Number(sum?.done ?? 0),
+        skipped: Number(sum?.skipped ?? 0),
+        failed: Number(sum?.failed ?? 0) - Number(sum?.retried ?? 0),
+        unknown: Number(sum?.unknown ?? 0),
+      };
+      const tallies = apart.tallies.filter(({ batch_id }) => batch_id === row.id);
+      return {
+        id: row.id,
+        operation: row.operation,
+        label: row.label,
+        target: row.target,
+        account: row.account,
+        params: JSON.parse(row.params) as unknown,
+        actor: row.actor,
+        status: row.status,
+        total: row.total,
+        duplicates: row.duplicates,
+        counts,
+        progress: progressOf(row.status, counts, row.total),
+        tally: own
+          ? (JSON.parse(own.tally ?? "{}") as Batch["tally"])
+          : Object.fromEntries(tallies.map(({ name, sum }) => [name, Number(sum)])),
+        error: row.error,
+        dryRun: row.dry_run === 1,
+        nextAllowedAt: isFinished(row.status) ? null : row.next_allowed_at,
+        generation: row.generation,
+        createdAt: row.created_at,
+        updatedAt: Math.max(row.updated_at, isFinished(row.status) ? 0 : (sum?.finished_at ?? 0)),
+        startedAt: row.started_at,
+        finishedAt: row.finished_at,
+      };
+    });
+  }
+
+  /** The counts of batches whose chunks have rows of their own. */
+  async function countedApart(on: Db, ids: number[]) {
     const sums = await on
       .selectFrom("reinstate_chunks")
       .select(({ fn }) => [
@@ -34,41 +74,7 @@ export function createReader(
       .groupBy("batch_id")
       .execute();
     const tallied = sums.filter((row) => Number(row.tallies) > 0).map((row) => row.batch_id);
-    const tallies = tallied.length === 0 ? [] : await talliesOf(on, tallied);
-    return rows.map((row) => {
-      const sum = sums.find(({ batch_id }) => batch_id === row.id);
-      const counts = {
-        done: Number(sum?.done ?? 0),
-        skipped: Number(sum?.skipped ?? 0),
-        failed: Number(sum?.failed ?? 0) - Number(sum?.retried ?? 0),
-        unknown: Number(sum?.unknown ?? 0),
-      };
-      return {
-        id: row.id,
-        operation: row.operation,
-        label: row.label,
-        target: row.target,
-        account: row.account,
-        params: JSON.parse(row.params) as unknown,
-        actor: row.actor,
-        status: row.status,
-        total: row.total,
-        duplicates: row.duplicates,
-        counts,
-        progress: progressOf(row.status, counts, row.total),
-        tally: Object.fromEntries(
-          tallies.filter(({ batch_id }) => batch_id === row.id).map(({ name, sum }) => [name, Number(sum)]),
-        ),
-        error: row.error,
-        dryRun: row.dry_run === 1,
-        nextAllowedAt: isFinished(row.status) ? null : row.next_allowed_at,
-        generation: row.generation,
-        createdAt: row.created_at,
-        updatedAt: Math.max(row.updated_at, isFinished(row.status) ? 0 : (sum?.finished_at ?? 0)),
-        startedAt: row.started_at,
-        finishedAt: row.finished_at,
-      };
-    });
+    return { sums, tallies: tallied.length === 0 ? [] : await talliesOf(on, tallied) };
   }
 
   async function talliesOf(on: Db, ids: number[]) {
@@ -156,11 +162,27 @@ export function createReader(
         chunksAfter(batchId, { after, outcome, limit }, within);
       // A generation's chunks are numbered without gaps, so a page of it is a range that PostgreSQL finds by its index alone;
       // a limit it weighs by statistics that a batch just accepted is not yet in.
+      if (!after || (after.generation === 0 && after.seq < 0)) {
+        const only = await onlyChunkOf(batchId);
+        if (only) return withExceptions(batchId, outcome && only[outcome] === 0 ? [] : [only]);
+      }
       const inGeneration = after && !outcome ? await page(after, "generation") : [];
       const chunks = inGeneration.length > 0 ? inGeneration : await page(after);
       return withExceptions(batchId, chunks);
     },
   };
+
+  /** The chunk of a batch that stands in the batch's own row. */
+  async function onlyChunkOf(batchId: number) {
+    const row = await db
+      .selectFrom("reinstate_batches")
+      .select(onlyChunkColumns)
+      .where("id", "=", batchId)
+      .where("codec", "is not", null)
+      .executeTakeFirst();
+    if (!row || !holdsChunk(row)) return undefined;
+    return { ...row, generation: 0, seq: 0, state: "finished" as const, retried: 0 };
+  }
 
   function chunksAfter(
     batchId: number,
@@ -169,17 +191,13 @@ export function createReader(
   ) {
     let query = db
       .selectFrom("reinstate_chunks as c")
-      .leftJoin("reinstate_items as i", (join) =>
+      .innerJoin("reinstate_items as i", (join) =>
         join
           .onRef("i.batch_id", "=", "c.batch_id")
           .onRef("i.generation", "=", "c.generation")
           .onRef("i.seq", "=", "c.seq"),
       )
-      .select(["c.generation", "c.seq", "c.state", "c.retried"])
-      .select(({ fn }) => [
-        fn.coalesce("c.codec", "i.codec").$notNull().as("codec"),
-        fn.coalesce("c.packed", "i.packed").$notNull().as("packed"),
-      ])
+      .select(["c.generation", "c.seq", "c.state", "c.retried", "i.codec", "i.packed"])
       .select(["c.rest_outcome", "c.rest_code", "c.rest_message"])
       .where("c.batch_id", "=", batchId)
       .orderBy("c.generation")

@@ -10,7 +10,7 @@ import { statement } from "../statement.ts";
 import { createMemory } from "./idempotency.ts";
 import { ledgerMigrations } from "./migrations.ts";
 import { createReader } from "./read.ts";
-import type { LedgerTables } from "./tables.ts";
+import { holdsChunk, type LedgerTables, type OnlyChunk, onlyChunkColumns } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
@@ -109,9 +109,14 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   const insertBatch = statement((row: Insertable<LedgerTables["reinstate_batches"]>) =>
     db.insertInto("reinstate_batches").values(row).returning("id"),
   );
+  const newId =
+    database.dialect === "sqlite"
+      ? sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`
+      : sql<{ id: number }>`select nextval(pg_get_serial_sequence('reinstate_batches', 'id')) as id`;
+  const reserveBatch = statement(() => ({ compile: () => newId.compile(db) }), { byKey: true });
   // Nobody needs their answers: on PostgreSQL they travel with the COMMIT.
   const insertFinished = statement(
-    (row: ReturnType<typeof finishedRow>) => db.insertInto("reinstate_chunks").values(row),
+    (row: Insertable<LedgerTables["reinstate_batches"]>) => db.insertInto("reinstate_batches").values(row),
     { awaited: false },
   );
   const insertOpen = statement((row: ReturnType<typeof chunkRow>) => db.insertInto("reinstate_chunks").values(row), {
@@ -125,12 +130,8 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     const [chunk] = chunks;
     if (!chunk) return;
     if (chunks.length > 1) {
-      const rows = chunks.map((chunk) => (chunk.settled ? finishedRow(chunk) : chunkRow(chunk)));
-      await on.insertInto("reinstate_chunks").values(rows).execute();
-      const items = chunks.filter(({ settled }) => !settled).map(itemsRow);
-      if (items.length > 0) await on.insertInto("reinstate_items").values(items).execute();
-    } else if (chunk.settled) {
-      await insertFinished(on, finishedRow(chunk));
+      await on.insertInto("reinstate_chunks").values(chunks.map(chunkRow)).execute();
+      await on.insertInto("reinstate_items").values(chunks.map(itemsRow)).execute();
     } else {
       await insertOpen(on, chunkRow(chunk));
       await insertItems(on, itemsRow(chunk));
@@ -144,10 +145,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
 
     async accept(batch, chunks, now, { transaction, claim, workOff } = {}) {
       const insert = async (on: Db) => {
-        const { rows } = await insertBatch(
-          on,
-          batchRow(batch, now, workOff ? "completed" : claim ? "in_progress" : "pending"),
-        );
+        const { rows } = await (workOff
+          ? reserveBatch(on, {})
+          : insertBatch(on, batchRow(batch, now, claim ? "in_progress" : "pending")));
         const batchId = (rows[0] as { id: number }).id;
         let seq = 0;
         let slice: WrittenChunk[] = [];
@@ -163,7 +163,18 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
           slice = [];
           bytes = 0;
         }
+        const only = seq === 1 ? slice[0] : undefined;
+        if (only?.settled && !only.refused) {
+          await insertFinished(on, {
+            id: batchId,
+            ...batchRow(batch, now, "completed"),
+            ...onlyChunk(only, only.settled),
+          });
+          await writeExceptions(on, only, only.settled);
+          return batchId;
+        }
         await writeChunks(on, slice);
+        if (workOff) await insertFinished(on, { id: batchId, ...batchRow(batch, now, "completed"), ...noChunk });
         return batchId;
       };
       return transaction ? insert(transaction as Db) : database.transaction((trx) => insert(trx as Db));
@@ -374,12 +385,15 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         const on = transaction as Db;
         const batch = await on
           .selectFrom("reinstate_batches")
-          .select(["generation", "status"])
+          .select(["generation", "status", "total", "finished_at"])
+          .select(onlyChunkColumns)
           .where("id", "=", id)
           .$if(database.dialect === "postgres", (query) => query.forUpdate())
           .executeTakeFirst();
         if (!batch || (batch.status !== "completed" && batch.status !== "failed")) return 0;
-        const generation = batch.generation + 1;
+        const { generation: before, status: _, ...row } = batch;
+        if (holdsChunk(row)) await unfold(on, id, row);
+        const generation = before + 1;
         const failing = on
           .selectFrom("reinstate_chunks")
           .select(["generation", "seq"])
@@ -432,20 +446,31 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   };
   return ledger;
 
+  /** Gives the only chunk of a batch rows of its own, which a retry can go on from. */
+  async function unfold(on: Db, id: number, row: OnlyChunk & { total: number; finished_at: number | null }) {
+    const { codec, packed, total, ...end } = row;
+    const chunk = { batch_id: id, generation: 0, seq: 0 };
+    await on
+      .insertInto("reinstate_chunks")
+      .values({ ...chunk, ...end, state: "finished", item_count: total })
+      .execute();
+    await on
+      .insertInto("reinstate_items")
+      .values({ ...chunk, codec, packed })
+      .execute();
+    await on.updateTable("reinstate_batches").set(noChunk).where("id", "=", id).execute();
+  }
+
   async function failedItems(on: Db, batchId: number, { generation, seq }: { generation: number; seq: number }) {
     const chunk = await on
       .selectFrom("reinstate_chunks as c")
-      .leftJoin("reinstate_items as i", (join) =>
+      .innerJoin("reinstate_items as i", (join) =>
         join
           .onRef("i.batch_id", "=", "c.batch_id")
           .onRef("i.generation", "=", "c.generation")
           .onRef("i.seq", "=", "c.seq"),
       )
-      .select(({ fn }) => [
-        "c.rest_outcome",
-        fn.coalesce("c.codec", "i.codec").$notNull().as("codec"),
-        fn.coalesce("c.packed", "i.packed").$notNull().as("packed"),
-      ])
+      .select(["c.rest_outcome", "i.codec", "i.packed"])
       .where("c.batch_id", "=", batchId)
       .where("c.generation", "=", generation)
       .where("c.seq", "=", seq)
@@ -500,6 +525,12 @@ function batchRow(batch: NewBatch, now: number, status: BatchStatus) {
   };
 }
 
+/** What the row of a batch says of its only chunk. */
+function onlyChunk({ packed, now }: WrittenChunk, settlement: Settlement): OnlyChunk {
+  const { state: _, finished_at: __, ...end } = endOf(settlement, now);
+  return { ...end, codec: packed.codec, packed: packed.bytes };
+}
+
 function chunkRow({ batchId, generation, seq, packed, now, claim, settled, refused }: WrittenChunk) {
   return {
     batch_id: batchId,
@@ -514,18 +545,18 @@ function chunkRow({ batchId, generation, seq, packed, now, claim, settled, refus
   };
 }
 
-/** A chunk that was settled before it was written: its row never changes, and carries its items. */
-function finishedRow(chunk: WrittenChunk) {
-  return { ...chunkRow(chunk), codec: chunk.packed.codec, packed: chunk.packed.bytes };
-}
-
-function itemsRow({ batchId, generation, seq, packed: { codec, bytes, lo, hi } }: WrittenChunk) {
-  return { batch_id: batchId, generation, seq, codec, packed: bytes, lo, hi };
+function itemsRow({ batchId, generation, seq, packed: { codec, bytes } }: WrittenChunk) {
+  return { batch_id: batchId, generation, seq, codec, packed: bytes };
 }
 
 function newlyClaimed({ packed: { codec, bytes, count }, ...id }: ChunkId & { packed: Packed }): ClaimedChunk {
   return { ...id, codec, packed: bytes, count, attempt: 1, interrupted: false };
 }
+
+const noChunk: { [Column in keyof OnlyChunk]: null } = {
+  ...{ done: null, skipped: null, failed: null, unknown: null },
+  ...{ rest_outcome: null, rest_code: null, rest_message: null, tally: null, codec: null, packed: null },
+};
 
 const noEnd = {
   ...noCounts(),

@@ -3,6 +3,34 @@ import type { BatchStatus } from "../batch.ts";
 import type { OutcomeWord, Target } from "../operation.ts";
 import type { Codec } from "../pack.ts";
 
+/**
+ * The one chunk of a batch that was worked off before it was written: it stands in the batch's row, which is all that is
+ * written then. It has rows of its own from the first retry on.
+ */
+export interface OnlyChunk {
+  done: number;
+  skipped: number;
+  failed: number;
+  unknown: number;
+  rest_outcome: OutcomeWord | null;
+  rest_code: string | null;
+  rest_message: string | null;
+  tally: string | null;
+  codec: Codec;
+  packed: Uint8Array;
+}
+
+export const onlyChunkColumns = [
+  ...(["done", "skipped", "failed", "unknown"] as const),
+  ...(["rest_outcome", "rest_code", "rest_message", "tally", "codec", "packed"] as const),
+];
+
+/** Whether the row of a batch holds its chunk. */
+export const holdsChunk = <Row extends Nullable<Pick<OnlyChunk, "codec">>>(row: Row): row is Row & OnlyChunk =>
+  row.codec !== null;
+
+type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
+
 /** The core's own tables. Times are milliseconds since 1970 UTC. */
 export interface LedgerTables {
   reinstate_batches: {
@@ -26,7 +54,7 @@ export interface LedgerTables {
     updated_at: number;
     started_at: number | null;
     finished_at: number | null;
-  };
+  } & Nullable<OnlyChunk>;
   reinstate_chunks: {
     batch_id: number;
     generation: number;
@@ -51,19 +79,13 @@ export interface LedgerTables {
     worker: string | null;
     lease_until: number | null;
     finished_at: number | null;
-    /** The items of a chunk that was finished when it was written; null where they stand in `reinstate_items`. */
-    codec: Codec | null;
-    packed: Uint8Array | null;
   };
-  /** The items of the chunks that were yet to be worked off when they were written. */
   reinstate_items: {
     batch_id: number;
     generation: number;
     seq: number;
     codec: Codec;
     packed: Uint8Array;
-    lo: number | null;
-    hi: number | null;
   };
   reinstate_outcomes: {
     batch_id: number;

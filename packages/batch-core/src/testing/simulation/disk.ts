@@ -9,7 +9,8 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
-import { type Database, overSqlite } from "../../database.ts";
+import { overSqlite } from "../../database/sqlite.ts";
+import type { Database } from "../../database.ts";
 import { createSqlLedger } from "../../ledger/sql.ts";
 import type { Owner } from "./scheduler.ts";
 
@@ -52,7 +53,7 @@ export class Disk {
         createQueryCompiler: () => new SqliteQueryCompiler(),
       },
     });
-    const database = overSqlite(kysely);
+    const database = overSqlite(kysely, { soon: queueMicrotask });
     return around === plain ? database : { ...database, migrate: async () => {} };
   }
 

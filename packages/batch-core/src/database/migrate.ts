@@ -1,0 +1,18 @@
+import type { Kysely } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import type { Database } from "../database.ts";
+
+/** Brings tables up to date by Kysely's own migrator, with a record per package. */
+export const migrator = (kysely: Kysely<unknown>): Database["migrate"] =>
+  async function migrate(this: Database, scope, migrations) {
+    const steps: Record<string, Migration> = {};
+    for (const [name, up] of Object.entries(migrations)) steps[name] = { up: (db) => up(db, this) };
+    const migrator = new Migrator({
+      db: kysely,
+      provider: { getMigrations: async () => steps },
+      migrationTableName: `${scope}_migrations`,
+      migrationLockTableName: `${scope}_migration_lock`,
+    });
+    const { error } = await migrator.migrateToLatest();
+    if (error) throw error;
+  };

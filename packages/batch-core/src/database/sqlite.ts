@@ -1,0 +1,178 @@
+import { mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  type SqliteDatabase,
+  SqliteDialect,
+  SqliteDriver,
+  sql,
+} from "kysely";
+import type { Database } from "../database.ts";
+import { ReinstateError } from "../errors.ts";
+import type { LedgerTransaction } from "../operation.ts";
+import { changed, type Direct, directWays } from "../statement.ts";
+import { migrator } from "./migrate.ts";
+import { createTogether, type Sharing } from "./together.ts";
+
+export function openSqlite(path: string): Database {
+  if (path === "") throw new ReinstateError("bad_setting", "The database URL sqlite: names no file");
+  const file = path === ":memory:" ? path : resolve(path);
+  if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true });
+  const dialect = new NodeSqliteDialect(() => openSqliteFile(file));
+  const direct: Direct = (sql, parameters) => {
+    const statement = dialect.opened.prepare(sql);
+    if (statement.reader) return { rows: statement.all(parameters) };
+    return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) };
+  };
+  return overSqlite(new Kysely<unknown>({ dialect }), { direct });
+}
+
+/**
+ * SQLite behind any driver; `direct` where its statements may be carried out at once while a transaction has it for itself,
+ * `soon` where moments are something else than turns of the event loop.
+ */
+export function overSqlite(
+  kysely: Kysely<unknown>,
+  { direct, soon = setImmediate }: { direct?: Direct; soon?: Sharing["soon"] } = {},
+): Database {
+  const transaction: Database["transaction"] = (work) =>
+    kysely.transaction().execute(async (transaction) => {
+      if (direct) directWays.set(transaction, direct);
+      try {
+        return await work(transaction as LedgerTransaction);
+      } finally {
+        // Whoever still holds it has the database for himself no longer.
+        directWays.delete(transaction);
+      }
+    });
+  return {
+    dialect: "sqlite",
+    tables: <Tables>() => kysely as Kysely<Tables>,
+    transaction,
+    together: createTogether({ transaction, soon, atOnce: 1, each: oneByOne }),
+    anyOf: (column, values) =>
+      sql<boolean>`${sql.ref(column)} in (select value from json_each(${changed(values, JSON.stringify)}))`,
+    migrate: migrator(kysely),
+    types: { identity: sql`integer primary key autoincrement`, bytes: sql`blob` },
+    close: () => kysely.destroy(),
+  };
+}
+
+/** There is nothing to wait for: SQLite carries out each statement at once. */
+const oneByOne: Sharing["each"] = async (works, transaction) => {
+  const results: unknown[] = [];
+  for (const work of works) results.push(await work(transaction));
+  return results;
+};
+
+function openSqliteFile(file: string): SqliteDatabase {
+  const db = new DatabaseSync(file, { timeout: 5000 });
+  db.exec("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory");
+  // Pages are copied home at 16 MB instead of at 4: those that every batch writes, four times less often.
+  db.exec("pragma wal_autocheckpoint = 4000; pragma busy_timeout = 0");
+  const statements = new Map<string, ReturnType<typeof adapt>>();
+  return {
+    prepare(text) {
+      const known = statements.get(text);
+      if (known) return known;
+      const statement = adapt(db.prepare(text));
+      if (statements.size >= 500) statements.clear();
+      statements.set(text, statement);
+      return statement;
+    },
+    close: () => db.close(),
+  };
+}
+
+type Bindable = null | number | bigint | string | NodeJS.ArrayBufferView;
+
+function adapt(statement: StatementSync) {
+  const bind = (values: readonly unknown[]) =>
+    values.map((value) => (typeof value === "boolean" ? Number(value) : (value ?? null))) as Bindable[];
+  return {
+    reader: statement.columns().length > 0,
+    all: (values: readonly unknown[]) => statement.all(...bind(values)),
+    run: (values: readonly unknown[]) => statement.run(...bind(values)),
+    iterate: (values: readonly unknown[]) => statement.iterate(...bind(values)),
+  };
+}
+
+class NodeSqliteDialect extends SqliteDialect {
+  readonly #open: () => SqliteDatabase;
+  #opened: SqliteDatabase | undefined;
+
+  constructor(open: () => SqliteDatabase) {
+    super({ database: async () => open() });
+    this.#open = open;
+  }
+
+  /** The database, opened at its first use. */
+  get opened(): SqliteDatabase {
+    this.#opened ??= this.#open();
+    return this.#opened;
+  }
+
+  override createDriver() {
+    return new ImmediateSqliteDriver({ database: async () => this.opened });
+  }
+
+  override createAdapter() {
+    return new TransactionalDdlAdapter();
+  }
+}
+
+/** How long a statement waits for another process's transaction, in milliseconds. */
+const patienceMs = 30_000;
+
+const begin = CompiledQuery.raw("begin immediate");
+const commit = CompiledQuery.raw("commit");
+
+class ImmediateSqliteDriver extends SqliteDriver {
+  #patient: DatabaseConnection | undefined;
+
+  // SQLite's own waiting would hold the event loop, and with it a transaction of this very process that is to end first.
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const connection = await super.acquireConnection();
+    this.#patient ??= {
+      streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
+      async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+        for (const deadline = Date.now() + patienceMs; ; ) {
+          try {
+            return await connection.executeQuery<Row>(query);
+          } catch (error) {
+            // What met a busy database has done nothing, so it may be said again.
+            if (!isBusy(error) || Date.now() > deadline) throw error;
+            await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 20));
+          }
+        }
+      },
+    };
+    return this.#patient;
+  }
+
+  // A deferred transaction that turns into a writer fails at once when another process has written since; an immediate one waits.
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(begin);
+  }
+
+  override async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(commit);
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
+  return code === "ERR_SQLITE_ERROR" && typeof errcode === "number" && (errcode & 0xff) === 5;
+}
+
+// SQLite can undo a CREATE TABLE: a migration that dies half-way leaves nothing.
+class TransactionalDdlAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
