@@ -8,6 +8,8 @@ import { crowd, inTurns, serving } from "./serving.ts";
 import { fillSubscriptions, plainUndeleteOne, subscription } from "./subscriptions.ts";
 
 const perTurn = 50;
+/** A turn of several clients takes longer, for at its beginning and its end not all of them are busy. */
+const perClient = 40;
 const token = "bench-token";
 type Subscription = ReturnType<typeof subscription>;
 /** Milliseconds of a call in JSON, in XML, and of the bare route. */
@@ -29,7 +31,7 @@ export async function altcraftHttp(scale: number): Promise<Line[]> {
     await host.keys.create({ vendor: "altcraft", secret: token });
     await using bare = await openBare(opened.url, 10);
     // Each is brought back once, by one of the three ways, for each of the two crowds.
-    await fillSubscriptions(bare, 3 * (perTurn + 10 * crowd) * (turns + 6));
+    await fillSubscriptions(bare, 3 * (perTurn + perClient * crowd) * (turns + 6));
     const change = plainUndeleteOne(bare);
     const plain = new Hono().post("/undelete", async (c) => {
       const { token: _token, ...one } = await c.req.json<Subscription & { token: string }>();
@@ -53,7 +55,7 @@ export async function altcraftHttp(scale: number): Promise<Line[]> {
         [`${crowd} clients`, crowd, 0.8],
         ["a client alone", 1, undefined],
       ] as const) {
-        const rows = (await inTurns({ turns, perTurn: clients === 1 ? perTurn : 10, clients }, all)) as Row[];
+        const rows = (await inTurns({ turns, perTurn: clients === 1 ? perTurn : perClient, clients }, all)) as Row[];
         const ms = (way: number) => `${median(rows.map((row) => row[way] as number)).toFixed(2)} ms`;
         lines.push(
           {

@@ -1,7 +1,10 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 
-/** How the items of a chunk are written: sorted integers as delta-varint, everything else as deflated JSON lines. */
-export type Codec = "integers" | "json";
+/** How the items of a chunk are written: sorted integers as delta-varint, everything else as JSON lines, deflated or plain. */
+export type Codec = "integers" | "json" | "plain";
+
+/** Up to so many characters are written plainly: to deflate them would take longer than all else, and save next to nothing. */
+const plainUpTo = 300;
 
 export interface Packed {
   codec: Codec;
@@ -19,8 +22,9 @@ export function pack(items: readonly unknown[], codec?: "json"): Packed {
 
 /** Packs items that are written as JSON already, one line each. */
 export function packLines(lines: readonly string[]): Packed {
-  const bytes = deflateRawSync(lines.join("\n"), { level: 6 });
-  return { codec: "json", bytes, count: lines.length };
+  const text = lines.join("\n");
+  if (text.length <= plainUpTo) return { codec: "plain", bytes: Buffer.from(text), count: lines.length };
+  return { codec: "json", bytes: deflateRawSync(text, { level: 6 }), count: lines.length };
 }
 
 /** Packs safe integers, at least one, that are in ascending order. */
@@ -41,8 +45,8 @@ export function packSorted(sorted: Float64Array): Packed {
 }
 
 export function unpack(codec: Codec, bytes: Uint8Array): unknown[] {
-  if (codec === "json") {
-    const lines = inflateRawSync(bytes).toString("utf8");
+  if (codec !== "integers") {
+    const lines = (codec === "json" ? inflateRawSync(bytes) : Buffer.from(bytes)).toString("utf8");
     return lines === "" ? [] : lines.split("\n").map((line) => JSON.parse(line) as unknown);
   }
   const items: number[] = [];

@@ -1,3 +1,4 @@
+import type { Writable } from "node:stream";
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -138,11 +139,13 @@ type Answer = Promise<pg.QueryResult>;
 class EagerClient extends pg.Client {
   /** What was sent and not awaited. It has failed by the time that the statement after it is answered. */
   #sent: Answer[] = [];
+  #gathering = false;
 
   // biome-ignore lint/suspicious/noExplicitAny: the driver's method has many forms; those with a text are used here.
   override query(given: any, ...rest: any[]): any {
     const statement = typeof given === "string" ? prepared(given) : undefined;
     const query = statement ? { name: statement.name, text: given } : given;
+    this.#gather();
     const answer = super.query(query, ...rest) as unknown as Answer;
     if (given === "begin" || statement?.awaited === false) {
       answer.catch(() => {});
@@ -156,6 +159,18 @@ class EagerClient extends pg.Client {
     if (given === "commit") return Promise.all([...before, answer]).then(committed);
     if (before.length === 0) return answer;
     return Promise.all([...before, answer]).then((answers) => answers.at(-1));
+  }
+
+  /** What is asked for in one turn of the event loop goes out in one write. */
+  #gather(): void {
+    if (this.#gathering) return;
+    const { stream } = (this as unknown as { connection: { stream: Writable } }).connection;
+    this.#gathering = true;
+    stream.cork();
+    process.nextTick(() => {
+      this.#gathering = false;
+      stream.uncork();
+    });
   }
 }
 

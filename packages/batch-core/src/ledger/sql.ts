@@ -418,7 +418,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
           const chunks: WrittenChunk[] = [];
           for (const source of page) {
             const failed = await failedItems(on, id, source);
-            const packed: Packed = pack(failed.items, failed.codec === "json" ? "json" : undefined);
+            const packed: Packed = pack(failed.items, failed.codec === "integers" ? undefined : "json");
             chunks.push({ batchId: id, generation, seq: seq++, packed, now });
             items += failed.items.length;
             await theChunk(on, { batchId: id, ...source })
