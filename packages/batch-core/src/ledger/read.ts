@@ -3,7 +3,7 @@ import { type Batch, isFinished, progressOf, type StopRule } from "../batch.ts";
 import type { Database } from "../database.ts";
 import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
-import { holdsChunk, type LedgerTables, onlyChunkColumns } from "./tables.ts";
+import { holdsChunk, holdsCounts, type LedgerTables, onlyChunkColumns } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 type BatchRow = Selectable<LedgerTables["reinstate_batches"]>;
@@ -16,10 +16,10 @@ export function createReader(
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
   async function withCounts(rows: BatchRow[], on: Db): Promise<Batch[]> {
-    const ids = rows.filter((row) => !holdsChunk(row)).map(({ id }) => id);
+    const ids = rows.filter((row) => !holdsCounts(row)).map(({ id }) => id);
     const apart = ids.length === 0 ? { sums: [], tallies: [] } : await countedApart(on, ids);
     return rows.map((row) => {
-      const own = holdsChunk(row) ? row : undefined;
+      const own = holdsCounts(row) ? row : undefined;
       const sum = own ? { ...own, retried: 0 } : apart.sums.find(({ batch_id }) => batch_id === row.id);
       const counts = {
         done: Number(sum?.done ?? 0),
@@ -56,7 +56,7 @@ export function createReader(
     });
   }
 
-  /** The counts of batches whose chunks have rows of their own. */
+  /** The sums over the chunks of batches. */
   async function countedApart(on: Db, ids: number[]) {
     const sums = await on
       .selectFrom("reinstate_chunks")

@@ -1,7 +1,10 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { openDatabase } from "../database.ts";
 import type { Ledger, NewChunk } from "../ledger.ts";
+import { pack } from "../pack.ts";
+import { settle, settleAll } from "../settle.ts";
 import { type LedgerUnderTest, ledgerContract } from "../testing/ledger-contract.ts";
 import { createSqlLedger } from "./sql.ts";
 
@@ -18,6 +21,42 @@ describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
   test.each(Object.entries(ledgerContract))("%s", async (_, prove) => {
     await using database = await open();
     await withLedger(database.url, prove);
+  });
+
+  test("keeps the sums of a finished batch, and makes them where nobody kept them", async () => {
+    await using database = await open();
+    await withLedger(database.url, async ({ ledger, database }) => {
+      const chunks = [[1, 2], [3]].map((items) => ({ packed: pack(items) }));
+      const id = await ledger.accept(
+        { operation: "o", label: "l", target: "local", account: "a", params: {}, actor: null, total: 3, duplicates: 0 },
+        chunks,
+        0,
+      );
+      for (const [seq, settlement] of [
+        settle(
+          [1, 2],
+          [1, 2].map((key) => ({ key, outcome: "done" })),
+        ),
+        settleAll(1, "skipped", "same", "as it was"),
+      ].entries()) {
+        const tallied = { ...settlement, tally: { moved: seq + 1 } };
+        await database.transaction((transaction) =>
+          ledger.finish({ batchId: id, generation: 0, seq }, tallied, 5, { transaction }),
+        );
+      }
+      const kept = async () => {
+        const { rows } = await sql<{ done: number | null }>`select done, skipped, failed, unknown, tally
+          from reinstate_batches where id = ${id}`.execute(database.tables());
+        return rows[0];
+      };
+      expect((await kept())?.done).toBeNull();
+      await ledger.close(id, 6);
+      expect(await kept()).toEqual({ done: 2, skipped: 1, failed: 0, unknown: 0, tally: '{"moved":3}' });
+      const closed = await ledger.get(id);
+      await sql`update reinstate_batches set done = null, tally = null where id = ${id}`.execute(database.tables());
+      expect(await ledger.get(id)).toEqual(closed);
+      expect(closed).toMatchObject({ counts: { done: 2, skipped: 1 }, tally: { moved: 3 } });
+    });
   });
 
   test("is opened by four at once", async () => {

@@ -112,7 +112,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   const newId =
     database.dialect === "sqlite"
       ? sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`
-      : sql<{ id: number }>`select nextval(pg_get_serial_sequence('reinstate_batches', 'id')) as id`;
+      : sql<{ id: number }>`select nextval('reinstate_batches_id_seq') as id`;
   const reserveBatch = statement(() => ({ compile: () => newId.compile(db) }), { byKey: true });
   // Nobody needs their answers: on PostgreSQL they travel with the COMMIT.
   const insertFinished = statement(
@@ -349,7 +349,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
           not(exists(selectFrom("reinstate_chunks").select("seq").where("batch_id", "=", id).where(unfinished()))),
         )
         .executeTakeFirst();
-      return numUpdatedRows > 0n;
+      if (numUpdatedRows === 0n) return false;
+      await keepCounts(id, transaction);
+      return true;
     },
 
     async end(id, error, now) {
@@ -437,6 +439,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
             next_allowed_at: null,
             updated_at: now,
             finished_at: null,
+            ...noChunk,
           })
           .where("id", "=", id)
           .execute();
@@ -445,6 +448,23 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     },
   };
   return ledger;
+
+  /**
+   * Writes the sums over the chunks of a finished batch into its row, so that whoever reads it need not make them again. A
+   * process that dies before that leaves them to be made.
+   */
+  async function keepCounts(id: number, transaction: LedgerTransaction | undefined): Promise<void> {
+    const batch = await ledger.get(id, transaction);
+    if (!batch) return;
+    await on(transaction)
+      .updateTable("reinstate_batches")
+      .set({ ...batch.counts, tally: tallyText(batch.tally) })
+      .where("id", "=", id)
+      .where("status", "in", ["completed", "failed"])
+      // Not of a generation that began meanwhile.
+      .where("generation", "=", batch.generation)
+      .execute();
+  }
 
   /** Gives the only chunk of a batch rows of its own, which a retry can go on from. */
   async function unfold(on: Db, id: number, row: OnlyChunk & { total: number; finished_at: number | null }) {
@@ -571,10 +591,12 @@ function endOf({ counts, rest, tally }: Settlement, now: number) {
     rest_outcome: rest.outcome === "done" ? null : rest.outcome,
     rest_code: rest.code,
     rest_message: rest.message,
-    tally: Object.keys(tally).length === 0 ? null : JSON.stringify(tally),
+    tally: tallyText(tally),
     finished_at: now,
   };
 }
+
+const tallyText = (tally: Record<string, number>) => (Object.keys(tally).length === 0 ? null : JSON.stringify(tally));
 
 function* slices<Row>(rows: readonly Row[]): Generator<Row[]> {
   for (let start = 0; start < rows.length; start += rowsPerInsert) yield rows.slice(start, start + rowsPerInsert);

@@ -3,19 +3,23 @@ import type { BatchStatus } from "../batch.ts";
 import type { OutcomeWord, Target } from "../operation.ts";
 import type { Codec } from "../pack.ts";
 
-/**
- * The one chunk of a batch that was worked off before it was written: it stands in the batch's row, which is all that is
- * written then. It has rows of its own from the first retry on.
- */
-export interface OnlyChunk {
+/** What the row of a finished batch says of its chunks: their sums, kept so that nobody has to make them again. */
+export interface KeptCounts {
   done: number;
   skipped: number;
   failed: number;
   unknown: number;
+  tally: string | null;
+}
+
+/**
+ * The one chunk of a batch that was worked off before it was written: it stands in the batch's row, which is all that is
+ * written then. It has rows of its own from the first retry on.
+ */
+export interface OnlyChunk extends KeptCounts {
   rest_outcome: OutcomeWord | null;
   rest_code: string | null;
   rest_message: string | null;
-  tally: string | null;
   codec: Codec;
   packed: Uint8Array;
 }
@@ -28,6 +32,10 @@ export const onlyChunkColumns = [
 /** Whether the row of a batch holds its chunk. */
 export const holdsChunk = <Row extends Nullable<Pick<OnlyChunk, "codec">>>(row: Row): row is Row & OnlyChunk =>
   row.codec !== null;
+
+/** Whether the row of a batch holds the sums over its chunks. */
+export const holdsCounts = <Row extends Nullable<Pick<KeptCounts, "done">>>(row: Row): row is Row & KeptCounts =>
+  row.done !== null;
 
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Batch } from "../batch.ts";
 import type { Database } from "../database.ts";
 import type { Admission, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger.ts";
 import { pack, unpack } from "../pack.ts";
@@ -320,6 +321,53 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
       failed.map(({ codec, packed, rest }) => [unpack(codec, packed), rest?.code]),
       [[[null], "invalid_item"]],
     );
+  },
+
+  async "a batch worked off while it is accepted reads like one worked off later, also when it is retried"({
+    ledger,
+    database,
+  }) {
+    const settlement = settle(
+      [1, 2, 3, 4],
+      [
+        { key: 1, outcome: "done" },
+        { key: 2, outcome: "failed", code: "not_yet", message: "two is early" },
+        { key: 3, outcome: "skipped", code: "same" },
+        { key: 4, outcome: "done" },
+      ],
+      { inserted: 2 },
+    );
+    const given = batch({ total: 4 });
+    const atOnce = await ledger.accept(given, chunks([1, 2, 3, 4]), 7, { workOff: async () => settlement });
+    const later = await ledger.accept(given, chunks([1, 2, 3, 4]), 7);
+    await ledger.move(later, "in_progress", 7);
+    await database.transaction((transaction) =>
+      ledger.finish({ batchId: later, generation: 0, seq: 0 }, settlement, 7, { transaction }),
+    );
+    await ledger.close(later, 7);
+    const read = async (id: number) => {
+      const contents = (options: Partial<Parameters<Ledger["contents"]>[1]>) =>
+        ledger.contents(id, { limit: 10, ...options }).then((chunks) => chunks.map(({ batchId: _, ...rest }) => rest));
+      const { id: _, ...rest } = (await ledger.get(id)) as Batch;
+      const { id: __, ...listed } = (await ledger.list({ limit: 10 })).find((one) => one.id === id) as Batch;
+      assert.deepEqual(listed, rest);
+      const first = { after: { generation: 0, seq: -1 } };
+      const words = ["done", "skipped", "failed", "unknown"] as const;
+      return [
+        rest,
+        await contents(first),
+        await contents({ after: { generation: 0, seq: 0 } }),
+        ...(await Promise.all(words.map((outcome) => contents({ ...first, outcome })))),
+      ];
+    };
+    assert.deepEqual(await read(atOnce), await read(later));
+    assert.equal((await ledger.contents(atOnce, { limit: 10 })).length, 1);
+    for (const id of [atOnce, later]) {
+      assert.equal(await ledger.retry(id, 9), 1);
+      const again = await database.transaction((transaction) => ledger.hold(id, 10, transaction));
+      assert.deepEqual(unpack(again?.codec ?? "json", again?.packed ?? new Uint8Array()), [2]);
+    }
+    assert.deepEqual(await read(atOnce), await read(later));
   },
 
   async "batches are listed newest first, behind their walls"({ ledger }) {

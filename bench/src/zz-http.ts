@@ -1,4 +1,0 @@
-import { altcraftHttp } from "./altcraft-http.ts";
-import { firstpromoterHttp } from "./firstpromoter-http.ts";
-import { table } from "./report.ts";
-process.stdout.write(`${table([...(await altcraftHttp(Number(process.argv[2]))), ...(await firstpromoterHttp(Number(process.argv[2])))])}\n`);
