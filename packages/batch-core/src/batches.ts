@@ -136,7 +136,7 @@ export function createBatches(parts: BatchesParts): Batches {
     const { idempotency } = request;
     const lease = elsewhere ? runner.newLease() : undefined;
     const claim = lease && { worker: lease.name, leaseUntil: lease.until };
-    const work = async (transaction: LedgerTransaction): Promise<Batch> => {
+    const work = async (transaction: LedgerTransaction): Promise<{ id: number; batch?: Batch }> => {
       const settled: Settlement[] = [];
       const workOff = async (chunk: ClaimedChunk) => {
         const settlement = await runner.runWithin(transaction, batch, chunk);
@@ -151,22 +151,23 @@ export function createBatches(parts: BatchesParts): Batches {
         const before = await ledger.remember(entry, transaction);
         if (before) throw new Replay();
       }
+      // A batch that is yet to be finished for the caller is answered when it is.
+      if (elsewhere) return { id };
       // What was worked off just now need not be read back.
       const accepted = within
         ? completed(id, batch, settled, counts.total - counts.items, now)
         : ((await ledger.get(id, transaction)) as Batch);
-      // A batch that is yet to be finished for the caller is answered when it is.
-      if (idempotency && !elsewhere) {
+      if (idempotency) {
         await ledger.answered(idempotency.scope, idempotency.key, JSON.stringify(accepted), transaction);
       }
-      return accepted;
+      return { id, batch: accepted };
     };
     if (idempotency) {
       await forgetOldKeys(now);
       const before = await replayed(idempotency);
       if (before) return before;
     }
-    let accepted: Batch | undefined;
+    let accepted: { id: number; batch?: Batch } | undefined;
     for (let attempt = 1; !accepted; attempt++) {
       try {
         accepted = await (short ? database.together(work) : database.transaction(work));
@@ -180,7 +181,7 @@ export function createBatches(parts: BatchesParts): Batches {
       }
     }
     if (!inline) parts.notify();
-    if (!lease) return accepted;
+    if (!lease) return accepted.batch as Batch;
     await runner.runClaimed(accepted.id, lease);
     const finished = await batches.get(accepted.id);
     if (!isFinished(finished.status)) parts.notify();

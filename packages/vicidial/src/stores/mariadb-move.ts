@@ -69,7 +69,7 @@ export async function moveLeads(
   let written = false;
   let lockedAt = 0;
 
-  /** Under the lock: the images of what may be taken away, as it is now, must be on disk before anything is written. */
+  /** The images of what may be taken away, as it is under the lock, must be on disk before anything is written. */
   async function keep(rows: Map<number, Row>, attempt: number): Promise<void> {
     const stale = move.update ? [...rows.keys()].filter((id) => rows.get(id)?.differs.length) : [];
     const images = {
@@ -167,6 +167,9 @@ export async function moveLeads(
     );
 
   async function moveSliceAgain(ids: readonly number[]): Promise<Moved> {
+    // A disk that is busy may take a second to keep them. Where nobody waits for us, that is before the lock, under which only
+    // what has changed since is left to be kept.
+    if (throttled && takesAway) await keep(await observe(connection, statements, ids), sliceTries);
     for (let attempt = 1; ; attempt++) {
       try {
         return await moveSlice(ids, attempt);
