@@ -294,6 +294,31 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     await store.close();
   });
 
+  test("a batch keeps the images before it locks, and under the lock what somebody has changed since", async () => {
+    await using site = await start(engines);
+    await site.fill(archive, [makeLead(1), makeLead(2)]);
+    const steps: string[] = [];
+    const store = await createMariadbStore(site.host, {
+      ...{ url: site.database.url, lockMs: 80, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
+      async onStep(step) {
+        steps.push(step);
+        if (steps.length > 1) return;
+        await site.admin.query(`UPDATE ${archive} SET comments = 'changed in between' WHERE lead_id = 2`);
+      },
+    });
+    const move = { verb: "dearchive" as const, ids: [1, 2], insert: true, update: false, delete: true };
+    const { counts } = await store.move(move, { transaction: undefined as never, throttled: true });
+    expect([counts.delete_count, steps]).toEqual([2, ["journaled", "locked", "journaled", "released", "finished"]]);
+    const { rows } = await sql<{ entry: Uint8Array; state: string }>`select entry, state from vicidial_journal
+      order by id`.execute(site.host.database.tables());
+    const entries = rows.map(({ entry }) => JSON.parse(inflateRawSync(entry).toString()) as Entry);
+    expect(entries.map(({ source }) => Object.keys(source))).toEqual([["1", "2"], ["2"]]);
+    expect(entries[1]?.source["2"]).toContain("changed in between");
+    expect(rows.map(({ state }) => state)).toEqual(["done", "done"]);
+    expect(await site.rows(live)).toMatchObject([{ lead_id: 1 }, { lead_id: 2, comments: "changed in between" }]);
+    await store.close();
+  });
+
   test("a connection that is cut is made anew, and the leads of the cut call are whole", async () => {
     await using site = await start(engines);
     await site.fill(archive, [makeLead(1), makeLead(2)]);
