@@ -160,12 +160,12 @@ export function createReader(
     async contents(batchId, { after, outcome, limit }) {
       const page = (after: Pick<ChunkId, "generation" | "seq"> | undefined, within?: "generation") =>
         chunksAfter(batchId, { after, outcome, limit }, within);
-      // A generation's chunks are numbered without gaps, so a page of it is a range that PostgreSQL finds by its index alone;
-      // a limit it weighs by statistics that a batch just accepted is not yet in.
       if (!after || (after.generation === 0 && after.seq < 0)) {
         const only = await onlyChunkOf(batchId);
         if (only) return withExceptions(batchId, outcome && only[outcome] === 0 ? [] : [only]);
       }
+      // A generation's chunks are numbered without gaps, so a page of it is a range that PostgreSQL finds by its index alone;
+      // a limit it weighs by statistics that a batch just accepted is not yet in.
       const inGeneration = after && !outcome ? await page(after, "generation") : [];
       const chunks = inGeneration.length > 0 ? inGeneration : await page(after);
       return withExceptions(batchId, chunks);
