@@ -28,6 +28,7 @@ function openSqlite(path: string): Bare {
     statements.set(text, known);
     return known;
   };
+  let last = Promise.resolve();
   const rows = async <Row>(text: string, ...values: unknown[]) => {
     const statement = prepared(text);
     if (statement.columns().length > 0) return statement.all(...(values as Bindable[])) as Row[];
@@ -37,10 +38,15 @@ function openSqlite(path: string): Bare {
   return {
     dialect: "sqlite",
     rows,
-    async transaction(work) {
-      prepared("begin immediate").run();
-      await work(rows);
-      prepared("commit").run();
+    transaction(work) {
+      // The connection is the only one: who comes meanwhile waits.
+      const turn = last.then(async () => {
+        prepared("begin immediate").run();
+        await work(rows);
+        prepared("commit").run();
+      });
+      last = turn;
+      return turn;
     },
     async sizeOf(prefix) {
       const tables = "select name from sqlite_schema where tbl_name like ? || '%'";

@@ -44,7 +44,7 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
         () => restores.call("/restore", five()),
       ] as const;
       const alone = await compared({ turns, perTurn, clients: 1 }, restoring);
-      const many = await compared({ turns, perTurn: 10, clients: crowd }, restoring);
+      const many = await compared({ turns: Math.ceil(turns / 2), perTurn: 10, clients: crowd }, restoring);
       for (const [work, bareWay, { ms, figure }, wanted] of [
         ["FirstPromoter's list of 100 over HTTP", "bare query", list, 0.8],
         [`FirstPromoter's restore of 5 over HTTP, ${crowd} clients`, "bare statements", many, 0.8],
