@@ -53,6 +53,19 @@ test("a dense chunk costs about a byte an id", () => {
   expect(count).toBe(500);
 });
 
+test("short items are written as they are, longer ones deflated, and both come back", () => {
+  // With the quotes of JSON: the last that is short enough, and the first that is not.
+  for (const [length, codec] of [
+    [298, "plain"],
+    [299, "json"],
+  ] as const) {
+    const items = ["é".repeat(length)];
+    const packed = pack(items);
+    expect(packed.codec).toBe(codec);
+    expect(unpack(packed.codec, packed.bytes)).toEqual(items);
+  }
+});
+
 test("a chunk that was cut short is not read as a shorter one", () => {
   const { bytes } = pack([1, 100_000]);
   expect(() => unpack("integers", bytes.slice(0, -1))).toThrow(/middle of a number/);
