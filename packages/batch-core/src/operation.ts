@@ -32,8 +32,10 @@ export interface Work<Item, Params> {
   /** 1 at the first try; more when the chunk was tried before. */
   attempt: number;
   /**
-   * Where `effects` is `"ledger"`: the chunk's own transaction. What is written through it commits together with the
-   * outcomes, or not at all. Otherwise undefined.
+   * Where `effects` is `"ledger"`: the transaction of the chunk. What is written through it commits together with the
+   * outcomes, or not at all; `apply` is called again where it was undone. Small batches that are asked for at the same moment
+   * share one, on PostgreSQL with their statements among each other's: no savepoints there, and no settings of the transaction.
+   * Otherwise undefined.
    */
   transaction: LedgerTransaction;
   /** Sums kept with the batch beside the counts of outcomes (rows inserted, rows deleted …), committed with the chunk. */
