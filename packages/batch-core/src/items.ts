@@ -51,8 +51,9 @@ async function* walk(
   { outcome, last = Number.POSITIVE_INFINITY }: { outcome?: OutcomeWord | undefined; last?: number },
 ): AsyncGenerator<Found, void, undefined> {
   let after = { generation: from.generation, seq: from.seq - 1 };
-  for (;;) {
-    const read = await ledger.contents(batchId, { after, outcome, limit: chunksPerPage });
+  // Mostly a page of items is wanted, which a chunk or two hold; who goes on wants more.
+  for (let limit = 2; ; limit = Math.min(4 * limit, chunksPerPage)) {
+    const read = await ledger.contents(batchId, { after, outcome, limit });
     for (const chunk of read) {
       const { generation, seq } = chunk;
       if (generation > last) return;

@@ -72,6 +72,10 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
     await sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`.execute(
       db,
     );
+    // Those with failures are asked for most, and there may be one in thousands.
+    await sql`create index reinstate_chunks_failed on reinstate_chunks (batch_id, generation, seq) where failed > 0`.execute(
+      db,
+    );
     // The packed items never change, so they stand apart from the rows that do.
     await sql`create table reinstate_items (
       batch_id bigint not null,

@@ -203,7 +203,8 @@ export function createReader(
       .orderBy("c.generation")
       .orderBy("c.seq")
       .limit(limit);
-    if (outcome) query = query.where(`c.${outcome}`, ">", 0);
+    // In the very words of the partial index.
+    if (outcome) query = query.where(`c.${outcome}`, ">", sql.lit(0));
     if (after && within) {
       query = query
         .where("c.generation", "=", after.generation)
