@@ -190,7 +190,27 @@ export function createReader(
     within?: "generation",
   ) {
     let query = db
-      .selectFrom("reinstate_chunks as c")
+      .selectFrom("reinstate_chunks")
+      .select(["batch_id", "generation", "seq", "state", "retried", "rest_outcome", "rest_code", "rest_message"])
+      .where("batch_id", "=", batchId)
+      .orderBy("generation")
+      .orderBy("seq")
+      .limit(limit);
+    // In the very words of the partial index.
+    if (outcome) query = query.where(outcome, ">", sql.lit(0));
+    if (after && within) {
+      query = query
+        .where("generation", "=", after.generation)
+        .where("seq", ">", after.seq)
+        .where("seq", "<=", after.seq + limit);
+    } else if (after) {
+      query = query.where(({ eb, refTuple, tuple }) =>
+        eb(refTuple("generation", "seq"), ">", tuple(after.generation, after.seq)),
+      );
+    }
+    // The items of the few that were found, and not the few among all that were joined.
+    return db
+      .selectFrom(query.as("c"))
       .innerJoin("reinstate_items as i", (join) =>
         join
           .onRef("i.batch_id", "=", "c.batch_id")
@@ -199,35 +219,31 @@ export function createReader(
       )
       .select(["c.generation", "c.seq", "c.state", "c.retried", "i.codec", "i.packed"])
       .select(["c.rest_outcome", "c.rest_code", "c.rest_message"])
-      .where("c.batch_id", "=", batchId)
       .orderBy("c.generation")
       .orderBy("c.seq")
-      .limit(limit);
-    // In the very words of the partial index.
-    if (outcome) query = query.where(`c.${outcome}`, ">", sql.lit(0));
-    if (after && within) {
-      query = query
-        .where("c.generation", "=", after.generation)
-        .where("c.seq", ">", after.seq)
-        .where("c.seq", "<=", after.seq + limit);
-    } else if (after) {
-      query = query.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple("c.generation", "c.seq"), ">", tuple(after.generation, after.seq)),
-      );
-    }
-    return query.execute();
+      .execute();
   }
 
   async function withExceptions(batchId: number, chunks: Awaited<ReturnType<typeof chunksAfter>>) {
-    const last = chunks.at(-1);
-    const first = chunks[0];
-    if (!first || !last) return [];
+    if (chunks.length === 0) return [];
     const written = await db
       .selectFrom("reinstate_outcomes")
       .selectAll()
       .where("batch_id", "=", batchId)
-      .where(({ eb, refTuple, tuple }) => eb(refTuple("generation", "seq"), ">=", tuple(first.generation, first.seq)))
-      .where(({ eb, refTuple, tuple }) => eb(refTuple("generation", "seq"), "<=", tuple(last.generation, last.seq)))
+      // Each chunk by its key: for a range of pairs PostgreSQL walks over all that its index has of the batch.
+      .where(({ and, eb, or }) =>
+        or(
+          [...Map.groupBy(chunks, ({ generation }) => generation)].map(([generation, its]) =>
+            and([
+              eb("generation", "=", generation),
+              database.anyOf(
+                "seq",
+                its.map(({ seq }) => seq),
+              ),
+            ]),
+          ),
+        ),
+      )
       .orderBy("generation")
       .orderBy("seq")
       .orderBy("position")
@@ -236,11 +252,10 @@ export function createReader(
     return chunks.map((chunk): ChunkContent => {
       const { generation, seq, codec, packed } = chunk;
       const own: ChunkContent["exceptions"] = [];
-      // Both lists are in the same order; chunks that the outcome left out may have exceptions in between.
+      // Both lists are in the same order.
       for (; next < written.length; next++) {
         const row = written[next];
-        if (!row || row.generation > generation || (row.generation === generation && row.seq > seq)) break;
-        if (row.generation !== generation || row.seq !== seq) continue;
+        if (!row || row.generation !== generation || row.seq !== seq) break;
         own.push({ position: row.position, outcome: row.outcome, code: row.code, message: row.message });
       }
       const rest =
