@@ -226,28 +226,20 @@ export function createReader(
 
   async function withExceptions(batchId: number, chunks: Awaited<ReturnType<typeof chunksAfter>>) {
     if (chunks.length === 0) return [];
-    const written = await db
-      .selectFrom("reinstate_outcomes")
-      .selectAll()
-      .where("batch_id", "=", batchId)
-      // Each chunk by its key: for a range of pairs PostgreSQL walks over all that its index has of the batch.
-      .where(({ and, eb, or }) =>
-        or(
-          [...Map.groupBy(chunks, ({ generation }) => generation)].map(([generation, its]) =>
-            and([
-              eb("generation", "=", generation),
-              database.anyOf(
-                "seq",
-                its.map(({ seq }) => seq),
-              ),
-            ]),
-          ),
-        ),
-      )
-      .orderBy("generation")
-      .orderBy("seq")
-      .orderBy("position")
-      .execute();
+    // A range of one generation is what PostgreSQL always finds by its index alone; for a list of chunks, or a range of pairs,
+    // it may walk over all that it has of the batch.
+    const exceptionsOf = ({ generation, first, last }: Run) =>
+      db
+        .selectFrom("reinstate_outcomes")
+        .selectAll()
+        .where("batch_id", "=", batchId)
+        .where("generation", "=", generation)
+        .where("seq", ">=", first)
+        .where("seq", "<=", last)
+        .orderBy("seq")
+        .orderBy("position")
+        .execute();
+    const written = (await Promise.all(runsOf(chunks).map(exceptionsOf))).flat();
     let next = 0;
     return chunks.map((chunk): ChunkContent => {
       const { generation, seq, codec, packed } = chunk;
@@ -267,6 +259,23 @@ export function createReader(
       return { batchId, generation, seq, codec, packed, rest, exceptions, retried: chunk.retried > 0 };
     });
   }
+}
+
+/** Chunks of a generation that follow each other. */
+interface Run {
+  generation: number;
+  first: number;
+  last: number;
+}
+
+function runsOf(chunks: readonly Pick<ChunkId, "generation" | "seq">[]): Run[] {
+  const runs: Run[] = [];
+  for (const { generation, seq } of chunks) {
+    const run = runs.at(-1);
+    if (run?.generation === generation && run.last === seq - 1) run.last = seq;
+    else runs.push({ generation, first: seq, last: seq });
+  }
+  return runs;
 }
 
 function headOf(row: BatchRow): BatchHead {
