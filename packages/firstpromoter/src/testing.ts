@@ -45,6 +45,30 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     },
   },
   {
+    name: "a large set too: all of it, a part of it, nobody",
+    async check({ store, transaction }) {
+      const { id: campaign_id } = await store.defaultCampaign("a");
+      const campaigns = [{ campaign_id, state: "pending" as const }];
+      const some = Array.from({ length: 120 }, (_, index) => makePromoter(index < 3 ? { campaigns } : {}));
+      const ids = await store.create("a", some, 1);
+      const [one, part, nobody] = [ids.slice(0, 1), ids.slice(1, 61), ids.at(-1)! + 1_000];
+      const set = async (change: PromoterStore["archive"], which: number[]) => {
+        const { changed, unchanged } = await transaction((t) => change("a", which, 2, t));
+        return { changed: new Set(changed), unchanged: new Set(unchanged), pending: await store.countPending("a") };
+      };
+      const none = new Set<number>();
+      assert.deepEqual(await set(store.restore, ids), { changed: none, unchanged: new Set(ids), pending: 3 });
+      assert.deepEqual(await set(store.archive, part), { changed: new Set(part), unchanged: none, pending: 1 });
+      const rest = new Set([...one, ...ids.slice(61)]);
+      assert.deepEqual(await set(store.archive, [...ids, nobody]), {
+        changed: rest,
+        unchanged: new Set(part),
+        pending: 0,
+      });
+      assert.deepEqual(await set(store.restore, ids), { changed: new Set(ids), unchanged: none, pending: 3 });
+    },
+  },
+  {
     name: "accounts are walls",
     async check({ store, transaction }) {
       const campaign = await store.defaultCampaign("b");
@@ -264,10 +288,9 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       await transaction((t) => store.archive("a", [c], 2, t, 8));
       await transaction((t) => store.restore("a", [b], 3, t));
       await transaction((t) => store.archive("a", [b], 4, t, 9));
-      assert.deepEqual(await transaction((t) => store.undoArchive("a", [a, b, c, theirs], 7, 5, t)), {
-        changed: [a],
-        unchanged: [b, c],
-      });
+      const undone = await transaction((t) => store.undoArchive("a", [a, b, c, theirs], 7, 5, t));
+      assert.deepEqual(undone.changed, [a]);
+      assert.deepEqual(new Set(undone.unchanged), new Set([b, c]));
       assert.deepEqual((await store.find("a", "id", String(a)))?.archived_at, null);
       assert.deepEqual(await transaction((t) => store.undoArchive("a", [a], 7, 6, t)), { changed: [], unchanged: [a] });
     },

@@ -16,7 +16,7 @@ interface Archival {
   now: number;
 }
 
-/** Ids above which SQLite is not asked whom a statement changed unless it left somebody out. */
+/** Ids above which a statement is not asked whom it changed unless it left somebody out. */
 const manyIds = 50;
 
 const savepoint = CompiledQuery.raw("savepoint archival");
@@ -46,6 +46,16 @@ export function createArchival(
     return {
       silently: statement(some),
       tellingWho: statement((given: Archival) => some(given).returning(["id", "waits"])),
+      // PostgreSQL tells it of a large set in one row.
+      tellingInSum: statement(({ size, ...given }: Archival & { size: number }) =>
+        db
+          .with("changed", () => some(given).returning(["id", "waits"]))
+          .selectFrom("changed")
+          .select(sql<number>`count(*) filter (where waits > 0)`.as("waiting"))
+          .select(
+            sql<string | null>`case when count(*) < ${size} then coalesce(json_agg(id)::text, '[]') end`.as("some"),
+          ),
+      ),
       // Most sets are of one.
       tellingOne: statement(
         ({ id, ...given }: Archival & { id: number }) => change(given).where("id", "=", id).returning(["id", "waits"]),
@@ -81,6 +91,30 @@ export function createArchival(
     return all;
   }
 
+  /**
+   * A large set: whom it changed and how many of them wait, told in one row where it was everybody. Undefined where SQLite, to
+   * which a list costs more than the change, left somebody out, and has changed nobody.
+   */
+  async function changeMany(how: keyof typeof statements, given: Archival, on: Db) {
+    const { account, ids } = given;
+    if (!sqlite) {
+      const [sum] = (await statements[how].tellingInSum(on, { ...given, size: ids.length })).rows;
+      return { ids: sum?.some ? (JSON.parse(sum.some) as number[]) : [...ids], waiting: Number(sum?.waiting) };
+    }
+    if (!(await changedAll(how, given, on))) return undefined;
+    const [row] = (await waitingAmong(on, { account, ids })).rows;
+    return { ids: [...ids], waiting: Number(row?.waiting) };
+  }
+
+  async function changeEach(how: keyof typeof statements, given: Archival, on: Db) {
+    const [id] = given.ids;
+    const { rows } =
+      id !== undefined && given.ids.length === 1
+        ? await statements[how].tellingOne(on, { ...given, id })
+        : await statements[how].tellingWho(on, given);
+    return { ids: rows.map(({ id }) => id), waiting: rows.filter(({ waits }) => waits > 0).length };
+  }
+
   async function set(
     how: keyof typeof statements,
     { account, ids, ...rest }: Pick<Archival, "account" | "ids" | "now"> & Partial<Archival>,
@@ -88,20 +122,9 @@ export function createArchival(
   ): Promise<Changed> {
     const on = transaction as unknown as Db;
     const given = { at: null, batch: null, of: null, ...rest, account, ids };
-    const add = (waiting: number) => pending.add(account, given.at === null ? waiting : -waiting, on);
-    // Telling who was changed costs SQLite more than changing them, and mostly it is everybody.
-    if (sqlite && ids.length > manyIds && (await changedAll(how, given, on))) {
-      const [row] = (await waitingAmong(on, { account, ids })).rows;
-      await add(Number(row?.waiting));
-      return { changed: [...ids], unchanged: [] };
-    }
-    const [id] = ids;
-    const { rows } =
-      id !== undefined && ids.length === 1
-        ? await statements[how].tellingOne(on, { ...given, id })
-        : await statements[how].tellingWho(on, given);
-    await add(rows.filter(({ waits }) => waits > 0).length);
-    const changed = rows.map(({ id }) => id);
+    const many = ids.length > manyIds ? await changeMany(how, given, on) : undefined;
+    const { ids: changed, waiting } = many ?? (await changeEach(how, given, on));
+    await pending.add(account, given.at === null ? waiting : -waiting, on);
     if (changed.length === ids.length) return { changed, unchanged: [] };
     const done = new Set(changed);
     const there = await known(on, { account, ids: ids.filter((id) => !done.has(id)) });

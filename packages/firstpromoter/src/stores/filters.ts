@@ -8,8 +8,8 @@ type Condition = RawBuilder<boolean>;
 export interface Reading {
   /** By their ids, found elsewhere. */
   byId?: boolean;
-  /** Along the index of this column. */
-  along?: string;
+  /** Along the index of this column, of the promoters or of what lies apart from them, as `table`. */
+  along?: { column: string; table: "p" | "o" };
 }
 
 /**
@@ -23,8 +23,9 @@ export function conditionsOf(
   { byId = filter.ids !== undefined, along }: Reading = {},
 ): Condition[] {
   const sqlite = database.dialect === "sqlite";
-  const column = (name: string, led = false) => (sqlite && !led ? sql`+${sql.ref(`p.${name}`)}` : sql.ref(`p.${name}`));
-  const conditions: Condition[] = [sql`${column("account", !byId)} = ${account}`];
+  const column = (name: string) => (sqlite ? sql`+${sql.ref(`p.${name}`)}` : sql.ref(`p.${name}`));
+  const led = byId ? undefined : sql.ref(`${along?.table ?? "p"}.account`);
+  const conditions: Condition[] = [sql`${led ?? column("account")} = ${account}`];
   const where = (condition: Condition) => conditions.push(condition);
   if (filter.archived === true) where(sql`p.archived_at is not null`);
   if (filter.archived === false) where(sql`p.archived_at is null`);
@@ -40,7 +41,9 @@ export function conditionsOf(
         ${state === undefined ? sql`` : sql`and ${shown} = ${state}`})`,
     );
   }
-  for (const [name, range] of rangesOf(filter)) where(between(column(name, name === along), range));
+  for (const [name, range] of rangesOf(filter)) {
+    where(between(name === along?.column ? sql.ref(`${along.table}.${name}`) : column(name), range));
+  }
   if (filter.hasForm !== undefined) where(sql`${column("has_form")} = ${filter.hasForm ? 1 : 0}`);
   if (filter.subscribed !== undefined) where(sql`${column("subscribed_to_email")} = ${filter.subscribed ? 1 : 0}`);
   if (filter.invoiceStatus !== undefined) where(sql`${column("invoice_details_status")} = ${filter.invoiceStatus}`);

@@ -63,7 +63,7 @@ export function createLeads(database: Database, trigrams: boolean) {
       leads.push(lead(apart, sql`l.fraud_suspicions is not null`, { ordered: true }));
     }
     for (const [column, range] of rangesOf(filter)) {
-      leads.push(lead(column === "last_login_at" ? apart : promoters, between(sql.ref(`l.${column}`), range)));
+      leads.push(lead(apart, between(sql.ref(`l.${column}`), range)));
     }
     // An archived promoter may show another state than the one that is kept.
     const kept = state !== undefined && (archived === false || archivedAs === undefined) ? state : undefined;

@@ -34,21 +34,27 @@ export function createPages(
       return [...live!, ...archived!].sort((a, b) => b.id - a.id).slice(offset, offset + limit);
     }
     // Along the index of the live or of the archived ones, which nothing is faster than.
-    const along = sorting.length === 0 && Object.keys(filter).every((name) => name === "archived");
-    const leads = filter.ids || along ? [] : await leadsOf(account, filter);
+    const plain = sorting.length === 0 && Object.keys(filter).every((name) => name === "archived");
+    const leads = filter.ids || plain ? [] : await leadsOf(account, filter);
     const few = await shortest(leads);
     const ordered = few || sorting.length > 0 ? undefined : leads.find((lead) => lead.ordered);
     const narrowed = few ? { ...filter, ids: few } : filter;
     const byId = ordered !== undefined || narrowed.ids !== undefined;
-    const conditions = conditionsOf(account, narrowed, database, { byId, along: sorting[0]?.by });
+    // See `sortApart`: where the columns lie that lists are sorted by.
+    const table = byId || sqlite || sorting.length === 0 ? "p" : "o";
+    const along = sorting[0] && ({ column: sorting[0].by, table } as const);
+    const conditions = conditionsOf(account, narrowed, database, { byId, ...(along && { along }) });
+    const promoters = sql`firstpromoter_promoters p`;
     const from: RawBuilder<unknown> = ordered
       ? // As it is written: SQLite would begin with the promoters, who have the order too.
-        sql`(${ordered.ids}) as o ${sqlite ? sql`cross join` : sql`join`} firstpromoter_promoters p on p.id = o.id`
-      : sql`firstpromoter_promoters p`;
+        sql`(${ordered.ids}) as o ${sqlite ? sql`cross join` : sql`join`} ${promoters} on p.id = o.id`
+      : table === "o"
+        ? sql`firstpromoter_search o join ${promoters} on p.id = o.id`
+        : promoters;
     const order = [
-      ...sorting.map(({ by, direction }) => sql`${sql.ref(`p.${by}`)} ${sql.raw(direction)}`),
+      ...sorting.map(({ by, direction }) => sql`${sql.ref(`${table}.${by}`)} ${sql.raw(direction)}`),
       // In the direction of the sorting, so that the index on (account, column, id) serves both.
-      sql`${ordered ? sql`o.id` : sql`p.id`} ${sql.raw(sorting.at(-1)?.direction ?? "desc")}`,
+      sql`${ordered ? sql`o.id` : sql.ref(`${table}.id`)} ${sql.raw(sorting.at(-1)?.direction ?? "desc")}`,
     ];
     const { rows } = await sql<PromoterRow>`select p.* from ${from} where ${sql.join(conditions, sql` and `)}
       order by ${sql.join(order)} limit ${limit} offset ${offset}`.execute(db);

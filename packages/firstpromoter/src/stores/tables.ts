@@ -1,7 +1,7 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type Generated, sql } from "kysely";
 import type { CampaignState } from "../schemas.ts";
-import { makeSearch } from "./tables-search.ts";
+import { makeSearch, sortApart } from "./tables-search.ts";
 
 export interface Tables {
   firstpromoter_campaigns: {
@@ -203,4 +203,5 @@ export const migrations: Record<string, (db: LedgerTransaction, database: Databa
       where archived_at is null and waits > 0 group by account`.execute(db);
   },
   "0005_search": makeSearch,
+  "0006_sorted": sortApart,
 };
