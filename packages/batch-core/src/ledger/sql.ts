@@ -95,6 +95,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         .where("state", "=", was)
         .where("worker", "is not distinct from", by)
         .set({ ...end, worker: null, lease_until: null }),
+    { byKey: true },
   );
 
   async function writeExceptions(on: Db, { batchId, generation, seq }: ChunkId, settlement: Settlement) {
