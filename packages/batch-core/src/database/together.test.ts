@@ -75,6 +75,24 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
     expect([counted.transactions, await kept.ids()]).toEqual([2, [1, 2, 3]]);
   });
 
+  test("of one who is alone time and again begins at once, and is shared again when others come", async () => {
+    await using kept = await begin(open);
+    let looks = 0;
+    const { counted, together } = counting(kept.database, {
+      soon(run) {
+        looks++;
+        setImmediate(run);
+      },
+    });
+    const ids = Array.from({ length: 22 }, (_, index) => index);
+    for (const id of ids.slice(0, 12)) await together((on) => insert(on, id));
+    expect([looks, counted.transactions]).toEqual([4, 12]);
+    await Promise.all(ids.slice(12).map((id) => together((on) => insert(on, id))));
+    expect([looks, counted.transactions]).toEqual([5, 13]);
+    await together((on) => insert(on, 22));
+    expect([looks, await kept.ids()]).toEqual([6, [...ids, 22]]);
+  });
+
   test("that fails fails alone, whether it is the program or the database that refuses", async () => {
     await using kept = await begin(open);
     await insert(kept.database.tables<never>() as never, 5);

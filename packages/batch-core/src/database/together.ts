@@ -26,6 +26,13 @@ export interface Sharing {
 const most = 50;
 
 /**
+ * Who is alone does not wait for others: after so many works that nobody shared, a few begin at once, and then there is a look
+ * again. A few only, so that whoever asks time and again leaves everybody else in the process their turn.
+ */
+const lonelyEnough = 4;
+const unaskedAtMost = 8;
+
+/**
  * Lets short works that are asked for at the same moment share one transaction, and with it the durable commit, which costs
  * more than all that a small batch writes.
  *
@@ -37,6 +44,10 @@ export function createTogether({ transaction, atOnce, each, soon }: Sharing): Da
   let waiting: Waiting[] = [];
   let open = 0;
   let called = false;
+  /** So many times in a row nobody else had asked. */
+  let lonely = 0;
+  /** So many works were begun since without a look whether others ask. */
+  let unasked = 0;
 
   async function alone({ work, resolve, reject }: Waiting): Promise<void> {
     await transaction(work).then(resolve, reject);
@@ -60,20 +71,31 @@ export function createTogether({ transaction, atOnce, each, soon }: Sharing): Da
     }
   }
 
+  function begin(): number {
+    const group = waiting.slice(0, most);
+    waiting = waiting.slice(most);
+    open++;
+    const [first] = group;
+    const ended = first && group.length === 1 ? alone(first) : together(group);
+    void ended.then(() => {
+      open--;
+      call();
+    });
+    return group.length;
+  }
+
   function call(): void {
     if (called || waiting.length === 0 || open >= atOnce) return;
+    if (lonely >= lonelyEnough && unasked < unaskedAtMost) {
+      unasked++;
+      begin();
+      return;
+    }
     called = true;
     soon(() => {
       called = false;
-      const group = waiting.slice(0, most);
-      waiting = waiting.slice(most);
-      open++;
-      const [first] = group;
-      const ended = first && group.length === 1 ? alone(first) : together(group);
-      void ended.then(() => {
-        open--;
-        call();
-      });
+      unasked = 0;
+      lonely = begin() === 1 ? lonely + 1 : 0;
       call();
     });
   }

@@ -3,7 +3,7 @@ import { type Batch, isFinished, progressOf, type StopRule } from "../batch.ts";
 import type { Database } from "../database.ts";
 import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
-import { holdsChunk, holdsCounts, type LedgerTables, onlyChunkColumns } from "./tables.ts";
+import { holdsChunk, holdsCounts, type LedgerTables, neighbours, onlyChunkColumns } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 type BatchRow = Selectable<LedgerTables["reinstate_batches"]>;
@@ -108,14 +108,26 @@ export function createReader(
     },
 
     async list(filter: BatchFilter) {
-      let query = db.selectFrom("reinstate_batches").selectAll().orderBy("id", "desc").limit(filter.limit);
-      if (filter.offset) query = query.offset(filter.offset);
-      if (filter.before !== undefined) query = query.where("id", "<", filter.before);
-      if (filter.account !== undefined) query = query.where("account", "=", filter.account);
-      if (filter.operation !== undefined) query = query.where("operation", "=", filter.operation);
-      if (filter.operationPrefix !== undefined) query = query.where("operation", "like", `${filter.operationPrefix}%`);
-      if (filter.statuses !== undefined) query = query.where("status", "in", [...filter.statuses]);
-      return withCounts(await query.execute(), db);
+      const { account, before, operation, operationPrefix, statuses, limit, offset = 0 } = filter;
+      const where = [sql`1 = 1`];
+      if (before !== undefined) where.push(sql`b.id < ${before}`);
+      if (account !== undefined) where.push(sql`b.account = ${account}`);
+      if (operation !== undefined) where.push(sql`b.operation = ${operation}`);
+      if (operationPrefix !== undefined) where.push(sql`b.operation like ${`${operationPrefix}%`}`);
+      if (statuses !== undefined) where.push(sql`b.status in (${sql.join(statuses)})`);
+      let from = sql`reinstate_batches b`;
+      let order = sql`b.id desc`;
+      if (account !== undefined && database.dialect === "sqlite") {
+        // One after the other, as it is written: so the batches come in their order, and nothing is sorted.
+        const first = sql`n.neighbourhood * ${sql.lit(neighbours)}`;
+        from = sql`reinstate_neighbours n cross join ${from} on b.id >= ${first} and b.id < ${first} + ${sql.lit(neighbours)}`;
+        order = sql`n.neighbourhood desc, ${order}`;
+        where.push(sql`n.account = ${account}`);
+        if (before !== undefined) where.push(sql`n.neighbourhood <= ${Math.floor(before / neighbours)}`);
+      }
+      const { rows } = await sql<BatchRow>`select b.* from ${from} where ${sql.join(where, sql` and `)}
+        order by ${order} limit ${limit} offset ${offset}`.execute(db);
+      return withCounts(rows, db);
     },
 
     async open() {

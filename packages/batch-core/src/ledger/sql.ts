@@ -10,7 +10,7 @@ import { statement } from "../statement.ts";
 import { createMemory } from "./idempotency.ts";
 import { ledgerMigrations } from "./migrations.ts";
 import { createReader } from "./read.ts";
-import { holdsChunk, type LedgerTables, type OnlyChunk, onlyChunkColumns } from "./tables.ts";
+import { holdsChunk, type LedgerTables, neighbours, type OnlyChunk, onlyChunkColumns } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
@@ -120,6 +120,12 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     (row: Insertable<LedgerTables["reinstate_batches"]>) => db.insertInto("reinstate_batches").values(row),
     { awaited: false },
   );
+  const insertNeighbour = statement((row: LedgerTables["reinstate_neighbours"]) =>
+    db
+      .insertInto("reinstate_neighbours")
+      .values(row)
+      .onConflict((conflict) => conflict.doNothing()),
+  );
   const insertOpen = statement((row: ReturnType<typeof chunkRow>) => db.insertInto("reinstate_chunks").values(row), {
     awaited: false,
   });
@@ -150,6 +156,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
           ? reserveBatch(on, {})
           : insertBatch(on, batchRow(batch, now, claim ? "in_progress" : "pending")));
         const batchId = (rows[0] as { id: number }).id;
+        if (database.dialect === "sqlite") {
+          await insertNeighbour(on, { account: batch.account, neighbourhood: Math.floor(batchId / neighbours) });
+        }
         let seq = 0;
         let slice: WrittenChunk[] = [];
         let bytes = 0;

@@ -39,6 +39,9 @@ export const holdsCounts = <Row extends Nullable<Pick<KeptCounts, "done">>>(row:
 
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
 
+/** So many ids of batches, one after the other, are a neighbourhood. */
+export const neighbours = 64;
+
 /** The core's own tables. Times are milliseconds since 1970 UTC. */
 export interface LedgerTables {
   reinstate_batches: {
@@ -63,6 +66,11 @@ export interface LedgerTables {
     started_at: number | null;
     finished_at: number | null;
   } & Nullable<OnlyChunk>;
+  /** On SQLite: where the batches of an account lie. */
+  reinstate_neighbours: {
+    account: string;
+    neighbourhood: number;
+  };
   reinstate_chunks: {
     batch_id: number;
     generation: number;

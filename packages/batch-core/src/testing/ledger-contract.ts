@@ -392,6 +392,27 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(await listed({ limit: 10, statuses: ["pending", "stopped"] }), [3, 2, 0]);
   },
 
+  async "the batches of an account are found among many of others"({ ledger }) {
+    const ids: Record<string, number[]> = { often: [], rarely: [] };
+    for (let index = 0; index < 300; index++) {
+      const account = index % 100 === 42 ? "rarely" : "often";
+      ids[account]?.push(await ledger.accept(batch({ account }), chunks([1, 2]), 0));
+    }
+    for (const [account, accepted] of Object.entries(ids)) {
+      const newest = accepted.toReversed();
+      const pages: number[] = [];
+      for (let before: number | undefined; ; before = pages.at(-1) as number) {
+        const page = await ledger.list({ account, limit: 70, ...(before !== undefined && { before }) });
+        if (page.length === 0) break;
+        pages.push(...page.map(({ id }) => id));
+      }
+      assert.deepEqual(pages, newest);
+      const [second] = await ledger.list({ account, limit: 1, offset: 1 });
+      assert.equal(second?.id, newest[1]);
+    }
+    assert.deepEqual(await ledger.list({ account: "never", limit: 10 }), []);
+  },
+
   async "a stopped batch hands out nothing, and what is in hand may be finished"(subject) {
     const { ledger, database } = subject;
     const id = await ledger.accept(batch({ total: 6 }), chunks([1, 2], [3, 4], [5, 6]), 0);

@@ -61,6 +61,9 @@ export function createArchival(
         ({ id, ...given }: Archival & { id: number }) => change(given).where("id", "=", id).returning(["id", "waits"]),
         { byKey: true },
       ),
+      oneWhoWaitsNowhere: statement(({ id, ...given }: Archival & { id: number }) =>
+        change(given).where("id", "=", id).where("waits", "=", sql.lit(0)),
+      ),
     };
   };
   const statements = {
@@ -107,12 +110,18 @@ export function createArchival(
   }
 
   async function changeEach(how: keyof typeof statements, given: Archival, on: Db) {
-    const [id] = given.ids;
-    const { rows } =
-      id !== undefined && given.ids.length === 1
-        ? await statements[how].tellingOne(on, { ...given, id })
-        : await statements[how].tellingWho(on, given);
+    const { rows } = await statements[how].tellingWho(on, given);
     return { ids: rows.map(({ id }) => id), waiting: rows.filter(({ waits }) => waits > 0).length };
+  }
+
+  async function changeOne(how: keyof typeof statements, given: Archival & { id: number }, on: Db) {
+    // To tell it takes SQLite as long as to change him.
+    if (sqlite) {
+      const { numAffectedRows } = await statements[how].oneWhoWaitsNowhere(on, given);
+      if (numAffectedRows === 1n) return { ids: [given.id], waiting: 0 };
+    }
+    const [row] = (await statements[how].tellingOne(on, given)).rows;
+    return row ? { ids: [row.id], waiting: row.waits > 0 ? 1 : 0 } : { ids: [], waiting: 0 };
   }
 
   async function set(
@@ -122,8 +131,11 @@ export function createArchival(
   ): Promise<Changed> {
     const on = transaction as unknown as Db;
     const given = { at: null, batch: null, of: null, ...rest, account, ids };
-    const many = ids.length > manyIds ? await changeMany(how, given, on) : undefined;
-    const { ids: changed, waiting } = many ?? (await changeEach(how, given, on));
+    const [id] = ids;
+    const { ids: changed, waiting } =
+      id !== undefined && ids.length === 1
+        ? await changeOne(how, { ...given, id }, on)
+        : (ids.length > manyIds && (await changeMany(how, given, on))) || (await changeEach(how, given, on));
     await pending.add(account, given.at === null ? waiting : -waiting, on);
     if (changed.length === ids.length) return { changed, unchanged: [] };
     const done = new Set(changed);
