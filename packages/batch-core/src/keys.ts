@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Clock } from "./clock.ts";
 import type { Database } from "./database.ts";
 import type { LedgerTables } from "./ledger/tables.ts";
@@ -122,7 +122,7 @@ export function createKeys(database: Database, clock: Clock): Keys {
   };
 }
 
-const digestOf = (secret: string) => createHash("sha256").update(secret).digest();
+const digestOf = (secret: string) => hash("sha256", secret, "buffer");
 
 // Finds the row without comparing the whole digest in the database.
 const lookupOf = (digest: Buffer) => digest.toString("hex", 0, 8);

@@ -82,6 +82,10 @@ async function inTransaction<Result>(
   }
 }
 
+// As a query builder has one of each for all of its transactions.
+const adapter = new PostgresAdapter();
+const compiler = new PostgresQueryCompiler();
+
 /** The dialect of a query builder that has one connection, in a transaction already. */
 class OneTransaction implements Dialect {
   readonly #connection: DatabaseConnection;
@@ -106,9 +110,9 @@ class OneTransaction implements Dialect {
     };
   }
 
-  createAdapter = () => new PostgresAdapter();
+  createAdapter = () => adapter;
   createIntrospector = (db: Kysely<unknown>) => new PostgresIntrospector(db);
-  createQueryCompiler = () => new PostgresQueryCompiler();
+  createQueryCompiler = () => compiler;
 }
 
 function unsupported(what: string): never {
@@ -144,9 +148,8 @@ class EagerClient extends pg.Client {
   // biome-ignore lint/suspicious/noExplicitAny: the driver's method has many forms; those with a text are used here.
   override query(given: any, ...rest: any[]): any {
     const statement = typeof given === "string" ? prepared(given) : undefined;
-    const query = statement ? { name: statement.name, text: given } : given;
     this.#gather();
-    const answer = super.query(query, ...rest) as unknown as Answer;
+    const answer: Answer = statement ? this.#byName(statement.name, given, rest[0]) : super.query(given, ...rest);
     if (given === "begin" || statement?.awaited === false) {
       answer.catch(() => {});
       this.#sent.push(answer);
@@ -159,6 +162,19 @@ class EagerClient extends pg.Client {
     if (given === "commit") return Promise.all([...before, answer]).then(committed);
     if (before.length === 0) return answer;
     return Promise.all([...before, answer]).then((answers) => answers.at(-1));
+  }
+
+  #byName(name: string, text: string, values: unknown[]): Answer {
+    // The driver's own object instead of a description of it, which the driver would copy property by property.
+    const query = new pg.Query(text, values) as pg.Query & {
+      name: string;
+      callback: (error: Error | null, result: pg.QueryResult) => void;
+    };
+    query.name = name;
+    return new Promise((resolve, reject) => {
+      query.callback = (error, result) => (error ? reject(error) : resolve(result));
+      super.query(query);
+    });
   }
 
   /** What is asked for in one turn of the event loop goes out in one write. */

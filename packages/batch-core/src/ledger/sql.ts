@@ -8,6 +8,7 @@ import { type Packed, pack, unpack } from "../pack.ts";
 import type { Settlement } from "../settle.ts";
 import { statement } from "../statement.ts";
 import { createMemory } from "./idempotency.ts";
+import { createIdsAhead } from "./ids-ahead.ts";
 import { ledgerMigrations } from "./migrations.ts";
 import { createReader } from "./read.ts";
 import { holdsChunk, type LedgerTables, neighbours, type OnlyChunk, onlyChunkColumns } from "./tables.ts";
@@ -110,11 +111,28 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   const insertBatch = statement((row: Insertable<LedgerTables["reinstate_batches"]>) =>
     db.insertInto("reinstate_batches").values(row).returning("id"),
   );
-  const newId =
-    database.dialect === "sqlite"
-      ? sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`
-      : sql<{ id: number }>`select nextval('reinstate_batches_id_seq') as id`;
-  const reserveBatch = statement(() => ({ compile: () => newId.compile(db) }), { byKey: true });
+  const nextId = statement(
+    () => ({
+      compile: () => sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`.compile(db),
+    }),
+    { byKey: true },
+  );
+  const drawIds = statement(
+    ({ count }: { count: number }) => ({
+      compile: () =>
+        sql<{
+          id: number;
+        }>`select nextval('reinstate_batches_id_seq') as id from generate_series(1, ${count}::int)`.compile(db),
+    }),
+    { byKey: true },
+  );
+  const idsAhead = createIdsAhead();
+  /** The id of a batch whose row is written last. */
+  async function reserveId(on: Db, now: number): Promise<number> {
+    if (database.dialect === "sqlite") return (await nextId(on, {})).rows[0]?.id as number;
+    return idsAhead.take(async (count) => (await drawIds(on, { count })).rows.map(({ id }) => id), now);
+  }
+
   // Nobody needs their answers: on PostgreSQL they travel with the COMMIT.
   const insertFinished = statement(
     (row: Insertable<LedgerTables["reinstate_batches"]>) => db.insertInto("reinstate_batches").values(row),
@@ -152,10 +170,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
 
     async accept(batch, chunks, now, { transaction, claim, workOff } = {}) {
       const insert = async (on: Db) => {
-        const { rows } = await (workOff
-          ? reserveBatch(on, {})
-          : insertBatch(on, batchRow(batch, now, claim ? "in_progress" : "pending")));
-        const batchId = (rows[0] as { id: number }).id;
+        const batchId = workOff
+          ? await reserveId(on, now)
+          : ((await insertBatch(on, batchRow(batch, now, claim ? "in_progress" : "pending"))).rows[0]?.id as number);
         if (database.dialect === "sqlite") {
           await insertNeighbour(on, { account: batch.account, neighbourhood: Math.floor(batchId / neighbours) });
         }
