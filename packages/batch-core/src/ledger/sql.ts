@@ -1,4 +1,4 @@
-import { type Insertable, type Kysely, type RawBuilder, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import { type BatchStatus, isFinished, noCounts, sourcesOf } from "../batch.ts";
 import type { Database } from "../database.ts";
 import type { ChunkId, ClaimedChunk, Ledger, NewBatch } from "../ledger.ts";
@@ -108,9 +108,6 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     }
   }
 
-  const insertBatch = statement((row: Insertable<LedgerTables["reinstate_batches"]>) =>
-    db.insertInto("reinstate_batches").values(row).returning("id"),
-  );
   const nextId = statement(
     () => ({
       compile: () => sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`.compile(db),
@@ -127,17 +124,15 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     { byKey: true },
   );
   const idsAhead = createIdsAhead();
-  /** The id of a batch whose row is written last. */
   async function reserveId(on: Db, now: number): Promise<number> {
     if (database.dialect === "sqlite") return (await nextId(on, {})).rows[0]?.id as number;
     return idsAhead.take(async (count) => (await drawIds(on, { count })).rows.map(({ id }) => id), now);
   }
 
   // Nobody needs their answers: on PostgreSQL they travel with the COMMIT.
-  const insertFinished = statement(
-    (row: Insertable<LedgerTables["reinstate_batches"]>) => db.insertInto("reinstate_batches").values(row),
-    { awaited: false },
-  );
+  const insertBatch = statement((row: ReturnType<typeof batchRow>) => db.insertInto("reinstate_batches").values(row), {
+    awaited: false,
+  });
   const insertNeighbour = statement((row: LedgerTables["reinstate_neighbours"]) =>
     db
       .insertInto("reinstate_neighbours")
@@ -170,9 +165,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
 
     async accept(batch, chunks, now, { transaction, claim, workOff } = {}) {
       const insert = async (on: Db) => {
-        const batchId = workOff
-          ? await reserveId(on, now)
-          : ((await insertBatch(on, batchRow(batch, now, claim ? "in_progress" : "pending"))).rows[0]?.id as number);
+        const batchId = await reserveId(on, now);
+        // What is worked off here is written when it is known how that ended.
+        if (!workOff) await insertBatch(on, batchRow(batchId, batch, now, claim ? "in_progress" : "pending"));
         if (database.dialect === "sqlite") {
           await insertNeighbour(on, { account: batch.account, neighbourhood: Math.floor(batchId / neighbours) });
         }
@@ -191,17 +186,13 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
           bytes = 0;
         }
         const only = seq === 1 ? slice[0] : undefined;
-        if (only?.settled && !only.refused) {
-          await insertFinished(on, {
-            id: batchId,
-            ...batchRow(batch, now, "completed"),
-            ...onlyChunk(only, only.settled),
-          });
+        if (workOff && only?.settled && !only.refused) {
+          await insertBatch(on, batchRow(batchId, batch, now, "completed", only.packed, only.settled));
           await writeExceptions(on, only, only.settled);
           return batchId;
         }
         await writeChunks(on, slice);
-        if (workOff) await insertFinished(on, { id: batchId, ...batchRow(batch, now, "completed"), ...noChunk });
+        if (workOff) await insertBatch(on, batchRow(batchId, batch, now, "completed"));
         return batchId;
       };
       return transaction ? insert(transaction as Db) : database.transaction((trx) => insert(trx as Db));
@@ -549,8 +540,10 @@ interface WrittenChunk extends ChunkId {
   refused?: true;
 }
 
-function batchRow(batch: NewBatch, now: number, status: BatchStatus) {
+/** Column by column: to spread some rows into one takes longer than to insert it. */
+function batchRow(id: number, batch: NewBatch, now: number, status: BatchStatus, only?: Packed, end?: Settlement) {
   return {
+    id,
     operation: batch.operation,
     label: batch.label,
     target: batch.target,
@@ -569,13 +562,17 @@ function batchRow(batch: NewBatch, now: number, status: BatchStatus) {
     updated_at: now,
     started_at: status === "pending" ? null : now,
     finished_at: status === "completed" ? now : null,
+    done: end?.counts.done ?? null,
+    skipped: end?.counts.skipped ?? null,
+    failed: end?.counts.failed ?? null,
+    unknown: end?.counts.unknown ?? null,
+    rest_outcome: end ? restOutcome(end) : null,
+    rest_code: end?.rest.code ?? null,
+    rest_message: end?.rest.message ?? null,
+    tally: end ? tallyText(end.tally) : null,
+    codec: only?.codec ?? null,
+    packed: only?.bytes ?? null,
   };
-}
-
-/** What the row of a batch says of its only chunk. */
-function onlyChunk({ packed, now }: WrittenChunk, settlement: Settlement): OnlyChunk {
-  const { state: _, finished_at: __, ...end } = endOf(settlement, now);
-  return { ...end, codec: packed.codec, packed: packed.bytes };
 }
 
 function chunkRow({ batchId, generation, seq, packed, now, claim, settled, refused }: WrittenChunk) {
@@ -611,17 +608,20 @@ const noEnd = {
 };
 
 /** What a finished chunk's row says. */
-function endOf({ counts, rest, tally }: Settlement, now: number) {
+function endOf(settlement: Settlement, now: number) {
+  const { counts, rest, tally } = settlement;
   return {
     state: "finished" as const,
     ...counts,
-    rest_outcome: rest.outcome === "done" ? null : rest.outcome,
+    rest_outcome: restOutcome(settlement),
     rest_code: rest.code,
     rest_message: rest.message,
     tally: tallyText(tally),
     finished_at: now,
   };
 }
+
+const restOutcome = ({ rest: { outcome } }: Settlement) => (outcome === "done" ? null : outcome);
 
 const tallyText = (tally: Record<string, number>) => (Object.keys(tally).length === 0 ? null : JSON.stringify(tally));
 
