@@ -39,8 +39,8 @@ class Slot {
  * `awaited: false`, for an insert in a transaction whose answer says nothing: PostgreSQL gets it together with the statement
  * after it, or the COMMIT, and whoever awaits that one is told where it failed.
  *
- * `byKey: true`, for a statement that finds one row by its whole key: PostgreSQL keeps its plan. At worst it walks a table that
- * has outgrown its first pages until the next ANALYZE.
+ * `byKey: true`, for a statement that finds one row, or a few, by the whole of their keys: PostgreSQL keeps its plan. At worst it
+ * walks a table that has outgrown its first pages until the next ANALYZE.
  *
  * Example: `const find = statement((given: { id: number }) => db.selectFrom("t").selectAll().where("id", "=", given.id))`, then
  * `const { rows } = await find(transaction, { id: 5 })`.

@@ -75,6 +75,8 @@ function openSqliteFile(file: string): SqliteDatabase {
   db.exec("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory");
   // Pages are copied home at 16 MB instead of at 4: those that every batch writes, four times less often.
   db.exec("pragma wal_autocheckpoint = 4000; pragma busy_timeout = 0");
+  // 8 MB of pages at hand instead of 2: what a search on a large table looks up each time stays there.
+  db.exec("pragma cache_size = -8000");
   const statements = new Map<string, ReturnType<typeof adapt>>();
   return {
     prepare(text) {

@@ -45,7 +45,7 @@ export function createArchival(
     const some = (given: Archival) => change(given).where(database.anyOf("id", given.ids));
     return {
       silently: statement(some),
-      tellingWho: statement((given: Archival) => some(given).returning(["id", "waits"])),
+      tellingWho: statement((given: Archival) => some(given).returning(["id", "waits"]), { byKey: true }),
       // PostgreSQL tells it of a large set in one row.
       tellingInSum: statement(({ size, ...given }: Archival & { size: number }) =>
         db
