@@ -22,8 +22,8 @@ interface Recipe {
   installed(): string | undefined;
   /** The distribution's packages. */
   packages: string[];
-  /** Makes an empty data folder; answers how a server on it is started. */
-  prepare(binary: string, folder: string, port: number): { url: string; launch(): ChildProcess };
+  /** Makes an empty data folder; answers how a server on it is started, with options of its own. */
+  prepare(binary: string, folder: string, port: number, options: string[]): { url: string; launch(): ChildProcess };
 }
 
 /**
@@ -69,9 +69,12 @@ export interface PrivateService extends Service {
 /** A PostgreSQL of one test's own, whatever server the other tests use. */
 export const privatePostgres = () => startPrivate(postgres, installedBinary(postgres));
 
-async function startPrivate(recipe: Recipe, binary: string): Promise<PrivateService> {
+/** A MariaDB of one test's own, with options of its own (`--log-bin`). */
+export const privateMariadb = (options: string[]) => startPrivate(mariadb, installedBinary(mariadb), options);
+
+async function startPrivate(recipe: Recipe, binary: string, options: string[] = []): Promise<PrivateService> {
   const folder = mkdtempSync(join(tmpdir(), "reinstate-service-"));
-  const { url, launch } = recipe.prepare(binary, folder, await freePort());
+  const { url, launch } = recipe.prepare(binary, folder, await freePort(), options);
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
@@ -162,7 +165,7 @@ const mariadb: Recipe = {
     );
   },
   installed: () => ["/usr/sbin/mariadbd", "/usr/sbin/mysqld"].find((path) => existsSync(path)) ?? inPath("mariadbd"),
-  prepare(binary, folder, port) {
+  prepare(binary, folder, port, options) {
     const data = join(folder, "data");
     const user = process.getuid?.() === 0 ? ["--user=root"] : [];
     execFileSync(
@@ -170,7 +173,7 @@ const mariadb: Recipe = {
       ["--no-defaults", `--datadir=${data}`, "--auth-root-authentication-method=normal", "--skip-test-db", ...user],
       { stdio: "ignore" },
     );
-    const args = [`--datadir=${data}`, `--port=${port}`, `--socket=${join(folder, "socket")}`, ...user];
+    const args = [`--datadir=${data}`, `--port=${port}`, `--socket=${join(folder, "socket")}`, ...user, ...options];
     return {
       url: `mysql://root@127.0.0.1:${port}/`,
       launch: () => spawn(binary, ["--no-defaults", "--bind-address=127.0.0.1", ...args], { stdio: "ignore" }),

@@ -3,6 +3,7 @@ import { type Batch, isFinished, progressOf, type StopRule } from "../batch.ts";
 import type { Database } from "../database.ts";
 import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
+import { itemsOfChunk } from "./chunks.ts";
 import { holdsChunk, holdsCounts, type LedgerTables, neighbours, onlyChunkColumns } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
@@ -223,12 +224,7 @@ export function createReader(
     // The items of the few that were found, and not the few among all that were joined.
     return db
       .selectFrom(query.as("c"))
-      .innerJoin("reinstate_items as i", (join) =>
-        join
-          .onRef("i.batch_id", "=", "c.batch_id")
-          .onRef("i.generation", "=", "c.generation")
-          .onRef("i.seq", "=", "c.seq"),
-      )
+      .innerJoin("reinstate_items as i", itemsOfChunk)
       .select(["c.generation", "c.seq", "c.state", "c.retried", "i.codec", "i.packed"])
       .select(["c.rest_outcome", "c.rest_code", "c.rest_message"])
       .orderBy("c.generation")

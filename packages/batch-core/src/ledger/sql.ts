@@ -1,24 +1,20 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { type BatchStatus, isFinished, noCounts, sourcesOf } from "../batch.ts";
+import { isFinished, sourcesOf } from "../batch.ts";
 import type { Database } from "../database.ts";
-import type { ChunkId, ClaimedChunk, Ledger, NewBatch } from "../ledger.ts";
+import type { ChunkId, ClaimedChunk, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
 import { takeTokens } from "../pace.ts";
-import { type Packed, pack, unpack } from "../pack.ts";
-import type { Settlement } from "../settle.ts";
 import { statement } from "../statement.ts";
+import { itemsOfChunk, theChunk } from "./chunks.ts";
 import { createMemory } from "./idempotency.ts";
-import { createIdsAhead } from "./ids-ahead.ts";
 import { ledgerMigrations } from "./migrations.ts";
 import { createReader } from "./read.ts";
-import { holdsChunk, type LedgerTables, neighbours, type OnlyChunk, onlyChunkColumns } from "./tables.ts";
+import { createRetry } from "./retry.ts";
+import { endOf, tallyText } from "./rows.ts";
+import type { LedgerTables } from "./tables.ts";
+import { createWriter } from "./write.ts";
 
 type Db = Kysely<LedgerTables>;
-
-/** Rows per INSERT: far below the parameter limits of both databases. */
-const rowsPerInsert = 500;
-/** Packed items per INSERT, so that wide items need no more memory than narrow ones. */
-const bytesPerInsert = 1_000_000;
 
 /*
  * Both are said in the very words of a partial index. SQLite compares a parameter's value with them when it plans, and looks at
@@ -34,6 +30,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
   const reader = createReader(database);
+  const { accept, writeChunks, writeExceptions } = createWriter(database);
 
   /*
    * The chunk is looked up by itself and its items after that, by key. Joined, or with conditions that look as if hardly a row
@@ -61,12 +58,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
             .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked()),
         )
         .selectFrom("c")
-        .innerJoin("reinstate_items as i", (join) =>
-          join
-            .onRef("i.batch_id", "=", "c.batch_id")
-            .onRef("i.generation", "=", "c.generation")
-            .onRef("i.seq", "=", "c.seq"),
-        )
+        .innerJoin("reinstate_items as i", itemsOfChunk)
         .select(["c.generation", "c.seq", "c.item_count", "c.attempts", "c.state", "i.codec", "i.packed"]),
     );
   const nextWaiting = nextChunk(() => sql`state <> 'claimed'`);
@@ -83,15 +75,15 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     interrupted: row.state === "claimed",
   });
 
-  const theChunk = (on: Db, { batchId, generation, seq }: ChunkId) =>
-    on
-      .updateTable("reinstate_chunks")
-      .where("batch_id", "=", batchId)
-      .where("generation", "=", generation)
-      .where("seq", "=", seq);
-
   const finish = statement(
-    ({ batchId, generation, seq, was, by, ...end }: ChunkId & { was: ChunkState; by: string | null } & ChunkEnd) =>
+    ({
+      batchId,
+      generation,
+      seq,
+      was,
+      by,
+      ...end
+    }: ChunkId & { was: LedgerTables["reinstate_chunks"]["state"]; by: string | null } & ReturnType<typeof endOf>) =>
       theChunk(db, { batchId, generation, seq })
         .where("state", "=", was)
         .where("worker", "is not distinct from", by)
@@ -99,104 +91,11 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     { byKey: true },
   );
 
-  async function writeExceptions(on: Db, { batchId, generation, seq }: ChunkId, settlement: Settlement) {
-    for (const slice of slices(settlement.exceptions)) {
-      await on
-        .insertInto("reinstate_outcomes")
-        .values(slice.map((exception) => ({ batch_id: batchId, generation, seq, ...exception })))
-        .execute();
-    }
-  }
-
-  const nextId = statement(
-    () => ({
-      compile: () => sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`.compile(db),
-    }),
-    { byKey: true },
-  );
-  const drawIds = statement(
-    ({ count }: { count: number }) => ({
-      compile: () =>
-        sql<{
-          id: number;
-        }>`select nextval('reinstate_batches_id_seq') as id from generate_series(1, ${count}::int)`.compile(db),
-    }),
-    { byKey: true },
-  );
-  const idsAhead = createIdsAhead();
-  async function reserveId(on: Db, now: number): Promise<number> {
-    if (database.dialect === "sqlite") return (await nextId(on, {})).rows[0]?.id as number;
-    return idsAhead.take(async (count) => (await drawIds(on, { count })).rows.map(({ id }) => id), now);
-  }
-
-  // Nobody needs their answers: on PostgreSQL they travel with the COMMIT.
-  const insertBatch = statement((row: ReturnType<typeof batchRow>) => db.insertInto("reinstate_batches").values(row), {
-    awaited: false,
-  });
-  const insertNeighbour = statement((row: LedgerTables["reinstate_neighbours"]) =>
-    db
-      .insertInto("reinstate_neighbours")
-      .values(row)
-      .onConflict((conflict) => conflict.doNothing()),
-  );
-  const insertOpen = statement((row: ReturnType<typeof chunkRow>) => db.insertInto("reinstate_chunks").values(row), {
-    awaited: false,
-  });
-  const insertItems = statement((row: ReturnType<typeof itemsRow>) => db.insertInto("reinstate_items").values(row), {
-    awaited: false,
-  });
-
-  async function writeChunks(on: Db, chunks: WrittenChunk[]) {
-    const [chunk] = chunks;
-    if (!chunk) return;
-    if (chunks.length > 1) {
-      await on.insertInto("reinstate_chunks").values(chunks.map(chunkRow)).execute();
-      await on.insertInto("reinstate_items").values(chunks.map(itemsRow)).execute();
-    } else {
-      await insertOpen(on, chunkRow(chunk));
-      await insertItems(on, itemsRow(chunk));
-    }
-    for (const chunk of chunks) if (chunk.settled) await writeExceptions(on, chunk, chunk.settled);
-  }
-
   const ledger: Ledger = {
     ...reader,
     ...createMemory(database),
-
-    async accept(batch, chunks, now, { transaction, claim, workOff } = {}) {
-      const insert = async (on: Db) => {
-        const batchId = await reserveId(on, now);
-        // What is worked off here is written when it is known how that ended.
-        if (!workOff) await insertBatch(on, batchRow(batchId, batch, now, claim ? "in_progress" : "pending"));
-        if (database.dialect === "sqlite") {
-          await insertNeighbour(on, { account: batch.account, neighbourhood: Math.floor(batchId / neighbours) });
-        }
-        let seq = 0;
-        let slice: WrittenChunk[] = [];
-        let bytes = 0;
-        for await (const { packed, refused } of chunks) {
-          const chunk = { batchId, generation: 0, seq: seq++, packed, now };
-          if (refused) slice.push({ ...chunk, settled: refused, refused: true });
-          else if (workOff) slice.push({ ...chunk, settled: await workOff(newlyClaimed(chunk)) });
-          else slice.push({ ...chunk, claim });
-          bytes += packed.bytes.length;
-          if (slice.length < rowsPerInsert && bytes < bytesPerInsert) continue;
-          await writeChunks(on, slice);
-          slice = [];
-          bytes = 0;
-        }
-        const only = seq === 1 ? slice[0] : undefined;
-        if (workOff && only?.settled && !only.refused) {
-          await insertBatch(on, batchRow(batchId, batch, now, "completed", only.packed, only.settled));
-          await writeExceptions(on, only, only.settled);
-          return batchId;
-        }
-        await writeChunks(on, slice);
-        if (workOff) await insertBatch(on, batchRow(batchId, batch, now, "completed"));
-        return batchId;
-      };
-      return transaction ? insert(transaction as Db) : database.transaction((trx) => insert(trx as Db));
-    },
+    accept,
+    retry: createRetry(database, writeChunks),
 
     async hold(batchId, now, transaction) {
       const [row] = (await nextWaiting(transaction, { batchId, now })).rows;
@@ -219,12 +118,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     async claimedBy(batchId, worker) {
       const rows = await db
         .selectFrom("reinstate_chunks as c")
-        .innerJoin("reinstate_items as i", (join) =>
-          join
-            .onRef("i.batch_id", "=", "c.batch_id")
-            .onRef("i.generation", "=", "c.generation")
-            .onRef("i.seq", "=", "c.seq"),
-        )
+        .innerJoin("reinstate_items as i", itemsOfChunk)
         .select(["c.generation", "c.seq", "c.item_count", "c.attempts", "c.state", "i.codec", "i.packed"])
         .innerJoin("reinstate_batches as b", "b.id", "c.batch_id")
         .where("c.batch_id", "=", batchId)
@@ -399,71 +293,6 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         return true;
       });
     },
-
-    async retry(id, now) {
-      return database.transaction(async (transaction) => {
-        const on = transaction as Db;
-        const batch = await on
-          .selectFrom("reinstate_batches")
-          .select(["generation", "status", "total", "finished_at"])
-          .select(onlyChunkColumns)
-          .where("id", "=", id)
-          .$if(database.dialect === "postgres", (query) => query.forUpdate())
-          .executeTakeFirst();
-        if (!batch || (batch.status !== "completed" && batch.status !== "failed")) return 0;
-        const { generation: before, status: _, ...row } = batch;
-        if (holdsChunk(row)) await unfold(on, id, row);
-        const generation = before + 1;
-        const failing = on
-          .selectFrom("reinstate_chunks")
-          .select(["generation", "seq"])
-          .where("batch_id", "=", id)
-          .where("refused", "=", 0)
-          .whereRef("failed", ">", "retried")
-          .orderBy("generation")
-          .orderBy("seq");
-        let items = 0;
-        let seq = 0;
-        // Each failing chunk becomes one of its failed items, so memory holds one page of chunks whatever the batch.
-        for (let after = { generation: -1, seq: -1 }; ; ) {
-          const page = await failing
-            .where(({ eb, refTuple, tuple }) =>
-              eb(refTuple("generation", "seq"), ">", tuple(after.generation, after.seq)),
-            )
-            .limit(100)
-            .execute();
-          const last = page.at(-1);
-          if (!last) break;
-          after = last;
-          const chunks: WrittenChunk[] = [];
-          for (const source of page) {
-            const failed = await failedItems(on, id, source);
-            const packed: Packed = pack(failed.items, failed.codec === "integers" ? undefined : "json");
-            chunks.push({ batchId: id, generation, seq: seq++, packed, now });
-            items += failed.items.length;
-            await theChunk(on, { batchId: id, ...source })
-              .set(({ ref }) => ({ retried: ref("failed") }))
-              .execute();
-          }
-          await writeChunks(on, chunks);
-        }
-        if (items === 0) return 0;
-        await on
-          .updateTable("reinstate_batches")
-          .set({
-            status: "in_progress",
-            generation,
-            error: null,
-            next_allowed_at: null,
-            updated_at: now,
-            finished_at: null,
-            ...noChunk,
-          })
-          .where("id", "=", id)
-          .execute();
-        return items;
-      });
-    },
   };
   return ledger;
 
@@ -483,148 +312,4 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       .where("generation", "=", batch.generation)
       .execute();
   }
-
-  /** Gives the only chunk of a batch rows of its own, which a retry can go on from. */
-  async function unfold(on: Db, id: number, row: OnlyChunk & { total: number; finished_at: number | null }) {
-    const { codec, packed, total, ...end } = row;
-    const chunk = { batch_id: id, generation: 0, seq: 0 };
-    await on
-      .insertInto("reinstate_chunks")
-      .values({ ...chunk, ...end, state: "finished", item_count: total })
-      .execute();
-    await on
-      .insertInto("reinstate_items")
-      .values({ ...chunk, codec, packed })
-      .execute();
-    await on.updateTable("reinstate_batches").set(noChunk).where("id", "=", id).execute();
-  }
-
-  async function failedItems(on: Db, batchId: number, { generation, seq }: { generation: number; seq: number }) {
-    const chunk = await on
-      .selectFrom("reinstate_chunks as c")
-      .innerJoin("reinstate_items as i", (join) =>
-        join
-          .onRef("i.batch_id", "=", "c.batch_id")
-          .onRef("i.generation", "=", "c.generation")
-          .onRef("i.seq", "=", "c.seq"),
-      )
-      .select(["c.rest_outcome", "i.codec", "i.packed"])
-      .where("c.batch_id", "=", batchId)
-      .where("c.generation", "=", generation)
-      .where("c.seq", "=", seq)
-      .executeTakeFirstOrThrow();
-    const rows = await on
-      .selectFrom("reinstate_outcomes")
-      .select(["position", "outcome"])
-      .where("batch_id", "=", batchId)
-      .where("generation", "=", generation)
-      .where("seq", "=", seq)
-      .execute();
-    const outcomes = new Map(rows.map(({ position, outcome }) => [position, outcome]));
-    const items = unpack(chunk.codec, chunk.packed).filter(
-      (_, position) => (outcomes.get(position) ?? chunk.rest_outcome ?? "done") === "failed",
-    );
-    return { codec: chunk.codec, items };
-  }
-}
-
-type ChunkState = LedgerTables["reinstate_chunks"]["state"];
-type ChunkEnd = ReturnType<typeof endOf>;
-
-/** A chunk as it is first written: waiting, claimed, or settled already. */
-interface WrittenChunk extends ChunkId {
-  packed: Packed;
-  now: number;
-  claim?: { worker: string; leaseUntil: number } | undefined;
-  settled?: Settlement;
-  refused?: true;
-}
-
-/** Column by column: to spread some rows into one takes longer than to insert it. */
-function batchRow(id: number, batch: NewBatch, now: number, status: BatchStatus, only?: Packed, end?: Settlement) {
-  return {
-    id,
-    operation: batch.operation,
-    label: batch.label,
-    target: batch.target,
-    account: batch.account,
-    params: JSON.stringify(batch.params),
-    actor: batch.actor,
-    status,
-    total: batch.total,
-    duplicates: batch.duplicates,
-    error: null,
-    dry_run: batch.dryRun ? 1 : 0,
-    max_failure_rate: batch.stopRule?.maxFailureRate ?? null,
-    failure_after: batch.stopRule?.after ?? null,
-    next_allowed_at: null,
-    created_at: now,
-    updated_at: now,
-    started_at: status === "pending" ? null : now,
-    finished_at: status === "completed" ? now : null,
-    done: end?.counts.done ?? null,
-    skipped: end?.counts.skipped ?? null,
-    failed: end?.counts.failed ?? null,
-    unknown: end?.counts.unknown ?? null,
-    rest_outcome: end ? restOutcome(end) : null,
-    rest_code: end?.rest.code ?? null,
-    rest_message: end?.rest.message ?? null,
-    tally: end ? tallyText(end.tally) : null,
-    codec: only?.codec ?? null,
-    packed: only?.bytes ?? null,
-  };
-}
-
-function chunkRow({ batchId, generation, seq, packed, now, claim, settled, refused }: WrittenChunk) {
-  return {
-    batch_id: batchId,
-    generation,
-    seq,
-    item_count: packed.count,
-    ...(settled ? endOf(settled, now) : { ...noEnd, state: claim ? ("claimed" as const) : ("waiting" as const) }),
-    refused: refused ? 1 : 0,
-    attempts: claim ? 1 : 0,
-    worker: claim?.worker ?? null,
-    lease_until: claim?.leaseUntil ?? null,
-  };
-}
-
-function itemsRow({ batchId, generation, seq, packed: { codec, bytes } }: WrittenChunk) {
-  return { batch_id: batchId, generation, seq, codec, packed: bytes };
-}
-
-function newlyClaimed({ packed: { codec, bytes, count }, ...id }: ChunkId & { packed: Packed }): ClaimedChunk {
-  return { ...id, codec, packed: bytes, count, attempt: 1, interrupted: false };
-}
-
-const noChunk: { [Column in keyof OnlyChunk]: null } = {
-  ...{ done: null, skipped: null, failed: null, unknown: null },
-  ...{ rest_outcome: null, rest_code: null, rest_message: null, tally: null, codec: null, packed: null },
-};
-
-const noEnd = {
-  ...noCounts(),
-  ...{ rest_outcome: null, rest_code: null, rest_message: null, tally: null, finished_at: null },
-};
-
-/** What a finished chunk's row says. */
-function endOf(settlement: Settlement, now: number) {
-  const { counts, rest, tally } = settlement;
-  return {
-    state: "finished" as const,
-    ...counts,
-    rest_outcome: restOutcome(settlement),
-    rest_code: rest.code,
-    rest_message: rest.message,
-    tally: tallyText(tally),
-    finished_at: now,
-  };
-}
-
-const restOutcome = ({ rest: { outcome } }: Settlement) => (outcome === "done" ? null : outcome);
-
-const tallyText = (tally: Record<string, number>) => (Object.keys(tally).length === 0 ? null : JSON.stringify(tally));
-
-function* slices<Row>(rows: readonly Row[]): Generator<Row[]> {
-  for (let start = 0; start < rows.length; start += rowsPerInsert) yield rows.slice(start, start + rowsPerInsert);
 }

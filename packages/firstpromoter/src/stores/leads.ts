@@ -115,8 +115,17 @@ export function createLeads(database: Database, trigrams: boolean) {
           where ${found} and ${sql.join(met, sql` and `)}`,
       };
     }
+    if (!long) {
+      const { q } = condition;
+      if (q === undefined || (await isCommon(account, condition))) return undefined;
+      const piece = sql`array[${q.toLowerCase()}::text]`;
+      return {
+        ids: sql`select l.id from firstpromoter_search l
+          where l.account = ${account} and firstpromoter_pieces(l.search) @> ${piece}`,
+        whole: true,
+      };
+    }
     // Also without an index on trigrams: the rows here are read ten times sooner than the promoters' own.
-    if (!long && condition.q === undefined) return undefined;
     const any = answers.map((pieces) => {
       const all = pieces.map((piece) => contains(`l.${column}`, narrowed(piece), database, "any case"));
       return sql`(${sql.join(all, sql` and `)})`;
@@ -132,19 +141,24 @@ export function createLeads(database: Database, trigrams: boolean) {
 
   /**
    * For one or two characters, which no trigram is made of: all the trigrams that begin with them. To find those takes as long
-   * as there are promoters with them, so it is left (undefined) where a look at some promoters shows that there are many.
+   * as there are promoters with them, so it is left (undefined) where there are many.
    */
-  async function termsOfShort(account: string, { q = "", archived }: PromoterFilter): Promise<string[][] | undefined> {
+  async function termsOfShort(account: string, condition: PromoterFilter): Promise<string[][] | undefined> {
+    const { q = "" } = condition;
     // Others may stand in the index as the small letter of theirs that it chose.
-    if (!/^[ -~]+$/.test(q)) return undefined;
-    const some = sql`select search from firstpromoter_promoters
-      where account = ${account} and archived_at is ${archived ? sql`not` : sql``} null order by id desc limit ${sampleSize}`;
-    const { rows: counts } = await sql<{ found: number }>`select count(*) as found from (${some}) as p
-      where ${contains("p.search", q.toLowerCase(), database)}`.execute(db);
-    if ((counts[0]?.found ?? 0) >= sampleSize / 100) return undefined;
+    if (!/^[ -~]+$/.test(q) || (await isCommon(account, condition))) return undefined;
     const { rows } = await sql<{ term: string }>`select term from firstpromoter_search_terms
       where term >= ${q.toLowerCase()} and term < ${`${q.toLowerCase()}\u{10ffff}`}`.execute(db);
     return rows.map(({ term }) => [quoted(term)]);
+  }
+
+  /** Whether a look at some promoters shows that many have a text. */
+  async function isCommon(account: string, { q = "", archived }: PromoterFilter): Promise<boolean> {
+    const some = sql`select search from firstpromoter_promoters
+      where account = ${account} and archived_at is ${archived ? sql`not` : sql``} null order by id desc limit ${sampleSize}`;
+    const { rows } = await sql<{ found: number }>`select count(*) as found from (${some}) as p
+      where ${contains("p.search", q.toLowerCase(), database)}`.execute(db);
+    return (rows[0]?.found ?? 0) >= sampleSize / 100;
   }
 
   /**

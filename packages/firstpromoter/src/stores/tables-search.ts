@@ -115,6 +115,16 @@ export async function sortApart(db: LedgerTransaction, { dialect }: Database): P
   await keepInStep(db, [...searched, ...sorted]);
 }
 
+/** On PostgreSQL an index of every one and two characters that stand in a text, for which there is no trigram. */
+export async function indexPieces(db: LedgerTransaction, { dialect }: Database): Promise<void> {
+  if (dialect === "sqlite") return;
+  await sql`create function firstpromoter_pieces(text) returns text[] language sql immutable strict parallel safe as $$
+    select array(select distinct substr($1, i, n) from generate_series(1, length($1)) i, generate_series(1, 2) n)
+  $$`.execute(db);
+  await sql`create index firstpromoter_search_pieces on firstpromoter_search
+    using gin (firstpromoter_pieces(search))`.execute(db);
+}
+
 async function indexFiltered(db: LedgerTransaction, table: string, id: string, column: string): Promise<void> {
   const there = column === "last_login_at" ? sql`where last_login_at is not null` : sql``;
   await sql`create index ${sql.id(`${table}_${column}`)} on ${sql.table(table)}

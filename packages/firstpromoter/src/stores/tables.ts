@@ -1,7 +1,7 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type Generated, sql } from "kysely";
 import type { CampaignState } from "../schemas.ts";
-import { makeSearch, sortApart } from "./tables-search.ts";
+import { indexPieces, makeSearch, sortApart } from "./tables-search.ts";
 
 export interface Tables {
   firstpromoter_campaigns: {
@@ -204,4 +204,5 @@ export const migrations: Record<string, (db: LedgerTransaction, database: Databa
   },
   "0005_search": makeSearch,
   "0006_sorted": sortApart,
+  "0007_pieces": indexPieces,
 };

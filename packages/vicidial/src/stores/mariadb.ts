@@ -267,7 +267,9 @@ const isAltered = (error: unknown) =>
 /** What the server says of a table that must be repaired. */
 const isDamage = (error: unknown): boolean => {
   const { code, cause, sqlMessage } = (error ?? {}) as { code?: string; cause?: unknown; sqlMessage?: string };
-  if (/^ER_(NOT_KEYFILE|CRASHED_ON_USAGE|CRASHED_ON_REPAIR)$/.test(code ?? "")) return true;
+  if (/^(ER_NOT_KEYFILE|(ER|HA_ERR)_(CRASHED|CRASHED_ON_USAGE|CRASHED_ON_REPAIR|WRONG_IN_RECORD))$/.test(code ?? "")) {
+    return true;
+  }
   return (
     /\b(12[67]|14[45])\b.*storage engine|marked as crashed/i.test(sqlMessage ?? "") || (cause ? isDamage(cause) : false)
   );
@@ -290,7 +292,7 @@ function afterMove(error: unknown): unknown {
   const reason = readable(broken ? error.cause : error);
   if (TablesDamaged.is(reason)) return reason;
   if (isDamage(broken ? error.cause : reason)) {
-    return new TablesDamaged(`${messageOf(reason)} (REPAIR TABLE mends it)`, broken && error.written);
+    return new TablesDamaged(messageOf(reason), broken && error.written);
   }
   if (MoveRefused.is(reason) || (broken && error.written)) return reason;
   if (isTransient(reason)) return new NothingMoved(messageOf(reason), { cause: reason });
@@ -328,7 +330,10 @@ function readable(error: unknown): unknown {
     return new Error(`The VICIdial tables are busy: ${sqlMessage}`, { cause: error });
   if (/ACCESS_DENIED|BAD_DB/.test(code))
     return new Error(`The VICIdial database refused us (${code})`, { cause: error });
-  if (sqlMessage !== undefined) return new Error(`The VICIdial database answered: ${sqlMessage}`, { cause: error });
+  if (sqlMessage !== undefined) {
+    const wayOut = isDamage(error) ? " (REPAIR TABLE mends it)" : "";
+    return new Error(`The VICIdial database answered: ${sqlMessage}${wayOut}`, { cause: error });
+  }
   const what = isTransient(error) ? "cannot be reached" : messageOf(error);
   return new Error(`The VICIdial database ${what} (${code})`, { cause: error });
 }
