@@ -206,13 +206,13 @@ export function createLeads(database: Database, trigrams: boolean) {
 const quoted = (term: string) => `"${term.replaceAll('"', '""')}"`;
 
 /**
- * Of a long text eight characters, of an address those around the end of the name: every trigram is looked up, and those that
+ * Of a long text eight characters, of an address the last of its name and the @: every trigram is looked up, and those that
  * nearly everybody has, as the end of an address, take longest.
  */
 function narrowed(piece: string): string {
   const characters = [...piece];
   if (characters.length <= 10) return piece;
   const at = characters.indexOf("@");
-  const end = at >= 3 ? at + 2 : characters.length;
+  const end = at >= 3 ? at + 1 : characters.length;
   return characters.slice(Math.max(0, end - 8), end).join("");
 }
