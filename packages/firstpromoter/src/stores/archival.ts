@@ -1,6 +1,7 @@
 import { type Database, type LedgerTransaction, statement } from "@reinstate/batch-core";
 import { CompiledQuery, type Kysely, type RawBuilder, sql } from "kysely";
 import type { Changed } from "../store.ts";
+import { inAccount, isLive } from "./by-id.ts";
 import type { PendingCount } from "./pending.ts";
 import type { Tables } from "./tables.ts";
 
@@ -27,11 +28,7 @@ const rollback = CompiledQuery.raw("rollback to savepoint archival");
  * Archiving and bringing back: sets of promoters, one statement each. PostgreSQL takes their rows in the order of an index or of
  * the table; should two sets lock each other out all the same, one is rolled back and its chunk run again.
  */
-export function createArchival(
-  database: Database,
-  within: (account: string) => RawBuilder<boolean>,
-  pending: PendingCount,
-) {
+export function createArchival(database: Database, pending: PendingCount) {
   const db = database.tables<Tables>();
   const sqlite = database.dialect === "sqlite";
 
@@ -40,7 +37,7 @@ export function createArchival(
       db
         .updateTable("firstpromoter_promoters")
         .set({ archived_at: given.at, archived_batch: given.batch, updated_at: given.now })
-        .where(within(given.account))
+        .where(inAccount(database, given.account))
         .where(applies(given));
     const some = (given: Archival) => change(given).where(database.anyOf("id", given.ids));
     return {
@@ -66,13 +63,18 @@ export function createArchival(
       ),
     };
   };
+  const live = isLive(database);
   const statements = {
-    archive: changing(() => sql`archived_at is null`),
-    restore: changing(() => sql`archived_at is not null`),
+    archive: changing(() => live),
+    restore: changing(() => sql`not (${live})`),
     undo: changing(({ of }) => sql`archived_batch = ${of}`),
   };
   const known = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>
-    db.selectFrom("firstpromoter_promoters").select("id").where(within(account)).where(database.anyOf("id", ids)),
+    db
+      .selectFrom("firstpromoter_promoters")
+      .select("id")
+      .where(inAccount(database, account))
+      .where(database.anyOf("id", ids)),
   );
   // The index of those who wait answers this without a look at the promoters.
   const waitingAmong = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>

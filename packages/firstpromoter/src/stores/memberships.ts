@@ -1,6 +1,7 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
-import { type Kysely, type RawBuilder, type Selectable, sql } from "kysely";
+import { type Kysely, type Selectable, sql } from "kysely";
 import type { PromoterStore } from "../store.ts";
+import { inAccount, isLive } from "./by-id.ts";
 import { newRefToken, rowsPerInsert } from "./insert.ts";
 import type { PendingCount } from "./pending.ts";
 import type { Tables } from "./tables.ts";
@@ -11,7 +12,6 @@ type Present = Pick<Selectable<Tables["firstpromoter_promoters"]>, "id" | "archi
 /** Campaigns, and the promoters' places in them. `present` reads and locks the promoters of a set. */
 export function createMemberships(
   database: Database,
-  within: (account: string) => RawBuilder<boolean>,
   pending: PendingCount,
   present: (account: string, ids: readonly number[], transaction: LedgerTransaction) => Promise<Present[]>,
 ): Pick<
@@ -26,9 +26,9 @@ export function createMemberships(
     const { count } = await on
       .selectFrom("firstpromoter_promoters")
       .select(({ fn }) => fn.countAll<number>().as("count"))
-      .where(within(account))
+      .where(inAccount(database, account))
       .where(database.anyOf("id", ids))
-      .where("archived_at", "is", null)
+      .where(isLive(database))
       .where("waits", ">", 0)
       .executeTakeFirstOrThrow();
     return Number(count);
@@ -51,7 +51,7 @@ export function createMemberships(
           .whereRef("m.promoter_id", "=", "p.id")
           .where("m.state", "=", "pending"),
       }))
-      .where(within(account))
+      .where(inAccount(database, account))
       .where(database.anyOf("id", ids))
       .execute();
     await pending.add(account, (await waiting(account, ids, on)) - before, on);
@@ -74,7 +74,7 @@ export function createMemberships(
       const memberships = await on(transaction)
         .selectFrom("firstpromoter_memberships")
         .select(["promoter_id", "campaign_id", "state"])
-        .where(within(account))
+        .where(inAccount(database, account))
         .where(database.anyOf("promoter_id", ids))
         .where(database.anyOf("campaign_id", campaignIds))
         .execute();
@@ -92,7 +92,7 @@ export function createMemberships(
         on(transaction)
           .updateTable("firstpromoter_memberships")
           .set({ state })
-          .where(within(account))
+          .where(inAccount(database, account))
           .where("campaign_id", "=", campaignId)
           .where(database.anyOf("promoter_id", ids))
           .execute(),
@@ -103,7 +103,7 @@ export function createMemberships(
       await on(transaction)
         .updateTable("firstpromoter_memberships")
         .set({ campaign_id: to })
-        .where(within(account))
+        .where(inAccount(database, account))
         .where("campaign_id", "=", from)
         .where(database.anyOf("promoter_id", ids))
         .execute();

@@ -4,6 +4,7 @@ import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import type { PromoterFilter, PromoterStore } from "../store.ts";
 import { makePromoter, promoterStoreContract } from "../testing.ts";
+import { inAccount, isLive } from "./by-id.ts";
 import { createLeads } from "./leads.ts";
 import { createSqlStore } from "./sql.ts";
 import { migrations } from "./tables.ts";
@@ -48,6 +49,23 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
       const plan = JSON.stringify(rows);
       expect(plan).toMatch(/firstpromoter_promoters_(live|archived)|firstpromoter_promoters_pkey/);
       expect(plan).not.toMatch(/TEMP B-TREE|Sort/);
+    }
+  });
+
+  test("a set is found by its ids, though the statistics say that nobody is live", async () => {
+    await using under = await parts();
+    const { store, database, transaction } = under;
+    const all = Array.from({ length: 3_000 }, () => makePromoter({ archived_at: 1 }));
+    const ids = await store.create("a", all, 1);
+    if (database.dialect === "postgres") await sql`analyze firstpromoter_promoters`.execute(database.tables());
+    await transaction((t) => store.restore("a", ids, 2, t));
+    const explain = database.dialect === "sqlite" ? sql`explain query plan` : sql`explain`;
+    for (const where of [isLive(database), sql`not (${isLive(database)})`]) {
+      const { rows } = await sql`${explain} update firstpromoter_promoters set archived_at = 1
+        where ${inAccount(database, "a")} and ${where} and ${database.anyOf("id", ids.slice(0, 100))}`.execute(
+        database.tables(),
+      );
+      expect(JSON.stringify(rows)).toMatch(/INTEGER PRIMARY KEY|firstpromoter_promoters_pkey/);
     }
   });
 

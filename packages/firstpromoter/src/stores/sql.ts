@@ -3,6 +3,7 @@ import { type Kysely, type Selectable, sql } from "kysely";
 import type { ProfileInput } from "../schemas.ts";
 import { type CampaignRecord, type LookUp, nameOf, type PromoterRecord, type PromoterStore, Taken } from "../store.ts";
 import { createArchival } from "./archival.ts";
+import { inAccount } from "./by-id.ts";
 import { hasForm, insertPromoters, rowsPerInsert, searchText } from "./insert.ts";
 import { loadPromoters, moveSequence } from "./load.ts";
 import { createMemberships } from "./memberships.ts";
@@ -23,18 +24,11 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
   const pending = createPendingCount(database);
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
-  /**
-   * The wall, in statements that find their rows by id. Without statistics SQLite would rather walk over the whole account than
-   * look the ids up; the plus keeps it from that.
-   */
-  const within = (account: string) =>
-    database.dialect === "sqlite" ? sql<boolean>`+account = ${account}` : sql<boolean>`account = ${account}`;
-
   const locked = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>
     db
       .selectFrom("firstpromoter_promoters")
       .select(["id", "archived_at", "parent_promoter_id"])
-      .where(within(account))
+      .where(inAccount(database, account))
       .where(database.anyOf("id", ids))
       .orderBy("id")
       .$if(database.dialect === "postgres", (query) => query.forNoKeyUpdate()),
@@ -107,15 +101,15 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
   }
 
   return {
-    ...createMemberships(database, within, pending, present),
+    ...createMemberships(database, pending, present),
 
-    ...createArchival(database, within, pending),
+    ...createArchival(database, pending),
 
     async setParent(account, ids, parentId, now, transaction) {
       await on(transaction)
         .updateTable("firstpromoter_promoters")
         .set({ parent_promoter_id: parentId, updated_at: now })
-        .where(within(account))
+        .where(inAccount(database, account))
         .where(database.anyOf("id", ids))
         .execute();
     },
