@@ -39,7 +39,7 @@ export const holdsCounts = <Row extends Nullable<Pick<KeptCounts, "done">>>(row:
 
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
 
-/** So many ids of batches, one after the other, are a neighbourhood. */
+/** So many ids of batches, one after the other, are a neighbourhood. Ledgers are written by it: it stays as it is. */
 export const neighbours = 64;
 
 /** The core's own tables. Times are milliseconds since 1970 UTC. */
