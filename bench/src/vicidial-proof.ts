@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createHost } from "@reinstate/batch-core";
 import { createVicidial } from "@reinstate/vicidial";
-import { leadTables, makeLead } from "@reinstate/vicidial/testing";
+import { insertRows, leadTables, makeLead } from "@reinstate/vicidial/testing";
 import mysql, { type Connection, type ResultSetHeader, type RowDataPacket } from "mysql2/promise";
 
 // Kills a mover 100 times and a MariaDB of its own 20 times at random while leads are moved there and back, and looks after
@@ -233,9 +233,11 @@ async function makeSite(mix: { live: string; archive: string }, leads = ids) {
   await first.end();
   let admin: Connection = await mysql.createConnection({ uri: url, dateStrings: true });
   for (const statement of leadTables(mix)) await admin.query(statement);
-  const columns = Object.keys(makeLead(1)).map((column) => `\`${column}\``);
-  const rows = leads.map((id) => Object.values(makeLead(id)));
-  await admin.query(`INSERT INTO ${archive} (${columns.join(", ")}) VALUES ?`, [rows]);
+  await insertRows(
+    admin,
+    archive,
+    leads.map((id) => makeLead(id)),
+  );
   const rowsOf = async (table: string) => {
     const [found] = await admin.query<RowDataPacket[]>(`SELECT * FROM ${table}`);
     return new Map(found.map((row) => [Number(row.lead_id), JSON.stringify(row)]));

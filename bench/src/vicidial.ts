@@ -7,7 +7,7 @@ import { getRequestListener } from "@hono/node-server";
 import { createHost } from "@reinstate/batch-core";
 import { findMariadb } from "@reinstate/tooling/services";
 import { createVicidial } from "@reinstate/vicidial";
-import { leadTables, makeLead } from "@reinstate/vicidial/testing";
+import { insertRows, leadTables, makeLead } from "@reinstate/vicidial/testing";
 import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
 import { type Line, median, rate } from "./report.ts";
 
@@ -80,8 +80,8 @@ async function fill(bare: Connection, engine: string, rows: number): Promise<voi
   ] as const) {
     if (engine === "MyISAM") await bare.query(`ALTER TABLE ${table} DISABLE KEYS`);
     const some = Math.min(1000, rows);
-    const leads = Array.from({ length: some }, (_, index) => Object.values(makeLead(first + index)));
-    await bare.query(`INSERT INTO ${table} (${names}) VALUES ?`, [leads]);
+    const leads = Array.from({ length: some }, (_, index) => makeLead(first + index));
+    await insertRows(bare, table, leads);
     for (let there = some; there < rows; there *= 2) {
       const changed: Record<string, string> = {
         lead_id: "lead_id + ?",

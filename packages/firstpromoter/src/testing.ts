@@ -14,6 +14,8 @@ export function makePromoter(given: Partial<NewPromoterRecord> = {}): NewPromote
   };
 }
 
+const ascending = (ids: readonly number[]) => ids.toSorted((x, y) => x - y);
+
 /** A store over empty tables, and a way to write to it. */
 export interface StoreUnderTest {
   store: PromoterStore;
@@ -54,18 +56,17 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       const [one, part, nobody] = [ids.slice(0, 1), ids.slice(1, 61), ids.at(-1)! + 1_000];
       const set = async (change: PromoterStore["archive"], which: number[]) => {
         const { changed, unchanged } = await transaction((t) => change("a", which, 2, t));
-        return { changed: new Set(changed), unchanged: new Set(unchanged), pending: await store.countPending("a") };
+        return {
+          changed: ascending(changed),
+          unchanged: ascending(unchanged),
+          pending: await store.countPending("a"),
+        };
       };
-      const none = new Set<number>();
-      assert.deepEqual(await set(store.restore, ids), { changed: none, unchanged: new Set(ids), pending: 3 });
-      assert.deepEqual(await set(store.archive, part), { changed: new Set(part), unchanged: none, pending: 1 });
-      const rest = new Set([...one, ...ids.slice(61)]);
-      assert.deepEqual(await set(store.archive, [...ids, nobody]), {
-        changed: rest,
-        unchanged: new Set(part),
-        pending: 0,
-      });
-      assert.deepEqual(await set(store.restore, ids), { changed: new Set(ids), unchanged: none, pending: 3 });
+      const rest = [...one, ...ids.slice(61)];
+      assert.deepEqual(await set(store.restore, ids), { changed: [], unchanged: ids, pending: 3 });
+      assert.deepEqual(await set(store.archive, part), { changed: part, unchanged: [], pending: 1 });
+      assert.deepEqual(await set(store.archive, [...ids, nobody]), { changed: rest, unchanged: part, pending: 0 });
+      assert.deepEqual(await set(store.restore, ids), { changed: ids, unchanged: [], pending: 3 });
     },
   },
   {
@@ -259,16 +260,15 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       );
       const ids = await store.create("a", given, 1);
       const [theirs] = (await store.create("b", [makePromoter()], 1)) as [number];
-      const sorted = (numbers: readonly number[]) => numbers.toSorted((x, y) => x - y);
       const all = await transaction((t) => store.archive("a", ids, 2, t, 7));
-      assert.deepEqual([sorted(all.changed), all.unchanged], [sorted(ids), []]);
+      assert.deepEqual([ascending(all.changed), all.unchanged], [ascending(ids), []]);
       assert.equal(await store.countPending("a"), 0);
       const odd = ids.filter((_, n) => n % 2 === 1);
       await transaction((t) => store.undoArchive("a", odd, 7, 3, t));
       assert.equal(await store.countPending("a"), 0);
       const rest = await transaction((t) => store.restore("a", [...ids, theirs, 999_999], 4, t));
-      assert.deepEqual(sorted(rest.changed), sorted(ids.filter((id) => !odd.includes(id))));
-      assert.deepEqual(sorted(rest.unchanged), sorted(odd));
+      assert.deepEqual(ascending(rest.changed), ascending(ids.filter((id) => !odd.includes(id))));
+      assert.deepEqual(ascending(rest.unchanged), ascending(odd));
       assert.equal(await store.countPending("a"), 20);
       await transaction((t) => store.archive("a", [...ids, theirs], 5, t, 8));
       assert.equal((await store.find("b", "id", String(theirs)))?.archived_at, null);
@@ -290,7 +290,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       await transaction((t) => store.archive("a", [b], 4, t, 9));
       const undone = await transaction((t) => store.undoArchive("a", [a, b, c, theirs], 7, 5, t));
       assert.deepEqual(undone.changed, [a]);
-      assert.deepEqual(new Set(undone.unchanged), new Set([b, c]));
+      assert.deepEqual(ascending(undone.unchanged), [b, c]);
       assert.deepEqual((await store.find("a", "id", String(a)))?.archived_at, null);
       assert.deepEqual(await transaction((t) => store.undoArchive("a", [a], 7, 6, t)), { changed: [], unchanged: [a] });
     },

@@ -5,6 +5,7 @@ import { makeLead } from "./lead.ts";
 import type { LeadStore, Move, Moved, Verb } from "./store.ts";
 
 export type { Lead } from "./columns.ts";
+export { insertRows } from "./fixtures/insert-rows.ts";
 export { leadTables } from "./fixtures/vicidial-tables.ts";
 export { makeLead } from "./lead.ts";
 export type { LeadStore, Move, Moved, Verb } from "./store.ts";

@@ -1,5 +1,4 @@
-import type { BatchStatus } from "../batch.ts";
-import { noCounts } from "../batch.ts";
+import { type BatchStatus, noCounts } from "../batch.ts";
 import type { ChunkId, ClaimedChunk, NewBatch } from "../ledger.ts";
 import type { Packed } from "../pack.ts";
 import type { Settlement } from "../settle.ts";

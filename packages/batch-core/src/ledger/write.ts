@@ -29,12 +29,9 @@ export function createWriter(database: Database) {
     }
   }
 
-  const nextId = statement(
-    () => ({
-      compile: () => sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`.compile(db),
-    }),
-    { byKey: true },
-  );
+  const nextId = statement(() => ({
+    compile: () => sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`.compile(db),
+  }));
   const drawIds = statement(
     ({ count }: { count: number }) => ({
       compile: () =>

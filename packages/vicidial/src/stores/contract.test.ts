@@ -6,6 +6,7 @@ import { sql } from "kysely";
 import mysql, { type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import type { Lead } from "../columns.ts";
+import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import type { LeadStore } from "../store.ts";
 import { leadStoreContract, type StoreUnderTest } from "../testing.ts";
@@ -53,11 +54,7 @@ async function openMariadb(engines: { live: string; archive: string }): Promise<
   return {
     store,
     transaction: (work) => work(host.database.tables()),
-    async fill(table, leads) {
-      const columns = Object.keys(leads[0] as Lead).map((name) => `\`${name}\``);
-      const values = leads.map((lead) => Object.values(lead));
-      await admin.query(`INSERT INTO ${names[table]} (${columns.join(", ")}) VALUES ?`, [values]);
-    },
+    fill: (table, leads) => insertRows(admin, names[table], leads),
     async leads(table) {
       const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM ${names[table]} ORDER BY lead_id`);
       return rows.map((row) => ({ ...row }) as Lead);

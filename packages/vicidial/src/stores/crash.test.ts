@@ -6,6 +6,7 @@ import { sql } from "kysely";
 import mysql, { type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { createVicidial } from "../create.ts";
+import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 import { createJournal } from "./journal.ts";
@@ -42,11 +43,11 @@ async function site(engines: { live: string; archive: string }) {
   const ledger = sqliteDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
   for (const statement of leadTables(engines)) await admin.query(statement);
-  const leads = leadIds.map((id) => makeLead(id));
-  const columns = Object.keys(makeLead(1)).map((name) => `\`${name}\``);
-  await admin.query(`INSERT INTO ${archive} (${columns.join(", ")}) VALUES ?`, [
-    leads.map((lead) => Object.values(lead)),
-  ]);
+  await insertRows(
+    admin,
+    archive,
+    leadIds.map((id) => makeLead(id)),
+  );
   return {
     admin,
     url: database.url,

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import type { Lead } from "../columns.ts";
 import { createVicidial } from "../create.ts";
 import { archiveCalls, dearchiveCalls } from "../fixtures/documented.ts";
+import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 import type { Entry } from "./journal.ts";
@@ -43,13 +44,7 @@ async function start(engines: { live: string; archive: string }, change: string[
     database,
     host,
     vicidial,
-    async fill(table: string, leads: Lead[]) {
-      if (leads.length === 0) return;
-      const columns = Object.keys(leads[0] as Lead).map((name) => `\`${name}\``);
-      await admin.query(`INSERT INTO ${table} (${columns.join(", ")}) VALUES ?`, [
-        leads.map((lead) => Object.values(lead)),
-      ]);
-    },
+    fill: (table: string, leads: Lead[]) => insertRows(admin, table, leads),
     async rows(table: string, where = "1"): Promise<Record<string, unknown>[]> {
       const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM ${table} WHERE ${where} ORDER BY lead_id`);
       return rows.map((row) => ({ ...row }));

@@ -4,6 +4,7 @@ import mysql, { type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import type { Lead } from "../columns.ts";
 import { createVicidial } from "../create.ts";
+import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 
@@ -24,12 +25,7 @@ async function site(engines: Engines, change: string[] = []) {
     admin,
     host,
     vicidial,
-    async fill(table: string, leads: Lead[]) {
-      const columns = Object.keys(leads[0] as Lead).map((name) => `\`${name}\``);
-      await admin.query(`INSERT INTO ${table} (${columns.join(", ")}) VALUES ?`, [
-        leads.map((lead) => Object.values(lead)),
-      ]);
-    },
+    fill: (table: string, leads: Lead[]) => insertRows(admin, table, leads),
     /** What stood in the live table, and is in neither table any more. */
     async lost(leads: Lead[]): Promise<number[]> {
       const seen = new Set<string>();

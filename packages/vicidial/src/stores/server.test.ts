@@ -5,6 +5,7 @@ import { privateMariadb } from "@reinstate/tooling/services";
 import mysql, { type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createVicidial } from "../create.ts";
+import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 
@@ -25,9 +26,11 @@ async function site(name: string, engine: string) {
   await root.query(`CREATE DATABASE ${name} DEFAULT CHARACTER SET utf8mb3`);
   await root.query(`USE ${name}`);
   for (const statement of leadTables({ live: engine, archive: engine })) await root.query(statement);
-  const columns = Object.keys(makeLead(1)).map((column) => `\`${column}\``);
-  const leads = leadIds.map((id) => Object.values(makeLead(id)));
-  await root.query(`INSERT INTO ${archive} (${columns.join(", ")}) VALUES ?`, [leads]);
+  await insertRows(
+    root,
+    archive,
+    leadIds.map((id) => makeLead(id)),
+  );
   const host = await createTestHost({ role: "web" });
   const { secret } = await host.keys.create({ vendor: "vicidial" });
   const vicidial = await createVicidial(host, { url: Object.assign(new URL(server.url), { pathname: name }).href });

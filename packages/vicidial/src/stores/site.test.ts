@@ -5,6 +5,7 @@ import mysql, { type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Lead } from "../columns.ts";
 import { createVicidial, type Vicidial } from "../create.ts";
+import { insertRows } from "../fixtures/insert-rows.ts";
 import { siteTables } from "../fixtures/site-tables.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
@@ -53,10 +54,7 @@ async function start(options: VicidialOptions = {}, time = "2026-01-05T12:00:00Z
   };
 }
 
-async function fill(table: string, rows: (Lead | Record<string, unknown>)[]) {
-  const columns = Object.keys(rows[0] ?? {}).map((name) => `\`${name}\``);
-  await admin.query(`INSERT INTO ${table} (${columns.join(", ")}) VALUES ?`, [rows.map((row) => Object.values(row))]);
-}
+const fill = (table: string, rows: (Lead | Record<string, unknown>)[]) => insertRows(admin, table, rows);
 
 async function rowsOf(table: string): Promise<RowDataPacket[]> {
   return (await admin.query<RowDataPacket[]>(`SELECT * FROM ${table} ORDER BY 1`))[0];
@@ -460,14 +458,8 @@ test("the doctor names what is wrong and the statement that would mend it, and r
   expect(await advised()).toEqual([]);
 
   const archive = "vicidial_list_archive";
-  const fillOwn = async (table: string, leads: Lead[]) => {
-    const columns = Object.keys(leads[0] as Lead).map((name) => `\`${name}\``);
-    await connection.query(`INSERT INTO ${table} (${columns.join(", ")}) VALUES ?`, [
-      leads.map((lead) => Object.values(lead)),
-    ]);
-  };
-  await fillOwn("vicidial_list", [makeLead(1), makeLead(2), makeLead(3)]);
-  await fillOwn(archive, [
+  await insertRows(connection, "vicidial_list", [makeLead(1), makeLead(2), makeLead(3)]);
+  await insertRows(connection, archive, [
     makeLead(1),
     makeLead(2, { comments: "x" }),
     makeLead(3, { phone_number: "9", entry_date: "2026-01-01 00:00:00" }),

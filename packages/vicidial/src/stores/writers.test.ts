@@ -3,6 +3,7 @@ import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { createVicidial } from "../create.ts";
+import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 
@@ -44,9 +45,8 @@ describe.each([
     await using database = await mariadbDatabase();
     const admin = await mysql.createConnection({ uri: database.url });
     for (const statement of leadTables(engines)) await admin.query(statement);
-    const rows = Array.from({ length: leads }, (_, index) => Object.values(makeLead(index + 1, { called_count: 0 })));
-    const columns = Object.keys(makeLead(1)).map((name) => `\`${name}\``);
-    await admin.query(`INSERT INTO ${archive} (${columns.join(", ")}) VALUES ?`, [rows]);
+    const rows = Array.from({ length: leads }, (_, index) => makeLead(index + 1, { called_count: 0 }));
+    await insertRows(admin, archive, rows);
     await using host = await createTestHost({ role: "web" });
     const vicidial = await createVicidial(host, { url: database.url });
 
