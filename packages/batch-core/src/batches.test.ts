@@ -122,4 +122,34 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
       { item: null, outcome: "failed", code: "invalid_item", message: "null is no id", generation: 0 },
     ]);
   });
+
+  test("what an operation keeps of a batch is on disk with it, and anew with each generation", async () => {
+    await using database = await open();
+    await using host = await start(database.url);
+    await sql`create table begun (batch bigint, generation integer)`.execute(host.database.tables());
+    const begun = async () =>
+      (await sql`select batch, generation from begun order by batch, generation`.execute(host.database.tables())).rows;
+    host.register({
+      ...touch,
+      name: "test.rows.told",
+      apply: async ({ items }) =>
+        (items as number[]).map((key) => ({ key, outcome: "failed", code: "no", message: "not this one" })),
+      async accepted({ batchId, generation }, transaction) {
+        if ((generation as number) > 1) throw new Error("not a third time");
+        await sql`insert into begun values (${batchId}, ${generation})`.execute(transaction);
+      },
+    });
+    const operation = "test.rows.told";
+    const { id } = await host.batches.submit({ operation, items: [1, 3] });
+    await host.batches.submit({ operation, items: [5], dryRun: true });
+    expect(await begun()).toEqual([{ batch: id, generation: 0 }]);
+    await host.batches.retry(id);
+    await host.batches.wait(id);
+    expect(await begun()).toEqual([
+      { batch: id, generation: 0 },
+      { batch: id, generation: 1 },
+    ]);
+    await expect(host.batches.retry(id)).rejects.toThrow("not a third time");
+    expect(await host.batches.get(id)).toMatchObject({ status: "completed", generation: 1 });
+  });
 });

@@ -132,7 +132,7 @@ export function createBatches(parts: BatchesParts): Batches {
     const inline = (request.inline ?? counts.items <= operation.inlineLimit) && !mustWait(operation.pace, now);
     const elsewhere = inline && operation.effects === "elsewhere";
     // A dry run undoes what it did by a savepoint, which is not for several at a time.
-    const short = inline && repeatable && !request.dryRun;
+    const short = inline && repeatable && !request.dryRun && (elsewhere || operation.sharesCommit);
     const { idempotency } = request;
     const lease = elsewhere ? runner.newLease() : undefined;
     const claim = lease && { worker: lease.name, leaseUntil: lease.until };
@@ -146,6 +146,7 @@ export function createBatches(parts: BatchesParts): Batches {
       const within = inline && !elsewhere;
       const options = { transaction, ...(claim && { claim }), ...(within && { workOff }) };
       const id = await ledger.accept(batch, chunks(), now, options);
+      if (!batch.dryRun) await operation.accepted?.({ batchId: id, generation: 0 }, transaction);
       if (idempotency) {
         const entry = { ...idempotency, batchId: id, answer: null, createdAt: now };
         const before = await ledger.remember(entry, transaction);
@@ -278,7 +279,10 @@ export function createBatches(parts: BatchesParts): Batches {
 
     async retry(id) {
       const before = await batches.get(id);
-      const items = await ledger.retry(id, clock.now());
+      const operation = parts.operation(before.operation, before.target);
+      const items = await ledger.retry(id, clock.now(), async (generation, transaction) => {
+        if (!before.dryRun) await operation?.accepted?.({ batchId: id, generation }, transaction);
+      });
       if (items === 0) {
         const finished = before.status === "completed" || before.status === "failed";
         throw new ReinstateError(

@@ -1,5 +1,5 @@
 import type { Batch, BatchStatus, StopRule } from "./batch.ts";
-import type { LedgerTransaction, OutcomeWord, Target } from "./operation.ts";
+import type { AnyOperation, LedgerTransaction, OutcomeWord, Target } from "./operation.ts";
 import type { Pace } from "./pace.ts";
 import type { Codec, Packed } from "./pack.ts";
 import type { Exception, Fate, Settlement } from "./settle.ts";
@@ -153,8 +153,8 @@ export interface Ledger {
   ): Promise<void>;
   /** Takes an operation's tokens and counts its claims, one caller at a time; answers the time from which there is room. */
   admit(
-    name: string,
-    pace: Pick<Pace, "concurrency" | "perSecond" | "burst">,
+    operation: Pick<AnyOperation, "name" | "target">,
+    pace: Pick<Pace, "name" | "concurrency" | "perSecond" | "burst">,
     cost: number,
     now: number,
     transaction: LedgerTransaction,
@@ -178,9 +178,13 @@ export interface Ledger {
   end(id: number, error: string, now: number): Promise<boolean>;
   /**
    * Makes the failed items of a finished batch, but for those refused at the door, a new generation and the batch
-   * `in_progress` again. Answers how many items that are; 0 changes nothing.
+   * `in_progress` again. Answers how many items that are; 0 changes nothing. `begun` is called in the same transaction.
    */
-  retry(id: number, now: number): Promise<number>;
+  retry(
+    id: number,
+    now: number,
+    begun?: (generation: number, transaction: LedgerTransaction) => Promise<void>,
+  ): Promise<number>;
 
   /**
    * Chunks of a batch in order, after `after`; with `outcome` only those that have items of it. There may be fewer than

@@ -33,9 +33,7 @@ export interface Work<Item, Params> {
   attempt: number;
   /**
    * Where `effects` is `"ledger"`: the transaction of the chunk. What is written through it commits together with the
-   * outcomes, or not at all; `apply` is called again where it was undone. Small batches that are asked for at the same moment
-   * share one, on PostgreSQL with their statements among each other's: no savepoints there, and no settings of the transaction.
-   * Otherwise undefined.
+   * outcomes, or not at all; `apply` is called again where it was undone. See `sharesCommit`. Otherwise undefined.
    */
   transaction: LedgerTransaction;
   /** Sums kept with the batch beside the counts of outcomes (rows inserted, rows deleted …), committed with the chunk. */
@@ -72,8 +70,19 @@ export interface Operation<Item = unknown, Params = unknown> {
   effects: "ledger" | "elsewhere";
   /** A second `apply` of the same items ends in the same state, so an interrupted chunk may be applied again. */
   repeatable: boolean;
+  /**
+   * Small batches that are asked for at the same moment share one transaction, and with it the durable commit; on PostgreSQL
+   * their statements go among each other's. Only where `apply` judges and changes by one statement: what one of them has read
+   * and locked, another one of the same transaction may change. No savepoints there, and no settings of the transaction.
+   */
+  sharesCommit: boolean;
   /** Answers for every item, in any order; an item without an answer is a failure, never assumed done. */
   apply(work: Work<Item, Params>): Promise<Outcome[]>;
+  /**
+   * Called in the transaction in which a batch is accepted, and in the one in which a retry begins a new generation: for what
+   * must be on disk with it. Not called for dry runs.
+   */
+  accepted?(begun: { batchId: number; generation: number }, transaction: LedgerTransaction): Promise<void>;
   /** Finds out what an interrupted `apply` did, where it is not repeatable. */
   reconcile?(work: Work<Item, Params>): Promise<Outcome[]>;
   /**
@@ -87,11 +96,11 @@ export interface Operation<Item = unknown, Params = unknown> {
 // biome-ignore lint/suspicious/noExplicitAny: items and params are validated by the operation's own schemas.
 export type AnyOperation = Operation<any, any>;
 
-type Optional = "target" | "inlineLimit" | "effects" | "repeatable";
+type Optional = "target" | "inlineLimit" | "effects" | "repeatable" | "sharesCommit";
 
 /**
- * Declares an operation. Defaults: target `local`, effects in the ledger's database, repeatable, one chunk is finished
- * inline.
+ * Declares an operation. Defaults: target `local`, effects in the ledger's database, repeatable, a commit of its own, one chunk
+ * is finished inline.
  */
 export function defineOperation<Item, Params>(
   operation: Omit<Operation<Item, Params>, Optional> & Partial<Pick<Operation<Item, Params>, Optional>>,
@@ -107,6 +116,7 @@ export function defineOperation<Item, Params>(
     inlineLimit: operation.chunkSize,
     effects: "ledger",
     repeatable: true,
+    sharesCommit: false,
     ...operation,
   };
 }

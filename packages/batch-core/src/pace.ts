@@ -1,5 +1,7 @@
 /** How fast an operation may go, over all processes on one ledger. */
 export interface Pace {
+  /** Operations whose paces have one name share one bucket of requests, as verbs of one vendor do. By itself each has its own. */
+  name?: string;
   /** Chunks at once. Only for operations with effects elsewhere, whose claims can be counted. */
   concurrency?: number;
   /** Requests per second, a token bucket that holds at most `burst` (default: one second's worth, and one chunk's at least). */

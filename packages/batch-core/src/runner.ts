@@ -257,7 +257,7 @@ export function createRunner(parts: RunnerParts): Runner {
     const { pace } = operation;
     if (!pace || (pace.perSecond === undefined && pace.concurrency === undefined)) return undefined;
     const cost = pace.requests?.(items) ?? 1;
-    return ledger.admit(`${operation.name} ${operation.target}`, pace, cost, clock.now(), transaction);
+    return ledger.admit(operation, pace, cost, clock.now(), transaction);
   }
 
   async function obeyStopRule(batch: Known, { counts: latest }: Settlement): Promise<void> {

@@ -82,3 +82,15 @@ test("an answer without end is given up at the limit", async () => {
 test("a base URL that is none is refused at once", () => {
   expect(() => createTransport({ baseUrl: "example.com" })).toThrow(/http or https/);
 });
+
+test("a secret that could not be sent is refused at once, and not repeated", () => {
+  const create = (options: Partial<TransportOptions>) => () =>
+    createTransport({ baseUrl: "https://vendor.example", ...options });
+  expect(create({ baseUrl: "https://me:hunter2@vendor.example/api" })).toThrow(
+    "baseUrl must not hold a user or a password",
+  );
+  expect(create({ headers: { authorization: "Bearer hunter\n2" } })).toThrow(
+    "The value of the header authorization has a character that no header can hold",
+  );
+  expect(create({ baseUrl: "https://vendor.example:port" })).toThrow("baseUrl must be an http or https URL");
+});

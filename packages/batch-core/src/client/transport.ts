@@ -41,7 +41,7 @@ export interface Transport {
 export function createTransport(options: TransportOptions): Transport {
   const { headers = {}, timeoutMs = 30_000, replyLimit = 10 * 1024 * 1024 } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, "");
-  if (!/^https?:\/\/[^/]/.test(baseUrl)) throw new TypeError("baseUrl must be an http or https URL");
+  refuseUnfit(baseUrl, headers);
   const send = options.fetch ?? ((input, init) => fetch(input, init));
   return {
     async call({ method, path, query, body, headers: more, signal }) {
@@ -80,6 +80,20 @@ export function createTransport(options: TransportOptions): Transport {
       }
     },
   };
+}
+
+/** What `fetch` would refuse at every call, and with the secret in its message. */
+function refuseUnfit(baseUrl: string, headers: Record<string, string>): void {
+  if (!/^https?:\/\/[^/]/.test(baseUrl) || !URL.canParse(baseUrl)) {
+    throw new TypeError("baseUrl must be an http or https URL");
+  }
+  const { username, password } = new URL(baseUrl);
+  if (username !== "" || password !== "") throw new TypeError("baseUrl must not hold a user or a password");
+  for (const [name, value] of Object.entries(headers)) {
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) {
+      throw new TypeError(`The value of the header ${name} has a character that no header can hold`);
+    }
+  }
 }
 
 async function readReply(response: Response, limit: number): Promise<string> {

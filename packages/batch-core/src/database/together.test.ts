@@ -145,7 +145,7 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
     host.register(
       defineOperation<number, unknown>({
         ...{ name: "test.rows.keep", label: "row/keep", item: z.int(), params: z.unknown(), key: (id) => id },
-        ...{ chunkSize: 10, inlineLimit: 10 },
+        ...{ chunkSize: 10, inlineLimit: 10, sharesCommit: true },
         async apply({ items, transaction }) {
           if (items.includes(13)) throw new Error("unlucky");
           for (const id of items) {
@@ -171,6 +171,28 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
     expect(new Set(batches.map(({ id }) => id)).size).toBe(299);
     expect(batches.every(({ counts }) => counts.done === 1)).toBe(true);
     expect(await kept.ids()).toEqual(ids.filter((id) => id !== 13));
+    await host.close();
+  });
+
+  test("batches of an operation that looks before it writes do not get among each other", async () => {
+    await using kept = await begin(open);
+    const host = await createHost({ databaseUrl: kept.url });
+    const table = host.database.dialect === "postgres" ? sql`kept for update` : sql`kept`;
+    host.register(
+      defineOperation<number, unknown>({
+        ...{ name: "test.rows.add", label: "row/add", item: z.int(), params: z.unknown(), key: (id) => id },
+        chunkSize: 10,
+        async apply({ items, transaction }) {
+          const { rows } = await sql<{ id: number }>`select id from ${table}`.execute(transaction);
+          await sql`update kept set id = ${(rows[0]?.id ?? 0) + 1}`.execute(transaction);
+          return items.map((key) => ({ key, outcome: "done" }));
+        },
+      }),
+    );
+    await insert(host.database.tables<never>() as never, 0);
+    const ids = Array.from({ length: 40 }, (_, index) => index);
+    await Promise.all(ids.map((id) => host.batches.submit({ operation: "test.rows.add", items: [id] })));
+    expect(await kept.ids()).toEqual([40]);
     await host.close();
   });
 });

@@ -11,7 +11,7 @@ type Db = Kysely<LedgerTables>;
 
 /** Makes a new generation of a finished batch from its failed items. */
 export function createRetry(database: Database, writeChunks: Writer["writeChunks"]): Ledger["retry"] {
-  return async (id, now) => {
+  return async (id, now, begun) => {
     return database.transaction(async (transaction) => {
       const on = transaction as Db;
       const batch = await on
@@ -72,6 +72,7 @@ export function createRetry(database: Database, writeChunks: Writer["writeChunks
         })
         .where("id", "=", id)
         .execute();
+      await begun?.(generation, transaction);
       return items;
     });
   };

@@ -174,8 +174,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       await update.execute();
     },
 
-    async admit(name, { concurrency, perSecond, burst }, cost, now, transaction) {
+    async admit(operation, { name: shared, concurrency, perSecond, burst }, cost, now, transaction) {
       const on = transaction as Db;
+      const name = shared ?? `${operation.name} ${operation.target}`;
       await on
         .insertInto("reinstate_pace")
         .values({ name, tokens: 0, filled_at: -1 })
@@ -189,7 +190,6 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         .$if(database.dialect === "postgres", (query) => query.forUpdate())
         .executeTakeFirstOrThrow();
       if (concurrency !== undefined) {
-        const [operation = "", target = ""] = name.split(" ");
         const { busy } = await on
           .selectFrom("reinstate_chunks as c")
           .innerJoin("reinstate_batches as b", "b.id", "c.batch_id")
@@ -199,8 +199,8 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
           // One that was put back is in nobody's hands.
           .where("c.worker", "is not", null)
           .where("c.lease_until", ">=", now)
-          .where("b.operation", "=", operation)
-          .where("b.target", "=", target as "local")
+          .where("b.operation", "=", operation.name)
+          .where("b.target", "=", operation.target)
           .executeTakeFirstOrThrow();
         if (Number(busy) >= concurrency) return now + 250;
       }

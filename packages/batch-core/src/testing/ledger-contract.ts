@@ -460,7 +460,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
   async "tokens are taken one caller at a time and come back with time"({ ledger, database }) {
     const admit = (now: number, cost = 1) =>
       database.transaction((transaction) =>
-        ledger.admit("a.b.c local", { perSecond: 2, burst: 2 }, cost, now, transaction),
+        ledger.admit({ name: "a.b.c", target: "local" }, { perSecond: 2, burst: 2 }, cost, now, transaction),
       );
     const first = await Promise.all([admit(1000), admit(1000), admit(1000)]);
     assert.deepEqual(
@@ -472,11 +472,26 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(await admit(3500, 2), undefined);
   },
 
+  async "operations whose paces have one name take from one bucket, others each from their own"({ ledger, database }) {
+    const admit = (operation: string, name?: string) =>
+      database.transaction((transaction) =>
+        ledger.admit(
+          { name: operation, target: "upstream" },
+          { ...(name !== undefined && { name }), perSecond: 1, burst: 1 },
+          ...([1, 1000, transaction] as const),
+        ),
+      );
+    assert.equal(await admit("a.b.c", "vendor"), undefined);
+    assert.equal(await admit("a.b.d", "vendor"), 2000);
+    assert.equal(await admit("a.b.c"), undefined);
+    assert.equal(await admit("a.b.d"), undefined);
+  },
+
   async "claims at once are counted over all workers"({ ledger, database }) {
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     const admit = (now: number) =>
       database.transaction((transaction) =>
-        ledger.admit("test.rows.touch local", { concurrency: 1 }, 1, now, transaction),
+        ledger.admit({ name: "test.rows.touch", target: "local" }, { concurrency: 1 }, 1, now, transaction),
       );
     assert.equal(await admit(10), undefined);
     await claim(ledger, id, "a", 10, 100);

@@ -47,6 +47,7 @@ export function killedOperations(elsewhere: DatabaseSync, applied: () => void): 
     defineOperation({
       ...common,
       name: "killed.ledger.restore",
+      sharesCommit: true,
       async apply(work) {
         for (const item of work.items) {
           if (refused(item, work)) continue;

@@ -131,6 +131,7 @@ export function simulatedOperations(scheduler: Scheduler, world: World, owner: O
     defineOperation({
       ...common,
       name: operationOf("ledger"),
+      sharesCommit: true,
       async apply(work) {
         const outcomes = work.items.map((item) => fate(item, work));
         for (const { key, outcome } of outcomes) {
