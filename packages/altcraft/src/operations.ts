@@ -71,6 +71,7 @@ export function createOperations(
       params: paramsOf(verb, settings),
       key: (item) => textOf(keyOf(item, settings)),
       chunkSize: 500,
+      sharesCommit: true,
       async apply({ items, params, transaction }) {
         const keys = items.map(keyed);
         const at = host.clock.now();
