@@ -2,11 +2,12 @@ import { type Batch, isFinished, noCounts, type StopRule } from "./batch.ts";
 import type { Clock } from "./clock.ts";
 import type { Database } from "./database.ts";
 import { NotNow, ReinstateError, wasRolledBack } from "./errors.ts";
-import { type Intake, itemIssues, paramsOf } from "./intake.ts";
+import { takeFound } from "./intake/take-in.ts";
+import { type Intake, issuesOf, itemIssues, paramsOf } from "./intake.ts";
 import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "./items.ts";
 import type { BatchFilter, ClaimedChunk, Ledger, NewBatch, NewChunk } from "./ledger.ts";
 import type { AnyOperation, ItemKey, LedgerTransaction, OutcomeWord, Target } from "./operation.ts";
-import type { Pace } from "./pace.ts";
+import { allowedFrom } from "./pace.ts";
 import { pack } from "./pack.ts";
 import type { Runner } from "./runner.ts";
 import { type Settlement, settle } from "./settle.ts";
@@ -54,6 +55,11 @@ export interface Batches {
   submit(submission: Submission): Promise<Submitted>;
   /** The same with items that were taken in one by one and are valid. The intake is not closed. */
   submitIntake(request: Request, intake: Intake): Promise<Submitted>;
+  /**
+   * Accepts a batch over all items that the operation's `selection` finds now. Their list is frozen with it, and the filter is
+   * kept as `filter` in its params. Throws `invalid_request` where there is no such filter, or it finds nothing.
+   */
+  submitFiltered(request: Request & { filter: unknown }): Promise<Submitted>;
   /** The operation of a request; throws `unknown_operation`. */
   operation(name: string, target?: Target): AnyOperation;
   /** Throws `unknown_batch`. */
@@ -105,7 +111,7 @@ export function createBatches(parts: BatchesParts): Batches {
 
   /** Accepts a batch whose items are valid, and works it off at once where it is small. */
   async function accept(
-    request: Request,
+    request: Request & { filter?: unknown },
     operation: AnyOperation,
     counts: { items: number; total: number; duplicates: number },
     chunks: () => Iterable<NewChunk> | AsyncIterable<NewChunk>,
@@ -115,13 +121,15 @@ export function createBatches(parts: BatchesParts): Batches {
     if (request.dryRun && operation.effects === "elsewhere" && !operation.preview) {
       throw refusal("dry_run", `${operation.name} cannot be tried without effects`);
     }
+    const params = paramsOf(operation, request.params);
+    const { filter } = request;
     const batch = {
       operation: operation.name,
       label: operation.label,
       target: operation.target,
       account: request.account ?? "",
       // As they will be read back.
-      params: JSON.parse(JSON.stringify(paramsOf(operation, request.params))) as unknown,
+      params: JSON.parse(JSON.stringify(filter ? { ...(params as object), filter } : params)) as unknown,
       actor: request.actor ?? null,
       total: counts.total,
       duplicates: counts.duplicates,
@@ -129,7 +137,7 @@ export function createBatches(parts: BatchesParts): Batches {
       stopRule: request.stopRule,
     } satisfies NewBatch;
     const now = clock.now();
-    const inline = (request.inline ?? counts.items <= operation.inlineLimit) && !mustWait(operation.pace, now);
+    const inline = (request.inline ?? counts.items <= operation.inlineLimit) && !mustWait(operation, batch.dryRun, now);
     const elsewhere = inline && operation.effects === "elsewhere";
     // A dry run undoes what it did by a savepoint, which is not for several at a time.
     const short = inline && repeatable && !request.dryRun && (elsewhere || operation.sharesCommit);
@@ -250,6 +258,27 @@ export function createBatches(parts: BatchesParts): Batches {
       return accept(request, operation, counts, () => intake.chunks(operation.chunkSize), false);
     },
 
+    async submitFiltered(request) {
+      const operation = operationOf(request.operation, request.target);
+      const { selection } = operation;
+      if (!selection) throw refusal("filter", `is not for ${operation.name}, which takes items`);
+      const read = selection.filter.safeParse(request.filter);
+      if (!read.success) {
+        const issues = issuesOf(read.error, "filter");
+        throw new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
+      }
+      // Before a long search, not after it.
+      paramsOf(operation, request.params);
+      const intake = await takeFound(operation, selection.select(read.data, request.account ?? ""));
+      try {
+        const counts = { items: intake.total, total: intake.total, duplicates: intake.duplicates };
+        const found = { ...request, filter: read.data };
+        return await accept(found, operation, counts, () => intake.chunks(operation.chunkSize), false);
+      } finally {
+        intake.close();
+      }
+    },
+
     operation: operationOf,
 
     async get(id) {
@@ -317,9 +346,9 @@ export function createBatches(parts: BatchesParts): Batches {
 }
 
 /** A pace is kept by the engine, which can wait. */
-function mustWait(pace: Pace | undefined, now: number): boolean {
-  if (!pace) return false;
-  return pace.concurrency !== undefined || pace.perSecond !== undefined || (pace.allowedFrom?.(now) ?? now) > now;
+function mustWait(operation: AnyOperation, dryRun: boolean, now: number): boolean {
+  const { pace } = operation;
+  return pace?.concurrency !== undefined || pace?.perSecond !== undefined || allowedFrom(operation, dryRun, now) > now;
 }
 
 /** A batch that was worked off while it was accepted, as the ledger would tell it. */

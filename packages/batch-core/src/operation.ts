@@ -31,6 +31,8 @@ export interface Work<Item, Params> {
   items: Item[];
   /** 1 at the first try; more when the chunk was tried before. */
   attempt: number;
+  /** An earlier try may have had its effect, in part or in full. */
+  interrupted: boolean;
   /**
    * Where `effects` is `"ledger"`: the transaction of the chunk. What is written through it commits together with the
    * outcomes, or not at all; `apply` is called again where it was undone. See `sharesCommit`. Otherwise undefined.
@@ -76,6 +78,13 @@ export interface Operation<Item = unknown, Params = unknown> {
    * and locked, another one of the same transaction may change. No savepoints there, and no settings of the transaction.
    */
   sharesCommit: boolean;
+  /** Finds items by a filter, for those who have no list of them. */
+  selection?: {
+    filter: z.ZodType;
+    /** The items that the filter finds now, a page at a time. */
+    // biome-ignore lint/suspicious/noExplicitAny: the filter is validated by its own schema.
+    select(filter: any, account: string): AsyncIterable<Item[]>;
+  };
   /** Answers for every item, in any order; an item without an answer is a failure, never assumed done. */
   apply(work: Work<Item, Params>): Promise<Outcome[]>;
   /**

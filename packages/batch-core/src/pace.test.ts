@@ -180,4 +180,15 @@ describe.each(ledgerDatabases)("pace on $name", ({ open }) => {
     expect(batch).toMatchObject({ counts: { done: 1 }, nextAllowedAt: null });
     expect(paced.starts[0]).toBeGreaterThanOrEqual(opens);
   });
+
+  test("who only looks may do so outside the hours", async () => {
+    const preview: AnyOperation["preview"] = async ({ items }) =>
+      items.map((key) => ({ key: key as number, outcome: "done" }));
+    await using paced = await begin(1, { allowedFrom: (now) => now + 3_600_000 }, { preview });
+    const batch = await paced.batches.submit({ operation: "test.rows.touch", items: [1], dryRun: true });
+    expect(batch).toMatchObject({ status: "completed", counts: { done: 1 } });
+    const large = await paced.batches.submit({ operation: "test.rows.touch", items: [1, 2, 3], dryRun: true });
+    expect(await paced.finished(large.id, 10)).toMatchObject({ counts: { done: 3 } });
+    expect(paced.starts).toEqual([]);
+  });
 });

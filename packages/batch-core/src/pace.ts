@@ -13,6 +13,11 @@ export interface Pace {
   allowedFrom?(now: number): number;
 }
 
+/** The earliest time at which a chunk may start, by the hours of its operation. Who only looks may do so at any hour. */
+export function allowedFrom({ pace }: { pace?: Pace | undefined }, dryRun: boolean, now: number): number {
+  return (!dryRun && pace?.allowedFrom?.(now)) || now;
+}
+
 /** A bucket as it is kept: tokens at a time. */
 export interface Bucket {
   tokens: number;

@@ -8,6 +8,7 @@ import { type Lease, underLease } from "./lease.ts";
 import type { BatchHead, ClaimedChunk, Holder, Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { AnyOperation, LedgerTransaction, Outcome, Target, Work } from "./operation.ts";
+import { allowedFrom } from "./pace.ts";
 import { unpack } from "./pack.ts";
 import { type Fate, type Settlement, settle, settleAll } from "./settle.ts";
 
@@ -109,6 +110,7 @@ export function createRunner(parts: RunnerParts): Runner {
       params: head.params,
       items,
       attempt: chunk.attempt,
+      interrupted: chunk.interrupted,
       transaction: transaction as LedgerTransaction,
       tally: {},
       signal,
@@ -283,7 +285,7 @@ export function createRunner(parts: RunnerParts): Runner {
   async function turn(batch: Known): Promise<Turn> {
     const { head, operation, pausedUntil } = batch;
     const now = clock.now();
-    const from = Math.max(pausedUntil, operation.pace?.allowedFrom?.(now) ?? now);
+    const from = Math.max(pausedUntil, allowedFrom(operation, head.dryRun, now));
     if (from > now) return { from };
     if (operation.effects === "ledger") return runHeld(batch);
     const admission = (transaction: LedgerTransaction, items: number) => admit(batch, items, transaction);

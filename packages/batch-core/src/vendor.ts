@@ -26,6 +26,8 @@ export interface ImportRequest {
   format: "ndjson" | "csv";
   /** Empty where the vendor has no accounts. */
   account: string;
+  /** The channel of the records of a CSV that has no such column; empty where nobody said one. */
+  channel: string;
   /** `line` counts from 1. */
   onRefused(refused: { line: number; message: string }): void;
 }
@@ -42,6 +44,10 @@ export interface Vendor<Settings = unknown, Instance extends VendorInstance = Ve
   label: string;
   /** Every key of this vendor belongs to an account. */
   accounts?: boolean;
+  /** Its records have channels. */
+  channels?: boolean;
+  /** What it keeps with a key. Every value arrives as a string. */
+  keyOptions?: z.ZodObject<z.ZodRawShape>;
   /** The beginnings of the paths that its routes answer, without a slash at the end. */
   paths: string[];
   /**

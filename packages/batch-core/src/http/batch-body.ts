@@ -2,6 +2,7 @@ import * as z from "zod";
 import { type Batch, settledOf } from "../batch.ts";
 import type { ItemOutcome } from "../items.ts";
 import type { AnyOperation } from "../operation.ts";
+import { allowedFrom } from "../pace.ts";
 
 /** A batch as our own API shows it. */
 export function batchBody(batch: Batch) {
@@ -48,7 +49,7 @@ export function itemBody({ item, outcome, code, message, generation }: ItemOutco
 /** An operation as our own API shows it, with its schemas as JSON Schema. `now`: milliseconds since 1970 UTC. */
 export function operationBody(operation: AnyOperation, now: number) {
   const { pace } = operation;
-  const allowedFrom = pace?.allowedFrom?.(now) ?? now;
+  const from = allowedFrom(operation, false, now);
   return {
     name: operation.name,
     label: operation.label,
@@ -60,10 +61,13 @@ export function operationBody(operation: AnyOperation, now: number) {
           concurrency: pace.concurrency ?? null,
           per_second: pace.perSecond ?? null,
           burst: pace.burst ?? null,
-          next_allowed_at: allowedFrom > now ? timeOf(allowedFrom) : null,
+          next_allowed_at: from > now ? timeOf(from) : null,
         }
       : null,
     item: z.toJSONSchema(operation.item, { unrepresentable: "any", io: "input" }),
     params: z.toJSONSchema(operation.params, { unrepresentable: "any", io: "input" }),
+    filter: operation.selection
+      ? z.toJSONSchema(operation.selection.filter, { unrepresentable: "any", io: "input" })
+      : null,
   };
 }

@@ -30,7 +30,9 @@ const head = {
 const newBatch = z.strictObject({
   ...head,
   params: z.record(z.string(), z.unknown()).default({}),
-  items: z.array(z.unknown()).max(500_000),
+  items: z.array(z.unknown()).max(500_000).optional(),
+  /** Instead of items, where the operation has one. */
+  filter: z.record(z.string(), z.unknown()).optional(),
   dry_run: z.boolean().default(false),
   stop_rule: z.strictObject({ max_failure_rate: rate, after: count.default(settledFirst) }).optional(),
 });
@@ -96,14 +98,18 @@ async function fromJson(
     throw new ReinstateError("body_too_large", `${error.message}; ${streaming}`);
   });
   keyed?.update(body);
-  const { dry_run, stop_rule, ...given } = parsed(newBatch, jsonOf(body));
-  return host.batches.submit({
+  const { dry_run, stop_rule, items, filter, ...given } = parsed(newBatch, jsonOf(body));
+  if ((items === undefined) === (filter === undefined)) {
+    throw misused("items", items === undefined ? "is required, or a filter" : "cannot stand beside a filter");
+  }
+  const batch = {
     ...given,
     actor,
     dryRun: dry_run,
     ...(stop_rule && { stopRule: { maxFailureRate: stop_rule.max_failure_rate, after: stop_rule.after } }),
     ...(keyed && { idempotency: keyed.end() }),
-  });
+  };
+  return items ? host.batches.submit({ ...batch, items }) : host.batches.submitFiltered({ ...batch, filter });
 }
 
 const streaming =

@@ -34,6 +34,50 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     return { host, key, call, post, [Symbol.asyncDispose]: () => host.close() };
   }
 
+  test("a filter instead of items: what it finds now is the batch", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    api.host.register({
+      ...double,
+      name: "test.rows.found",
+      selection: {
+        filter: z.strictObject({ below: z.int() }),
+        async *select({ below }: { below: number }, account: string) {
+          expect(account).toBe("mine");
+          for (let from = 1; from < below; from += 2) yield [from, from + 1].filter((id) => id < below);
+        },
+      },
+    });
+    const find = (filter: unknown, more: object = {}) =>
+      api.post({ operation: "test.rows.found", account: "mine", filter, ...more });
+    const made = await find({ below: 6 });
+    expect(made).toMatchObject({
+      status: 202,
+      body: { total: 5, params: { loud: false, filter: { below: 6 } } },
+    });
+    const { id } = made.body as { id: number };
+    await api.host.batches.wait(id);
+    expect((await api.call(`/v1/batches/${id}`)).body).toMatchObject({ status: "completed", done: 5 });
+    const refused = async (answer: ReturnType<typeof find>) => {
+      const { status, body } = await answer;
+      return [status, (body as { errors: { path: string; message: string }[] }).errors[0]];
+    };
+    expect(await refused(find({ below: 1 }))).toEqual([422, { path: "filter", message: "finds nothing" }]);
+    expect(await refused(find({ under: 1 }))).toMatchObject([422, { path: "filter.below" }]);
+    expect(await refused(find({ below: 3 }, { items: [1] }))).toMatchObject([422, { path: "items" }]);
+    expect(await refused(find(undefined))).toMatchObject([422, { path: "items" }]);
+    expect(await refused(api.post({ operation: "test.rows.double", filter: { below: 3 } }))).toMatchObject([
+      422,
+      { path: "filter" },
+    ]);
+    const params = { filter: { below: 3 } };
+    expect(await refused(api.post({ operation: "test.rows.found", items: [1], params }))).toMatchObject([
+      422,
+      { path: "params" },
+    ]);
+    expect((await api.host.batches.list({ limit: 9 })).map(({ id }) => id)).toEqual([id]);
+  });
+
   test("a batch is made, read, listed, and its items tell their fate", async () => {
     await using database = await open();
     await using api = await start(database.url);
