@@ -33,6 +33,10 @@ describe("what is read", () => {
     ["[1,,2]", "[1,null,2]"],
     ["/* c */ [1 // d\n]", "[1]"],
     ["undefined", "null"],
+    ["new Date(1)", '"new Date(1)"'],
+    ["[new\n X ( true, [2], new (), ) ]", '["new X(true,[2],\\"new ()\\")"]'],
+    ['"\\ud83e\\udd8a"', '"🦊"'],
+    ['"a\\ud83eb\\udd8a\\ud83e\\ud83e\\udd8a"', '"a\ufffdb\ufffd\ufffd🦊"'],
     ["{b:1,'c':[true,false,null]}", '{"b":1,"c":[true,false,null]}'],
   ])("%s is %s", (text, echo) => {
     expect(echoOf(text)).toBe(echo);
@@ -83,6 +87,21 @@ describe("what cannot be read", () => {
     ['{"a":--5}', "Input string '--5' is not a valid number. Path 'a', line 1, position 8."],
     ['{"a":[1,09]}', "Input string '09' is not a valid number. Path 'a[1]', line 1, position 10."],
     ['{"a":tru}', "Error parsing boolean value. Path 'a', line 1, position 8."],
+    ['{"a":new}', "Unexpected character while parsing constructor: }. Path 'a', line 1, position 8."],
+    ['{"a":nex', "Unexpected content while parsing JSON. Path 'a', line 1, position 7."],
+    ['{"a":newX(1)}', "Unexpected content while parsing JSON. Path 'a', line 1, position 8."],
+    ['{"a":ne', "Unexpected end when reading JSON. Path 'a', line 1, position 7."],
+    ['{"a":new Dat', "Unexpected end while parsing constructor. Path 'a', line 1, position 12."],
+    ['{"a":new Date x', "Unexpected character while parsing constructor: x. Path 'a', line 1, position 14."],
+    ['{"a":new Date ', "Unexpected character while parsing constructor: \0. Path 'a', line 1, position 14."],
+    ['{"a":new D(x', "Unexpected character encountered while parsing value: x. Path 'a', line 1, position 11."],
+    ['{"a":new D(1,tru)}', "Error parsing boolean value. Path 'a[0]', line 1, position 16."],
+    [
+      '{"a":new D(1]',
+      "JsonToken EndArray is not valid for closing JsonType Constructor. Path 'a', line 1, position 13.",
+    ],
+    ['{"a":[true)}', "Error parsing boolean value. Path 'a', line 1, position 10."],
+    ['{"a":new D(1', "Unexpected end of content while loading JObject. Path 'a[0]', line 1, position 12."],
     ['{"a.b":[x', "Unexpected character encountered while parsing value: x. Path '['a.b']', line 1, position 8."],
     [
       '{"a":\r\n\r\n[1,\n x',

@@ -16,6 +16,8 @@ export type JsonValue =
   /** The word `undefined`, or nothing between two commas. */
   | { kind: "undefined" }
   | { kind: "array"; items: JsonNode[] }
+  /** `new Date(1)` */
+  | { kind: "constructor"; name: string; items: JsonNode[] }
   /** Of a name that is given twice, the last value counts. */
   | { kind: "object"; members: Map<string, JsonNode> };
 
@@ -25,14 +27,18 @@ export class JsonFault extends Error {}
 const deepest = 64;
 const longestInteger = 380;
 
-type State = "start" | "objectStart" | "object" | "property" | "arrayStart" | "array" | "after" | "finished";
-type Scalar = Exclude<JsonValue, { kind: "array" | "object" }>;
-type Token =
-  | { type: "StartObject" | "StartArray" | "EndObject" | "EndArray" | "Comment" }
-  | { type: "PropertyName"; name: string }
+/** `listStart` and `list` are those of an array and of a constructor alike. */
+type State = "start" | "objectStart" | "object" | "property" | "listStart" | "list" | "after" | "finished";
+type Scalar = Exclude<JsonValue, { kind: "array" | "constructor" | "object" }>;
+/** What a value begins with. */
+type Opening =
+  | { type: "StartObject" | "StartArray" }
+  | { type: "StartConstructor"; name: string }
   | { type: "Value"; value: Scalar };
+type Closing = { type: "EndObject" } | { type: "EndArray" } | { type: "EndConstructor" };
+type Token = Opening | Closing | { type: "Comment" } | { type: "PropertyName"; name: string };
 /** A container that is open, and how far it has been read. */
-type Level = { kind: "Object"; name: string | undefined } | { kind: "Array"; index: number };
+type Level = { kind: "Object"; name: string | undefined } | { kind: "Array" | "Constructor"; index: number };
 
 /** Reads a text whose root must be an object. Throws a `JsonFault`. */
 export function parseObject(text: string): Map<string, JsonNode> {
@@ -62,7 +68,7 @@ const tokenNames = {
 
 function readContent(reader: Reader): Map<string, JsonNode> {
   const root: JsonValue & { kind: "object" } = { kind: "object", members: new Map() };
-  const open: (JsonValue & { kind: "object" | "array" })[] = [root];
+  const open: (JsonValue & { kind: "object" | "array" | "constructor" })[] = [root];
   let name = "";
   for (let first = true; ; first = false) {
     const token = reader.next();
@@ -76,22 +82,30 @@ function readContent(reader: Reader): Map<string, JsonNode> {
       name = token.name;
       continue;
     }
-    if (token.type === "EndObject" || token.type === "EndArray") {
+    if (token.type === "EndObject" || token.type === "EndArray" || token.type === "EndConstructor") {
       open.pop();
       if (open.length === 0) return root.members;
       continue;
     }
-    const value: JsonValue =
-      token.type === "Value"
-        ? token.value
-        : token.type === "StartObject"
-          ? { kind: "object", members: new Map() }
-          : { kind: "array", items: [] };
-    const node = { ...value, ...reader.place() };
+    const node = { ...begun(token), ...reader.place() };
     const parent = open.at(-1);
     if (parent?.kind === "object") parent.members.set(name, node);
     else parent?.items.push(node);
-    if (node.kind === "object" || node.kind === "array") open.push(node);
+    if (node.kind === "object" || node.kind === "array" || node.kind === "constructor") open.push(node);
+  }
+}
+
+/** A value as far as its first token tells. */
+function begun(token: Opening): JsonValue {
+  switch (token.type) {
+    case "Value":
+      return token.value;
+    case "StartObject":
+      return { kind: "object", members: new Map() };
+    case "StartArray":
+      return { kind: "array", items: [] };
+    case "StartConstructor":
+      return { kind: "constructor", name: token.name, items: [] };
   }
 }
 
@@ -115,7 +129,7 @@ function createReader(text: string): Reader {
   };
 
   // A container of which nothing has been read yet does not show its own level.
-  const pathOf = () => pathText(state === "objectStart" || state === "arrayStart" ? levels.slice(0, -1) : levels);
+  const pathOf = () => pathText(state === "objectStart" || state === "listStart" ? levels.slice(0, -1) : levels);
 
   const fault = (message: string) => {
     const { path, line, position } = place();
@@ -142,7 +156,7 @@ function createReader(text: string): Reader {
 
   function beginValue(): void {
     const level = levels.at(-1);
-    if (level?.kind === "Array") level.index++;
+    if (level && level.kind !== "Object") level.index++;
   }
 
   function endValue(): void {
@@ -155,16 +169,16 @@ function createReader(text: string): Reader {
     return { type: "Value", value };
   }
 
-  function openContainer(kind: Level["kind"]): Token {
+  function openContainer(kind: Level["kind"], token: Opening): Token {
     at++;
     beginValue();
     levels.push(kind === "Object" ? { kind, name: undefined } : { kind, index: -1 });
-    state = kind === "Object" ? "objectStart" : "arrayStart";
+    state = kind === "Object" ? "objectStart" : "listStart";
     if (levels.length > deepest) throw fault(`The reader's MaxDepth of ${deepest} has been exceeded.`);
-    return { type: `Start${kind}` };
+    return token;
   }
 
-  function closeContainer(kind: "Object" | "Array" | "Constructor"): Token {
+  function closeContainer(kind: Level["kind"]): Token {
     at++;
     const level = levels.pop();
     if (level?.kind !== kind) {
@@ -183,7 +197,8 @@ function createReader(text: string): Reader {
       if (char === undefined) throw unterminated();
       if (char === quote) {
         at++;
-        return value;
+        // Half of a surrogate pair, which only an escape can give, is no character.
+        return value.toWellFormed();
       }
       if (char !== "\\") {
         step();
@@ -253,7 +268,8 @@ function createReader(text: string): Reader {
     return { type: "Comment" };
   }
 
-  function readWord(word: string, wrong: string, meant: Scalar): Token {
+  /** Steps over a word that a separator must follow. */
+  function skipWord(word: string, wrong: string): void {
     if (at + word.length > text.length) {
       at = text.length;
       throw unexpectedEnd();
@@ -264,9 +280,29 @@ function createReader(text: string): Reader {
     }
     const next = text[at];
     const separated =
-      next === undefined || blank(next) || "}],".includes(next) || (next === "/" && /[*/]/.test(text[at + 1] ?? ""));
+      next === undefined ||
+      blank(next) ||
+      "}],".includes(next) ||
+      (next === ")" && levels.at(-1)?.kind === "Constructor") ||
+      (next === "/" && /[*/]/.test(text[at + 1] ?? ""));
     if (!separated) throw fault(wrong);
+  }
+
+  function readWord(word: string, wrong: string, meant: Scalar): Token {
+    skipWord(word, wrong);
     return value(meant);
+  }
+
+  function readConstructor(): Token {
+    skipWord("new", "Unexpected content while parsing JSON.");
+    skipBlank();
+    const start = at;
+    while (at < text.length && letterOrDigit.test(text[at] as string)) at++;
+    const name = text.slice(start, at);
+    if (at >= text.length) throw fault("Unexpected end while parsing constructor.");
+    skipBlank();
+    if (text[at] !== "(") throw fault(`Unexpected character while parsing constructor: ${text[at] ?? "\0"}.`);
+    return openContainer("Constructor", { type: "StartConstructor", name });
   }
 
   function readNumber(): Token {
@@ -310,6 +346,7 @@ function createReader(text: string): Reader {
           throw unexpectedEnd();
         }
         if (text[at + 1] === "u") return readWord("null", "Error parsing null value.", { kind: "null" });
+        if (text[at + 1] === "e") return readConstructor();
         break;
       case "u":
         return readWord("undefined", "Error parsing undefined value.", { kind: "undefined" });
@@ -320,9 +357,9 @@ function createReader(text: string): Reader {
       case "/":
         return readComment();
       case "{":
-        return openContainer("Object");
+        return openContainer("Object", { type: "StartObject" });
       case "[":
-        return openContainer("Array");
+        return openContainer("Array", { type: "StartArray" });
       case "]":
         return closeContainer("Array");
       case ")":
@@ -365,7 +402,7 @@ function createReader(text: string): Reader {
         return readComment();
       case ",":
         at++;
-        state = levels.at(-1)?.kind === "Array" ? "array" : "object";
+        state = levels.at(-1)?.kind === "Object" ? "object" : "list";
         return undefined;
     }
     throw fault(`After parsing a value an unexpected character was encountered: ${char}.`);
@@ -389,6 +426,7 @@ function createReader(text: string): Reader {
 }
 
 const whitespace = /[\s\u0085]/;
+const letterOrDigit = /[\p{L}\p{Nd}]/u;
 const identifier = /[\p{L}\p{Nd}_$]/u;
 const numeric = /[-+.0-9a-fxA-FX]/;
 const escapes: Record<string, string> = {
@@ -419,7 +457,7 @@ function integerOf(number: string): bigint | undefined {
 function pathText(levels: readonly Level[]): string {
   let path = "";
   for (const level of levels) {
-    if (level.kind === "Array") {
+    if (level.kind !== "Object") {
       if (level.index >= 0) path += `[${level.index}]`;
     } else if (level.name !== undefined) {
       const plain = !/[.\s'/"[\]()\u0085]/.test(level.name);
@@ -446,6 +484,9 @@ export function textOf(value: JsonValue): string {
       return "null";
     case "array":
       return `[${value.items.map(textOf).join(",")}]`;
+    case "constructor":
+      // JSON has no such value; as a string the answer stays JSON.
+      return JSON.stringify(`new ${value.name}(${value.items.map(textOf).join(",")})`);
     case "object":
       return `{${[...value.members].map(([name, member]) => `${JSON.stringify(name)}:${textOf(member)}`).join(",")}}`;
   }

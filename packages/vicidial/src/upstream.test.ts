@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "@reinstate/batch-core";
 import { createTestHost } from "@reinstate/batch-core/testing";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createVicidial } from "./create.ts";
 import { selfSigned } from "./fixtures/self-signed.ts";
 import { makeLead } from "./lead.ts";
@@ -64,10 +64,10 @@ async function vendor({ tls = false, hours = "any" }: { tls?: boolean; hours?: s
 async function ours(upstreamUrl: string, { clock, upstreamCa }: { clock?: Clock; upstreamCa?: string } = {}) {
   const host = await createTestHost(clock ? { clock } : {});
   await createVicidial(host, { upstreamUrl, upstreamKey: key, ...(upstreamCa !== undefined && { upstreamCa }) });
-  const operation = "vicidial.leads.dearchive";
   return {
     host,
-    submit: (items: number[]) => host.batches.submit({ operation, target: "upstream", items, params: both }),
+    submit: (items: number[], params: object = both, verb = "dearchive") =>
+      host.batches.submit({ operation: `vicidial.leads.${verb}`, target: "upstream", items, params }),
     codes: async (batch: number) => {
       const found = new Map<string, number>();
       for await (const { outcome, code } of host.batches.everyItem(batch)) {
@@ -139,6 +139,73 @@ test("a call whose answer was lost is asked again, and its leads count as moved"
   });
   const batch = await here.host.batches.wait((await here.submit(ids(1, 5))).id);
   expect(await here.codes(batch.id)).toEqual({ done: 3, "skipped already_there": 2 });
+});
+
+test("a call that was refused for now moved nothing: a lead that does not exist afterwards never did", async () => {
+  await using there = await vendor();
+  await there.fill(demoArchive, [makeLead(1)]);
+  await using here = await ours(there.url);
+  let refused = 0;
+  there.step.answer = () =>
+    refused++ === 0 ? Response.json({}, { status: 429, headers: { "retry-after": "0" } }) : undefined;
+  // One that somebody waits for would not be tried again.
+  const operation = "vicidial.leads.dearchive";
+  const request = { operation, target: "upstream", items: [1, 2], params: both, inline: false } as const;
+  const batch = await here.host.batches.wait((await here.host.batches.submit(request)).id);
+  expect(await here.codes(batch.id)).toEqual({ done: 1, "failed missing": 1 });
+});
+
+test("leads that do not exist are known by numbers in quotes, too", async () => {
+  await using there = await vendor();
+  await there.fill(demoArchive, [makeLead(1)]);
+  await using here = await ours(there.url);
+  const lead_ids = ["2", "7"];
+  there.step.answer = (body) =>
+    body.includes("2")
+      ? Response.json({ message: "lead_ids does not exist", lead_errors: 2, lead_ids }, { status: 400 })
+      : undefined;
+  const batch = await here.host.batches.wait((await here.submit([1, 2, 7])).id);
+  expect(await here.codes(batch.id)).toEqual({ done: 1, "failed missing": 2 });
+});
+
+describe("leads that stay in the source", () => {
+  const copy = { insert_leads: true, delete_leads: false };
+
+  test.each([
+    [[], { done: 2 }],
+    [[1, 2], { "skipped already_there": 2 }],
+    [[2], { "unknown some_copied": 2 }],
+  ])("were copied, were there already, or nobody can tell: the target held %j", async (twins, codes) => {
+    await using there = await vendor();
+    await there.fill(demoArchive, [makeLead(1), makeLead(2)]);
+    await there.fill(
+      demoLive,
+      twins.map((id) => makeLead(id)),
+    );
+    await using here = await ours(there.url);
+    expect(await here.codes((await here.submit([1, 2], copy)).id)).toEqual(codes);
+    expect(there.asked).toHaveLength(1);
+  });
+
+  test("were overwritten, or were not", async () => {
+    await using there = await vendor();
+    await there.fill(demoLive, [makeLead(1, { status: "SALE" }), makeLead(2)]);
+    await there.fill(demoArchive, [makeLead(1), makeLead(2)]);
+    await using here = await ours(there.url);
+    const update = { insert_leads: false, update_leads: true, delete_leads: false };
+    for (const expected of [{ done: 1 }, { "skipped nothing_changed": 1 }]) {
+      expect(await here.codes((await here.submit([1], update, "archive")).id)).toEqual(expected);
+    }
+  });
+});
+
+test("what the vendor cannot be told is refused, not forgotten", async () => {
+  await using there = await vendor();
+  await using here = await ours(there.url);
+  await expect(here.submit([1], { ...both, restore_companions: true })).rejects.toThrow("restore_companions");
+  await expect(here.submit([1], { ...both, update_leads: true })).rejects.toThrow("update_leads");
+  await expect(here.submit([1], both, "archive")).rejects.toThrow("update_leads");
+  expect(there.asked).toEqual([]);
 });
 
 test("a wrong key fails the leads with the vendor's words, and shows no key", async () => {

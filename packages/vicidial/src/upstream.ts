@@ -5,7 +5,7 @@ import { type AnyOperation, defineOperation, NotNow, type Outcome, type Work } f
 import * as z from "zod";
 import { createVicidialClient, VendorError, type VicidialClient } from "./client.ts";
 import { operationName } from "./operations.ts";
-import { type ArchiveParams, archiveParams, type DearchiveParams, dearchiveParams, leadId } from "./schemas.ts";
+import { archiveParams, dearchiveParams, leadId } from "./schemas.ts";
 import type { Verb } from "./store.ts";
 
 /** Leads that TForge takes in one call. */
@@ -20,13 +20,22 @@ export interface UpstreamOptions {
   upstreamCa?: string | undefined;
 }
 
+/** What the vendor can be told beside the leads; all else that our own operations take it would leave undone. */
+const dearchiveFlags = dearchiveParams.pick({ insert_leads: true, delete_leads: true });
+const archiveFlags = archiveParams.pick({ insert_leads: true, update_leads: true, delete_leads: true });
+
+interface Flags {
+  insert_leads: boolean;
+  update_leads?: boolean;
+  delete_leads: boolean;
+}
 type Counts = Record<string, number>;
 type Call<Params> = (params: Params, lead_ids: number[], signal: AbortSignal) => Promise<Counts>;
 
 /** The moves as a real TForge endpoint carries them out. */
 export function createUpstreamOperations(options: UpstreamOptions, now: () => number): AnyOperation[] {
   const { leads } = upstreamClient(options);
-  const operation = <Params extends object>(verb: Verb, params: z.ZodType<Params>, call: Call<Params>): AnyOperation =>
+  const operation = <Params extends Flags>(verb: Verb, params: z.ZodType<Params>, call: Call<Params>): AnyOperation =>
     defineOperation<number, Params>({
       name: operationName(verb),
       label: `lead/${verb}`,
@@ -41,17 +50,12 @@ export function createUpstreamOperations(options: UpstreamOptions, now: () => nu
       apply: (work) => send(work, call, now),
     });
   return [
-    operation<DearchiveParams>("dearchive", dearchiveParams, async (params, lead_ids, signal) => {
-      const { insert_leads, delete_leads } = params;
-      const { message: _, ...counts } = await leads.dearchive({ insert_leads, delete_leads, lead_ids }, { signal });
+    operation("dearchive", dearchiveFlags, async (flags, lead_ids, signal) => {
+      const { message: _, ...counts } = await leads.dearchive({ ...flags, lead_ids }, { signal });
       return counts;
     }),
-    operation<ArchiveParams>("archive", archiveParams, async (params, lead_ids, signal) => {
-      const { insert_leads, update_leads, delete_leads } = params;
-      const { message: _, ...counts } = await leads.archive(
-        { insert_leads, update_leads, delete_leads, lead_ids },
-        { signal },
-      );
+    operation("archive", archiveFlags, async (flags, lead_ids, signal) => {
+      const { message: _, ...counts } = await leads.archive({ ...flags, lead_ids }, { signal });
       return counts;
     }),
   ];
@@ -66,15 +70,21 @@ export function upstreamClient({ upstreamUrl, upstreamKey, upstreamCa }: Upstrea
   return createVicidialClient({ baseUrl: upstreamUrl, apiKey: upstreamKey, ...(fetch && { fetch }) });
 }
 
-/** A list of leads that do not exist, in any of the dialects. */
+const listed = z.array(z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]));
+
+/** A list of leads that do not exist, in any of the dialects; some servers quote the numbers. */
 const missingBody = z.object({
   message: z.string().optional(),
   error: z.string().optional(),
-  lead_ids: z.array(z.number()).optional(),
-  values: z.array(z.number()).optional(),
+  lead_ids: listed.optional(),
+  values: listed.optional(),
 });
 
-async function send<Params>(work: Work<number, Params>, call: Call<Params>, now: () => number): Promise<Outcome[]> {
+async function send<Params extends Flags>(
+  work: Work<number, Params>,
+  call: Call<Params>,
+  now: () => number,
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   let ids = work.items;
   while (ids.length > 0) {
@@ -101,28 +111,30 @@ async function send<Params>(work: Work<number, Params>, call: Call<Params>, now:
 }
 
 /** A lead that is not in the source may have been moved by a call whose answer was lost. */
-function absent({ attempt }: Work<number, unknown>, key: number): Outcome {
-  return attempt > 1
+function absent({ interrupted }: Work<number, unknown>, key: number): Outcome {
+  return interrupted
     ? { key, outcome: "skipped", code: "already_there", message: "The lead is not in the source table any more" }
     : { key, outcome: "failed", code: "missing", message: "The lead does not exist in the source table" };
 }
 
 const done = (key: number): Outcome => ({ key, outcome: "done" });
 
-/** Where the vendor kept some of the leads it does not tell which: those that still exist in the source. */
-async function settled<Params>(
+/** What became of leads that the vendor took; it counts them and names none. */
+async function settled<Params extends Flags>(
   { params, signal }: Work<number, Params>,
   call: Call<Params>,
   ids: number[],
   counts: Counts,
 ): Promise<Outcome[]> {
-  const { insert_leads, delete_leads } = params as { insert_leads: boolean; delete_leads: boolean };
-  if (!insert_leads && !delete_leads) {
-    return ids.map((key) => ({ key, outcome: "skipped", code: "nothing_asked" }));
-  }
-  if (!delete_leads || counts.delete_count === ids.length) return ids.map(done);
+  if (!params.delete_leads) return ids.map(copied(params, ids.length, counts));
+  if (counts.delete_count === ids.length) return ids.map(done);
+  // Those that it kept still exist in the source, and a call that asks for nothing tells which do not.
   const message = "The vendor kept the lead in the source table: its copies differ, or the target has none";
-  const nothing = { insert_leads: false, update_leads: false, delete_leads: false };
+  const nothing = {
+    insert_leads: false,
+    ...("update_leads" in params && { update_leads: false }),
+    delete_leads: false,
+  };
   const gone = await call({ ...params, ...nothing }, ids, signal).then(
     () => new Set<number>(),
     (error: unknown) => (VendorError.is(error) ? missingOf(error, ids) : Promise.reject(error)),
@@ -130,11 +142,26 @@ async function settled<Params>(
   return ids.map((key) => (gone.has(key) ? done(key) : { key, outcome: "failed", code: "kept", message }));
 }
 
+/** The outcome of each of the leads that were to stay in the source: all were copied, none was, or nobody can tell which. */
+function copied(params: Flags, leads: number, counts: Counts): (key: number) => Outcome {
+  const { insert_leads, update_leads = false } = params;
+  if (!insert_leads && !update_leads) return (key) => ({ key, outcome: "skipped", code: "nothing_asked" });
+  const { insert_count = 0, update_count = 0 } = counts;
+  const changed = insert_count + update_count;
+  if (changed === leads) return done;
+  if (changed === 0) {
+    const message = "The vendor copied nothing: the target has the leads already, or none to update";
+    return (key) => ({ key, outcome: "skipped", code: insert_leads ? "already_there" : "nothing_changed", message });
+  }
+  const message = `The vendor copied ${changed} of ${leads} leads and does not tell which; the target had the others`;
+  return (key) => ({ key, outcome: "unknown", code: "some_copied", message });
+}
+
 function missingOf(error: VendorError, ids: number[]): Set<number> {
   const body = missingBody.safeParse(error.body);
   if (!body.success || !/does not exist$/.test(body.data.message ?? body.data.error ?? "")) return new Set();
-  const listed = body.data.lead_ids ?? body.data.values ?? [];
-  return new Set(listed.filter((id) => ids.includes(id)));
+  const missing = body.data.lead_ids ?? body.data.values ?? [];
+  return new Set(missing.filter((id) => ids.includes(id)));
 }
 
 /** `fetch` that trusts the certificates of one CA file, and no other. */
