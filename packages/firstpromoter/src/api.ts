@@ -6,6 +6,7 @@ import {
   batchProcess,
   batchProgress,
   batchStatus,
+  findBy,
   idsRequest,
   itemOutcome,
   newPromoter,
@@ -45,12 +46,26 @@ const action = <const Id extends string>(operationId: Id, name: ActionName, summ
     method: "POST",
     path: `/promoters/${name}`,
     summary: `${summary}. Up to 5 ids it is finished with the answer, with more it goes on in the background.`,
-    query: { dry_run: z.boolean().describe("Only tell what would happen") },
+    query: dryRun,
     headers: idempotent,
     body: z.object({ ...idsRequest.shape, ...actions[name].params.shape }),
     replies: { 200: batchProcess, 202: batchProcess },
-    errors: ["missing_param", "malformed_json", "body_too_large", "idempotency_mismatch", "idempotency_running"],
+    errors: ["missing_param", "invalid_param", ...ofBodies, ...ofKeys],
   });
+
+/** The same without effects, at a path that the vendor does not have: there it is refused, and never carried out for real. */
+const tried = <const Id extends string>(operationId: Id, name: ActionName) =>
+  route({
+    ...action(operationId, name, `Tell what ${name} would do`),
+    path: `/promoters/${name}/dry_run`,
+    own: true,
+    query: {},
+  });
+
+const ofBodies = ["malformed_json", "body_too_large"] as const satisfies ErrorName[];
+const ofKeys = ["idempotency_mismatch", "idempotency_running"] as const satisfies ErrorName[];
+
+const dryRun = { dry_run: z.boolean().describe("Only tell what would happen") };
 
 const idempotent = {
   "Idempotency-Key": z.string().min(1).max(255).describe("A repeat with the same key is answered as the first time"),
@@ -84,6 +99,14 @@ export const batchApi = [
   action("movePromotersToCampaign", "move_to_campaign", "Move promoters from one campaign to another"),
   action("addPromotersToCampaign", "add_to_campaign", "Add promoters to a campaign"),
   action("assignParentToPromoters", "assign_parent", "Give promoters a parent"),
+  tried("tryRestorePromoters", "restore"),
+  tried("tryArchivePromoters", "archive"),
+  tried("tryAcceptPromoters", "accept"),
+  tried("tryRejectPromoters", "reject"),
+  tried("tryBlockPromoters", "block"),
+  tried("tryMovePromotersToCampaign", "move_to_campaign"),
+  tried("tryAddPromotersToCampaign", "add_to_campaign"),
+  tried("tryAssignParentToPromoters", "assign_parent"),
   route({
     operationId: "listBatchProcesses",
     method: "GET",
@@ -131,14 +154,12 @@ export const batchApi = [
     path: "/batch_processes/{id}/undo",
     summary: "Bring those back whom an archive batch archived and nobody has restored since; a batch of its own",
     own: true,
-    query: { dry_run: z.boolean().describe("Only tell what would happen") },
+    query: dryRun,
     headers: idempotent,
     replies: { 200: batchProcess, 202: batchProcess },
-    errors: ["not_found", "wrong_state", "idempotency_mismatch", "idempotency_running"],
+    errors: ["not_found", "wrong_state", "invalid_param", ...ofBodies, ...ofKeys],
   }),
 ] as const;
-
-const findBy = z.enum(["email", "cust_id", "auth_token", "ref_token", "promo_code"]);
 
 /** Reading and writing promoters. */
 export const promoterApi = [
@@ -174,7 +195,7 @@ export const promoterApi = [
     summary: "Create a promoter",
     body: newPromoter,
     replies: { 201: promoter },
-    errors: ["invalid_record", "not_found", "missing_param", "malformed_json", "body_too_large"],
+    errors: ["invalid_record", "not_found", "missing_param", ...ofBodies],
   }),
   route({
     operationId: "updatePromoter",
@@ -183,7 +204,7 @@ export const promoterApi = [
     summary: "Change a promoter",
     body: promoterChanges,
     replies: { 200: promoter },
-    errors: ["invalid_record", "not_found", "malformed_json", "body_too_large"],
+    errors: ["invalid_record", "not_found", ...ofBodies],
   }),
 ] as const;
 

@@ -1,4 +1,4 @@
-import { type Batch, type Host, isFinished } from "@reinstate/batch-core";
+import { type Batch, type Host, type ItemOutcome, isFinished } from "@reinstate/batch-core";
 import { operationName } from "./operations.ts";
 import type { Options } from "./options.ts";
 import type { BatchProcess } from "./schemas.ts";
@@ -48,8 +48,22 @@ function metaOf({ dryRun, operation, params }: Batch): Record<string, unknown> {
   };
 }
 
-async function errorTexts(host: Host, batch: Batch, { processingErrorLimit: limit }: Options): Promise<string[]> {
-  if (limit === 0) return [];
-  const { items } = await host.batches.items(batch.id, { outcome: "failed", limit });
-  return items.map(({ item, message }) => message ?? `Promoter ${String(item)} failed`);
+/** The texts of those that failed, then of those of whom nothing is known. */
+async function errorTexts(host: Host, { id, counts }: Batch, { processingErrorLimit }: Options): Promise<string[]> {
+  const texts: string[] = [];
+  for (const outcome of ["failed", "unknown"] as const) {
+    const limit = processingErrorLimit - texts.length;
+    if (limit === 0 || counts[outcome] === 0) continue;
+    const { items } = await host.batches.items(id, { outcome, limit });
+    texts.push(...items.map((item) => textOfItem(item) ?? `Promoter ${String(item.item)} failed`));
+  }
+  return texts;
+}
+
+/** What is told of an item to those who made its batch. Why its chunk was given up is in the words of a database or a network. */
+export function textOfItem({ item, outcome, code, message }: ItemOutcome): string | undefined {
+  if (code !== "gave_up") return message;
+  return outcome === "unknown"
+    ? `It is not known whether promoter ${String(item)} was changed`
+    : `Promoter ${String(item)} could not be changed`;
 }

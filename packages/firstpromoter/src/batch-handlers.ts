@@ -1,59 +1,69 @@
 import { createHash } from "node:crypto";
-import { type Batch, type Host, isFinished, type Refused } from "@reinstate/batch-core";
+import { setImmediate } from "node:timers/promises";
+import { type Batch, type Host, isFinished, type Submitted, takeIn } from "@reinstate/batch-core";
 import type * as z from "zod";
 import type { BatchOperationId } from "./api.ts";
-import { acceptedBody, batchBody, progressOf } from "./batch-body.ts";
-import { booleanOf, listOf, mapOf, type ParamMap, textOf } from "./bracket-params.ts";
+import { acceptedBody, batchBody, progressOf, textOfItem } from "./batch-body.ts";
+import { booleanOf, listOf, mapOf, type ParamMap, textOf, withoutBlanks } from "./bracket-params.ts";
 import { Refusal } from "./errors.ts";
 import { type ActionName, actions, operationName } from "./operations.ts";
 import type { Options } from "./options.ts";
 import { pageOf } from "./promoter-query.ts";
 import { type Ctx, type Handler, idsOf, paramsOf, queryOf } from "./requests.ts";
 import { type BatchItem, type BatchStatus, batchStatus, itemOutcome } from "./schemas.ts";
-import type { Webhook } from "./webhook.ts";
+import type { AnswerStore } from "./store.ts";
 
-/** What a request asks to be done, to whom. */
+/** A batch that a request asks for. */
 interface Wanted {
   operation: string;
   params: unknown;
-  items: number[];
-  refused?: Refused[];
-  /** Ids as they were given, repeated ones and all: so many decide whether the batch is finished before it is answered. */
-  count: number;
-  dryRun?: boolean;
+  /** Whether it is finished before it is answered. */
+  inline: boolean;
+  dryRun: boolean;
 }
 
 /** The batch actions and the reads of batches. */
 export function createBatchHandlers(
   host: Host,
+  answers: AnswerStore,
   options: Options,
-  webhook?: Webhook,
 ): Record<BatchOperationId, Handler> {
   const act =
-    (name: ActionName): Handler =>
+    (name: ActionName, always: { dryRun?: true } = {}): Handler =>
     async (c) => {
-      const params = await paramsOf(c.req.raw, options);
-      return submit(c, {
+      const given = await paramsOf(c.req.raw, options);
+      const { items, refused, count } = idsOf(given.ids, options);
+      const wanted: Wanted = {
         operation: operationName(name),
-        ...idsOf(params.ids, options),
-        params: actionParams(name, params),
-        dryRun: booleanOf(params.dry_run) ?? false,
-      });
+        params: actionParams(name, given),
+        inline: count <= options.syncLimit,
+        dryRun: always.dryRun ?? booleanOf(given.dry_run) ?? false,
+      };
+      const request = requestOf(c, wanted, { items, refused });
+      return answer(c, wanted, await host.batches.submit({ ...request, items, refused }));
     };
 
-  async function submit(c: Ctx, { operation, params, items, refused = [], count, dryRun = false }: Wanted) {
-    const inline = count <= options.syncLimit;
-    const batch = await host.batches.submit({
-      ...{ operation, params, items, refused, inline, dryRun },
+  /** What the batch core is asked for. `identity`: what else makes it the same request under an `Idempotency-Key`. */
+  function requestOf(c: Ctx, { operation, params, inline, dryRun }: Wanted, identity: object) {
+    return {
+      ...{ operation, params, inline, dryRun },
       account: c.get("account"),
       actor: c.get("actor"),
-      ...idempotencyOf(c, { operation, params, items, refused, dryRun }),
-    });
-    // Its operation announces it too, but not where all items were refused or no chunk of it could be carried out.
-    if (!dryRun) await webhook?.announce(batch.id);
+      ...idempotencyOf(c, { operation, params, ...identity, dryRun }),
+    };
+  }
+
+  async function answer(c: Ctx, { inline }: Wanted, batch: Submitted): Promise<Response> {
     if (batch.replayed) c.header("Idempotency-Replayed", "true");
+    c.header("X-Reinstate-Batch", String(batch.id));
+    const kept = batch.replayed && (await answers.find(batch.id));
+    if (kept) return c.body(kept, inline ? 200 : 202, { "content-type": "application/json" });
     const body = await acceptedBody(host, batch, options);
-    return c.json(body, inline ? 200 : 202, { "X-Reinstate-Batch": String(batch.id) });
+    // A retry may give these items other texts, and a repeat of this call is to have the first ones.
+    const keyed = c.req.header("idempotency-key") !== undefined;
+    if (!keyed || body.processing_errors.length === 0) return c.json(body, inline ? 200 : 202);
+    const first = await answers.keep(batch.id, JSON.stringify(body), host.clock.now());
+    return c.body(first, inline ? 200 : 202, { "content-type": "application/json" });
   }
 
   /** The batch in the path, where it is one of this account's. */
@@ -95,6 +105,14 @@ export function createBatchHandlers(
     movePromotersToCampaign: act("move_to_campaign"),
     addPromotersToCampaign: act("add_to_campaign"),
     assignParentToPromoters: act("assign_parent"),
+    tryRestorePromoters: act("restore", { dryRun: true }),
+    tryArchivePromoters: act("archive", { dryRun: true }),
+    tryAcceptPromoters: act("accept", { dryRun: true }),
+    tryRejectPromoters: act("reject", { dryRun: true }),
+    tryBlockPromoters: act("block", { dryRun: true }),
+    tryMovePromotersToCampaign: act("move_to_campaign", { dryRun: true }),
+    tryAddPromotersToCampaign: act("add_to_campaign", { dryRun: true }),
+    tryAssignParentToPromoters: act("assign_parent", { dryRun: true }),
 
     async listBatchProcesses(c) {
       const batches = await listBatches(c, 20);
@@ -131,7 +149,7 @@ export function createBatchHandlers(
           id: item.item,
           outcome: item.outcome ?? null,
           code: item.code ?? null,
-          message: item.message ?? null,
+          message: textOfItem(item) ?? null,
         }),
       );
       return c.json({ data, meta: { next_cursor: next } });
@@ -143,28 +161,46 @@ export function createBatchHandlers(
 
     async undoBatchProcess(c) {
       const batch = await ownBatch(c);
-      const items = await undoable(host, batch);
-      return submit(c, {
+      const given = await paramsOf(c.req.raw, options);
+      assertUndoable(batch);
+      const wanted: Wanted = {
         operation: operationName("undo_archive"),
         params: { batch_id: batch.id },
-        items,
-        count: items.length,
-        dryRun: booleanOf((await paramsOf(c.req.raw, options)).dry_run) ?? false,
+        inline: batch.counts.done <= options.syncLimit,
+        dryRun: booleanOf(given.dry_run) ?? false,
+      };
+      const request = requestOf(c, wanted, {});
+      // However many they are, they are never all held.
+      const intake = await takeIn(host.batches.operation(wanted.operation), linesOfChanged(host, batch.id), {
+        format: "ndjson",
       });
+      try {
+        return await answer(c, wanted, await host.batches.submitIntake(request, intake));
+      } finally {
+        intake.close();
+      }
     },
   };
 }
 
-/** The promoters whom an archive batch changed. */
-async function undoable(host: Host, { id, operation, status, dryRun, counts }: Batch): Promise<number[]> {
+/** Refuses a batch that is no archive batch of ours, or has changed nobody. */
+function assertUndoable({ id, operation, target, status, dryRun, counts }: Batch): void {
   if (operation !== operationName("archive")) throw new Refusal("wrong_state", `Batch ${id} is no archive batch`);
+  if (target !== "local") {
+    throw new Refusal("wrong_state", `Batch ${id} was carried out by FirstPromoter: restore its promoters there`);
+  }
   if (!isFinished(status)) throw new Refusal("wrong_state", `Batch ${id} is ${status} and cannot be undone yet`);
   if (dryRun || counts.done === 0) throw new Refusal("wrong_state", `Batch ${id} changed nobody`);
-  const changed: number[] = [];
-  for await (const { item, outcome } of host.batches.everyItem(id)) {
-    if (outcome === "done") changed.push(item as number);
+}
+
+/** The promoters whom a batch changed, an id a line. */
+async function* linesOfChanged(host: Host, batchId: number): AsyncGenerator<Uint8Array> {
+  for await (const page of host.batches.everyPage(batchId)) {
+    const changed = page.filter(({ outcome }) => outcome === "done");
+    yield Buffer.from(changed.map(({ item }) => `${item}\n`).join(""));
+    // Others have their turn: an embedded database answers without a pause.
+    await setImmediate();
   }
-  return changed;
 }
 
 /** The idempotency of a request with an `Idempotency-Key`, for the account: another body under one key is another request. */
@@ -181,8 +217,8 @@ function idempotencyOf(c: Ctx, request: object) {
 /** The parameters of an action out of all of a request's; what is missing or wrong is refused by its name. */
 function actionParams(name: ActionName, params: Record<string, unknown>): unknown {
   const schema: z.ZodObject = actions[name].params;
-  const known = Object.keys(schema.shape).filter((field) => params[field] !== undefined && params[field] !== null);
-  const parsed = schema.safeParse(Object.fromEntries(known.map((field) => [field, params[field]])));
+  const full = Object.keys(schema.shape).map((field) => [field, params[field]]);
+  const parsed = schema.safeParse(withoutBlanks(Object.fromEntries(full)));
   const issue = parsed.error?.issues[0];
   if (issue) throw new Refusal("missing_param", String(issue.path[0]));
   return parsed.data;
@@ -190,7 +226,8 @@ function actionParams(name: ActionName, params: Record<string, unknown>): unknow
 
 /** `filters[status]` in every spelling; a word that is no status finds nothing. */
 function statusesOf(params: ParamMap, { listedBatches }: Options): BatchStatus[] | undefined {
-  const given = listOf(mapOf(params.filters).status ?? params.status);
+  const { status } = withoutBlanks({ status: mapOf(params.filters).status ?? params.status });
+  const given = listOf(status);
   if (given.length === 0) return listedBatches === "all" ? undefined : ["pending", "in_progress"];
   return given.flatMap((word) => batchStatus.safeParse(word).data ?? []);
 }

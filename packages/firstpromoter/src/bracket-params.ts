@@ -7,7 +7,10 @@ export interface ParamMap {
 const maxPairs = 5_000;
 const maxDepth = 5;
 
-/** `filters[status][]=a&filters[status][]=b` → `{ filters: { status: ["a", "b"] } }`. Of two equal names the later one wins. */
+/**
+ * `filters[status][]=a&filters[status][]=b` → `{ filters: { status: ["a", "b"] } }`. Equal names collect too, as some clients
+ * write lists; where one value is wanted, `textOf` takes the last.
+ */
 export function parseBracketParams(pairs: Iterable<[string, string]>): ParamMap {
   const root: ParamMap = Object.create(null);
   let count = 0;
@@ -20,6 +23,8 @@ export function parseBracketParams(pairs: Iterable<[string, string]>): ParamMap 
   return root;
 }
 
+const isList = (param: Param) => typeof param === "string" || Array.isArray(param);
+
 function bracketsOf(text: string): string[] {
   return [...text.matchAll(/\[([^[\]]*)\]/g)].map((match) => match[1] as string);
 }
@@ -27,12 +32,13 @@ function bracketsOf(text: string): string[] {
 function put(map: ParamMap, path: string[], value: string): void {
   const [name, next, ...rest] = path as [string, string | undefined, ...string[]];
   if (next === undefined) {
-    map[name] = value;
+    const before = map[name];
+    map[name] = before === undefined || !isList(before) ? value : [before, value].flat();
     return;
   }
   if (next === "") {
     const known = map[name];
-    const list = Array.isArray(known) ? known : [];
+    const list = known === undefined || !isList(known) ? [] : [known].flat();
     map[name] = list;
     // Lists of maps are not part of this API.
     if (rest.length === 0) list.push(value);
@@ -43,6 +49,23 @@ function put(map: ParamMap, path: string[], value: string): void {
     typeof known === "object" && !Array.isArray(known) ? known : (Object.create(null) as ParamMap);
   map[name] = inner;
   put(inner, [next, ...rest], value);
+}
+
+/** The same without what is blank, at any depth: an empty text, null, a list of nothing else. */
+export function withoutBlanks(params: Record<string, unknown>): Record<string, unknown> {
+  const full = Object.entries(params).map(([name, value]) => [name, presentOf(value)] as const);
+  return Object.fromEntries(full.filter(([, value]) => value !== undefined));
+}
+
+function presentOf(value: unknown): unknown {
+  if (value === null || (typeof value === "string" && value.trim() === "")) return undefined;
+  if (Array.isArray(value)) {
+    const full = value.map(presentOf).filter((one) => one !== undefined);
+    return full.length === 0 ? undefined : full;
+  }
+  if (typeof value !== "object") return value;
+  const full = withoutBlanks(value as Record<string, unknown>);
+  return Object.keys(full).length === 0 ? undefined : full;
 }
 
 /** A map; a text that is a JSON object counts as one, as some clients send `filters` so. */

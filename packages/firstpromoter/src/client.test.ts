@@ -1,6 +1,7 @@
+import { inspect } from "node:util";
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { expect, test } from "vitest";
-import { createFirstPromoterClient, VendorError } from "./client.ts";
+import { createFirstPromoterClient, type FirstPromoterClientOptions, VendorError, WaitTimedOut } from "./client.ts";
 import { createFirstPromoter, firstpromoter } from "./index.ts";
 
 const baseUrl = "https://api.firstpromoter.com/api/v2/company";
@@ -85,10 +86,15 @@ test("what went wrong on the way has a kind, and no error holds the key", async 
       () => new Response("", { status: 429, headers: { "retry-after": "7" } }),
       { kind: "rate_limited", retryAfterMs: 7_000 },
     ],
-    [() => new Response("down", { status: 503 }), { kind: "unavailable", status: 503, body: "down" }],
+    [
+      () => new Response("down", { status: 503, headers: { "retry-after": "1" } }),
+      { kind: "unavailable", status: 503, body: "down" },
+    ],
+    // A router that gave up waiting answers so too, and its server goes on.
+    [() => new Response("", { status: 503 }), { kind: "unknown_outcome", status: 503 }],
     [() => new Response("<html>", { status: 502 }), { kind: "unknown_outcome", status: 502 }],
     [() => new Response("<html>"), { kind: "bad_reply", status: 200 }],
-    [() => Response.json({ id: 1, status: "melted" }), { kind: "bad_reply" }],
+    [() => Response.json({ id: "1", status: "completed" }), { kind: "bad_reply", body: undefined }],
     [() => new Response(null, { status: 302, headers: { location: "/" } }), { kind: "bad_reply", status: 302 }],
     [() => new Response("", { status: 404, headers: { "x-request-id": "r1" } }), { kind: "rejected", requestId: "r1" }],
     [() => Promise.reject(new Error("socket hang up")), { kind: "unknown_outcome" }],
@@ -120,7 +126,9 @@ test("a wait ends with its time or its signal", async () => {
     processing_errors: [],
   };
   const { batches } = answering(() => Response.json(batch));
-  await expect(batches.wait(1, { pollMs: 1, timeoutMs: 30 })).rejects.toThrow(/timeout/i);
+  const error = await batches.wait(1, { pollMs: 1, timeoutMs: 30 }).catch((error: unknown) => error);
+  expect(WaitTimedOut.is(error)).toBe(true);
+  expect(error).toMatchObject({ message: expect.stringContaining("batch 1"), batch: { status: "in_progress" } });
   await expect(batches.wait(1, { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
 });
 
@@ -177,24 +185,29 @@ test("only what is safe to repeat is repeated", async () => {
     () => new Response("", { status: 503 }),
   ];
   const idempotencyKey = "k";
-  const calls: [string, boolean, (client: ReturnType<typeof createFirstPromoterClient>) => Promise<unknown>][] = [
+  type Client = ReturnType<typeof createFirstPromoterClient>;
+  const calls: [string, boolean, (client: Client) => Promise<unknown>, keepsKeys?: false][] = [
     ["restore", true, ({ promoters }) => promoters.restore([1])],
     ["archive", true, ({ promoters }) => promoters.archive([1])],
     ["get", true, ({ batches }) => batches.get(1)],
     ["accept", false, ({ promoters }) => promoters.accept([1], 7)],
     ["accept with a key", true, ({ promoters }) => promoters.accept([1], 7, { idempotencyKey })],
+    // FirstPromoter itself does not look at it.
+    ["accept with a key for nobody", false, ({ promoters }) => promoters.accept([1], 7, { idempotencyKey }), false],
+    ["accept, only tried", true, ({ promoters }) => promoters.accept([1], 7, { dryRun: true })],
     ["assign parent", false, ({ promoters }) => promoters.assignParent([1], 7)],
     ["undo", false, ({ batches }) => batches.undo(1)],
     ["undo with a key", true, ({ batches }) => batches.undo(1, { idempotencyKey })],
     ["retry", false, ({ batches }) => batches.retry(1)],
   ];
   for (const failure of failures) {
-    for (const [name, repeated, call] of calls) {
+    for (const [name, repeated, call, keepsKeys = true] of calls) {
       const sent: (string | null)[] = [];
       const client = createFirstPromoterClient({
         baseUrl,
         apiKey: "k",
         accountId: "a",
+        keepsKeys,
         retry: { sleep: async () => {} },
         fetch: async (_, init) => {
           sent.push(new Headers(init.headers).get("idempotency-key"));
@@ -207,4 +220,92 @@ test("only what is safe to repeat is repeated", async () => {
       expect(new Set(sent).size).toBe(1);
     }
   }
+});
+
+test("a call that may not be carried out goes where the vendor has nothing", async () => {
+  const paths: string[] = [];
+  const { promoters, batches } = createFirstPromoterClient({
+    baseUrl,
+    apiKey: "k",
+    accountId: "a",
+    fetch: async (input) => {
+      paths.push(input.slice(baseUrl.length));
+      return Response.json({ message: "Record not found", code: "not_found" }, { status: 404 });
+    },
+  });
+  const dryRun = true;
+  for (const call of [
+    promoters.archive([1], { dryRun }),
+    promoters.moveToCampaign([1], { from_campaign_id: 1, to_campaign_id: 2 }, { dryRun }),
+    promoters.addToCampaign([1], { campaign_id: 1 }, { dryRun }),
+    batches.undo(7, { dryRun }),
+  ]) {
+    expect(await thrown(call)).toMatchObject({ kind: "rejected", status: 404 });
+  }
+  expect(paths).toEqual([
+    "/promoters/archive/dry_run",
+    "/promoters/move_to_campaign/dry_run",
+    "/promoters/add_to_campaign/dry_run",
+    "/batch_processes/7/undo?dry_run=true",
+  ]);
+});
+
+test("what the vendor shows otherwise than documented spoils nothing", async () => {
+  const foreign = {
+    ...{ id: 9, status: "queued", total: 1, selected_total: 1, processed_count: 0, failed_count: 1 },
+    ...{ action_label: "payout/mark_as_paid", meta: null, progress: 0.5, processing_errors: [{ id: 3, error: "no" }] },
+  };
+  expect(await answering(() => Response.json([foreign])).batches.list()).toEqual([foreign]);
+  const odd = { id: 1, email: null, fraud_suspicions: null, promoter_campaigns: [{ id: 1, state: "suspended" }] };
+  const page = { data: [odd, { id: 2 }], meta: {} };
+  expect(await answering(() => Response.json(page)).promoters.list()).toEqual(page);
+});
+
+test("what a client may not be made of is refused at once, and no secret is told", () => {
+  const options = { baseUrl, apiKey: "secret-key", accountId: "acc_demo" };
+  for (const [wrong, named] of [
+    [{ apiKey: "secret\nkey" }, "apiKey"],
+    [{ apiKey: "secret-key\u200b" }, "apiKey"],
+    [{ apiKey: "" }, "apiKey"],
+    [{ accountId: "secret key" }, "accountId"],
+    [{ baseUrl: "https://user:secret@api.example.com" }, "baseUrl"],
+  ] as [Partial<FirstPromoterClientOptions>, string][]) {
+    const make = () => createFirstPromoterClient({ ...options, ...wrong });
+    expect(make).toThrow(TypeError);
+    expect(make).toThrow(named);
+    expect(make).not.toThrow("secret");
+  }
+});
+
+test("a credential in an answer gets into no error", async () => {
+  const password_setup_url = "https://login.example/set?token=CREDENTIAL";
+  const { promoters } = answering(() => Response.json({ data: [{ id: "x", password_setup_url }] }));
+  expect(inspect(await thrown(promoters.list()), { depth: 9 })).not.toContain("CREDENTIAL");
+});
+
+test("every call has a request id, which an error tells though nobody answered", async () => {
+  const ids: (string | null)[] = [];
+  const client = createFirstPromoterClient({
+    ...{ baseUrl, apiKey: "k", accountId: "a", retry: { attempts: 1 } },
+    fetch: async (_, init) => {
+      ids.push(new Headers(init.headers).get("x-request-id"));
+      if (ids.length === 1) throw new Error("socket hang up");
+      return new Response("", { status: 500 });
+    },
+  });
+  const errors = [await thrown(client.promoters.restore([1])), await thrown(client.promoters.get(1))];
+  expect(errors.map(({ requestId }) => requestId)).toEqual(ids);
+  expect(new Set(ids).size).toBe(2);
+  expect(errors[0]?.kind).toBe("unknown_outcome");
+});
+
+test("pages are of 1 to 100, whatever is asked for, so that none is taken for the last", async () => {
+  await using server = await start();
+  const told = async (query: { per_page: number; page?: number }) => {
+    let count = 0;
+    for await (const _ of server.client.promoters.all({ filters: { archived: true }, ...query })) count++;
+    return count;
+  };
+  expect(await told({ per_page: 200 })).toBe(900);
+  expect(await told({ per_page: 0, page: 898 })).toBe(3);
 });

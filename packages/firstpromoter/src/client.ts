@@ -1,23 +1,28 @@
-import * as z from "zod";
 import { type ConnectionOptions, createCaller } from "./client-call.ts";
 import {
-  type BatchItem,
-  type BatchItems,
-  type BatchProcess,
-  type BatchStatus,
-  batchItems,
-  batchProcess,
-  batchProgress,
-  type ItemOutcome,
-  type NewPromoter,
-  type Promoter,
-  type PromoterChanges,
-  type PromoterList,
-  promoter,
-  promoterList,
+  type BatchItemsReply,
+  type BatchReply,
+  batchItemsReply,
+  batchListReply,
+  batchReply,
+  type PromoterListReply,
+  type PromoterReply,
+  progressReply,
+  promoterListReply,
+  promoterReply,
+} from "./replies.ts";
+import type {
+  BatchItem,
+  BatchStatus,
+  CampaignState,
+  FindBy,
+  ItemOutcome,
+  NewPromoter,
+  PromoterChanges,
 } from "./schemas.ts";
 
 export { type RetryOptions, VendorError } from "@reinstate/batch-core/client";
+export type { BatchItemsReply, BatchReply, FindBy, PromoterListReply, PromoterReply };
 
 /** Where the vendor is, and who asks. */
 export type FirstPromoterClientOptions = ConnectionOptions;
@@ -26,22 +31,57 @@ export interface FirstPromoterCallOptions {
   signal?: AbortSignal;
 }
 
-/** The two of these that are opt-in are not the vendor's: servers of this package take them. */
+/** Two of these are not the vendor's: servers of this package take them. */
 export interface BatchCallOptions extends FirstPromoterCallOptions {
-  /** A repeat with the same key is answered as the first time; with one, the client may repeat any batch call by itself. */
+  /** A repeat with the same key is answered as the first time. FirstPromoter itself does not look at it: see `keepsKeys`. */
   idempotencyKey?: string;
-  /** Only tell what would happen. */
+  /** Only tell what would happen. FirstPromoter itself refuses such a call with 404, and carries nothing out. */
   dryRun?: boolean;
 }
 
-export type FindBy = "email" | "cust_id" | "auth_token" | "ref_token" | "promo_code";
+/** From and to, both included. */
+export interface Between<Value> {
+  from?: Value;
+  to?: Value;
+}
+
+/** The filters of `GET /promoters`. Times are `YYYY-MM-DD HH:MM:SS` in UTC. */
+export interface PromoterFilters {
+  archived?: boolean;
+  state?: CampaignState;
+  campaign_id?: number | readonly number[];
+  parent_promoter_id?: number;
+  revenue_amount?: Between<number>;
+  customers_count?: Between<number>;
+  referrals_count?: Between<number>;
+  clicks_count?: Between<number>;
+  joined_at?: Between<string>;
+  last_login_at?: Between<string>;
+  has_wform?: boolean | "yes" | "no";
+  subscribed_to_email?: boolean;
+  custom_field1?: CustomFieldFilter;
+  custom_field2?: CustomFieldFilter;
+  fraud_suspicions?: readonly ("same_ip_suspicion" | "same_promoter_email" | "ad_source" | "no_suspicion")[];
+  inactivity?: { metric: "referral" | "customer" | "click" | "sale"; days: number };
+  invoice_details_status?: "approved" | "pending" | "rejected" | "not_submitted";
+}
+
+export interface CustomFieldFilter {
+  key: string;
+  operator?: "exact" | "partial";
+  value: string;
+}
+
+export type PromoterSorting = Partial<
+  Record<"clicks_count" | "referrals_count" | "customers_count" | "revenue_amount" | "joined_at", "asc" | "desc">
+>;
 
 /** The query of `GET /promoters`, as the vendor documents it: `{ filters: { archived: true }, sorting: { joined_at: "asc" } }`. */
 export interface PromoterListQuery {
   q?: string;
   ids?: readonly number[];
-  filters?: Record<string, unknown>;
-  sorting?: Record<string, "asc" | "desc">;
+  filters?: PromoterFilters;
+  sorting?: PromoterSorting;
   /** From 1. */
   page?: number;
   /** Up to 100; 20 without it. */
@@ -68,57 +108,80 @@ export interface BatchItemsQuery {
 export interface WaitOptions extends FirstPromoterCallOptions {
   /** Milliseconds between two looks. Default 1,000. */
   pollMs?: number;
-  /** Milliseconds until the wait is given up with an error. Default: never. */
+  /** Milliseconds until the wait is given up with a `WaitTimedOut`. Default: never. */
   timeoutMs?: number;
+}
+
+const timedOut = Symbol.for("reinstate.firstpromoter.wait-timed-out");
+
+/** A batch had not ended when the time of a `wait` was over. */
+export class WaitTimedOut extends Error {
+  readonly [timedOut] = true;
+  /** As it was at the last look; undefined where there was no answer in that time. */
+  readonly batch: BatchReply | undefined;
+
+  constructor(id: number, batch: BatchReply | undefined) {
+    super(`The time-out was reached before batch ${id} had ended${batch ? `: it is ${batch.status}` : ""}`);
+    this.name = "WaitTimedOut";
+    this.batch = batch;
+  }
+
+  static is(value: unknown): value is WaitTimedOut {
+    return typeof value === "object" && value !== null && timedOut in value;
+  }
 }
 
 /** Each call answers with the vendor's own reply, or throws a `VendorError` with the vendor's code. */
 export interface FirstPromoterClient {
   promoters: {
     /** Brings archived promoters back. Up to 5 ids the batch is `completed`, with more `pending`: see `batches.wait`. */
-    restore(ids: readonly number[], options?: BatchCallOptions): Promise<BatchProcess>;
+    restore(ids: readonly number[], options?: BatchCallOptions): Promise<BatchReply>;
     /** Blocks promoters in all campaigns and takes their access to the dashboard away; `restore` undoes it. */
-    archive(ids: readonly number[], options?: BatchCallOptions): Promise<BatchProcess>;
-    accept(ids: readonly number[], campaignId: number, options?: BatchCallOptions): Promise<BatchProcess>;
-    reject(ids: readonly number[], campaignId: number, options?: BatchCallOptions): Promise<BatchProcess>;
-    block(ids: readonly number[], campaignId: number, options?: BatchCallOptions): Promise<BatchProcess>;
+    archive(ids: readonly number[], options?: BatchCallOptions): Promise<BatchReply>;
+    accept(ids: readonly number[], campaignId: number, options?: BatchCallOptions): Promise<BatchReply>;
+    reject(ids: readonly number[], campaignId: number, options?: BatchCallOptions): Promise<BatchReply>;
+    block(ids: readonly number[], campaignId: number, options?: BatchCallOptions): Promise<BatchReply>;
     moveToCampaign(
       ids: readonly number[],
       move: { from_campaign_id: number; to_campaign_id: number; drip_emails?: boolean; soft_move_referrals?: boolean },
-      options?: FirstPromoterCallOptions,
-    ): Promise<BatchProcess>;
+      options?: BatchCallOptions,
+    ): Promise<BatchReply>;
     addToCampaign(
       ids: readonly number[],
       campaign: { campaign_id: number; drip_emails?: boolean },
-      options?: FirstPromoterCallOptions,
-    ): Promise<BatchProcess>;
-    assignParent(ids: readonly number[], parentPromoterId: number, options?: BatchCallOptions): Promise<BatchProcess>;
-    list(query?: PromoterListQuery, options?: FirstPromoterCallOptions): Promise<PromoterList>;
+      options?: BatchCallOptions,
+    ): Promise<BatchReply>;
+    assignParent(ids: readonly number[], parentPromoterId: number, options?: BatchCallOptions): Promise<BatchReply>;
+    list(query?: PromoterListQuery, options?: FirstPromoterCallOptions): Promise<PromoterListReply>;
     /**
      * Every promoter that the query finds, page after page from `page` on, 100 a page unless it says otherwise. Who enters or
      * leaves the list meanwhile may be told twice or not at all.
      */
-    all(query?: PromoterListQuery, options?: FirstPromoterCallOptions): AsyncGenerator<Promoter, void, undefined>;
+    all(query?: PromoterListQuery, options?: FirstPromoterCallOptions): AsyncGenerator<PromoterReply, void, undefined>;
     /** By id, or with `findBy` by another of the promoter's values. */
     get(
       id: number | string,
-      options?: FirstPromoterCallOptions & { findBy?: FindBy; includeParentPromoter?: boolean },
-    ): Promise<Promoter>;
-    create(given: NewPromoter, options?: FirstPromoterCallOptions): Promise<Promoter>;
+      options?: FirstPromoterCallOptions & {
+        findBy?: FindBy;
+        includeParentPromoter?: boolean;
+        excludePayoutMethod?: boolean;
+      },
+    ): Promise<PromoterReply>;
+    create(given: NewPromoter, options?: FirstPromoterCallOptions): Promise<PromoterReply>;
     /** With `find_by` among the changes, `id` is the value that is looked for. */
-    update(id: number | string, changes: PromoterChanges, options?: FirstPromoterCallOptions): Promise<Promoter>;
+    update(id: number | string, changes: PromoterChanges, options?: FirstPromoterCallOptions): Promise<PromoterReply>;
   };
   batches: {
-    get(id: number, options?: FirstPromoterCallOptions): Promise<BatchProcess>;
-    list(query?: BatchListQuery, options?: FirstPromoterCallOptions): Promise<BatchProcess[]>;
+    get(id: number, options?: FirstPromoterCallOptions): Promise<BatchReply>;
+    list(query?: BatchListQuery, options?: FirstPromoterCallOptions): Promise<BatchReply[]>;
     /** Every batch that the query finds, page after page. */
-    all(query?: BatchListQuery, options?: FirstPromoterCallOptions): AsyncGenerator<BatchProcess, void, undefined>;
+    all(query?: BatchListQuery, options?: FirstPromoterCallOptions): AsyncGenerator<BatchReply, void, undefined>;
     /** Batch id to whole percent. */
     progress(query?: BatchListQuery, options?: FirstPromoterCallOptions): Promise<Record<string, number>>;
     /** Looks again and again until the batch is completed, failed or stopped, and answers with it. */
-    wait(id: number, options?: WaitOptions): Promise<BatchProcess>;
+    wait(id: number, options?: WaitOptions): Promise<BatchReply>;
     /** A page of what became of the ids of a batch. Not the vendor's, as everything below. */
-    items(id: number, query?: BatchItemsQuery, options?: FirstPromoterCallOptions): Promise<BatchItems>;
+    items(id: number, query?: BatchItemsQuery, options?: FirstPromoterCallOptions): Promise<BatchItemsReply>;
     /** What became of every id of a batch, page after page. */
     everyItem(
       id: number,
@@ -126,20 +189,21 @@ export interface FirstPromoterClient {
       options?: FirstPromoterCallOptions,
     ): AsyncGenerator<BatchItem, void, undefined>;
     /** Nothing more of it is begun. */
-    stop(id: number, options?: FirstPromoterCallOptions): Promise<BatchProcess>;
+    stop(id: number, options?: FirstPromoterCallOptions): Promise<BatchReply>;
     /** A stopped batch goes on. */
-    resume(id: number, options?: FirstPromoterCallOptions): Promise<BatchProcess>;
+    resume(id: number, options?: FirstPromoterCallOptions): Promise<BatchReply>;
     /** Its failed ids are run again. */
-    retry(id: number, options?: FirstPromoterCallOptions): Promise<BatchProcess>;
+    retry(id: number, options?: FirstPromoterCallOptions): Promise<BatchReply>;
     /** Brings those back whom this archive batch archived and nobody has restored since; answers with a batch of its own. */
-    undo(id: number, options?: BatchCallOptions): Promise<BatchProcess>;
+    undo(id: number, options?: BatchCallOptions): Promise<BatchReply>;
   };
 }
 
 /**
  * A client of FirstPromoter's API v2, or of a gateway that serves it. `baseUrl` is what stands before the documented path, as
- * `https://api.firstpromoter.com/api/v2/company`. Reads, `restore`, `archive` and batch calls with an `idempotencyKey` are
- * repeated where the connection is lost or the server is busy; nothing else is.
+ * `https://api.firstpromoter.com/api/v2/company`. Reads, `restore` and `archive` are repeated where the connection is lost or the
+ * server is busy, and with `keepsKeys` batch calls with an `idempotencyKey`; nothing else is. Throws a `TypeError` for options
+ * that no call could be made with.
  */
 export function createFirstPromoterClient(options: FirstPromoterClientOptions): FirstPromoterClient {
   const call = createCaller(options);
@@ -147,26 +211,32 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
   /** A call that makes a batch. `same`: made twice, it ends in the same state. */
   const batch = (
     path: string,
-    body: object | undefined,
-    { signal, idempotencyKey, dryRun }: BatchCallOptions = {},
+    { body, query }: { body?: object; query?: object },
+    { signal, idempotencyKey }: BatchCallOptions = {},
     same = false,
   ) =>
     call({
       method: "POST",
       path,
-      answer: batchProcess,
+      answer: batchReply,
       body,
-      query: { dry_run: dryRun },
+      query,
       ...(idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } }),
       signal,
-      repeatable: same || idempotencyKey !== undefined,
+      repeatable: same || (idempotencyKey !== undefined && options.keepsKeys === true),
     });
 
-  const act = (name: string, ids: readonly number[], params: object, options?: BatchCallOptions) =>
-    batch(`/promoters/${name}`, { ids, ...params }, options, name === "restore" || name === "archive");
+  const act = (name: string, ids: readonly number[], params: object, given: BatchCallOptions = {}) =>
+    batch(
+      // By a path of its own: a parameter that the vendor passes over would leave a call that is carried out.
+      `/promoters/${name}${given.dryRun ? "/dry_run" : ""}`,
+      { body: { ids, ...params } },
+      given,
+      name === "restore" || name === "archive" || given.dryRun === true,
+    );
 
   const move = (id: number, verb: string, { signal }: FirstPromoterCallOptions = {}) =>
-    call({ method: "POST", path: `/batch_processes/${id}/${verb}`, answer: batchProcess, signal });
+    call({ method: "POST", path: `/batch_processes/${id}/${verb}`, answer: batchReply, signal });
 
   const batchQuery = ({ status, ...page }: BatchListQuery) => ({ ...(status && { filters: { status } }), ...page });
 
@@ -181,35 +251,38 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
       addToCampaign: (ids, campaign, options) => act("add_to_campaign", ids, campaign, options),
       assignParent: (ids, parent_promoter_id, options) => act("assign_parent", ids, { parent_promoter_id }, options),
       list: (query, { signal } = {}) =>
-        call({ method: "GET", path: "/promoters", answer: promoterList, query, signal }),
+        call({ method: "GET", path: "/promoters", answer: promoterListReply, query, signal }),
       all: (query, options) => byPage(query, async (page) => (await client.promoters.list(page, options)).data),
-      get: (id, { signal, findBy, includeParentPromoter } = {}) =>
+      get: (id, { signal, findBy, includeParentPromoter, excludePayoutMethod } = {}) =>
         call({
           method: "GET",
           path: `/promoters/${encodeURIComponent(id)}`,
-          answer: promoter,
-          query: { find_by: findBy, include_parent_promoter: includeParentPromoter },
+          answer: promoterReply,
+          query: {
+            find_by: findBy,
+            include_parent_promoter: includeParentPromoter,
+            exclude_payout_method: excludePayoutMethod,
+          },
           signal,
         }),
       create: (given, { signal } = {}) =>
-        call({ method: "POST", path: "/promoters", answer: promoter, body: given, signal }),
+        call({ method: "POST", path: "/promoters", answer: promoterReply, body: given, signal }),
       update: (id, changes, { signal } = {}) =>
         call({
           method: "PUT",
           path: `/promoters/${encodeURIComponent(id)}`,
-          answer: promoter,
+          answer: promoterReply,
           body: changes,
           signal,
         }),
     },
     batches: {
-      get: (id, { signal } = {}) =>
-        call({ method: "GET", path: `/batch_processes/${id}`, answer: batchProcess, signal }),
+      get: (id, { signal } = {}) => call({ method: "GET", path: `/batch_processes/${id}`, answer: batchReply, signal }),
       list: (query = {}, { signal } = {}) =>
         call({
           method: "GET",
           path: "/batch_processes",
-          answer: z.array(batchProcess),
+          answer: batchListReply,
           query: batchQuery(query),
           signal,
         }),
@@ -218,25 +291,30 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
         call({
           method: "GET",
           path: "/batch_processes/progress",
-          answer: batchProgress,
+          answer: progressReply,
           query: batchQuery(query),
           signal,
         }),
       async wait(id, { signal, pollMs = 1_000, timeoutMs } = {}) {
         const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
         const stop = AbortSignal.any([signal, timeout].filter((one) => one !== undefined));
-        for (;;) {
-          stop.throwIfAborted();
-          const batch = await client.batches.get(id, { signal: stop });
-          if (batch.status !== "pending" && batch.status !== "in_progress") return batch;
-          await pause(pollMs, stop);
+        let batch: BatchReply | undefined;
+        try {
+          for (;;) {
+            stop.throwIfAborted();
+            batch = await client.batches.get(id, { signal: stop });
+            if (batch.status !== "pending" && batch.status !== "in_progress") return batch;
+            await pause(pollMs, stop);
+          }
+        } catch (error) {
+          throw timeout?.aborted && error === timeout.reason ? new WaitTimedOut(id, batch) : error;
         }
       },
       items: (id, { outcome, ...page } = {}, { signal } = {}) =>
         call({
           method: "GET",
           path: `/batch_processes/${id}/items`,
-          answer: batchItems,
+          answer: batchItemsReply,
           query: { ...(outcome && { filters: { outcome } }), ...page },
           signal,
         }),
@@ -250,7 +328,7 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
       stop: (id, options) => move(id, "stop", options),
       resume: (id, options) => move(id, "resume", options),
       retry: (id, options) => move(id, "retry", options),
-      undo: (id, options) => batch(`/batch_processes/${id}/undo`, undefined, options),
+      undo: (id, given) => batch(`/batch_processes/${id}/undo`, { query: { dry_run: given?.dryRun } }, given),
     },
   };
   return client;
@@ -261,7 +339,8 @@ async function* byPage<Query extends { page?: number; per_page?: number }, One>(
   query: Query | undefined,
   read: (query: Query & { page: number; per_page: number }) => Promise<One[]>,
 ): AsyncGenerator<One, void, undefined> {
-  const per_page = query?.per_page ?? 100;
+  // More than the vendor gives in a page would look like the end, and none at all would have none.
+  const per_page = Math.min(100, Math.max(1, Math.trunc(query?.per_page ?? 100)));
   for (let page = query?.page ?? 1; ; page++) {
     const found = await read({ ...(query as Query), page, per_page });
     yield* found;

@@ -1,11 +1,13 @@
-import type { Host, Operation } from "@reinstate/batch-core";
+import type { AnyOperation, Host } from "@reinstate/batch-core";
 import type { Hono } from "hono";
 import { createOperations } from "./operations.ts";
 import { type FirstPromoterOptions, readOptions } from "./options.ts";
 import type { Env } from "./requests.ts";
 import { createRoutes } from "./routes.ts";
 import type { PromoterStore } from "./store.ts";
+import { createAnswerStore } from "./stores/answers.ts";
 import { createNoticeStore } from "./stores/notices.ts";
+import { createSentStore } from "./stores/sent.ts";
 import { createSqlStore } from "./stores/sql.ts";
 import { createUpstreamOperations } from "./upstream.ts";
 import { createWebhook } from "./webhook.ts";
@@ -13,7 +15,7 @@ import { createWebhook } from "./webhook.ts";
 /** FirstPromoter at work: its API, its operations, and its records. */
 export interface FirstPromoter {
   routes: Hono<Env>;
-  operations: Operation<number, unknown>[];
+  operations: AnyOperation[];
   store: PromoterStore;
   /** Ends what goes on beside requests: webhooks, waits for the real vendor. To be called before the host is closed. */
   closing(): Promise<void>;
@@ -27,16 +29,18 @@ export interface FirstPromoter {
 export async function createFirstPromoter(host: Host, options: FirstPromoterOptions = {}): Promise<FirstPromoter> {
   const read = readOptions(options);
   const store = await createSqlStore(host.database, host.log);
-  const webhook = createWebhook(host, createNoticeStore(host.database), read);
+  const webhook = createWebhook(host, createNoticeStore(host.database), read, options.webhookFetch);
   const ending = new AbortController();
   const operations = [
     ...createOperations(host, store, read),
-    ...(options.upstream ? createUpstreamOperations(host, options.upstream, ending.signal) : []),
+    ...(options.upstream
+      ? createUpstreamOperations(host, options.upstream, createSentStore(host.database), ending.signal)
+      : []),
   ].map((operation) => webhook?.announcing(operation) ?? operation);
   host.register(...operations);
   webhook?.start();
   return {
-    routes: createRoutes(host, store, read, webhook),
+    routes: createRoutes(host, { promoters: store, answers: createAnswerStore(host.database) }, read),
     operations,
     store,
     async closing() {

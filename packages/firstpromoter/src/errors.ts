@@ -115,7 +115,7 @@ export function invalidRecord(fields: Record<string, string[]>): Refusal {
 
 // As the vendor's framework names a field in a sentence: "cust_id" is "Cust".
 function humanName(field: string): string {
-  const words = field.replace(/_id$/, "").replaceAll("_", " ");
+  const words = field.replace(/_id$/, "").replaceAll(/[_.]/g, " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
@@ -128,7 +128,7 @@ export function answerOf(answers: Record<ErrorName, ErrorAnswer>, refusal: Refus
   const full = {
     message: message.replace("{}", () => refusal.subject),
     ...(refusal.fields && { errors: refusal.fields }),
-    code,
+    ...(code !== undefined && { code }),
     ...more,
   };
   return Response.json(full, { status, headers });

@@ -1,7 +1,6 @@
-import { Readable } from "node:stream";
-import { CsvError, parse } from "csv-parse";
+import { CsvError, parse } from "csv-parse/sync";
 
-/** A line of a file with what stands in it, or why that cannot be told. */
+/** A record of a file with its first line and what stands in it, or why that cannot be told. */
 export type Row = { line: number; value: unknown } | { line: number; fault: string };
 
 /** Bytes of a line at most. */
@@ -9,6 +8,29 @@ const longestLine = 1024 * 1024;
 
 /** Lines of JSON; blank ones are passed over. */
 export async function* rowsOfNdjson(source: AsyncIterable<Uint8Array>): AsyncGenerator<Row, void, undefined> {
+  for await (const read of textsOf(source)) {
+    if ("fault" in read) yield read;
+    else if (read.text.trim() !== "") yield jsonOf(read);
+  }
+}
+
+function jsonOf({ line, text }: Line): Row {
+  try {
+    return { line, value: JSON.parse(text) };
+  } catch {
+    return { line, fault: "the line is not JSON" };
+  }
+}
+
+interface Line {
+  line: number;
+  text: string;
+}
+
+/** The lines of a stream as text, numbered from 1, without a byte order mark. */
+async function* textsOf(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Line | { line: number; fault: string }, void, undefined> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let line = 0;
   for await (const bytes of linesOf(source)) {
@@ -17,21 +39,13 @@ export async function* rowsOfNdjson(source: AsyncIterable<Uint8Array>): AsyncGen
       yield { line, fault: `the line is longer than ${longestLine} bytes` };
       continue;
     }
-    let text: string;
+    let text: string | undefined;
     try {
-      text = decoder.decode(bytes);
+      text = decoder.decode(bytes).replace(/\r$/, "");
     } catch {
-      yield { line, fault: "the line is not UTF-8" };
-      continue;
+      // Told below, for what is thrown into a generator at a yield is caught here too.
     }
-    if (text.trim() === "") continue;
-    let row: Row;
-    try {
-      row = { line, value: JSON.parse(text) };
-    } catch {
-      row = { line, fault: "the line is not JSON" };
-    }
-    yield row;
+    yield text === undefined ? { line, fault: "the line is not UTF-8" } : { line, text };
   }
 }
 
@@ -65,11 +79,12 @@ async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 /** Where the cell of a column goes, by the column's name in lower case with one space or underscore between words. */
 const columns: Record<string, string> = {
   ...own("id email name cust_id note joined_at last_login_at archived_at fraud_suspicions invoice_details_status"),
+  ...own("subscribed_to_email is_confirmed is_customized track_ad_traffic auth_provider first_event_at"),
   ...under("stats", "clicks_count referrals_count sales_count customers_count active_customers_count revenue_amount"),
   ...under("profile", "first_name last_name website company_name company_number phone_number vat_id country address"),
   ...under(
     "profile",
-    "description instagram_url youtube_url linkedin_url facebook_url twitter_url twitch_url tiktok_url",
+    "description avatar w8_form_url w9_form_url instagram_url youtube_url linkedin_url facebook_url twitter_url twitch_url tiktok_url",
   ),
   ...under("campaign", "campaign_id state coupon ref_token"),
   ...{
@@ -100,58 +115,95 @@ function under(parent: string, names: string): Record<string, string> {
 
 const integers = /^(id|stats\..*|campaign\.campaign_id)$/;
 
-/** Rows of a table whose header names the columns, separated by commas, semicolons or tabs; others are passed over. */
+/**
+ * Rows of a table whose header names the columns, separated by commas, semicolons or tabs, whichever stands in the header; other
+ * columns are passed over. A quoted cell may go over several lines; a quote that is never closed takes only its own line along.
+ */
 export async function* rowsOfCsv(source: AsyncIterable<Uint8Array>): AsyncGenerator<Row, void, undefined> {
-  const broken: CsvError[] = [];
-  function* faults(): Generator<Row> {
-    for (const error of broken.splice(0)) yield { line: lineOf(error), fault: error.message };
-  }
-  const parser = Readable.from(source).pipe(
-    parse({
-      ...{ info: true, bom: true, trim: true, relax_column_count: true, delimiter: [",", ";", "\t"] },
-      ...{ skip_empty_lines: true, skip_records_with_empty_values: true, max_record_size: longestLine },
-      ...{
-        skip_records_with_error: true,
-        on_skip: (error: CsvError | undefined) => void (error && broken.push(error)),
-      },
-    }),
-  );
-  let header: (string | undefined)[] | undefined;
-  try {
-    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
-      const line = info.lines;
-      yield* faults();
-      if (!header) {
-        header = record.map(
-          (name) =>
-            columns[
-              name
-                .trim()
-                .toLowerCase()
-                .replace(/[\s_-]+/g, "_")
-            ],
-        );
-        if (!header.includes("email")) {
-          yield { line, fault: `there is no column email (there are: ${record.join(", ").slice(0, 500)})` };
-          return;
-        }
-      } else if (record.length !== header.length) {
-        yield { line, fault: `the line has ${record.length} cells, and the header has ${header.length}` };
-      } else if (record.some((cell) => cell.includes("\ufffd"))) {
-        yield { line, fault: "the line is not UTF-8" };
-      } else yield { line, value: itemOf(header, record) };
+  let table: Table | undefined;
+  /** The lines of a record whose quoted cell is not closed yet. */
+  let open: Line[] = [];
+  let size = 0;
+  let quotes = 0;
+
+  /** Lines from the last to the first; `ended`: no more will come. */
+  function* look(lines: Line[], ended: boolean): Generator<Row> {
+    while (lines.length > 0 || (ended && open.length > 0)) {
+      const next = lines.pop();
+      if (next) {
+        open.push(next);
+        size += next.text.length;
+        quotes += next.text.split('"').length - 1;
+        // In a record each quote has its counterpart.
+        if (quotes % 2 === 1 && size <= longestLine) continue;
+      }
+      const [first, ...others] = open as [Line, ...Line[]];
+      const cells = table && cellsOf(open, table);
+      open = [];
+      size = 0;
+      quotes = 0;
+      if (!cells) {
+        yield { line: first.line, fault: "a quote stands where none can, or is never closed" };
+        lines.push(...others.reverse());
+      } else if (cells.some((cell) => cell !== "")) yield rowOf(first.line, cells, table as Table);
     }
-    yield* faults();
+  }
+
+  for await (const read of textsOf(source)) {
+    if ("fault" in read) {
+      yield* look([], true);
+      yield read;
+    } else if (table) yield* look([read], false);
+    else if (read.text.trim() !== "") {
+      table = tableOf(read.text);
+      if (table.fault === undefined) continue;
+      yield { line: read.line, fault: table.fault };
+      return;
+    }
+  }
+  yield* look([], true);
+}
+
+interface Table {
+  delimiter: string;
+  /** Where each cell goes; undefined for one that is passed over. */
+  header: (string | undefined)[];
+  fault?: string;
+}
+
+function tableOf(text: string): Table {
+  const count = (sign: string) => text.split(sign).length;
+  const delimiter = [",", ";", "\t"].reduce((most, sign) => (count(sign) > count(most) ? sign : most));
+  const names = cellsOf([{ line: 1, text }], { delimiter, header: [] }) ?? [];
+  const header = names.map((name) => columns[name.toLowerCase().replace(/[\s_-]+/g, "_")]);
+  const table = { delimiter, header };
+  if (text.includes("\r")) return { ...table, fault: "lines must end with a line feed" };
+  if (header.includes("email")) return table;
+  return { ...table, fault: `there is no column email (there are: ${names.join(", ").slice(0, 500)})` };
+}
+
+/** The cells of a record; undefined where these lines make none. */
+function cellsOf(lines: readonly Line[], { delimiter, header }: Pick<Table, "delimiter" | "header">) {
+  const text = lines.map((line) => line.text).join("\n");
+  if (!text.includes('"')) return text.split(delimiter).map((cell) => cell.trim());
+  try {
+    const [cells, ...others] = parse(text, { delimiter, trim: true, relax_column_count: true }) as string[][];
+    // A quote that was forgotten may find another one far below: what lies between must not be lost in one cell.
+    const isOne = others.length === 0 && (lines.length === 1 || cells?.length === header.length);
+    return isOne ? cells : undefined;
   } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    yield { line: lineOf(error), fault: error.message };
+    if (error instanceof CsvError) return undefined;
+    throw error;
   }
 }
 
-const lineOf = (error: CsvError) => (error as CsvError & { lines?: number }).lines ?? 1;
+function rowOf(line: number, cells: string[], { header }: Table): Row {
+  if (cells.length === header.length) return { line, value: itemOf(header, cells) };
+  return { line, fault: `the line has ${cells.length} cells, and the header has ${header.length}` };
+}
 
 /** The cells as an item of `GET /promoters`; an empty one is not there. */
-function itemOf(header: (string | undefined)[], cells: string[]): unknown {
+function itemOf(header: readonly (string | undefined)[], cells: readonly string[]): unknown {
   const groups: Record<string, Record<string, unknown>> = { item: {} };
   header.forEach((path, place) => {
     const cell = cells[place] ?? "";
@@ -167,10 +219,6 @@ function itemOf(header: (string | undefined)[], cells: string[]): unknown {
     ...(typeof suspicions === "string" && { fraud_suspicions: suspicions.split(/[\s,|]+/) }),
     ...(stats && { stats }),
     ...(profile && { profile }),
-    ...(campaign && {
-      promoter_campaigns: [
-        { ...campaign, ...(typeof campaign.state === "string" && { state: campaign.state.toLowerCase() }), campaign },
-      ],
-    }),
+    ...(campaign && { promoter_campaigns: [{ ...campaign, campaign }] }),
   };
 }

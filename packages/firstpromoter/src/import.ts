@@ -4,6 +4,7 @@ import { type Row, rowsOfCsv, rowsOfNdjson } from "./import-rows.ts";
 import { campaignState, profileInput } from "./schemas.ts";
 import type { CampaignRecord, NewPromoterRecord, PromoterStore } from "./store.ts";
 import { createSqlStore } from "./stores/sql.ts";
+import { timeOf } from "./times.ts";
 
 /** A line that was not taken, and why: the field is named. */
 export interface RefusedLine {
@@ -29,14 +30,19 @@ export interface ImportReport {
 const setSize = 500;
 
 const noZero = z.string().refine((text) => !text.includes("\0"), "must not hold the character zero");
-const time = z
-  .string()
-  .transform((text) => {
-    // As exports write it, with a space, and in UTC where no zone is named.
-    const iso = text.trim().replace(/^(\d{4}-\d\d-\d\d) /, "$1T");
-    return Date.parse(/T\d\d:\d\d(:\d\d(\.\d+)?)?$/.test(iso) ? `${iso}Z` : iso);
-  })
-  .refine((ms) => !Number.isNaN(ms), "must be a time such as 2026-01-31T12:00:00Z");
+const time = z.string().transform((text, context) => {
+  const ms = timeOf(text);
+  if (ms !== undefined) return ms;
+  context.addIssue("must be a time such as 2026-01-31T12:00:00Z");
+  return z.NEVER;
+});
+const flag = z.union([z.boolean(), z.stringbool()]);
+/** A word in any case, or one that the vendor's pages use for it. */
+const word = <Word extends z.ZodType>(schema: Word, others: Record<string, string> = {}) =>
+  z.preprocess((text) => {
+    const small = typeof text === "string" ? text.trim().toLowerCase() : undefined;
+    return small === undefined ? text : (others[small] ?? small);
+  }, schema);
 const count = z.int().min(0);
 const id = z.int().min(1);
 
@@ -60,7 +66,13 @@ const importedPromoter = z.object({
   profile: profileInput.nullish(),
   custom_fields: z.record(z.string(), z.unknown()).nullish(),
   fraud_suspicions: z.array(z.string()).nullish(),
-  invoice_details_status: z.enum(["pending", "approved", "denied"]).nullish(),
+  invoice_details_status: word(z.enum(["pending", "approved", "denied"]).nullish(), { rejected: "denied" }),
+  subscribed_to_email: flag.nullish(),
+  is_confirmed: flag.nullish(),
+  is_customized: flag.nullish(),
+  track_ad_traffic: flag.nullish(),
+  auth_provider: noZero.max(255).nullish(),
+  first_event_at: time.nullish(),
   joined_at: time.nullish(),
   last_login_at: time.nullish(),
   archived_at: time.nullish(),
@@ -68,7 +80,8 @@ const importedPromoter = z.object({
     .array(
       z.object({
         campaign_id: id.optional(),
-        state: campaignState.default("accepted"),
+        state: word(campaignState.default("accepted"), { approved: "accepted", denied: "rejected" }),
+        created_at: time.nullish(),
         coupon: noZero.max(255).nullish(),
         ref_token: noZero.max(255).nullish(),
         campaign: z.object({ name: noZero.nullish(), color: noZero.nullish() }).nullish(),
@@ -142,6 +155,8 @@ function readPromoter(row: Extract<Row, { value: unknown }>, home: CampaignRecor
     return `${issue?.path.length ? issue.path.join(".") : "the line"}: ${issue?.message}`;
   }
   const { name, promoter_campaigns: places, profile, stats, ...given } = parsed.data;
+  const { is_confirmed, is_customized, track_ad_traffic, auth_provider, first_event_at } = given;
+  const imported = presentOf({ is_confirmed, is_customized, track_ad_traffic, auth_provider, first_event_at });
   const [first_name, ...rest] = (name ?? "").trim().split(/\s+/);
   const known = Object.entries(profile ?? {}).filter(([field]) => field in profileInput.shape);
   const campaigns: NonNullable<NewPromoterRecord["campaigns"]> = (
@@ -151,6 +166,7 @@ function readPromoter(row: Extract<Row, { value: unknown }>, home: CampaignRecor
     state: place.state,
     ...("ref_token" in place && place.ref_token && { ref_token: place.ref_token }),
     ...("coupon" in place && place.coupon && { coupon: place.coupon }),
+    ...("created_at" in place && place.created_at != null && { created_at: place.created_at }),
   }));
   return {
     promoter: {
@@ -163,12 +179,14 @@ function readPromoter(row: Extract<Row, { value: unknown }>, home: CampaignRecor
         ...Object.fromEntries(known),
       },
       custom_fields: given.custom_fields ?? null,
-      ...(stats && { stats: definedOf(stats) }),
+      ...(stats && { stats: presentOf(stats) }),
       ...(given.joined_at != null && { joined_at: given.joined_at }),
       last_login_at: given.last_login_at ?? null,
       archived_at: given.archived_at ?? null,
       fraud_suspicions: given.fraud_suspicions ?? [],
       invoice_details_status: given.invoice_details_status ?? "pending",
+      ...(given.subscribed_to_email != null && { subscribed_to_email: given.subscribed_to_email }),
+      imported: Object.keys(imported).length > 0 ? imported : null,
       campaigns,
     },
     campaigns: [
@@ -188,6 +206,6 @@ function readPromoter(row: Extract<Row, { value: unknown }>, home: CampaignRecor
   };
 }
 
-function definedOf<Values extends object>(values: Values): { [Name in keyof Values]?: NonNullable<Values[Name]> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+function presentOf<Values extends object>(values: Values): { [Name in keyof Values]?: NonNullable<Values[Name]> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value != null)) as never;
 }

@@ -20,16 +20,21 @@ type Json = Record<string, unknown>;
 const named = z.registry<{ id: string }>();
 for (const [id, schema] of Object.entries(components)) named.add(schema, { id });
 
+/** `date-time` says what the pattern of all times would say at length. */
+function withoutPattern({ jsonSchema }: { jsonSchema: { format?: string; pattern?: string } }): void {
+  if (jsonSchema.format === "date-time") delete jsonSchema.pattern;
+}
+
 /** The named schemas, each one where it is part of another as a reference. */
 function componentSchemas(): Json {
-  const { schemas } = z.toJSONSchema(named, { uri: (id) => `#/components/schemas/${id}` });
+  const { schemas } = z.toJSONSchema(named, { uri: (id) => `#/components/schemas/${id}`, override: withoutPattern });
   return Object.fromEntries(
     Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [id, schema as Json]),
   );
 }
 
 const jsonSchema = (schema: z.ZodType, io: "input" | "output"): Json => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any", override: withoutPattern });
   return rest;
 };
 
@@ -41,6 +46,8 @@ function schemaOf(schema: z.ZodType, io: "input" | "output"): Json {
   if (schema instanceof z.ZodArray) return { type: "array", items: schemaOf(schema.element as z.ZodType, io) };
   return jsonSchema(schema, io);
 }
+
+const requestId = { "X-Request-Id": { $ref: "#/components/headers/RequestId" } };
 
 const content = (schema: Json) => ({ "application/json": { schema } });
 
@@ -65,7 +72,10 @@ function refusals(names: readonly ErrorName[], shared: Record<string, Json>): Re
     shared[key] = {
       description: isEmpty ? `${description}: without a body` : description,
       ...(!isEmpty && { content: { "application/json": { schema: reference("Error"), examples } } }),
-      ...(status === 429 && { headers: { "Retry-After": { schema: { type: "integer" }, description: "Seconds" } } }),
+      headers: {
+        ...requestId,
+        ...(status === 429 && { "Retry-After": { schema: { type: "integer" }, description: "Seconds" } }),
+      },
     };
   }
   return responses;
@@ -89,6 +99,7 @@ function parametersOf({ path, query = {}, headers = {} }: Route): Json[] {
     ...of("query", query),
     ...of("header", headers),
     { $ref: "#/components/parameters/AccountId" },
+    { $ref: "#/components/parameters/RequestId" },
   ];
 }
 
@@ -108,12 +119,13 @@ function operationOf(route: Route, shared: Record<string, Json>): Json {
           status,
           {
             description: status === "202" ? "Accepted; the batch goes on" : "Done",
-            ...(made && {
-              headers: {
+            headers: {
+              ...requestId,
+              ...(made && {
                 "X-Reinstate-Batch": { schema: { type: "integer" }, description: "The id of the batch" },
                 "Idempotency-Replayed": { schema: { const: "true" }, description: "The first answer to this key" },
-              },
-            }),
+              }),
+            },
             content: content(schemaOf(schema, "output")),
           },
         ]),
@@ -150,6 +162,14 @@ export function openApi(): Json {
           description: "The account that the key belongs to",
           schema: { type: "string" },
         },
+        RequestId: {
+          ...{ name: "X-Request-Id", in: "header", required: false },
+          description: "Comes back on the reply",
+          schema: { type: "string", pattern: "^[\\w.:/+=@-]{1,128}$" },
+        },
+      },
+      headers: {
+        RequestId: { schema: { type: "string" }, description: "The request's own, or a new one" },
       },
       responses,
       schemas: componentSchemas(),

@@ -5,8 +5,8 @@ import { add, assignParent, move, notFoundText, outcomesOf, setState, type Verdi
 import type { CampaignState } from "./schemas.ts";
 import type { PromoterStore, Standing } from "./store.ts";
 
-const id = z.union([z.int().min(1), z.string().regex(/^\d{1,15}$/)]).transform(Number);
-const flag = z.union([z.boolean(), z.stringbool()]);
+const id = z.union([z.int().min(1), z.string().regex(/^\s*0*[1-9]\d{0,14}\s*$/)]).transform(Number);
+const flag = z.union([z.boolean(), z.literal([0, 1]).transform(Boolean), z.stringbool()]);
 
 const noParams = z.strictObject({});
 const inCampaign = z.strictObject({ campaign_id: id });
@@ -14,6 +14,8 @@ const inCampaign = z.strictObject({ campaign_id: id });
 /** One batch action: everything that differs from the others. Source: the promoters pages of the vendor's API reference. */
 interface Action<Params> {
   params: z.ZodObject & z.ZodType<Params>;
+  /** `apply` judges and changes by one statement, so small batches may share a commit: see `Operation.sharesCommit`. */
+  oneStatement?: true;
   apply(work: Work<number, Params>, store: PromoterStore, now: number): Promise<Outcome[]>;
 }
 
@@ -34,12 +36,14 @@ const stateAction = (state: CampaignState) =>
 export const actions = {
   restore: action({
     params: noParams,
+    oneStatement: true,
     async apply({ account, items, transaction }, store, now) {
       return outcomesOf(items, await store.restore(account, items, now, transaction), "not_archived");
     },
   }),
   archive: action({
     params: noParams,
+    oneStatement: true,
     async apply({ account, items, transaction, batchId }, store, now) {
       return outcomesOf(items, await store.archive(account, items, now, transaction, batchId), "already_archived");
     },
@@ -75,6 +79,7 @@ export const actions = {
     params: z.strictObject({ parent_promoter_id: id }),
     async apply(work, store, now) {
       const parent = work.params.parent_promoter_id;
+      await store.lockParents(work.account, work.transaction);
       const lineage = await store.lineage(work.account, parent, work.transaction);
       if (lineage.length === 0) {
         return work.items.map((key) => failed(key, "parent_not_found", `Parent promoter ${parent} not found`));
@@ -95,6 +100,7 @@ export const operationName = (name: ActionName | "undo_archive") => `firstpromot
 /** Brings back those whom one archive batch archived and who have been so since; not an action of the vendor's. */
 const undoArchive = action({
   params: z.strictObject({ batch_id: id }),
+  oneStatement: true,
   async apply({ account, items, params, transaction }, store, now) {
     const undone = await store.undoArchive(account, items, params.batch_id, now, transaction);
     return outcomesOf(items, undone, "changed_since");
@@ -103,19 +109,21 @@ const undoArchive = action({
 
 /** The actions as operations on promoter ids, carried out in the ledger's own database: exactly once. */
 export function createOperations(host: Host, store: PromoterStore, options: Options): Operation<number, unknown>[] {
-  return Object.entries<Action<unknown>>({ ...actions, undo_archive: undoArchive }).map(([name, { params, apply }]) =>
-    defineOperation({
-      name: operationName(name as ActionName),
-      label: `promoter/${name}`,
-      item: z.int().min(1),
-      params,
-      key: (promoter: number) => promoter,
-      chunkSize: 500,
-      inlineLimit: options.syncLimit,
-      effects: "ledger",
-      repeatable: true,
-      apply: async (work) => (await apply(work, store, host.clock.now())).map((outcome) => asSet(outcome, options)),
-    }),
+  return Object.entries<Action<unknown>>({ ...actions, undo_archive: undoArchive }).map(
+    ([name, { params, oneStatement = false, apply }]) =>
+      defineOperation({
+        name: operationName(name as ActionName),
+        label: `promoter/${name}`,
+        item: z.int().min(1),
+        params,
+        key: (promoter: number) => promoter,
+        chunkSize: 500,
+        inlineLimit: options.syncLimit,
+        effects: "ledger",
+        repeatable: true,
+        sharesCommit: oneStatement,
+        apply: async (work) => (await apply(work, store, host.clock.now())).map((outcome) => asSet(outcome, options)),
+      }),
   );
 }
 

@@ -5,9 +5,19 @@ import { keyOfSecret } from "./signature.ts";
 const whole = (fallback: number, least: number) => z.coerce.number().int().min(least).default(fallback);
 const flag = (fallback: boolean) => z.union([z.boolean(), z.stringbool()]).default(fallback);
 
+/** A URL with a user or a password would show them wherever it is named. */
+const serverUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
+  const { username, password } = new URL(text);
+  return username === "" && password === "";
+}, "must not hold a user or a password");
+
+/** What can stand in a header. */
+const visible = z.string().regex(/^[!-~]+$/, "must be visible ASCII characters");
+
 const answer = z.strictObject({
   status: z.int().min(400).max(599),
-  body: z.looseObject({ message: z.string(), code: z.string() }).nullable(),
+  /** Without `code` as older answers are: `{"message":"Unauthorized"}`. */
+  body: z.looseObject({ message: z.string(), code: z.string().optional() }).nullable(),
   headers: z.record(z.string(), z.string()).optional(),
 });
 
@@ -67,7 +77,7 @@ const choices = z.strictObject({
     ])
     .default({}),
   /** Where the end of every batch is told, signed as Standard Webhooks; needs `webhookSecret`. */
-  webhookUrl: z.url({ protocol: /^https?$/ }).optional(),
+  webhookUrl: serverUrl.optional(),
   /** `whsec_` and 24 to 64 bytes in base64. */
   webhookSecret: z
     .string()
@@ -96,9 +106,9 @@ export const firstPromoterOptions = choices.check(({ value, issues }) => togethe
 export const firstPromoterSettings = choices
   .extend({
     /** `https://api.firstpromoter.com/api/v2/company` */
-    upstreamUrl: z.url({ protocol: /^https?$/ }).optional(),
-    upstreamKey: z.string().min(1).optional(),
-    upstreamAccount: z.string().min(1).optional(),
+    upstreamUrl: serverUrl.optional(),
+    upstreamKey: visible.optional(),
+    upstreamAccount: visible.optional(),
   })
   .check(({ value, issues }) => {
     together(value, webhook, issues);
@@ -106,7 +116,13 @@ export const firstPromoterSettings = choices
   });
 
 /** Options as a caller gives them: all of them may be left out. */
-export type FirstPromoterOptions = z.input<typeof firstPromoterOptions> & { upstream?: Upstream };
+export type FirstPromoterOptions = z.input<typeof firstPromoterOptions> & {
+  upstream?: Upstream;
+  /** Sends the webhook's messages. Default: the global `fetch`. */
+  webhookFetch?: Fetch;
+};
+
+export type Fetch = (input: string, init: RequestInit) => Promise<Response>;
 
 /** Options with every default filled in. */
 export type Options = Omit<z.output<typeof firstPromoterOptions>, "answers"> & {
@@ -114,7 +130,7 @@ export type Options = Omit<z.output<typeof firstPromoterOptions>, "answers"> & {
 };
 
 /** Fills in the defaults. Throws where a value is not one of those allowed, naming the option. */
-export function readOptions({ upstream: _, ...given }: FirstPromoterOptions): Options {
+export function readOptions({ upstream: _, webhookFetch: __, ...given }: FirstPromoterOptions): Options {
   const parsed = firstPromoterOptions.safeParse(given);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -130,5 +146,5 @@ export interface Upstream {
   apiKey: string;
   accountId: string;
   /** Default: the global `fetch`. */
-  fetch?: (input: string, init: RequestInit) => Promise<Response>;
+  fetch?: Fetch;
 }

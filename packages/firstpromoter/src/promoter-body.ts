@@ -1,7 +1,7 @@
 import type { Options } from "./options.ts";
 import { shownState } from "./rules.ts";
 import type { Promoter } from "./schemas.ts";
-import { nameOf, type PromoterRecord } from "./store.ts";
+import { type ImportedFields, nameOf, type PromoterRecord } from "./store.ts";
 
 const seconds = (ms: number) => `${new Date(ms).toISOString().slice(0, -5)}Z`;
 const secondsOrNull = (ms: number | null) => (ms === null ? null : seconds(ms));
@@ -16,6 +16,7 @@ export function promoterBody(
   show: { parent?: boolean; payoutMethod?: boolean } = {},
 ): Promoter {
   const archived = record.archived_at !== null;
+  const imported = record.imported ?? nothing;
   return {
     id: record.id,
     email: record.email,
@@ -30,17 +31,17 @@ export function promoterBody(
       revenue_amount: record.revenue_amount,
       active_customers_count: record.active_customers_count,
     },
-    is_customized: false,
+    is_customized: imported.is_customized ?? false,
     fraud_suspicions: record.fraud_suspicions,
-    is_confirmed: true,
-    invoice_details_status: record.invoice_details_status,
+    is_confirmed: imported.is_confirmed ?? true,
+    invoice_details_status: record.invoice_details_status as Promoter["invoice_details_status"],
     profile: profileBody(record),
     joined_at: seconds(record.joined_at),
     last_login_at: secondsOrNull(record.last_login_at),
     archived_at: secondsOrNull(record.archived_at),
     custom_fields: record.custom_fields,
     password_setup_url: null,
-    first_event_at: seconds(record.joined_at),
+    first_event_at: seconds(imported.first_event_at ?? record.joined_at),
     promoter_campaigns: record.campaigns.map((membership) => ({
       id: membership.id,
       campaign_id: membership.campaign_id,
@@ -53,12 +54,14 @@ export function promoterBody(
       ref_link: refLink(refLinkBase, membership.ref_token),
     })),
     balances: { cash: null, credits: null, points: null, free_months: null, discount: null },
-    track_ad_traffic: null,
-    auth_provider: null,
+    track_ad_traffic: imported.track_ad_traffic ?? null,
+    auth_provider: imported.auth_provider ?? null,
     ...(show.payoutMethod !== false && { selected_payout_method: null }),
     ...(show.parent && { parent_promoter: record.parent }),
   };
 }
+
+const nothing: ImportedFields = {};
 
 function profileBody({ id, profile }: PromoterRecord): Promoter["profile"] {
   return {

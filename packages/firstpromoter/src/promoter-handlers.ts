@@ -6,7 +6,8 @@ import type { Options } from "./options.ts";
 import { promoterBody } from "./promoter-body.ts";
 import { promoterQueryOf } from "./promoter-query.ts";
 import { type Handler, newPromoterOf, paramsOf, promoterChangesOf, queryOf } from "./requests.ts";
-import { type LookUp, type PromoterRecord, type PromoterStore, Taken } from "./store.ts";
+import { findBy as findByWord } from "./schemas.ts";
+import { type PromoterRecord, type PromoterStore, Taken } from "./store.ts";
 
 /** Reading and writing promoters. */
 export function createPromoterHandlers(
@@ -21,7 +22,7 @@ export function createPromoterHandlers(
     findBy: unknown,
     missed: "not_found" | "cannot_find_by" = "cannot_find_by",
   ): Promise<PromoterRecord> {
-    const by = lookUps.find((known) => known === textOf(findBy));
+    const by = findByWord.safeParse(textOf(findBy)).data;
     if (by === undefined && !/^\d{1,15}$/.test(value)) throw new Refusal("not_found");
     // The character zero is in no record, and PostgreSQL takes no text with it.
     const promoter = value.includes("\0") ? undefined : await store.find(account, by ?? "id", value);
@@ -80,8 +81,6 @@ export function createPromoterHandlers(
     },
   };
 }
-
-const lookUps: LookUp[] = ["email", "cust_id", "auth_token", "ref_token", "promo_code"];
 
 function shown(params: ParamMap): { parent: boolean; payoutMethod: boolean } {
   return {

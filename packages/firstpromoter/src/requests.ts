@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Refused, ReinstateError } from "@reinstate/batch-core";
 import { decodeUtf8, readBody } from "@reinstate/batch-core/http";
 import type { Context } from "hono";
+import type * as z from "zod";
 import { booleanOf, integerOf, mapOf, type ParamMap, parseBracketParams, textOf } from "./bracket-params.ts";
 import { invalidRecord, Refusal } from "./errors.ts";
 import type { Options } from "./options.ts";
@@ -52,10 +53,11 @@ export async function paramsOf(request: Request, { bodyLimit }: Options): Promis
 
 /** The ids of a batch action: those to work on, as they came, and those that are none, once each. */
 export function idsOf(given: unknown, options: Options): { count: number; items: number[]; refused: Refused[] } {
-  if (!Array.isArray(given) || given.length === 0) throw new Refusal("missing_param", "ids");
+  const entries = entriesOf(given);
+  if (entries.length === 0) throw new Refusal("missing_param", "ids");
   const items: number[] = [];
   const refused = new Map<string, Refused>();
-  for (const entry of given as unknown[]) {
+  for (const entry of entries) {
     const id =
       typeof entry === "number" || options.numericStrings ? integerOf(Array.isArray(entry) ? null : entry) : undefined;
     if (id !== undefined && id > 0 && typeof entry !== "boolean") items.push(id);
@@ -72,10 +74,17 @@ export function idsOf(given: unknown, options: Options): { count: number; items:
   }
   if (options.invalidIds === "refused" && refused.size > 0) throw new Refusal("missing_param", "ids");
   return {
-    count: options.countDuplicates ? given.length : new Set(items).size + refused.size,
+    count: options.countDuplicates ? entries.length : new Set(items).size + refused.size,
     items,
     refused: [...refused.values()],
   };
+}
+
+/** A list, or what a form makes of `ids[0]=8&ids[1]=9`. */
+function entriesOf(given: unknown): unknown[] {
+  if (Array.isArray(given)) return given;
+  const places = Object.entries(mapOf(given));
+  return places.every(([place]) => /^\d+$/.test(place)) ? places.map(([, entry]) => entry) : [];
 }
 
 const shorten = (text: string) => (text.length > 50 ? `${text.slice(0, 50)}…` : text);
@@ -137,9 +146,14 @@ function writable({ email, cust_id, note, profile, custom_fields }: Record<strin
   };
 }
 
-function checked<Value>(
-  parsed: { success: true; data: Value } | { success: false; error: { issues: { path: PropertyKey[] }[] } },
-): Value {
+function checked<Value>(parsed: { success: true; data: Value } | { success: false; error: z.ZodError }): Value {
   if (parsed.success) return parsed.data;
-  throw invalidRecord(Object.fromEntries(parsed.error.issues.map(({ path }) => [path.join("."), ["is invalid"]])));
+  throw invalidRecord(
+    Object.fromEntries(
+      parsed.error.issues.map((issue) => [
+        issue.path.join("."),
+        [issue.code === "too_big" ? `is too long (maximum is ${issue.maximum} characters)` : "is invalid"],
+      ]),
+    ),
+  );
 }

@@ -7,11 +7,16 @@ import type { Options } from "./options.ts";
 import { createPromoterHandlers } from "./promoter-handlers.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { type Env, type Handler, requestIdOf } from "./requests.ts";
-import type { PromoterStore } from "./store.ts";
-import type { Webhook } from "./webhook.ts";
+import type { AnswerStore, PromoterStore } from "./store.ts";
+
+/** What the routes read and write, beside batches. */
+export interface Stores {
+  promoters: PromoterStore;
+  answers: AnswerStore;
+}
 
 /** FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
-export function createRoutes(host: Host, store: PromoterStore, options: Options, webhook?: Webhook): Hono<Env> {
+export function createRoutes(host: Host, stores: Stores, options: Options): Hono<Env> {
   const routes = new Hono<Env>({ strict: false });
   const rateLimit = createRateLimit(options.rateLimit);
 
@@ -53,8 +58,8 @@ export function createRoutes(host: Host, store: PromoterStore, options: Options,
   });
 
   const handlers: Record<OperationId, Handler> = {
-    ...createBatchHandlers(host, options, webhook),
-    ...createPromoterHandlers(host, store, options),
+    ...createBatchHandlers(host, stores.answers, options),
+    ...createPromoterHandlers(host, stores.promoters, options),
   };
   for (const { operationId, method, path } of api) {
     routes.on(method, `${basePath}${path.replace(/\{(\w+)\}/g, ":$1")}`, handlers[operationId]);

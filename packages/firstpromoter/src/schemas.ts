@@ -1,25 +1,32 @@
-/** FirstPromoter's requests, answers and records as zod schemas, in the vendor's words. Source: docs.firstpromoter.com, API v2. */
+/**
+ * FirstPromoter's requests, and what this server answers, as zod schemas in the vendor's words: strict, every field is there.
+ * What a client may meet elsewhere is in `replies.ts`. Source: docs.firstpromoter.com, API v2.
+ */
 import * as z from "zod";
+
+const count = z.int().min(0);
+const milliseconds = z.iso.datetime({ precision: 3 });
+const seconds = z.iso.datetime({ precision: 0 });
 
 /** The status words of a batch. */
 export const batchStatus = z.enum(["pending", "in_progress", "completed", "failed", "stopped"]);
 
 /**
  * The batch object that every batch action and every batch read answers with, its 12 fields in the documented order. Times
- * are ISO 8601 in UTC with milliseconds, `progress` is a whole percent. `meta` may be null on the two reads.
+ * are ISO 8601 in UTC with milliseconds, `progress` is a whole percent.
  */
 export const batchProcess = z.object({
-  id: z.int(),
+  id: z.int().min(1),
   status: batchStatus,
-  total: z.int(),
-  selected_total: z.int(),
-  processed_count: z.int(),
-  failed_count: z.int(),
+  total: count,
+  selected_total: count,
+  processed_count: count,
+  failed_count: count,
   action_label: z.string(),
-  created_at: z.string(),
-  updated_at: z.string(),
-  meta: z.record(z.string(), z.unknown()).nullable(),
-  progress: z.number(),
+  created_at: milliseconds,
+  updated_at: milliseconds,
+  meta: z.record(z.string(), z.unknown()),
+  progress: z.int().min(0).max(100),
   processing_errors: z.array(z.string()),
 });
 
@@ -44,7 +51,7 @@ export const batchItems = z.object({
 });
 
 /** `GET /batch_processes/progress`: batch id to whole percent. */
-export const batchProgress = z.record(z.string(), z.number());
+export const batchProgress = z.record(z.string(), z.int().min(0).max(100));
 
 /** `{ "ids": [1, 2] }`, the body of restore and archive. More than 5 ids make the action asynchronous. */
 export const idsRequest = z.object({ ids: z.array(z.int().min(1)).min(1) });
@@ -52,30 +59,35 @@ export const idsRequest = z.object({ ids: z.array(z.int().min(1)).min(1) });
 /** The state of a promoter in one campaign. */
 export const campaignState = z.enum(["pending", "accepted", "rejected", "blocked", "inactive", "not_set"]);
 
-const text = z.string().nullable().optional();
+/** By which values of his a promoter is found, beside his id. */
+export const findBy = z.enum(["email", "cust_id", "auth_token", "ref_token", "promo_code"]);
 
-/** What of a profile can be written by create and update. */
+const text = z.string().nullable().optional();
+const upTo = (characters: number) => z.string().max(characters).nullable().optional();
+const [line, url, page] = [upTo(255), upTo(2_048), upTo(10_000)];
+
+/** What of a profile can be written by create and update. How long its texts may be is published nowhere: our default. */
 export const profileInput = z.object({
-  first_name: text,
-  last_name: text,
-  website: text,
-  company_name: text,
-  company_number: text,
-  phone_number: text,
-  vat_id: text,
-  country: text,
-  address: text,
-  avatar: text,
-  w8_form_url: text,
-  w9_form_url: text,
-  description: text,
-  instagram_url: text,
-  youtube_url: text,
-  linkedin_url: text,
-  facebook_url: text,
-  twitter_url: text,
-  twitch_url: text,
-  tiktok_url: text,
+  first_name: line,
+  last_name: line,
+  website: url,
+  company_name: line,
+  company_number: line,
+  phone_number: line,
+  vat_id: line,
+  country: line,
+  address: page,
+  avatar: url,
+  w8_form_url: url,
+  w9_form_url: url,
+  description: page,
+  instagram_url: url,
+  youtube_url: url,
+  linkedin_url: url,
+  facebook_url: url,
+  twitter_url: url,
+  twitch_url: url,
+  tiktok_url: url,
 });
 
 /** The body of `POST /promoters`. Without `initial_campaign_id` the default campaign is taken; `always_approve: false` leaves the state `pending`. */
@@ -101,76 +113,98 @@ export const promoterChanges = newPromoter
         _destroy_w9form: z.boolean().optional().describe("true takes the form away"),
       })
       .optional(),
-    find_by: z.enum(["email", "cust_id", "auth_token", "ref_token", "promo_code"]).optional(),
+    find_by: findBy.optional(),
   });
 
-export const promoterCampaign = z.looseObject({
+export const promoterCampaign = z.object({
   id: z.int(),
   campaign_id: z.int(),
   promoter_id: z.int(),
   state: campaignState,
-  created_at: z.string().optional(),
-  campaign: z.looseObject({ id: z.int(), name: text, color: text }).optional(),
-  coupon: text,
-  ref_token: text,
-  ref_link: text,
+  created_at: seconds,
+  campaign: z.object({ id: z.int(), name: z.string(), color: z.string() }),
+  coupon: z.string(),
+  ref_token: z.string(),
+  ref_link: z.string(),
 });
 
-const count = z.int().optional();
-const amount = z.number().nullable().optional();
+const orNull = z.string().nullable();
+const amount = z.number().nullable();
 
-/** A promoter as the vendor shows it. Times are ISO 8601 in UTC with seconds, money is in cents, `archived_at` is null while live. */
-export const promoter = z.looseObject({
+const profile = z.object({
+  id: z.int(),
+  first_name: z.string(),
+  last_name: z.string(),
+  website: orNull,
+  company_name: orNull,
+  company_number: orNull,
+  phone_number: orNull,
+  vat_id: orNull,
+  country: orNull,
+  address: orNull,
+  avatar: z.string(),
+  w8_form_url: orNull,
+  w9_form_url: orNull,
+  description: orNull,
+  invoice_details_validation_errors: z.record(z.string(), z.unknown()).nullable(),
+  should_validate_invoice_details: z.boolean(),
+  instagram_url: orNull,
+  youtube_url: orNull,
+  linkedin_url: orNull,
+  facebook_url: orNull,
+  twitter_url: orNull,
+  twitch_url: orNull,
+  tiktok_url: orNull,
+});
+
+/** A promoter. Times are ISO 8601 in UTC with seconds, money is in cents, `archived_at` is null while live. */
+export const promoter = z.object({
   id: z.int(),
   email: z.string(),
-  name: text,
-  cust_id: text,
-  note: text,
-  stats: z
-    .looseObject({
-      clicks_count: count,
-      referrals_count: count,
-      sales_count: count,
-      customers_count: count,
-      revenue_amount: count,
-      active_customers_count: count,
-    })
-    .optional(),
-  is_customized: z.boolean().optional(),
-  fraud_suspicions: z.array(z.string()).optional(),
-  is_confirmed: z.boolean().optional(),
-  invoice_details_status: text,
-  profile: z.looseObject({ ...profileInput.shape, id: z.int().optional() }).optional(),
-  joined_at: text,
-  last_login_at: text,
-  archived_at: text,
-  custom_fields: z.record(z.string(), z.unknown()).nullable().optional(),
-  password_setup_url: text,
-  first_event_at: text,
-  promoter_campaigns: z.array(promoterCampaign).optional(),
-  balances: z
-    .looseObject({ cash: amount, credits: amount, points: amount, free_months: amount, discount: amount })
-    .optional(),
-  track_ad_traffic: z.boolean().nullable().optional(),
-  auth_provider: text,
+  name: z.string(),
+  cust_id: orNull,
+  note: orNull,
+  stats: z.object({
+    clicks_count: count,
+    referrals_count: count,
+    sales_count: count,
+    customers_count: count,
+    revenue_amount: z.int(),
+    active_customers_count: count,
+  }),
+  is_customized: z.boolean(),
+  fraud_suspicions: z.array(z.string()),
+  is_confirmed: z.boolean(),
+  invoice_details_status: z.enum(["pending", "approved", "denied"]),
+  profile,
+  joined_at: seconds,
+  last_login_at: seconds.nullable(),
+  archived_at: seconds.nullable(),
+  custom_fields: z.record(z.string(), z.unknown()).nullable(),
+  password_setup_url: z.null(),
+  first_event_at: seconds,
+  promoter_campaigns: z.array(promoterCampaign),
+  balances: z.object({ cash: amount, credits: amount, points: amount, free_months: amount, discount: amount }),
+  track_ad_traffic: z.boolean().nullable(),
+  auth_provider: orNull,
   selected_payout_method: z
-    .looseObject({ id: z.int(), method: z.string(), date_added: text, is_disabled: z.boolean().optional() })
+    .object({ id: z.int(), method: z.string(), date_added: seconds, is_disabled: z.boolean() })
     .nullable()
     .optional(),
-  parent_promoter: z.looseObject({ id: z.int(), email: z.string(), name: text }).nullable().optional(),
+  parent_promoter: z.object({ id: z.int(), email: z.string(), name: orNull }).nullable().optional(),
 });
 
 /** `GET /promoters`: the one list of the API with an envelope. */
 export const promoterList = z.object({
   data: z.array(promoter),
-  meta: z.looseObject({ pending_count: z.int() }),
+  meta: z.object({ pending_count: count }),
 });
 
-/** The body of every refusal but the 401, whose body is empty. `errors` comes with `invalid_record` only. */
+/** The body of every refusal but the 401, whose body is empty. `errors` comes with `invalid_record` only, `code` with all but the oldest. */
 export const errorBody = z.object({
   message: z.string(),
   errors: z.record(z.string(), z.array(z.string())).optional(),
-  code: z.string(),
+  code: z.string().optional(),
 });
 
 export type BatchStatus = z.infer<typeof batchStatus>;
@@ -179,6 +213,7 @@ export type ItemOutcome = z.infer<typeof itemOutcome>;
 export type BatchItem = z.infer<typeof batchItem>;
 export type BatchItems = z.infer<typeof batchItems>;
 export type CampaignState = z.infer<typeof campaignState>;
+export type FindBy = z.infer<typeof findBy>;
 export type ProfileInput = z.infer<typeof profileInput>;
 export type NewPromoter = z.infer<typeof newPromoter>;
 export type PromoterChanges = z.infer<typeof promoterChanges>;

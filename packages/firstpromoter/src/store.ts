@@ -1,5 +1,5 @@
-import type { LedgerTransaction } from "@reinstate/batch-core";
-import type { CampaignState, ProfileInput } from "./schemas.ts";
+import type { LedgerTransaction, Work } from "@reinstate/batch-core";
+import type { CampaignState, FindBy, ProfileInput } from "./schemas.ts";
 
 /** A promoter as it is kept. Times are milliseconds since 1970 UTC, money is in cents, addresses are in lower case. */
 export interface PromoterRecord {
@@ -24,8 +24,18 @@ export interface PromoterRecord {
   /** `pending`, `approved` or `denied`. */
   invoice_details_status: string;
   subscribed_to_email: boolean;
+  imported: ImportedFields | null;
   parent: { id: number; email: string; name: string } | null;
   campaigns: MembershipRecord[];
+}
+
+/** What a promoter brought along from elsewhere, and nothing here changes. */
+export interface ImportedFields {
+  is_customized?: boolean;
+  is_confirmed?: boolean;
+  track_ad_traffic?: boolean;
+  auth_provider?: string;
+  first_event_at?: number;
 }
 
 /** A promoter's place in one campaign. `state` is what it is, or was when the promoter was archived: archiving never touches it. */
@@ -61,7 +71,15 @@ export interface NewPromoterRecord {
   fraud_suspicions?: string[];
   invoice_details_status?: string;
   subscribed_to_email?: boolean;
-  campaigns?: { campaign_id: number; state: CampaignState; ref_token?: string; coupon?: string }[];
+  imported?: ImportedFields | null;
+  campaigns?: {
+    campaign_id: number;
+    state: CampaignState;
+    ref_token?: string;
+    coupon?: string;
+    /** Without it he is in the campaign since he joined. */
+    created_at?: number;
+  }[];
 }
 
 export interface PromoterUpdate {
@@ -73,7 +91,7 @@ export interface PromoterUpdate {
   custom_fields?: Record<string, unknown> | null;
 }
 
-export type LookUp = "id" | "email" | "cust_id" | "auth_token" | "ref_token" | "promo_code";
+export type LookUp = "id" | FindBy;
 
 export interface Sorting {
   by: "clicks_count" | "referrals_count" | "customers_count" | "revenue_amount" | "joined_at";
@@ -195,6 +213,8 @@ export interface PromoterStore {
     now: number,
     transaction: LedgerTransaction,
   ): Promise<void>;
+  /** Nobody else gives promoters of the account parents until the end of the transaction. */
+  lockParents(account: string, transaction: LedgerTransaction): Promise<void>;
   /** The promoter with his parent, his parent's parent and so on; empty where there is no such promoter. */
   lineage(account: string, id: number, transaction: LedgerTransaction): Promise<number[]>;
   /** Those of the campaigns that the account has. */
@@ -226,6 +246,7 @@ export interface PromoterStore {
 export interface Notice {
   batchId: number;
   generation: number;
+  announcedAt: number;
   /** What is sent, the same at every attempt; null until the batch is finished. */
   body: string | null;
   /** Attempts that failed. */
@@ -233,16 +254,39 @@ export interface Notice {
 }
 
 /**
- * Where notices wait until they are delivered. Promises: a notice is announced once, in the transaction given or not at all;
- * `take` hands one to one caller at a time, who then has until `nextDue` before it is handed out again.
+ * Where notices wait until they are delivered. Promises: a notice is announced once, and with its transaction or not at all;
+ * `take` hands one to one caller at a time, who then has until `nextDue` of it before it is handed out again.
  */
 export interface NoticeStore {
-  announce(batchId: number, generation: number, now: number, transaction?: LedgerTransaction): Promise<void>;
-  take(now: number, limit: number, nextDue: number): Promise<Notice[]>;
+  announce(batchId: number, generation: number, now: number, transaction: LedgerTransaction): Promise<void>;
+  take(now: number, limit: number, nextDue: (notice: Notice) => number): Promise<Notice[]>;
   /** `dueAt` null: there is nothing left to do. */
   update(notice: Notice, dueAt: number | null): Promise<void>;
-  /** Takes the announcement back: there is nothing to tell of such a batch, or not yet. */
+  /** Takes the announcement back: there is no such batch. */
   withdraw(notice: Notice): Promise<void>;
+  /** Forgets the notices that there is nothing left to do about and that were announced before a time. */
+  forget(before: number): Promise<void>;
+}
+
+/** Where the first answers of calls with an idempotency key stand, by their batches. Whoever keeps one first has the say. */
+export interface AnswerStore {
+  find(batchId: number): Promise<string | undefined>;
+  keep(batchId: number, body: string, now: number): Promise<string>;
+}
+
+/** A chunk of a batch that the real vendor carries out. */
+export type SentChunk = Pick<Work<unknown, unknown>, "batchId" | "generation" | "seq">;
+
+/**
+ * What was sent to the real vendor, written down before it is sent: what a process that died was about to do is known by this
+ * alone.
+ */
+export interface SentStore {
+  /** Undefined where nothing was sent. */
+  find(chunk: SentChunk): Promise<{ ids: number[]; theirs: number | null } | undefined>;
+  /** `theirs`: the vendor's batch, as soon as it is known. */
+  write(chunk: SentChunk, ids: readonly number[], theirs: number | null, now: number): Promise<void>;
+  forget(before: number, transaction: LedgerTransaction): Promise<void>;
 }
 
 const marker = Symbol.for("reinstate.firstpromoter.taken");

@@ -1,17 +1,22 @@
 import { defineOperation, type Host, type Operation, type Outcome, type Work } from "@reinstate/batch-core";
 import * as z from "zod";
-import { createFirstPromoterClient, VendorError } from "./client.ts";
+import { type BatchReply, createFirstPromoterClient, VendorError } from "./client.ts";
 import { actions, operationName } from "./operations.ts";
 import type { Upstream } from "./options.ts";
+import { createRateLimit } from "./rate-limit.ts";
 import { notFoundText } from "./rules.ts";
-import type { BatchProcess } from "./schemas.ts";
+import type { SentStore } from "./store.ts";
 
 /** Ids per call of the vendor; also the most that one page of `GET /promoters` shows. */
 const chunkSize = 100;
-/** Two reads before, the call, a few looks at its batch, one read after. */
-const requestsPerChunk = 7;
+/** Two reads before, the call and one read after; where the vendor goes on in the background, a few looks at its batch. */
+const requestsOf = (items: number) => (items > 5 ? 7 : 4);
 /** The vendor allows 400 requests a minute; what this leaves is for other users of the account. */
 const requestsPerSecond = 5;
+/** Whatever repeats and long waits cost, this process makes no more. */
+const requestsPerMinute = 380;
+/** So long is known what was sent: far longer than any chunk waits. */
+const sentKeptMs = 30 * 86_400_000;
 const longestPollMs = 10_000;
 /** A batch of the vendor that takes longer than this is left, and looked for when the chunk is tried again. */
 const patienceMs = 30 * 60_000;
@@ -21,21 +26,32 @@ type ChunkWork = Work<number, unknown>;
 
 /**
  * `restore` and `archive` carried out by the real FirstPromoter. What became of each promoter is not taken from the vendor's
- * counts but read back from his `archived_at`, so that a lost answer or a crash leaves nothing to guess. `closing` ends the
- * wait for a batch of the vendor: the chunk is put back, and whoever takes it next finds out what became of it.
+ * counts but read back from his `archived_at`, and who was to be changed is written down before it is sent, so that a lost
+ * answer or a crash leaves nothing to guess. `closing` ends the wait for a batch of the vendor: the chunk is put back, and
+ * whoever takes it next finds out what became of it.
  */
 export function createUpstreamOperations(
   { clock, log }: Host,
   upstream: Upstream,
+  sent: SentStore,
   closing: AbortSignal,
 ): Operation<number, unknown>[] {
-  const connection = { ...upstream, retry: { sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal) } };
+  const limit = createRateLimit(requestsPerMinute);
+  const connection = {
+    ...upstream,
+    retry: { sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal) },
+    async fetch(input: string, init: RequestInit) {
+      const retryAfterMs = limit.take(upstream.accountId, clock.now());
+      if (retryAfterMs === undefined) return (upstream.fetch ?? fetch)(input, init);
+      throw new VendorError("rate_limited", "FirstPromoter's requests of this minute are used up", { retryAfterMs });
+    },
+  };
   const reading = createFirstPromoterClient(connection);
   // Whether a call whose answer was lost has to be made again is found out by reading.
   const sending = createFirstPromoterClient({ ...connection, retry: { attempts: 1 } });
 
   /** Those of the ids that are archived, or that are live. */
-  async function read(ids: readonly number[], archived: boolean, signal: AbortSignal): Promise<Set<number>> {
+  async function readArchived(ids: readonly number[], archived: boolean, signal: AbortSignal): Promise<Set<number>> {
     const query = { ids, filters: { archived }, per_page: chunkSize };
     const { data } = await reading.promoters.list(query, { signal });
     // By the record itself: a server may not know the filter.
@@ -43,7 +59,7 @@ export function createUpstreamOperations(
   }
 
   /** Follows a batch of the vendor to its end. */
-  async function follow(batch: BatchProcess, lost: AbortSignal): Promise<BatchProcess> {
+  async function follow(batch: BatchReply, lost: AbortSignal): Promise<BatchReply> {
     const signal = AbortSignal.any([lost, closing]);
     const deadline = clock.now() + patienceMs;
     let pause = 1_000;
@@ -61,8 +77,8 @@ export function createUpstreamOperations(
     let wanted: Set<number>;
     let already: Set<number>;
     try {
-      wanted = await read(items, verb === "restore", signal);
-      already = await read(items, verb !== "restore", signal);
+      wanted = await readArchived(items, verb === "restore", signal);
+      already = await readArchived(items, verb !== "restore", signal);
     } catch (error) {
       if (isVerdict(error)) return { wanted: [], settled: allRefused(items, error) };
       if (!VendorError.is(error)) throw error;
@@ -79,25 +95,35 @@ export function createUpstreamOperations(
     return { wanted: items.filter((id) => wanted.has(id)), settled };
   }
 
-  async function carryOut(verb: Verb, work: ChunkWork): Promise<Outcome[]> {
+  /** `before`: whom an earlier try was about to change. He who is so by now was changed by it. */
+  async function carryOut(verb: Verb, work: ChunkWork, before: readonly number[] = []): Promise<Outcome[]> {
     const { account, items, signal } = work;
     if (account !== "" && account !== upstream.accountId) {
       const message = `FirstPromoter is set up for another account than ${account}`;
       return items.map((key) => ({ key, outcome: "failed", code: "wrong_account", message }));
     }
-    const { wanted, settled } = await survey(verb, work);
+    const { wanted, settled: read } = await survey(verb, work);
+    const settled = read.map((outcome): Outcome => {
+      const ours = outcome.outcome === "skipped" && before.includes(outcome.key as number);
+      return ours ? { key: outcome.key, outcome: "done" } : outcome;
+    });
     if (wanted.length === 0) return settled;
+    const all = [...new Set([...before, ...wanted])];
+    await sent.write(work, all, null, clock.now());
     signal.throwIfAborted();
-    let accepted: BatchProcess;
+    let accepted: BatchReply;
     try {
       accepted = await sending.promoters[verb](wanted, { signal });
     } catch (error) {
       if (isVerdict(error)) return [...settled, ...allRefused(wanted, error)];
+      // It did nothing, so whoever is so at the next try was made so by somebody else.
+      if (VendorError.is(error) && error.retryable) await sent.write(work, before, null, clock.now());
       throw error;
     }
     try {
+      await sent.write(work, all, accepted.id, clock.now());
       const batch = await follow(accepted, signal);
-      const changed = await read(wanted, verb === "archive", signal);
+      const changed = await readArchived(wanted, verb === "archive", signal);
       log.info({ batch: work.batchId, chunk: work.seq, theirs: batch.id, status: batch.status }, "a batch has ended");
       return [...settled, ...wanted.map((key) => outcomeOf(key, changed.has(key), verb, batch))];
     } catch (error) {
@@ -108,20 +134,28 @@ export function createUpstreamOperations(
   }
 
   /**
-   * After an interruption: a batch that may be ours is followed to its end, so that what is read then is final. Who has
-   * changed by then is done; who has not was never reached by the first call, or refused, and is sent again.
+   * After an interruption: the batch that was ours, or may have been, is followed to its end, so that what is read then is
+   * final. Who has changed by then of those who were sent is done; who has not is sent again.
    */
   async function reconcile(verb: Verb, work: ChunkWork): Promise<Outcome[]> {
-    const running = await reading.batches.list(
-      { status: ["pending", "in_progress"], per_page: 100 },
-      { signal: work.signal },
-    );
-    for (const batch of running) if (batch.selected_total <= work.items.length) await follow(batch, work.signal);
-    const outcomes = await carryOut(verb, work);
-    return outcomes.map((outcome) =>
-      // It was not so before the batch, as far as anybody knows: the first call did it.
-      outcome.outcome === "skipped" ? { key: outcome.key, outcome: "done" } : outcome,
-    );
+    const before = await sent.find(work);
+    if (before) await followThose(before, work.signal);
+    return carryOut(verb, work, before?.ids);
+  }
+
+  async function followThose({ ids, theirs }: { ids: number[]; theirs: number | null }, lost: AbortSignal) {
+    const signal = AbortSignal.any([lost, closing]);
+    if (theirs !== null) {
+      // One that is not kept any more has ended.
+      const batch = await reading.batches.get(theirs, { signal }).catch((error: unknown) => {
+        if (!isVerdict(error)) throw error;
+      });
+      if (batch) await follow(batch, lost);
+      return;
+    }
+    const running = await reading.batches.list({ status: ["pending", "in_progress"], per_page: 100 }, { signal });
+    // One of more promoters than were sent is somebody else's.
+    for (const batch of running) if (!(batch.selected_total > ids.length)) await follow(batch, lost);
   }
 
   return (["restore", "archive"] as const).map((verb) =>
@@ -133,10 +167,11 @@ export function createUpstreamOperations(
       params: actions[verb].params,
       key: (promoter: number) => promoter,
       chunkSize,
-      inlineLimit: 5,
-      pace: { perSecond: requestsPerSecond, requests: () => requestsPerChunk, concurrency: 2 },
+      // Both are calls of one account, which has one limit.
+      pace: { name: "firstpromoter upstream", perSecond: requestsPerSecond, requests: requestsOf, concurrency: 2 },
       effects: "elsewhere",
       repeatable: false,
+      accepted: (_, transaction) => sent.forget(clock.now() - sentKeptMs, transaction),
       apply: (work) => carryOut(verb, work),
       reconcile: (work) => reconcile(verb, work),
       async preview(work) {
@@ -156,9 +191,10 @@ function allRefused(ids: readonly number[], { code, status, message }: VendorErr
   return ids.map((key) => ({ key, outcome: "failed", code: String(code ?? status), message }));
 }
 
-function outcomeOf(key: number, changed: boolean, verb: Verb, batch: BatchProcess): Outcome {
+function outcomeOf(key: number, changed: boolean, verb: Verb, batch: BatchReply): Outcome {
   if (changed) return { key, outcome: "done" };
-  const named = batch.processing_errors.find((text) => new RegExp(`(^|\\D)${key}(\\D|$)`).test(text));
+  const texts = [batch.processing_errors ?? []].flat().filter((text) => typeof text === "string");
+  const named = texts.find((text) => new RegExp(`(^|\\D)${key}(\\D|$)`).test(text));
   const still = verb === "restore" ? "still archived" : "not archived";
   const message =
     named ?? `Promoter ${key} is ${still} after FirstPromoter's batch ${batch.id}, which is ${batch.status}`;

@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Clock, systemClock } from "@reinstate/batch-core";
+import { type Clock, type HostOptions, systemClock } from "@reinstate/batch-core";
 import { createTestHost, until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
@@ -12,7 +12,7 @@ import { createFirstPromoter } from "./index.ts";
 import { readOptions } from "./options.ts";
 import { keyOfSecret, signedHeaders } from "./signature.ts";
 import { createNoticeStore } from "./stores/notices.ts";
-import { createWebhook, retryScheduleMs } from "./webhook.ts";
+import { createWebhook, nextLookAt, retryScheduleMs } from "./webhook.ts";
 
 const key = Buffer.from("a key of thirty-two bytes, really");
 const webhookSecret = `whsec_${key.toString("base64")}`;
@@ -123,7 +123,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
       const [id] = await store.create("a", [{ email: "a@example.com", archived_at: 1 }], 1);
       await first.batches.submit({ operation: "firstpromoter.promoters.restore", account: "a", items: [id] });
     }
-    const another = async (work: (deliver: () => Promise<void>) => Promise<void>) => {
+    const another = async (work: (deliver: () => Promise<unknown>) => Promise<void>) => {
       await using host = await createTestHost({ databaseUrl: database.url, clock });
       await (await createFirstPromoter(host)).closing();
       const webhook = createWebhook(host, createNoticeStore(host.database), readOptions(given))!;
@@ -165,12 +165,11 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     const clock: Clock = { now: () => time, sleep: systemClock.sleep };
     let time = Date.UTC(2026, 0, 1);
     await using host = await createTestHost({ databaseUrl: database.url, clock });
-    await (await createFirstPromoter(host)).closing();
-    const options = readOptions({ webhookUrl: hook.webhookUrl, webhookSecret });
-    const process = () => createWebhook(host, createNoticeStore(host.database), options)!;
+    const given = { webhookUrl: hook.webhookUrl, webhookSecret };
+    await (await createFirstPromoter(host, given)).closing();
+    const process = () => createWebhook(host, createNoticeStore(host.database), readOptions(given))!;
     const first = process();
     const { id } = await host.batches.submit({ operation: "firstpromoter.promoters.restore", items: [1] });
-    await first.announce(id);
     const delivering = first.deliver();
     await until(() => hook.got.length === 1);
     await first.stop();
@@ -179,35 +178,112 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     hook.state.status = 200;
     time += 60_000;
     await process().deliver();
-    expect(hook.got).toHaveLength(2);
-    expect(hook.got[1]?.body).toBe(hook.got[0]?.body);
+    const told = hook.got.filter(({ headers }) => headers["webhook-id"] === `batch_${id}_0`);
+    expect(told).toHaveLength(2);
+    expect(told[1]?.body).toBe(told[0]?.body);
   });
+
+  /** A server whose notices are delivered when the test says so, and a clock that stands still until it is moved. */
+  async function atHand(url: string, status: () => number, given: Partial<HostOptions> = {}) {
+    const clock = { time: Date.UTC(2026, 0, 1), now: () => clock.time, sleep: systemClock.sleep };
+    const options = { webhookUrl: "https://hook.example/", webhookSecret };
+    const server = await start(url, options, { clock, ...given });
+    await server.instance.closing();
+    const { host } = server;
+    const sent: string[] = [];
+    const webhook = createWebhook(host, createNoticeStore(host.database), readOptions(options), async (_, init) => {
+      sent.push(new Headers(init.headers).get("webhook-id")!);
+      return new Response(null, { status: status() });
+    })!;
+    const notices = async () => {
+      const { rows } = await sql<{ id: number; generation: number; due_at: number | null }>`
+        select batch_id as id, generation, due_at from firstpromoter_notices order by batch_id, generation`.execute(
+        host.database.tables(),
+      );
+      return rows;
+    };
+    const restore = (items: number[], more = {}) =>
+      host.batches.submit({ operation: "firstpromoter.promoters.restore", account: "acc_demo", items, ...more });
+    return { host, clock, sent, webhook, notices, restore, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  }
 
   test("is given up after the last attempt, and at once where the receiver is gone", async () => {
     await using database = await open();
-    await using hook = await receiver(410);
-    const clock: Clock = { now: () => time, sleep: systemClock.sleep };
-    let time = Date.UTC(2026, 0, 1);
-    await using host = await createTestHost({ databaseUrl: database.url, clock });
-    await (await createFirstPromoter(host)).closing();
-    const notices = createNoticeStore(host.database);
-    const options = readOptions({ webhookUrl: hook.webhookUrl, webhookSecret });
-    const webhook = createWebhook(host, notices, options)!;
-    const submit = async (item: number) => {
-      const { id } = await host.batches.submit({ operation: "firstpromoter.promoters.restore", items: [item] });
-      await webhook.announce(id);
-    };
-    await submit(1);
-    await webhook.deliver();
-    time += 48 * 3_600_000;
-    await webhook.deliver();
-    expect(hook.got).toHaveLength(1);
-    hook.state.status = 503;
-    await submit(2);
+    let status = 410;
+    await using us = await atHand(database.url, () => status);
+    await us.restore([1]);
+    await us.webhook.deliver();
+    us.clock.time += 48 * 3_600_000;
+    await us.webhook.deliver();
+    expect(us.sent).toHaveLength(1);
+    status = 503;
+    await us.restore([2]);
     for (let attempt = 0; attempt < 12; attempt++) {
-      await webhook.deliver();
-      time += 48 * 3_600_000;
+      await us.webhook.deliver();
+      us.clock.time += 48 * 3_600_000;
     }
-    expect(hook.got).toHaveLength(1 + 1 + retryScheduleMs.length);
+    expect(us.sent).toHaveLength(1 + 1 + retryScheduleMs.length);
   });
+
+  test("what is to be told is on disk with the batch, whoever made it, and with every retry", async () => {
+    await using database = await open();
+    // Nobody works batches off here.
+    await using us = await atHand(database.url, () => 204, { role: "web" });
+    const many = Array.from({ length: 6 }, (_, index) => index + 1);
+    const pending = await us.restore(many, { inline: false });
+    const refused = await us.restore([], { refused: [{ item: null, code: "invalid_id", message: "null" }] });
+    const failed = await us.restore([5_000_000]);
+    await us.restore(many, { inline: false, dryRun: true });
+    await us.host.batches.retry(failed.id);
+    const idempotency = { scope: "s", key: "k", digest: "d" };
+    const keyed = await us.restore([7], { idempotency });
+    await us.restore([7], { idempotency });
+    expect((await us.notices()).map(({ id, generation }) => [id, generation])).toEqual([
+      ...[pending, refused, failed].map(({ id }) => [id, 0]),
+      [failed.id, 1],
+      [keyed.id, 0],
+    ]);
+  });
+
+  test("batches that are stopped keep nobody waiting, and are told of when they end after all", async () => {
+    await using database = await open();
+    await using us = await atHand(database.url, () => 204, { role: "web" });
+    const stopped = [];
+    for (let turn = 0; turn < 50; turn++) {
+      const { id } = await us.restore([1, 2], { inline: false });
+      await us.host.batches.stop(id);
+      stopped.push(id);
+    }
+    const { id } = await us.restore([3]);
+    while (await us.webhook.deliver());
+    expect(us.sent).toEqual([`batch_${id}_0`]);
+    const before = await us.notices();
+    await us.webhook.deliver();
+    expect(await us.notices()).toEqual(before);
+    // As another process would work it off.
+    await sql`update reinstate_batches set status = 'completed' where id = ${stopped[0]}`.execute(
+      us.host.database.tables(),
+    );
+    us.clock.time += 60_000;
+    while (await us.webhook.deliver());
+    expect(us.sent).toEqual([`batch_${id}_0`, `batch_${stopped[0]}_0`]);
+  });
+
+  test("what was told is forgotten after a week, what is still to be told is not", async () => {
+    await using database = await open();
+    await using us = await atHand(database.url, () => 204, { role: "web" });
+    await us.restore([1]);
+    const waits = await us.restore([1, 2], { inline: false });
+    await us.webhook.deliver();
+    expect(await us.notices()).toHaveLength(2);
+    us.clock.time += 8 * 86_400_000;
+    await us.webhook.deliver();
+    expect((await us.notices()).map(({ id }) => id)).toEqual([waits.id]);
+  });
+});
+
+test("a batch that goes on is looked at the more rarely the longer it takes", () => {
+  const pause = (age: number, body: string | null = null) => nextLookAt({ body, announcedAt: 0 }, age) - age;
+  expect([0, 5_000, 80_000, 3_600_000].map((age) => pause(age))).toEqual([1_000, 1_000, 10_000, 60_000]);
+  expect(pause(0, "{}")).toBe(60_000);
 });

@@ -54,6 +54,7 @@ export async function insertPromoters(
       invoice_details_status: promoter.invoice_details_status ?? "pending",
       subscribed_to_email: promoter.subscribed_to_email === false ? 0 : 1,
       has_form: hasForm(profile),
+      imported: promoter.imported ? JSON.stringify(promoter.imported) : null,
       updated_at: now,
     };
   });
@@ -63,14 +64,20 @@ export async function insertPromoters(
   const created = rows.map(({ email }) => ids.get(email)!);
   const memberships = given.flatMap(({ joined_at = now }, index) =>
     places[index]!.map(
-      ({ campaign_id, state, ref_token, coupon }): Insertable<Tables["firstpromoter_memberships"]> => ({
+      ({
+        campaign_id,
+        state,
+        ref_token,
+        coupon,
+        created_at = joined_at,
+      }): Insertable<Tables["firstpromoter_memberships"]> => ({
         account,
         promoter_id: created[index]!,
         campaign_id,
         state,
         coupon: coupon ?? null,
         ref_token,
-        created_at: joined_at,
+        created_at,
       }),
     ),
   );
@@ -86,16 +93,16 @@ export const newRefToken = () => randomBytes(6).toString("hex");
 /** 1 where a W-8 or W-9 form is there. */
 export const hasForm = ({ w8_form_url, w9_form_url }: ProfileInput) => (w8_form_url || w9_form_url ? 1 : 0);
 
+/** So many characters of a name or a website are searched: every two and three of them stand in an index. */
+const searchedAtMost = 255;
+
 /** What `q` looks through. */
 export function searchText(
   email: string,
   { first_name, last_name, website }: ProfileInput,
   refTokens: readonly string[],
 ): string {
+  const parts = [first_name, last_name, website].map((text) => text?.slice(0, searchedAtMost));
   // PostgreSQL's text cannot hold the character zero.
-  return [email, first_name, last_name, website, ...refTokens]
-    .filter(Boolean)
-    .join(" ")
-    .toLowerCase()
-    .replaceAll("\0", "");
+  return [email, ...parts, ...refTokens].filter(Boolean).join(" ").toLowerCase().replaceAll("\0", "");
 }

@@ -1,20 +1,25 @@
-import type { Database, LedgerTransaction } from "@reinstate/batch-core";
-import type { Kysely } from "kysely";
+import { type Database, statement } from "@reinstate/batch-core";
 import type { Notice, NoticeStore } from "../store.ts";
 import type { Tables } from "./tables.ts";
 
-type Db = Kysely<Tables>;
+type Values = Record<"batch_id" | "generation" | "announced_at", number>;
 
 /** Notices in the ledger's own database, whose tables must be up to date. */
 export function createNoticeStore(database: Database): NoticeStore {
   const db = database.tables<Tables>();
-  return {
-    async announce(batchId, generation, now, transaction?: LedgerTransaction) {
-      await ((transaction as Db | undefined) ?? db)
+
+  // With every batch that is accepted, so it is built once, and PostgreSQL's answer is not waited for.
+  const announced = statement(
+    ({ batch_id, generation, announced_at }: Values) =>
+      db
         .insertInto("firstpromoter_notices")
-        .values({ batch_id: batchId, generation, body: null, attempts: 0, due_at: now })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
+        .values({ batch_id, generation, body: null, attempts: 0, announced_at, due_at: announced_at }),
+    { awaited: false },
+  );
+
+  return {
+    async announce(batch_id, generation, announced_at, transaction) {
+      await announced(transaction, { batch_id, generation, announced_at });
     },
 
     async take(now, limit, nextDue) {
@@ -26,16 +31,17 @@ export function createNoticeStore(database: Database): NoticeStore {
         .limit(limit)
         .execute();
       const taken: Notice[] = [];
-      for (const { batch_id: batchId, generation, body, attempts, due_at } of due) {
+      for (const { batch_id: batchId, announced_at: announcedAt, due_at, ...rest } of due) {
+        const notice = { ...rest, batchId, announcedAt };
         // Another process may have been quicker.
         const { numUpdatedRows } = await db
           .updateTable("firstpromoter_notices")
-          .set({ due_at: nextDue })
+          .set({ due_at: nextDue(notice) })
           .where("batch_id", "=", batchId)
-          .where("generation", "=", generation)
+          .where("generation", "=", notice.generation)
           .where("due_at", "=", due_at)
           .executeTakeFirst();
-        if (numUpdatedRows > 0n) taken.push({ batchId, generation, body, attempts });
+        if (numUpdatedRows > 0n) taken.push(notice);
       }
       return taken;
     },
@@ -55,6 +61,14 @@ export function createNoticeStore(database: Database): NoticeStore {
         .where("batch_id", "=", batchId)
         .where("generation", "=", generation)
         .where("body", "is", null)
+        .execute();
+    },
+
+    async forget(before) {
+      await db
+        .deleteFrom("firstpromoter_notices")
+        .where("due_at", "is", null)
+        .where("announced_at", "<", before)
         .execute();
     },
   };

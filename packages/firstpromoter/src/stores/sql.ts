@@ -1,7 +1,15 @@
 import { type Database, type LedgerTransaction, type Log, silentLog, statement } from "@reinstate/batch-core";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { ProfileInput } from "../schemas.ts";
-import { type CampaignRecord, type LookUp, nameOf, type PromoterRecord, type PromoterStore, Taken } from "../store.ts";
+import {
+  type CampaignRecord,
+  type ImportedFields,
+  type LookUp,
+  nameOf,
+  type PromoterRecord,
+  type PromoterStore,
+  Taken,
+} from "../store.ts";
 import { createArchival } from "./archival.ts";
 import { inAccount } from "./by-id.ts";
 import { hasForm, insertPromoters, rowsPerInsert, searchText } from "./insert.ts";
@@ -112,6 +120,13 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
         .where(inAccount(database, account))
         .where(database.anyOf("id", ids))
         .execute();
+    },
+
+    async lockParents(account, transaction) {
+      // SQLite's transactions have the whole database for themselves.
+      if (database.dialect === "sqlite") return;
+      const name = `firstpromoter parents ${account}`;
+      await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`.execute(on(transaction));
     },
 
     async lineage(account, id, transaction) {
@@ -245,6 +260,7 @@ function recordOf(row: PromoterRow, parent: PromoterRecord["parent"], places: re
     fraud_suspicions: row.fraud_suspicions === null ? [] : (JSON.parse(row.fraud_suspicions) as string[]),
     invoice_details_status: row.invoice_details_status,
     subscribed_to_email: row.subscribed_to_email === 1,
+    imported: row.imported === null ? null : (JSON.parse(row.imported) as ImportedFields),
     parent,
     campaigns: places.map((place) => ({
       id: place.id,

@@ -1,7 +1,7 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type Generated, sql } from "kysely";
 import type { CampaignState } from "../schemas.ts";
-import { indexPieces, makeSearch, sortApart } from "./tables-search.ts";
+import { cutInOneWalk, indexPieces, makeSearch, sortApart } from "./tables-search.ts";
 
 export interface Tables {
   firstpromoter_campaigns: {
@@ -45,6 +45,8 @@ export interface Tables {
     subscribed_to_email: number;
     /** 1 where a W-8 or W-9 form is in the profile. */
     has_form: number;
+    /** JSON: what an import brought along and nothing changes; null where there is none. */
+    imported: string | null;
     updated_at: number;
   };
   firstpromoter_memberships: {
@@ -70,8 +72,27 @@ export interface Tables {
     /** JSON; null until the batch is finished. */
     body: string | null;
     attempts: number;
+    announced_at: Generated<number>;
     /** When it is looked at next; null when there is nothing left to do. */
     due_at: number | null;
+  };
+  /** The first answers of calls with an idempotency key, where they cannot be told from the batch later. */
+  firstpromoter_answers: {
+    batch_id: number;
+    /** JSON */
+    body: string;
+    kept_at: number;
+  };
+  /** What was sent to the real vendor. */
+  firstpromoter_sent: {
+    batch_id: number;
+    generation: number;
+    seq: number;
+    /** JSON: the ids that were to be changed. */
+    ids: string;
+    /** The vendor's batch; null until it is known. */
+    theirs: number | null;
+    sent_at: number;
   };
 }
 
@@ -205,4 +226,27 @@ export const migrations: Record<string, (db: LedgerTransaction, database: Databa
   "0005_search": makeSearch,
   "0006_sorted": sortApart,
   "0007_pieces": indexPieces,
+  async "0008_imported"(db) {
+    await sql`alter table firstpromoter_promoters add column imported text`.execute(db);
+  },
+  async "0009_kept"(db) {
+    await sql`alter table firstpromoter_notices add column announced_at bigint not null default 0`.execute(db);
+    await sql`create table firstpromoter_answers (
+      batch_id bigint primary key,
+      body text not null,
+      kept_at bigint not null
+    )`.execute(db);
+    await sql`create index firstpromoter_answers_kept on firstpromoter_answers (kept_at)`.execute(db);
+    await sql`create table firstpromoter_sent (
+      batch_id bigint not null,
+      generation integer not null,
+      seq integer not null,
+      ids text not null,
+      theirs bigint,
+      sent_at bigint not null,
+      primary key (batch_id, generation, seq)
+    )`.execute(db);
+    await sql`create index firstpromoter_sent_at on firstpromoter_sent (sent_at)`.execute(db);
+  },
+  "0010_pieces": cutInOneWalk,
 };
