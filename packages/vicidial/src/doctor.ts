@@ -1,3 +1,7 @@
+import { quote } from "./stores/mariadb-statements.ts";
+import { archive as archiveName, live as liveName } from "./stores/mariadb-tables.ts";
+import { holds, widerCharset, widerType } from "./widening.ts";
+
 /** One column of a lead table, as information_schema tells it. */
 export interface ColumnFacts {
   name: string;
@@ -8,6 +12,9 @@ export interface ColumnFacts {
   extra: string;
   charset: string | null;
   collation: string | null;
+  comment: string;
+  /** Is it part of a key? */
+  indexed: boolean;
 }
 
 export interface TableFacts {
@@ -16,54 +23,60 @@ export interface TableFacts {
   columns: ColumnFacts[];
   /** Is there a unique key on `lead_id` alone? */
   unique: boolean;
-  /** Ids that lie in it more than once, where there is no such key. */
+  /** Ids that lie in it more than once, or are NULL, where there is no such key. */
   doubled: number;
+  /** Rows without a `modify_date`; undefined where nobody counted them. */
+  unstamped?: number;
   triggers: string[];
 }
 
-/** What is not as it should be, and the statement that we would advise; none is ever run. */
+/** What is not as it should be, and the statements that we would advise, each ended by a semicolon; none is ever run. */
 export interface Finding {
   /** `refused`: leads cannot be moved so. `risk`: some leads cannot be moved, or only with a loss of time. `note`: good to know. */
   severity: "refused" | "risk" | "note";
   what: string;
+  /** Whatever the server's SQL mode, no value that stands in the tables is changed by it. */
   advice?: string;
 }
-
-const q = (name: string) => `\`${name.replaceAll("`", "``")}\``;
 
 /** The definition of a column, as ALTER TABLE takes it. */
 function definitionOf(column: ColumnFacts): string {
   const charset = column.charset ? ` CHARACTER SET ${column.charset} COLLATE ${column.collation}` : "";
   const standard = column.default === null ? (column.nullable ? " DEFAULT NULL" : "") : ` DEFAULT ${column.default}`;
   const extra = / on update /i.test(` ${column.extra} `) ? ` ${column.extra}` : "";
-  return `${q(column.name)} ${column.type}${charset}${column.nullable ? " NULL" : " NOT NULL"}${standard}${extra}`;
+  const comment = column.comment ? ` COMMENT ${quoteText(column.comment)}` : "";
+  return `${quote(column.name)} ${column.type}${charset}${column.nullable ? " NULL" : " NOT NULL"}${standard}${extra}${comment}`;
 }
+
+const quoteText = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+
+const isGenerated = ({ extra }: ColumnFacts) => /GENERATED/i.test(extra);
+const isLeadId = ({ name }: ColumnFacts) => name.toLowerCase() === "lead_id";
+const isModifyDate = ({ name }: ColumnFacts) => name.toLowerCase() === "modify_date";
 
 /** Compares the two lead tables. `live` and `archive` as they are; undefined where one is missing. */
 export function examine(live: TableFacts | undefined, archive: TableFacts | undefined): Finding[] {
   const findings: Finding[] = [];
-  if (!live) return [{ severity: "refused", what: "There is no table vicidial_list" }];
+  if (!live) return [{ severity: "refused", what: `The VICIdial database has no table ${liveName}` }];
   if (!archive) {
     return [
       {
         severity: "refused",
-        what: "There is no table vicidial_list_archive",
-        advice:
-          "CREATE TABLE vicidial_list_archive LIKE vicidial_list; ALTER TABLE vicidial_list_archive MODIFY lead_id INT(9) UNSIGNED NOT NULL;",
+        what: `The VICIdial database has no table ${archiveName}`,
+        advice: `CREATE TABLE ${quote(archiveName)} LIKE ${quote(liveName)}; ALTER TABLE ${quote(archiveName)} MODIFY \`lead_id\` INT(9) UNSIGNED NOT NULL;`,
       },
     ];
   }
   for (const table of [live, archive]) {
-    if (!["innodb", "myisam", "aria"].includes(table.engine.toLowerCase())) {
-      findings.push({ severity: "refused", what: `${table.name} is ${table.engine}, which is not supported` });
-    }
     if (!table.unique) {
-      const doubled =
-        table.doubled > 0 ? `; ${table.doubled} ids lie in it more than once and must be sorted out first` : "";
       findings.push({
         severity: "refused",
-        what: `${table.name} has no unique key on lead_id${doubled}`,
-        advice: `ALTER TABLE ${q(table.name)} ADD PRIMARY KEY (\`lead_id\`);`,
+        what: `${table.name} has no unique key on lead_id${
+          table.doubled > 0
+            ? `; ${table.doubled} ids lie in it more than once or are NULL, and must be sorted out first`
+            : ""
+        }`,
+        ...(table.doubled === 0 && { advice: `ALTER TABLE ${quote(table.name)} ADD PRIMARY KEY (\`lead_id\`);` }),
       });
     }
     for (const trigger of table.triggers) {
@@ -87,68 +100,94 @@ export function examine(live: TableFacts | undefined, archive: TableFacts | unde
       what: "The columns stand in another order: SELECT * between the tables swaps values (we copy by name)",
     });
   }
-  for (const column of live.columns) {
-    const twin = archive.columns.find(({ name }) => name.toLowerCase() === column.name.toLowerCase());
-    if (!twin) {
-      findings.push({
-        severity: "refused",
-        what: `vicidial_list_archive has no column ${column.name}: leads cannot be archived`,
-        advice: `ALTER TABLE vicidial_list_archive ADD COLUMN ${definitionOf(column)};`,
-      });
-    } else findings.push(...differences(column, twin));
+  for (const [table, other, verb] of [
+    [live, archive, "archived"],
+    [archive, live, "dearchived"],
+  ] as const) {
+    for (const column of table.columns) {
+      // The server works its value out anew: it is not copied.
+      if (isGenerated(column)) continue;
+      const twin = counterpartOf(column, other);
+      if (!twin) {
+        findings.push({
+          severity: "refused",
+          what: `${other.name} has no column ${column.name}: leads cannot be ${verb}`,
+          advice: `ALTER TABLE ${quote(other.name)} ADD COLUMN ${definitionOf(column)};`,
+        });
+      } else if (isGenerated(twin)) {
+        findings.push({
+          severity: "refused",
+          what: `${column.name} is worked out by the server in ${other.name} alone: leads cannot be ${verb}`,
+        });
+      }
+    }
   }
-  for (const column of archive.columns) {
-    if (live.columns.some(({ name }) => name.toLowerCase() === column.name.toLowerCase())) continue;
-    findings.push({
-      severity: "refused",
-      what: `vicidial_list has no column ${column.name}: leads cannot be dearchived`,
-      advice: `ALTER TABLE vicidial_list ADD COLUMN ${definitionOf(column)};`,
-    });
+  for (const column of live.columns) {
+    const twin = counterpartOf(column, archive);
+    if (twin && !isGenerated(column) && !isGenerated(twin)) {
+      findings.push(...differences(column, twin, archive.unstamped));
+    }
   }
   return findings;
 }
 
-function differences(live: ColumnFacts, archive: ColumnFacts): Finding[] {
+const counterpartOf = ({ name }: ColumnFacts, { columns }: TableFacts) =>
+  columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
+
+/** How a column differs in the two tables. The first finding has the statements that end all of them, one for each table at most. */
+function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number | undefined): Finding[] {
   const { name } = live;
   const findings: Finding[] = [];
-  const isId = name.toLowerCase() === "lead_id";
-  const adviceFor = (table: string, column: ColumnFacts) =>
-    `ALTER TABLE ${table} MODIFY COLUMN ${definitionOf(column)};`;
-  if (live.type.toLowerCase() !== archive.type.toLowerCase()) {
-    const [less, more] = contains(live.type, archive.type)
-      ? [{ table: "vicidial_list_archive", column: archive }, live]
-      : [{ table: "vicidial_list", column: live }, archive];
+  if (!(holds(live.type, archive.type, live.charset) && holds(archive.type, live.type, live.charset))) {
     findings.push({
       severity: "risk",
-      what: `${name} is ${live.type} in vicidial_list and ${archive.type} in vicidial_list_archive: values that do not fit are refused`,
-      ...(!isId && { advice: adviceFor(less.table, { ...less.column, type: more.type }) }),
+      what: `${name} is ${live.type} in ${liveName} and ${archive.type} in ${archiveName}: values that do not fit are refused`,
     });
   }
   if (live.charset !== archive.charset && live.charset && archive.charset) {
     findings.push({
       severity: "risk",
-      what: `${name} has the character set ${live.charset} in vicidial_list and ${archive.charset} in vicidial_list_archive`,
-      advice: adviceFor("vicidial_list_archive", { ...archive, charset: live.charset, collation: live.collation }),
+      what: `${name} has the character set ${live.charset} in ${liveName} and ${archive.charset} in ${archiveName}`,
     });
   }
-  if (live.nullable !== archive.nullable && !isId) {
-    const loose = live.nullable ? "vicidial_list" : "vicidial_list_archive";
-    findings.push({
-      severity: name.toLowerCase() === "modify_date" && archive.nullable ? "note" : "risk",
-      what: `${name} can be NULL in ${loose} alone: a lead without it cannot be moved out of there`,
-      advice: live.nullable
-        ? adviceFor("vicidial_list_archive", { ...archive, nullable: true })
-        : adviceFor("vicidial_list_archive", { ...archive, nullable: false, default: live.default, extra: live.extra }),
-    });
+  const loose = live.nullable ? liveName : archiveName;
+  const isStamped = isModifyDate(live) && loose === archiveName;
+  if (live.nullable !== archive.nullable && !isLeadId(live)) {
+    let what = `${name} can be NULL in ${loose} alone: a lead without it cannot be moved out of there`;
+    if (isModifyDate(live)) {
+      what = `${name} can be NULL in ${loose} alone: a lead without it gets its entry_date when it is moved`;
+    }
+    if (isStamped && unstamped) {
+      what += ` (${unstamped} leads; to forbid it, these need an UPDATE first: SET modify_date = COALESCE(entry_date, NOW()) WHERE modify_date IS NULL)`;
+    }
+    findings.push({ severity: isModifyDate(live) ? "note" : "risk", what });
   }
-  return findings;
+  const [first, ...rest] = findings;
+  if (!first || isLeadId(live)) return findings;
+  // Towards NOT NULL the server would fill in the current time by itself, even where it is strict.
+  const full = isStamped ? { ...archive, nullable: false, default: live.default, extra: live.extra } : archive;
+  const wide = [widened(live, full), widened(unstamped === 0 ? full : archive, live)];
+  if (wide.includes(undefined)) {
+    return [
+      { ...first, what: `${first.what}; no ALTER keeps every value of both, so somebody has to decide` },
+      ...rest,
+    ];
+  }
+  const statements = [live, archive].flatMap((column, index) => {
+    const definition = definitionOf(wide[index] as ColumnFacts);
+    const table = quote(index === 0 ? liveName : archiveName);
+    return definition === definitionOf(column) ? [] : [`ALTER TABLE ${table} MODIFY COLUMN ${definition};`];
+  });
+  return [{ ...first, ...(statements.length > 0 && { advice: statements.join(" ") }) }, ...rest];
 }
 
-/** Has the first type room for everything that the second can hold? Of widths and of enumerations. */
-function contains(one: string, other: string): boolean {
-  const words = (type: string) => type.toLowerCase().match(/'(?:[^']|'')*'/g);
-  const [ours, theirs] = [words(one), words(other)];
-  if (ours && theirs) return theirs.every((word) => ours.includes(word));
-  const width = (type: string) => Number(/\((\d+)/.exec(type)?.[1] ?? 0);
-  return width(one) >= width(other);
+/** The column with room for what the other one holds too, never with less than it has; undefined where there is no such type. */
+function widened(column: ColumnFacts, other: ColumnFacts): ColumnFacts | undefined {
+  const charset = column.charset && other.charset && widerCharset(column.charset, other.charset);
+  const type = widerType(column, other, charset);
+  // A key over a text or a blob needs a length, which only somebody who knows the queries can tell.
+  const losesKey = column.indexed && /(text|blob)$/.test(type ?? "") && !/(text|blob)$/.test(column.type);
+  if (type === undefined || losesKey) return undefined;
+  const collation = [column, other].find((one) => one.charset === charset)?.collation ?? "utf8mb4_unicode_ci";
+  return { ...column, type, charset, ...(charset && { collation }), nullable: column.nullable || other.nullable };
 }

@@ -1,7 +1,9 @@
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type ColumnFacts, examine, type Finding, type TableFacts } from "../doctor.ts";
 import { isCollision } from "../rules.ts";
+import { MoveRefused } from "../store.ts";
 import { observe } from "./mariadb-rows.ts";
+import { quote } from "./mariadb-statements.ts";
 import { archive, live, preflight } from "./mariadb-tables.ts";
 
 export interface Diagnosis {
@@ -15,11 +17,21 @@ const page = 1000;
 
 /** Examines both lead tables. Reads only; on big tables the twins take a while, a page at a time. */
 export async function diagnose(connection: Connection): Promise<Diagnosis> {
-  const findings = examine(await factsOf(connection, live), await factsOf(connection, archive));
+  const [ours, theirs] = [await factsOf(connection, live), await factsOf(connection, archive)];
+  // To look through the whole archive takes long, so it is done only where somebody wants to know.
+  if (theirs && canBeUnstamped(theirs) && ours && !canBeUnstamped(ours)) {
+    theirs.unstamped = await count(connection, `${quote(archive)} WHERE modify_date IS NULL`);
+  }
+  const findings = examine(ours, theirs);
   let plan: Awaited<ReturnType<typeof preflight>>;
   try {
     plan = await preflight(connection);
-  } catch {
+  } catch (error) {
+    if (!MoveRefused.is(error)) throw error;
+    // What a move refuses besides: it names one thing at a time.
+    if (!findings.some(({ what }) => subjectOf(what) === subjectOf(error.message))) {
+      findings.unshift({ severity: "refused", what: error.message });
+    }
     return { findings };
   }
   const statements = plan.verbs.dearchive;
@@ -48,6 +60,17 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
   return { findings, twins };
 }
 
+const canBeUnstamped = ({ columns }: TableFacts) =>
+  columns.some(({ name, nullable }) => name.toLowerCase() === "modify_date" && nullable);
+
+async function count(connection: Connection, from: string): Promise<number> {
+  const [rows] = await connection.query<RowDataPacket[]>(`SELECT COUNT(*) AS count FROM ${from}`);
+  return Number(rows[0]?.count);
+}
+
+/** What a sentence is about, without what follows from it. */
+const subjectOf = (what: string) => what.split(/[:;,]/)[0];
+
 async function factsOf(connection: Connection, name: string): Promise<TableFacts | undefined> {
   const query = async (sql: string) => (await connection.query<RowDataPacket[]>(sql, [name]))[0];
   const [table] = await query(
@@ -56,25 +79,20 @@ async function factsOf(connection: Connection, name: string): Promise<TableFacts
   if (!table) return undefined;
   const columns = await query(
     `SELECT COLUMN_NAME AS name, COLUMN_TYPE AS type, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS standard, EXTRA AS extra,
-        CHARACTER_SET_NAME AS charset, COLLATION_NAME AS collation
+        CHARACTER_SET_NAME AS charset, COLLATION_NAME AS collation, COLUMN_COMMENT AS comment
        FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`,
   );
   const keys = await query(
-    `SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND NON_UNIQUE = 0
-      GROUP BY INDEX_NAME HAVING COUNT(*) = 1 AND LOWER(MAX(COLUMN_NAME)) = 'lead_id'`,
+    `SELECT MAX(NON_UNIQUE) AS loose, GROUP_CONCAT(COLUMN_NAME SEPARATOR '\0') AS columns
+       FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? GROUP BY INDEX_NAME`,
   );
+  const indexed = new Set(keys.flatMap(({ columns }) => String(columns).split("\0")));
+  const unique = keys.some(({ loose, columns }) => Number(loose) === 0 && String(columns).toLowerCase() === "lead_id");
   const triggers = await query(
     `SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS
       WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = ?`,
   );
-  const doubled =
-    keys.length > 0
-      ? []
-      : (
-          await connection.query<RowDataPacket[]>(
-            `SELECT COUNT(*) AS count FROM (SELECT lead_id FROM \`${name}\` GROUP BY lead_id HAVING COUNT(*) > 1) AS d`,
-          )
-        )[0];
+  const doubled = `(SELECT 1 FROM ${quote(name)} GROUP BY lead_id HAVING COUNT(*) > 1 OR MAX(lead_id) IS NULL) AS d`;
   return {
     name,
     engine: String(table.engine),
@@ -87,9 +105,11 @@ async function factsOf(connection: Connection, name: string): Promise<TableFacts
       extra: String(column.extra),
       charset: column.charset === null ? null : String(column.charset),
       collation: column.collation === null ? null : String(column.collation),
+      comment: String(column.comment),
+      indexed: indexed.has(column.name),
     })) satisfies ColumnFacts[],
-    unique: keys.length > 0,
-    doubled: Number(doubled[0]?.count ?? 0),
+    unique,
+    doubled: unique ? 0 : await count(connection, doubled),
     triggers: triggers.map((trigger) => String(trigger.name)),
   };
 }

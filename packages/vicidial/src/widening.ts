@@ -1,0 +1,98 @@
+/** What a column can hold: its type with width and words, as information_schema writes it, and its character set. */
+export interface Holding {
+  type: string;
+  charset: string | null;
+}
+
+/** Bits of the whole numbers, and bytes of the texts and blobs without a width of their own. */
+const bits: Record<string, number> = { tinyint: 8, smallint: 16, mediumint: 24, int: 32, bigint: 64 };
+const bytes: Record<string, number> = { tiny: 2 ** 8 - 1, "": 2 ** 16 - 1, medium: 2 ** 24 - 1, long: 2 ** 32 - 1 };
+
+/** Of these the one with the larger number in brackets holds all that the other does. */
+const byWidth = ["char", "varchar", "varbinary", "time", "datetime", "timestamp"];
+
+/** Each holds every character of those before it. */
+const charsets = ["ascii", "latin1", "utf8", "utf8mb3", "utf8mb4"];
+
+/** Bytes of a character at most; four where nothing is known. */
+const bytesPerCharacter = (charset: string | null) =>
+  ({ ascii: 1, latin1: 1, utf8: 3, utf8mb3: 3 })[charset ?? "ascii"] ?? 4;
+
+/** A character set that holds all characters of both. */
+export function widerCharset(one: string, other: string): string {
+  if (one === other) return one;
+  const places = [one, other].map((charset) => charsets.indexOf(charset));
+  return places.includes(-1) ? "utf8mb4" : (charsets[Math.max(...places)] as string);
+}
+
+/**
+ * The type in the given character set that holds every value of both columns: that of one of them, or all their words
+ * together. Undefined where neither is known to hold what the other does.
+ */
+export function widerType(one: Holding, other: Holding, charset: string | null): string | undefined {
+  const [ours, theirs] = [grown(one, charset), grown(other, charset)];
+  if (holds(ours, theirs, charset)) return ours;
+  if (holds(theirs, ours, charset)) return theirs;
+  const [first, second] = [enumeration(ours), enumeration(theirs)];
+  if (!first || !second || first.base !== second.base) return undefined;
+  const words = [...new Set([...first.words, ...second.words])];
+  // The server takes words for one that its collation holds to be equal: one of them would be lost.
+  const alike = new Intl.Collator("en", { sensitivity: "base" });
+  if (words.some((word, at) => words.slice(0, at).some((before) => alike.compare(word, before) === 0)))
+    return undefined;
+  return `${first.base}(${words.join(",")})`;
+}
+
+/** Is every value of the second type one of the first, where both are in this character set? */
+export function holds(type: string, other: string, charset: string | null): boolean {
+  if (type === other) return true;
+  const [ours, theirs] = [enumeration(type), enumeration(other)];
+  if (ours && theirs) return ours.base === theirs.base && theirs.words.every((word) => ours.words.includes(word));
+  const [a, b] = [parse(type), parse(other)];
+  if (bits[a.base] && bits[b.base]) return a.least <= b.least && a.most >= b.most;
+  if (a.base === "decimal" && b.base === "decimal") {
+    const whole = (numbers: number[]) => (numbers[0] ?? 0) - (numbers[1] ?? 0);
+    const fits = whole(a.numbers) >= whole(b.numbers) && (a.numbers[1] ?? 0) >= (b.numbers[1] ?? 0);
+    return fits && (!a.unsigned || b.unsigned);
+  }
+  if (a.base === b.base && byWidth.includes(a.base)) return a.width >= b.width;
+  // The other way round trailing spaces would be lost.
+  if (a.base === "varchar" && b.base === "char") return a.width >= b.width;
+  const [room, size] = [bytesOf(a.base), bytesOf(b.base)];
+  if (room !== undefined && size !== undefined) return isBlob(a.base) === isBlob(b.base) && room >= size;
+  if (room !== undefined && /^(var)?char$/.test(b.base) && !isBlob(a.base)) {
+    return room >= b.width * bytesPerCharacter(charset);
+  }
+  return a.base === "varchar" && size !== undefined && !isBlob(b.base) && a.width >= size;
+}
+
+/** A text of so many bytes needs more of them where its characters do. */
+function grown({ type, charset: from }: Holding, to: string | null): string {
+  const room = bytesOf(type);
+  if (room === undefined || isBlob(type) || from === to) return type;
+  const needed = room * bytesPerCharacter(to);
+  const prefix = Object.keys(bytes).find((prefix) => (bytes[prefix] as number) >= needed) ?? "long";
+  return `${prefix}text`;
+}
+
+const isBlob = (base: string) => base.endsWith("blob");
+
+function bytesOf(base: string): number | undefined {
+  const prefix = /^(tiny|medium|long|)(?:text|blob)$/.exec(base)?.[1];
+  return prefix === undefined ? undefined : bytes[prefix];
+}
+
+function parse(type: string) {
+  const base = /^\w+/.exec(type)?.[0] ?? type;
+  const numbers = /\(([\d,]+)\)/.exec(type)?.[1]?.split(",").map(Number) ?? [];
+  const unsigned = /unsigned/.test(type);
+  const size = bits[base] ?? 0;
+  const [least, most] = unsigned ? [0, 2 ** size] : [-(2 ** (size - 1)), 2 ** (size - 1)];
+  return { base, numbers, width: numbers[0] ?? 0, unsigned, least, most };
+}
+
+/** The words, quoted as SQL writes them. */
+function enumeration(type: string): { base: string; words: string[] } | undefined {
+  const base = /^(enum|set)\(/.exec(type)?.[1];
+  return base === undefined ? undefined : { base, words: type.match(/'(?:[^']|'')*'/g) ?? [] };
+}
