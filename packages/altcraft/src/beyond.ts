@@ -10,13 +10,14 @@ import {
   subscriptionIdentity,
   text,
 } from "./identity.ts";
-import { placedSubscription, result } from "./replies.ts";
+import { listOf, placedSubscription, result } from "./replies.ts";
 import { fromId, type ProfileMatch, pageLimit, profileMatch } from "./requests.ts";
 
 // What the vendor does not have. A server answers to it only with the option `extensions`.
 
 /** Who asks, and why. Kept with the batch. */
 const told = { reason: text(1000).optional(), requested_by: text(200).optional() };
+export type Told = z.infer<typeof toldParams>;
 export const toldParams = z.strictObject(told);
 
 /** Who asks for a subscription back, why, and how carefully. Kept with the batch. */
@@ -30,8 +31,10 @@ export const asking = {
 export const askingParams = z.strictObject(asking);
 export type Asking = z.infer<typeof askingParams>;
 
-/** `dry_run`: tell what would happen, and change nothing. */
-export const undeleteAsking = z.object({ ...asking, dry_run: z.boolean().optional() });
+/** Tell what would happen, and change nothing. */
+const dryRun = { dry_run: z.boolean().optional() };
+
+export const undeleteAsking = z.object({ ...asking, ...dryRun });
 export type UndeleteAsking = z.infer<typeof undeleteAsking>;
 
 /** Deleted subscriptions that share an address: `hash_id` is that of the address, so narrow it down as far as it takes. */
@@ -39,7 +42,7 @@ const byHash = undeleteAsking.extend({
   db_id: id,
   hash_id: z
     .string()
-    .regex(/^[0-9a-f]{8}$/i, "must be 8 hexadecimal digits")
+    .regex(/^[0-9A-Fa-f]{8}$/, "must be 8 hexadecimal digits")
     .toLowerCase(),
   profile_id: place.profile_id.optional(),
   resource_id: id.optional(),
@@ -51,7 +54,10 @@ export type UndeleteByHash = z.input<typeof byHash>;
 const byMatching = z.intersection(profileMatch, undeleteAsking.extend({ channel: channelName.optional() }));
 export type UndeleteByMatching = ProfileMatch & { matching: string; channel?: string | undefined } & UndeleteAsking;
 
-const exactly = z.intersection(subscriptionIdentity, undeleteAsking);
+/** What the vendor's clients may send along with any method; there are no triggers here. */
+const ignored = { skip_triggers: z.boolean().optional() };
+
+const exactly = z.intersection(subscriptionIdentity, undeleteAsking.extend(ignored));
 
 /** `subscriptions/undelete` with all that it takes beyond the vendor: dry run, guard, `hash_id` or `matching` instead of an identity. */
 export const subscriptionUndelete = z.unknown().transform((given, context) => {
@@ -68,7 +74,7 @@ export const subscriptionUndeleteShape = z.union([exactly, byHash, byMatching]);
 export type SubscriptionUndelete = (SubscriptionIdentity & UndeleteAsking) | UndeleteByHash | UndeleteByMatching;
 
 /** `subscriptions/delete` with who asked, and why. */
-export const subscriptionDelete = z.intersection(subscriptionIdentity, z.object(told));
+export const subscriptionDelete = z.intersection(subscriptionIdentity, z.object({ ...told, ...dryRun, ...ignored }));
 export type SubscriptionDelete = z.infer<typeof subscriptionDelete>;
 
 /** Subscriptions that one call of `subscriptions/undelete_batch` takes. */
@@ -81,7 +87,7 @@ export const undeleteBatch = undeleteAsking.extend({
 export const undeleteBatchShape = undeleteAsking.extend({
   data: z.array(subscriptionIdentity).min(1).max(batchLimit),
 });
-export type UndeleteBatch = z.input<typeof undeleteBatchShape>;
+export type UndeleteBatch = UndeleteAsking & { data: readonly SubscriptionIdentity[] };
 
 /** The deleted subscriptions of a database, a page at a time. */
 export const subscriptionListDeleted = z.object({
@@ -97,44 +103,78 @@ export type SubscriptionListDeleted = z.infer<typeof subscriptionListDeleted>;
 /** Forgets a subscription for good. */
 export const subscriptionErase = z.intersection(
   subscriptionIdentity,
-  z.object({ reason: text(1000), requested_by: text(200).optional() }),
+  z.object({ ...told, ...dryRun, reason: text(1000) }),
 );
 export type SubscriptionErase = z.infer<typeof subscriptionErase>;
 
-/** An e-mail address or a phone on the suppression list. */
+const contact = { email: emailAddress.optional(), phone: phoneNumber.optional() };
+
+/** An e-mail address or a phone to put on the suppression list or to take off it, with who asked, and why. */
 export const suppression = z
-  .object({ email: emailAddress.optional(), phone: phoneNumber.optional() })
+  .object({ ...contact, ...told })
   .refine(({ email, phone }) => (email === undefined) !== (phone === undefined), {
     path: ["email"],
     error: "is required, or phone, but not both",
   });
 export type Suppression = z.infer<typeof suppression>;
 
-const itemResult = z.object({ ...result, profile_id: z.string().optional() });
+/** What was done about consent: by whom, and why. */
+export const consentActions = ["suppress", "unsuppress", "erase"] as const;
+export type ConsentAction = (typeof consentActions)[number];
+
+/** The entries of the consent log, newest first, a page at a time; those of one address where one is named. */
+export const subscriptionListConsent = z
+  .object({ ...contact, action: z.enum(consentActions).optional(), from_id: fromId, limit: pageLimit })
+  .refine(({ email, phone }) => email === undefined || phone === undefined, {
+    path: ["email"],
+    error: "must not be given with phone",
+  });
+export type SubscriptionListConsent = z.infer<typeof subscriptionListConsent>;
+
+const itemResult = z.looseObject({ ...result, profile_id: z.string().optional() });
+const toldDry = { dry_run: z.boolean().optional() };
 
 /** One result for each item, in the order of the items. */
-export const batchReply = z.object({
-  ...result,
-  dry_run: z.boolean().optional(),
-  result: z.array(itemResult).default([]),
-  updated: z.int(),
-});
+export const batchReply = z.looseObject({ ...result, ...toldDry, result: listOf(itemResult), updated: z.int() });
 export type BatchReply = z.infer<typeof batchReply>;
 
 /** Of `subscriptions/undelete` by an identity `data`, of one by `hash_id` or `matching` the rest. */
-export const undeleteReply = z.object({
-  data: z.null().optional(),
+export const undeleteReply = z.looseObject({
+  data: z.unknown().optional(),
   ...result,
-  dry_run: z.boolean().optional(),
+  ...toldDry,
   result: z.array(itemResult).optional(),
   updated: z.int().optional(),
 });
 export type UndeleteReply = z.infer<typeof undeleteReply>;
 
-export const deletedReply = z.object({
-  /** `deleted_at`: RFC 3339. */
-  data: z.array(placedSubscription.extend({ is_delete: z.boolean(), deleted_at: z.string() })).default([]),
+/** `deleted_at`: RFC 3339. */
+export const deletedSubscription = placedSubscription.extend({ is_delete: z.boolean(), deleted_at: z.string() });
+
+export const deletedReply = z.looseObject({
+  data: listOf(deletedSubscription),
   ...result,
   next_from_id: z.string().optional(),
 });
 export type DeletedReply = z.infer<typeof deletedReply>;
+
+export const consentReply = z.looseObject({
+  data: listOf(
+    z.looseObject({
+      action: z.enum(consentActions),
+      /** RFC 3339. */
+      at: z.string(),
+      /** The address as it is compared; of what was erased the digest alone. */
+      email: z.string().optional(),
+      phone: z.string().optional(),
+      digest: z.string().optional(),
+      /** The id of the token that asked. */
+      token_id: z.string().optional(),
+      reason: z.string().optional(),
+      requested_by: z.string().optional(),
+    }),
+  ),
+  ...result,
+  next_from_id: z.string().optional(),
+});
+export type ConsentReply = z.infer<typeof consentReply>;

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { createAltcraftClient, customChannel, VendorError } from "./client.ts";
 import { demoSubscriptions } from "./demo.ts";
 import { altcraft, createAltcraft } from "./index.ts";
+import { extensionMethods, vendorMethods } from "./method-table.ts";
 
 const baseUrl = "http://localhost/api/v1.1";
 const token = "demo-altcraft-token";
@@ -75,7 +76,7 @@ test.each<[string, Response, object]>([
   ["200 with a code", Response.json({ error: 440, error_text: "no" }), { kind: "rejected", status: 200, code: 440 }],
   ["a page", new Response("<html><body>busy<br></body></html>"), { kind: "bad_reply", status: 200 }],
   ["half an answer", new Response('{"error":0,"err'), { kind: "bad_reply" }],
-  ["another shape", Response.json({ data: 1, error: 0, error_text: "" }), { kind: "bad_reply" }],
+  ["another shape", Response.json({ data: null, error: "none", error_text: "" }), { kind: "bad_reply" }],
   [
     "429",
     new Response("", { status: 429, headers: { "retry-after": "2" } }),
@@ -178,10 +179,11 @@ describe("what is repeated", () => {
 test.each(["json", "xml"] as const)("the other methods in %s", async (format) => {
   const host = await createTestHost();
   const server = await createAltcraft(host, { extensions: "on" });
-  for (const key of altcraft.demo.keys) await host.keys.create(key);
+  const methods = [...Object.keys(vendorMethods), ...Object.keys(extensionMethods)];
+  const { secret } = await host.keys.create({ vendor: "altcraft", options: { methods } });
   await altcraft.demo.load(host, server);
   const fetch = async (url: string, init: RequestInit) => server.routes.fetch(new Request(url, init));
-  const { subscriptions, profiles } = createAltcraftClient({ baseUrl, token, format, fetch });
+  const { subscriptions, profiles } = createAltcraftClient({ baseUrl, token: secret, format, fetch });
   const sms = { ...place, channel: "sms", phone: "+79000000000" } as const;
   const deleted = await subscriptions.listDeleted({ db_id: 1, limit: 5 });
   expect(deleted.data).toHaveLength(5);
@@ -194,9 +196,10 @@ test.each(["json", "xml"] as const)("the other methods in %s", async (format) =>
   });
   expect([result.map(({ error }) => error), updated]).toEqual([[0, 0, 404], 2]);
   const hash_id = rest.data[0]?.hash_id as string;
-  // The four channels of one phone, and then the others.
-  expect((await subscriptions.undeleteBy({ db_id: 1, hash_id })).updated).toBe(4);
-  expect((await subscriptions.undeleteBy({ db_id: 1, matching: "email", email: john.email })).updated).toBe(3);
+  // One of the four channels of one phone, and then all that is left.
+  expect(await caught(subscriptions.undeleteBy({ db_id: 1, hash_id }))).toMatchObject({ code: 400 });
+  expect((await subscriptions.undeleteBy({ db_id: 1, hash_id, channel: "sms" })).updated).toBe(1);
+  expect((await subscriptions.undeleteBy({ db_id: 1, matching: "email", email: john.email })).updated).toBe(6);
   expect((await subscriptions.suspendAll({ db_id: 1, channel: "email" })).updated).toBe(1);
   expect((await subscriptions.unsuspendAll({ db_id: 1 })).updated).toBe(1);
   expect((await subscriptions.listAll({ resource_id: 26, limit: 1 })).data[0]).toMatchObject({ db_id: 1 });
@@ -205,7 +208,13 @@ test.each(["json", "xml"] as const)("the other methods in %s", async (format) =>
   await subscriptions.suppress({ email: john.email });
   expect(await caught(subscriptions.undelete(refused))).toMatchObject({ code: 409 });
   await subscriptions.unsuppress({ email: john.email });
-  await subscriptions.erase({ ...john, reason: "asked for" });
+  expect(await subscriptions.delete({ ...john, dry_run: true })).toMatchObject({ dry_run: true });
+  expect(await subscriptions.erase({ ...john, reason: "asked for", dry_run: true })).toMatchObject({ dry_run: true });
+  expect((await subscriptions.get(john)).error).toBe(0);
+  await subscriptions.erase({ ...john, reason: "asked for", requested_by: "Ann" });
+  expect((await subscriptions.listConsent({ limit: 1 })).data).toMatchObject([
+    { action: "erase", requested_by: "Ann" },
+  ]);
   expect(await caught(subscriptions.undelete(john))).toMatchObject({ code: 410 });
   await host.close();
 });

@@ -10,6 +10,7 @@ import type * as z from "zod";
 import { extensionMethods, type MethodRow, vendorMethods } from "./method-table.ts";
 import {
   type BatchReply,
+  type ConsentReply,
   customChannelName,
   type DeletedReply,
   envelope,
@@ -20,12 +21,14 @@ import {
   type ProfileMatch,
   type ProfileReply,
   type SubscriptionDelete,
+  type SubscriptionErase,
   type SubscriptionIdentity,
   type SubscriptionList,
   type SubscriptionScope,
   type SubscriptionSet,
   type Suppression,
   type subscriptionListAll,
+  type subscriptionListConsent,
   type subscriptionListDeleted,
   type UndeleteAsking,
   type UndeleteBatch,
@@ -60,12 +63,18 @@ export interface AltcraftCallOptions {
 
 type Call<Parameters, Answer> = (parameters: Parameters, options?: AltcraftCallOptions) => Promise<Answer>;
 
-/** Each call answers with the vendor's own reply, or throws a `VendorError` with the vendor's code. */
+/**
+ * Each call answers with the vendor's own reply, or throws a `VendorError` with the vendor's code: of the kind `bad_reply` where a
+ * dry run was asked for and the server knows none. In XML, what XML cannot hold is thrown as an `XmlError` and not sent.
+ */
 export interface AltcraftClient {
   subscriptions: {
     /** Brings a deleted subscription back as it was. The guard and the dry run need a server with extensions. */
     undelete: Call<SubscriptionIdentity & UndeleteAsking, UndeleteReply>;
-    /** Marks a subscription as deleted; it stays, and can be brought back. A server with extensions keeps who asked and why. */
+    /**
+     * Marks a subscription as deleted; it stays, and can be brought back. A server with extensions keeps who asked and why, and
+     * knows a dry run.
+     */
     delete: Call<SubscriptionDelete, PlainReply>;
     /** Adds a subscription or edits the one that is there. */
     set: Call<SubscriptionSet, PlainReply>;
@@ -85,10 +94,12 @@ export interface AltcraftClient {
     /** Beyond the vendor: what is deleted, a page at a time. */
     listDeleted: Call<z.input<typeof subscriptionListDeleted>, DeletedReply>;
     /** Beyond the vendor: forgets a subscription for good. */
-    erase: Call<SubscriptionIdentity & { reason: string; requested_by?: string | undefined }, PlainReply>;
+    erase: Call<SubscriptionErase, PlainReply>;
     /** Beyond the vendor: the suppression list, at which the consent guard looks. */
     suppress: Call<Suppression, PlainReply>;
     unsuppress: Call<Suppression, PlainReply>;
+    /** Beyond the vendor: who suppressed, unsuppressed or erased what, and why; newest first, a page at a time. */
+    listConsent: Call<z.input<typeof subscriptionListConsent>, ConsentReply>;
   };
   profiles: {
     /** A profile with all its subscriptions; what is deleted is seen here alone. */
@@ -96,8 +107,12 @@ export interface AltcraftClient {
   };
 }
 
+interface Dry {
+  dry_run?: unknown;
+}
+
 /** A reply may be much larger than a request. */
-const replyLimits = { depth: 32, elements: 1_000_000, attributes: 16, text: 1_000_000 };
+const replyLimits = { depth: 32, values: 1_000_000, children: 1_000_000, attributes: 16, text: 1_000_000 };
 
 /**
  * A client of Altcraft's API v1.1, or of a gateway that serves it. `baseUrl` is what stands before the method, as
@@ -113,14 +128,20 @@ export function createAltcraftClient(options: AltcraftClientOptions): AltcraftCl
   function calling<Answer>(method: string, { reply: answer, changes }: MethodRow) {
     return async (parameters: object, { signal, requestId = crypto.randomUUID() }: AltcraftCallOptions = {}) => {
       const given = { ...parameters, format };
-      const body = format === "xml" ? writeXml(given, { markArrays: true }) : JSON.stringify(given);
+      const body = format === "xml" ? writeXml(given, { request: true }) : JSON.stringify(given);
       const headers = { "request-id": requestId };
       const once = async () => {
         const reply = await transport.call({
           ...{ method: "POST" as const, path: `/${method}`, body, headers },
           ...(signal && { signal }),
         });
-        return read(method, reply, requestId, answer as z.ZodType<Answer>);
+        const told = read(method, reply, requestId, answer as z.ZodType<Answer>);
+        if ((parameters as Dry).dry_run === true && (told as Dry).dry_run !== true) {
+          const { status, requestId: id = requestId } = reply;
+          const message = `${method}: the server knows no dry run, and has carried it out`;
+          throw new VendorError("bad_reply", message, { status, requestId: id, body: told });
+        }
+        return told;
       };
       return withRetries(once, retry, { signal, changes });
     };
@@ -144,6 +165,7 @@ export function createAltcraftClient(options: AltcraftClientOptions): AltcraftCl
       erase: beyond("subscriptions/erase"),
       suppress: beyond("subscriptions/suppress"),
       unsuppress: beyond("subscriptions/unsuppress"),
+      listConsent: beyond("subscriptions/list_consent"),
     },
     profiles: { get: vendor("profiles/get") },
   };
@@ -180,7 +202,7 @@ function read<Answer>(method: string, reply: Reply, sentId: string, answer: z.Zo
 function bodyOf({ text, headers }: Reply, schema: z.ZodType): unknown {
   try {
     const isXml = /xml/i.test(headers.get("content-type") ?? "") || /^\s*</.test(text);
-    return isXml ? readValue(readXml(text, replyLimits), schema) : JSON.parse(text);
+    return isXml ? readValue(readXml(text, replyLimits), schema, { reply: true }) : JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -5,7 +5,7 @@ import { createOperations } from "./operations.ts";
 import { type AltcraftOptions, readOptions } from "./options.ts";
 import { createRoutes } from "./routes.ts";
 import { digestOf, fresh } from "./rules.ts";
-import { type SubscriptionImport, subscriptionImport } from "./schemas.ts";
+import { type SubscriptionImport, type SubscriptionRead, subscriptionImport } from "./schemas.ts";
 import type { SubscriptionStore } from "./store.ts";
 import { createSqlConsentStore } from "./stores/consent.ts";
 import { createSqlRequestStore } from "./stores/requests.ts";
@@ -31,12 +31,15 @@ export interface Altcraft extends VendorInstance {
    * nothing is added then.
    */
   load(subscriptions: readonly SubscriptionImport[]): Promise<Loaded>;
+  /** The same of what the schema `subscriptionImport` has read already. */
+  loadRead(subscriptions: readonly SubscriptionRead[]): Promise<Loaded>;
 }
 
 /**
  * Serves Altcraft's subscriptions API v1.1 over the host's database, and registers `altcraft.subscriptions.undelete` and
- * `altcraft.subscriptions.delete` with its batches; with an `upstream` also for that target, carried out by the real Altcraft. Tokens are the host's keys of the vendor `altcraft`; a key's option
- * `methods` limits it to the methods listed. Throws `bad_setting` where an option is not valid.
+ * `altcraft.subscriptions.delete` with its batches; with an `upstream` also for that target, carried out
+ * by the real Altcraft. Tokens are the host's keys of the vendor `altcraft`; a key's option `methods` limits it to the methods
+ * listed, and without it a key may call all but erase, suppress and unsuppress. Throws `bad_setting` where an option is not valid.
  */
 export async function createAltcraft(host: Host, options: AltcraftOptions = {}): Promise<Altcraft> {
   const { settings, upstream } = readOptions(options);
@@ -52,12 +55,12 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
   const methods = createMethods({ host, store, consent, flagging: createFlagging(host, settings), settings });
   const routes = createRoutes(host, methods, createSqlRequestStore(host.database), settings);
 
-  async function load(given: readonly SubscriptionImport[]): Promise<Loaded> {
+  async function loadRead(read: readonly SubscriptionRead[]): Promise<Loaded> {
     const now = host.clock.now();
-    const made = given.map((one) => {
-      const { is_delete, ...subscription } = subscriptionImport.parse(one);
-      return { ...fresh(subscription, subscription, now, settings), is_delete, deleted_at: is_delete ? now : null };
-    });
+    const made = read.map(({ is_delete, ...subscription }) => ({
+      ...fresh(subscription, subscription, now, settings),
+      ...{ is_delete, deleted_at: is_delete ? now : null },
+    }));
     const erased = await consent.erased(made.map(digestOf));
     const mayCome = erased.size === 0 ? made : made.filter((one) => !erased.has(digestOf(one)));
     await store.addProfiles(mayCome);
@@ -70,5 +73,8 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
     };
   }
 
-  return { routes, operations, store, load };
+  const load = async (given: readonly SubscriptionImport[]) =>
+    loadRead(given.map((one) => subscriptionImport.parse(one)));
+
+  return { routes, operations, store, load, loadRead };
 }

@@ -7,9 +7,14 @@ const plain = new Set([
   ...["status", "priority", "cats", "date", "ip", "url", "is_delete"],
 ]);
 
+/** What pages and profiles show of a subscription and nobody gives. */
+const made = new Set(["_xxh", "_xxm", "hash_id", "deleted_at"]);
+
+export const isIgnored = (name: string): boolean => made.has(name);
+
 /** Is there nothing that a column of this name could mean? */
 export const unknownColumn = (name: string): boolean =>
-  !plain.has(name) && !/^(cc_data|custom_fields)\.[A-Za-z_][\w-]*$/.test(name);
+  !plain.has(name) && !isIgnored(name) && !/^(cc_data|custom_fields)\.[A-Za-z_][\w-]*$/.test(name);
 
 /** The channels whose phone stands in `cc_data`. */
 const phoneInside = new Set(["whatsapp", "viber", "notify"]);

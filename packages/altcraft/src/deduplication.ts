@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { Clock } from "@reinstate/batch-core";
 import { Refusal } from "./errors.ts";
 import type { AltcraftSettings } from "./options.ts";
-import type { RequestStore } from "./store.ts";
+import type { RequestClaim, RequestStore } from "./store.ts";
 
 /** A reply as it goes out, and as it is kept for a repeat. */
 export interface SentReply {
@@ -21,8 +21,9 @@ export interface Repeatable {
   content: string;
 }
 
-/** A claim without a reply is somebody's at work for so long; after that its process is taken for dead. */
+/** A claim without a reply is somebody's at work who has given a sign of life within so long; otherwise he is taken for dead. */
 const abandonedMs = 60_000;
+const signOfLifeMs = abandonedMs / 3;
 const cleanupMs = 1_800_000;
 
 /** Carries out a request once, and answers its repeats with the first reply. Page: miscellaneous/41484312. */
@@ -32,7 +33,7 @@ export function createDeduplication(store: RequestStore, clock: Clock, settings:
 
   return {
     /** The id of a request that changes something; undefined where it carries none. */
-    identify(headers: Headers): Pick<Repeatable, "header" | "requestId"> | undefined {
+    identify(headers: Headers, query: URLSearchParams): Pick<Repeatable, "header" | "requestId"> | undefined {
       if (settings.deduplication === "off") return undefined;
       for (const header of ["request-id", "x-request-id"] as const) {
         const requestId = headers.get(header);
@@ -40,21 +41,26 @@ export function createDeduplication(store: RequestStore, clock: Clock, settings:
         if (!/^[!-~]{1,255}$/.test(requestId)) {
           throw new Refusal("bad_request", "the header Request-ID must be 1 to 255 printable characters");
         }
-        return { header, requestId };
+        // The vendor's way to tell two requests of one id apart.
+        const apart = query.get("request_id");
+        return { header, requestId: apart === null ? requestId : `${requestId} ${digestOf(apart)}` };
       }
       return undefined;
     },
 
     /** Throws a `Refusal` where the first one is still at work, or asked for something else. A refused request leaves no trace. */
     async once(request: Repeatable, carryOut: () => Promise<SentReply>): Promise<SentReply> {
-      const key = { token_id: request.tokenId, request_id: request.requestId };
-      const digest = createHash("sha256").update(request.content).digest("hex");
+      const claim = { token_id: request.tokenId, request_id: request.requestId, claim: randomUUID() };
+      const digest = digestOf(request.content);
       const now = clock.now();
       if (now - cleanedAt >= cleanupMs) {
         cleanedAt = now;
         await store.forget(now - windowMs);
       }
-      const earlier = await store.claim(key, digest, now, { forgotten: now - windowMs, abandoned: now - abandonedMs });
+      const earlier = await store.claim(claim, digest, now, {
+        forgotten: now - windowMs,
+        abandoned: now - abandonedMs,
+      });
       if (earlier) {
         if (earlier.digest !== digest) {
           throw new Refusal("bad_request", "this Request-ID was used for another request");
@@ -62,16 +68,37 @@ export function createDeduplication(store: RequestStore, clock: Clock, settings:
         if (earlier.reply === null) throw new Refusal("in_progress");
         return asRepeat(JSON.parse(earlier.reply) as SentReply, request);
       }
-      const reply = await carryOut().catch(async (error: unknown) => {
-        await store.release(key);
+      const reply = await alive(claim, carryOut).catch(async (error: unknown) => {
+        await store.release(claim);
         throw error;
       });
       // It is done: where its reply cannot be kept, the claim stays, lest the next one do it again at once.
-      await store.keep(key, JSON.stringify(reply)).catch(() => {});
+      await store.keep(claim, JSON.stringify(reply)).catch(() => {});
       return reply;
     },
   };
+
+  /** Keeps a claim from being taken for abandoned for as long as the work takes. */
+  async function alive<Result>(claim: RequestClaim, work: () => Promise<Result>): Promise<Result> {
+    const ended = new AbortController();
+    async function beat(): Promise<void> {
+      for (;;) {
+        await clock.sleep(signOfLifeMs, ended.signal);
+        if (ended.signal.aborted) return;
+        // One that is lost on the way is followed by others before it is missed.
+        await store.renew(claim, clock.now()).catch(() => {});
+      }
+    }
+    void beat();
+    try {
+      return await work();
+    } finally {
+      ended.abort();
+    }
+  }
 }
+
+const digestOf = (text: string) => createHash("sha256").update(text).digest("hex");
 
 function asRepeat(reply: SentReply, { header, tokenId, requestId }: Repeatable): SentReply {
   const key = createHash("sha1").update(`${requestId}\n${tokenId}`).digest("base64");

@@ -112,7 +112,63 @@ describe("what is refused, with nothing changed", () => {
       "set",
       { token, ...john, custom_fields: { "a b": 1 } },
       json,
-      bad('field "custom_fields.a b": Invalid key in record'),
+      bad('field "custom_fields.a b": is not a field name'),
+    ],
+    [
+      "a field inside a field that is no name",
+      "set",
+      { token, ...john, custom_fields: { a: [{ "b/><c": null }] } },
+      json,
+      bad('field "custom_fields.a.0.b/><c": is not a field name'),
+    ],
+    [
+      "a name of every object",
+      "set",
+      JSON.stringify({ token, ...john, custom_fields: { a: 1 } }).replace('"a"', '"__proto__"'),
+      json,
+      bad('field "custom_fields.__proto__": is not a field name'),
+    ],
+    [
+      "a member of a channel's data that is no name",
+      "get",
+      { token, ...john, channel: "max_bot", cc_data: { user: { "1": 1 } } },
+      json,
+      bad('field "cc_data.user.1": is not a field name'),
+    ],
+    [
+      "a number beyond all numbers",
+      "set",
+      JSON.stringify({ token, ...john, custom_fields: { a: 1 } }).replace('"a":1', '"a":1e999'),
+      json,
+      bad('field "custom_fields.a": must be a finite number'),
+    ],
+    [
+      "too many fields",
+      "set",
+      { token, ...john, custom_fields: Object.fromEntries(Array.from({ length: 1001 }, (_, n) => [`f${n}`, 1])) },
+      json,
+      bad('field "custom_fields": must not hold more than 1000 values'),
+    ],
+    [
+      "fields that are too long together",
+      "set",
+      { token, ...john, custom_fields: { a: "x".repeat(40_000), b: "x".repeat(40_000) } },
+      json,
+      bad('field "custom_fields": must not be longer than 65536 characters as JSON'),
+    ],
+    [
+      "an unknown function",
+      "set",
+      { token, ...john, custom_fields: { n: { action: "increment", value: 1 } } },
+      json,
+      bad('field "custom_fields.n": failed convert custom field'),
+    ],
+    [
+      "a function with the name of an object's own",
+      "set",
+      { token, ...john, custom_fields: { n: { action: "constructor" } } },
+      json,
+      bad('field "custom_fields.n": failed convert custom field'),
     ],
     [
       "counting up by no number",
@@ -181,12 +237,56 @@ describe("what is refused, with nothing changed", () => {
 
   test("a value nested without end", async () => {
     await using server = await start();
-    const nested = `${"[".repeat(2_000_000)}${"]".repeat(2_000_000)}`;
-    const body = JSON.stringify({ token, ...john, custom_fields: { a: 0 } }).replace("0}}", `${nested}}}`);
-    expect(await server.post("subscriptions/set", body)).toMatchObject({
-      status: 400,
-      text: '{"error":400,"error_text":"Incorrect request: field \\"custom_fields\\": is nested too deep"}',
-    });
+    const body = (deep: number) => {
+      const nested = `${"[".repeat(deep)}${"]".repeat(deep)}`;
+      return JSON.stringify({ token, ...john, custom_fields: { a: 0 } }).replace("0}}", `${nested}}}`);
+    };
+    const told = async (deep: number) =>
+      JSON.parse((await server.post("subscriptions/set", body(deep))).text).error_text;
+    expect(await told(11)).toBe("Successful operation");
+    expect(await told(12)).toBe('Incorrect request: field "custom_fields": is nested too deep');
+    const refusal = "Incorrect request: the body is not JSON that is accepted: nested more than 16 deep";
+    expect(await told(15)).toBe(refusal);
+    expect(await told(2_000_000)).toBe(refusal);
+  });
+
+  test("a body of any number of values, before it is parsed", async () => {
+    await using server = await start({ extensions: "on" });
+    const many = JSON.stringify({ token, ...john, custom_fields: { a: 0 } }).replace(
+      "0}}",
+      `[${"0,".repeat(2_000_000)}`,
+    );
+    const told = async (method: string) => JSON.parse((await server.post(method, many)).text).error_text;
+    // The text ends in the middle: nobody has come so far.
+    expect(await told("subscriptions/set")).toBe(
+      "Incorrect request: the body is not JSON that is accepted: more than 4096 values",
+    );
+    expect(await told("subscriptions/undelete_batch")).toBe(
+      "Incorrect request: the body is not JSON that is accepted: more than 10064 values in one",
+    );
+    const spread = `{"a":[${"[0],".repeat(5000)}0]}`;
+    expect(JSON.parse((await server.post("subscriptions/set", spread)).text).error_text).toBe(
+      "Incorrect request: the body is not JSON that is accepted: more than 4096 values",
+    );
+  });
+
+  test("a stranger who shows his token: his body is not read", async () => {
+    await using server = await start();
+    let read = false;
+    const body = new ReadableStream(
+      {
+        pull() {
+          read = true;
+          throw new Error("read");
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const request = new Request("http://localhost/api/v1.1/subscriptions/set", {
+      ...{ method: "POST", body, duplex: "half", headers: { ...json, authorization: "Bearer stranger" } },
+    } as RequestInit);
+    expect(await (await server.server.routes.fetch(request)).json()).toMatchObject({ error: 401 });
+    expect(read).toBe(false);
   });
 
   test("an error in XML, and anything but POST", async () => {
@@ -215,6 +315,22 @@ describe("what is refused, with nothing changed", () => {
     });
     const { data } = await server.ask("subscriptions/get", john);
     expect(data.custom_fields).toEqual({ word: "x", number: 3.5, none: -1 });
+    await set({ number: 1e308 });
+    expect(await set({ number: { action: "incr", value: 1e308 } })).toMatchObject({
+      error_text: 'Incorrect request: field "custom_fields.number": failed convert custom field',
+    });
+    expect((await server.ask("subscriptions/get", john)).data.custom_fields.number).toBe(1e308);
+  });
+
+  test("fields that grow beyond their limit by a function", async () => {
+    await using server = await start();
+    const add = { list: { action: "add", value: Array.from({ length: 300 }, () => "x".repeat(100)) } };
+    const set = (custom_fields: object) => server.ask("subscriptions/set", { ...john, custom_fields });
+    expect(await set(add)).toMatchObject({ status: 200 });
+    expect(await set(add)).toMatchObject({ status: 200 });
+    expect(await set(add)).toMatchObject({
+      error_text: 'Incorrect request: field "custom_fields": must not be longer than 65536 characters as JSON',
+    });
   });
 
   test("a category that the resource does not have", async () => {
@@ -239,5 +355,29 @@ describe("what is refused, with nothing changed", () => {
       error_text: "No rights: the token may not call subscriptions/undelete",
     });
     expect((await server.ask("subscriptions/get", { ...john, token: "reader" })).status).toBe(404);
+  });
+
+  test.each(["subscriptions/get", { "subscriptions/get": true }, null, []])(
+    "a token whose methods are %j may call nothing",
+    async (methods) => {
+      await using server = await start();
+      await server.host.keys.create({ vendor: "altcraft", secret: "odd", options: { methods } });
+      for (const method of ["subscriptions/get", "subscriptions/undelete"]) {
+        expect(await server.ask(method, { ...john, token: "odd" })).toMatchObject({ status: 403 });
+      }
+    },
+  );
+
+  test("what cannot be undone wants a right of its own", async () => {
+    await using server = await start({ extensions: "on" });
+    const told = { ...john, reason: "r" };
+    for (const [method, body] of [
+      ["subscriptions/erase", told],
+      ["subscriptions/suppress", { email: john.email }],
+      ["subscriptions/unsuppress", { email: john.email }],
+    ] as const) {
+      expect(await server.ask(method, { ...body, token }), method).toMatchObject({ status: 403 });
+    }
+    expect(await server.ask("subscriptions/undelete", john)).toMatchObject({ status: 200 });
   });
 });

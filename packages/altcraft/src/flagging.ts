@@ -70,7 +70,8 @@ export function createFlagging(host: Host, settings: AltcraftSettings) {
     /** Deletes one, and answers as the settings say. Throws a `Refusal`. */
     async delete(request: Omit<Parameters<typeof one>[0], "verb">): Promise<MethodReply> {
       const batch = await one({ verb: "delete", ...request });
-      return { members: settings.deleteReplyData === "null" ? { data: null } : {}, batch: batch.id };
+      const data = settings.deleteReplyData === "null" && { data: null };
+      return { members: { ...data, ...(request.dryRun && { dry_run: true }) }, batch: batch.id };
     },
 
     async many(request: FlagRequest): Promise<FlagResult> {

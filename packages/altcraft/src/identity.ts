@@ -12,17 +12,49 @@ export const text = (longest: number) =>
 export const id = z.int().min(1, "must be at least 1");
 
 /** A name that is also the name of an XML element, so that both formats can carry it. */
-const fieldName = z.string().regex(/^[A-Za-z_][\w.-]{0,127}$/, "is not a field name");
+const isFieldName = (name: string) => /^[A-Za-z_][\w.-]{0,127}$/.test(name) && name !== "__proto__";
 
-const deepest = 12;
+/** What fields may hold, all together: values, objects and lists within each other, and characters as JSON. */
+export const fieldLimits = { values: 1000, depth: 12, characters: 65_536 };
 
-const isShallow = (value: unknown, room = deepest): boolean =>
-  typeof value !== "object" ||
-  value === null ||
-  (room > 0 && Object.values(value).every((inner) => isShallow(inner, room - 1)));
+interface Fault {
+  path: string[];
+  message: string;
+}
 
-/** Fields of any kind by name. */
-export const fields = z.record(fieldName, z.unknown()).refine((value) => isShallow(value), "is nested too deep");
+/** The first thing that is wrong with fields, at any depth; undefined where nothing is. */
+function faultOf(fields: object): Fault | undefined {
+  let values = 0;
+  function walk(value: unknown, path: string[]): Fault | undefined {
+    if (typeof value === "number" && !Number.isFinite(value)) return { path, message: "must be a finite number" };
+    if (typeof value !== "object" || value === null) return undefined;
+    if (path.length >= fieldLimits.depth) return { path: [], message: "is nested too deep" };
+    for (const [name, inner] of Object.entries(value)) {
+      if (++values > fieldLimits.values) {
+        return { path: [], message: `must not hold more than ${fieldLimits.values} values` };
+      }
+      const at = [...path, name];
+      if (!Array.isArray(value) && !isFieldName(name)) return { path: at, message: "is not a field name" };
+      const fault = walk(inner, at);
+      if (fault) return fault;
+    }
+    return undefined;
+  }
+  return walk(fields, []) ?? (areTooLong(fields) ? { path: [], message: tooLong } : undefined);
+}
+
+export const tooLong = `must not be longer than ${fieldLimits.characters} characters as JSON`;
+export const areTooLong = (fields: object) => JSON.stringify(fields).length > fieldLimits.characters;
+
+/** Fields of any kind by name. They are looked at before they are copied: zod passes over `__proto__` without a word. */
+export const fields = z.preprocess(
+  (given, context) => {
+    const fault = typeof given === "object" && given !== null ? faultOf(given) : undefined;
+    if (fault) context.issues.push({ code: "custom", input: given, ...fault });
+    return given;
+  },
+  z.record(z.string(), z.unknown()),
+);
 
 export const emailAddress = text(320).regex(/^\s*[^\s@]+@[^\s@]+\s*$/, "is not an e-mail address");
 export const phoneNumber = text(64).regex(/^\s*\+?[\s()-]*\d[\d\s()-]*$/, "is not a phone number");
@@ -34,6 +66,8 @@ export const place = {
   profile_id: text(64).regex(/^\S+$/, "must not hold white space"),
 };
 
+const chatId = z.int();
+
 const phoneChannel = <Channel extends string>(channel: Channel) =>
   z.object({ ...place, channel: z.literal(channel), cc_data: z.object({ phone: phoneNumber }) });
 
@@ -41,7 +75,7 @@ const known = z.discriminatedUnion("channel", [
   z.object({ ...place, channel: z.literal("email"), email: emailAddress }),
   z.object({ ...place, channel: z.literal("sms"), phone: phoneNumber }),
   z.object({ ...place, channel: z.literal("push"), provider: text(128), subscription_id: text(4096) }),
-  z.object({ ...place, channel: z.literal("telegram_bot"), cc_data: z.object({ id: z.int() }) }),
+  z.object({ ...place, channel: z.literal("telegram_bot"), cc_data: z.object({ id: chatId }) }),
   phoneChannel("whatsapp"),
   phoneChannel("viber"),
   phoneChannel("notify"),
@@ -59,6 +93,7 @@ export const customChannelName = z
   .regex(/^[A-Za-z][\w-]{0,63}$/, "is not a channel name")
   // Ends the check, or the union would take this branch for the likely one.
   .refine((name) => !isKnown(name), { error: "is not a channel of one's own", abort: true })
+  .meta({ not: { enum: [...knownChannels] } })
   .brand<"custom channel">();
 
 export const custom = z.object({
@@ -85,6 +120,28 @@ export type CustomSubscription = z.infer<typeof custom>;
 
 /** Is it of a channel of one's own? */
 export const isCustom = (identity: SubscriptionIdentity): identity is CustomSubscription => !isKnown(identity.channel);
+
+/** The documented channels whose address is in `cc_data`. */
+const ccChannels = ["telegram_bot", "whatsapp", "viber", "notify"] as const;
+
+/** A channel whose address is in `cc_data`, whatever else it may be, and that address. */
+export const ccAddress = {
+  channel: z.union([z.enum(ccChannels), customChannelName], { error: "is not a channel with cc_data" }),
+  cc_data: fields,
+};
+
+/** What is missing in a `cc_data` for its channel; undefined where nothing is. */
+export function ccFault(channel: string, cc_data: Record<string, unknown>): Fault | undefined {
+  if (!isKnown(channel))
+    return Object.keys(cc_data).length > 0 ? undefined : { path: [], message: "must not be empty" };
+  // Out of XML the id comes as text.
+  const [name, schema] =
+    channel === "telegram_bot" ? ["id", z.union([chatId, z.string().regex(/^-?\d{1,16}$/)])] : ["phone", phoneNumber];
+  const value = cc_data[name as string];
+  const parsed = (schema as z.ZodType).safeParse(value, { reportInput: true });
+  if (parsed.success) return undefined;
+  return { path: [name as string], message: value === undefined ? "is required" : `is not that of ${channel}` };
+}
 
 /** The name of any channel. */
 export const channelName = z.union([z.enum(knownChannels), customChannelName], { error: "is not a channel name" });

@@ -63,7 +63,10 @@ describe.each(ledgerDatabases)("on $name", ({ open }) => {
     await using database = await open();
     await using server = await start(database.url);
     await server.read(json(email(1)), { format: "ndjson" });
-    const { secret: token } = await server.host.keys.create({ vendor: "altcraft" });
+    const { secret: token } = await server.host.keys.create({
+      vendor: "altcraft",
+      options: { methods: ["subscriptions/erase"] },
+    });
     const body = JSON.stringify({ token, ...email(1), reason: "asked for" });
     await server.altcraft.routes.fetch(
       new Request("http://localhost/api/v1.1/subscriptions/erase", { method: "POST", body }),

@@ -3,8 +3,9 @@ import { ReinstateError } from "@reinstate/batch-core";
 import { decodeUtf8 } from "@reinstate/batch-core/http";
 import { CsvError, parse } from "csv-parse";
 import type { Altcraft } from "./create.ts";
-import { csvRowOf, unknownColumn } from "./csv-row.ts";
-import { describeIssue, type SubscriptionImport, subscriptionImport } from "./schemas.ts";
+import { csvRowOf, isIgnored, unknownColumn } from "./csv-row.ts";
+import { withoutNulls } from "./nulls.ts";
+import { describeIssue, type SubscriptionRead, subscriptionImport } from "./schemas.ts";
 import { XmlError } from "./xml.ts";
 
 /** A line that was not brought in, and why. */
@@ -17,7 +18,8 @@ export interface RefusedLine {
 export interface ImportOptions {
   /**
    * `ndjson`: a subscription a line, as `subscriptions/set` takes it, with `is_delete`. `csv`: a header with the same names,
-   * `cc_data.id` and `custom_fields.size` for what is inside, `;` between categories.
+   * `cc_data.id` and `custom_fields.size` for what is inside, `;` between categories. What the vendor makes itself, as
+   * `hash_id`, may stand there and is passed over.
    */
   format: "ndjson" | "csv";
   /** The channel of every line that names none: a file of one channel needs no such column. */
@@ -47,15 +49,15 @@ type Read = { line: number; given: unknown } | RefusedLine;
 /**
  * Brings subscriptions in from a stream of any length, in memory that does not grow with it. What is there already stays,
  * what was erased does not come back; a line that is not valid is refused, with its number, and the others go on. Throws
- * `invalid_request` where a CSV has a column that nothing is known about.
+ * `invalid_request` where a CSV has a column that nothing is known about, or one twice.
  */
 export async function importSubscriptions(
-  altcraft: Pick<Altcraft, "load">,
+  altcraft: Pick<Altcraft, "loadRead">,
   stream: AsyncIterable<Uint8Array | string>,
   { format, channel, onRefused = () => {} }: ImportOptions,
 ): Promise<Imported> {
   const sum: Imported = { read: 0, added: 0, kept: 0, refused: 0, firstRefused: [] };
-  let waiting: { line: number; subscription: SubscriptionImport }[] = [];
+  let waiting: { line: number; subscription: SubscriptionRead }[] = [];
 
   function refuse(refused: RefusedLine): void {
     sum.refused++;
@@ -67,7 +69,7 @@ export async function importSubscriptions(
     if (waiting.length === 0) return;
     const lines = waiting;
     waiting = [];
-    const { added, kept, erased } = await altcraft.load(lines.map(({ subscription }) => subscription));
+    const { added, kept, erased } = await altcraft.loadRead(lines.map(({ subscription }) => subscription));
     sum.added += added;
     sum.kept += kept;
     for (const place of erased) refuse({ line: lines[place]?.line ?? 0, message: "Subscription was erased" });
@@ -80,7 +82,7 @@ export async function importSubscriptions(
       continue;
     }
     const { line, given } = read;
-    const whole = channel !== undefined && isMembers(given) ? { channel, ...given } : given;
+    const whole = isMembers(given) ? { ...(channel !== undefined && { channel }), ...withoutNulls(given) } : given;
     const parsed = subscriptionImport.safeParse(whole, { reportInput: true });
     if (parsed.success) waiting.push({ line, subscription: parsed.data });
     else refuse({ line, message: describeIssue(parsed.error.issues[0]) });
@@ -155,10 +157,15 @@ async function* csvRows(
     max_record_size: longestLine,
     trim: true,
     columns(header: string[]) {
+      const wrong = (column: string, what: string) => {
+        const message = `The column ${JSON.stringify(column)} ${what}`;
+        return new ReinstateError("invalid_request", message, { issues: [{ path: column, message }] });
+      };
       const stranger = header.find(unknownColumn);
-      if (stranger === undefined) return header;
-      const message = `The column ${JSON.stringify(stranger)} is not known`;
-      throw new ReinstateError("invalid_request", message, { issues: [{ path: stranger, message }] });
+      if (stranger !== undefined) throw wrong(stranger, "is not known");
+      const twice = header.find((column, index) => header.indexOf(column) < index);
+      if (twice !== undefined) throw wrong(twice, "stands there twice");
+      return header.map((column) => (isIgnored(column) ? undefined : column));
     },
   });
   parser.on("skip", (error: CsvError) => {

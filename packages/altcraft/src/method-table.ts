@@ -1,6 +1,7 @@
 import * as z from "zod";
 import {
   batchReply,
+  consentReply,
   deletedReply,
   getReply,
   listReply,
@@ -13,6 +14,7 @@ import {
   subscriptionIdentity,
   subscriptionList,
   subscriptionListAll,
+  subscriptionListConsent,
   subscriptionListDeleted,
   subscriptionScope,
   subscriptionSet,
@@ -35,8 +37,16 @@ export interface MethodRow {
   parameters: z.ZodType;
   /** The same where `parameters` does not show what is inside: by it XML is typed, and the method described. */
   shape?: z.ZodType;
-  /** Takes thousands of items, so that its XML may be large. */
+  /** Takes thousands of items, so that its body may hold more. */
   bulk?: true;
+  /** Makes a batch, which the header `X-Reinstate-Batch` names. */
+  batch?: true;
+  /** Parameters without which more would be changed: given as null, they are refused and not taken for left out. */
+  filters?: readonly string[];
+  /** Refuses a parameter that it does not have, whatever the settings say: a flag with a slip in its name must not be lost. */
+  strict?: true;
+  /** Cannot be undone, or changes what the guard looks at: only for a token whose option `methods` names it. */
+  restricted?: true;
   reply: z.ZodType;
 }
 
@@ -47,6 +57,7 @@ export const vendorMethods = {
     source: "profiles/subscriptions/2195531",
     changes: true,
     parameters: subscriptionIdentity,
+    batch: true,
     reply: plainReply,
   },
   "subscriptions/delete": {
@@ -54,6 +65,7 @@ export const vendorMethods = {
     source: "profiles/subscriptions/2195529",
     changes: true,
     parameters: subscriptionIdentity,
+    batch: true,
     reply: plainReply,
   },
   "subscriptions/set": {
@@ -89,6 +101,7 @@ export const vendorMethods = {
     source: "profiles/subscriptions/2195533",
     changes: true,
     parameters: subscriptionScope,
+    filters: ["channel", "resource_id"],
     reply: updatedReply,
   },
   "subscriptions/unsuspend_all": {
@@ -96,6 +109,7 @@ export const vendorMethods = {
     source: "profiles/subscriptions/2195539",
     changes: true,
     parameters: subscriptionScope,
+    filters: ["channel", "resource_id"],
     reply: updatedReply,
   },
   "profiles/get": {
@@ -114,12 +128,17 @@ export const extensionMethods = {
     changes: true,
     parameters: subscriptionUndelete,
     shape: subscriptionUndeleteShape,
+    batch: true,
+    filters: ["channel", "resource_id", "profile_id"],
+    strict: true,
     reply: undeleteReply,
   },
   "subscriptions/delete": {
     summary: "Mark a subscription as deleted, and keep who asked for it, and why",
     changes: true,
     parameters: subscriptionDelete,
+    batch: true,
+    strict: true,
     reply: plainReply,
   },
   "subscriptions/undelete_batch": {
@@ -128,31 +147,47 @@ export const extensionMethods = {
     parameters: undeleteBatch,
     shape: undeleteBatchShape,
     bulk: true,
+    batch: true,
+    strict: true,
     reply: batchReply,
   },
   "subscriptions/list_deleted": {
     summary: "The deleted subscriptions of a database, a page at a time",
     changes: false,
     parameters: subscriptionListDeleted,
+    strict: true,
     reply: deletedReply,
   },
   "subscriptions/erase": {
     summary: "Forget a subscription for good: undelete cannot bring it back",
     changes: true,
     parameters: subscriptionErase,
+    strict: true,
+    restricted: true,
     reply: plainReply,
   },
   "subscriptions/suppress": {
     summary: "Put an address on the suppression list, at which the consent guard looks",
     changes: true,
     parameters: suppression,
+    strict: true,
+    restricted: true,
     reply: plainReply,
   },
   "subscriptions/unsuppress": {
     summary: "Take an address off the suppression list",
     changes: true,
     parameters: suppression,
+    strict: true,
+    restricted: true,
     reply: plainReply,
+  },
+  "subscriptions/list_consent": {
+    summary: "Who suppressed, unsuppressed or erased what, and why, newest first, a page at a time",
+    changes: false,
+    parameters: subscriptionListConsent,
+    strict: true,
+    reply: consentReply,
   },
 } as const satisfies Record<string, MethodRow>;
 

@@ -4,6 +4,7 @@ import { cursorOf, profileOfCursor } from "./cursor.ts";
 import { Refusal } from "./errors.ts";
 import { createExtensions } from "./extensions.ts";
 import type { Flagging } from "./flagging.ts";
+import { areTooLong, tooLong } from "./identity.ts";
 import { createMatching } from "./matching.ts";
 import {
   commonParameters,
@@ -14,11 +15,12 @@ import {
   vendorMethods,
 } from "./method-table.ts";
 import type { AltcraftSettings } from "./options.ts";
+import { namesOf } from "./parameters.ts";
 import { unfitField } from "./requests.ts";
-import { edited, fresh, keyOf, missing, statusWord, uncountable, unknownCats } from "./rules.ts";
+import { edited, fresh, keyOf, missing, statusWord, unfit, unknownCats } from "./rules.ts";
 import type { Status, SubscriptionScope } from "./schemas.ts";
 import { shown, shownProfile, shownWithIds } from "./shown.ts";
-import type { ConsentStore, SubscriptionStore } from "./store.ts";
+import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store.ts";
 
 /** What a method answers with: the members of the envelope beside `error` and `error_text`, and the batch that it made. */
 export interface MethodReply {
@@ -31,6 +33,8 @@ export interface Method extends MethodRow {
   name: string;
   /** All that a body may hold, as it shows what is inside. */
   body: z.ZodType;
+  /** The names of all that. */
+  names: ReadonlySet<string>;
   /** Throws a `Refusal`. */
   handle(parameters: unknown, token: Key): Promise<MethodReply>;
 }
@@ -55,7 +59,13 @@ export function createMethods(parts: MethodParts): Method[] {
   const add = (table: Record<string, MethodRow>, handlers: Record<string, unknown>) => {
     for (const [name, row] of Object.entries(table)) {
       const body = z.intersection(row.shape ?? row.parameters, commonParameters);
-      served.set(name, { name, ...row, body, handle: handlers[name] as Method["handle"] });
+      served.set(name, {
+        name,
+        ...row,
+        body,
+        names: new Set(namesOf(body)),
+        handle: handlers[name] as Method["handle"],
+      });
     }
   };
   add(vendorMethods, createVendorHandlers(parts) satisfies Record<VendorMethodName, unknown>);
@@ -63,6 +73,11 @@ export function createMethods(parts: MethodParts): Method[] {
     add(extensionMethods, createExtensions(parts) satisfies Record<ExtensionMethodName, unknown>);
   }
   return [...served.values()];
+}
+
+/** Functions such as `add` let fields grow with every call. */
+function mustBeShort({ custom_fields }: StoredSubscription): void {
+  if (areTooLong(custom_fields)) throw new Refusal("bad_request", `field "custom_fields": ${tooLong}`);
 }
 
 function createVendorHandlers({ host, store, flagging, settings }: MethodParts): Handlers<typeof vendorMethods> {
@@ -101,18 +116,27 @@ function createVendorHandlers({ host, store, flagging, settings }: MethodParts):
       if (unknownCats(resource.cats, given.cats).length > 0) {
         throw new Refusal("bad_request", 'field "subscriptions.cats" is not valid: category not found in resource');
       }
-      if (settings.unknownProfile === "create") await store.addProfiles([given]);
-      else await matching.mustKnowProfile(given);
+      const withProfile = settings.unknownProfile === "create";
+      if (!withProfile) await matching.mustKnowProfile(given);
       const now = host.clock.now();
-      await store.put(fresh(given, given, now, settings), (stored) => {
+      const mustFit = (stored: Record<string, unknown>) => {
+        const field = unfit(stored, given.custom_fields);
+        if (field !== undefined) throw new Refusal("bad_request", `field "custom_fields.${field}": ${unfitField}`);
+      };
+      mustFit({});
+      const begun = fresh(given, given, now, settings);
+      mustBeShort(begun);
+      const edit = (stored: StoredSubscription) => {
         // The one other way to bring something back, and to give it another status before.
         if (stored.is_delete && settings.consentGuard === "always") {
           throw new Refusal("no_consent", "the subscription is deleted: bring it back with subscriptions/undelete");
         }
-        const field = uncountable(stored.custom_fields, given.custom_fields);
-        if (field !== undefined) throw new Refusal("bad_request", `field "custom_fields.${field}": ${unfitField}`);
-        return edited(stored, given, now, settings.setRevives);
-      });
+        mustFit(stored.custom_fields);
+        const next = edited(stored, given, now, settings.setRevives);
+        mustBeShort(next);
+        return next;
+      };
+      await store.put(begun, edit, { withProfile });
       return { members: { data: null } };
     },
 
@@ -129,8 +153,8 @@ function createVendorHandlers({ host, store, flagging, settings }: MethodParts):
     },
 
     async "subscriptions/list_all"({ status, from_id, ...query }) {
-      const after = from_id === undefined ? undefined : profileOfCursor(from_id);
-      if (from_id !== undefined && after === undefined) {
+      const after = from_id ? profileOfCursor(from_id) : undefined;
+      if (from_id && after === undefined) {
         throw new Refusal("bad_request", 'field "from_id": is not one that a page gave out');
       }
       await mustKnow(query);

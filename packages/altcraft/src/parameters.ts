@@ -1,11 +1,13 @@
 import { messageOf } from "@reinstate/batch-core";
 import * as z from "zod";
+import { excessOf, requestLimits, type XmlLimits } from "./body-limits.ts";
 import { Refusal } from "./errors.ts";
 import { commonParameters } from "./method-table.ts";
 import type { Method } from "./methods.ts";
+import { withoutNulls } from "./nulls.ts";
 import type { AltcraftSettings } from "./options.ts";
 import { batchLimit, describeIssue } from "./schemas.ts";
-import { readXmlInTurns, requestLimits, type XmlLimits } from "./xml.ts";
+import { readXmlInTurns } from "./xml.ts";
 import { readValue } from "./xml-values.ts";
 
 /** A request body, read but not yet checked against its method. */
@@ -28,15 +30,21 @@ export async function readParameters(
   settings: AltcraftSettings,
 ): Promise<Given> {
   const written = declared ?? (/^\s*</.test(text) ? "xml" : "json");
-  const body = written === "xml" ? await fromXml(text, method, settings) : fromJson(text);
-  const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
+  const body = written === "xml" ? await fromXml(text, method, settings) : fromJson(text, method);
+  const given = withoutNulls(body);
   const { token, format } = checked(commonParameters, given);
   return {
     token,
     format,
     written,
     parse() {
-      if (settings.unknownParameters === "refused") refuseUnknown(given, method);
+      for (const name of method.filters ?? []) {
+        // Left out it would mean more, and whoever wrote it meant less.
+        if (Object.hasOwn(body, name) && !Object.hasOwn(given, name)) {
+          throw new Refusal("bad_request", `field ${JSON.stringify(name)}: must not be empty`);
+        }
+      }
+      if (method.strict || settings.unknownParameters === "refused") refuseUnknown(given, method);
       return checked(method.parameters, given);
     },
   };
@@ -48,7 +56,9 @@ function checked<Output>(schema: z.ZodType<Output>, given: unknown): Output {
   throw new Refusal("bad_request", describeIssue(parsed.error.issues[0]));
 }
 
-function fromJson(text: string): object {
+function fromJson(text: string, { bulk }: Method): object {
+  const excess = excessOf(text, bulk ? bulkLimits : requestLimits);
+  if (excess !== undefined) throw new Refusal("bad_request", `the body is not JSON that is accepted: ${excess}`);
   let body: unknown;
   try {
     body = text.trim() === "" ? {} : JSON.parse(text);
@@ -81,16 +91,22 @@ async function fromXml(text: string, method: Method, settings: AltcraftSettings)
 export const xmlLimit = (method: Method, settings: AltcraftSettings): number =>
   method.bulk ? settings.xmlBatchBodyLimit : settings.xmlBodyLimit;
 
-// As many elements as the largest batch may have, and no item more than any other request.
-const bulkLimits: XmlLimits = { ...requestLimits, elements: batchLimit * 32 };
+// As many as the largest batch may have, sixteen for each of its items.
+const bulkLimits: XmlLimits = { ...requestLimits, values: batchLimit * 16, children: batchLimit + 64 };
 
 function refuseUnknown(given: Record<string, unknown>, method: Method): void {
-  const known = new Set(namesOf(method.body));
-  const stranger = Object.keys(given).find((name) => !known.has(name));
-  if (stranger !== undefined) throw new Refusal("bad_request", `field ${JSON.stringify(stranger)}: is not known here`);
+  const stranger = strangerIn(given, method.names);
+  if (stranger !== undefined) throw new Refusal("bad_request", notKnown(stranger));
 }
 
-function namesOf(schema: z.ZodType): string[] {
+/** The first member that has none of the known names. */
+export const strangerIn = (given: object, known: ReadonlySet<string>): string | undefined =>
+  Object.keys(given).find((name) => !known.has(name));
+
+export const notKnown = (stranger: string) => `field ${JSON.stringify(stranger)}: is not known here`;
+
+/** The names of all that an object of this schema may hold. */
+export function namesOf(schema: z.ZodType): string[] {
   if (schema instanceof z.ZodObject) return Object.keys(schema.shape);
   if (schema instanceof z.ZodUnion) return (schema.options as z.ZodType[]).flatMap(namesOf);
   if (schema instanceof z.ZodIntersection) {

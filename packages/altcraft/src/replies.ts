@@ -1,60 +1,68 @@
 import * as z from "zod";
 import { status, statuses } from "./requests.ts";
 
+// What the vendor's documents do not tell of is let through: a reply is refused only where it cannot be used.
+
+/** A list; nothing at all is an empty one, for in XML the two cannot be told apart. */
+export const listOf = <Item extends z.ZodType>(item: Item) => z.preprocess((given) => given ?? [], z.array(item));
+
 /** A subscription as replies show it; what is empty is left out. */
-export const subscription = z.object({
+export const subscription = z.looseObject({
   resource_id: z.int(),
   channel: z.string(),
-  email: z.string().optional(),
-  phone: z.string().optional(),
-  provider: z.string().optional(),
-  subscription_id: z.string().optional(),
-  cc_data: z
-    .object({ id: z.union([z.int(), z.string()]).optional(), phone: z.string().optional() })
-    .loose()
-    .optional(),
-  priority: z.int().optional(),
+  email: z.string().nullish(),
+  phone: z.string().nullish(),
+  provider: z.string().nullish(),
+  subscription_id: z.string().nullish(),
+  cc_data: z.looseObject({ id: z.union([z.int(), z.string()]).optional(), phone: z.string().optional() }).nullish(),
+  priority: z.int().nullish(),
   status: z.enum(statuses),
-  custom_fields: z.record(z.string(), z.unknown()).optional(),
-  cats: z.array(z.string()).optional(),
+  custom_fields: z.record(z.string(), z.unknown()).nullish(),
+  cats: z.array(z.string()).nullish(),
 });
 export type Subscription = z.infer<typeof subscription>;
 
-export const result = { error: z.int(), error_text: z.string() };
+export const result = { error: z.int(), error_text: z.preprocess((given) => given ?? "", z.string()) };
 
 /** Every reply has these two; `error` is 0 where the call succeeded. */
-export const envelope = z.object(result);
+export const envelope = z.looseObject(result);
 export type Envelope = z.infer<typeof envelope>;
 
-export const plainReply = z.object({ data: z.null().optional(), ...result });
+/** `data` is null where the documents show it; whether some methods answer with more is not known. */
+export const plainReply = z.looseObject({
+  data: z.unknown().optional(),
+  ...result,
+  /** Beyond the vendor: nothing was changed. */
+  dry_run: z.boolean().optional(),
+});
 export type PlainReply = z.infer<typeof plainReply>;
 
-export const getReply = z.object({ data: subscription, ...result });
+export const getReply = z.looseObject({ data: subscription, ...result });
 export type GetReply = z.infer<typeof getReply>;
 
-/** An empty list cannot be told from a missing one in XML. */
-export const listReply = z.object({ data: z.array(subscription).default([]), ...result });
+export const listReply = z.looseObject({ data: listOf(subscription), ...result });
 export type ListReply = z.infer<typeof listReply>;
 
 /** A subscription with its place in front, as pages over many profiles show it. */
 export const placedSubscription = subscription.extend({
   db_id: z.int(),
   profile_id: z.string(),
-  _xxh: z.string(),
-  hash_id: z.string(),
+  _xxh: z.string().nullish(),
+  hash_id: z.string().nullish(),
 });
 export type PlacedSubscription = z.infer<typeof placedSubscription>;
 
-/** Without `next_from_id` there is nothing more. */
-export const pageReply = z.object({
-  data: z.array(placedSubscription).default([]),
+/** Without `next_from_id` there is nothing more. `total_count` stands in an older sample alone. */
+export const pageReply = z.looseObject({
+  data: listOf(placedSubscription),
   ...result,
-  next_from_id: z.string().optional(),
+  next_from_id: z.string().nullish(),
+  total_count: z.int().nullish(),
 });
 export type PageReply = z.infer<typeof pageReply>;
 
 /** `updated`: how many subscriptions changed. */
-export const updatedReply = z.object({ ...result, updated: z.int() });
+export const updatedReply = z.looseObject({ ...result, updated: z.int() });
 export type UpdatedReply = z.infer<typeof updatedReply>;
 
 /**
@@ -64,21 +72,21 @@ export type UpdatedReply = z.infer<typeof updatedReply>;
 export const profileSubscription = subscription.omit({ email: true, phone: true }).extend({
   status,
   email_data: z
-    .object({ domain: z.string(), domain_group: z.string(), email: z.string(), md5: z.string() })
+    .looseObject({ domain: z.string(), domain_group: z.string(), email: z.string(), md5: z.string() })
     .partial()
-    .optional(),
-  phone_data: z.object({ phone: z.string() }).partial().optional(),
-  hash_id: z.string(),
-  is_delete: z.boolean(),
+    .nullish(),
+  phone_data: z.looseObject({ phone: z.string() }).partial().nullish(),
+  hash_id: z.string().nullish(),
+  is_delete: z.boolean().nullish(),
 });
 export type ProfileSubscription = z.infer<typeof profileSubscription>;
 
-export const profileReply = z.object({
-  data: z.object({
+export const profileReply = z.looseObject({
+  data: z.looseObject({
     _id: z.string(),
-    _xxh: z.string().optional(),
-    _xxm: z.int().optional(),
-    subscriptions: z.array(profileSubscription).default([]),
+    _xxh: z.string().nullish(),
+    _xxm: z.int().nullish(),
+    subscriptions: listOf(profileSubscription),
   }),
   ...result,
 });

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import {
+  ccAddress,
+  ccFault,
   channelName,
-  custom,
   emailAddress,
   fields,
   id,
@@ -44,11 +45,26 @@ export const isNumeric = (value: unknown) =>
 /** The vendor's words, from its push API. */
 export const unfitField = "failed convert custom field";
 
+/** The functions that a field's value may be: `{ "action": "incr", "value": 1 }`. Page: profiles/3113721. */
+export const fieldActions = ["set", "unset", "incr", "add", "delete", "upsert"] as const;
+export type FieldAction = (typeof fieldActions)[number];
+
+/** The function that a field's value is; undefined where it is a plain value. Its action may be none of the known ones. */
+export function callOf(value: unknown): { action: unknown; value: unknown } | undefined {
+  if (typeof value !== "object" || value === null || !Object.hasOwn(value, "action")) return undefined;
+  const { action, value: operand } = value as { action: unknown; value?: unknown };
+  return { action, value: operand ?? undefined };
+}
+
+const isFieldAction = (action: unknown) => fieldActions.some((known) => known === action);
+
 const customFields = fields.superRefine((given, context) => {
   for (const [name, value] of Object.entries(given)) {
-    const call = value as { action?: unknown; value?: unknown } | null;
-    if (call?.action !== "incr" || call.value === undefined || isNumeric(call.value)) continue;
-    context.addIssue({ code: "custom", path: [name], message: unfitField });
+    const call = callOf(value);
+    if (!call) continue;
+    const fits =
+      isFieldAction(call.action) && (call.action !== "incr" || call.value === undefined || isNumeric(call.value));
+    if (!fits) context.addIssue({ code: "custom", path: [name], message: unfitField });
   }
 });
 
@@ -74,14 +90,15 @@ export type SubscriptionSet = z.infer<typeof subscriptionSet>;
 
 /** A subscription as it is brought in from elsewhere: as `set` takes it, and whether it is deleted. */
 export const subscriptionImport = z.intersection(subscriptionSet, z.object({ is_delete: z.boolean().default(false) }));
+export type SubscriptionRead = z.output<typeof subscriptionImport>;
 export type SubscriptionImport = z.input<typeof subscriptionSet> & { is_delete?: boolean };
 
 /** Page: profiles/subscriptions/2195522. */
 export const subscriptionList = z.object({ db_id: place.db_id, profile_id: place.profile_id });
 export type SubscriptionList = z.infer<typeof subscriptionList>;
 
-/** A cursor: `next_from_id` of the page before. */
-export const fromId = text(2048).optional();
+/** A cursor: `next_from_id` of the page before; left out or empty for the first page. */
+export const fromId = z.string().max(2048).optional();
 
 export const pageLimit = z.int().min(1, "must be at least 1").max(10_000, "must not be more than 10000").default(1000);
 
@@ -132,12 +149,12 @@ export const profileMatch = z.discriminatedUnion(
       subscription_id: text(4096),
       provider: text(128),
     }),
-    z.object({
-      ...onResource,
-      matching: z.literal("custom_sub"),
-      channel: custom.shape.channel,
-      cc_data: custom.shape.cc_data,
-    }),
+    z
+      .object({ ...onResource, matching: z.literal("custom_sub"), ...ccAddress })
+      .superRefine(({ channel, cc_data }, context) => {
+        const fault = ccFault(channel, cc_data);
+        if (fault) context.addIssue({ code: "custom", ...fault, path: ["cc_data", ...fault.path] });
+      }),
   ],
   {
     error:

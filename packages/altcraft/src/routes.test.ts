@@ -207,8 +207,12 @@ describe("the transport", () => {
       (await server.post(path, { ...body, ...john }, headers)).status;
     expect(await status("subscriptions/undelete", {}, bearer(token))).toBe(200);
     expect(await status(`subscriptions/undelete?token=${token}`, {}, json)).toBe(200);
-    expect(await status("subscriptions/undelete?token=x", { token }, bearer("y"))).toBe(200);
     expect(await status("subscriptions/undelete?token=x", {}, bearer(token))).toBe(200);
+    await server.host.keys.create({ vendor: "altcraft", secret: "none", options: { methods: [] } });
+    expect(await status("subscriptions/undelete", { token }, bearer("none"))).toBe(200);
+    expect(await status("subscriptions/undelete", { token: "none" }, bearer(token))).toBe(403);
+    expect(await status("subscriptions/undelete", { token: "" }, bearer(token))).toBe(200);
+    expect(await status("subscriptions/undelete", { token }, bearer("x"))).toBe(401);
     expect(await status(`subscriptions/undelete?token=${token}`, { token: "x" }, bearer(token))).toBe(401);
   });
 

@@ -42,14 +42,16 @@ export function createRoutes(
     };
   }
 
-  async function authorized(token: string | undefined, method: Method): Promise<Key> {
-    if (token === undefined) throw new Refusal("token_required");
+  async function keyOf(token: string): Promise<Key> {
     const key = await host.keys.find("altcraft", token);
     if (!key) throw new Refusal("unknown_token");
-    const { methods } = key.options;
-    if (Array.isArray(methods) && !methods.includes(method.name)) {
-      throw new Refusal("forbidden", `the token may not call ${method.name}`);
-    }
+    return key;
+  }
+
+  async function authorized(token: string, method: Method): Promise<Key> {
+    if (token === "") throw new Refusal("token_required");
+    const key = await keyOf(token);
+    if (!mayCall(key, method)) throw new Refusal("forbidden", `the token may not call ${method.name}`);
     return key;
   }
 
@@ -62,17 +64,19 @@ export function createRoutes(
       const method = byName.get(methodName(url.pathname));
       if (!method) throw new Refusal("no_such_method");
       if (request.method !== "POST") throw new Refusal("post_only");
+      const outside = bearer(request) ?? url.searchParams.get("token") ?? "";
+      // Before the body is read: a stranger who shows his token costs nothing.
+      if (outside !== "") await keyOf(outside);
       const text = await bodyText(request, declared, method, settings);
       const given = await readParameters(text, declared, method, settings);
       format = replyFormat(url.searchParams, given, settings);
-      const token = given.token ?? bearer(request) ?? url.searchParams.get("token") ?? undefined;
-      const key = await authorized(token === "" ? undefined : token, method);
+      const key = await authorized(given.token || outside, method);
       const parameters = given.parse();
       const carryOut = async () => {
         const { members, batch } = await method.handle(parameters, key);
         return replyIn(format, 200, envelopeOf(members), {}, batch);
       };
-      const identity = method.changes ? deduplication.identify(request.headers) : undefined;
+      const identity = method.changes ? deduplication.identify(request.headers, url.searchParams) : undefined;
       return responseOf(
         identity
           ? await deduplication.once({ ...identity, tokenId: key.id, content: `${method.name}\n${text}` }, carryOut)
@@ -89,6 +93,12 @@ export function createRoutes(
   });
 
   return routes;
+}
+
+/** A list of methods limits a key to them. What is no such list gives no right: a slip must not give them all. */
+function mayCall({ options: { methods } }: Key, { name, restricted }: Method): boolean {
+  if (methods === undefined) return !restricted;
+  return Array.isArray(methods) && methods.includes(name);
 }
 
 const responseOf = ({ status, body, headers }: SentReply) => new Response(body, { status, headers });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { altcraftOptions } from "./options.ts";
-import { edited, keyOf, outcomeOf, statusWord, unknownCats } from "./rules.ts";
+import { edited, keyOf, outcomeOf, statusWord, unfit, unknownCats } from "./rules.ts";
 import { type SubscriptionIdentity, subscriptionIdentity } from "./schemas.ts";
 import { makeSubscription } from "./testing.ts";
 import { xxh32, xxh64 } from "./xxhash.ts";
@@ -92,13 +92,23 @@ describe("an edit", () => {
     [{ list: { action: "add", value: ["x", "y"] } }, { list: ["x", "x", "y"] }],
     [{ list: { action: "upsert", value: ["x", "y"] } }, { list: ["x", "y"] }],
     [{ list: { action: "delete", value: "x" } }, { list: [] }],
-    [{ n: { action: "constructor" } }, { n: { action: "constructor" } }],
+    [{ toString: { action: "add", value: "x" } }, { toString: ["x"] }],
+    [{ constructor: { action: "incr" } }, { constructor: 1 }],
+    [{ valueOf: { action: "upsert", value: "x" } }, { valueOf: ["x"] }],
   ])("of fields: %j", (custom_fields, expected) => {
     const after = edited(stored, { custom_fields }, 9, "yes").custom_fields;
     const wanted: Record<string, unknown> = { ...stored.custom_fields, ...expected };
     for (const [name, value] of Object.entries(wanted)) if (value === undefined) delete wanted[name];
     expect(after).toEqual(wanted);
   });
+});
+
+test("what cannot be counted up", () => {
+  const incr = (value?: unknown) => ({ n: { action: "incr", value } });
+  expect(unfit({ n: "x" }, incr())).toBe("n");
+  expect(unfit({ n: 1e308 }, incr(1e308))).toBe("n");
+  expect(unfit({ n: "1" }, incr("2"))).toBeUndefined();
+  expect(unfit({}, { toString: { action: "incr" } })).toBeUndefined();
 });
 
 test("categories of a resource", () => {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Outcome } from "@reinstate/batch-core";
 import type { AltcraftSettings } from "./options.ts";
-import { isNumeric } from "./requests.ts";
+import { callOf, type FieldAction, fieldActions, isNumeric } from "./requests.ts";
 import {
   isCustom,
   type ProfileMatch,
@@ -112,8 +112,10 @@ export function addressesToMatch(match: ProfileMatch, comparison: Comparison): A
       const { provider, subscription_id } = match;
       return [keyOf({ ...somewhere, channel: "push", provider, subscription_id }, comparison)];
     }
-    case "custom_sub":
-      return [keyOf({ ...somewhere, channel: match.channel, cc_data: match.cc_data }, comparison)];
+    case "custom_sub": {
+      const { channel, cc_data } = match;
+      return [keyOf({ ...somewhere, channel, cc_data } as SubscriptionIdentity, comparison)];
+    }
     default: {
       const { email, phone } = match as { email?: string; phone?: string };
       return addressesOf({ email, phone }, comparison);
@@ -228,8 +230,8 @@ type FieldFunction = (stored: unknown, value: unknown) => unknown;
 
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : value === undefined ? [] : [value]);
 
-/** The functions that a field's value may be; undefined as the answer removes the field. Page: profiles/3113721. */
-const fieldFunctions: Record<string, FieldFunction> = {
+/** What the functions do; undefined as the answer removes the field. */
+const fieldFunctions: Record<FieldAction, FieldFunction> = {
   set: (_, value) => value,
   unset: () => undefined,
   incr: (stored, value) => Number(stored ?? 0) + Number(value ?? 1),
@@ -238,31 +240,35 @@ const fieldFunctions: Record<string, FieldFunction> = {
   upsert: (stored, value) => [...new Set([...listOf(stored), ...listOf(value)])],
 };
 
+/** The value of a field as the function or the plain value leaves it that was given; undefined where it goes. */
+function fieldAfter(stored: Record<string, unknown>, name: string, given: unknown): unknown {
+  const call = callOf(given);
+  const action = fieldActions.find((known) => known === call?.action);
+  if (!call || !action) return given ?? undefined;
+  return fieldFunctions[action](heldIn(stored, name), call.value);
+}
+
+// A name such as `constructor` is a name like any other, and no object's own from the start.
+const heldIn = (stored: Record<string, unknown>, name: string) =>
+  Object.hasOwn(stored, name) ? (stored[name] ?? undefined) : undefined;
+
 function withFields(stored: Record<string, unknown>, given: Record<string, unknown>): Record<string, unknown> {
   const fields = { ...stored };
   for (const [name, value] of Object.entries(given)) {
-    const call = functionOf(value);
-    const result = call ? call.apply(fields[name], call.value) : (value ?? undefined);
-    if (result === undefined) delete fields[name];
-    else fields[name] = result;
+    const after = fieldAfter(stored, name, value);
+    if (after === undefined) delete fields[name];
+    else fields[name] = after;
   }
   return fields;
 }
 
-/** A field that is to be counted up though it holds no number; undefined where there is none. */
-export function uncountable(stored: Record<string, unknown>, given: Record<string, unknown> = {}): string | undefined {
+/** A field that is to be counted up though it holds no number, or beyond all numbers; undefined where there is none. */
+export function unfit(stored: Record<string, unknown>, given: Record<string, unknown> = {}): string | undefined {
   return Object.keys(given).find((name) => {
-    const held = stored[name] ?? undefined;
-    return functionOf(given[name])?.apply === fieldFunctions.incr && held !== undefined && !isNumeric(held);
+    if (callOf(given[name])?.action !== "incr") return false;
+    const held = heldIn(stored, name);
+    return (held !== undefined && !isNumeric(held)) || !Number.isFinite(fieldAfter(stored, name, given[name]));
   });
-}
-
-function functionOf(value: unknown): { apply: FieldFunction; value: unknown } | undefined {
-  if (typeof value !== "object" || value === null || !("action" in value)) return undefined;
-  const { action, value: operand } = value as { action: unknown; value?: unknown };
-  const apply =
-    typeof action === "string" && Object.hasOwn(fieldFunctions, action) ? fieldFunctions[action] : undefined;
-  return apply && { apply, value: operand };
 }
 
 /** Categories that the resource does not have. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Subscription } from "./schemas.ts";
-import type { Profile, StoredSubscription } from "./store.ts";
+import type { ConsentEntry, Profile, StoredSubscription } from "./store.ts";
 import { xxh64 } from "./xxhash.ts";
 
 /** A subscription in the vendor's words and order; what is empty is left out. */
@@ -26,6 +26,17 @@ export function shownWithIds(stored: StoredSubscription) {
 export function shownDeleted(stored: StoredSubscription) {
   const deleted_at = new Date(stored.deleted_at ?? stored.updated_at).toISOString();
   return { ...shownWithIds(stored), is_delete: true, deleted_at };
+}
+
+/** An entry of the consent log. */
+export function shownConsent({ action, at, channel, subject, actor, reason, requested_by }: ConsentEntry) {
+  const name = channel === null ? "digest" : channel === "email" ? "email" : "phone";
+  return {
+    ...{ action, at: new Date(at).toISOString(), [name]: subject },
+    ...(actor !== null && { token_id: actor }),
+    ...(reason !== null && { reason }),
+    ...(requested_by !== null && { requested_by }),
+  };
 }
 
 /** A profile with all its subscriptions, as `profiles/get` shows it: the only place where `is_delete` is seen. */

@@ -19,7 +19,11 @@ export function sightingOf(
   for (const one of shown) {
     if (one.channel !== item.channel || one.resource_id !== item.resource_id) continue;
     const identity = subscriptionIdentity.safeParse({ ...item, ...addressIn(one) });
-    if (identity.success ? keyOf(identity.data, comparison).address === address : hashes.includes(one.hash_id))
+    if (
+      identity.success
+        ? keyOf(identity.data, comparison).address === address
+        : hashes.some((hash) => hash === one.hash_id)
+    )
       return one;
     if (!identity.success) sighting = "hidden";
   }

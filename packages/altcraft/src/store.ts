@@ -1,5 +1,5 @@
 import type { LedgerTransaction } from "@reinstate/batch-core";
-import type { Status } from "./schemas.ts";
+import type { ConsentAction, Status } from "./schemas.ts";
 
 /** What makes two subscriptions the same one. */
 export interface SubscriptionKey {
@@ -68,6 +68,8 @@ export interface PageQuery {
 export interface DeletedQuery extends Scope {
   profile_id?: string | undefined;
   hash_id?: string | undefined;
+  /** Only those that were deleted no earlier. */
+  deletedSince?: number | undefined;
   /** Only those whose key comes after this one. */
   after?: Omit<SubscriptionKey, "db_id"> | undefined;
   limit: number;
@@ -89,8 +91,9 @@ export type Flagged = "changed" | "unchanged" | "missing";
  */
 export interface SubscriptionStore {
   /**
-   * Deletes or brings back, and tells of each key what happened, in the order of the keys, which must be distinct.
-   * `deletedSince`: what was deleted earlier counts as missing.
+   * Deletes or brings back, and tells of each key what happened, in the order of the keys, which must be distinct. `missing` is
+   * only what is not there, whoever sets the flag the other way at the same moment. `deletedSince`: what was deleted earlier
+   * counts as missing.
    */
   flag(
     keys: readonly SubscriptionKey[],
@@ -113,8 +116,15 @@ export interface SubscriptionStore {
   ): Promise<string[]>;
   /** Changes one status into another, and tells of how many subscriptions. */
   changeStatus(scope: Scope, change: { from: Status; to: Status; at: number; deleted: boolean }): Promise<number>;
-  /** Writes `fresh` where its key is free, otherwise what `edit` makes of the one that is there; one at a time per key. */
-  put(fresh: StoredSubscription, edit: (stored: StoredSubscription) => StoredSubscription): Promise<StoredSubscription>;
+  /**
+   * Writes `fresh` where its key is free, otherwise what `edit` makes of the one that is there; one at a time per key. Where
+   * `edit` throws, nothing is written. `withProfile`: its profile too, where that is not known.
+   */
+  put(
+    fresh: StoredSubscription,
+    edit: (stored: StoredSubscription) => StoredSubscription,
+    options?: { withProfile?: boolean },
+  ): Promise<StoredSubscription>;
 
   hasDatabase(dbId: number): Promise<boolean>;
   hasProfile(profile: Profile): Promise<boolean>;
@@ -133,12 +143,32 @@ export interface Standing {
   suppressed: boolean;
 }
 
-/** Why something was forgotten. */
-export interface Erasure {
+/** Who did something about consent, when, and why. */
+export interface ConsentDeed {
   at: number;
   /** The id of the key that asked. */
   actor: string | null;
-  reason: string;
+  reason: string | null;
+  requested_by: string | null;
+}
+
+/** An entry of the consent log. */
+export interface ConsentEntry extends ConsentDeed {
+  /** Larger than that of every entry before. */
+  id: number;
+  action: ConsentAction;
+  /** On which channel `subject` is an address; null where it is the digest of what was erased. */
+  channel: string | null;
+  subject: string;
+}
+
+/** A page of the consent log. */
+export interface ConsentLogQuery {
+  action?: ConsentAction | undefined;
+  address?: Address | undefined;
+  /** Only entries before this one. */
+  before?: number | undefined;
+  limit: number;
 }
 
 /**
@@ -146,6 +176,7 @@ export interface Erasure {
  * known. Promises of every implementation:
  *
  * - `erase` takes the subscription away and leaves its digest in one transaction.
+ * - `suppress`, `unsuppress` and `erase` leave an entry in the log, in the transaction of what they do.
  * - `standing` keeps what it has read from changing until its transaction ends.
  */
 export interface ConsentStore {
@@ -153,10 +184,13 @@ export interface ConsentStore {
   standing(keys: readonly SubscriptionKey[], transaction?: LedgerTransaction): Promise<(Standing | undefined)[]>;
   /** Of each address whether it is on the suppression list, in their order. */
   suppressed(addresses: readonly Address[]): Promise<boolean[]>;
-  suppress(addresses: readonly Address[], at: number): Promise<void>;
-  unsuppress(addresses: readonly Address[]): Promise<void>;
-  /** Answers whether there was something to erase. */
-  erase(key: SubscriptionKey, digest: string, erasure: Erasure): Promise<boolean>;
+  /** The addresses are one address on each channel that it has; the first stands in the log. */
+  suppress(addresses: readonly Address[], deed: ConsentDeed): Promise<void>;
+  unsuppress(addresses: readonly Address[], deed: ConsentDeed): Promise<void>;
+  /** Answers whether there was something to erase; where there was not, nothing is logged. */
+  erase(key: SubscriptionKey, digest: string, deed: ConsentDeed & { reason: string }): Promise<boolean>;
+  /** Newest first. */
+  log(query: ConsentLogQuery): Promise<ConsentEntry[]>;
   /** Which of these digests are those of what was erased. */
   erased(digests: readonly string[], transaction?: LedgerTransaction): Promise<Set<string>>;
   /** A random word that tells this installation from every other. */
@@ -168,8 +202,14 @@ export interface RequestKey {
   request_id: string;
 }
 
+/** A key, and the word by which whoever claimed it is told from whoever takes it over. */
+export interface RequestClaim extends RequestKey {
+  claim: string;
+}
+
 /**
- * The replies kept for repeated requests. A key is claimed by one request at a time; times are milliseconds since 1970 UTC.
+ * The replies kept for repeated requests. A key is claimed by one request at a time, and whoever has lost his claim changes
+ * nothing any more; times are milliseconds since 1970 UTC.
  */
 export interface RequestStore {
   /**
@@ -177,14 +217,16 @@ export interface RequestStore {
    * earlier request left: its digest, and its reply once there is one.
    */
   claim(
-    key: RequestKey,
+    claim: RequestClaim,
     digest: string,
     now: number,
     limits: { forgotten: number; abandoned: number },
   ): Promise<{ digest: string; reply: string | null } | undefined>;
-  keep(key: RequestKey, reply: string): Promise<void>;
+  /** A sign of life: the claim is not abandoned. */
+  renew(claim: RequestClaim, now: number): Promise<void>;
+  keep(claim: RequestClaim, reply: string): Promise<void>;
   /** Gives up a claim without a reply. */
-  release(key: RequestKey): Promise<void>;
+  release(claim: RequestClaim): Promise<void>;
   /** Drops what was claimed earlier. */
   forget(before: number): Promise<void>;
 }

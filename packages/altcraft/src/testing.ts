@@ -2,7 +2,7 @@ import { deepStrictEqual as equal } from "node:assert";
 import { altcraftOptions } from "./options.ts";
 import { fresh } from "./rules.ts";
 import type { SubscriptionChanges, SubscriptionIdentity } from "./schemas.ts";
-import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store.ts";
+import type { ConsentStore, RequestStore, StoredSubscription, SubscriptionStore } from "./store.ts";
 
 /** A subscription as the store keeps it, under the default settings. `at` is its time in milliseconds. */
 export function makeSubscription(
@@ -98,6 +98,22 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
+    name: "nothing that is there is missing, however others turn its flag meanwhile",
+    async check(store) {
+      const people = [person(1), person(2)].map((one) => makeSubscription(one));
+      await store.addSubscriptions(people);
+      const turns = Array.from({ length: 60 }, (_, at) => async () => {
+        const told = await Promise.all(
+          Array.from({ length: 8 }, (_, n) =>
+            store.flag(n < 6 ? people.slice(0, 1) : people, { is_delete: (n + at) % 2 === 0, at }),
+          ),
+        );
+        equal(told.flat().filter((word) => word === "missing").length, 0);
+      });
+      for (const turn of turns) await turn();
+    },
+  },
+  {
     name: "what was deleted too long ago is missing",
     async check(store) {
       const old = makeSubscription(person(1), { is_delete: true, at: 10 });
@@ -144,6 +160,46 @@ export const storeContract: readonly StorePromise[] = [
         inOrder.filter(({ profile_id }) => profile_id === "p1"),
       );
       equal(await only({ hash_id: gone[4]?.hash_id }), [gone[4]]);
+      equal(
+        await only({ deletedSince: 4 }),
+        inOrder.filter(({ deleted_at }) => (deleted_at ?? 0) >= 4),
+      );
+    },
+  },
+  {
+    name: "the subscriptions of a resource come in pages, no profile cut in two, narrowed down",
+    async check(store) {
+      const crowd = Array.from({ length: 10 }, (_, n) =>
+        makeSubscription({ ...person(n, `p${n % 4}`) }, { status: n % 2 === 0 ? "subscribed" : "suspended" }),
+      );
+      const gone = makeSubscription(person(20, "p1"), { is_delete: true });
+      const sms = makeSubscription({ ...person(0, "p2"), channel: "sms", phone: "+7" });
+      const otherDb = makeSubscription({ ...person(30, "p2"), db_id: 2 });
+      const otherResource = makeSubscription({ ...person(31, "p2"), resource_id: 27 });
+      await store.addSubscriptions([...crowd, gone, sms, otherDb, otherResource].reverse());
+      const order = (one: StoredSubscription) => `${one.profile_id} ${one.db_id} ${one.channel} ${one.address}`;
+      const sorted = (list: StoredSubscription[]) => list.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
+      const all = sorted([...crowd, sms, otherDb]);
+      const page = (query: object) => store.page({ resource_id: 26, limit: 99, deleted: false, ...query });
+      equal(await page({}), all);
+      equal(await page({ deleted: true }), sorted([...all, gone]));
+      const seen: StoredSubscription[] = [];
+      // A store that never ends is a broken one, too.
+      for (let turn = 0; turn < 4; turn++) {
+        const next = await page({ limit: 2, after: seen.at(-1)?.profile_id });
+        equal(next.length >= 2, true);
+        equal(new Set(next.map(({ profile_id }) => profile_id)).size, 1);
+        seen.push(...next);
+      }
+      equal(seen, all);
+      equal(await page({ after: "p3" }), []);
+      equal(await page({ db_id: 2 }), [otherDb]);
+      equal(await page({ channel: "sms" }), [sms]);
+      equal(
+        await page({ status: "suspended" }),
+        all.filter(({ status }) => status === "suspended"),
+      );
+      equal(await page({ resource_id: 27 }), [otherResource]);
     },
   },
   {
@@ -192,10 +248,34 @@ export const storeContract: readonly StorePromise[] = [
       equal((await store.ofProfile(start, { deleted: true })).length, 1);
     },
   },
+  {
+    name: "put adds the profile with the subscription, or neither",
+    async check(store) {
+      const one = makeSubscription(person(1));
+      const same = (stored: StoredSubscription) => stored;
+      await store.put(one, same);
+      equal(await store.hasProfile(one), false);
+      const thrown = await store
+        .put(
+          one,
+          () => {
+            throw new Error("no");
+          },
+          { withProfile: true },
+        )
+        .catch(({ message }: Error) => message);
+      equal(thrown, "no");
+      equal(await store.hasProfile(one), false);
+      await store.put(one, same, { withProfile: true });
+      equal(await store.hasProfile(one), true);
+    },
+  },
 ];
 
 /** Throws where a consent store breaks a promise. Both stores are those of one empty database. */
 export type ConsentPromise = { name: string; check(consent: ConsentStore, store: SubscriptionStore): Promise<void> };
+
+const ann = { actor: "k1", reason: "asked for", requested_by: "Ann" };
 
 /** What every consent store promises. */
 export const consentContract: readonly ConsentPromise[] = [
@@ -204,8 +284,8 @@ export const consentContract: readonly ConsentPromise[] = [
     async check(consent, store) {
       const [one, two] = [makeSubscription(person(1), { status: "complained" }), makeSubscription(person(2))];
       await store.addSubscriptions([one, two]);
-      await consent.suppress([two, { channel: "sms", address: one.address }], 1);
-      await consent.suppress([two], 2);
+      await consent.suppress([two, { channel: "sms", address: one.address }], { at: 1, ...ann });
+      await consent.suppress([two], { at: 2, ...ann });
       equal(await consent.standing([makeSubscription(person(3)), two, one]), [
         undefined,
         { status: "subscribed", suppressed: true },
@@ -215,7 +295,7 @@ export const consentContract: readonly ConsentPromise[] = [
       equal(await consent.suppressed([elsewhere, two, one, two]), [false, true, false, true]);
       equal(await consent.suppressed([one]), [false]);
       equal(await consent.suppressed([]), []);
-      await consent.unsuppress([two]);
+      await consent.unsuppress([two], { at: 3, ...ann });
       equal(await consent.suppressed([two]), [false]);
       equal(await consent.standing([two]), [{ status: "subscribed", suppressed: false }]);
     },
@@ -225,7 +305,7 @@ export const consentContract: readonly ConsentPromise[] = [
     async check(consent, store) {
       const [one, two] = [makeSubscription(person(1), { is_delete: true }), makeSubscription(person(2))];
       await store.addSubscriptions([one, two]);
-      const erasure = { at: 1, actor: null, reason: "asked for" };
+      const erasure = { at: 1, ...ann };
       equal(await consent.erase(one, "d1", erasure), true);
       equal(await consent.erase(one, "d1", erasure), false);
       equal(await store.find(one), undefined);
@@ -237,11 +317,121 @@ export const consentContract: readonly ConsentPromise[] = [
     },
   },
   {
+    name: "the log tells who did what, and why, newest first, page by page",
+    async check(consent, store) {
+      const [one, two] = [makeSubscription(person(1)), makeSubscription(person(2))];
+      await store.addSubscriptions([one]);
+      const nobody = { actor: null, reason: null, requested_by: null };
+      const phones = ["sms", "viber"].map((channel) => ({ channel, address: "+7" }));
+      await consent.suppress([one], { at: 1, ...ann });
+      await consent.suppress(phones, { at: 2, ...nobody });
+      await consent.unsuppress([one], { at: 3, ...ann, reason: "a slip" });
+      await consent.erase(one, "d1", { at: 4, ...ann });
+      await consent.erase(two, "d2", { at: 5, ...ann });
+      const all = await consent.log({ limit: 9 });
+      const email = { channel: "email", subject: one.address };
+      equal(
+        all.map(({ id: _, ...entry }) => entry),
+        [
+          { action: "erase", channel: null, subject: "d1", at: 4, ...ann },
+          { action: "unsuppress", ...email, at: 3, ...ann, reason: "a slip" },
+          { action: "suppress", channel: "sms", subject: "+7", at: 2, ...nobody },
+          { action: "suppress", ...email, at: 1, ...ann },
+        ],
+      );
+      equal(await consent.log({ limit: 2 }), all.slice(0, 2));
+      equal(await consent.log({ limit: 9, before: all[1]?.id }), all.slice(2));
+      equal(await consent.log({ limit: 9, address: one }), [all[1], all[3]]);
+      equal(await consent.log({ limit: 9, action: "suppress" }), all.slice(2));
+    },
+  },
+  {
     name: "an installation has one word of its own",
     async check(consent) {
       const id = await consent.installation();
       equal(id.length > 20, true);
       equal(await consent.installation(), id);
+    },
+  },
+];
+
+/** Throws where a store of requests breaks a promise. Each is to be given an empty store. */
+export type RequestPromise = { name: string; check(store: RequestStore): Promise<void> };
+
+const request = (claim: string, request_id = "r1", token_id = "k1") => ({ token_id, request_id, claim });
+/** Nothing is forgotten or abandoned yet. */
+const patient = { forgotten: -1, abandoned: -1 };
+
+/** What every store of requests promises. */
+export const requestContract: readonly RequestPromise[] = [
+  {
+    name: "of many who claim a key at once one has it",
+    async check(store) {
+      const told = await Promise.all(
+        Array.from({ length: 10 }, (_, n) => store.claim(request(`c${n}`), "d", 1, patient)),
+      );
+      equal(told.filter((one) => one === undefined).length, 1);
+      equal(
+        told.find((one) => one !== undefined),
+        { digest: "d", reply: null },
+      );
+      equal(await store.claim(request("c", "r2"), "d", 1, patient), undefined);
+      equal(await store.claim(request("c", "r1", "k2"), "d", 1, patient), undefined);
+    },
+  },
+  {
+    name: "a kept reply is answered until it is forgotten",
+    async check(store) {
+      await store.claim(request("a"), "d", 1, patient);
+      await store.keep(request("a"), "done");
+      equal(await store.claim(request("b"), "other", 2, patient), { digest: "d", reply: "done" });
+      equal(await store.claim(request("b"), "d", 9, { forgotten: 1, abandoned: 9 }), { digest: "d", reply: "done" });
+      equal(await store.claim(request("b"), "other", 9, { forgotten: 2, abandoned: 9 }), undefined);
+      equal(await store.claim(request("c"), "other", 9, patient), { digest: "other", reply: null });
+    },
+  },
+  {
+    name: "what was claimed earlier is dropped, and nothing else",
+    async check(store) {
+      for (const [n, id] of ["r1", "r2", "r3"].entries()) {
+        await store.claim(request("a", id), "d", n, patient);
+        await store.keep(request("a", id), "done");
+      }
+      await store.forget(2);
+      equal(await store.claim(request("b", "r3"), "d", 3, patient), { digest: "d", reply: "done" });
+      equal(await store.claim(request("b", "r2"), "d", 3, patient), undefined);
+    },
+  },
+  {
+    name: "an abandoned claim is taken over by the same request alone, and a sign of life keeps it",
+    async check(store) {
+      await store.claim(request("a"), "d", 1, patient);
+      equal(await store.claim(request("b"), "other", 9, { forgotten: -1, abandoned: 2 }), { digest: "d", reply: null });
+      await store.renew(request("a"), 5);
+      equal(await store.claim(request("b"), "d", 9, { forgotten: -1, abandoned: 5 }), { digest: "d", reply: null });
+      equal(await store.claim(request("b"), "d", 9, { forgotten: -1, abandoned: 6 }), undefined);
+    },
+  },
+  {
+    name: "whoever has lost a claim changes nothing any more",
+    async check(store) {
+      await store.claim(request("a"), "d", 1, patient);
+      await store.claim(request("b"), "d", 9, { forgotten: -1, abandoned: 2 });
+      await store.renew(request("a"), 99);
+      await store.keep(request("a"), "of the first");
+      await store.release(request("a"));
+      equal(await store.claim(request("c"), "d", 10, patient), { digest: "d", reply: null });
+      await store.keep(request("b"), "of the second");
+      await store.release(request("b"));
+      equal(await store.claim(request("c"), "d", 10, patient), { digest: "d", reply: "of the second" });
+    },
+  },
+  {
+    name: "a claim that is given up is free",
+    async check(store) {
+      await store.claim(request("a"), "d", 1, patient);
+      await store.release(request("a"));
+      equal(await store.claim(request("b"), "other", 1, patient), undefined);
     },
   },
 ];

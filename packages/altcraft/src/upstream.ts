@@ -30,10 +30,10 @@ const triesInMind = 1000;
 
 const hidden = { code: "hidden", message: "The profile does not show the address of this subscription" };
 
-interface Known {
-  suppressed: Set<string>;
-  erased: Set<string>;
-}
+/** No token, a used-up tariff, no rights: what the vendor then says of one item it says of all. */
+const refusesAll = [401, 402, 403];
+/** After such an answer the batch waits for so long. */
+const refusedPauseMs = 15 * 60_000;
 
 type UpstreamWork = Work<SubscriptionIdentity, Asking>;
 
@@ -50,7 +50,8 @@ export interface UpstreamParts {
  * Undelete and delete carried out by the real Altcraft: one call for each subscription, so many at once and so many per
  * second as the settings say. An item's `Request-ID` follows from this installation, the batch, the generation and the item:
  * after a crash the same ids are sent again, and the vendor's deduplication carries out only what it had not yet. A dry run
- * and the consent guard look at what `profiles/get` shows: nothing else there tells what is deleted.
+ * and the consent guard look at what `profiles/get` shows: nothing else there tells what is deleted. What was erased here is
+ * never asked back, whatever the guard is told.
  */
 export function createUpstream({ upstream, installation, consent, clock, settings }: UpstreamParts): AnyOperation[] {
   const client = createAltcraftClient({ retry, ...upstream });
@@ -86,15 +87,21 @@ export function createUpstream({ upstream, installation, consent, clock, setting
     ask: (item: SubscriptionIdentity, key: string) => Promise<Outcome>,
   ): Promise<Outcome[]> {
     const answers = new Map<SubscriptionIdentity, Outcome | VendorError>();
+    const forbidden: VendorError[] = [];
     await inParallel(work.items, settings.upstreamConcurrency, work.signal, async (item) => {
       const key = keyText(item);
       try {
         answers.set(item, await ask(item, key));
       } catch (error) {
         if (!VendorError.is(error)) throw error;
+        const refusal = refusalOfAll(error);
+        if (refusal !== undefined && refusal !== 403) throw pauseFor(work, error);
+        if (refusal === 403) forbidden.push(error);
         answers.set(item, error.kind === "rejected" ? verdictOf(key, error) : error);
       }
     });
+    // A token may lack the rights to some groups of objects; one that may nothing at all is the operator's to mend.
+    if (forbidden[0] && forbidden.length === work.items.length) throw pauseFor(work, forbidden[0]);
     if (work.signal.aborted) throw new NotNow(0, "The process is asked to stop");
     const unanswered = [...answers.values()].filter((answer) => VendorError.is(answer));
     // The whole chunk again, later: what was done is not done twice.
@@ -123,26 +130,42 @@ export function createUpstream({ upstream, installation, consent, clock, setting
     return outcomes;
   }
 
-  /**
-   * What this installation knows of items, by the text of their keys: whose address is on its suppression list (of the vendor's
-   * none is documented), and what was erased.
-   */
-  async function knownHere(items: readonly SubscriptionIdentity[]): Promise<Known> {
+  /** Stops the batch for a while, with its items unsent. */
+  function pauseFor({ batchId, log }: UpstreamWork, error: VendorError): NotNow {
+    log.error({ batch: batchId, error: error.message }, "the real Altcraft lets us do nothing; the batch waits");
+    return new NotNow(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message);
+  }
+
+  /** The texts of the keys whose address is on the suppression list of this installation; of the vendor's none is documented. */
+  async function suppressedHere(items: readonly SubscriptionIdentity[]): Promise<Set<string>> {
     const keys = items.map((item) => keyOf(item, settings));
-    const [listed, digests] = await Promise.all([consent.suppressed(keys), consent.erased(keys.map(digestOf))]);
-    return {
-      suppressed: new Set(keys.filter((_, index) => listed[index]).map(textOf)),
-      erased: new Set(keys.filter((key) => digests.has(digestOf(key))).map(textOf)),
-    };
+    const listed = await consent.suppressed(keys);
+    return new Set(keys.filter((_, index) => listed[index]).map(textOf));
+  }
+
+  /** Runs what may be sent; what was erased here is not. */
+  async function withoutErased(
+    verb: FlagVerb,
+    work: UpstreamWork,
+    run: (work: UpstreamWork) => Promise<Outcome[]>,
+  ): Promise<Outcome[]> {
+    if (verb === "delete") return run(work);
+    const digests = work.items.map((item) => digestOf(keyOf(item, settings)));
+    const gone = await consent.erased(digests);
+    if (gone.size === 0) return run(work);
+    const isGone = (index: number) => gone.has(digests[index] ?? "");
+    const items = work.items.filter((_, index) => !isGone(index));
+    const refused = work.items.filter((_, index) => isGone(index));
+    const outcomes = items.length > 0 ? await run({ ...work, items }) : [];
+    return [...outcomes, ...refused.map((item): Outcome => ({ key: keyText(item), outcome: "failed", ...erased }))];
   }
 
   /** Why the guard lets an item not through; undefined where it does. */
-  function refusalOf(key: string, seen: Sighting, known: Known): Outcome | undefined {
-    if (known.erased.has(key)) return { key, outcome: "failed", ...erased };
+  function refusalOf(key: string, seen: Sighting, suppressed: ReadonlySet<string>): Outcome | undefined {
     if (seen === "missing") return { key, outcome: "failed", ...missing };
     // Whose consent cannot be known has none.
     if (seen === "hidden") return { key, outcome: "failed", ...hidden };
-    const refusal = consentRefusal({ status: statusWord(seen.status), suppressed: known.suppressed.has(key) });
+    const refusal = consentRefusal({ status: statusWord(seen.status), suppressed: suppressed.has(key) });
     return refusal && { key, outcome: "failed", ...refusal };
   }
 
@@ -150,7 +173,7 @@ export function createUpstream({ upstream, installation, consent, clock, setting
   function expected(verb: FlagVerb, key: string, seen: Sighting): Outcome {
     if (seen === "hidden") return { key, outcome: "unknown", ...hidden };
     if (seen === "missing") return outcomeOf(verb, key, "missing");
-    return outcomeOf(verb, key, seen.is_delete === (verb === "undelete") ? "changed" : "unchanged");
+    return outcomeOf(verb, key, (seen.is_delete === true) === (verb === "undelete") ? "changed" : "unchanged");
   }
 
   async function until(time: number, signal: AbortSignal): Promise<void> {
@@ -174,10 +197,10 @@ export function createUpstream({ upstream, installation, consent, clock, setting
     /** All are looked at before the first is sent, at the vendor's pace: the core admits a call for each item, and no more. */
     async function carryOutGuarded(work: UpstreamWork, inDoubt: Set<string>): Promise<Outcome[]> {
       const begun = clock.now();
-      const known = await knownHere(work.items);
+      const suppressed = await suppressedHere(work.items);
       const look = createLook(work);
       const verdicts = await settled(work, inDoubt, async (item, key) => {
-        return refusalOf(key, await look.at(item), known) ?? { key, outcome: "done" };
+        return refusalOf(key, await look.at(item), suppressed) ?? { key, outcome: "done" };
       });
       const free = work.items.filter((_, index) => verdicts[index]?.outcome === "done");
       const timeOf = (calls: number) => begun + (calls * 1000) / settings.upstreamPerSecond;
@@ -204,18 +227,25 @@ export function createUpstream({ upstream, installation, consent, clock, setting
       pace: { concurrency: 1, perSecond: settings.upstreamPerSecond, requests: (items) => items },
       apply(work) {
         const run = mayRefuse(verb, work.params, settings) ? carryOutGuarded : carryOut;
-        return withDoubts(work, (inDoubt) => run(work, inDoubt));
+        return withoutErased(verb, work, (work) => withDoubts(work, (inDoubt) => run(work, inDoubt)));
       },
-      async preview(work) {
-        const known = mayRefuse(verb, work.params, settings) ? await knownHere(work.items) : undefined;
-        const look = createLook(work);
-        return settled(work, new Set(), async (item, key) => {
-          const seen = await look.at(item);
-          return (known && refusalOf(key, seen, known)) ?? expected(verb, key, seen);
-        });
-      },
+      preview: (work) =>
+        withoutErased(verb, work, async (work) => {
+          const suppressed = mayRefuse(verb, work.params, settings) ? await suppressedHere(work.items) : undefined;
+          const look = createLook(work);
+          return settled(work, new Set(), async (item, key) => {
+            const seen = await look.at(item);
+            return (suppressed && refusalOf(key, seen, suppressed)) ?? expected(verb, key, seen);
+          });
+        }),
     });
   });
+}
+
+/** 401, 402 or 403, told by the vendor or by what stands before it; undefined where it is none of them. */
+function refusalOfAll({ kind, code, status }: VendorError): number | undefined {
+  if (kind !== "rejected" && kind !== "bad_reply") return undefined;
+  return refusesAll.find((refusal) => refusal === (code ?? status));
 }
 
 /** What the vendor says of one item. */
@@ -227,7 +257,7 @@ const verdictOf = (key: string, { code, message }: VendorError): Outcome => ({
 const mostPatient = (errors: VendorError[]) =>
   errors.reduce((most, error) => ((error.retryAfterMs ?? 0) > (most.retryAfterMs ?? 0) ? error : most));
 
-/** Works on all items, so many at once, until it is asked to stop. The first error that is thrown ends it. */
+/** Works on all items, so many at once, until it is asked to stop. The first error ends it, once all that is at work has ended. */
 async function inParallel<Item>(
   items: readonly Item[],
   lanes: number,
@@ -235,17 +265,17 @@ async function inParallel<Item>(
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
   const waiting = items.values();
-  let failed = false;
+  let failure: { error: unknown } | undefined;
   async function lane() {
     for (const item of waiting) {
       try {
         await work(item);
       } catch (error) {
-        failed = true;
-        if (!signal.aborted) throw error;
+        failure ??= { error };
       }
-      if (failed || signal.aborted) return;
+      if (failure || signal.aborted) return;
     }
   }
   await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
+  if (failure && !signal.aborted) throw failure.error;
 }

@@ -1,19 +1,35 @@
 import { defineVendor } from "@reinstate/batch-core";
+import * as z from "zod";
 import { type Altcraft, createAltcraft } from "./create.ts";
 import { demo } from "./demo.ts";
 import { importSubscriptions } from "./import.ts";
+import { extensionMethods, vendorMethods } from "./method-table.ts";
 import { type AltcraftSettings, altcraftOptions } from "./options.ts";
 import { basePath } from "./routes.ts";
+
+const methodNames = [...new Set([...Object.keys(vendorMethods), ...Object.keys(extensionMethods)])];
 
 /** Altcraft, as the gateway serves it. */
 export const altcraft = defineVendor<AltcraftSettings, Altcraft>({
   name: "altcraft",
   label: "Altcraft",
+  channels: true,
+  keyOptions: z.strictObject({
+    /** The methods that the key may call, with commas in between. */
+    methods: z
+      .string()
+      .transform((names) => names.split(",").map((name) => name.trim()))
+      .pipe(z.array(z.enum(methodNames, `must be of ${methodNames.join(", ")}`)))
+      .optional(),
+  }),
   paths: [basePath],
   settings: altcraftOptions,
   create: (host, settings) => createAltcraft(host, settings),
-  async import(_, instance, source, { format, onRefused }) {
-    const { added, kept, refused } = await importSubscriptions(instance, source, { format, onRefused });
+  async import(_, instance, source, { format, channel, onRefused }) {
+    const { added, kept, refused } = await importSubscriptions(instance, source, {
+      ...{ format, onRefused },
+      ...(channel !== "" && { channel }),
+    });
     return { imported: added + kept, refused };
   },
   demo,

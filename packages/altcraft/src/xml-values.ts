@@ -4,55 +4,72 @@ import { type XmlElement, XmlError } from "./xml.ts";
 /** The members of an element by name, each with all the elements that carry it. */
 type Members = ReadonlyMap<string, XmlElement[]>;
 
-/**
- * The value that an element stands for, its leaf text typed by the schema of the parameter and never by its looks: a phone
- * stays a string, an id becomes a number. Text that is not of its type stays text, for the schema to refuse. Throws
- * `XmlError` where an element that is no list is given twice.
- */
-export function readValue(element: XmlElement, schema: z.ZodType): unknown {
-  return objectOf(element, schema, element.name);
+/** How a document is read. */
+export interface Reading {
+  /**
+   * A reply, whose writer knows more than our schemas do: an element that is given several times is a list, and a large number
+   * may be written `1.5e+06`.
+   */
+  reply?: boolean;
 }
 
-function objectOf(element: XmlElement, schema: z.ZodType, path: string): Record<string, unknown> {
+/**
+ * The value that an element stands for, its leaf text typed by the schema of the parameter and never by its looks: a phone
+ * stays a string, an id becomes a number. Text that is not of its type stays text, for the schema to refuse. An empty element
+ * is null; marked as an item and alone, an empty list. Throws `XmlError` where an element of a request that is no list is given
+ * twice.
+ */
+export function readValue(element: XmlElement, schema: z.ZodType, { reply = false }: Reading = {}): unknown {
+  return objectOf(element, withoutWrapper(schema), reply);
+}
+
+function objectOf(element: XmlElement, schema: z.ZodType, reply: boolean): Record<string, unknown> {
   const members = membersOf(element);
   const shapes = shapesOf(schema, members);
   const record = schema instanceof z.ZodRecord ? (schema.valueType as z.ZodType) : undefined;
   const value: Record<string, unknown> = Object.create(null);
   for (const [name, elements] of members) {
     const found = shapes.find((shape) => Object.hasOwn(shape, name))?.[name] ?? record;
-    value[name] = memberOf(elements, found && withoutWrapper(found), `${path}.${name}`);
+    value[name] = memberOf(elements, found && withoutWrapper(found), reply);
   }
   return value;
 }
 
-function memberOf(elements: XmlElement[], schema: z.ZodType | undefined, path: string): unknown {
+const isEmpty = ({ text, children }: XmlElement) => text === "" && children.length === 0;
+
+function memberOf(elements: XmlElement[], schema: z.ZodType | undefined, reply: boolean): unknown {
   const [first] = elements as [XmlElement];
+  const isUnknown = schema === undefined || schema instanceof z.ZodUnknown;
+  if (elements.length === 1 && isEmpty(first))
+    return first.array && (isUnknown || schema instanceof z.ZodArray) ? [] : null;
   if (schema instanceof z.ZodArray) {
-    return elements.map((element) => itemOf(element, schema.element as z.ZodType, path));
+    const items = withoutWrapper(schema.element as z.ZodType);
+    return elements.map((element) => itemOf(element, items, reply));
   }
-  if (elements.some(({ array }) => array) && (schema === undefined || schema instanceof z.ZodUnknown)) {
-    return elements.map((element) => itemOf(element, schema, path));
-  }
+  const isList = elements.length > 1 ? reply || elements.some(({ array }) => array) : first.array;
+  if (isList && (isUnknown || reply)) return elements.map((element) => itemOf(element, schema, reply));
   if (elements.length > 1) throw new XmlError(`<${first.name}> is given ${elements.length} times`);
-  return itemOf(first, schema, path);
+  return itemOf(first, schema, reply);
 }
 
-function itemOf(element: XmlElement, schema: z.ZodType | undefined, path: string): unknown {
-  if (element.children.length > 0) return objectOf(element, schema ?? z.unknown(), path);
-  return leafOf(element.text, schema);
+function itemOf(element: XmlElement, schema: z.ZodType | undefined, reply: boolean): unknown {
+  if (element.children.length > 0) return objectOf(element, schema ?? z.unknown(), reply);
+  if (element.text !== "") return leafOf(element.text, schema, reply);
+  // What a reply has in a list of texts is a text.
+  return reply && schema instanceof z.ZodString ? "" : null;
 }
 
-function leafOf(text: string, schema: z.ZodType | undefined): unknown {
+const whole = /^[+-]?\d{1,16}$/;
+const anyNumber = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
+function leafOf(text: string, schema: z.ZodType | undefined, reply: boolean): unknown {
   if (schema instanceof z.ZodUnion) {
     for (const option of schema.options as z.ZodType[]) {
-      const value = leafOf(text, option);
+      const value = leafOf(text, option, reply);
       if (option.safeParse(value).success) return value;
     }
   }
-  if (schema === undefined || schema instanceof z.ZodUnknown || schema instanceof z.ZodString) return text;
-  // Null is written as an empty element.
-  if (text === "") return null;
-  if (schema instanceof z.ZodNumber && /^[+-]?\d{1,16}$/.test(text)) return Number(text);
+  if (schema instanceof z.ZodNumber && (reply ? anyNumber : whole).test(text)) return Number(text);
   if (schema instanceof z.ZodBoolean && /^(true|false)$/.test(text)) return text === "true";
   return text;
 }
@@ -105,7 +122,12 @@ function branchesOf(schema: z.ZodType): Branch[] {
 }
 
 function withoutWrapper(schema: z.ZodType): z.ZodType {
-  return schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault
-    ? withoutWrapper(schema.unwrap() as z.ZodType)
-    : schema;
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault) {
+    return withoutWrapper(schema.unwrap() as z.ZodType);
+  }
+  // What stands before a schema looks at the value as it was given, and the schema behind it says what it is.
+  if (schema instanceof z.ZodPipe) {
+    return withoutWrapper((schema.in instanceof z.ZodTransform ? schema.out : schema.in) as z.ZodType);
+  }
+  return schema;
 }

@@ -21,7 +21,7 @@ describe("the reader", () => {
     ["depth", `<xml>${"<a>".repeat(16)}`, /more than 16 deep/],
     ["elements", `<xml>${"<a/>".repeat(4096)}</xml>`, /more than 4096 elements/],
     ["attributes", `<xml ${Array.from({ length: 17 }, (_, n) => `a${n}=""`).join(" ")}/>`, /more than 16 attributes/],
-    ["text", `<xml><a>${"x".repeat(8193)}</a></xml>`, /more than 8192 characters in <a>/],
+    ["text", `<xml><a>${"x".repeat(65_537)}</a></xml>`, /more than 65536 characters in <a>/],
   ])("refuses %s", (_, document, reason) => {
     expect(() => readXml(document)).toThrow(reason);
   });
@@ -29,7 +29,7 @@ describe("the reader", () => {
   test("accepts all that is at its limit", () => {
     const deep = `<xml>${"<a>".repeat(15)}${"</a>".repeat(15)}</xml>`;
     const wide = `<xml>${"<a/>".repeat(4095)}</xml>`;
-    const long = `<xml><a>${"x".repeat(8192)}</a></xml>`;
+    const long = `<xml><a>${"x".repeat(65_536)}</a></xml>`;
     for (const document of [deep, wide, long]) expect(readXml(document).name).toBe("xml");
   });
 
@@ -62,6 +62,9 @@ describe("values are typed by their schema", () => {
     ["<status>suspended</status>", { status: "suspended" }],
     ["<status/><priority/>", { status: null, priority: null }],
     ["<cats array='true'>1</cats>", { cats: ["1"] }],
+    ["<cats array='true'/>", { cats: [] }],
+    ["<cats/><url></url><date> </date><ip/>", { cats: null, url: null, date: null, ip: null }],
+    ["<custom_fields><n/><l array='true'/></custom_fields>", { custom_fields: { n: null, l: [] } }],
     ["<cats>1</cats>", { cats: ["1"] }],
     ["<cats>1</cats><cats>2</cats>", { cats: ["1", "2"] }],
     ["<custom_fields><n>5</n><l array='true'>a</l></custom_fields>", { custom_fields: { n: "5", l: ["a"] } }],
@@ -81,8 +84,32 @@ describe("the writer", () => {
     expect(writeXml({ error: 0, data: { b: [1, 2], _a: "<&>", B: true, none: [], gone: undefined }, c: null })).toBe(
       "<xml><c/><data><B>true</B><_a>&lt;&amp;&gt;</_a><b>1</b><b>2</b></data><error>0</error></xml>",
     );
-    expect(writeXml({ cats: ["a"] }, { markArrays: true, declaration: true })).toBe(
+    expect(writeXml({ cats: ["a"] }, { request: true, declaration: true })).toBe(
       `<?xml version="1.0" encoding="UTF-8" ?><xml><cats array='true'>a</cats></xml>`,
+    );
+  });
+
+  test("no name out of a database is markup", () => {
+    const odd = { "a b": 1, "1": 2, "b/></xml><c": null, "": 3, ж: 4 };
+    expect(readXml(writeXml(odd)).children.map(({ name }) => name)).toEqual(["_", "_1", "_a_b", "_b____xml__c", "__"]);
+    expect(writeXml({ a: [[1, 2], [3]] })).toBe("<xml><a><a>1</a><a>2</a></a><a><a>3</a></a></xml>");
+  });
+
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    ["a name", { a: { "b c": 1 } }, /"b c" cannot be the name of an element/],
+    ["a character", { a: "\u0001" }, /characters that XML cannot hold/],
+    ["an empty text", { a: { b: "" } }, /what is empty in <b> from null/],
+    ["an empty object", { a: { b: {} } }, /what is empty in <b> from null/],
+    ["a list of null", { a: [null] }, /a list of null in <a> from an empty one/],
+    ["a list in a list", { a: [[1]] }, /a list in a list in <a>/],
+  ])("a request that would come out as another is not written: %s", (_, given, reason) => {
+    expect(() => writeXml(given, { request: true })).toThrow(reason);
+    expect(readXml(writeXml(given)).name).toBe("xml");
+  });
+
+  test("an empty list is a list in a request, and an empty object at the top nothing", () => {
+    expect(writeXml({ cats: [], custom_fields: {}, n: null }, { request: true })).toBe(
+      "<xml><cats array='true'/><n/></xml>",
     );
   });
 
@@ -109,7 +136,7 @@ const identities = fc.oneof(
 
 test("a document read in turns is the same", async () => {
   const data = Array.from({ length: 1000 }, (_, n) => ({ n, text: "\u{1f600}\r\n&".repeat(1 + (n % 50)) }));
-  const limits = { depth: 4, elements: 10_000, attributes: 1, text: 1000 };
+  const limits = { depth: 4, values: 10_000, children: 10_000, attributes: 1, text: 1000 };
   const document = writeXml({ data }, { declaration: true });
   expect(document.length).toBeGreaterThan(3 * 65_536);
   expect(await readXmlInTurns(document, limits)).toEqual(readXml(document, limits));
@@ -126,10 +153,7 @@ test("any subscription is the same after a way through XML", () => {
 
 describe("malformed XML", () => {
   const members = { token: "t", db_id: 1, resource_id: 26, profile_id: "p", channel: "email", email: "a@b" };
-  const valid = writeXml(
-    { ...members, custom_fields: { a: "1", b: { c: "x" } }, cats: ["x", "y"] },
-    { markArrays: true },
-  );
+  const valid = writeXml({ ...members, custom_fields: { a: "1", b: { c: "x" } }, cats: ["x", "y"] }, { request: true });
   const pieces = [
     ...["<", ">", "&", "</", "<?", "<!", "]]>", "-->", "'", '"', "=", "/", " ", "\n", "\0", "\ufffe", "\u{1f600}"],
     ...["<a>", "</a>", "<a/>", "<\u00e9>", "<a:b>", "<-a>", "<xml>", "</xml>", "<a xmlns='x'>", "a='1' "],

@@ -1,4 +1,5 @@
 import { SaxesParser } from "saxes";
+import { requestLimits, type XmlLimits } from "./body-limits.ts";
 
 /** One element of an XML document: either text or children, never both. */
 export interface XmlElement {
@@ -14,18 +15,6 @@ export interface XmlElement {
 export class XmlError extends Error {
   override readonly name = "XmlError";
 }
-
-/** What a document may hold at most, so that a hostile one costs no more than a friendly one. */
-export interface XmlLimits {
-  depth: number;
-  elements: number;
-  /** Per element. */
-  attributes: number;
-  /** Characters of text per element. */
-  text: number;
-}
-
-export const requestLimits: XmlLimits = { depth: 16, elements: 4096, attributes: 16, text: 8192 };
 
 /**
  * Reads an XML document. Refuses a DOCTYPE and processing instructions, so there is no entity to expand and nothing to
@@ -55,7 +44,7 @@ function createReader(limits: XmlLimits) {
   const parser = new SaxesParser({ position: false });
   const open: XmlElement[] = [];
   let root: XmlElement | undefined;
-  let elements = 0;
+  let values = 0;
   let attributes = 0;
 
   parser.on("doctype", () => refuse("a DOCTYPE is not accepted"));
@@ -66,8 +55,12 @@ function createReader(limits: XmlLimits) {
   // Counted while they are read: by the time the tag is complete, a bomb would lie in memory.
   parser.on("opentagstart", () => {
     attributes = 0;
-    if (++elements > limits.elements) refuse(`more than ${limits.elements} elements`);
+    if (++values > limits.values) refuse(`more than ${limits.values} elements`);
     if (open.length >= limits.depth) refuse(`elements nested more than ${limits.depth} deep`);
+    const parent = open.at(-1);
+    if (parent && parent.children.length >= limits.children) {
+      refuse(`more than ${limits.children} elements in <${parent.name}>`);
+    }
   });
   parser.on("attribute", () => {
     if (++attributes > limits.attributes) refuse(`more than ${limits.attributes} attributes on one element`);
@@ -119,45 +112,75 @@ function refuse(reason: string): never {
 export interface XmlStyle {
   /** Begin with `<?xml version="1.0" encoding="UTF-8" ?>`. */
   declaration?: boolean;
-  /** Mark the items of lists with `array='true'`, as requests carry it and replies do not. */
-  markArrays?: boolean;
+  /**
+   * As requests are: the items of lists are marked with `array='true'`, an empty list too, and what would come out as something
+   * else is thrown as an `XmlError`. A reply has no marks, and a substitute where XML cannot hold a name or a character.
+   */
+  request?: boolean;
 }
 
 /**
  * Writes a value as `<xml>…</xml>` on one line: members in byte order, a list as repeated elements without a wrapper,
- * null and the empty text as an empty element, an absent member and an empty list as nothing.
+ * null and the empty text as an empty element, an absent member and an empty list (but in a request) as nothing.
  */
-export function writeXml(members: Readonly<Record<string, unknown>>, style: XmlStyle = {}): string {
-  const declaration = style.declaration ? '<?xml version="1.0" encoding="UTF-8" ?>' : "";
-  return declaration + element("xml", members, style.markArrays ?? false, "");
+export function writeXml(members: Readonly<Record<string, unknown>>, { declaration, request = false }: XmlStyle = {}) {
+  const inside = membersOf(request ? withoutEmpty(members) : members, request);
+  const begin = declaration ? '<?xml version="1.0" encoding="UTF-8" ?>' : "";
+  return begin + (inside === "" ? "<xml/>" : `<xml>${inside}</xml>`);
 }
 
-function element(name: string, value: unknown, markArrays: boolean, attribute: string): string {
-  if (Array.isArray(value)) {
-    const mark = markArrays ? " array='true'" : "";
-    return value.map((item) => element(name, item, markArrays, mark)).join("");
-  }
-  const inside = content(value, markArrays);
-  return inside === "" ? `<${name}${attribute}/>` : `<${name}${attribute}>${inside}</${name}>`;
-}
+/** A parameter that is an empty object asks for as little as one that is left out. */
+const withoutEmpty = (members: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => JSON.stringify(value) !== "{}"));
 
-function content(value: unknown, markArrays: boolean): string {
-  if (value === null || value === undefined) return "";
-  if (typeof value !== "object") return escaped(String(value));
-  const members = value as Record<string, unknown>;
+const arrayMark = " array='true'";
+
+function membersOf(members: Readonly<Record<string, unknown>>, request: boolean): string {
   let inside = "";
   for (const name of Object.keys(members).sort()) {
-    if (members[name] !== undefined) inside += element(name, members[name], markArrays, "");
+    if (members[name] !== undefined) inside += member(elementName(name, request), members[name], request);
   }
   return inside;
 }
 
+function member(word: string, value: unknown, request: boolean): string {
+  if (!Array.isArray(value)) return element(word, "", value, request);
+  if (!request) return value.map((item) => element(word, "", item, request)).join("");
+  if (value.length === 0) return `<${word}${arrayMark}/>`;
+  if (value.length === 1 && value[0] === null)
+    throw new XmlError(`XML cannot tell a list of null in <${word}> from an empty one`);
+  return value.map((item) => element(word, arrayMark, item, request)).join("");
+}
+
+function element(word: string, attribute: string, value: unknown, request: boolean): string {
+  const inside = content(word, value, request);
+  if (inside !== "") return `<${word}${attribute}>${inside}</${word}>`;
+  if (request && value !== null) throw new XmlError(`XML cannot tell what is empty in <${word}> from null`);
+  return `<${word}${attribute}/>`;
+}
+
+function content(word: string, value: unknown, request: boolean): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value !== "object") return escaped(String(value), request);
+  if (!Array.isArray(value)) return membersOf(value as Record<string, unknown>, request);
+  if (request) throw new XmlError(`XML cannot tell a list in a list in <${word}>`);
+  return member(word, value, request);
+}
+
+/** A name out of a database is not markup, whoever wrote it there. */
+function elementName(name: string, request: boolean): string {
+  if (/^[A-Za-z_][\w.-]*$/.test(name)) return name;
+  if (request) throw new XmlError(`${JSON.stringify(name)} cannot be the name of an element`);
+  return `_${name.replace(/[^\w.-]/g, "_")}`;
+}
+
 const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;" };
 
-function escaped(text: string): string {
-  // XML 1.0 has no way to write most control characters, not even as a reference.
-  return text
-    .toWellFormed()
-    .replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, "\uFFFD")
-    .replace(/[&<>\r]/g, (character) => entities[character] as string);
+// XML 1.0 has no way to write most control characters, not even as a reference.
+const unwritable = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu;
+
+function escaped(text: string, request: boolean): string {
+  const writable = text.toWellFormed().replace(unwritable, "\uFFFD");
+  if (request && writable !== text) throw new XmlError("a text holds characters that XML cannot hold");
+  return writable.replace(/[&<>\r]/g, (character) => entities[character] as string);
 }

@@ -1,8 +1,8 @@
-import type { Database } from "@reinstate/batch-core";
+import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { sql } from "kysely";
-import { type Status, statuses } from "../schemas.ts";
-import type { Address, ConsentStore, Standing, SubscriptionKey } from "../store.ts";
-import { type Db, insertNew, keyColumns, mark, rowsOf, sameKey, storedKey, type Tables } from "./rows.ts";
+import { type ConsentAction, type Status, statuses } from "../schemas.ts";
+import type { Address, ConsentDeed, ConsentEntry, ConsentStore, Standing, SubscriptionKey } from "../store.ts";
+import { type Db, hasKey, insertNew, keyColumns, mark, rowsOf, sameKey, storedKey, type Tables } from "./rows.ts";
 
 const addressColumns = { channel: "text", address: "text" } as const;
 const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
@@ -10,7 +10,23 @@ const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
 // No channel's name holds white space.
 const addressMark = ({ channel, address }: Address) => `${channel} ${address}`;
 
-/** The suppression list, and what was erased. The tables are those of the subscriptions' store, which brings them up to date. */
+async function log(on: Db, { action, channel, subject, at, actor, reason, requested_by }: Omit<ConsentEntry, "id">) {
+  await on
+    .insertInto("altcraft_consent_log")
+    .values({ action, channel, subject, at, actor, reason, requested_by })
+    .execute();
+}
+
+async function logAddress(
+  on: LedgerTransaction,
+  action: ConsentAction,
+  [first]: readonly Address[],
+  deed: ConsentDeed,
+): Promise<void> {
+  if (first) await log(on as Db, { action, channel: first.channel, subject: first.address, ...deed });
+}
+
+/** The suppression list, what was erased, and the log of both. The tables are those of the subscriptions' store, which brings them up to date. */
 export function createSqlConsentStore(database: Database): ConsentStore {
   const db = database.tables<Tables>();
   return {
@@ -44,41 +60,53 @@ export function createSqlConsentStore(database: Database): ConsentStore {
       return addresses.map((address) => listed.has(addressMark(address)));
     },
 
-    async suppress(addresses, at) {
-      const rows = addresses.map(({ channel, address }) => ({ channel, address, created_at: at }));
-      await insertNew(database, "altcraft_suppressions", suppressionColumns, rows);
-    },
+    suppress: (addresses, deed) =>
+      database.transaction(async (transaction) => {
+        const rows = addresses.map(({ channel, address }) => ({ channel, address, created_at: deed.at }));
+        await insertNew(database, "altcraft_suppressions", suppressionColumns, rows, transaction);
+        await logAddress(transaction, "suppress", addresses, deed);
+      }),
 
-    async unsuppress(addresses: readonly Address[]) {
-      for (const { channel, address } of addresses) {
-        await db
-          .deleteFrom("altcraft_suppressions")
-          .where("channel", "=", channel)
-          .where("address", "=", address)
-          .execute();
-      }
-    },
+    unsuppress: (addresses, deed) =>
+      database.transaction(async (transaction) => {
+        for (const { channel, address } of addresses) {
+          await (transaction as Db)
+            .deleteFrom("altcraft_suppressions")
+            .where("channel", "=", channel)
+            .where("address", "=", address)
+            .execute();
+        }
+        await logAddress(transaction, "unsuppress", addresses, deed);
+      }),
 
-    erase: ({ db_id, profile_id, resource_id, channel, address }, digest, { at, actor, reason }) =>
+    erase: (key, digest, deed) =>
       database.transaction(async (transaction) => {
         const on = transaction as Db;
-        const { numDeletedRows } = await on
-          .deleteFrom("altcraft_subscriptions")
-          .where("db_id", "=", db_id)
-          .where("profile_id", "=", profile_id)
-          .where("resource_id", "=", resource_id)
-          .where("channel", "=", channel)
-          .where("address", "=", address)
-          .executeTakeFirst();
+        const { numDeletedRows } = await on.deleteFrom("altcraft_subscriptions").where(hasKey(key)).executeTakeFirst();
         if (numDeletedRows === 0n) return false;
-        const told = { erased_at: at, actor, reason };
+        const told = { erased_at: deed.at, actor: deed.actor, reason: deed.reason };
         await on
           .insertInto("altcraft_erased")
           .values({ digest, ...told })
           .onConflict((conflict) => conflict.column("digest").doUpdateSet(told))
           .execute();
+        await log(on, { action: "erase", channel: null, subject: digest, ...deed });
         return true;
       }),
+
+    async log({ action, address, before, limit }) {
+      return db
+        .selectFrom("altcraft_consent_log")
+        .selectAll()
+        .$if(action !== undefined, (query) => query.where("action", "=", action as ConsentAction))
+        .$if(address !== undefined, (query) =>
+          query.where("subject", "=", address?.address ?? "").where("channel", "=", address?.channel ?? ""),
+        )
+        .$if(before !== undefined, (query) => query.where("id", "<", before as number))
+        .orderBy("id", "desc")
+        .limit(limit)
+        .execute();
+    },
 
     async erased(digests, transaction) {
       if (digests.length === 0) return new Set();

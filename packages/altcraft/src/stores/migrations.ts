@@ -75,4 +75,19 @@ export const migrations: Parameters<Database["migrate"]>[1] = {
     await sql`create table altcraft_installation (id text not null)`.execute(db);
     await sql`insert into altcraft_installation (id) values (${randomUUID()})`.execute(db);
   },
+  async "0003_claims_and_consent_log"(db, { dialect, types }) {
+    const word = dialect === "postgres" ? sql`text collate "C"` : sql`text`;
+    await sql`alter table altcraft_requests add column claim text`.execute(db);
+    await sql`create table altcraft_consent_log (
+      id ${types.identity},
+      at bigint not null,
+      action text not null,
+      channel ${word},
+      subject ${word} not null,
+      actor text,
+      reason text,
+      requested_by text
+    )`.execute(db);
+    await sql`create index altcraft_consent_log_subject on altcraft_consent_log (subject, channel, id)`.execute(db);
+  },
 };

@@ -1,7 +1,7 @@
-import type { Database } from "@reinstate/batch-core";
-import { type Kysely, type RawBuilder, sql } from "kysely";
+import type { Database, LedgerTransaction } from "@reinstate/batch-core";
+import { type Generated, type Kysely, type RawBuilder, sql } from "kysely";
 import { statuses } from "../schemas.ts";
-import type { StoredSubscription, SubscriptionKey } from "../store.ts";
+import type { ConsentEntry, StoredSubscription, SubscriptionKey } from "../store.ts";
 
 export interface SubscriptionRow extends SubscriptionKey {
   fields: string;
@@ -26,6 +26,7 @@ export interface Tables {
   altcraft_suppressions: { channel: string; address: string; created_at: number };
   altcraft_erased: { digest: string; erased_at: number; actor: string | null; reason: string };
   altcraft_installation: { id: string };
+  altcraft_consent_log: ConsentEntry & { id: Generated<number> };
 }
 
 export type Db = Kysely<Tables>;
@@ -68,6 +69,13 @@ export const sameKey = sql.join(
 );
 export const storedKey = sql.join(keyNames.map((name) => sql`altcraft_subscriptions.${sql.ref(name)}`));
 
+/** The one row of this key. */
+export const hasKey = (key: SubscriptionKey) =>
+  sql<boolean>`${sql.join(
+    keyNames.map((name) => sql`${sql.ref(name)} = ${key[name]}`),
+    sql` and `,
+  )}`;
+
 /** The columns of many rows as the one parameter that `tableOf` reads. */
 export function listOf(rows: readonly object[], columns: Columns): string {
   const names = Object.keys(columns);
@@ -109,26 +117,28 @@ export function inOneOrder(dialect: Database["dialect"], given: RawBuilder<unkno
   ) as given`;
 }
 
-/** Adds rows, and answers how many were not there. */
+/** Adds rows, in the transaction that is given or in one of their own, and answers how many were not there. */
 export function insertNew(
   database: Database,
   table: keyof Tables,
   columns: Columns,
   rows: readonly object[],
+  transaction?: LedgerTransaction,
 ): Promise<number> {
   const names = sql.join(Object.keys(columns).map((name) => sql.ref(name)));
-  return database.transaction(async (transaction) => {
+  const insert = async (on: LedgerTransaction) => {
     let added = 0;
     for (let start = 0; start < rows.length; start += rowsPerInsert) {
       // `where true` keeps SQLite from reading `on conflict` as a join.
       const { numAffectedRows } = await sql`
         insert into ${sql.table(table)} (${names})
         select ${names} from ${rowsOf(database.dialect, rows.slice(start, start + rowsPerInsert), columns)} where true
-        on conflict do nothing`.execute(transaction);
+        on conflict do nothing`.execute(on);
       added += Number(numAffectedRows ?? 0);
     }
     return added;
-  });
+  };
+  return transaction ? insert(transaction) : database.transaction(insert);
 }
 
 /** One text per key, to tell the rows of an answer by. */

@@ -1,10 +1,14 @@
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
-import type { SubscriptionStore } from "../store.ts";
-import { consentContract, makeSubscription, storeContract } from "../testing.ts";
+import type { ConsentStore, RequestStore, StoredSubscription, SubscriptionStore } from "../store.ts";
+import { consentContract, makeSubscription, requestContract, storeContract } from "../testing.ts";
 import { createSqlConsentStore } from "./consent.ts";
+import { createSqlRequestStore } from "./requests.ts";
 import { createSqlStore } from "./sql.ts";
+
+const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
+const ann = { at: 1, actor: "k1", reason: "asked for", requested_by: "Ann" };
 
 describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
   test.each(storeContract)("$name", async ({ check }) => {
@@ -20,11 +24,32 @@ describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
     await check(createSqlConsentStore(host.database), store);
   });
 
+  test.each(requestContract)("$name", async ({ check }) => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    await createSqlStore(host.database);
+    await check(createSqlRequestStore(host.database));
+  });
+
+  test("a subscription that is erased while it is set is added anew", async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    const store = await createSqlStore(host.database);
+    const consent = createSqlConsentStore(host.database);
+    const one = makeSubscription({ ...place, channel: "sms", phone: "+7" });
+    const next = (stored: StoredSubscription) => ({ ...stored, priority: 1 });
+    for (let turn = 0; turn < 40; turn++) {
+      await store.put(one, next);
+      const erased = consent.erase(one, "d1", ann);
+      await Promise.all([store.put(one, next), erased, store.put(one, next)]);
+    }
+    expect(await erasedTimes(consent)).toBe(40);
+  });
+
   test("what is flagged in a transaction goes with it", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     const store = await createSqlStore(host.database);
-    const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
     const gone = makeSubscription({ ...place, channel: "sms", phone: "+79000000000" }, { is_delete: true });
     await store.addSubscriptions([gone]);
     const work = host.database.transaction(async (transaction) => {
@@ -39,15 +64,17 @@ describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     const store = await createSqlStore(host.database);
-    const place = { db_id: 1, resource_id: 26, profile_id: "я".repeat(64), channel: "push", provider: "ж" } as const;
+    const odd = { ...place, profile_id: "я".repeat(64), channel: "push", provider: "ж" } as const;
     const long = ["a", "b"].map((end) =>
-      makeSubscription({ ...place, subscription_id: "€".repeat(4000) + end }, { is_delete: true }),
+      makeSubscription({ ...odd, subscription_id: "€".repeat(4000) + end }, { is_delete: true }),
     );
     await store.addSubscriptions(long);
     expect(await store.flag(long, { is_delete: false, at: 1 })).toEqual(["changed", "changed"]);
     expect((await store.find(long[1] as (typeof long)[0]))?.fields).toEqual(long[1]?.fields);
   });
 });
+
+const erasedTimes = async (consent: ConsentStore) => (await consent.log({ action: "erase", limit: 1000 })).length;
 
 // The contract must catch a store that breaks a promise.
 const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>][] = [
@@ -83,6 +110,13 @@ const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>]
     (store) => ({ changeStatus: ({ db_id }, change) => store.changeStatus({ db_id }, change) }),
   ],
   ["does not edit", (store) => ({ put: (fresh) => store.put(fresh, (stored) => stored) })],
+  ["adds no profile", (store) => ({ put: (fresh, edit) => store.put(fresh, edit) })],
+  ["cuts a profile in two", (store) => ({ page: async (query) => (await store.page(query)).slice(0, query.limit) })],
+  ["pages through every database", (store) => ({ page: ({ db_id: _, ...query }) => store.page(query) })],
+  [
+    "shows what is past bringing back",
+    (store) => ({ deleted: ({ deletedSince: _, ...query }) => store.deleted(query) }),
+  ],
 ];
 
 test.each(faults)("the contract catches a store that %s", async (_, fault) => {
@@ -91,6 +125,87 @@ test.each(faults)("the contract catches a store that %s", async (_, fault) => {
       await using host = await createTestHost();
       const store = await createSqlStore(host.database);
       await check({ ...store, ...fault(store) });
+    }),
+  );
+  expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);
+});
+
+const consentFaults: [string, (store: ConsentStore) => Partial<ConsentStore>][] = [
+  ["suppresses nothing", () => ({ suppress: async () => {} })],
+  ["keeps an address suppressed", () => ({ unsuppress: async () => {} })],
+  [
+    "suppresses an address on every channel",
+    (store) => ({
+      suppressed: (addresses) => store.suppressed(addresses.map(({ address }) => ({ channel: "email", address }))),
+    }),
+  ],
+  ["forgets the order", (store) => ({ suppressed: async (keys) => (await store.suppressed(keys)).reverse() })],
+  [
+    "takes everybody for subscribed",
+    (store) => ({
+      standing: async (keys) => (await store.standing(keys)).map((one) => one && { ...one, status: "subscribed" }),
+    }),
+  ],
+  ["erases what is not there", (store) => ({ erase: async (...given) => (await store.erase(...given)) || true })],
+  ["remembers nothing that it erased", () => ({ erased: async () => new Set() })],
+  [
+    "logs nobody",
+    (store) => ({ suppress: (addresses, deed) => store.suppress(addresses, { ...deed, requested_by: null }) }),
+  ],
+  ["logs from the beginning", (store) => ({ log: async (query) => (await store.log(query)).reverse() })],
+  ["has a new word each time", () => ({ installation: async () => crypto.randomUUID() })],
+];
+
+test.each(consentFaults)("the contract catches a consent store that %s", async (_, fault) => {
+  const results = await Promise.allSettled(
+    consentContract.map(async ({ check }) => {
+      await using host = await createTestHost();
+      const store = await createSqlStore(host.database);
+      const consent = createSqlConsentStore(host.database);
+      await check({ ...consent, ...fault(consent) }, store);
+    }),
+  );
+  expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);
+});
+
+const requestFaults: [string, (store: RequestStore) => Partial<RequestStore>][] = [
+  ["gives a key to everybody", () => ({ claim: async () => undefined })],
+  ["keeps no reply", () => ({ keep: async () => {} })],
+  ["forgets nothing", () => ({ forget: async () => {} })],
+  ["forgets everything", (store) => ({ forget: () => store.forget(Number.MAX_SAFE_INTEGER) })],
+  ["hears no sign of life", () => ({ renew: async () => {} })],
+  ["releases nothing", () => ({ release: async () => {} })],
+  [
+    "looks at no token",
+    (store) => ({ claim: (claim, ...given) => store.claim({ ...claim, token_id: "k" }, ...given) }),
+  ],
+  [
+    "lets go of nothing that is abandoned",
+    (store) => ({
+      claim: (claim, digest, now, { forgotten }) => store.claim(claim, digest, now, { forgotten, abandoned: -1 }),
+    }),
+  ],
+  [
+    "knows no claim from another",
+    (store) => {
+      const same = <Claim extends object>(claim: Claim) => ({ ...claim, claim: "c" });
+      return {
+        claim: (claim, ...given) => store.claim(same(claim), ...given),
+        keep: (claim, reply) => store.keep(same(claim), reply),
+        release: (claim) => store.release(same(claim)),
+        renew: (claim, now) => store.renew(same(claim), now),
+      };
+    },
+  ],
+];
+
+test.each(requestFaults)("the contract catches a store of requests that %s", async (_, fault) => {
+  const results = await Promise.allSettled(
+    requestContract.map(async ({ check }) => {
+      await using host = await createTestHost();
+      await createSqlStore(host.database);
+      const requests = createSqlRequestStore(host.database);
+      await check({ ...requests, ...fault(requests) });
     }),
   );
   expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);

@@ -1,15 +1,15 @@
 import { type Database, statement } from "@reinstate/batch-core";
 import { sql } from "kysely";
 import { type Status, statuses } from "../schemas.ts";
-import type { Flagged, SubscriptionKey, SubscriptionStore } from "../store.ts";
+import type { Flagged, StoredSubscription, SubscriptionKey, SubscriptionStore } from "../store.ts";
 import { migrations } from "./migrations.ts";
 import {
   type Columns,
   type Db,
+  hasKey,
   inOneOrder,
   insertNew,
   keyColumns,
-  keyNames,
   listOf,
   mark,
   profileColumns,
@@ -45,14 +45,10 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
     return {
       one: statement(
         (given: Change & SubscriptionKey) => {
-          const same = sql.join(
-            keyNames.map((name) => sql`${sql.ref(name)} = ${given[name]}`),
-            sql` and `,
-          );
           // Whether there was one is all that is asked.
           const text = sql<{
             db_id: number;
-          }>`${change(given)} where ${same} and ${was} ${inTime(given)} returning db_id`;
+          }>`${change(given)} where ${hasKey(given)} and ${was} ${inTime(given)} returning db_id`;
           return { compile: () => text.compile(db) };
         },
         { byKey: true },
@@ -76,6 +72,39 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
   const insert = (table: keyof Tables, columns: Columns, rows: readonly object[]) =>
     insertNew(database, table, columns, rows);
 
+  async function putOne(
+    on: Db,
+    fresh: StoredSubscription,
+    edit: (stored: StoredSubscription) => StoredSubscription,
+  ): Promise<StoredSubscription> {
+    for (;;) {
+      const inserted = await on
+        .insertInto("altcraft_subscriptions")
+        .values(rowOf(fresh))
+        .onConflict((conflict) => conflict.doNothing())
+        .returning("address")
+        .executeTakeFirst();
+      if (inserted) return fresh;
+      // The insert has waited for whoever held the key; SQLite has one writer anyway.
+      const row = await withKey(on, fresh)
+        .$if(database.dialect === "postgres", (query) => query.forUpdate())
+        .executeTakeFirst();
+      // Erased between the two statements: the key is free.
+      if (!row) continue;
+      const next = edit(subscriptionOf(row));
+      const {
+        db_id: _db,
+        profile_id: _profile,
+        resource_id: _resource,
+        channel: _channel,
+        address: _,
+        ...values
+      } = rowOf(next);
+      await on.updateTable("altcraft_subscriptions").set(values).where(hasKey(next)).execute();
+      return next;
+    }
+  }
+
   return {
     async flag(keys, { is_delete, at, deletedSince }, transaction) {
       const on = (transaction as Db | undefined) ?? db;
@@ -84,18 +113,28 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
       const limited = deletedSince !== undefined && !is_delete;
       const values = { at, deleted_at: is_delete ? at : null, since: limited ? deletedSince : 0 };
       const { one, many } = changeFlag[is_delete ? "delete" : limited ? "undeleteSince" : "undelete"];
+      if (keys.length === 1 && (await one(on, { ...onlyKey(first), ...values })).rows.length === 1) return ["changed"];
       const found = new Map<string, Flagged>();
-      if (keys.length === 1) {
-        if ((await one(on, { ...onlyKey(first), ...values })).rows.length === 1) return ["changed"];
-      } else {
-        const { rows } = await many(on, { ...values, list: listOf(keys, keyColumns) });
-        if (rows.length === keys.length) return keys.map(() => "changed");
-        for (const row of rows) found.set(mark(row), "changed");
+      let open = keys;
+      for (let turn = 1; open.length > 0; turn++) {
+        // The one key has just been tried.
+        if (turn > 1 || keys.length > 1) {
+          const { rows } = await many(on, { ...values, list: listOf(open, keyColumns) });
+          if (rows.length === keys.length) return keys.map(() => "changed");
+          for (const row of rows) found.set(mark(row), "changed");
+          open = open.filter((key) => !found.has(mark(key)));
+        }
+        const standing = await sql<SubscriptionKey & { is_delete: number; deleted_at: number | null }>`
+          select ${storedKey}, is_delete, deleted_at
+          from altcraft_subscriptions, ${rowsOf(database.dialect, open, keyColumns)} where ${sameKey}`.execute(on);
+        const turned: SubscriptionKey[] = [];
+        for (const row of standing.rows) {
+          if (row.is_delete === Number(is_delete)) found.set(mark(row), "unchanged");
+          // Somebody else has set the flag the other way between the two statements: once more.
+          else if (!limited || (row.deleted_at ?? 0) >= values.since) turned.push(onlyKey(row));
+        }
+        open = turned;
       }
-      const standing = await sql<SubscriptionKey>`
-        select ${storedKey} from altcraft_subscriptions, ${rowsOf(database.dialect, keys, keyColumns)}
-        where ${sameKey} and altcraft_subscriptions.is_delete = ${Number(is_delete)}`.execute(on);
-      for (const row of standing.rows) if (!found.has(mark(row))) found.set(mark(row), "unchanged");
       return keys.map((key) => found.get(mark(key)) ?? "missing");
     },
 
@@ -141,7 +180,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
       return [...rows.filter(({ profile_id }) => profile_id !== last), ...whole].map(subscriptionOf);
     },
 
-    async deleted({ db_id, profile_id, resource_id, channel, hash_id, after, limit }) {
+    async deleted({ db_id, profile_id, resource_id, channel, hash_id, deletedSince, after, limit }) {
       const rows = await db
         .selectFrom("altcraft_subscriptions")
         .selectAll()
@@ -152,6 +191,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .$if(resource_id !== undefined, (query) => query.where("resource_id", "=", resource_id as number))
         .$if(channel !== undefined, (query) => query.where("channel", "=", channel as string))
         .$if(hash_id !== undefined, (query) => query.where("hash_id", "=", hash_id as string))
+        .$if(deletedSince !== undefined, (query) => query.where("deleted_at", ">=", deletedSince as number))
         .$if(after !== undefined, (query) =>
           query.where(
             sql<boolean>`(profile_id, resource_id, channel, address) >
@@ -202,32 +242,12 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
       return Number(numAffectedRows ?? 0);
     },
 
-    put: (fresh, edit) =>
+    put: (fresh, edit, { withProfile = false } = {}) =>
       database.transaction(async (transaction) => {
         const on = transaction as Db;
-        const inserted = await on
-          .insertInto("altcraft_subscriptions")
-          .values(rowOf(fresh))
-          .onConflict((conflict) => conflict.doNothing())
-          .returning("address")
-          .executeTakeFirst();
-        if (inserted) return fresh;
-        // The insert has waited for whoever held the key; SQLite has one writer anyway.
-        const row = await withKey(on, fresh)
-          .$if(database.dialect === "postgres", (query) => query.forUpdate())
-          .executeTakeFirstOrThrow();
-        const next = edit(subscriptionOf(row));
-        const { db_id, profile_id, resource_id, channel, address, ...values } = rowOf(next);
-        await on
-          .updateTable("altcraft_subscriptions")
-          .set(values)
-          .where("db_id", "=", db_id)
-          .where("profile_id", "=", profile_id)
-          .where("resource_id", "=", resource_id)
-          .where("channel", "=", channel)
-          .where("address", "=", address)
-          .execute();
-        return next;
+        const written = await putOne(on, fresh, edit);
+        if (withProfile) await insertNew(database, "altcraft_profiles", profileColumns, [fresh], transaction);
+        return written;
       }),
 
     async hasDatabase(dbId) {
@@ -278,12 +298,5 @@ const onlyKey = ({ db_id, profile_id, resource_id, channel, address }: Subscript
   ...{ db_id, profile_id, resource_id, channel, address },
 });
 
-const withKey = (db: Db, { db_id, profile_id, resource_id, channel, address }: SubscriptionKey) =>
-  db
-    .selectFrom("altcraft_subscriptions")
-    .selectAll()
-    .where("db_id", "=", db_id)
-    .where("profile_id", "=", profile_id)
-    .where("resource_id", "=", resource_id)
-    .where("channel", "=", channel)
-    .where("address", "=", address);
+const withKey = (db: Db, key: SubscriptionKey) =>
+  db.selectFrom("altcraft_subscriptions").selectAll().where(hasKey(key));
