@@ -13,9 +13,9 @@ import { sql } from "kysely";
 import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
 
-/** The composed service: hand `fetch` to any server that takes a web Request. */
+/** The composed service: hand `fetch` to any server that takes a web Request; `env` is what the server has beside it. */
 export interface Gateway {
-  fetch(request: Request): Promise<Response>;
+  fetch(request: Request, env?: object): Promise<Response>;
   host: Host;
   /** From now on `/readyz` says no: for the time between the signal and the end. */
   drain(): void;
@@ -63,9 +63,9 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     }
   }
 
-  async function answer(request: Request, path: string): Promise<Response> {
+  async function answer(request: Request, path: string, env?: object): Promise<Response> {
     const vendor = mounted.find((mount) => path === mount.path || path.startsWith(`${mount.path}/`));
-    if (vendor) return vendor.instance.routes.fetch(request);
+    if (vendor) return vendor.instance.routes.fetch(request, env);
     if (path === "/v1" || path.startsWith("/v1/")) return v1.fetch(request);
     if (path === "/healthz") return Response.json({ status: "ok" });
     if (path === "/readyz") return ready();
@@ -74,7 +74,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
 
   return {
     host,
-    async fetch(request) {
+    async fetch(request, env) {
       const started = performance.now();
       // The query is left out of the log: one vendor takes its token there.
       const path = new URL(request.url).pathname;
@@ -82,7 +82,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
       const requestId = given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
       let response: Response;
       try {
-        response = await answer(request, path);
+        response = await answer(request, path, env);
       } catch (error) {
         log.error({ error: messageOf(error), request_id: requestId, path }, "a request failed");
         response = problem(500, "internal-error", "Something went wrong here; the log tells more");

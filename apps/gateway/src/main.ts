@@ -39,6 +39,10 @@ keys
   .requiredOption("--vendor <vendor>", "whose API it opens: firstpromoter, altcraft, vicidial, or admin for /v1")
   .option("--account <id>", "the account it belongs to, where the vendor has accounts")
   .option("--name <text>", "a note for the list")
+  .option(
+    "--option <name=value...>",
+    "what the vendor keeps with it: methods=subscriptions/get,subscriptions/undelete (altcraft), dialect=L1 (vicidial)",
+  )
   .option("--json", "one JSON line")
   .action(createKey);
 keys
@@ -58,6 +62,7 @@ program
   .argument("<vendor>", "firstpromoter or altcraft")
   .argument("<file>", "ends in .ndjson or .csv; - reads standard input")
   .option("--account <id>", "the account to fill, where the vendor has accounts")
+  .option("--channel <channel>", "altcraft: the channel of a CSV that has no such column")
   .option("--format <format>", "ndjson or csv, where the file's name does not say")
   .option("--json", "one JSON line for each refused line, and one at the end")
   .action(importFile);

@@ -60,6 +60,11 @@ export interface Batches {
    * kept as `filter` in its params. Throws `invalid_request` where there is no such filter, or it finds nothing.
    */
   submitFiltered(request: Request & { filter: unknown }): Promise<Submitted>;
+  /**
+   * The batch that an idempotency key has made, as it was answered; undefined where the key is new. Throws
+   * `idempotency_mismatch` or `idempotency_running`.
+   */
+  recall(idempotency: NonNullable<Request["idempotency"]>): Promise<Submitted | undefined>;
   /** The operation of a request; throws `unknown_operation`. */
   operation(name: string, target?: Target): AnyOperation;
   /** Throws `unknown_batch`. */
@@ -278,6 +283,8 @@ export function createBatches(parts: BatchesParts): Batches {
         intake.close();
       }
     },
+
+    recall: replayed,
 
     operation: operationOf,
 

@@ -5,8 +5,8 @@ import type { AnyOperation } from "./operation.ts";
 
 /** A vendor at work: what `create…(host, options)` of its package answers. */
 export interface VendorInstance {
-  /** The vendor's own HTTP API, at the vendor's own paths. */
-  routes: { fetch(request: Request): Response | Promise<Response> };
+  /** The vendor's own HTTP API, at the vendor's own paths. `env`: what the server hands over beside the request. */
+  routes: { fetch(request: Request, env?: object): Response | Promise<Response> };
   operations: AnyOperation[];
   /** Rejects while the vendor cannot work: its own database does not answer, say. */
   ready?(): Promise<void>;

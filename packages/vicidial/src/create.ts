@@ -1,12 +1,10 @@
-import type { AnyOperation, Host, Submitted, VendorInstance } from "@reinstate/batch-core";
-import { submitFiltered } from "./filtered.ts";
+import type { AnyOperation, Host, VendorInstance } from "@reinstate/batch-core";
 import { createNativeApi } from "./native.ts";
 import { createOfficeClock } from "./office-clock.ts";
 import { type OfficeHours, parseOfficeHours } from "./office-hours.ts";
 import { createOperations } from "./operations.ts";
 import { readOptions, type VicidialOptions } from "./options.ts";
 import { createRoutes } from "./routes.ts";
-import type { FilteredBatch } from "./schemas.ts";
 import type { LeadStore } from "./store.ts";
 import { createMariadbStore } from "./stores/mariadb.ts";
 import type { Diagnosis } from "./stores/mariadb-doctor.ts";
@@ -17,8 +15,6 @@ import { createUpstreamOperations } from "./upstream.ts";
 export interface Vicidial extends VendorInstance {
   operations: AnyOperation[];
   store: LeadStore;
-  /** A batch over all leads that a filter finds now. Throws `invalid_request` where it finds none. */
-  submitFiltered(batch: FilteredBatch, actor?: string): Promise<Submitted>;
   /** What is wrong about the two lead tables, with the statements that we would advise; none is run. */
   doctor(): Promise<Diagnosis>;
   ready(): Promise<void>;
@@ -47,12 +43,10 @@ export async function createVicidial(host: Host, given: VicidialOptions = {}): P
   const office = createOfficeClock(host, hours, options.timeZone, readCallTime);
   const operations = [...createOperations(store, office, () => host.clock.now()), ...upstream];
   host.register(...operations);
-  const submit = (batch: FilteredBatch, actor?: string) => submitFiltered(host, store, batch, actor);
   return {
-    routes: createRoutes({ host, store, office, native: createNativeApi(host, site, office), submit }, options),
+    routes: createRoutes({ host, store, office, native: createNativeApi(host, site, office) }, options),
     operations,
     store,
-    submitFiltered: submit,
     doctor: async () => (await store.diagnose?.()) ?? { findings: [] },
     ready: () => store.ready(),
     close: () => store.close(),

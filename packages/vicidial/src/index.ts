@@ -2,7 +2,7 @@ export { createVicidial, type Vicidial } from "./create.ts";
 export { type DialectName, dialectNames } from "./dialects.ts";
 export type { Finding } from "./doctor.ts";
 export type { VicidialOptions } from "./options.ts";
-export type { FilteredBatch, LeadFilter } from "./schemas.ts";
+export type { LeadFilter } from "./schemas.ts";
 export {
   type Companions,
   type Counts,

@@ -1,11 +1,30 @@
-import { type AnyOperation, defineOperation, messageOf, NotNow, type Outcome, type Work } from "@reinstate/batch-core";
+import {
+  type AnyOperation,
+  defineOperation,
+  messageOf,
+  NotNow,
+  type Outcome,
+  ReinstateError,
+  type Work,
+} from "@reinstate/batch-core";
 import type { OfficeClock } from "./office-clock.ts";
 import { expectedFate, highestLeadId, keptOnCall, outcomeOf } from "./rules.ts";
-import { type ArchiveParams, archiveParams, type DearchiveParams, dearchiveParams, leadId } from "./schemas.ts";
 import {
+  type ArchiveParams,
+  archiveParams,
+  type DearchiveParams,
+  dearchiveParams,
+  type LeadFilter,
+  leadFilter,
+  leadId,
+} from "./schemas.ts";
+import {
+  type Counts,
   companionNames,
+  type EarlierMoves,
   type Fate,
   type LeadStore,
+  LeadsMissing,
   type Move,
   MoveRefused,
   TablesDamaged,
@@ -30,6 +49,10 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
     // A lead that a first try moved is found in the other table by the second.
     repeatable: true,
   };
+  const selection = (verb: Verb) => ({
+    filter: leadFilter,
+    select: (filter: LeadFilter) => found(store, verb, filter),
+  });
   const dearchiveMove = ({ insert_leads, delete_leads }: DearchiveParams): Asked => ({
     verb: "dearchive",
     insert: insert_leads,
@@ -49,6 +72,7 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
       name: operationName("dearchive"),
       label: "lead/dearchive",
       params: dearchiveParams,
+      selection: selection("dearchive"),
       apply: (work) => applyMove(store, work, dearchiveMove(work.params), now),
       preview: (work) => previewMove(store, work, dearchiveMove(work.params)),
     }),
@@ -58,13 +82,24 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
       name: operationName("archive"),
       label: "lead/archive",
       params: archiveParams,
+      selection: selection("archive"),
       apply: (work) => applyMove(store, work, archiveMove(work.params), now),
       preview: (work) => previewMove(store, work, archiveMove(work.params)),
     }),
   ];
 }
 
-type Asked = Omit<Move, "ids">;
+type Asked = Omit<Move, "ids" | "whole">;
+
+/** What a filter finds; tables that cannot be worked on are told as the state that they are in. */
+async function* found(store: LeadStore, verb: Verb, filter: LeadFilter) {
+  try {
+    yield* store.select(verb, filter);
+  } catch (error) {
+    if (MoveRefused.is(error)) throw new ReinstateError("wrong_state", error.message, { cause: error });
+    throw error;
+  }
+}
 
 /** The ids that a table can hold, and an outcome for each that it cannot. */
 function possible(items: readonly number[]): { ids: number[]; beyond: Outcome[] } {
@@ -86,53 +121,100 @@ async function free(store: LeadStore, asked: Asked, ids: number[]): Promise<{ fr
 
 async function applyMove(
   store: LeadStore,
-  work: Work<number, unknown>,
+  work: Work<number, DearchiveParams | ArchiveParams>,
   asked: Asked,
   now: () => number,
 ): Promise<Outcome[]> {
   const { ids, beyond } = possible(work.items);
+  const { transaction, signal, interrupted } = work;
+  const chunk = `${work.batchId}.${work.generation}.${work.seq}`;
   try {
-    const { transaction, signal } = work;
+    const earlier = interrupted ? await store.movedBefore?.(chunk) : undefined;
     // A call of the API is one chunk, for which somebody waits; what has more can let the others go first.
     const { free: movable, busy } = await free(store, asked, ids);
-    const move = { ...asked, ids: movable };
-    const { counts, fates } = await store.move(move, { transaction, signal, throttled: work.seq > 0 });
+    const move = { ...asked, ids: movable, whole: work.params.all_or_nothing === true && !interrupted };
+    const { counts, fates: seen } = await store.move(move, { transaction, signal, chunk, throttled: work.seq > 0 });
+    const fates = earlier ? seen.map((fate) => withEarlier(fate, earlier, asked, counts)) : seen;
     Object.assign(work.tally, counts);
     if (busy.length > 0) work.tally.select_count = counts.select_count + (await store.existing(asked.verb, busy)).size;
     await attend(store, work, asked.verb, fates);
     return [...fates.map((fate) => outcomeOf(asked, fate)), ...busy.map(keptOnCall), ...beyond];
   } catch (error) {
-    const first = work.attempt === 1;
+    if (LeadsMissing.is(error)) return [...noneMoved(ids, error.ids), ...beyond];
+    const first = work.attempt === 1 && !interrupted;
     // Somebody has to repair it first; until then a batch that is under way waits.
     if (TablesDamaged.is(error) && (error.written || !first)) throw new NotNow(now() + repairPauseMs, error.message);
     // Nothing was written, so these leads have failed for certain; any other error, or an earlier try, leaves that open.
-    if (!first || !(MoveRefused.is(error) || TablesDamaged.is(error))) throw error;
+    if (interrupted || !(MoveRefused.is(error) || TablesDamaged.is(error))) throw error;
     const { message } = error;
     return work.items.map((key) => ({ key, outcome: "failed", code: "refused", message }));
   }
 }
 
-/** Reports, and on request restores, what was left behind; tells the log of VICIdial's administrators. Fails no move. */
-async function attend(store: LeadStore, work: Work<number, unknown>, verb: Verb, fates: Fate[]): Promise<void> {
-  const moved = fates.filter(({ deleted }) => deleted).map(({ id }) => id);
-  const copied = fates.filter(({ inserted }) => inserted).length;
-  try {
-    if (verb === "dearchive" && moved.length > 0) {
-      const found = await store.companions(verb, "target", moved);
+/** What an earlier try of the chunk had moved already was moved by this chunk, and counts so. */
+function withEarlier(fate: Fate, earlier: EarlierMoves, asked: Asked, counts: Counts): Fate {
+  const before = earlier.get(fate.id);
+  if (!before || !asked.delete || !fate.target) return fate;
+  const { copied } = before;
+  if (fate.source && !fate.deleted) return fate;
+  if (copied) counts.insert_count++;
+  if (!fate.source) {
+    counts.select_count++;
+    counts.delete_count++;
+  }
+  return { ...fate, source: true, target: !copied, inserted: copied, deleted: true };
+}
+
+/** The outcomes of a move that is whole or not at all, and was not. */
+function noneMoved(ids: readonly number[], missing: readonly number[]): Outcome[] {
+  const gone = new Set(missing);
+  const kept = "Nothing was moved: other leads that were to go with it do not exist";
+  return ids.map((key) =>
+    gone.has(key)
+      ? { key, outcome: "failed", code: "missing", message: "The lead is not in the source table" }
+      : { key, outcome: "failed", code: "not_moved", message: kept },
+  );
+}
+
+/**
+ * Reports, and on request restores, what the archive left behind of the leads that are live now, whoever brought them back;
+ * tells the log of VICIdial's administrators. Fails no move.
+ */
+async function attend(
+  store: LeadStore,
+  work: Work<number, DearchiveParams | ArchiveParams>,
+  verb: Verb,
+  fates: Fate[],
+): Promise<void> {
+  const attempt = async (what: string, step: () => Promise<void>) => {
+    try {
+      await step();
+    } catch (error) {
+      work.log.warn({ batch: work.batchId, error: messageOf(error) }, `${what} of the moved leads failed`);
+    }
+  };
+  const live = fates.filter(({ inserted, target }) => inserted || target).map(({ id }) => id);
+  if (verb === "dearchive" && live.length > 0) {
+    await attempt("the search for what hangs on them", async () => {
+      const found = await store.companions(verb, "target", live);
       for (const companions of found.values()) {
         for (const name of companionNames) {
           if (companions[name] > 0) work.tally[name] = (work.tally[name] ?? 0) + companions[name];
         }
       }
-      if ((work.params as DearchiveParams).restore_companions && (work.tally.archived_callbacks ?? 0) > 0) {
-        work.tally.restored_callbacks = await store.restoreCompanions(moved);
-      }
+    });
+    if ("restore_companions" in work.params && work.params.restore_companions) {
+      await attempt("the return of the callbacks", async () => {
+        const restored = await store.restoreCompanions(live);
+        if (restored > 0) work.tally.restored_callbacks = restored;
+      });
     }
-    if (copied + moved.length > 0) await store.site?.noteMove(...noteOf(verb, copied, moved.length, work.batchId));
-  } catch (error) {
-    work.log.warn(
-      { batch: work.batchId, error: messageOf(error) },
-      "what hangs on the moved leads could not be looked at",
+  }
+  const copied = fates.filter(({ inserted, updated }) => inserted || updated).length;
+  const deleted = fates.filter(({ deleted }) => deleted).length;
+  if (copied + deleted > 0) {
+    await attempt("the line in the log of administrators", async () =>
+      store.site?.noteMove(...noteOf(verb, copied, deleted, work.batchId)),
     );
   }
 }

@@ -47,11 +47,25 @@ export const vicidialOptions = z.strictObject({
   lockWaitSeconds: whole(3, 3600),
   /** Days for which the images of moved rows are kept. */
   journalDays: whole(7, 36_500),
+  /**
+   * The name under which the images of this database's leads are kept. By itself host, port and database as the server tells
+   * them; where these have changed, or will, the same name lets unfinished moves be found again.
+   */
+  site: z.string().min(1).max(200).optional(),
   /** A real TForge endpoint, for batches with the target `upstream`: what stands before `/vicidial`. Needs `upstreamKey`. */
   upstreamUrl: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional(),
   upstreamKey: z.string().min(1).optional(),
   /** The path of a CA file, where the endpoint has a certificate of its own. */
   upstreamCa: z.string().min(1).optional(),
+  /**
+   * Where a call comes from, for the lists of addresses that VICIdial's own call is held against: where the server is none of
+   * `@hono/node-server`, or stands behind a proxy. `env` is what the server hands over beside the request.
+   */
+  address: z
+    .custom<(request: Request, env: unknown) => string | undefined>((value) => typeof value === "function", {
+      error: "must be a function",
+    })
+    .optional(),
   /** IANA zone of the office hours. */
   timeZone: z.string().refine(isTimeZone, { error: "must be an IANA time zone" }).default("UTC"),
 });
@@ -93,9 +107,11 @@ function together({
   return undefined;
 }
 
-/** What the gateway sets; the time zone is one of its own settings. */
-export const vicidialSettings = vicidialOptions.omit({ timeZone: true }).superRefine((settings, context) => {
-  const issue = together(settings);
-  if (issue) context.addIssue({ code: "custom", ...issue });
-});
+/** What the gateway sets; the time zone is one of its own settings, and a function is none. */
+export const vicidialSettings = vicidialOptions
+  .omit({ timeZone: true, address: true })
+  .superRefine((settings, context) => {
+    const issue = together(settings);
+    if (issue) context.addIssue({ code: "custom", ...issue });
+  });
 export type VicidialSettings = z.output<typeof vicidialSettings>;

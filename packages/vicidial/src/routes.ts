@@ -4,13 +4,11 @@ import { Hono } from "hono";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
 import { errorReply, successReply } from "./errors.ts";
 import { explain } from "./explain.ts";
-import { createFilteredRoute } from "./filtered.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
 import type { Options } from "./options.ts";
-import { isRefusal, type LeadsRequest, readRequest } from "./request.ts";
+import { idempotencyOf, isRefusal, type LeadsRequest, readRequest } from "./request.ts";
 import { highestLeadId } from "./rules.ts";
-import type { FilteredBatch } from "./schemas.ts";
 import { type LeadStore, noCounts, type Verb } from "./store.ts";
 
 export interface RouteParts {
@@ -18,20 +16,20 @@ export interface RouteParts {
   store: LeadStore;
   office: OfficeClock;
   /** VICIdial's own API. */
-  native(request: Request): Promise<Response>;
-  submit(batch: FilteredBatch, actor: string): Promise<Submitted>;
+  native(request: Request, address?: string): Promise<Response>;
 }
 
 /** What `@hono/node-server` hands over beside the request. */
 interface NodeServer {
+  incoming: { socket: { remoteAddress?: string | undefined } };
   outgoing: { statusMessage: string };
 }
 
 /**
  * The leads API at `/vicidial/leads/…` and, for clients of its earlier days, `/vicidial/lead/…[/customer][/]`; beside it
- * VICIdial's own function at `/vicidial/non_agent_api.php`, and batches by filter at `/vicidial/batches`.
+ * VICIdial's own function at `/vicidial/non_agent_api.php`.
  */
-export function createRoutes({ host, store, office, native, submit }: RouteParts, options: Options): Hono {
+export function createRoutes({ host, store, office, native }: RouteParts, options: Options): Hono {
   const routes = new Hono({ strict: false });
   routes.use(async (c, next) => {
     await next();
@@ -62,27 +60,56 @@ export function createRoutes({ host, store, office, native, submit }: RouteParts
     if (!key) return errorReply(dialect, "unauthorized");
     try {
       const explained = new URL(request.url).searchParams.get("explain") === "true";
-      // To look changes nothing, at any hour.
+      let read: string | undefined;
+      const body = async () => {
+        read ??= utf8.decode(await readBody(request, options.bodyLimit));
+        return read;
+      };
+      const named = explained ? null : request.headers.get("idempotency-key");
+      const idempotency =
+        named === null
+          ? undefined
+          : idempotencyOf(named, { actor: key.id, operation: operationName(verb), body: await body() });
+      // What was answered once is answered again at any hour, and to look changes nothing.
+      const before = idempotency && (await host.batches.recall(idempotency));
+      if (before) return await answerOf(dialect, verb, before);
       if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
-      const text = utf8.decode(await readBody(request, options.bodyLimit));
-      const checked = readRequest(verb, text, options.leadLimit);
+      const checked = readRequest(verb, await body(), options.leadLimit);
       if (isRefusal(checked)) return errorReply(dialect, checked.reason as "other", checked);
       if (explained) return Response.json(await explain(store, verb, checked));
-      return await move(dialect, verb, checked, key);
+      return await move(dialect, verb, checked, key, idempotency);
     } catch (error) {
-      if (ReinstateError.is(error, "body_too_large")) {
-        return errorReply(dialect, "other", { message: error.message, status: 413, headers: { connection: "close" } });
+      const told = { message: messageOf(error) };
+      if (ReinstateError.is(error, "idempotency_running")) {
+        return errorReply(dialect, "other", { ...told, headers: { "retry-after": "1" } });
       }
-      host.log.error({ error: messageOf(error), verb }, "a call to the leads API failed");
-      return errorReply(dialect, "other", { message: messageOf(error) });
+      if (ReinstateError.is(error, "idempotency_mismatch") || ReinstateError.is(error, "invalid_request")) {
+        return errorReply(dialect, "other", told);
+      }
+      if (ReinstateError.is(error, "body_too_large")) {
+        return errorReply(dialect, "other", { ...told, status: 413, headers: { connection: "close" } });
+      }
+      host.log.error({ error: told.message, verb }, "a call to the leads API failed");
+      return errorReply(dialect, "other", told);
     }
   }
 
-  async function move(dialect: Dialect, verb: Verb, checked: LeadsRequest, key: Key): Promise<Response> {
+  async function move(
+    dialect: Dialect,
+    verb: Verb,
+    checked: LeadsRequest,
+    key: Key,
+    idempotency?: ReturnType<typeof idempotencyOf>,
+  ): Promise<Response> {
     const ids = checked.ids.filter((id) => id >= 0n && id <= BigInt(highestLeadId)).map(Number);
     const found = await store.existing(verb, ids);
     const missing = checked.ids.filter((id) => !found.has(Number(id)));
-    if (missing.length > 0) return errorReply(dialect, "missing", { offenders: missing.map(String) });
+    if (missing.length > 0) {
+      // The same call may have moved them just now.
+      const before = idempotency && (await host.batches.recall(idempotency));
+      if (before) return answerOf(dialect, verb, before);
+      return errorReply(dialect, "missing", { offenders: missing.map(String) });
+    }
 
     const batch = await host.batches.submit({
       operation: operationName(verb),
@@ -90,19 +117,31 @@ export function createRoutes({ host, store, office, native, submit }: RouteParts
         insert_leads: checked.insert,
         ...(verb === "archive" && { update_leads: checked.update }),
         delete_leads: checked.delete,
+        all_or_nothing: true,
       },
       items: ids,
       actor: key.id,
       inline: true,
+      ...(idempotency && { idempotency }),
     });
-    const headers = { "x-reinstate-batch": String(batch.id) };
+    return answerOf(dialect, verb, batch);
+  }
+
+  /** What a batch has come to; one that was answered unfinished may have come further by now. */
+  async function answerOf(dialect: Dialect, verb: Verb, submitted: Submitted): Promise<Response> {
+    const { id, status, replayed } = submitted;
+    const batch = replayed && !isFinished(status) ? await host.batches.get(id) : submitted;
+    const headers = { "x-reinstate-batch": String(id), ...(replayed && { "idempotency-replayed": "true" }) };
     if (batch.error !== null) return errorReply(dialect, "other", { message: batch.error, headers });
     if (!isFinished(batch.status)) {
       const message = `The leads could not all be moved at once; batch ${batch.id} goes on with them`;
       return errorReply(dialect, "other", { message, headers });
     }
     if (batch.counts.failed > 0) {
-      const { items } = await host.batches.items(batch.id, { outcome: "failed", limit: ids.length });
+      const { items } = await host.batches.items(batch.id, { outcome: "failed", limit: batch.total });
+      // They were there a moment ago: somebody else has moved them.
+      const gone = items.filter(({ code }) => code === "missing").map(({ item }) => String(item));
+      if (gone.length > 0) return errorReply(dialect, "missing", { offenders: gone, headers });
       const fault = items.find(({ code }) => code === "refused" || code === "does_not_fit");
       if (fault) return errorReply(dialect, "other", { message: fault.message ?? "", headers });
     }
@@ -116,8 +155,11 @@ export function createRoutes({ host, store, office, native, submit }: RouteParts
     const dialect = dialectOf(c.req.param("word"), c.req.param("verb") as Verb);
     return errorReply(dialect, "other", { message, status: 405, headers: { allow: "POST" } });
   });
-  routes.on(["GET", "POST"], "/vicidial/non_agent_api.php", (c) => native(c.req.raw));
-  routes.route("/", createFilteredRoute(host, submit));
+  routes.on(["GET", "POST"], "/vicidial/non_agent_api.php", (c) => {
+    const { incoming } = (c.env ?? {}) as Partial<NodeServer>;
+    const address = options.address ? options.address(c.req.raw, c.env) : incoming?.socket.remoteAddress;
+    return native(c.req.raw, address);
+  });
   routes.notFound((c) =>
     errorReply(dialects[options.dialect].dearchive, "other", {
       message: `No HTTP resource was found at '${c.req.path}'.`,

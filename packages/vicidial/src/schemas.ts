@@ -78,8 +78,8 @@ export const leadFilter = z
 export type LeadFilter = z.infer<typeof leadFilter>;
 
 const beside = {
-  /** The filter that the leads were found by, where they were; kept with the batch, not looked at again. */
-  filter: leadFilter.optional(),
+  /** All leads of a chunk (of 500 at most) or none: where one is not in the source table, none of them is moved. */
+  all_or_nothing: z.boolean().optional(),
 };
 
 /** What `vicidial.leads.dearchive` is told beside the leads. */
@@ -100,20 +100,3 @@ export const archiveParams = z.strictObject({
   ...beside,
 });
 export type ArchiveParams = z.infer<typeof archiveParams>;
-
-/** The body of `POST /vicidial/batches`: a batch over all leads that a filter finds now. */
-export const filteredBatch = z.discriminatedUnion("operation", [
-  z.strictObject({
-    operation: z.literal("vicidial.leads.dearchive"),
-    filter: leadFilter,
-    params: dearchiveParams.omit({ filter: true }),
-    dry_run: z.boolean().optional(),
-  }),
-  z.strictObject({
-    operation: z.literal("vicidial.leads.archive"),
-    filter: leadFilter,
-    params: archiveParams.omit({ filter: true }),
-    dry_run: z.boolean().optional(),
-  }),
-]);
-export type FilteredBatch = z.infer<typeof filteredBatch>;

@@ -15,6 +15,8 @@ export interface Move {
   /** Archive only: a copy in the archive that differs is overwritten with the live row. */
   update: boolean;
   delete: boolean;
+  /** All of the leads or none: where one is not in the source, nothing is written, and a `LeadsMissing` is thrown. */
+  whole?: boolean;
 }
 
 /** What was seen and done with one lead. `source` and `target` are how it lay before the move. */
@@ -64,7 +66,12 @@ export interface MoveWork {
   signal?: AbortSignal;
   /** Pauses between two locks, for as long as each was held. */
   throttled?: boolean;
+  /** Names the chunk of a batch, the same at every try of it. */
+  chunk?: string;
 }
+
+/** What earlier tries of a chunk may have moved, by lead: was it to be copied to the target? */
+export type EarlierMoves = Map<number, { copied: boolean }>;
 
 /** Rows really found, inserted, changed and deleted, under the names of the vendor's answer. */
 export interface Counts {
@@ -105,6 +112,8 @@ export interface LeadStore {
    * leads may have been moved.
    */
   move(move: Move, work: MoveWork): Promise<Moved>;
+  /** What earlier tries of a chunk were about to move; where moves commit with their outcomes there is no such thing. */
+  movedBefore?(chunk: string): Promise<EarlierMoves>;
   /** The ids of the source's leads that a filter finds, ascending, a page at a time. */
   select(verb: Verb, filter: LeadFilter): AsyncIterable<number[]>;
   /** Which of the leads somebody is on a call with: what comes of the call is written to the live table. */
@@ -137,6 +146,23 @@ export class MoveRefused extends Error {
 export class NothingMoved extends Error {
   /** How the batches know it. */
   readonly retryable = true;
+}
+
+const missingMarker = Symbol.for("reinstate.vicidial.leads-missing");
+
+/** Leads of a move that is whole or not at all are not in the source. Nothing was written. */
+export class LeadsMissing extends Error {
+  readonly [missingMarker] = true;
+  readonly ids: readonly number[];
+
+  constructor(ids: readonly number[]) {
+    super("Leads of this move are not in the source");
+    this.ids = ids;
+  }
+
+  static is(value: unknown): value is LeadsMissing {
+    return typeof value === "object" && value !== null && missingMarker in value;
+  }
 }
 
 const damagedMarker = Symbol.for("reinstate.vicidial.tables-damaged");

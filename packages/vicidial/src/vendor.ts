@@ -1,6 +1,8 @@
 import { defineVendor } from "@reinstate/batch-core";
+import * as z from "zod";
 import { createVicidial, type Vicidial } from "./create.ts";
 import { demoKeys, loadDemoLeads } from "./demo.ts";
+import { dialectNames } from "./dialects.ts";
 import { type VicidialSettings, vicidialSettings } from "./options.ts";
 
 /** The line of the gateway: everything that it must know to serve VICIdial's leads API. */
@@ -9,6 +11,10 @@ export const vicidial = defineVendor<VicidialSettings, Vicidial>({
   label: "VICIdial (TForge leads API)",
   paths: ["/vicidial"],
   settings: vicidialSettings,
+  keyOptions: z.strictObject({
+    /** How calls with this key are answered, whatever their path. */
+    dialect: z.enum(dialectNames).optional(),
+  }),
   create: (host, settings, { timeZone }) => createVicidial(host, { ...settings, timeZone }),
   demo: {
     keys: demoKeys,

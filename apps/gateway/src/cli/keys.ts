@@ -1,4 +1,5 @@
-import { createHost, type Host, type Key } from "@reinstate/batch-core";
+import { createHost, type Host, type Key, type Vendor } from "@reinstate/batch-core";
+import * as z from "zod";
 import { print, settings, vendors, wrongUse } from "./context.ts";
 
 async function withHost<Result>(work: (host: Host) => Promise<Result>): Promise<Result> {
@@ -15,6 +16,7 @@ export async function createKey(options: {
   vendor: string;
   account?: string;
   name?: string;
+  option?: string[];
   json?: boolean;
 }): Promise<void> {
   const names = [...vendors.map(({ name }) => name), "admin"];
@@ -24,7 +26,9 @@ export async function createKey(options: {
     throw wrongUse(`A key of ${vendor.label} belongs to an account: add --account ID`);
   if (!vendor?.accounts && options.account)
     throw wrongUse(`A key of ${vendor?.label ?? "our own API"} has no account: leave --account out`);
-  const { key, secret } = await withHost((host) => host.keys.create(options));
+  const { option = [], json: _, ...given } = options;
+  const kept = keptWith(vendor, option);
+  const { key, secret } = await withHost((host) => host.keys.create({ ...given, options: kept }));
   if (options.json) {
     print(JSON.stringify({ ...shown(key), secret }));
   } else if (process.stdout.isTTY) {
@@ -34,6 +38,19 @@ export async function createKey(options: {
   } else {
     print(secret);
   }
+}
+
+/** What a vendor keeps with a key, out of texts like `dialect=L1`. */
+function keptWith(vendor: Vendor | undefined, options: readonly string[]): Record<string, unknown> {
+  const given = options.map((text) => /^([^=]+)=(.*)$/s.exec(text)?.slice(1) ?? [text, ""]) as [string, string][];
+  const known = vendor?.keyOptions ?? z.strictObject({});
+  const parsed = known.safeParse(Object.fromEntries(given));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const names = Object.keys(known.shape).join(", ");
+  throw wrongUse(
+    `--option ${[issue?.path.join("."), issue?.message].filter(Boolean).join(": ")} (${names ? `there is ${names}` : "this key takes none"})`,
+  );
 }
 
 export async function listKeys(options: { json?: boolean }): Promise<void> {

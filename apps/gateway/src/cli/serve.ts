@@ -22,8 +22,9 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   }
 
   const server = createAdaptorServer({
-    async fetch(request, { outgoing }) {
-      const response = await gateway.fetch(request);
+    async fetch(request, env) {
+      const { outgoing } = env;
+      const response = await gateway.fetch(request, env);
       // The adaptor leaves the phrase to Node, which has none for a status that HTTP does not name.
       if (response.statusText !== "") outgoing.statusMessage = response.statusText;
       return response;

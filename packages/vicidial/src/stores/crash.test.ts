@@ -271,21 +271,25 @@ test("images are purged when their time has come, unfinished ones never", async 
   const host = await createHost({ databaseUrl: "sqlite::memory:", role: "web" });
   let now = 0;
   const journal = await createJournal(host.database, { now: () => now, sleep: async () => {} }, 2);
-  const entry = { verb: "archive" as const, deletes: true, columns: ["`lead_id`"], source: { 7: ["7"] }, target: {} };
+  const entry = { verb: "archive" as const, deletes: true, columns: ["`lead_id`"], copied: [7] };
   const images = { source: new Map([[7, ["7"]]]), target: new Map() };
-  const first = await journal.open("a", { ...entry, ...images });
-  const second = await journal.open("a", { ...entry, ...images });
+  const open = (chunk?: string) => journal.open("a", { ...entry, ...images, chunk });
+  const first = await open();
+  const second = await open();
   await journal.done([second]);
   now = 3 * 24 * 60 * 60 * 1000;
-  const third = await journal.open("a", { ...entry, ...images });
+  const third = await open("5.0.2");
   const { rows } = await sql<{ id: number }>`select id from vicidial_journal order by id`.execute(
     host.database.tables(),
   );
   expect(rows.map(({ id }) => id)).toEqual([first, third]);
-  expect(await journal.unfinished("a")).toEqual([
-    { id: first, entry },
-    { id: third, entry },
+  expect(await journal.unfinished("a")).toEqual([third, first]);
+  const kept = { ...entry, source: { 7: ["7"] }, target: {} };
+  expect([await journal.entry(third), await journal.ofChunk("a", "5.0.2")]).toEqual([kept, [kept]]);
+  expect([await journal.unfinished("b"), await journal.others("b"), await journal.others("a")]).toEqual([
+    [],
+    ["a"],
+    [],
   ]);
-  expect(await journal.unfinished("b")).toEqual([]);
   await host.close();
 });

@@ -17,6 +17,8 @@ export interface Entry {
   source: Record<string, Image>;
   /** Rows of the target that an update may overwrite. */
   target: Record<string, Image>;
+  /** Leads that the target had no copy of, and was to get one. */
+  copied: number[];
 }
 
 /** `settled`: looked at after a crash, of ours or of the server, and put right; never to be looked at again. */
@@ -29,6 +31,8 @@ interface JournalTables {
     state: State;
     entry: Uint8Array;
     created_at: number;
+    /** Whose move it was, as its caller names it. */
+    chunk: string | null;
   };
 }
 
@@ -36,17 +40,23 @@ interface JournalTables {
 export interface NewEntry extends Omit<Entry, "source" | "target"> {
   source: ReadonlyMap<number, Image>;
   target: ReadonlyMap<number, Image>;
+  chunk: string | undefined;
 }
 
 /** Images of rows, in the host's database: durable before the first write to the VICIdial tables. */
 export interface Journal {
   open(database: string, entry: NewEntry): Promise<number>;
   done(ids: readonly number[]): Promise<void>;
-  /** Entries whose move has not come to its end, oldest first. */
-  unfinished(database: string): Promise<{ id: number; entry: Entry }[]>;
+  /** The ids of the entries whose move has not come to its end, newest first. */
+  unfinished(database: string): Promise<number[]>;
+  entry(id: number): Promise<Entry>;
+  /** What was kept for the moves of one chunk, oldest first. */
+  ofChunk(database: string, chunk: string): Promise<Entry[]>;
+  /** The names of other databases that have unfinished entries here. */
+  others(database: string): Promise<string[]>;
   /** Doubts the moves of this time that came to their end: they are unfinished again, each once. */
   reopen(database: string, from: number, to: number): Promise<void>;
-  settled(id: number): Promise<void>;
+  settled(ids: readonly number[]): Promise<void>;
 }
 
 export async function createJournal(database: Database, clock: Clock, days: number): Promise<Journal> {
@@ -66,6 +76,14 @@ export async function createJournal(database: Database, clock: Clock, days: numb
         .columns(["database_name", "state", "created_at"])
         .execute();
     },
+    "0002_chunks": async (db) => {
+      await db.schema.alterTable("vicidial_journal").addColumn("chunk", "text").execute();
+      await db.schema
+        .createIndex("vicidial_journal_chunk")
+        .on("vicidial_journal")
+        .columns(["database_name", "chunk"])
+        .execute();
+    },
   });
   const db = database.tables<JournalTables>();
   const day = 24 * 60 * 60 * 1000;
@@ -83,13 +101,15 @@ export async function createJournal(database: Database, clock: Clock, days: numb
   }
 
   return {
-    async open(name, { source, target, ...rest }) {
+    async open(name, { source, target, chunk, ...rest }) {
       await purge(name);
       const entry: Entry = { ...rest, source: Object.fromEntries(source), target: Object.fromEntries(target) };
       const packed = deflateRawSync(JSON.stringify(entry), { level: 1 });
       const { id } = await db
         .insertInto("vicidial_journal")
-        .values({ database_name: name, state: "open", entry: packed, created_at: clock.now() })
+        .values({
+          ...{ database_name: name, state: "open", entry: packed, created_at: clock.now(), chunk: chunk ?? null },
+        })
         .returning("id")
         .executeTakeFirstOrThrow();
       return id;
@@ -103,12 +123,43 @@ export async function createJournal(database: Database, clock: Clock, days: numb
     async unfinished(name) {
       const rows = await db
         .selectFrom("vicidial_journal")
-        .select(["id", "entry"])
+        .select("id")
         .where("database_name", "=", name)
         .where("state", "=", "open")
+        .orderBy("id", "desc")
+        .execute();
+      return rows.map(({ id }) => id);
+    },
+
+    async entry(id) {
+      const { entry } = await db
+        .selectFrom("vicidial_journal")
+        .select("entry")
+        .where("id", "=", id)
+        .executeTakeFirstOrThrow();
+      return unpacked(entry);
+    },
+
+    async ofChunk(name, chunk) {
+      const rows = await db
+        .selectFrom("vicidial_journal")
+        .select("entry")
+        .where("database_name", "=", name)
+        .where("chunk", "=", chunk)
         .orderBy("id")
         .execute();
-      return rows.map(({ id, entry }) => ({ id, entry: JSON.parse(inflateRawSync(entry).toString()) as Entry }));
+      return rows.map(({ entry }) => unpacked(entry));
+    },
+
+    async others(name) {
+      const rows = await db
+        .selectFrom("vicidial_journal")
+        .select("database_name")
+        .distinct()
+        .where("database_name", "!=", name)
+        .where("state", "=", "open")
+        .execute();
+      return rows.map(({ database_name }) => database_name);
     },
 
     async reopen(name, from, to) {
@@ -122,8 +173,10 @@ export async function createJournal(database: Database, clock: Clock, days: numb
         .execute();
     },
 
-    async settled(id) {
-      await db.updateTable("vicidial_journal").set({ state: "settled" }).where("id", "=", id).execute();
+    async settled(ids) {
+      await db.updateTable("vicidial_journal").set({ state: "settled" }).where(database.anyOf("id", ids)).execute();
     },
   };
 }
+
+const unpacked = (entry: Uint8Array) => JSON.parse(inflateRawSync(entry).toString()) as Entry;

@@ -7,6 +7,8 @@ import { findTriggers, fingerprintOf, type Plan, refuseTriggers, showTables } fr
 export interface Locked {
   /** The rows of the source, as nobody else can change them now. */
   rows: Map<number, Row>;
+  /** For how many milliseconds the locks had been held when the rows were told. */
+  heldMs: number;
   /** Says the last statements and lets go: on row locks with a commit. */
   finish(...last: Parameters<typeof say>[1][]): Promise<Given[]>;
 }
@@ -20,6 +22,10 @@ export class TablesAltered extends Error {
 
 /** Seconds of silence after which the server hangs up on us: between two moves, and while we hold locks. */
 const silence = { idle: 28_800, locked: 10 };
+
+/** How long the locks were waited for is not what they were held for, so it is the server that is asked. */
+const serverTime = "SELECT UNIX_TIMESTAMP(SYSDATE(6)) * 1000";
+const timeOf = ({ rows }: Given) => Number(rows[0]?.[0]);
 
 const hangUpAfter = (seconds: number) => `SET SESSION wait_timeout = ${seconds}`;
 
@@ -40,19 +46,22 @@ export async function underLocks<Result>(
   const letGo = [byTable ? "UNLOCK TABLES" : "COMMIT", hangUpAfter(silence.idle)];
   let finished = false;
   try {
-    const [, , rows, live, archive, triggers] = (await say(
+    const [, , from, rows, live, archive, triggers, until] = (await say(
       connection,
       hangUpAfter(lockedSilence),
       byTable ? statements.lockTables : "START TRANSACTION",
+      serverTime,
       // The locking read takes both rows of each lead, in the order of the ids.
       [byTable ? statements.observe : `${statements.observe} FOR UPDATE`, ids],
       ...showTables,
       findTriggers,
-    )) as [Given, Given, Given, Given, Given, Given];
+      serverTime,
+    )) as [Given, Given, Given, Given, Given, Given, Given, Given];
     if (fingerprintOf([live, archive]) !== fingerprint) throw new TablesAltered();
     refuseTriggers(triggers);
     return await work({
       rows: rowsOf(rows),
+      heldMs: Math.max(0, timeOf(until) - timeOf(from)),
       async finish(...last) {
         const results = await say(connection, ...last, ...letGo);
         finished = true;

@@ -1,8 +1,18 @@
 import type { Clock, Log } from "@reinstate/batch-core";
-import { addCounts, type Fate, type Move, type Moved, type MoveWork, noCounts } from "../store.ts";
+import { addCounts, type Fate, LeadsMissing, type Move, type Moved, type MoveWork, noCounts } from "../store.ts";
 import type { Image, Journal } from "./journal.ts";
 import { underLocks } from "./mariadb-lock.ts";
-import { type Asked, type Given, inTarget, observe, overwritten, type Row, say } from "./mariadb-rows.ts";
+import {
+  type Asked,
+  type Given,
+  idsOf,
+  isSame,
+  observe,
+  overwritten,
+  type Row,
+  say,
+  withoutSchema,
+} from "./mariadb-rows.ts";
 import type { Session } from "./mariadb-session.ts";
 import type { Statements } from "./mariadb-statements.ts";
 import type { Plan } from "./mariadb-tables.ts";
@@ -56,7 +66,7 @@ export async function moveLeads(
   session: Session,
   plan: Plan,
   move: Move,
-  { signal, throttled = false }: Pick<MoveWork, "signal" | "throttled">,
+  { signal, throttled = false, chunk }: Pick<MoveWork, "signal" | "throttled" | "chunk">,
 ): Promise<Moved> {
   const { journal, log, clock, slices, onStep } = parts;
   const { connection } = session;
@@ -81,7 +91,9 @@ export async function moveLeads(
     if (source.size + target.size === 0) return;
     const { verb, delete: deletes } = move;
     const { columns } = statements;
-    const keeping = journal.open(session.database, { verb, deletes, columns, source, target }).then((id) => {
+    const copied = move.insert ? [...source.keys()].filter((id) => !rows.get(id)?.twin) : [];
+    const entry = { verb, deletes, columns, source, target, copied, chunk };
+    const keeping = journal.open(session.database, entry).then((id) => {
       entries.push(id);
       for (const [id, image] of source) kept.source.set(id, image);
       for (const [id, image] of target) kept.target.set(id, image);
@@ -115,15 +127,16 @@ export async function moveLeads(
       plan,
       statements,
       ids,
-      async ({ rows: before, finish }) => {
-        lockedAt = clock.now();
+      async ({ rows: before, heldMs, finish }) => {
+        lockedAt = clock.now() - heldMs;
         await onStep("locked");
+        const absent = ids.filter((id) => !before.has(id));
+        if (move.whole && absent.length > 0 && ids.length === move.ids.length) throw new LeadsMissing(absent);
         if (takesAway) await keep(before, attempt);
         const found = [...before.keys()];
         const single = found.filter((id) => !before.get(id)?.twin);
         const stale = found.filter((id) => before.get(id)?.differs.length);
-        const absent = ids.filter((id) => !before.has(id));
-        const elsewhere = await inTarget(connection, statements, absent);
+        const elsewhere = await idsOf(connection, statements.inTarget, absent);
         const inserts = move.insert ? single : [];
         const updates = move.update ? stale : [];
         const copied = move.insert ? found : found.filter((id) => before.get(id)?.twin);
@@ -142,7 +155,7 @@ export async function moveLeads(
           if (unfitMessage(error) === undefined) throw error;
           await write(statements.insert, inserts, unfit);
           // A statement that broke off had its first rows written, where a table cannot take them back.
-          counts.insert_count = (await inTarget(connection, statements, inserts)).size;
+          counts.insert_count = (await idsOf(connection, statements.inTarget, inserts)).size;
           counts.update_count = await write(statements.update, updates, unfit);
           await onStep("copied");
           given = [none, none, ...(await finish(last))];
@@ -166,6 +179,13 @@ export async function moveLeads(
       parts.lockedSilence,
     );
 
+  /** Where one lock does not hold them all. */
+  async function mustLieInSource(): Promise<void> {
+    const there = await idsOf(connection, statements.inSource, move.ids);
+    const absent = move.ids.filter((id) => !there.has(id));
+    if (absent.length > 0) throw new LeadsMissing(absent);
+  }
+
   async function moveSliceAgain(ids: readonly number[]): Promise<Moved> {
     // A disk that is busy may take a second to keep them. Where nobody waits for us, that is before the lock, under which only
     // what has changed since is left to be kept.
@@ -187,6 +207,7 @@ export async function moveLeads(
     for (let start = 0; start < move.ids.length; ) {
       signal?.throwIfAborted();
       const slice = move.ids.slice(start, start + slices.size(lockMs, move.ids.length - start));
+      if (move.whole && start === 0 && slice.length < move.ids.length) await mustLieInSource();
       start += slice.length;
       const part = await moveSliceAgain(slice);
       const held = clock.now() - lockedAt;
@@ -210,9 +231,6 @@ export async function moveLeads(
 /** What of the images is not kept yet as it is. */
 const news = (images: ReadonlyMap<number, Image>, kept: ReadonlyMap<number, Image>) =>
   new Map([...images].filter(([id, image]) => !isSame(image, kept.get(id))));
-
-const isSame = (image: Image, other: Image | undefined) =>
-  other !== undefined && image.every((value, index) => value === other[index]);
 
 function without(rows: ReadonlyMap<number, Row>, gone: readonly number[]): Map<number, Row> {
   const left = new Map(rows);
@@ -238,7 +256,8 @@ const isRaced = (error: unknown) =>
 /** What the server says of a value that does not fit into the target; undefined for any other error. */
 function unfitMessage(error: unknown): string | undefined {
   const { code = "", sqlMessage } = error as { code?: string; sqlMessage?: string };
-  return /TOO_LONG|TRUNCATED|OUT_OF_RANGE|BAD_NULL|WRONG_VALUE|CONSTRAINT_FAILED/.test(code) ? sqlMessage : undefined;
+  const unfit = /TOO_LONG|TRUNCATED|OUT_OF_RANGE|BAD_NULL|WRONG_VALUE|CONSTRAINT_FAILED/.test(code);
+  return unfit && sqlMessage !== undefined ? withoutSchema(sqlMessage) : undefined;
 }
 
 function fateOf(id: number, move: Move, before: Row | undefined, after: Row | undefined, elsewhere: boolean): Fate {

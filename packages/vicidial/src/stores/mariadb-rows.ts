@@ -21,6 +21,9 @@ export interface Given {
   affected: number;
 }
 
+export const isSame = (image: Image, other: Image | undefined) =>
+  other !== undefined && image.every((value, index) => value === other[index]);
+
 const nothing: Given = { rows: [], affected: 0 };
 
 /**
@@ -53,6 +56,9 @@ export function rowsOf({ rows }: Given): Map<number, Row> {
   );
 }
 
+/** What the server says, without the name of its database, which is no caller's business. */
+export const withoutSchema = (message: string) => message.replace(/`[^`]*`\.(?=`)/g, "");
+
 /** The rows of the source, by lead id. */
 export async function observe(
   connection: Connection,
@@ -63,13 +69,9 @@ export async function observe(
   return rowsOf(given as Given);
 }
 
-/** Which of the leads the target holds. */
-export async function inTarget(
-  connection: Connection,
-  statements: Statements,
-  ids: readonly number[],
-): Promise<Set<number>> {
-  const [given] = await say(connection, [statements.inTarget, ids]);
+/** The ids that a statement over ids gives: which of the leads a table holds. */
+export async function idsOf(connection: Connection, statement: string, ids: readonly number[]): Promise<Set<number>> {
+  const [given] = await say(connection, [statement, ids]);
   return new Set(given?.rows.map(([id]) => Number(id)));
 }
 

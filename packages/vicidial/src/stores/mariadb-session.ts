@@ -35,7 +35,7 @@ export function connectionOptions(url: string): ConnectionOptions {
 /** The connection that moves leads: nothing that the server is set to can change what it writes. */
 export interface Session {
   connection: Connection;
-  /** The database as the server itself names it: the same for every worker, by whatever address it comes. */
+  /** What the database is called in the journal: the same for every worker, by whatever address it comes. */
   database: string;
   /** For how many milliseconds the server had been running when the session was opened. */
   uptime: number;
@@ -48,7 +48,10 @@ export interface Session {
   close(): void;
 }
 
-export async function openSession(options: ConnectionOptions, lockWaitSeconds: number): Promise<Session> {
+export async function openSession(
+  options: ConnectionOptions,
+  { lockWaitSeconds, site }: { lockWaitSeconds: number; site?: string | undefined },
+): Promise<Session> {
   const connection = await mysql.createConnection(options);
   let broken = false;
   const onEnd = () => {
@@ -65,11 +68,12 @@ export async function openSession(options: ConnectionOptions, lockWaitSeconds: n
       [lockWaitSeconds, lockWaitSeconds, statementLimit / 1000],
     );
     const [rows] = await connection.query<RowDataPacket[]>(
-      `SELECT CONCAT(@@hostname, ':', @@port, '/', DATABASE()) AS name,
+      `SELECT CONCAT(@@hostname, ':', @@port, '/', DATABASE()) AS name, DATABASE() AS schemaName,
         @@log_bin = 1 AND @@binlog_format = 'STATEMENT' AS statements,
         (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME') AS uptime`,
     );
-    const database = String(rows[0]?.name);
+    const database = site ?? String(rows[0]?.name);
+    const schema = String(rows[0]?.schemaName);
     // Locks of rows alone, not of the gaps between them, into which the dialer puts new leads; a log of statements forbids it.
     const isolation = Number(rows[0]?.statements) === 1 ? "REPEATABLE READ" : "READ COMMITTED";
     await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}`);
@@ -77,7 +81,7 @@ export async function openSession(options: ConnectionOptions, lockWaitSeconds: n
       connection,
       database,
       uptime: Number(rows[0]?.uptime) * 1000,
-      alone: (work) => underLock(connection, database, lockWaitSeconds, work),
+      alone: (work) => underLock(connection, schema, lockWaitSeconds, work),
       broken: () => broken,
       alive: async () =>
         !broken &&
@@ -98,12 +102,12 @@ export async function openSession(options: ConnectionOptions, lockWaitSeconds: n
 
 async function underLock<Result>(
   connection: Connection,
-  database: string,
+  schema: string,
   seconds: number,
   work: () => Promise<Result>,
 ): Promise<Result> {
   // The name of a lock is at most 64 characters long and stands for the whole server.
-  const name = `reinstate-${createHash("sha256").update(database).digest("hex").slice(0, 32)}`;
+  const name = `reinstate-${createHash("sha256").update(schema).digest("hex").slice(0, 32)}`;
   // Longer than for a table: another mover lets go after each of its chunks.
   const [rows] = await connection.query<RowDataPacket[]>("SELECT GET_LOCK(?, ?) AS held", [name, seconds * 5]);
   if (Number(rows[0]?.held) !== 1) {

@@ -4,7 +4,6 @@ import type { Column, Table } from "./mariadb-tables.ts";
 /** Each takes a list of ids as its one parameter; the source is `s`, its counterpart in the target `t`. */
 export interface Statements {
   source: string;
-  target: string;
   /** The names of what is copied, quoted; `lead_id` is the first. */
   columns: string[];
   /** Those that hold bytes and not text: their images are hexadecimal digits. */
@@ -13,6 +12,7 @@ export interface Statements {
   observe: string;
   /** For every row of the target: its image, where an update is about to overwrite it. */
   overwritten: string;
+  inSource: string;
   inTarget: string;
   insert: string;
   update: string;
@@ -67,12 +67,12 @@ export function statementsOf(from: Table, to: Table): Statements {
   const twins = `${source} AS s JOIN ${target} AS t ON t.\`lead_id\` = s.\`lead_id\``;
   return {
     source,
-    target,
     columns: copied.map(({ name }) => name),
     binary,
     observe: `SELECT t.\`lead_id\` IS NOT NULL, IF(t.\`lead_id\` IS NULL, '', CONCAT(${differs.join(", ")})), ${image("s")}
       FROM ${source} AS s LEFT JOIN ${target} AS t ON t.\`lead_id\` = s.\`lead_id\` WHERE s.\`lead_id\` IN (?)`,
     overwritten: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
+    inSource: `SELECT s.\`lead_id\` FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
     inTarget: `SELECT t.\`lead_id\` FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     insert: `INSERT INTO ${target} (${names}) SELECT ${values} FROM ${source} AS s WHERE s.\`lead_id\` IN (?)
       AND NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE t.\`lead_id\` = s.\`lead_id\`)`,

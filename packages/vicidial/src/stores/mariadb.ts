@@ -1,13 +1,13 @@
 import { type Host, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
-import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
-import type { LeadFilter } from "../schemas.ts";
-import { type LeadStore, MoveRefused, NothingMoved, noCounts, TablesDamaged } from "../store.ts";
-import { createJournal } from "./journal.ts";
+import mysql, { type Connection } from "mysql2/promise";
+import { type LeadStore, LeadsMissing, MoveRefused, NothingMoved, noCounts, TablesDamaged } from "../store.ts";
+import { createJournal, type Entry } from "./journal.ts";
 import { createCompanionReader } from "./mariadb-companions.ts";
 import { diagnose } from "./mariadb-doctor.ts";
 import { TablesAltered, underLocks } from "./mariadb-lock.ts";
 import { MoveBroken, type MoverParts, moveLeads, type Step } from "./mariadb-move.ts";
-import { type Asked, type Given, inTarget, rowsOf, say } from "./mariadb-rows.ts";
+import { type Asked, type Given, idsOf, isSame, overwritten, rowsOf, say, withoutSchema } from "./mariadb-rows.ts";
+import { selectLeads } from "./mariadb-select.ts";
 import { connectionOptions, openSession, type Session } from "./mariadb-session.ts";
 import { createMariadbSite } from "./mariadb-site.ts";
 import {
@@ -28,14 +28,14 @@ export interface MariadbOptions {
   leadsPerLock: number;
   lockWaitSeconds: number;
   journalDays: number;
+  /** The name under which the images of this database are kept; without it, host, port and name as the server tells them. */
+  site?: string | undefined;
   /** The test seam: called at each step of a move, outside of any guess about time. */
   onStep?: (step: Step) => Promise<void>;
   /** The test seam: seconds of silence under a lock after which the server hangs up. */
   lockedSilence?: number;
 }
 
-/** Leads that a filter finds at once. */
-const selectPage = 5000;
 /** Leads that are put right under one lock. */
 const reconcileSlice = 50;
 /** What a server had written for so long before its end is on disk, whatever ended it. */
@@ -79,7 +79,8 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     return inTurn(async () => {
       try {
         if (!session || session.broken()) {
-          session = await openSession(connecting, options.lockWaitSeconds);
+          session = await openSession(connecting, options);
+          await tellOfOthers(session);
         }
         const current = session;
         return await current.alone(async () => {
@@ -93,6 +94,16 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
         throw readable(error);
       }
     });
+  }
+
+  /** A server that goes by another name now is not known for the same one. */
+  async function tellOfOthers({ database }: Session): Promise<void> {
+    for (const other of await journal.others(database)) {
+      log.warn(
+        { database, other },
+        "moves of another VICIdial database are not finished; if it is this one by a former name, set `site` to that name",
+      );
+    }
   }
 
   async function withReader<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
@@ -143,7 +154,9 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
    * MyISAM leaves it to the operating system when to write: where the power fails, the delete of a finished move can be on
    * disk and its insert not. So what was moved shortly before the server's last start is looked at again.
    */
-  async function doubt({ database, uptime }: Session): Promise<void> {
+  async function doubt({ connection, database, uptime }: Session): Promise<void> {
+    const { plan } = await ask(connection, () => "DO 0");
+    if (plan.locking === "rows") return;
     const startedAt = host.clock.now() - uptime;
     await journal.reopen(database, startedAt - writtenBackMs, startedAt);
   }
@@ -155,30 +168,47 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     const { plan } = await ask(connection, () => "DO 0");
     // A damaged table shows less than it holds: nothing may be concluded from it.
     if (plan.locking === "tables") refuseDamaged(await say(connection, checkTables));
-    for (const { id, entry } of unfinished) {
-      const statements = plan.verbs[entry.verb];
-      const ids = Object.keys(entry.source).map(Number);
+    // Of a lead the newest image alone tells what may have been lost: an older one knows nothing of what was changed since.
+    const looked = new Set<number>();
+    for (const id of unfinished) {
+      const entry = await journal.entry(id);
+      const leads = Object.keys(entry.source)
+        .map(Number)
+        .filter((lead) => !looked.has(lead));
+      for (const lead of leads) looked.add(lead);
       const sums = { restored: 0, deleted: 0, differ: 0 };
-      for (let start = 0; start < ids.length; start += reconcileSlice) {
-        const slice = ids.slice(start, start + reconcileSlice);
-        await underLocks(connection, plan, statements, slice, async ({ rows: seen, finish }) => {
-          const present = await inTarget(connection, statements, slice);
-          for (const id of slice.filter((id) => !seen.has(id) && !present.has(id))) {
-            const places = entry.columns.map((name) => (statements.binary.has(name) ? "UNHEX(?)" : "?"));
-            await connection.query(
-              `INSERT INTO ${statements.source} (${entry.columns.join(", ")}) VALUES (${places.join(", ")})`,
-              entry.source[id],
-            );
-            sums.restored++;
-          }
-          const [deleted] = await finish(entry.deletes ? [statements.delete, slice] : "DO 0");
-          sums.deleted += deleted?.affected ?? 0;
-          for (const row of seen.values()) if (row.twin && row.differs.length > 0) sums.differ++;
-        });
+      for (let start = 0; start < leads.length; start += reconcileSlice) {
+        const part = await putRight(connection, plan, entry, leads.slice(start, start + reconcileSlice));
+        for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += part[name];
       }
-      await journal.settled(id);
-      log.warn({ journal: id, leads: ids.length, ...sums }, "an unfinished move of leads was put right");
+      log.warn({ journal: id, leads: leads.length, ...sums }, "an unfinished move of leads was put right");
     }
+    // All at once: were the newest one settled alone, the next reader would take an older one for it.
+    await journal.settled(unfinished);
+  }
+
+  /** Finishes the move of some leads of an entry; one whose content is in neither table is put back from its image. */
+  function putRight(connection: Connection, plan: Plan, entry: Entry, ids: readonly number[]) {
+    const statements = plan.verbs[entry.verb];
+    return underLocks(connection, plan, statements, ids, async ({ rows: seen, finish }) => {
+      const absent = ids.filter((id) => !seen.has(id));
+      const copies = await overwritten(connection, statements, absent);
+      const lost = absent.filter((id) => {
+        const copy = copies.get(id);
+        // The update of the copy is lost with its row, where the copy still is what it was before.
+        return !copy || (isSame(copy, entry.target[id]) && !isSame(copy, entry.source[id]));
+      });
+      const places = entry.columns.map((name) => (statements.binary.has(name) ? "UNHEX(?)" : "?"));
+      for (const id of lost) {
+        await connection.query(
+          `INSERT INTO ${statements.source} (${entry.columns.join(", ")}) VALUES (${places.join(", ")})`,
+          entry.source[id],
+        );
+      }
+      const [deleted] = await finish(entry.deletes ? [statements.delete, ids] : "DO 0");
+      const differ = [...seen.values()].filter(({ twin, differs }) => twin && differs.length > 0).length;
+      return { restored: lost.length, deleted: deleted?.affected ?? 0, differ };
+    });
   }
 
   // At the start, so that nothing waits for the next move; a database that is away now is met again then.
@@ -193,11 +223,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
       withReader(async (connection) => {
         // The plan is held against the tables by the move itself, under its lock.
         plan ??= await preflight(connection);
-        const [given] = await say(connection, [
-          `SELECT lead_id FROM ${plan.verbs[verb].source} WHERE lead_id IN (?)`,
-          ids,
-        ]);
-        return new Set(given?.rows.map(([id]) => Number(id)));
+        return idsOf(connection, plan.verbs[verb].inSource, ids);
       }),
 
     look: (verb, ids) =>
@@ -206,7 +232,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
         const { plan, given } = await ask(connection, ({ verbs }) => [verbs[verb].observe, ids]);
         const seen = rowsOf(given);
         const absent = ids.filter((id) => !seen.has(id));
-        const elsewhere = await inTarget(connection, plan.verbs[verb], absent);
+        const elsewhere = await idsOf(connection, plan.verbs[verb].inTarget, absent);
         return ids.map((id) => ({
           id,
           source: seen.has(id),
@@ -224,19 +250,17 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
       }
     },
 
-    async *select(verb, filter) {
-      const { sql, values } = selection(verb === "dearchive" ? archive : live, filter);
-      for (let after = -1; ; ) {
-        const from = after;
-        const ids = await withReader(async (connection) => {
-          const [rows] = await connection.query<RowDataPacket[]>(sql, [from, ...values, selectPage]);
-          return rows.map((row) => Number(row.lead_id));
-        });
-        if (ids.length === 0) return;
-        yield ids;
-        after = ids.at(-1) as number;
-      }
+    async movedBefore(chunk) {
+      const entries = await moving(({ database }) => journal.ofChunk(database, chunk));
+      return new Map(
+        entries.flatMap(({ source, copied }) => {
+          const ids = new Set(copied);
+          return Object.keys(source).map((id) => [Number(id), { copied: ids.has(Number(id)) }] as const);
+        }),
+      );
     },
+
+    select: (verb, filter) => selectLeads(withReader, host.clock, verb === "dearchive" ? archive : live, filter),
 
     onCall: (ids) => withReader((connection) => companions.onCall(connection, ids)),
     companions: (verb, side, ids) =>
@@ -290,7 +314,7 @@ function refuseDamaged([checked]: Given[]): void {
 function afterMove(error: unknown): unknown {
   const broken = error instanceof MoveBroken;
   const reason = readable(broken ? error.cause : error);
-  if (TablesDamaged.is(reason)) return reason;
+  if (TablesDamaged.is(reason) || LeadsMissing.is(reason)) return reason;
   if (isDamage(broken ? error.cause : reason)) {
     return new TablesDamaged(messageOf(reason), broken && error.written);
   }
@@ -300,29 +324,11 @@ function afterMove(error: unknown): unknown {
   return cause?.sqlMessage === undefined ? reason : new MoveRefused(messageOf(reason), { cause: reason });
 }
 
-/** The ids of a table that a filter finds, from one on; its last parameter is how many. */
-function selection(table: string, filter: LeadFilter): { sql: string; values: unknown[] } {
-  const conditions = ["lead_id > ?"];
-  const values: unknown[] = [];
-  const add = (condition: string, value: unknown) => {
-    if (value === undefined) return;
-    conditions.push(condition);
-    values.push(value);
-  };
-  const several = (value: unknown) => (value === undefined || Array.isArray(value) ? value : [value]);
-  add("list_id IN (?)", several(filter.list_id));
-  add("list_id IN (SELECT list_id FROM vicidial_lists WHERE campaign_id IN (?))", several(filter.campaign_id));
-  add("status IN (?)", several(filter.status));
-  add("phone_number IN (?)", several(filter.phone_number));
-  add("entry_date >= ?", filter.entry_date_from);
-  add("entry_date < ?", filter.entry_date_before);
-  return { sql: `SELECT lead_id FROM ${table} WHERE ${conditions.join(" AND ")} ORDER BY lead_id LIMIT ?`, values };
-}
-
 /** A message that can be shown to a caller: what happened, no account and no address. The cause keeps the rest. */
 function readable(error: unknown): unknown {
-  const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
-  if (MoveRefused.is(error) || ReinstateError.is(error)) return error;
+  const { code, sqlMessage: said, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
+  const sqlMessage = said === undefined ? undefined : withoutSchema(said);
+  if (MoveRefused.is(error) || ReinstateError.is(error) || LeadsMissing.is(error)) return error;
   // What is said on a connection that the server has ended is refused by the driver, without a code.
   if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
   if (code === undefined) return error;

@@ -158,7 +158,7 @@ describe.each(recipes)("$name", (recipe) => {
 
   test("as we do it, on the same data, it is not", async () => {
     await using place = await prepared();
-    const { id } = await place.vicidial.submitFiltered({
+    const { id } = await place.host.batches.submitFiltered({
       operation: "vicidial.leads.archive",
       filter: recipe.between ? { status: ["NI", "SALE"] } : { list_id: 5 },
       params,
