@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { LedgerTransaction } from "@reinstate/batch-core";
 import type { Lead } from "./columns.ts";
 import { makeLead } from "./lead.ts";
-import type { LeadStore, Move, Moved, Verb } from "./store.ts";
+import { type LeadStore, LeadsMissing, type Move, type Moved, type Verb } from "./store.ts";
 
 export type { Lead } from "./columns.ts";
 export { insertRows } from "./fixtures/insert-rows.ts";
@@ -125,6 +125,25 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
             { id: 3, source: false, target: false },
           ],
         );
+      },
+    },
+    {
+      name: `${verb}: where all or none are to go and some are not there, these are named and nothing is written`,
+      async check(under) {
+        const leads = [1, 3, 4, 6].map((id) => makeLead(id));
+        await under.fill(from, leads);
+        await under.fill(to, [makeLead(2)]);
+        const moved = run(under, verb, [1, 2, 3, 4, 5, 6], { whole: true });
+        const error = await moved.then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        assert.ok(LeadsMissing.is(error), "the move must be refused");
+        assert.deepEqual(error.ids, [2, 5]);
+        await expectLeads(under, from, leads, "nothing may be taken from the source");
+        await expectLeads(under, to, [makeLead(2)], "nothing may be copied to the target");
+        const { counts } = await run(under, verb, [1, 3, 4], { whole: true });
+        assert.equal(counts.delete_count, 3);
       },
     },
     {

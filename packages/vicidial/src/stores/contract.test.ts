@@ -106,6 +106,7 @@ describe("the contract catches a store that", () => {
       }),
     ],
     ["overwrites a twin", (store) => ({ move: (move, work) => store.move({ ...move, update: true }, work) })],
+    ["moves a part of the whole", (store) => ({ move: (move, work) => store.move({ ...move, whole: false }, work) })],
     ["never updates", (store) => ({ move: (move, work) => store.move({ ...move, update: false }, work) })],
     ["never deletes", (store) => ({ move: (move, work) => store.move({ ...move, delete: false }, work) })],
     ["always inserts", (store) => ({ move: (move, work) => store.move({ ...move, insert: true }, work) })],

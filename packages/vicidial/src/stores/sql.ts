@@ -1,7 +1,7 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type RawBuilder, sql } from "kysely";
 import { columnNames, leadColumns } from "../columns.ts";
-import { type LeadStore, type Move, type Moved, MoveRefused, type Verb } from "../store.ts";
+import { type LeadStore, LeadsMissing, type Move, type Moved, MoveRefused, type Verb } from "../store.ts";
 
 export const demoLive = "vicidial_demo_list";
 export const demoArchive = "vicidial_demo_list_archive";
@@ -100,11 +100,9 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
         }
       }
       const seen = await observe(db, source, target, move.ids);
-      const elsewhere = await idsIn(
-        db,
-        target,
-        move.ids.filter((id) => !seen.has(id)),
-      );
+      const absent = move.ids.filter((id) => !seen.has(id));
+      if (move.whole && absent.length > 0) throw new LeadsMissing(absent);
+      const elsewhere = await idsIn(db, target, absent);
 
       const changed = async (wanted: boolean, statement: RawBuilder<unknown>) => {
         if (!wanted) return new Set<number>();
