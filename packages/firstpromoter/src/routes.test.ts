@@ -388,14 +388,4 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
       expect({ method, path, body, wrong: status >= 500 }).toEqual({ method, path, body, wrong: false });
     }
   });
-
-  test("many small calls at once over the same promoters: each answered, none lost", async () => {
-    await using database = await open();
-    await using server = await start(database.url);
-    const calls = range(1, 60).map((turn) => {
-      const ids = [1, 2, 3, 4, 5].map((id) => ((id * turn) % 7) + 1);
-      return server.call("POST", `/promoters/${turn % 2 ? "restore" : "archive"}`, { ids });
-    });
-    expect(new Set((await Promise.all(calls)).map(({ status }) => status))).toEqual(new Set([200]));
-  });
 });
