@@ -6,7 +6,7 @@ import { type LeadStore, MoveRefused, NothingMoved, TablesDamaged } from "./stor
 const office = { isAllowed: async () => true, allowedFrom: (_verb: string, now: number) => now };
 
 /** What becomes of a chunk whose move throws. */
-async function apply(thrown: Error, attempt: number) {
+async function apply(thrown: Error, attempt: number, interrupted = false) {
   const store = { effects: "elsewhere", move: () => Promise.reject(thrown) } as unknown as LeadStore;
   const [operation] = createOperations(store, office, () => 1000);
   const work = {
@@ -14,6 +14,7 @@ async function apply(thrown: Error, attempt: number) {
     ...{
       items: [1, 2],
       attempt,
+      interrupted,
       transaction: undefined,
       tally: {},
       signal: new AbortController().signal,
@@ -32,7 +33,8 @@ test("what was refused before anything was written has failed, with the reason",
 });
 
 test("a refusal says nothing about leads that an earlier try may have moved", async () => {
-  await expect(apply(new MoveRefused("a trigger"), 2)).rejects.toThrow("a trigger");
+  await expect(apply(new MoveRefused("a trigger"), 2, true)).rejects.toThrow("a trigger");
+  expect(await apply(new MoveRefused("a trigger"), 2)).toHaveLength(2);
 });
 
 test("a move that was under way waits until a damaged table is repaired", async () => {
