@@ -1,10 +1,10 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { type Host, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { readBody } from "@reinstate/batch-core/http";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
 import { highestLeadId } from "./rules.ts";
-import type { Site, SiteUser } from "./stores/mariadb-site.ts";
+import type { LoginRefusal, SiteUser } from "./stores/mariadb-login.ts";
+import type { Site } from "./stores/mariadb-site.ts";
 
 /** One call, its values cleaned as VICIdial cleans them. */
 interface Call {
@@ -13,23 +13,31 @@ interface Call {
   user: string;
   pass: string;
   leadId: string;
+  stage: string;
+  searchLocation: string;
+  /** What was asked, whole, without a password. */
+  url: string;
 }
 
 interface Answer {
-  lines: string[];
+  text: string;
   batch?: number;
+  /** What VICIdial's log gets; nothing of those who were not let in, who could fill it. */
+  logged?: { result: string; reason: string; data: string };
 }
 
 const bodyLimit = 64 * 1024;
 
 /**
  * `GET|POST /vicidial/non_agent_api.php?function=lead_dearchive&…`: VICIdial's own way to bring one lead back, with its
- * answers and its checks against the users and user groups of the real database, but moved as every other lead. Without a
- * VICIdial database nobody can log in.
+ * answers and its checks against the users, user groups and lists of addresses of the real database, but moved as every other
+ * lead. Without a VICIdial database nobody can log in. `address` is where the call comes from, where that is known.
  */
 export function createNativeApi(host: Host, site: Site | undefined, office: OfficeClock) {
-  return async (request: Request): Promise<Response> => {
+  return async (request: Request, address?: string): Promise<Response> => {
     const started = host.clock.now();
+    // A server that listens on IPv6 names the callers of IPv4 so.
+    const from = address?.replace(/^::ffff:(?=\d+\.)/i, "");
     let call: Call;
     try {
       call = await readCall(request);
@@ -37,65 +45,61 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       if (!ReinstateError.is(error, "body_too_large")) throw error;
       return new Response(`ERROR: ${error.message}\n`, { status: 413, headers: { connection: "close" } });
     }
-    const { lines, batch } = await answer(call).catch((error: unknown): Answer => {
-      host.log.error({ error: messageOf(error) }, "a call to VICIdial's own API failed");
-      return { lines: [`ERROR: lead_dearchive LEAD INSERT FAILED: ${call.user}|${call.leadId}|`] };
+    const { text, batch, logged } = await answer(call, from).catch((error: unknown): Answer => {
+      const { text } = broken(call, error);
+      return { text };
     });
-    const line = lines.at(-1) ?? "";
-    const [, result = "", reason = ""] = /^(\w+): ?(.*)$/s.exec(line) ?? [];
-    // Neither the password nor a line that shows it belongs into a log.
-    await site
-      ?.noteApiCall({
-        user: call.user,
-        function: call.function,
-        value: call.leadId,
-        result,
-        reason: reason.replace(/\|.*\|$/s, (values) => (reason.startsWith("Login") ? "" : values)),
-        source: call.source,
-        data: call.leadId,
-        seconds: (host.clock.now() - started) / 1000,
-        url: new URL(request.url).pathname,
-      })
-      .catch((error: unknown) => host.log.warn({ error: messageOf(error) }, "VICIdial's API log could not be written"));
-    return new Response(lines.map((text) => `${text}\n`).join(""), {
+    if (logged) {
+      const { user, source, url } = call;
+      const seconds = (host.clock.now() - started) / 1000;
+      await site
+        ?.noteApiCall({ user, source, url, function: call.function, ...logged, seconds, address: from })
+        .catch((error: unknown) =>
+          host.log.warn({ error: messageOf(error) }, "VICIdial's API log could not be written"),
+        );
+    }
+    return new Response(`${text}\n`, {
       headers: {
         "content-type": "text/html; charset=utf-8",
+        "cache-control": "no-cache, must-revalidate",
+        pragma: "no-cache",
         ...(batch !== undefined && { "x-reinstate-batch": String(batch) }),
       },
     });
   };
 
-  async function answer(call: Call): Promise<Answer> {
-    const { user, leadId, source } = call;
-    if (call.function !== "lead_dearchive") return { lines: ["ERROR: NO FUNCTION SPECIFIED"] };
-    const found = await login(call);
-    if (typeof found === "string") return { lines: [found] };
+  async function answer(call: Call, address: string | undefined): Promise<Answer> {
+    const { user, pass, source } = call;
+    const login = (await site?.login({ user, pass, address })) ?? "BAD";
+    if (typeof login === "string") return { text: refusalOf(login, call, address) };
+    if (call.function !== "lead_dearchive") return said("ERROR", "NO FUNCTION SPECIFIED", "", "");
     if (source.length < 2) {
-      return { lines: [`ERROR: Invalid Source - ${source}`, `ERROR: Invalid Source: |${source}|`] };
+      return said("ERROR", "Invalid Source", "", ` - ${source}\nERROR: Invalid Source: |${source}|`);
     }
-    if (!/ lead_dearchive |ALL_FUNCTIONS/.test(` ${found.api_allowed_functions} `)) {
-      return { lines: [`ERROR: auth USER DOES NOT HAVE PERMISSION TO USE THIS FUNCTION: |${user}|lead_dearchive|`] };
+    if (!/ lead_dearchive |ALL_FUNCTIONS/.test(` ${login.api_allowed_functions} `)) {
+      const reason = "auth USER DOES NOT HAVE PERMISSION TO USE THIS FUNCTION";
+      return said("ERROR", reason, "", `: |${user}|lead_dearchive|`);
     }
-    const { active, user_level, modify_leads, vdc_agent_api_access } = found;
+    const { active, user_level, modify_leads, vdc_agent_api_access } = login;
     if (active !== "Y" || user_level <= 7 || modify_leads !== "1" || vdc_agent_api_access !== "1") {
-      return { lines: [`ERROR: lead_dearchive USER DOES NOT HAVE PERMISSION TO MODIFY LEAD INFO: |${user}|0|`] };
+      const reason = "lead_dearchive USER DOES NOT HAVE PERMISSION TO MODIFY LEAD INFO";
+      return said("ERROR", reason, "0", `: |${user}|0|`);
     }
-    if (leadId.length < 1 || leadId.length > 11) return error("INVALID SEARCH PARAMETERS", `${user}|${leadId}`);
-    return dearchive(found, call);
+    return dearchive(site as Site, login, call).catch((error: unknown) => broken(call, error));
   }
 
-  async function dearchive(found: SiteUser, { user, leadId }: Call): Promise<Answer> {
-    const around = site as Site;
+  async function dearchive(around: Site, login: SiteUser, call: Call): Promise<Answer> {
+    const { user, leadId, stage, searchLocation } = call;
+    if (leadId.length < 1 || leadId.length > 11) return error("INVALID SEARCH PARAMETERS", `${user}|${leadId}`);
     const id = Number(leadId);
     const listId = id <= highestLeadId ? await around.listOf("vicidial_list_archive", id) : undefined;
-    const lists = await around.allowedLists(found.user_group);
+    const lists = await around.allowedLists(login.user_group);
     if (listId === undefined || (lists !== "all" && !lists.has(listId))) {
-      return error("ARCHIVED LEAD NOT FOUND", `${user}|${leadId}||`);
+      return error("ARCHIVED LEAD NOT FOUND", `${user}|${leadId}|${stage}|${searchLocation}`);
     }
-    const liveList = await around.listOf("vicidial_list", id);
-    if (liveList !== undefined) return error("NON-ARCHIVED LEAD FOUND", `${user}|${leadId}|${liveList}`);
-    const failed = () => error("LEAD INSERT FAILED", `${user}|${leadId}|${listId}`);
-    if (!(await office.isAllowed("dearchive"))) return failed();
+    const place = `${user}|${leadId}|${listId}`;
+    if ((await around.listOf("vicidial_list", id)) !== undefined) return error("NON-ARCHIVED LEAD FOUND", place);
+    if (!(await office.isAllowed("dearchive"))) return error("LEAD INSERT FAILED", place);
     const batch = await host.batches.submit({
       operation: operationName("dearchive"),
       params: { insert_leads: true, delete_leads: true },
@@ -104,43 +108,61 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       inline: true,
     });
     const { insert_count: inserted = 0, delete_count: deleted = 0 } = batch.tally;
-    if (inserted === 0) return { ...failed(), batch: batch.id };
-    return {
-      lines: [`SUCCESS: lead_dearchive LEAD DE-ARCHIVED: ${user}|${leadId}|${inserted}|${deleted}`],
-      batch: batch.id,
-    };
+    if (inserted === 0) return { ...error("LEAD INSERT FAILED", place), batch: batch.id };
+    const counts = `${user}|${leadId}|${inserted}|${deleted}`;
+    return { ...said("SUCCESS", "lead_dearchive LEAD DE-ARCHIVED", counts), batch: batch.id };
   }
 
-  /** The user, or the line that refuses the login. */
-  async function login({ user, pass }: Call): Promise<SiteUser | string> {
-    const found = user === "" ? undefined : await site?.user(user);
-    if (found?.locked) return `ERROR: Too many login attempts, try again in 15 minutes: |${user}|LOCK|`;
-    const right = found !== undefined && found.active === "Y" && pass !== "" && equal(found.pass, pass);
-    if (found) await site?.noteLogin(found.user, right);
-    return right ? found : `ERROR: Login incorrect, please try again: |${user}|${pass}|BAD|`;
+  function broken({ user, leadId }: Call, cause: unknown): Answer {
+    host.log.error({ error: messageOf(cause) }, "a call to VICIdial's own API failed");
+    return error("LEAD INSERT FAILED", `${user}|${leadId}|`);
   }
 }
 
-const error = (what: string, values: string): Answer => ({ lines: [`ERROR: lead_dearchive ${what}: ${values}`] });
+/** `data` goes to the log, and is shown where nothing else is. */
+const said = (result: "SUCCESS" | "ERROR", reason: string, data: string, shown = `: ${data}`): Answer => ({
+  text: `${result}: ${reason}${shown}`,
+  logged: { result, reason, data },
+});
 
-/** Takes as long whatever the two have in common. */
-function equal(one: string, other: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(one), digest(other));
+const error = (what: string, data: string): Answer => said("ERROR", `lead_dearchive ${what}`, data);
+
+function refusalOf(refusal: LoginRefusal, { user, pass }: Call, address = ""): string {
+  if (refusal === "LOCK") return `ERROR: Too many login attempts, try again in 15 minutes: |${user}|LOCK|`;
+  // Between the bars VICIdial shows a user of HTTP's own login, which this call does not have.
+  if (refusal === "IPBLOCK") return `ERROR: Your IP Address is not allowed: ${address}: ||IPBLOCK|`;
+  return `ERROR: Login incorrect, please try again: |${user}|${pass}|${refusal}|`;
 }
 
 async function readCall(request: Request): Promise<Call> {
-  const values = new URLSearchParams(new URL(request.url).search);
-  if (request.method === "POST") {
-    const body = new TextDecoder().decode(await readBody(request, bodyLimit));
-    for (const [name, value] of new URLSearchParams(body)) values.set(name, value);
-  }
+  const { origin, pathname, searchParams } = new URL(request.url);
+  const asked = [...searchParams];
+  const posted = request.method === "POST" ? await postedIn(request) : [];
+  // As PHP reads them: the last of a name counts; as VICIdial does: the query goes before the body.
+  const values = new Map([...posted, ...asked]);
   const cleaned = (name: string, unwanted: RegExp) => (values.get(name) ?? "").replace(unwanted, "");
+  const between: [string, string][] = asked.length > 0 && posted.length > 0 ? [["GET-AND-POST", "Y"]] : [];
+  const whole = new URLSearchParams();
+  for (const [name, value] of [...asked, ...between, ...posted]) {
+    whole.append(name, /pass/i.test(name) ? "XXXX" : value);
+  }
   return {
     function: cleaned("function", /[^-_0-9a-zA-Z]/g),
     source: cleaned("source", /[^0-9a-zA-Z]/g),
     user: cleaned("user", /[^-_0-9\p{L}]/gu),
     pass: cleaned("pass", /[^-_0-9\p{L}]/gu),
     leadId: cleaned("lead_id", /[^0-9]/g),
+    stage: cleaned("stage", /[^a-zA-Z]/g),
+    searchLocation: cleaned("search_location", /[^A-Z]/g),
+    url: `${origin}${pathname}?${whole}`,
   };
+}
+
+/** The values of a form in either of its two encodings. */
+async function postedIn(request: Request): Promise<[string, string][]> {
+  const body = await readBody(request, bodyLimit);
+  const type = request.headers.get("content-type") ?? "";
+  if (!/^multipart\/form-data\b/i.test(type)) return [...new URLSearchParams(new TextDecoder().decode(body))];
+  const form = await new Response(body, { headers: { "content-type": type } }).formData().catch(() => new FormData());
+  return [...form].filter((entry): entry is [string, string] => typeof entry[1] === "string");
 }

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { type Request as BatchRequest, ReinstateError } from "@reinstate/batch-core";
 import type { Reason } from "./dialects.ts";
 import { JsonFault, type JsonNode, type JsonValue, parseObject, textOf } from "./json.ts";
 import type { Verb } from "./store.ts";
@@ -71,4 +73,19 @@ function notAnArray(node: JsonNode & JsonValue): string {
   const { path, line, position } = node;
   const type = "System.Collections.Generic.List`1[System.Int64]";
   return `Error converting value ${textOf(node)} to type '${type}'. Path '${path}', line ${line}, position ${position}.`;
+}
+
+/**
+ * What an `Idempotency-Key` of a call stands for: its holder, what is asked and with which body. Throws `invalid_request` for a
+ * key that is none.
+ */
+export function idempotencyOf(
+  key: string,
+  { actor, operation, body }: { actor: string; operation: string; body: string },
+): NonNullable<BatchRequest["idempotency"]> {
+  if (!/^[\x20-\x7e]{1,255}$/.test(key)) {
+    const message = "The header Idempotency-Key must be 1 to 255 printable ASCII characters";
+    throw new ReinstateError("invalid_request", message);
+  }
+  return { scope: `${actor} ${operation}`, key, digest: createHash("sha256").update(body).digest("hex") };
 }

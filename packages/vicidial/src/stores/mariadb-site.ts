@@ -1,42 +1,29 @@
+import { hostname } from "node:os";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type CallTimeRow, type HolidayRow, scheduleOf } from "../call-times.ts";
 import type { Schedule } from "../office-hours.ts";
+import { createLogin, type LoginAttempt, type LoginRefusal, type RowsOf, type SiteUser } from "./mariadb-login.ts";
 
-/** A user of VICIdial, as its own API looks at one. Flags and levels as VICIdial keeps them. */
-export interface SiteUser {
-  user: string;
-  pass: string;
-  user_group: string;
-  active: string;
-  user_level: number;
-  modify_leads: string;
-  vdc_agent_api_access: string;
-  api_allowed_functions: string;
-  /** Too many failed logins within the last quarter of an hour. */
-  locked: boolean;
-}
-
-/** A call of VICIdial's own API, for its log. */
+/** A call of VICIdial's own API by somebody who was let in, for its log. */
 export interface ApiCall {
   user: string;
   function: string;
-  value: string;
   result: string;
   reason: string;
   source: string;
   data: string;
   seconds: number;
+  /** What was asked, whole, without a password. */
   url: string;
+  address: string | undefined;
 }
 
 /** What of a VICIdial database lies around the lead tables. A table that is not there holds nothing. */
 export interface Site {
   /** Throws where there is no call time with this id. */
   callTime(id: string): Promise<Schedule>;
-  /** Undefined where there is none, and where passwords are kept as VICIdial's own hashes, which we cannot check. */
-  user(name: string): Promise<SiteUser | undefined>;
-  /** Counts a login of a user: failed ones lock the user for a while. */
-  noteLogin(user: string, right: boolean): Promise<void>;
+  /** Lets a user in, or says why not; counts the attempt. */
+  login(attempt: LoginAttempt): Promise<SiteUser | LoginRefusal>;
   /** The lists of the campaigns that a user group may see; `all` where it may see every one. */
   allowedLists(userGroup: string): Promise<Set<string> | "all">;
   /** The list of a lead in one of the lead tables. */
@@ -46,22 +33,10 @@ export interface Site {
   noteMove(code: string, notes: string): Promise<void>;
 }
 
-/** Failed logins that lock a user, and for how long. */
-const lockAfter = 10;
-
 type WithReader = <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
 
 export function createMariadbSite(withReader: WithReader): Site {
-  /** The rows of a query; none where a table or a column is not there. */
-  const rowsOf = (sql: string, values: unknown[]) =>
-    withReader(async (connection) => {
-      try {
-        return (await connection.query<RowDataPacket[]>(sql, values))[0];
-      } catch (error) {
-        if (isAbsent(error)) return [];
-        throw error;
-      }
-    });
+  const rowsOf: RowsOf = (sql, values) => withReader((connection) => rowsIn(connection, sql, values));
 
   return {
     async callTime(id) {
@@ -89,37 +64,7 @@ export function createMariadbSite(withReader: WithReader): Site {
       );
     },
 
-    async user(name) {
-      const [settings] = await rowsOf("SELECT pass_hash_enabled FROM system_settings LIMIT 1", []);
-      if (Number(settings?.pass_hash_enabled ?? 0) > 0) return undefined;
-      const [row] = await rowsOf(
-        `SELECT *, failed_login_count >= ? AND last_login_date > NOW() - INTERVAL 15 MINUTE AS locked
-           FROM vicidial_users WHERE user = ?`,
-        [lockAfter, name],
-      );
-      return (
-        row && {
-          user: String(row.user),
-          pass: String(row.pass),
-          user_group: String(row.user_group),
-          active: String(row.active),
-          user_level: Number(row.user_level),
-          modify_leads: String(row.modify_leads),
-          vdc_agent_api_access: String(row.vdc_agent_api_access),
-          api_allowed_functions: String(row.api_allowed_functions ?? ""),
-          locked: Number(row.locked) === 1,
-        }
-      );
-    },
-
-    async noteLogin(user, right) {
-      const count = right ? "0" : "failed_login_count + 1";
-      const changed = right ? " AND failed_login_count > 0" : "";
-      await rowsOf(
-        `UPDATE vicidial_users SET failed_login_count = ${count}, last_login_date = NOW() WHERE user = ?${changed}`,
-        [user],
-      );
-    },
+    login: createLogin(rowsOf),
 
     async allowedLists(userGroup) {
       const [group] = await rowsOf("SELECT allowed_campaigns FROM vicidial_user_groups WHERE user_group = ?", [
@@ -140,25 +85,35 @@ export function createMariadbSite(withReader: WithReader): Site {
 
     noteApiCall: (call) =>
       withReader(async (connection) => {
-        const values = {
+        const columns = await rowsIn(connection, "SHOW COLUMNS FROM vicidial_api_log", []);
+        const has = (name: string) => columns.some(({ Field }) => Field === name);
+        const { origin, pathname, hostname: webserver } = new URL(call.url);
+        const server = { webserver: webserver.slice(0, 125), hostname: hostname().slice(0, 125) };
+        const page = { url: (origin + pathname).slice(0, 333) };
+        const id = await insert(connection, "vicidial_api_log", "api_date", {
           user: call.user.slice(0, 20),
+          agent_user: "",
           api_script: "non-agent",
           function: call.function.slice(0, 20),
-          value: call.value,
+          value: "",
           result: call.result.slice(0, 10),
           result_reason: call.reason.slice(0, 255),
           source: call.source.slice(0, 20),
           data: call.data,
           run_time: call.seconds.toFixed(3),
-        };
-        const id = await insert(connection, "vicidial_api_log", values, "api_date");
+          ...(has("webserver") && {
+            webserver: await idOf(connection, "vicidial_webservers", "webserver_id", server),
+          }),
+          ...(has("api_url") && { api_url: await idOf(connection, "vicidial_urls", "url_id", page) }),
+        });
         if (id === undefined) return;
-        await insert(connection, "vicidial_api_urls", { api_id: id, remote_ip: "", url: call.url }, "api_date");
+        const from = { api_id: id, remote_ip: (call.address ?? "").slice(0, 50), url: call.url };
+        await insert(connection, "vicidial_api_urls", "api_date", from);
       }),
 
     noteMove: (code, notes) =>
       withReader(async (connection) => {
-        const values = {
+        await insert(connection, "vicidial_admin_log", "event_date", {
           user: "VDAD",
           ip_address: "1.1.1.1",
           event_section: "LISTS",
@@ -167,8 +122,7 @@ export function createMariadbSite(withReader: WithReader): Site {
           event_code: code,
           event_sql: "",
           event_notes: notes,
-        };
-        await insert(connection, "vicidial_admin_log", values, "event_date");
+        });
       }),
   };
 }
@@ -176,15 +130,27 @@ export function createMariadbSite(withReader: WithReader): Site {
 const isAbsent = (error: unknown) =>
   ["ER_NO_SUCH_TABLE", "ER_BAD_FIELD_ERROR"].includes(String((error as { code?: unknown }).code));
 
+/** The rows of a query; none where a table or a column is not there. */
+async function rowsIn(connection: Connection, sql: string, values: unknown[]): Promise<RowDataPacket[]> {
+  try {
+    return (await connection.query<RowDataPacket[]>(sql, values))[0];
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw error;
+  }
+}
+
+type Values = Record<string, string | number>;
+
 /** Inserts a row with the server's own time; undefined where there is no such table. */
 async function insert(
   connection: Connection,
   table: string,
-  values: Record<string, string | number>,
   dateColumn: string,
+  values: Values,
 ): Promise<number | undefined> {
+  const names = Object.keys(values).map((name) => `\`${name}\``);
   try {
-    const names = Object.keys(values).map((name) => `\`${name}\``);
     const [result] = await connection.query(
       `INSERT INTO ${table} (${names.join(", ")}, ${dateColumn}) VALUES (?, NOW())`,
       [Object.values(values)],
@@ -194,4 +160,27 @@ async function insert(
     if (isAbsent(error)) return undefined;
     throw error;
   }
+}
+
+/** The id of a row that is there once for all calls; 0, as VICIdial has it by itself, where there is no such table. */
+async function idOf(connection: Connection, table: string, idColumn: string, values: Values): Promise<number> {
+  const names = Object.keys(values);
+  const find = async () => {
+    const equal = names.map((name) => `${name} = ?`).join(" AND ");
+    const [row] = await rowsIn(
+      connection,
+      `SELECT ${idColumn} AS id FROM ${table} WHERE ${equal} LIMIT 1`,
+      Object.values(values),
+    );
+    return row && Number(row.id);
+  };
+  const known = await find();
+  if (known !== undefined) return known;
+  // Another call may have made it at this moment.
+  await rowsIn(
+    connection,
+    `INSERT INTO ${table} (${names.join(", ")}) VALUES (?) ON DUPLICATE KEY UPDATE ${idColumn} = ${idColumn}`,
+    [Object.values(values)],
+  );
+  return (await find()) ?? 0;
 }

@@ -1,0 +1,126 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { RowDataPacket } from "mysql2/promise";
+
+/** A user of VICIdial, as its own API looks at one. Flags and levels as VICIdial keeps them. */
+export interface SiteUser {
+  user: string;
+  user_group: string;
+  active: string;
+  user_level: number;
+  modify_leads: string;
+  vdc_agent_api_access: string;
+  api_allowed_functions: string;
+}
+
+export interface LoginAttempt {
+  user: string;
+  pass: string;
+  /** Where the call comes from; undefined where nobody can tell. */
+  address: string | undefined;
+}
+
+/** Why a user is not let in, in VICIdial's words: a wrong login, too many of them, the address, the second factor. */
+export type LoginRefusal = "BAD" | "LOCK" | "IPBLOCK" | "2FA";
+
+/** Failed logins that lock a user; the lock ends a quarter of an hour after the last login that was dated. */
+const lockAfter = 10;
+const locked = `COALESCE(failed_login_count >= ${lockAfter} AND last_login_date >= NOW() - INTERVAL 15 MINUTE, 0)`;
+/** The level that VICIdial's API asks for at its door; its functions may ask for more. */
+const lowestLevel = 7;
+
+/** The rows of a query; none where a table or a column is not there. */
+export type RowsOf = (sql: string, values: unknown[]) => Promise<RowDataPacket[]>;
+
+/**
+ * Lets a user of a VICIdial database in, or says why not, and counts the attempt, as VICIdial itself does. Where passwords are
+ * kept as its own hashes, which we cannot check, nobody is let in.
+ */
+export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<SiteUser | LoginRefusal> {
+  return async ({ user, pass, address }) => {
+    if (user === "") return "BAD";
+    const [settings = {} as RowDataPacket] = await rowsOf("SELECT * FROM system_settings LIMIT 1", []);
+    if (isOn(settings.pass_hash_enabled)) return "BAD";
+    const [row] = await rowsOf(`SELECT *, ${locked} AS locked FROM vicidial_users WHERE user = ?`, [user]);
+    if (!row) return "BAD";
+    if (isOn(row.locked)) return "LOCK";
+    const known = pass !== "" && equal(String(row.pass), pass);
+    const counted = countOf(row, address);
+    if (!known || row.active !== "Y" || Number(row.user_level) < lowestLevel) {
+      await counted(
+        `last_login_date = IF(failed_login_count >= ${lockAfter}, NOW(), last_login_date),
+         failed_login_count = IF(failed_login_count >= ${lockAfter}, 1, failed_login_count + 1)`,
+      );
+      return "BAD";
+    }
+    if (isOn(settings.allow_ip_lists) && !isOn(row.ignore_ip_list)) {
+      if (!(await mayComeFrom(address, settings.system_ip_blacklist, String(row.user_group)))) return "IPBLOCK";
+    }
+    await counted("last_login_date = NOW(), failed_login_count = 0");
+    if (needsSecondFactor(settings, row) && !(await hasSecondFactor(user))) return "2FA";
+    return {
+      user: String(row.user),
+      user_group: String(row.user_group),
+      active: String(row.active),
+      user_level: Number(row.user_level),
+      modify_leads: String(row.modify_leads),
+      vdc_agent_api_access: String(row.vdc_agent_api_access),
+      api_allowed_functions: String(row.api_allowed_functions ?? ""),
+    };
+  };
+
+  /** Writes what becomes of an attempt, but for a user whom others have locked meanwhile. */
+  function countOf(row: RowDataPacket, address = ""): (changes: string) => Promise<unknown> {
+    const [from, values] = row.last_ip === undefined ? ["", []] : [", last_ip = ?", [address]];
+    return (changes) =>
+      rowsOf(`UPDATE vicidial_users SET ${changes}${from} WHERE user = ? AND NOT ${locked}`, [...values, row.user]);
+  }
+
+  /** Where a list cannot be looked at, it refuses. */
+  async function mayComeFrom(address: string | undefined, refused: unknown, userGroup: string): Promise<boolean> {
+    const [group] = await rowsOf("SELECT * FROM vicidial_user_groups WHERE user_group = ?", [userGroup]);
+    const allowed = group?.api_ip_list;
+    if (isList(refused) && (await isListed(refused, address)) !== false) return false;
+    return !isList(allowed) || (await isListed(allowed, address)) === true;
+  }
+
+  /** Undefined where nobody can tell. */
+  async function isListed(list: string, address: string | undefined): Promise<boolean | undefined> {
+    if (address === undefined) return undefined;
+    const neighbourhood = address.replace(/\.\d+$/, ".x");
+    const [found] = await rowsOf(
+      "SELECT COUNT(*) AS entries FROM vicidial_ip_list_entries WHERE ip_list_id = ? AND ip_address IN (?, ?)",
+      [list, address, neighbourhood],
+    );
+    return found && isOn(found.entries);
+  }
+
+  async function hasSecondFactor(user: string): Promise<boolean> {
+    const [found] = await rowsOf(
+      `SELECT COUNT(*) AS valid FROM vicidial_two_factor_auth
+        WHERE user = ? AND auth_stage = '1' AND auth_exp_date > NOW()`,
+      [user],
+    );
+    return isOn(found?.valid);
+  }
+}
+
+/** A number, or a text that is one; what is not there is off. */
+const isOn = (value: unknown) => Number(value ?? 0) > 0;
+
+const isList = (name: unknown): name is string => typeof name === "string" && name.length > 1;
+
+function needsSecondFactor(settings: RowDataPacket, row: RowDataPacket): boolean {
+  const container = settings.two_factor_container ?? "";
+  return (
+    isOn(settings.two_factor_auth_hours) &&
+    container !== "" &&
+    container !== "---DISABLED---" &&
+    row.two_factor_override !== "DISABLED"
+  );
+}
+
+/** Takes as long whatever the two have in common. */
+function equal(one: string, other: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(one), digest(other));
+}
