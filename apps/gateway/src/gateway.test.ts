@@ -86,6 +86,31 @@ describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
     expect(Date.now() - asked).toBeLessThan(15_000);
   });
 
+  test("a key keeps what its vendor lets it: a dialect by which its calls are answered", async () => {
+    await using database = await open();
+    const settings = { REINSTATE_DATABASE_URL: database.url };
+    const create = (vendor: string, ...options: string[]) =>
+      run(["keys", "create", "--vendor", vendor, ...options.flatMap((option) => ["--option", option])], settings);
+    const key = (await create("vicidial", "dialect=L1")).out.trim();
+    await using gateway = await startGateway(settings);
+    const response = await fetch(`${gateway.baseUrl}/vicidial/leads/dearchive`, {
+      method: "POST",
+      headers: { authorization: `Key=${key}` },
+      body: "{}",
+    });
+    expect([response.status, await response.json()]).toEqual([
+      442,
+      { error: "insert_leads must be a boolean value", status_code: 442 },
+    ]);
+    for (const [vendor, option, message] of [
+      ["vicidial", "dialect=L9", /--option dialect: .*L1.* \(there is dialect\)/],
+      ["vicidial", "colour=red", /--option .*colour.* \(there is dialect\)/],
+      ["admin", "dialect=L1", /this key takes none/],
+    ] as const) {
+      expect(await create(vendor, option)).toMatchObject({ status: 2, out: "", err: expect.stringMatching(message) });
+    }
+  });
+
   test("keys are made, used, listed and revoked", async () => {
     await using database = await open();
     const settings = { REINSTATE_DATABASE_URL: database.url };
