@@ -20,7 +20,7 @@ const mover = `
   import { createHost } from "@reinstate/batch-core";
   import { createOperations } from ${JSON.stringify(new URL("../operations.ts", import.meta.url).href)};
   import { createMariadbStore } from ${JSON.stringify(new URL("./mariadb.ts", import.meta.url).href)};
-  const { ledger, url, step, visit, ids } = JSON.parse(process.env.MOVE);
+  const { ledger, url, verb, step, visit, ids } = JSON.parse(process.env.MOVE);
   const host = await createHost({ databaseUrl: ledger, role: "web" });
   let visits = 0;
   const store = await createMariadbStore(host, {
@@ -30,38 +30,65 @@ const mover = `
     },
   });
   host.register(...createOperations(store, { isAllowed: async () => true, allowedFrom: (_verb, now) => now }, () => Date.now()));
-  const params = { insert_leads: true, delete_leads: true };
-  await host.batches.submit({ operation: "vicidial.leads.dearchive", items: ids, params, inline: true });
+  const params = { insert_leads: true, delete_leads: true, ...(verb === "archive" && { update_leads: true }) };
+  await host.batches.submit({ operation: "vicidial.leads." + verb, items: ids, params, inline: true });
   console.log("it was not killed");
 `;
+
+const sides = { dearchive: { from: archive, to: live }, archive: { from: live, to: archive } } as const;
+type Verb = keyof typeof sides;
+type Engines = { live: string; archive: string };
 
 // By then nobody believes in the claims of whoever died.
 const later = { ...systemClock, now: () => systemClock.now() + 60_000 };
 
-async function site(engines: { live: string; archive: string }) {
+/** Leads to be moved; where they are to be archived, with an update, every tenth has a stale copy in the archive. */
+async function site(engines: Engines, verb: Verb = "dearchive", change: string[] = []) {
   const database = await mariadbDatabase();
   const ledger = sqliteDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
   for (const statement of leadTables(engines)) await admin.query(statement);
-  await insertRows(
-    admin,
-    archive,
-    leadIds.map((id) => makeLead(id)),
-  );
+  const leads = leadIds.map((id) => makeLead(id));
+  await insertRows(admin, sides[verb].from, leads);
+  if (verb === "archive") {
+    const stale = leadIds.filter((id) => id % 10 === 0).map((id) => makeLead(id, { comments: "old" }));
+    await insertRows(admin, archive, stale);
+  }
+  for (const statement of change) await admin.query(statement);
+  async function rows(table: string) {
+    const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM ${table} ORDER BY lead_id`);
+    return rows.map((row) => ({ ...row }) as Record<string, unknown>);
+  }
+  const before = await rows(sides[verb].from);
+  const copies = await rows(sides[verb].to);
   return {
     admin,
     url: database.url,
     ledger: ledger.url,
-    async rows(table: string) {
-      const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM ${table} ORDER BY lead_id`);
-      return rows.map((row) => ({ ...row }));
-    },
-    /** The rows of both tables at one moment, one of each lead: what a killed mover had said may still be under way. */
-    async left() {
+    rows,
+    /** What there was to be moved. */
+    before,
+    /**
+     * Of both tables at one moment, for what a killed mover had said may still be under way: the leads that are whole in
+     * neither, and rows that were nowhere before.
+     */
+    async wrong() {
       await admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
-      const there = [...(await this.rows(live)), ...(await this.rows(archive))];
+      const there = [...(await rows(live)), ...(await rows(archive))].map((row) => JSON.stringify(row));
       await admin.query("UNLOCK TABLES");
-      return [...new Map(there.map((row) => [row.lead_id, row])).values()].sort((a, b) => a.lead_id - b.lead_id);
+      const known = [...before, ...copies].map((row) => JSON.stringify(row));
+      const lost = before.filter((row) => !there.includes(JSON.stringify(row))).map(({ lead_id }) => lead_id);
+      return { lost, strange: there.filter((row) => !known.includes(row)) };
+    },
+    /** Has another process move the leads, which is killed at a visit of a step. */
+    killAt(step: string, visit: number) {
+      const MOVE = JSON.stringify({ ledger: ledger.url, url: database.url, verb, step, visit, ids: leadIds });
+      const { signal, stdout, stderr } = spawnSync(
+        process.execPath,
+        ["--no-warnings", "--input-type=module", "-e", mover],
+        { cwd: import.meta.dirname, encoding: "utf8", timeout: 30_000, env: { ...process.env, MOVE } },
+      );
+      expect([signal, stdout, stderr]).toEqual(["SIGKILL", "", ""]);
     },
     async [Symbol.asyncDispose]() {
       await admin.end();
@@ -71,44 +98,49 @@ async function site(engines: { live: string; archive: string }) {
   };
 }
 
+const nothingWrong = { lost: [], strange: [] };
+
 const [myisam, innodb] = [
   { live: "MyISAM", archive: "MyISAM" },
   { live: "InnoDB", archive: "InnoDB" },
 ];
 
-describe.each([myisam, innodb, { live: "InnoDB", archive: "MyISAM" }])(
+const mixed = { live: "InnoDB", archive: "MyISAM" };
+const verbs = ["dearchive", "archive"] as const;
+
+describe.each([myisam, innodb, mixed])(
   "a mover killed between the copy and the delete, live $live, archive $archive",
   (engines) => {
-    test("no lead is lost, none is doubled in the end, and the one that does not fit stays", async () => {
-      await using place = await site(engines);
-      await place.admin.query(`ALTER TABLE ${live} MODIFY comments VARCHAR(3)`);
-      await place.admin.query(`UPDATE ${archive} SET comments = 'more' WHERE lead_id = 7`);
-      const before = await place.rows(archive);
-      const killed = spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", mover], {
-        cwd: import.meta.dirname,
-        encoding: "utf8",
-        env: {
-          ...process.env,
-          MOVE: JSON.stringify({ ledger: place.ledger, url: place.url, step: "copied", visit: 1, ids: leadIds }),
-        },
-      });
-      expect([killed.signal, killed.stderr]).toEqual(["SIGKILL", ""]);
-      expect(await place.left()).toEqual(before);
-      const host = await createHost({ databaseUrl: place.ledger, clock: later });
-      const vicidial = await createVicidial(host, { url: place.url });
-      const [batch] = await host.batches.list({ limit: 1 });
-      const { counts } = await host.batches.wait(batch?.id ?? 0);
-      expect(counts).toMatchObject({ failed: 1, unknown: 0 });
-      expect(await place.rows(archive)).toEqual(before.filter(({ lead_id }) => lead_id === 7));
-      expect(await place.rows(live)).toEqual(before.filter(({ lead_id }) => lead_id !== 7));
-      await vicidial.close();
-      await host.close();
-    });
+    // Of the two that do not fit one is to be copied, the other is to overwrite a stale copy.
+    test.each(verbs)(
+      "%s: no lead is lost, none is doubled in the end, and those that do not fit stay",
+      async (verb) => {
+        const { from, to } = sides[verb];
+        await using place = await site(engines, verb, [
+          `ALTER TABLE ${to} MODIFY comments VARCHAR(3)`,
+          `UPDATE ${from} SET comments = 'more' WHERE lead_id IN (7, 20)`,
+        ]);
+        const unfit = ({ lead_id }: Record<string, unknown>) => lead_id === 7 || lead_id === 20;
+        const staleCopies = (await place.rows(to)).filter(unfit);
+        place.killAt("copied", 1);
+        expect(await place.wrong()).toEqual(nothingWrong);
+        const host = await createHost({ databaseUrl: place.ledger, clock: later });
+        const vicidial = await createVicidial(host, { url: place.url });
+        const [batch] = await host.batches.list({ limit: 1 });
+        const { counts } = await host.batches.wait(batch?.id ?? 0);
+        expect(counts).toMatchObject({ failed: 2, unknown: 0 });
+        expect(await place.rows(from)).toEqual(place.before.filter(unfit));
+        const moved = [...place.before.filter((row) => !unfit(row)), ...staleCopies];
+        expect(await place.rows(to)).toEqual(moved.sort((a, b) => Number(a.lead_id) - Number(b.lead_id)));
+        await vicidial.close();
+        await host.close();
+      },
+    );
   },
 );
 
 describe("a mover killed at work", () => {
-  test.each([
+  const kills: (Engines & { step: string; visit: number })[] = [
     { ...myisam, step: "journaled", visit: 1 },
     { ...myisam, step: "locked", visit: 2 },
     { ...myisam, step: "released", visit: 1 },
@@ -117,25 +149,15 @@ describe("a mover killed at work", () => {
     { ...innodb, step: "locked", visit: 1 },
     { ...innodb, step: "released", visit: 2 },
     { ...innodb, step: "finished", visit: 1 },
-    { live: "InnoDB", archive: "MyISAM", step: "released", visit: 1 },
+    { ...mixed, step: "released", visit: 1 },
     { live: "MyISAM", archive: "InnoDB", step: "released", visit: 2 },
-  ])(
-    "$live, archive $archive, when $step, visit $visit: no lead is lost, and the next start finishes the work",
-    async ({ step, visit, ...engines }) => {
-      await using place = await site(engines);
-      const before = await place.rows(archive);
-      const killed = spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", mover], {
-        cwd: import.meta.dirname,
-        encoding: "utf8",
-        timeout: 30_000,
-        env: {
-          ...process.env,
-          MOVE: JSON.stringify({ ledger: place.ledger, url: place.url, step, visit, ids: leadIds }),
-        },
-      });
-      expect([killed.signal, killed.stdout, killed.stderr]).toEqual(["SIGKILL", "", ""]);
-
-      expect(await place.left()).toEqual(before);
+  ];
+  test.each(kills.flatMap((kill) => verbs.map((verb) => ({ verb, ...kill }))))(
+    "$verb, live $live, archive $archive, when $step, visit $visit: no lead is lost, and the next start finishes the work",
+    async ({ verb, step, visit, ...engines }) => {
+      await using place = await site(engines, verb);
+      place.killAt(step, visit);
+      expect(await place.wrong()).toEqual(nothingWrong);
 
       const host = await createHost({ databaseUrl: place.ledger, clock: later });
       const vicidial = await createVicidial(host, { url: place.url });
@@ -145,8 +167,8 @@ describe("a mover killed at work", () => {
       });
       expect(batch.counts).toMatchObject({ failed: 0, unknown: 0 });
       expect(batch.counts.done + batch.counts.skipped).toBe(leadIds.length);
-      expect(await place.rows(live)).toEqual(before);
-      expect(await place.rows(archive)).toEqual([]);
+      expect(await place.rows(sides[verb].to)).toEqual(place.before);
+      expect(await place.rows(sides[verb].from)).toEqual([]);
       const open = sql`select id from vicidial_journal where state = 'open'`;
       expect((await open.execute(host.database.tables())).rows).toEqual([]);
       await vicidial.close();
@@ -170,41 +192,37 @@ const hurried = `
   process.exit();
 `;
 
-describe.each([myisam, innodb, { live: "InnoDB", archive: "MyISAM" }])(
-  "a mover killed at any time, live $live, archive $archive",
-  (engines) => {
-    test("no lead is lost, and who comes after finishes it", async () => {
-      await using place = await site(engines);
-      const before = await place.rows(archive);
-      const run = (round: number, verb: string, killAfter?: number) =>
-        new Promise<{ signal: string | null; said: string }>((resolve) => {
-          const MOVE = JSON.stringify({ ledger: place.ledger, url: place.url, verb, round, ids: leadIds });
-          const child = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", hurried], {
-            cwd: import.meta.dirname,
-            env: { ...process.env, MOVE },
-          });
-          let said = "";
-          child.stdout.on("data", (text) => {
-            if (said === "" && killAfter !== undefined) setTimeout(() => child.kill("SIGKILL"), killAfter);
-            said += text;
-          });
-          child.on("exit", (_code, signal) => resolve({ signal, said }));
+describe.each([myisam, innodb, mixed])("a mover killed at any time, live $live, archive $archive", (engines) => {
+  test("no lead is lost, and who comes after finishes it", async () => {
+    await using place = await site(engines);
+    const run = (round: number, verb: string, killAfter?: number) =>
+      new Promise<{ signal: string | null; said: string }>((resolve) => {
+        const MOVE = JSON.stringify({ ledger: place.ledger, url: place.url, verb, round, ids: leadIds });
+        const child = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", hurried], {
+          cwd: import.meta.dirname,
+          env: { ...process.env, MOVE },
         });
-      let killed = 0;
-      const rounds = 4;
-      for (let round = 0; round < rounds; round++) {
-        const { signal } = await run(round, round % 2 === 0 ? "dearchive" : "archive", 5 + Math.random() * 60);
-        if (signal === "SIGKILL") killed++;
-        expect(await place.left()).toEqual(before);
-      }
-      expect(killed).toBeGreaterThan(0);
-      const { said } = await run(rounds, "dearchive");
-      expect(said).toMatch(/"failed":0,"unknown":0/);
-      expect(await place.rows(live)).toEqual(before);
-      expect(await place.rows(archive)).toEqual([]);
-    });
-  },
-);
+        let said = "";
+        child.stdout.on("data", (text) => {
+          if (said === "" && killAfter !== undefined) setTimeout(() => child.kill("SIGKILL"), killAfter);
+          said += text;
+        });
+        child.on("exit", (_code, signal) => resolve({ signal, said }));
+      });
+    let killed = 0;
+    const rounds = 4;
+    for (let round = 0; round < rounds; round++) {
+      const { signal } = await run(round, round % 2 === 0 ? "dearchive" : "archive", 5 + Math.random() * 60);
+      if (signal === "SIGKILL") killed++;
+      expect(await place.wrong()).toEqual(nothingWrong);
+    }
+    expect(killed).toBeGreaterThan(0);
+    const { said } = await run(rounds, "dearchive");
+    expect(said).toMatch(/"failed":0,"unknown":0/);
+    expect(await place.rows(live)).toEqual(place.before);
+    expect(await place.rows(archive)).toEqual([]);
+  });
+});
 
 test("a lead that is in neither table after a crash is put back from its image", async () => {
   await using place = await site({ live: "MyISAM", archive: "MyISAM" });
@@ -218,19 +236,15 @@ test("a lead that is in neither table after a crash is put back from its image",
     `UPDATE ${archive} SET scan = X'00FF27', note = 'Jos\u00e9', more = 'Zo\u00eb' WHERE lead_id = 60`,
   );
   const before = await place.rows(archive);
-  spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", mover], {
-    cwd: import.meta.dirname,
-    env: {
-      ...process.env,
-      MOVE: JSON.stringify({ ledger: place.ledger, url: place.url, step: "released", visit: 2, ids: leadIds }),
-    },
-  });
+  place.killAt("released", 2);
   // What power loss can do to MyISAM: the insert is gone, the delete is kept.
   await place.admin.query(`DELETE FROM ${live} WHERE lead_id IN (60, 61)`);
   const host = await createHost({ databaseUrl: place.ledger, role: "web" });
   const vicidial = await createVicidial(host, { url: place.url });
   await until(async () => (await place.rows(archive)).some(({ lead_id }) => lead_id === 61));
-  const found = [...(await place.rows(live)), ...(await place.rows(archive))].sort((a, b) => a.lead_id - b.lead_id);
+  const found = [...(await place.rows(live)), ...(await place.rows(archive))].sort(
+    (a, b) => Number(a.lead_id) - Number(b.lead_id),
+  );
   expect(found).toEqual(before);
   await vicidial.close();
   await host.close();
@@ -260,7 +274,9 @@ test("what was moved just before the server's last start is looked at again, onc
   const ids = async (table: string) => (await place.rows(table)).map(({ lead_id }) => lead_id);
   await moveAt(0, [80]);
   expect(await ids(live)).toEqual([61, 62, 80]);
-  expect(await place.rows(archive)).toEqual(before.filter(({ lead_id }) => ![5, 61, 62, 70, 80].includes(lead_id)));
+  expect(await place.rows(archive)).toEqual(
+    before.filter(({ lead_id }) => ![5, 61, 62, 70, 80].includes(Number(lead_id))),
+  );
   // Somebody takes it away for good: it is not brought back a second time.
   await place.admin.query(`DELETE FROM ${archive} WHERE lead_id = 60`);
   await moveAt(0, [81]);

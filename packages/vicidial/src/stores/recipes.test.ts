@@ -101,6 +101,21 @@ const recipes: Recipe[] = [
     loses: [2],
   },
   {
+    name: "one id that is there already breaks the copy off half-way, and the next line deletes what was never copied",
+    engines: myisam,
+    archived: [makeLead(2, { list_id: 5 })],
+    live: [makeLead(1, { list_id: 5 }), sold, makeLead(3, { list_id: 5 })],
+    async theirs({ admin }) {
+      const copy = admin.query(`INSERT INTO ${archive} SELECT * FROM ${live} WHERE list_id = 5 ORDER BY lead_id`);
+      await expect(copy).rejects.toMatchObject({ code: "ER_DUP_ENTRY" });
+      const [copied] = await admin.query<RowDataPacket[]>(`SELECT lead_id FROM ${archive} ORDER BY lead_id`);
+      expect(copied.map(({ lead_id }) => lead_id)).toEqual([1, 2]);
+      await admin.query(`DELETE FROM ${live} WHERE list_id = 5`);
+    },
+    must: [makeLead(1, { list_id: 5 }), sold, makeLead(3, { list_id: 5 })],
+    loses: [2, 3],
+  },
+  {
     name: "a transaction that is rolled back over two engines takes back the copy alone",
     engines: { live: "MyISAM", archive: "InnoDB" },
     archived: [],
