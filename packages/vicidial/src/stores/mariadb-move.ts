@@ -23,6 +23,8 @@ export type Step = "journaled" | "locked" | "copied" | "released" | "finished";
 
 export interface MoverParts {
   journal: Journal;
+  /** Takes note that a move has come to its end. Who asked for it need not wait for that. */
+  ended(entries: readonly number[]): void;
   log: Log;
   clock: Clock;
   slices: Slices;
@@ -68,7 +70,7 @@ export async function moveLeads(
   move: Move,
   { signal, throttled = false, chunk }: Pick<MoveWork, "signal" | "throttled" | "chunk">,
 ): Promise<Moved> {
-  const { journal, log, clock, slices, onStep } = parts;
+  const { journal, ended, log, clock, slices, onStep } = parts;
   const { connection } = session;
   // Nobody waits for the end of a batch, so others wait less for its locks.
   const lockMs = (parts.lockMs * (plan.locking === "rows" ? longerOnRows : 1)) / (throttled ? 2 : 1);
@@ -218,11 +220,11 @@ export async function moveLeads(
       if (throttled) await clock.sleep(held, signal);
     }
     await onStep("finished");
-    await journal.done(entries);
+    ended(entries);
     return { counts, fates };
   } catch (error) {
     // Where the connection lives, every statement is known to have ended and nothing is left to be put right.
-    if (await session.alive()) await journal.done(entries);
+    if (await session.alive()) ended(entries);
     else session.close();
     throw new MoveBroken(written, error);
   }

@@ -51,8 +51,17 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   const connecting = connectionOptions(options.url);
   const journal = await createJournal(host.database, host.clock, options.journalDays);
   const reading = mysql.createPool({ ...connecting, connectionLimit: 4, maxIdle: 4 });
+  /** What is yet to be noted in the journal of moves that have ended. Whoever dies before that leaves them to be looked at. */
+  let noting: Promise<void> = Promise.resolve();
   const parts: MoverParts = {
     journal,
+    ended(entries) {
+      noting = noting
+        .then(() => journal.done(entries))
+        .catch((error: unknown) => {
+          log.warn({ error: messageOf(error) }, "the end of a move could not be noted: it will be looked at again");
+        });
+    },
     log,
     clock: host.clock,
     lockMs: options.lockMs,
@@ -86,6 +95,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
         return await current.alone(async () => {
           if (current !== doubted) await doubt(current);
           doubted = current;
+          await noting;
           await reconcile(current);
           return work(current);
         });
@@ -278,6 +288,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
 
     async close() {
       await inTurn(async () => session?.close());
+      await noting;
       await reading.end();
     },
   };
