@@ -93,9 +93,93 @@ test.each<[string, Response, object]>([
   expect(await caught(client.subscriptions.undelete(john))).toMatchObject(expected);
 });
 
-test("a delete answered without data is accepted", async () => {
-  const client = answering(() => Response.json({ error: 0, error_text: "Successful operation" }));
-  expect(await client.subscriptions.delete(john)).toEqual({ error: 0, error_text: "Successful operation" });
+describe("replies that the documents leave open", () => {
+  const ok = { error: 0, error_text: "Successful operation" };
+  const inXml = (inside: string) =>
+    new Response(`<xml>${inside}<error>0</error><error_text>Successful operation</error_text></xml>`, {
+      headers: { "content-type": "application/xml" },
+    });
+  const told = (answer: object) => answering(() => Response.json({ ...answer, ...ok }));
+
+  test.each([{}, { data: null }, { data: [] }, { data: { hash_id: "00" } }])("data of a change: %j", async (data) => {
+    const { subscriptions } = told(data);
+    for (const call of [subscriptions.set, subscriptions.delete, subscriptions.undelete]) {
+      expect(await call(john)).toEqual({ ...data, ...ok });
+    }
+  });
+
+  test("a list that is null or not there is empty", async () => {
+    for (const client of [
+      told({ data: null }),
+      told({}),
+      answering(() => inXml("<data/>")),
+      answering(() => inXml("")),
+    ]) {
+      expect((await client.subscriptions.list(place)).data).toEqual([]);
+      expect((await client.subscriptions.listAll({ resource_id: 26 })).data).toEqual([]);
+    }
+  });
+
+  test("null where nothing is, and what no document tells of, is let through", async () => {
+    const bare = { resource_id: 1, channel: "email", status: "subscribed" };
+    const one = { ...bare, email: null, priority: null, custom_fields: null, cats: null, cc_data: null, new: [1] };
+    expect((await told({ data: [one], total_count: 7 }).subscriptions.list(place)).data).toEqual([one]);
+    const page = await told({ data: [], total_count: 7, next_from_id: null }).subscriptions.listAll({ resource_id: 1 });
+    expect(page).toMatchObject({ total_count: 7, next_from_id: null });
+    const data = { _id: "p", _status: "subscribed", subscriptions: [{ ...bare, is_delete: true }] };
+    expect((await told({ data }).profiles.get({ db_id: 1, email: "a@b" })).data).toEqual(data);
+  });
+
+  test("lists of any element in XML, and numbers as a Go server writes them", async () => {
+    const profile =
+      "<data><_id>p</_id><channels>email</channels><channels>push</channels><f><l>1</l><l>2</l></f></data>";
+    expect((await answering(() => inXml(profile)).profiles.get({ db_id: 1, email: "a@b" })).data).toEqual({
+      ...{ _id: "p", channels: ["email", "push"], f: { l: ["1", "2"] }, subscriptions: [] },
+    });
+    const { subscriptions } = answering(() => inXml("<updated>1.234567e+06</updated>"));
+    expect((await subscriptions.suspendAll({ db_id: 1 })).updated).toBe(1_234_567);
+    const empty = new Response("<xml><error>400</error><error_text/></xml>");
+    expect(await caught(answering(() => empty).subscriptions.delete(john))).toMatchObject({
+      kind: "rejected",
+      code: 400,
+    });
+  });
+});
+
+test("a dry run is not taken for one where the server says nothing of it", async () => {
+  const client = answering(() => Response.json(done));
+  const asked = { ...john, dry_run: true };
+  for (const call of [
+    client.subscriptions.undelete(asked),
+    client.subscriptions.delete(asked),
+    client.subscriptions.erase({ ...asked, reason: "r" }),
+  ]) {
+    expect(await caught(call)).toMatchObject({ kind: "bad_reply", body: done });
+  }
+  expect(await client.subscriptions.undelete({ ...john, dry_run: false })).toEqual(done);
+});
+
+test.each(["json", "xml"] as const)("what is set in %s is what was meant", async (format) => {
+  await using server = await start(format);
+  const { subscriptions } = server.client;
+  const fields = { list: ["a", "b"], deep: { q: "1" }, gone: "x", word: "w" };
+  await subscriptions.set({ ...john, cats: ["x"], custom_fields: fields });
+  expect((await subscriptions.get(john)).data).toMatchObject({ cats: ["x"], custom_fields: fields });
+  await subscriptions.set({ ...john, cats: [], custom_fields: { gone: null, list: null } });
+  const { data } = await subscriptions.get(john);
+  expect(data.custom_fields).toEqual({ deep: { q: "1" }, word: "w" });
+  expect(data).not.toHaveProperty("cats");
+  expect((await subscriptions.listAll({ resource_id: 26 })).data).toMatchObject([{ custom_fields: { word: "w" } }]);
+});
+
+test("what XML cannot tell is not sent", async () => {
+  await using server = await start("xml");
+  const { subscriptions } = server.client;
+  await expect(subscriptions.set({ ...john, custom_fields: { a: "" } })).rejects.toThrow(
+    "what is empty in <a> from null",
+  );
+  await expect(subscriptions.set({ ...john, custom_fields: { "a b": 1 } })).rejects.toThrow("cannot be the name");
+  expect(await caught(subscriptions.get(john))).toMatchObject({ code: 404 });
 });
 
 test("no answer in time leaves the outcome unknown", async () => {
@@ -230,7 +314,13 @@ test("the types keep channels and addresses together", () => {
     () => subscriptions.undelete({ ...place, channel: "telegram_bot", cc_data: { phone: "+7900" } }),
     // @ts-expect-error a channel of one's own is named with customChannel
     () => subscriptions.undelete({ ...place, channel: "max_bot", cc_data: { id: 1 } }),
+    // @ts-expect-error in a batch as alone
+    () => subscriptions.undeleteBatch({ data: [{ ...place, channel: "email", phone: "+7900" }] }),
+    // @ts-expect-error in a batch as alone
+    () => subscriptions.undeleteBatch({ data: [{ ...place, channel: "max_bot", cc_data: { id: 1 } }] }),
+    () => subscriptions.undeleteBatch({ data: [{ ...place, channel: customChannel("max_bot"), cc_data: { id: 1 } }] }),
+    () => subscriptions.undeleteBatch({ data: [john], dry_run: true, consent_guard: true, reason: "r" }),
   ];
-  expect(wrong).toHaveLength(4);
+  expect(wrong).toHaveLength(8);
   expect(() => customChannel("email")).toThrow();
 });

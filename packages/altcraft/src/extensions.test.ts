@@ -133,6 +133,93 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
       updated: 1,
     });
     expect(await server.live()).toEqual(["p2@example.com"]);
+    expect(await server.ask("subscriptions/delete", { ...person(2), dry_run: true })).toEqual({
+      status: 200,
+      data: null,
+      ...success,
+      dry_run: true,
+    });
+    const erase = { ...person(2), reason: "art. 17", dry_run: true };
+    expect(await server.ask("subscriptions/erase", erase)).toEqual({
+      status: 200,
+      data: null,
+      ...success,
+      dry_run: true,
+    });
+    expect(await server.ask("subscriptions/erase", { ...erase, email: "none@example.com" })).toMatchObject({
+      status: 404,
+    });
+    expect(await server.live()).toEqual(["p2@example.com"]);
+  });
+
+  test("a flag with a slip in its name, or in a wrong place, is not lost", async () => {
+    await using server = await extended();
+    await server.store.addSubscriptions([gone(1), makeSubscription(person(2))]);
+    const unknown = (name: string) => ({
+      ...{ status: 400, error_text: `Incorrect request: field "${name}": is not known here` },
+    });
+    expect(await server.ask("subscriptions/undelete", { ...person(1), consent_gaurd: true })).toMatchObject(
+      unknown("consent_gaurd"),
+    );
+    expect(await server.ask("subscriptions/delete", { ...person(2), consent_guard: true })).toMatchObject(
+      unknown("consent_guard"),
+    );
+    expect(await server.ask("subscriptions/erase", { ...person(2), reason: "r", dryrun: true })).toMatchObject(
+      unknown("dryrun"),
+    );
+    expect(await server.ask("subscriptions/suppress", { email: "a@b", dry_run: true })).toMatchObject(
+      unknown("dry_run"),
+    );
+    const data = [{ ...person(1), dry_run: true }];
+    expect(await server.ask("subscriptions/undelete_batch", { data })).toMatchObject({
+      result: [{ error: 400, error_text: 'Incorrect request: field "dry_run": is not known here' }],
+      updated: 0,
+    });
+    expect(await server.ask("subscriptions/undelete_batch", { data: [person(1)], dry_runn: true })).toMatchObject(
+      unknown("dry_runn"),
+    );
+    expect(await server.live()).toEqual(["p2@example.com"]);
+    // What the vendor's clients send along is let through, and so is what `list_deleted` shows.
+    expect(await server.ask("subscriptions/delete", { ...person(2), skip_triggers: true })).toMatchObject({
+      status: 200,
+    });
+    const { data: listed } = await server.ask("subscriptions/list_deleted", { db_id: 1, channel: "email" });
+    expect(await server.ask("subscriptions/undelete_batch", { data: listed })).toMatchObject({ updated: 3 });
+  });
+
+  test("suppress, unsuppress and erase keep who asked and why", async () => {
+    await using server = await extended();
+    await server.store.addSubscriptions([gone(1)]);
+    const told = { reason: "asked by phone", requested_by: "Ann" };
+    await server.ask("subscriptions/suppress", { email: " P1@example.com", ...told });
+    await server.ask("subscriptions/suppress", { phone: "+7 901" });
+    await server.ask("subscriptions/unsuppress", { email: "p1@example.com", ...told, reason: "a slip" });
+    await server.ask("subscriptions/erase", { ...person(1), ...told, reason: "art. 17" });
+    await server.ask("subscriptions/erase", { ...person(1), ...told, reason: "again" });
+    const token_id = (await server.host.keys.find("altcraft", demo.officer))?.id;
+    const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT/);
+    const all = [
+      { action: "erase", at, digest: expect.stringMatching(/^[0-9a-f]{64}$/), token_id, ...told, reason: "art. 17" },
+      { action: "unsuppress", at, email: "p1@example.com", token_id, ...told, reason: "a slip" },
+      { action: "suppress", at, phone: "+7901", token_id },
+      { action: "suppress", at, email: "p1@example.com", token_id, ...told },
+    ];
+    const list = (query: object) => server.ask("subscriptions/list_consent", query);
+    expect(await list({})).toEqual({ status: 200, data: all, ...success });
+    expect((await list({ email: "P1@example.com" })).data).toEqual([all[1], all[3]]);
+    expect((await list({ phone: "+7901" })).data).toEqual([all[2]]);
+    expect((await list({ action: "erase" })).data).toEqual([all[0]]);
+    const first = await list({ limit: 3 });
+    expect(first.data).toEqual(all.slice(0, 3));
+    expect(await list({ limit: 3, from_id: first.next_from_id })).toEqual({
+      status: 200,
+      data: all.slice(3),
+      ...success,
+    });
+    expect(await list({ from_id: "x" })).toMatchObject({ status: 400 });
+    expect(await list({ email: "a@b", phone: "+7" })).toMatchObject({ status: 400 });
+    const inXml = (await server.post("subscriptions/list_consent", writeXml({ token, phone: "+7901" }), xml)).text;
+    expect(inXml).toContain("<action>suppress</action>");
   });
 
   test("delete keeps who asked and why", async () => {
@@ -217,6 +304,30 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await by({ hash_id: "xyz" })).toMatchObject({
       error_text: 'Incorrect request: field "hash_id": must be 8 hexadecimal digits',
     });
+  });
+
+  test("undelete by a hash_id that several addresses share is refused", async () => {
+    await using server = await extended();
+    // Two addresses with one hash of 32 bits, and one phone on two channels.
+    const twins = ["user39709@example.com", "user123270@example.com"];
+    await server.store.addSubscriptions([
+      ...twins.map((email, n) => makeSubscription({ ...person(0), email, profile_id: `q${n}` }, { is_delete: true })),
+      makeSubscription({ ...place, channel: "sms", phone: "+7901" }, { is_delete: true }),
+      makeSubscription({ ...place, channel: "notify", cc_data: { phone: "+7901" } }, { is_delete: true }),
+    ]);
+    const refused = { status: 400, error_text: expect.stringContaining("is that of more than one address") };
+    const by = (more: object) => server.ask("subscriptions/undelete", { db_id: 1, ...more });
+    const hash_id = "4ef06fb8";
+    expect(await by({ hash_id })).toMatchObject(refused);
+    expect(await by({ hash_id, dry_run: true })).toMatchObject(refused);
+    expect(await by({ hash_id, profile_id: "q1" })).toMatchObject({ updated: 1, result: [{ profile_id: "q1" }] });
+    const { hash_id: phone } = makeSubscription({ ...place, channel: "sms", phone: "+7901" });
+    expect(await by({ hash_id: phone })).toMatchObject(refused);
+    expect(await by({ hash_id: phone, channel: "sms" })).toMatchObject({ updated: 1 });
+    // A filter that is empty would take in more.
+    const empty = `<xml><token>${token}</token><db_id>1</db_id><hash_id>${phone}</hash_id><channel/></xml>`;
+    expect((await server.post("subscriptions/undelete", empty, xml)).text).toContain("must not be empty");
+    expect(await by({ hash_id: phone, resource_id: null })).toMatchObject({ status: 400 });
   });
 
   test("undelete by matching brings back the deleted ones of the one profile that matches", async () => {

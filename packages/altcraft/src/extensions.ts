@@ -1,4 +1,5 @@
 import type { Key } from "@reinstate/batch-core";
+import { namesOf, notKnown, strangerIn } from "./body-names.ts";
 import { afterOfCursor, cursorAfter } from "./cursor.ts";
 import { errorOf, Refusal } from "./errors.ts";
 import { createMatching } from "./matching.ts";
@@ -6,7 +7,6 @@ import type { extensionMethods } from "./method-table.ts";
 import type { Handlers, MethodParts, MethodReply } from "./methods.ts";
 import { withoutNulls } from "./nulls.ts";
 import { missingReason } from "./operations.ts";
-import { namesOf, notKnown, strangerIn } from "./parameters.ts";
 import { addressesOf, deletedSince, digestOf, identityOf, keyOf, missing } from "./rules.ts";
 import {
   type Asking,

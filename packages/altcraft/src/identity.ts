@@ -12,7 +12,8 @@ export const text = (longest: number) =>
 export const id = z.int().min(1, "must be at least 1");
 
 /** A name that is also the name of an XML element, so that both formats can carry it. */
-const isFieldName = (name: string) => /^[A-Za-z_][\w.-]{0,127}$/.test(name) && name !== "__proto__";
+const fieldName = /^[A-Za-z_][\w.-]{0,127}$/;
+const isFieldName = (name: string) => fieldName.test(name) && name !== "__proto__";
 
 /** What fields may hold, all together: values, objects and lists within each other, and characters as JSON. */
 export const fieldLimits = { values: 1000, depth: 12, characters: 65_536 };
@@ -53,7 +54,7 @@ export const fields = z.preprocess(
     if (fault) context.issues.push({ code: "custom", input: given, ...fault });
     return given;
   },
-  z.record(z.string(), z.unknown()),
+  z.record(z.string().regex(fieldName), z.unknown()),
 );
 
 export const emailAddress = text(320).regex(/^\s*[^\s@]+@[^\s@]+\s*$/, "is not an e-mail address");
@@ -90,16 +91,17 @@ const isKnown = (channel: unknown) => knownChannels.some((name) => name === chan
 /** The name of a channel of one's own, which is not one of `knownChannels`. */
 export const customChannelName = z
   .string()
-  .regex(/^[A-Za-z][\w-]{0,63}$/, "is not a channel name")
   // Ends the check, or the union would take this branch for the likely one.
-  .refine((name) => !isKnown(name), { error: "is not a channel of one's own", abort: true })
-  .meta({ not: { enum: [...knownChannels] } })
+  .regex(new RegExp(`^(?!(?:${knownChannels.join("|")})$)[A-Za-z][\\w-]{0,63}$`), {
+    error: "is not a channel name",
+    abort: true,
+  })
   .brand<"custom channel">();
 
 export const custom = z.object({
   ...place,
   channel: customChannelName,
-  cc_data: fields.refine((value) => Object.keys(value).length > 0, "must not be empty"),
+  cc_data: fields.refine((value) => Object.keys(value).length > 0, "must not be empty").meta({ minProperties: 1 }),
 });
 
 /**

@@ -2,7 +2,7 @@ import { ReinstateError } from "@reinstate/batch-core";
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
-import { createAltcraft, type ImportOptions, importSubscriptions, type RefusedLine } from "./index.ts";
+import { altcraft, createAltcraft, type ImportOptions, importSubscriptions, type RefusedLine } from "./index.ts";
 
 const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
 const json = (...lines: unknown[]) => lines.map((line) => `${JSON.stringify(line)}\n`).join("");
@@ -15,11 +15,11 @@ async function* parts(content: string | Uint8Array, size: number) {
 
 async function start(databaseUrl = "sqlite::memory:") {
   const host = await createTestHost({ databaseUrl });
-  const altcraft = await createAltcraft(host, { extensions: "on" });
-  const all = async () => altcraft.store.ofProfile(place, { deleted: true });
+  const instance = await createAltcraft(host, { extensions: "on" });
+  const all = async () => instance.store.ofProfile(place, { deleted: true });
   const read = (content: string | Uint8Array, options: ImportOptions, size = 7) =>
-    importSubscriptions(altcraft, parts(content, size), options);
-  return { host, altcraft, all, read, [Symbol.asyncDispose]: () => host.close() };
+    importSubscriptions(instance, parts(content, size), options);
+  return { host, altcraft: instance, all, read, [Symbol.asyncDispose]: () => host.close() };
 }
 
 describe.each(ledgerDatabases)("on $name", ({ open }) => {
@@ -47,6 +47,36 @@ describe.each(ledgerDatabases)("on $name", ({ open }) => {
     expect(await server.all()).toMatchObject([
       { address: "p1@example.com", status: "unsubscribed", is_delete: true, cats: ["ж"] },
       { address: "p3@example.com", custom_fields: { n: 1 }, is_delete: false },
+    ]);
+  });
+
+  test("null is as if left out, and what the vendor makes itself is passed over", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const nothing = { priority: null, status: null, custom_fields: null, cats: null, url: null, is_delete: null };
+    const content = json(email(1, nothing), email(2, { hash_id: "x", _xxh: "y", deleted_at: "z", is_delete: true }));
+    expect(await server.read(content, { format: "ndjson" })).toMatchObject({ added: 2, refused: 0 });
+    const csv = "db_id,resource_id,profile_id,channel,email,_xxh,_xxm,hash_id,deleted_at\n1,26,p1,email,c@d,x,1,y,z\n";
+    expect(await server.read(csv, { format: "csv" })).toMatchObject({ added: 1, refused: 0 });
+    expect((await server.all()).map(({ is_delete, deleted_at }) => [is_delete, deleted_at !== null])).toEqual([
+      [false, false],
+      [false, false],
+      [true, true],
+    ]);
+  });
+
+  test("a channel of the whole file is that of the lines that name none", async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    const instance = await createAltcraft(host);
+    const source = (async function* () {
+      yield Buffer.from("db_id,resource_id,profile_id,email,phone,channel\n1,26,p1,a@b,,\n1,26,p1,,+7901,sms\n");
+    })();
+    const options = { format: "csv", account: "", channel: "email", onRefused() {} } as const;
+    expect(await altcraft.import?.(host, instance, source, options)).toEqual({ imported: 2, refused: 0 });
+    expect((await instance.store.ofProfile(place, { deleted: true })).map(({ channel }) => channel)).toEqual([
+      "email",
+      "sms",
     ]);
   });
 
@@ -145,6 +175,9 @@ describe("CSV", () => {
     const error = await server.read("db_id,emial\n1,a\n", csv).catch((error: unknown) => error);
     expect(ReinstateError.is(error, "invalid_request")).toBe(true);
     expect(error).toMatchObject({ message: 'The column "emial" is not known' });
+    const header = "db_id,resource_id,profile_id,channel,email,email\n1,26,p1,email,a@b,c@d\n";
+    await expect(server.read(header, csv)).rejects.toThrow('The column "email" stands there twice');
+    expect(await server.all()).toEqual([]);
     async function* broken() {
       yield "db_id,resource_id,profile_id,email\n";
       throw new Error("the disk is gone");

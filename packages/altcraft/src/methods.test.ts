@@ -1,8 +1,13 @@
+import { createTestHost, until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
+import { createDeduplication } from "./deduplication.ts";
 import { demo, start } from "./fixtures/server.ts";
+import { createAltcraft } from "./index.ts";
+import { altcraftOptions } from "./options.ts";
 import { customChannelName, type SubscriptionChanges } from "./schemas.ts";
+import { createSqlRequestStore } from "./stores/requests.ts";
 import { makeSubscription } from "./testing.ts";
 import { writeXml } from "./xml.ts";
 
@@ -65,6 +70,9 @@ describe.each(ledgerDatabases)("list_all on $name", ({ open }) => {
     expect(await count({ resource_id: 26, channel: "sms" })).toBe(0);
     expect(await server.ask("subscriptions/list_all", { resource_id: 27 })).toMatchObject({ status: 404 });
     expect(await server.ask("subscriptions/list_all", { resource_id: 26, db_id: 2 })).toMatchObject({ status: 404 });
+    for (const from_id of ["", null]) expect(await count({ resource_id: 26, from_id })).toBe(2);
+    const empty = `<xml><token>${token}</token><resource_id>26</resource_id><from_id/><channel/></xml>`;
+    expect((await server.post("subscriptions/list_all", empty, xml)).text.split("<data>")).toHaveLength(3);
     expect(await server.ask("subscriptions/list_all", { resource_id: 26, from_id: "abc" })).toMatchObject({
       error_text: 'Incorrect request: field "from_id": is not one that a page gave out',
     });
@@ -93,6 +101,21 @@ describe.each(ledgerDatabases)("suspend_all and unsuspend_all on $name", ({ open
       (await server.post("subscriptions/unsuspend_all", writeXml({ token, db_id: 1, resource_id: 26 }), xml)).text,
     ).toBe("<xml><error>0</error><error_text>Successful operation</error_text><updated>3</updated></xml>");
     expect(await call("subscriptions/unsuspend_all", {})).toBe(answer(1));
+    // What is empty would mean everything.
+    const inXml = (inside: string) => `<xml><token>${token}</token><db_id>1</db_id>${inside}</xml>`;
+    for (const method of ["subscriptions/suspend_all", "subscriptions/unsuspend_all"]) {
+      for (const filter of ["<channel/>", "<channel></channel>", "<resource_id/>"]) {
+        expect((await server.post(method, inXml(filter), xml)).text, filter).toMatch(/must not be empty/);
+      }
+      for (const filter of [
+        { channel: null },
+        { channel: "" },
+        { resource_id: null },
+        { channel: "sms", resource_id: null },
+      ]) {
+        expect(await server.ask(method, { db_id: 1, ...filter })).toMatchObject({ status: 400 });
+      }
+    }
     // A deleted subscription comes back with the status that it had.
     await server.ask("subscriptions/undelete", john);
     expect((await server.ask("subscriptions/get", john)).data.status).toBe("subscribed");
@@ -164,7 +187,20 @@ describe.each(ledgerDatabases)("profiles/get on $name", ({ open }) => {
     for (const matching of ["phone", "phone_sub", "email_phone"]) {
       expect(await found({ matching, phone: "+7-901" }), matching).toBe("b");
     }
-    expect(await found({ matching: "custom_sub", channel: "max_bot", cc_data: { user: "7" } })).toBe("c");
+    const custom = (channel: string, cc_data: object) => found({ matching: "custom_sub", channel, cc_data });
+    expect(await custom("max_bot", { user: "7" })).toBe("c");
+    expect(await custom("viber", { phone: "+7-901" })).toBe("b");
+    expect(await custom("telegram_bot", { id: 1 })).toBe(place.profile_id);
+    expect(await custom("whatsapp", { phone: "+79000000000" })).toBe(place.profile_id);
+    expect(await custom("notify", { phone: "+7 900 000-00-00" })).toBe(place.profile_id);
+    const telegram = { matching: "custom_sub", channel: "telegram_bot", cc_data: { id: 1 } };
+    expect((await server.post("profiles/get", writeXml({ token, db_id: 1, ...telegram }), xml)).text).toContain(
+      `<_id>${place.profile_id}</_id>`,
+    );
+    expect(await custom("telegram_bot", { id: "x" })).toMatch(/"cc_data.id": is not that of telegram_bot/);
+    expect(await custom("whatsapp", {})).toMatch(/"cc_data.phone": is required/);
+    expect(await custom("max_bot", {})).toMatch(/"cc_data": must not be empty/);
+    expect(await custom("email", { email: "a@b" })).toMatch(/"channel": is not a channel with cc_data/);
     expect(await found({ matching: "push_sub", provider: "google", subscription_id: "t" })).toBe("d");
     expect(await found({ matching: "profile_id", profile_id: "d" })).toBe("d");
     expect(await found({ matching: "profile_id", profile_id: "e" })).toBe("Profile not found");
@@ -202,6 +238,68 @@ describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
     const older = await server.post("subscriptions/undelete", body, id("r1", "X-Request-ID"));
     expect(older.headers.get("x-duplicate-request")).toBe("true");
     expect((await server.host.batches.list({ limit: 10 })).length).toBe(2);
+    // A key names its request.
+    const other = await server.post("subscriptions/delete", body, id("r2"));
+    expect(other.headers.get("duplicate-key")).toMatch(/^[A-Za-z0-9+/]{27}=$/);
+    expect(other.headers.get("duplicate-key")).not.toBe(again.headers.get("duplicate-key"));
+    expect((await server.post("subscriptions/delete", body, id("r2"))).headers.get("duplicate-key")).toBe(
+      other.headers.get("duplicate-key"),
+    );
+  });
+
+  test("is another request with another request_id in the address", async () => {
+    await using database = await open();
+    await using server = await start({}, database.url);
+    const add = { token, ...john, custom_fields: { n: { action: "incr", value: 1 } } };
+    const set = async (query: string) =>
+      (await server.post(`subscriptions/set${query}`, add, id("r1"))).headers.has("duplicate-request");
+    const long = `?request_id=${"1".repeat(5000)}`;
+    const told = [];
+    for (const query of ["", "?request_id=12345", "?request_id=12345", "", long, "?request_id=12346", long]) {
+      told.push(await set(query));
+    }
+    expect(told).toEqual([false, false, true, true, false, false, true]);
+    expect((await server.ask("subscriptions/get", john)).data.custom_fields).toEqual({ n: 4 });
+  });
+
+  test("of a request that takes longer than any other waits, however long; and is free once its process is dead", async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    await createAltcraft(host);
+    const store = createSqlRequestStore(host.database);
+    let now = 1_000_000;
+    const beats: (() => void)[] = [];
+    const clock = { now: () => now, sleep: () => new Promise<void>((resolve) => beats.push(resolve)) };
+    const settings = altcraftOptions.parse({});
+    const one = { tokenId: "k1", header: "request-id", requestId: "r1", content: "c" } as const;
+    const replyOf = (body: string) => ({ status: 200, body, headers: {} });
+    let finish = (_: ReturnType<typeof replyOf>) => {};
+    const work = new Promise<ReturnType<typeof replyOf>>((resolve) => {
+      finish = resolve;
+    });
+    const claimedAt = async () =>
+      (
+        await host.database
+          .tables<{ altcraft_requests: { claimed_at: number } }>()
+          .selectFrom("altcraft_requests")
+          .select("claimed_at")
+          .executeTakeFirst()
+      )?.claimed_at;
+    const deduplication = createDeduplication(store, clock, settings);
+    const first = deduplication.once(one, () => work);
+    for (let minute = 0; minute < 5; minute++) {
+      const beat = await until(() => beats.shift());
+      now += 59_000;
+      beat();
+      await until(async () => (await claimedAt()) === now);
+      await expect(deduplication.once(one, async () => replyOf("twice"))).rejects.toThrow("in_progress");
+    }
+    // As if its process had died, for the other one; the first comes back too late to say anything.
+    now += 60_001;
+    const second = await deduplication.once(one, async () => replyOf("of the second"));
+    finish(replyOf("of the first"));
+    expect([(await first).body, second.body]).toEqual(["of the first", "of the second"]);
+    expect((await deduplication.once(one, async () => replyOf("thrice"))).body).toBe("of the second");
   });
 
   test("belongs to its token and to its request; without it, every request is carried out", async () => {
@@ -272,6 +370,15 @@ test("a kept reply is forgotten in time, and an abandoned claim is taken over", 
   expect((await undelete()).headers.has("duplicate-request")).toBe(true);
   now += 1;
   expect((await undelete()).headers.has("duplicate-request")).toBe(false);
+  // Of what nobody asks for again nothing stays.
+  const rows = () =>
+    server.host.database.tables<{ altcraft_requests: object }>().selectFrom("altcraft_requests").selectAll().execute();
+  const other = { "content-type": "application/json", "request-id": "r2" };
+  await server.post("subscriptions/undelete", { token, ...john }, other);
+  expect(await rows()).toHaveLength(2);
+  now += 86_400_001;
+  expect((await undelete()).headers.has("duplicate-request")).toBe(false);
+  expect(await rows()).toMatchObject([{ request_id: "r1" }]);
   // As a process leaves it that dies before its reply.
   await server.host.database
     .tables<{ altcraft_requests: { reply: null } }>()

@@ -1,5 +1,6 @@
 import type { Host, Key } from "@reinstate/batch-core";
 import * as z from "zod";
+import { namesOf } from "./body-names.ts";
 import { cursorOf, profileOfCursor } from "./cursor.ts";
 import { Refusal } from "./errors.ts";
 import { createExtensions } from "./extensions.ts";
@@ -15,7 +16,6 @@ import {
   vendorMethods,
 } from "./method-table.ts";
 import type { AltcraftSettings } from "./options.ts";
-import { namesOf } from "./parameters.ts";
 import { unfitField } from "./requests.ts";
 import { edited, fresh, keyOf, missing, statusWord, unfit, unknownCats } from "./rules.ts";
 import type { Status, SubscriptionScope } from "./schemas.ts";

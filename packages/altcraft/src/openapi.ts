@@ -1,6 +1,8 @@
 import * as z from "zod";
+import { namesOf } from "./body-names.ts";
 import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./method-table.ts";
 import {
+  consentReply,
   deletedReply,
   envelope,
   placedSubscription,
@@ -25,6 +27,7 @@ const shared = {
   ProfileMatch: profileMatch,
   UndeleteAsking: undeleteAsking,
   DeletedSubscriptions: deletedReply,
+  ConsentLog: consentReply,
 };
 
 const vendorTag = "Altcraft";
@@ -39,6 +42,7 @@ export function openApi() {
     const word = wordOf(name);
     schemas[`${word}Request`] = {
       allOf: [jsonSchema(row.shape ?? row.parameters, "input"), jsonSchema(commonParameters, "input")],
+      ...(row.strict && { unevaluatedProperties: false }),
     };
     schemas[`${word}Reply`] = jsonSchema(row.reply, "output");
     paths[`/api/v1.1/${name}`] = { post: operationOf(name, row) };
@@ -69,14 +73,27 @@ export function openApi() {
 /** `subscriptions/undelete_batch` as `SubscriptionsUndeleteBatch`. */
 const wordOf = (name: string) => name.replace(/(?:^|[/_])(.)/g, (_, letter: string) => letter.toUpperCase());
 
-function operationOf(name: string, { summary, source, changes }: MethodRow) {
-  const isVendors = name in vendorMethods;
+/** What of a method is beyond the vendor: all of it, or some parameters; undefined where nothing is. */
+function beyondVendor(row: MethodRow, vendors: MethodRow | undefined): true | string[] | undefined {
+  if (!vendors) return true;
+  if (row === vendors) return undefined;
+  const known = new Set(namesOf(vendors.parameters));
+  return [...new Set(namesOf(row.shape ?? row.parameters))].filter((one) => !known.has(one));
+}
+
+function operationOf(name: string, row: MethodRow) {
+  const { summary, source, changes, batch, restricted } = row;
+  const vendors = (vendorMethods as Record<string, MethodRow>)[name];
   // What goes beyond the vendor is described where the vendor's own is.
-  const page = source ?? (vendorMethods as Record<string, MethodRow>)[name]?.source;
+  const page = source ?? vendors?.source;
+  const beyond = beyondVendor(row, vendors);
   return {
     operationId: name.replace(/\W+/g, "_"),
-    tags: [isVendors ? vendorTag : extensionTag],
+    tags: [vendors ? vendorTag : extensionTag],
     summary,
+    ...(restricted && { description: "Only for a token whose option `methods` names it" }),
+    // Served with the option `extensions: on` alone: the whole method, or these parameters of it.
+    ...(beyond && { "x-reinstate-extension": beyond }),
     ...(page !== undefined && { externalDocs: { url: `${guide}${page}` } }),
     // The token may also stand in the body.
     security: [{ bearer: [] }, { query: [] }, {}],
@@ -100,7 +117,9 @@ function operationOf(name: string, { summary, source, changes }: MethodRow) {
         description: "Done",
         ...(changes && {
           headers: {
-            "X-Reinstate-Batch": { schema: { type: "string" }, description: "The batch that the call made" },
+            ...(batch && {
+              "X-Reinstate-Batch": { schema: { type: "string" }, description: "The batch that the call made" },
+            }),
             "Duplicate-Request": { schema: { const: "true" }, description: "This is the reply to an earlier request" },
             "Duplicate-Key": { schema: { type: "string" }, description: "Names that request" },
           },

@@ -67,6 +67,12 @@ describe("settings", () => {
     const stranger = { ...john, profile_id: "new" };
     expect(await server.ask("subscriptions/set", { ...stranger, skip_triggers: true })).toMatchObject({ status: 200 });
     expect((await server.ask("subscriptions/list", { db_id: 1, profile_id: "new" })).data).toHaveLength(1);
+    // What is refused leaves no profile behind.
+    const refused = { ...john, profile_id: "refused" };
+    await server.server.store.addSubscriptions([makeSubscription(refused, { custom_fields: { word: "x" } })]);
+    const incr = { ...refused, custom_fields: { word: { action: "incr" } } };
+    expect(await server.ask("subscriptions/set", incr)).toMatchObject({ status: 400 });
+    expect(await server.server.store.hasProfile(refused)).toBe(false);
     expect(await server.ask("subscriptions/delete", { ...stranger, skip_triggers: true })).toMatchObject({
       error_text: 'Incorrect request: field "skip_triggers": is not known here',
     });
@@ -103,10 +109,15 @@ describe("settings", () => {
   });
 
   test("retentionDays ends the time in which a subscription comes back", async () => {
-    await using server = await start({ retentionDays: "30" });
+    await using server = await start({ retentionDays: "30", extensions: "on" });
     const old = { ...john, email: "old@example.com" };
-    await server.server.store.addSubscriptions([makeSubscription(old, { is_delete: true, at: 1000 })]);
+    const stored = makeSubscription(old, { is_delete: true, at: 1000 });
+    await server.server.store.addSubscriptions([stored]);
     expect((await server.ask("subscriptions/undelete", old)).status).toBe(404);
+    expect((await server.ask("subscriptions/undelete", { db_id: 1, hash_id: stored.hash_id })).status).toBe(404);
+    // Nor is it shown as what could come back.
+    const { data } = await server.ask("subscriptions/list_deleted", { db_id: 1, channel: "email" });
+    expect(data).toMatchObject([{ email: john.email }]);
     expect((await server.ask("subscriptions/undelete", john)).status).toBe(200);
   });
 

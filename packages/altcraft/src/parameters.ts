@@ -1,6 +1,7 @@
 import { messageOf } from "@reinstate/batch-core";
-import * as z from "zod";
+import type * as z from "zod";
 import { excessOf, requestLimits, type XmlLimits } from "./body-limits.ts";
+import { notKnown, strangerIn } from "./body-names.ts";
 import { Refusal } from "./errors.ts";
 import { commonParameters } from "./method-table.ts";
 import type { Method } from "./methods.ts";
@@ -97,20 +98,4 @@ const bulkLimits: XmlLimits = { ...requestLimits, values: batchLimit * 16, child
 function refuseUnknown(given: Record<string, unknown>, method: Method): void {
   const stranger = strangerIn(given, method.names);
   if (stranger !== undefined) throw new Refusal("bad_request", notKnown(stranger));
-}
-
-/** The first member that has none of the known names. */
-export const strangerIn = (given: object, known: ReadonlySet<string>): string | undefined =>
-  Object.keys(given).find((name) => !known.has(name));
-
-export const notKnown = (stranger: string) => `field ${JSON.stringify(stranger)}: is not known here`;
-
-/** The names of all that an object of this schema may hold. */
-export function namesOf(schema: z.ZodType): string[] {
-  if (schema instanceof z.ZodObject) return Object.keys(schema.shape);
-  if (schema instanceof z.ZodUnion) return (schema.options as z.ZodType[]).flatMap(namesOf);
-  if (schema instanceof z.ZodIntersection) {
-    return [schema.def.left, schema.def.right].flatMap((side) => namesOf(side as z.ZodType));
-  }
-  return [];
 }

@@ -1,8 +1,6 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
-import { documented, getCall, listCall, olderDelete, suspendReplies, undeleteCalls } from "./fixtures/documents.ts";
 import { demo, start } from "./fixtures/server.ts";
-import { subscriptionIdentity } from "./schemas.ts";
 import { makeSubscription } from "./testing.ts";
 import { writeXml } from "./xml.ts";
 
@@ -12,65 +10,6 @@ const json = { "content-type": "application/json" };
 const done = { data: null, error: 0, error_text: "Successful operation" };
 
 describe.each(ledgerDatabases)("the API on $name", ({ open }) => {
-  test("the documented calls of undelete and get, in JSON and XML", async () => {
-    await using database = await open();
-    await using server = await start({}, database.url);
-    await server.host.keys.create({ vendor: "altcraft", secret: documented.token });
-    await server.server.store.addProfiles([{ db_id: 1, profile_id: documented.profile_id }]);
-    for (const { channel, method, request, reply } of undeleteCalls) {
-      const item = subscriptionIdentity.parse(JSON.parse(request.json));
-      const full = {
-        priority: 10,
-        custom_fields: { _device_type: "mob", _os: "Android", f1: "v" },
-        cats: ["news", "tx"],
-      };
-      await server.server.store.addSubscriptions([makeSubscription(item, { ...full, is_delete: true })]);
-      expect(await server.post(method, request.json), channel).toMatchObject({
-        status: 200,
-        type: "application/json",
-        batch: expect.stringMatching(/^\d+$/),
-        text: reply.json,
-      });
-      expect((await server.post("subscriptions/delete", request.xml, xml)).text, channel).toBe(reply.xml);
-      expect(await server.post("subscriptions/get", request.json)).toMatchObject({ status: 404, batch: null });
-      expect(await server.post(method, request.xml, xml), channel).toMatchObject({
-        status: 200,
-        type: "application/xml",
-        batch: expect.stringMatching(/^\d+$/),
-        text: reply.xml,
-      });
-    }
-    expect((await server.post(getCall.method, getCall.request.json)).text).toBe(getCall.reply.json);
-    expect((await server.post(getCall.method, getCall.request.xml, xml)).text).toBe(getCall.reply.xml);
-    const { data } = await server.ask("subscriptions/list", { db_id: 1, profile_id: documented.profile_id });
-    expect(data).toHaveLength(7);
-  });
-
-  test("the documented calls of list, delete, suspend_all and unsuspend_all, in JSON and XML", async () => {
-    await using database = await open();
-    await using server = await start({ deleteReplyData: "none" }, database.url);
-    const { store } = server.server;
-    await server.host.keys.create({ vendor: "altcraft", secret: documented.token });
-    await store.addProfiles([{ db_id: 1, profile_id: documented.profile_id }]);
-    const item = subscriptionIdentity.parse(JSON.parse(getCall.request.json));
-    const { priority, custom_fields, cats } = JSON.parse(getCall.reply.json).data;
-    await store.addSubscriptions([makeSubscription(item, { priority, custom_fields, cats })]);
-    for (const { method, request, reply } of [listCall, olderDelete]) {
-      expect((await server.post(method, request.json)).text).toBe(reply.json);
-      expect((await server.post(method, request.xml, xml)).text).toBe(reply.xml);
-    }
-    const crowd = (first: number, end: number, status: "subscribed" | "suspended") =>
-      Array.from({ length: end - first }, (_, n) =>
-        makeSubscription({ ...place, resource_id: 27, channel: "sms", phone: String(first + n) }, { status }),
-      );
-    const { json, xml: inXml } = suspendReplies;
-    await store.addSubscriptions(crowd(0, json.updated, "subscribed"));
-    expect((await server.post("subscriptions/suspend_all", { token, db_id: 1, channel: "sms" })).text).toBe(json.text);
-    await store.addSubscriptions(crowd(json.updated, inXml.updated, "suspended"));
-    const all = writeXml({ token, db_id: 1 });
-    expect((await server.post("subscriptions/unsuspend_all", all, xml)).text).toBe(inXml.text);
-  });
-
   test("undelete clears the flag and touches nothing else", async () => {
     await using database = await open();
     await using server = await start({}, database.url);

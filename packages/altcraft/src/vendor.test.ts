@@ -10,6 +10,15 @@ test("settings arrive as strings", () => {
   expect(altcraft.settings.safeParse({ httpStatsu: "x" }).success).toBe(false);
 });
 
+test("what is kept with a key arrives as text", () => {
+  const read = (methods: string) => altcraft.keyOptions?.safeParse({ methods });
+  expect(read("subscriptions/get, subscriptions/erase")?.data).toEqual({
+    methods: ["subscriptions/get", "subscriptions/erase"],
+  });
+  expect(altcraft.keyOptions?.parse({})).toEqual({});
+  for (const wrong of ["", "get", "subscriptions/get;profiles/get"]) expect(read(wrong)?.success, wrong).toBe(false);
+});
+
 test("the demo is loaded once, however often it is asked for", async () => {
   await using host = await createTestHost();
   const instance = await altcraft.create(host, altcraft.settings.parse({}), { timeZone: "UTC" });
