@@ -34,6 +34,10 @@ test("records of one's own come in from files, and what cannot be taken is told 
   const second = await run(["import", "altcraft", subscriptions, "--json"], settings);
   expect({ ...second, out: JSON.parse(second.out) }).toEqual({ status: 0, err: "", out: { imported: 1, refused: 0 } });
 
+  const phones = file("phones.csv", ["db_id,resource_id,profile_id,phone", `1,26,${profile_id},+79000000000`]);
+  const third = await run(["import", "altcraft", phones, "--channel", "sms"], settings);
+  expect(third).toMatchObject({ status: 0, out: "1 imported, 0 refused\n" });
+
   const key = (await run(["keys", "create", "--vendor", "admin"], settings)).out.trim();
   await using gateway = await startGateway(settings);
   const restore = async (body: object) => {
@@ -57,6 +61,9 @@ test("records of one's own come in from files, and what cannot be taken is told 
 test("wrong use of import says how it is used", async () => {
   expect((await run(["import", "vicidial", "x.csv"])).err).toMatch(/must be one of altcraft, firstpromoter/);
   expect((await run(["import", "firstpromoter", "x.csv"])).err).toMatch(/add --account/);
+  expect((await run(["import", "firstpromoter", "x.csv", "--account", "a", "--channel", "sms"])).err).toMatch(
+    /has no channels/,
+  );
   expect((await run(["import", "altcraft", "x.txt"])).err).toMatch(/--format ndjson or --format csv/);
   expect(await run(["import", "altcraft", "missing.csv"])).toMatchObject({
     status: 2,
