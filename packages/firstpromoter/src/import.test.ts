@@ -1,5 +1,7 @@
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
 import { createTestHost } from "@reinstate/batch-core/testing";
-import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { ledgerDatabases, sqliteDatabase } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { start } from "./fixtures/server.ts";
 import { createFirstPromoter, importPromoters, type RefusedLine } from "./index.ts";
@@ -135,6 +137,113 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     const latin = Buffer.from("email,name\nd@example.com,J\u00fcrgen\n", "latin1");
     expect((await ours.take(latin, "csv")).refused).toEqual([{ line: 2, message: "the line is not UTF-8" }]);
   });
+
+  test("a table keeps every line: quotes, signs that separate elsewhere, cells of many lines", async () => {
+    await using ours = await empty();
+    const take = async (table: string) => {
+      const { imported, refused } = await ours.take(table, "csv", 7);
+      return { imported, refused: refused.map(({ line, message }) => `${line} ${message}`) };
+    };
+    const note = async (email: string) => (await ours.get(`/promoters/${email}?find_by=email`)).note;
+    const quote = "a quote stands where none can, or is never closed";
+    expect(await take("email,note\na1@x.com,hello; world\na2@x.com,a\tb\n")).toEqual({ imported: 2, refused: [] });
+    expect([await note("a1@x.com"), await note("a2@x.com")]).toEqual(["hello; world", "a\tb"]);
+    expect(await take("email;address\r\nb1@x.com;Main St 1, Berlin\r\n")).toEqual({ imported: 1, refused: [] });
+    expect((await ours.get("/promoters/b1@x.com?find_by=email")).profile.address).toBe("Main St 1, Berlin");
+    // A record is told with its first line.
+    const many = 'email,clicks,note\nc1@x.com,1,"one\ntwo ""2""\nthree"\n\nc2@x.com,x,"a\nb"\nc3@x.com,3,\n';
+    expect(await take(many)).toEqual({ imported: 2, refused: [expect.stringMatching(/^6 stats.clicks_count: /)] });
+    expect(await note("c1@x.com")).toBe('one\ntwo "2"\nthree');
+    expect(await take('email,note\nd1@x.com,5" nail\nd2@x.com,ok\n')).toEqual({
+      ...{ imported: 1, refused: [`2 ${quote}`] },
+    });
+    expect(await take('email,note\ne1@x.com,"never closed\ne2@x.com,ok\n')).toEqual({
+      ...{ imported: 1, refused: [`2 ${quote}`] },
+    });
+    // The next quote closes it, and what lies between is not lost in one cell.
+    expect(await take('email,note\nf1@x.com,"oops\nf2@x.com,ok\nf3@x.com,5",z\nf4@x.com,"fine"\n')).toEqual({
+      imported: 2,
+      refused: [`2 ${quote}`, expect.stringMatching(/^4 /)],
+    });
+    expect((await take("email,note\rg1@x.com,x\r")).refused).toEqual(["1 lines must end with a line feed"]);
+    const long = Array.from({ length: 40_000 }, (_, index) =>
+      index === 0 ? 'h0@x.com,"oops' : `h${index}@x.com,${"n".repeat(30)}`,
+    );
+    const { refused, imported } = await ours.take(["email,note", ...long].join("\n"), "csv", 65_536);
+    expect({ refused, imported }).toEqual({ imported: 39_999, refused: [{ line: 2, message: quote }] });
+  });
+
+  test("words and times as exports write them; a day that is none is refused", async () => {
+    await using ours = await empty();
+    const table = [
+      "email,state,joined_at,subscribed_to_email,invoice_details_status",
+      "a@x.com,Approved,2024-05-01 10:00:00,no,Rejected",
+      "b@x.com,denied,2024-05-01T12:00:00+02:00,yes,",
+      "c@x.com,,2024-02-31,,",
+      "d@x.com,,05/01/2024 10:00,,",
+      "e@x.com,,1,,",
+      "f@x.com,,,perhaps,",
+    ].join("\n");
+    const { imported, refused } = await ours.take(table, "csv");
+    expect({ imported, refused: refused.map(({ line, message }) => [line, message.split(":")[0]]) }).toEqual({
+      imported: 2,
+      refused: [...[4, 5, 6].map((line) => [line, "joined_at"]), [7, "subscribed_to_email"]],
+    });
+    const [b, a] = (await ours.get("/promoters")).data;
+    expect([a, b].map(({ joined_at, promoter_campaigns }) => [joined_at, promoter_campaigns[0].state])).toEqual([
+      ["2024-05-01T10:00:00Z", "accepted"],
+      ["2024-05-01T10:00:00Z", "rejected"],
+    ]);
+    expect(a.invoice_details_status).toBe("denied");
+    expect((await ours.get("/promoters?filters[subscribed_to_email]=no")).data).toMatchObject([{ email: "a@x.com" }]);
+  });
+
+  test("what is shown and never changed here comes in too", async () => {
+    await using ours = await empty();
+    const given = {
+      ...{ id: 7, email: "w@x.com", joined_at: "2024-01-01T00:00:00Z", first_event_at: "2024-02-02T00:00:00Z" },
+      ...{ is_confirmed: false, is_customized: true, track_ad_traffic: true, auth_provider: "google" },
+      promoter_campaigns: [
+        {
+          ...{ id: 5, campaign_id: 900, state: "accepted", created_at: "2025-06-06T06:06:06Z" },
+          ...{ campaign: { id: 900, name: "C", color: "#ffffff" }, coupon: "X", ref_token: "w" },
+        },
+      ],
+    };
+    expect(await ours.take(JSON.stringify(given), "ndjson")).toEqual({ imported: 1, refused: [] });
+    const { promoter_campaigns, ...rest } = given;
+    const { id: _, ...place } = promoter_campaigns[0]!;
+    const shown = await ours.get("/promoters/7");
+    expect(shown).toMatchObject(rest);
+    expect(shown.promoter_campaigns[0]).toMatchObject(place);
+  });
+
+  test.each(["ndjson", "csv"] as const)(
+    "a source that fails is told, and left when enough is read: %s",
+    async (format) => {
+      await using ours = await empty();
+      await using folder = sqliteDatabase();
+      const import_ = (source: AsyncIterable<Uint8Array>, options = {}) =>
+        importPromoters(ours.host, "mine", source, format, options);
+      await expect(import_(createReadStream(folder.folder))).rejects.toThrow("EISDIR");
+      async function* breaking() {
+        yield Buffer.from("email,note\nx@x.com,aaaa\n");
+        throw new Error("the disk is gone");
+      }
+      await expect(import_(breaking())).rejects.toThrow("the disk is gone");
+      await expect(import_(Readable.from(breaking()))).rejects.toThrow("the disk is gone");
+      // A header without an address ends a table; a signal ends any.
+      const lines = format === "csv" ? "id,name\n1,x\n" : '{"email":"y@x.com"}\n';
+      const source = Readable.from(
+        (async function* () {
+          for (;;) yield Buffer.from(lines);
+        })(),
+      );
+      const ending = import_(source, format === "csv" ? {} : { signal: AbortSignal.abort(new Error("enough")) });
+      await (format === "csv" ? ending : expect(ending).rejects.toThrow("enough"));
+      expect(source.destroyed).toBe(true);
+    },
+  );
 
   test("a file of any length is taken in sets; a stream that breaks off leaves what was taken", async () => {
     await using ours = await empty();

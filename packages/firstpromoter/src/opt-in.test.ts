@@ -87,6 +87,22 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
     expect((await act({ ids: [1] }, { "idempotency-key": "x".repeat(256) })).status).toBe(422);
   });
 
+  test("the answer to a repeated key is the first one, whatever has become of the batch since", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const key = { "idempotency-key": "k" };
+    const act = () => server.call("POST", "/promoters/restore", { ids: [5_000_000, 1] }, key);
+    const first = await act();
+    expect(first.body.processing_errors).toEqual(["Promoter 5000000 not found"]);
+    await server.instance.store.create("acc_demo", [{ id: 5_000_000, email: "late@example.com", archived_at: 1 }], 1);
+    await server.call("POST", `/batch_processes/${first.body.id}/retry`);
+    expect((await server.host.batches.wait(first.body.id)).counts).toMatchObject({ done: 2, failed: 0 });
+    const again = await act();
+    expect({ status: again.status, text: again.text }).toEqual({ status: first.status, text: first.text });
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    expect(again.headers.get("x-reinstate-batch")).toBe(String(first.body.id));
+  });
+
   test("the items of a batch: each one's fate, by page and by outcome, for its own account", async () => {
     await using database = await open();
     await using server = await start(database.url);
@@ -129,11 +145,13 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
       [1, 950, 5_000_000],
       [...range(1, 10), 950, 5_000_000],
     ]) {
-      const dry = await server.call("POST", "/promoters/restore?dry_run=true", { ids });
-      await server.host.batches.wait(dry.body.id);
-      const told = (await server.call("GET", `/batch_processes/${dry.body.id}`)).body;
-      expect(told).toMatchObject({ meta: { dry_run: true }, processed_count: ids.length - 1, failed_count: 1 });
-      expect((await server.call("GET", "/promoters/1")).body.archived_at).not.toBeNull();
+      for (const path of ["/promoters/restore?dry_run=true", "/promoters/restore/dry_run"]) {
+        const dry = await server.call("POST", path, { ids });
+        await server.host.batches.wait(dry.body.id);
+        const told = (await server.call("GET", `/batch_processes/${dry.body.id}`)).body;
+        expect(told).toMatchObject({ meta: { dry_run: true }, processed_count: ids.length - 1, failed_count: 1 });
+        expect((await server.call("GET", "/promoters/1")).body.archived_at).not.toBeNull();
+      }
     }
     const wet = await server.act("restore", { ids: [1] });
     expect(wet.meta).toEqual({});
@@ -202,6 +220,45 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
     for (const id of [undone.body.id, nothing.id, dryArchive.id]) {
       expect(await undo(id)).toMatchObject({ status: 409, body: { code: "wrong_state" } });
     }
+  });
+});
+
+describe.each(ledgerDatabases)("a large batch on $name", ({ open }) => {
+  test("is undone without being held: of many chunks, those who were changed", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    await server.instance.store.create(
+      "acc_demo",
+      range(10_001, 13_000).map((id) => ({ id, email: `p${id}@example.com` })),
+      1,
+    );
+    await server.call("POST", "/promoters/archive", { ids: [10_001] });
+    const { id } = await server.act("archive", { ids: [...range(10_001, 13_000), 5_000_000] });
+    expect((await server.call("POST", `/batch_processes/${id}/undo`, "{")).status).toBe(400);
+    const undone = await server.call("POST", `/batch_processes/${id}/undo`);
+    expect(undone).toMatchObject({ status: 202, body: { total: 2_999, meta: { undone_batch_id: id } } });
+    expect((await server.host.batches.wait(undone.body.id)).counts).toMatchObject({ done: 2_999, failed: 0 });
+    expect((await server.call("GET", "/promoters?filters[archived]=true&q=p1&per_page=100")).body.data).toMatchObject([
+      { id: 10_001 },
+    ]);
+  });
+
+  test("one that the vendor itself carried out is not undone here", async () => {
+    await using database = await open();
+    await using server = await start(database.url, {
+      upstream: {
+        ...{ baseUrl: "https://api.example.com", apiKey: "k", accountId: "acc_demo" },
+        fetch: async () => Response.json({ data: [] }),
+      },
+    });
+    const { id } = await server.host.batches.submit({
+      ...{ operation: "firstpromoter.promoters.archive", target: "upstream", account: "acc_demo", items: [950] },
+    });
+    await server.host.batches.wait(id);
+    expect(await server.call("POST", `/batch_processes/${id}/undo`)).toMatchObject({
+      status: 409,
+      body: { code: "wrong_state", message: expect.stringContaining("was carried out by FirstPromoter") },
+    });
   });
 });
 

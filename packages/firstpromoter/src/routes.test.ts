@@ -1,9 +1,10 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { exchanges } from "./fixtures/exchanges.ts";
+import { scenarios } from "./fixtures/exchanges.ts";
 import { start } from "./fixtures/server.ts";
 import { createFirstPromoter } from "./index.ts";
+import { actions } from "./operations.ts";
 import { batchProcess, promoter, promoterList } from "./schemas.ts";
 
 const batchFields = [
@@ -11,12 +12,18 @@ const batchFields = [
   ...["created_at", "updated_at", "meta", "progress", "processing_errors"],
 ];
 
+function assertBatch(name: string, batch: object): void {
+  expect({ name, fields: Object.keys(batch) }).toEqual({ name, fields: batchFields });
+  expect({ name, error: batchProcess.strict().safeParse(batch).error }).toEqual({ name, error: undefined });
+}
+
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 /** Puts a placeholder wherever the expected answer has one and the value is of that kind. */
 function generalised(value: unknown, expected: unknown): unknown {
   const kinds: Record<string, (value: unknown) => boolean> = {
     "<integer>": Number.isInteger,
+    "<digits>": (value) => typeof value === "string" && /^\d+$/.test(value),
     "<text>": (value) => typeof value === "string" && value !== "",
     "<milliseconds>": (value) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(String(value)),
     "<seconds>": (value) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(String(value)),
@@ -31,24 +38,67 @@ function generalised(value: unknown, expected: unknown): unknown {
 }
 
 describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
-  test("answers every documented and observed request as expected", async () => {
+  for (const { name: scenario, options, host, exchanges } of scenarios) {
+    test(`answers every documented and observed request as expected: ${scenario}`, async () => {
+      await using database = await open();
+      await using server = await start(database.url, options, host);
+      let last = "";
+      const withBatch = (given: unknown) => JSON.parse(JSON.stringify(given).replaceAll("{batch}", last));
+      for (const { name, request, reply } of exchanges) {
+        const { method, path, headers } = request;
+        const answer = await server.call(method, withBatch(path), request.body, headers);
+        const [body, named] = [withBatch(reply.body), reply.headers ?? {}];
+        const shown = Object.fromEntries(Object.keys(named).map((header) => [header, answer.headers.get(header)]));
+        expect({
+          name,
+          status: answer.status,
+          body: generalised(answer.body, body),
+          headers: generalised(shown, named),
+        }).toEqual({ name, status: reply.status, body, headers: named });
+        if (reply.body === null) expect({ name, text: answer.text }).toEqual({ name, text: "" });
+        const isBatch = answer.body !== null && "action_label" in answer.body;
+        if (isBatch) assertBatch(name, answer.body);
+        if (method === "POST") {
+          const told = answer.headers.get("x-reinstate-batch");
+          const made = isBatch && !path.startsWith("/batch_processes");
+          expect({ name, told }).toEqual({ name, told: made ? String(answer.body.id) : null });
+        }
+        if (isBatch) last = String(answer.body.id);
+      }
+      if (scenario !== "requests of all kinds") return;
+      // What was refused changed nothing, on either side of the wall.
+      expect((await server.call("GET", "/promoters/20")).body.archived_at).not.toBeNull();
+      expect((await server.call("GET", "/promoters/2001", undefined, server.other)).body.archived_at).not.toBeNull();
+    });
+  }
+
+  test("all 12 fields of a batch, of their types and in their order, on every action, at once and in the background", async () => {
     await using database = await open();
-    await using server = await start(database.url);
-    for (const { name, request, reply } of exchanges) {
-      const { method, path, body, headers } = request;
-      const answer = await server.call(method, path, body, headers);
-      expect({ name, status: answer.status, body: generalised(answer.body, reply.body) }).toEqual({ name, ...reply });
-      if (answer.status === 401) expect({ name, text: answer.text }).toEqual({ name, text: "" });
-      const isBatch = answer.body !== null && "action_label" in answer.body;
-      if (isBatch) expect({ name, fields: Object.keys(answer.body) }).toEqual({ name, fields: batchFields });
-      expect({ name, batch: answer.headers.get("x-reinstate-batch") }).toEqual({
-        name,
-        batch: isBatch ? String(answer.body.id) : null,
-      });
+    await using server = await start(database.url, { rateLimit: 0 });
+    const { id: campaign_id } = await server.instance.store.defaultCampaign("acc_demo");
+    const params = {
+      ...{ campaign_id, from_campaign_id: campaign_id, to_campaign_id: campaign_id, parent_promoter_id: 990 },
+    };
+    for (const name of Object.keys(actions)) {
+      for (const ids of [[950], range(951, 956), [950, 2001], [...range(951, 956), null]]) {
+        const answer = await server.call("POST", `/promoters/${name}`, { ids, ...params });
+        const sync = ids.length <= 5;
+        assertBatch(name, answer.body);
+        expect({ name, ...answer }).toMatchObject({
+          status: sync ? 200 : 202,
+          body: {
+            ...{ action_label: `promoter/${name}`, meta: {}, total: ids.length, selected_total: ids.length },
+            ...(sync ? { status: "completed", progress: 100 } : { status: "pending", progress: 0 }),
+          },
+        });
+        if (!sync) expect(answer.body.updated_at).toBe(answer.body.created_at);
+        await server.host.batches.wait(answer.body.id);
+        const end = (await server.call("GET", `/batch_processes/${answer.body.id}`)).body;
+        assertBatch(name, end);
+        expect({ name, ...end }).toMatchObject({ status: "completed", progress: 100 });
+        expect(end.processed_count + end.failed_count).toBe(ids.length);
+      }
     }
-    // What was refused changed nothing, on either side of the wall.
-    expect((await server.call("GET", "/promoters/20")).body.archived_at).not.toBeNull();
-    expect((await server.call("GET", "/promoters/2001", undefined, server.other)).body.archived_at).not.toBeNull();
   });
 
   test("900 ids and some that are nobody's: worked off in the background, every one told", async () => {
@@ -197,8 +247,118 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     ] as const) {
       expect({ query, ids: await ids(query) }).toEqual({ query, ids: found });
     }
+    for (const [query, found] of [
+      ["revenue_amount=asc&per_page=2", [901, 902]],
+      [`sorting=${encodeURIComponent('{"revenue_amount":"desc"}')}&per_page=2`, [1000, 999]],
+      ["ids=901&ids=902", [902, 901]],
+      // What is blank is not there.
+      ...[
+        "ids[]=",
+        "ids=",
+        "filters[campaign_id]=",
+        "filters[parent_promoter_id]=",
+        "filters[state]= ",
+        "filters=",
+      ].map((blank) => [`${blank}&per_page=1`, [1000]] as const),
+      ["filters[fraud_suspicions][]=&filters[joined_at][from]=&filters[archived]=&per_page=1", [1000]],
+      [`filters=${encodeURIComponent('{"state":null,"campaign_id":null,"archived":true}')}&per_page=1`, [900]],
+      // What cannot be what the filter asks for finds nobody.
+      ...["campaign_id", "parent_promoter_id", "archived", "has_wform", "subscribed_to_email", "state"].map(
+        (name) => [`filters[${name}]=abc`, []] as const,
+      ),
+      ["filters[revenue_amount][from]=abc", []],
+      ["filters[joined_at][to]=2024-02-31 00:00:00", []],
+      ["filters[inactivity][days]=soon", []],
+      ["ids[]=abc", []],
+      ["ids[]=abc&ids[]=950", [950]],
+    ] as const) {
+      expect({ query, ids: await ids(query) }).toEqual({ query, ids: found });
+    }
     expect(await ids("filters[state]=blocked&filters[archived]=true&per_page=3")).toEqual([900, 899, 898]);
     expect(await ids("filters[state]=accepted&filters[archived]=true")).toEqual([]);
+  });
+
+  test("a time filter means the seconds that are shown", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const at = Date.UTC(2031, 0, 1, 10, 0, 0);
+    await server.instance.store.create(
+      "acc_demo",
+      [-1, 0, 500, 999, 1_000].map((ms) => ({ email: `t${ms}@example.com`, joined_at: at + ms })),
+      1,
+    );
+    const found = async (query: string) => {
+      const { body } = await server.call("GET", `/promoters?sorting[joined_at]=asc&${query}`);
+      return body.data.map(({ email }: { email: string }) => email.split("@")[0]);
+    };
+    const [from, to] = ["filters[joined_at][from]=", "filters[joined_at][to]="].map(
+      (name) => `${name}${encodeURIComponent("2031-01-01 10:00:00")}`,
+    );
+    expect(await found(`${from}&${to}`)).toEqual(["t0", "t500", "t999"]);
+    expect(await found(from!)).toEqual(["t0", "t500", "t999", "t1000"]);
+    expect(await found(`filters[joined_at][from]=2031-01-01T09:59:59Z&${to}`)).toEqual(["t-1", "t0", "t500", "t999"]);
+  });
+
+  test("texts of a profile have an end, and so has what q looks through", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const create = (email: string, profile: object) => server.call("POST", "/promoters", { email, profile });
+    expect(await create("a@example.com", { first_name: "x".repeat(256) })).toMatchObject({
+      status: 400,
+      body: {
+        message: "Validation failed: Profile first name is too long (maximum is 255 characters)",
+        errors: { "profile.first_name": ["is too long (maximum is 255 characters)"] },
+        code: "invalid_record",
+      },
+    });
+    expect((await create("b@example.com", { website: "x".repeat(2_049) })).status).toBe(400);
+    expect((await server.call("PUT", "/promoters/950", { profile: { website: "x".repeat(2_049) } })).status).toBe(400);
+    const website = `https://example.com/${"y".repeat(2_000)}z`;
+    const created = await create("c@example.com", { website });
+    expect(created).toMatchObject({ status: 201, body: { profile: { website } } });
+    const found = async (q: string) => (await server.call("GET", `/promoters?q=${q}`)).body.data.length;
+    expect([await found("yyyyyyyy"), await found("yyyz")]).toEqual([1, 0]);
+  });
+
+  test("parameters as clients write them", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const form = { "content-type": "application/x-www-form-urlencoded" };
+    const act = async (name: string, body: unknown, headers = {}) => {
+      const answer = await server.call("POST", `/promoters/${name}`, body, headers);
+      return [answer.status, answer.body.processed_count];
+    };
+    expect(await act("restore", "ids[0]=8&ids[1]=9", form)).toEqual([200, 2]);
+    expect(await act("restore", "ids=10&ids=11", form)).toEqual([200, 2]);
+    expect(await act("restore", { ids: { a: 1 } })).toEqual([422, undefined]);
+    const ids = [999];
+    for (const drip_emails of [1, 0, "", "1", "true", null, true]) {
+      expect(await act("add_to_campaign", { ids, campaign_id: 1, drip_emails })).toEqual([200, 1]);
+    }
+    for (const campaign_id of [" 1 ", "1", 1]) expect(await act("accept", { ids, campaign_id })).toEqual([200, 1]);
+    for (const campaign_id of ["", null, 0, "0", "x", 1.5]) {
+      expect(await act("accept", { ids, campaign_id })).toEqual([422, undefined]);
+    }
+    expect(await act("add_to_campaign", { ids, campaign_id: 1, drip_emails: "perhaps" })).toEqual([422, undefined]);
+  });
+
+  test("why the database failed is told to nobody but the log", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const db = server.host.database.tables();
+    await sql`alter table firstpromoter_promoters rename to firstpromoter_promoters_away`.execute(db);
+    const { id } = (await server.call("POST", "/promoters/restore", { ids: range(10, 15) })).body;
+    await server.host.batches.wait(id);
+    const batch = await server.call("GET", `/batch_processes/${id}`);
+    const items = await server.call("GET", `/batch_processes/${id}/items`);
+    expect(batch.body).toMatchObject({ status: "failed", failed_count: 6 });
+    expect(batch.body.processing_errors).toEqual(range(10, 15).map((id) => `Promoter ${id} could not be changed`));
+    expect(items.body.data[0]).toEqual({
+      ...{ id: 10, outcome: "failed", code: "gave_up", message: "Promoter 10 could not be changed" },
+    });
+    const at_once = await server.call("POST", "/promoters/restore", { ids: [10] });
+    expect(at_once).toMatchObject({ status: 500, body: { message: "Internal server error" } });
+    for (const { text } of [batch, items, at_once]) expect(text).not.toContain("firstpromoter_promoters");
   });
 
   test("one promoter, by any of his values; create and update", async () => {

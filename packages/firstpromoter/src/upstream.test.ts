@@ -111,6 +111,76 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(await vendor.archived(range(1, 20))).toEqual([]);
   });
 
+  test("an answer lost: who was so before is not told as changed by it", async () => {
+    await using database = await open();
+    await using vendor = await theVendor();
+    let lost = 0;
+    vendor.state.between = (send) => async (input, init) => {
+      const answer = await send(input, init);
+      if (isPost(init) && lost++ === 0) throw new Error("socket hang up");
+      return answer;
+    };
+    await using us = await ours(database.url, vendor.upstream);
+    const batch = await us.run([1, 2, 950, 951, 5_000_000]);
+    expect([...(await us.fates(batch.id))]).toEqual([
+      [1, "done"],
+      [2, "done"],
+      [950, "skipped not_archived"],
+      [951, "skipped not_archived"],
+      [5_000_000, "failed not_found"],
+    ]);
+    expect(vendor.sent).toHaveLength(1);
+  });
+
+  test("a router that gives up does not say what became of the call: it is found out", async () => {
+    await using database = await open();
+    await using vendor = await theVendor();
+    let answered = 0;
+    vendor.state.between = (send) => async (input, init) => {
+      const answer = await send(input, init);
+      return isPost(init) && answered++ === 0 ? new Response("", { status: 503 }) : answer;
+    };
+    await using us = await ours(database.url, vendor.upstream);
+    const batch = await us.run([1, 2, 950]);
+    expect(batch.counts).toEqual({ done: 2, skipped: 1, failed: 0, unknown: 0 });
+    expect(vendor.sent).toHaveLength(1);
+  });
+
+  test("a call that was refused did nothing: who is so at the next try was made so by somebody else", async () => {
+    await using database = await open();
+    await using vendor = await theVendor();
+    let calls = 0;
+    vendor.state.between = (send) => async (input, init) => {
+      if (!isPost(init) || calls++ > 0) return send(input, init);
+      await vendor.server.act("restore", { ids: [1] });
+      return new Response("", { status: 429, headers: { "retry-after": "1" } });
+    };
+    await using us = await ours(database.url, vendor.upstream);
+    const batch = await us.run([1, 2]);
+    expect([...(await us.fates(batch.id))]).toEqual([
+      [1, "skipped not_archived"],
+      [2, "done"],
+    ]);
+  });
+
+  test("somebody else's batches of another kind are no hindrance", async () => {
+    await using database = await open();
+    await using vendor = await theVendor();
+    let lost = 0;
+    const foreign = {
+      ...{ id: 9, status: "in_progress", total: 1, selected_total: 1, processed_count: 0, failed_count: 1 },
+      ...{ action_label: "payout/destroy", meta: null, progress: 0.5, processing_errors: [{ id: 3 }] },
+    };
+    vendor.state.between = (send) => async (input, init) => {
+      if (isPost(init) && lost++ === 0) throw new Error("socket hang up");
+      if (input.includes("batch_processes?")) return Response.json([foreign]);
+      if (input.endsWith("batch_processes/9")) return Response.json({ ...foreign, status: "completed" });
+      return send(input, init);
+    };
+    await using us = await ours(database.url, vendor.upstream);
+    expect((await us.run([11, 12])).counts).toEqual({ done: 2, skipped: 0, failed: 0, unknown: 0 });
+  });
+
   test("a call that never arrived is made again, once what it did is known", async () => {
     await using database = await open();
     await using vendor = await theVendor();
@@ -255,6 +325,51 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     ]);
     expect(vendor.sent).toEqual([]);
   });
+});
+
+test("both verbs keep one pace, and no minute has more requests than this process may make", async () => {
+  // Time passes only where somebody waits.
+  let now = 0;
+  const clock: Clock = {
+    now: () => now,
+    async sleep(ms) {
+      now += ms;
+    },
+  };
+  await using host = await createTestHost({ clock, role: "web" });
+  const times: number[] = [];
+  const { operations } = await createFirstPromoter(host, {
+    upstream: {
+      ...{ baseUrl: "https://api.example.com", apiKey: "k", accountId: "a" },
+      async fetch() {
+        times.push(now);
+        return Response.json({ data: [] });
+      },
+    },
+  });
+  const upstream = operations.filter(({ target }) => target === "upstream");
+  expect(new Set(upstream.map(({ pace }) => pace?.name)).size).toBe(1);
+  expect(upstream[0]?.pace?.name).toBeDefined();
+  const work = { account: "", items: [1], signal: new AbortController().signal } as never;
+  for (let look = 0; look < 400; look++) await upstream[look % 2]!.preview!(work);
+  expect(times).toHaveLength(800);
+  for (let from = 0; from + 380 < times.length; from++) {
+    expect(times[from + 380]! - times[from]!).toBeGreaterThanOrEqual(60_000);
+  }
+});
+
+test("a URL or a key that could get into a log is refused", () => {
+  const given = { upstreamUrl: "https://api.example.com", upstreamKey: "k", upstreamAccount: "a" };
+  for (const [name, value] of [
+    ["upstreamUrl", "https://user:secret@api.example.com"],
+    ["upstreamKey", "secret\nkey"],
+    ["upstreamAccount", "secret key"],
+    ["webhookUrl", "https://user:secret@example.com"],
+  ] as const) {
+    const { error } = firstpromoter.settings.safeParse({ ...given, [name]: value });
+    expect(error?.issues[0]).toMatchObject({ path: [name] });
+    expect(error?.message).not.toContain("secret");
+  }
 });
 
 test("the settings of the upstream go together", async () => {

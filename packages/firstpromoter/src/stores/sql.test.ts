@@ -170,6 +170,31 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     }
   });
 
+  test("the pieces of one and two characters are cut in one walk, however long the text", async () => {
+    await using under = await parts();
+    const { database } = under;
+    if (database.dialect === "sqlite") return;
+    const pieces = async (text: string) => {
+      const { rows } = await sql<{ pieces: string[] }>`select firstpromoter_pieces(${text}) as pieces`.execute(
+        database.tables(),
+      );
+      return rows[0]!.pieces.sort();
+    };
+    const plain = (text: string) => {
+      const letters = [...text];
+      return [...new Set(letters.flatMap((one, at) => [one, one + (letters[at + 1] ?? "")]))].sort();
+    };
+    for (const text of ["", "a", "ab", "aaaa", "Grüße, Ωmega 50%_off \\ é 🙂x", "a b  c"]) {
+      expect(await pieces(text)).toEqual(plain(text));
+    }
+    // Whoever counts up to every place anew is not done with this before the statement is ended.
+    const long = "é0123456789".repeat(20_000);
+    await database.transaction(async (transaction) => {
+      await sql`set local statement_timeout = '20s'`.execute(transaction);
+      await sql`select firstpromoter_pieces(${long})`.execute(transaction);
+    });
+  });
+
   test("ids that were brought along do not stop the next one", async () => {
     await using under = await parts();
     expect(await under.store.create("a", [makePromoter({ id: 2010 }), makePromoter({ id: 7 })], 1)).toEqual([2010, 7]);
