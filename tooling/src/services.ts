@@ -173,7 +173,9 @@ const mariadb: Recipe = {
       ["--no-defaults", `--datadir=${data}`, "--auth-root-authentication-method=normal", "--skip-test-db", ...user],
       { stdio: "ignore" },
     );
-    const args = [`--datadir=${data}`, `--port=${port}`, `--socket=${join(folder, "socket")}`, ...user, ...options];
+    // A server that starts takes away what lies in its folder of temporary files, so no two may share one.
+    const own = [`--datadir=${data}`, `--socket=${join(folder, "socket")}`, `--tmpdir=${folder}`];
+    const args = [...own, `--port=${port}`, ...user, ...options];
     return {
       url: `mysql://root@127.0.0.1:${port}/`,
       launch: () => spawn(binary, ["--no-defaults", "--bind-address=127.0.0.1", ...args], { stdio: "ignore" }),
