@@ -52,6 +52,17 @@ test("a refusal is thrown with the vendor's message and leads, without the key",
   expect(JSON.stringify([denied, String(denied)])).not.toContain("secret-of-mine");
 });
 
+test("a call by a key of the caller's own can be made again, and is answered as the first time", async () => {
+  const { host, client } = await start();
+  await using _ = host;
+  const { leads } = client("demo-vicidial-key");
+  const request = { insert_leads: true, delete_leads: true, lead_ids: [7, 8] };
+  const first = await leads.dearchive(request, { idempotencyKey: "mine" });
+  expect(first).toMatchObject({ delete_count: 2 });
+  expect(await leads.dearchive(request, { idempotencyKey: "mine" })).toEqual(first);
+  await expect(leads.dearchive(request, { idempotencyKey: "another" })).rejects.toThrow("does not exist");
+});
+
 test("an error in the middle and an answer that is not the vendor's are told apart", async () => {
   const answering = (status: number, body: string) =>
     createVicidialClient({ baseUrl: "https://server", apiKey: "k", fetch: async () => new Response(body, { status }) })

@@ -22,6 +22,12 @@ export interface VicidialClientOptions {
   timeoutMs?: number;
 }
 
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** A gateway answers the same request under the same key as the first time; the vendor itself knows no such header. */
+  idempotencyKey?: string;
+}
+
 export interface VicidialClient {
   leads: {
     /**
@@ -29,9 +35,9 @@ export interface VicidialClient {
      * copies of some leads differ and were kept. Throws a `VendorError`: its `message` is the vendor's, its `body` lists
      * the leads at fault in `lead_ids`. Source: TForge, "VICIdial API - Lead Dearchive".
      */
-    dearchive(request: DearchiveRequest, options?: { signal?: AbortSignal }): Promise<DearchiveReply>;
+    dearchive(request: DearchiveRequest, options?: CallOptions): Promise<DearchiveReply>;
     /** The other way; `update_leads` overwrites the archive's copies. Source: TForge, "VICIdial API - Lead Archive". */
-    archive(request: ArchiveRequest, options?: { signal?: AbortSignal }): Promise<ArchiveReply>;
+    archive(request: ArchiveRequest, options?: CallOptions): Promise<ArchiveReply>;
   };
 }
 
@@ -46,10 +52,14 @@ export function createVicidialClient({ apiKey, ...options }: VicidialClientOptio
     path: string,
     request: object,
     schema: z.ZodType<Answer>,
-    signal: AbortSignal | undefined,
+    { signal, idempotencyKey }: CallOptions = {},
   ): Promise<Answer> {
     const body = JSON.stringify(request);
-    const reply = await transport.call({ method: "POST", path, body, ...(signal && { signal }) });
+    const reply = await transport.call({
+      ...{ method: "POST", path, body },
+      ...(idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } }),
+      ...(signal && { signal }),
+    });
     const given = parsed(reply.text);
     if (reply.status !== 200) throw errorOf(path, reply, given);
     const answer = schema.safeParse(given);
@@ -60,8 +70,8 @@ export function createVicidialClient({ apiKey, ...options }: VicidialClientOptio
 
   return {
     leads: {
-      dearchive: (request, { signal } = {}) => call("/vicidial/leads/dearchive", request, dearchiveReply, signal),
-      archive: (request, { signal } = {}) => call("/vicidial/leads/archive", request, archiveReply, signal),
+      dearchive: (request, options) => call("/vicidial/leads/dearchive", request, dearchiveReply, options),
+      archive: (request, options) => call("/vicidial/leads/archive", request, archiveReply, options),
     },
   };
 }
