@@ -146,20 +146,24 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(vendor.sent).toHaveLength(1);
   });
 
-  test("a call that was refused did nothing: who is so at the next try was made so by somebody else", async () => {
+  test("a call that was refused did nothing, also for who is asked after a crash: somebody else made him so", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     let calls = 0;
-    vendor.state.between = (send) => async (input, init) => {
-      if (!isPost(init) || calls++ > 0) return send(input, init);
-      await vendor.server.act("restore", { ids: [1] });
-      return new Response("", { status: 429, headers: { "retry-after": "1" } });
-    };
-    await using us = await ours(database.url, vendor.upstream);
-    const batch = await us.run([1, 2]);
-    expect([...(await us.fates(batch.id))]).toEqual([
-      [1, "skipped not_archived"],
-      [2, "done"],
+    vendor.state.between = (send) => async (input, init) =>
+      isPost(init) && calls++ === 0 ? new Response("", { status: 429 }) : send(input, init);
+    await using host = await createTestHost({ databaseUrl: database.url, role: "web" });
+    const { operations } = await createFirstPromoter(host, { upstream: vendor.upstream });
+    const restore = operations.find(({ name, target }) => target === "upstream" && name.endsWith("restore"))!;
+    const work = {
+      ...{ batchId: 7, generation: 0, seq: 0, account: "", items: [1, 2], log: host.log },
+      signal: new AbortController().signal,
+    } as never;
+    await expect(restore.apply(work)).rejects.toMatchObject({ kind: "rate_limited" });
+    await vendor.server.act("restore", { ids: [1] });
+    expect(await restore.reconcile!(work)).toEqual([
+      { key: 1, outcome: "skipped", code: "not_archived" },
+      { key: 2, outcome: "done" },
     ]);
   });
 

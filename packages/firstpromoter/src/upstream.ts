@@ -39,7 +39,11 @@ export function createUpstreamOperations(
   const limit = createRateLimit(requestsPerMinute);
   const connection = {
     ...upstream,
-    retry: { sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal) },
+    retry: {
+      sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+      // Our own limit may ask for the whole of its minute.
+      longestRetryAfterMs: 2 * 60_000,
+    },
     async fetch(input: string, init: RequestInit) {
       const retryAfterMs = limit.take(upstream.accountId, clock.now());
       if (retryAfterMs === undefined) return (upstream.fetch ?? fetch)(input, init);
