@@ -64,7 +64,8 @@ export async function altcraftHttp(scale: number): Promise<Line[]> {
             ours: ms(0),
             compared: `bare Hono route, same statement: ${ms(2)}`,
             figure: median(rows.map(([json, , plain]) => plain / json)),
-            wanted: { atLeast: 0.8 },
+            // See docs/decisions/speed-over-http.md.
+            ...(clients > 1 && { wanted: { atLeast: 0.8 } }),
           },
           {
             work: `Altcraft undelete over HTTP, XML, ${who}`,

@@ -45,10 +45,12 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
       ] as const;
       const alone = await compared({ turns, perTurn, clients: 1 }, restoring);
       const many = await compared({ turns: Math.ceil(turns / 2), perTurn: 10, clients: crowd }, restoring);
-      for (const [work, bareWay, { ms, figure }] of [
-        ["FirstPromoter's list of 100 over HTTP", "bare query", list],
-        [`FirstPromoter's restore of 5 over HTTP, ${crowd} clients`, "bare statements", many],
-        ["FirstPromoter's restore of 5 over HTTP, a client alone", "bare statements", alone],
+      const wanted = { atLeast: 0.8 };
+      for (const [work, bareWay, { ms, figure }, wish] of [
+        ["FirstPromoter's list of 100 over HTTP", "bare query", list, { wanted }],
+        [`FirstPromoter's restore of 5 over HTTP, ${crowd} clients`, "bare statements", many, { wanted }],
+        // See docs/decisions/speed-over-http.md.
+        ["FirstPromoter's restore of 5 over HTTP, a client alone", "bare statements", alone, {}],
       ] as const) {
         lines.push({
           work,
@@ -56,7 +58,7 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
           ours: `${ms[0]?.toFixed(2)} ms`,
           compared: `Hono route, ${bareWay}: ${ms[1]?.toFixed(2)} ms`,
           figure,
-          wanted: { atLeast: 0.8 },
+          ...wish,
         });
       }
     }

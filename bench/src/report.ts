@@ -9,10 +9,12 @@ export interface Line {
   figure: number;
   /** What follows the figure: nothing for a ratio, otherwise a unit. */
   unit?: string;
-  wanted: { atLeast: number } | { atMost: number };
+  /** A line without it is told, not judged. */
+  wanted?: { atLeast: number } | { atMost: number };
 }
 
 export function holds({ figure, wanted }: Line): boolean {
+  if (!wanted) return true;
   return "atLeast" in wanted ? figure >= wanted.atLeast : figure <= wanted.atMost;
 }
 
@@ -22,8 +24,11 @@ const head = ["work", "database", "ours", "compared with", "ratio", "wanted", "v
 export function table(lines: readonly Line[]): string {
   const cells = lines.map((line) => {
     const { work, database, ours, compared, figure, unit = "", wanted } = line;
-    const wish = "atLeast" in wanted ? `≥ ${wanted.atLeast}` : `≤ ${wanted.atMost}`;
-    return [work, database, ours, compared, shown(figure) + unit, wish + unit, holds(line) ? "holds" : "MISSED"];
+    const judged = wanted && [
+      ("atLeast" in wanted ? `≥ ${wanted.atLeast}` : `≤ ${wanted.atMost}`) + unit,
+      holds(line) ? "holds" : "MISSED",
+    ];
+    return [work, database, ours, compared, shown(figure) + unit, ...(judged ?? ["", ""])];
   });
   const widths = head.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)));
   const drawn = (row: string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
