@@ -262,6 +262,17 @@ describe("refused in VICIdial's words:", () => {
     expect(await rowsOf("vicidial_list")).toMatchObject([{ lead_id: 274073 }]);
   });
 
+  test("a lead in tables that cannot be worked on, and the log tells of it", async () => {
+    await admin.query("CREATE TRIGGER busy BEFORE INSERT ON vicidial_list_archive FOR EACH ROW SET NEW.comments = 'x'");
+    await using centre = await callCentre();
+    const { response, text } = await centre.ask(rightCall).finally(() => admin.query("DROP TRIGGER busy"));
+    expect(text).toBe("ERROR: lead_dearchive LEAD INSERT FAILED: 6666|274071|7\n");
+    expect(response.headers.get("x-reinstate-batch")).not.toBeNull();
+    expect(await rowsOf("vicidial_list")).toMatchObject([{ lead_id: 274073 }]);
+    const row = { result: "ERROR", result_reason: "lead_dearchive LEAD INSERT FAILED", data: "6666|274071|7" };
+    expect(await rowsOf("vicidial_api_log")).toMatchObject([row]);
+  });
+
   test("everybody, where passwords are kept as hashes", async () => {
     expect(await answerOf({}, { settings: { pass_hash_enabled: "1" } })).toMatch(/Login incorrect/);
   });
