@@ -168,6 +168,83 @@ describe.each(ledgerDatabases)("the target upstream, with its ledger on $name", 
   });
 });
 
+describe.each(ledgerDatabases)("what is to be mended first, with the ledger on $name", ({ name, open }) => {
+  const refusals: [string, () => Response][] = [
+    ["401", () => Response.json({ error: 401, error_text: "API token required" }, { status: 401 })],
+    ["402 with HTTP 200", () => Response.json({ error: 402, error_text: "Tariff limit reached" })],
+    ["403 for every item", () => Response.json({ error: 403, error_text: "No rights" }, { status: 403 })],
+    ["a page of a proxy with 401", () => new Response("<html>", { status: 401 })],
+  ];
+
+  // How it waits is the core's, whoever keeps the ledger.
+  test.each(name === "SQLite" ? refusals : refusals.slice(0, 1))(
+    "%s: the batch waits, its items unsent, and goes on later",
+    async (_, refusal) => {
+      await using database = await open();
+      await using real = await vendor(60);
+      real.goWrong(() => refusal());
+      let shift = 0;
+      const clock = { ...systemClock, now: () => Date.now() + shift };
+      await using host = await createTestHost({ databaseUrl: database.url, clock });
+      await reaching(host, real, { upstreamConcurrency: 3 });
+      const batch = await host.batches.submit({ ...undelete, items: people(60) });
+      const waiting = await until(async () => {
+        const now = await host.batches.get(batch.id);
+        return (now?.nextAllowedAt ?? 0) > clock.now() + 14 * 60_000 && now;
+      });
+      expect(waiting.counts).toEqual({ done: 0, skipped: 0, failed: 0, unknown: 0 });
+      // A chunk at most, and of what hits the token or the tariff no more than was on its way.
+      expect(real.sent.length).toBeLessThanOrEqual(50);
+      real.goWrong(() => undefined);
+      shift = 15 * 60_000;
+      expect((await host.batches.wait(batch.id)).counts).toMatchObject({ done: 60 });
+      expect(real.carriedOut.size).toBe(60);
+    },
+  );
+
+  test("403 for some items is theirs alone", async () => {
+    await using database = await open();
+    await using real = await vendor(4);
+    let first: string | undefined;
+    real.goWrong((id) => {
+      first ??= id;
+      return id === first ? Response.json({ error: 403, error_text: "No rights" }, { status: 403 }) : undefined;
+    });
+    await using host = await createTestHost({ databaseUrl: database.url });
+    await reaching(host, real);
+    const batch = await host.batches.submit({ ...undelete, items: people(4) });
+    expect((await host.batches.wait(batch.id)).counts).toMatchObject({ done: 3, failed: 1 });
+  });
+
+  test("what was erased here is never asked back, whatever the guard is told", async () => {
+    await using database = await open();
+    await using real = await vendor(3);
+    await using host = await createTestHost({ databaseUrl: database.url });
+    const { load, routes } = await reaching(host, real, { extensions: "on" });
+    await load([{ ...person(0), is_delete: true }]);
+    const options = { methods: ["subscriptions/erase"] };
+    await host.keys.create({ vendor: "altcraft", secret: "ours", options });
+    const body = JSON.stringify({ token: "ours", ...person(0), reason: "art. 17" });
+    await routes.fetch(new Request(`${baseUrl}/subscriptions/erase`, { method: "POST", body }));
+    const override = { override_consent: true, reason: "they insist" };
+    for (const [more, items] of [
+      [{}, [person(0), person(1)]],
+      [{ params: override }, [person(0), person(2)]],
+      [{ params: { ...override, consent_guard: true } }, [person(0)]],
+      [{ dryRun: true }, [person(0)]],
+    ] as const) {
+      const batch = await host.batches.submit({ ...undelete, items: [...items], ...more });
+      await host.batches.wait(batch.id);
+      expect((await host.batches.items(batch.id)).items[0]).toMatchObject({ outcome: "failed", code: "erased" });
+    }
+    expect(real.paths).toHaveLength(2);
+    expect(await real.live()).toBe(2);
+    // To delete it there too is in its sense.
+    const away = { ...undelete, operation: "altcraft.subscriptions.delete", items: [person(0)] };
+    expect((await host.batches.wait((await host.batches.submit(away)).id)).counts).toMatchObject({ done: 1 });
+  });
+});
+
 test("two installations never share a Request-ID", async () => {
   await using real = await vendor(1);
   for (let n = 0; n < 2; n++) {
