@@ -59,6 +59,8 @@ export async function fillTables(bare: Bare, count: number): Promise<void> {
     }
   }
   for (const { definition } of indexes.flat()) await bare.rows(definition);
+  // As an import leaves the search.
+  if (sqlite) await bare.rows("insert into firstpromoter_search (firstpromoter_search) values ('optimize')");
   await bare.rows(sqlite ? "pragma wal_checkpoint(truncate)" : "vacuum analyze");
 }
 

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { ledgerDatabases, sqliteDatabase } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { start } from "./fixtures/server.ts";
 import { createFirstPromoter, importPromoters, type RefusedLine } from "./index.ts";
@@ -35,6 +36,22 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     }
     return { host, store, get, take, [Symbol.asyncDispose]: dispose };
   }
+
+  test("a large import leaves the search in one part, and it finds everybody", async () => {
+    await using ours = await empty();
+    const lines = Array.from({ length: 6_000 }, (_, n) =>
+      JSON.stringify({ email: `p${n}@example.com`, name: `Ada ${n}` }),
+    );
+    await ours.take(lines.join("\n"), "ndjson");
+    if (ours.host.database.dialect === "sqlite") {
+      const parts = sql<{ n: number }>`select count(distinct segid) as n from firstpromoter_search_idx`;
+      expect((await parts.execute(ours.host.database.tables())).rows).toEqual([{ n: 1 }]);
+    }
+    for (const n of [0, 2_999, 5_999]) {
+      const { data } = await ours.get(`/promoters?q=p${n}@example.com`);
+      expect(data.map(({ email }: { email: string }) => email)).toEqual([`p${n}@example.com`]);
+    }
+  });
 
   test("what GET /promoters shows comes in as it was: ids, states, times and all", async () => {
     await using ours = await empty();

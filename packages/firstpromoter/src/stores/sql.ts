@@ -18,7 +18,7 @@ import { createMemberships } from "./memberships.ts";
 import { createPages, type PromoterRow } from "./pages.ts";
 import { createPendingCount } from "./pending.ts";
 import { migrations, type Tables } from "./tables.ts";
-import { indexSearch } from "./tables-search.ts";
+import { indexSearch, mergeSearch } from "./tables-search.ts";
 
 type Db = Kysely<Tables>;
 
@@ -183,6 +183,8 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
         }),
       );
     },
+
+    tidy: () => mergeSearch(database),
 
     load(account, given, campaigns, now) {
       const set = () =>

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { sql } from "kysely";
 
@@ -166,4 +167,25 @@ export async function indexSearch(database: Database): Promise<boolean> {
     await index.execute(db).catch(() => {});
   }
   return true;
+}
+
+/** Pages of the index that are written at once while its parts are merged. */
+const pagesAtOnce = 1000;
+
+/**
+ * Merges the parts that SQLite's full-text index grows in: every search looks into each of them. Takes some ten seconds after a
+ * million promoters; others have their turn in between.
+ */
+export async function mergeSearch(database: Database): Promise<void> {
+  if (database.dialect !== "sqlite") return;
+  const db = database.tables<Record<string, never>>();
+  const merge = async (pages: number) => {
+    const changes = async () =>
+      (await sql<{ n: number }>`select total_changes() as n`.execute(db)).rows[0]?.n as number;
+    const before = await changes();
+    await sql`insert into firstpromoter_search (firstpromoter_search, rank) values ('merge', ${pages})`.execute(db);
+    return (await changes()) - before;
+  };
+  // A negative number begins a merge of all parts, and where nothing is left to be merged only the command itself is counted.
+  for (let changed = await merge(-pagesAtOnce); changed >= 2; changed = await merge(pagesAtOnce)) await setImmediate();
 }
