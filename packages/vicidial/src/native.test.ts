@@ -5,8 +5,9 @@ import { getRequestListener } from "@hono/node-server";
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql, { type RowDataPacket } from "mysql2/promise";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createVicidial } from "./create.ts";
+import { emptiedSite } from "./fixtures/emptied-site.ts";
 import { insertRows } from "./fixtures/insert-rows.ts";
 import { siteTables } from "./fixtures/site-tables.ts";
 import { leadTables } from "./fixtures/vicidial-tables.ts";
@@ -22,30 +23,8 @@ const rightCall = { source: "test", user: "6666", pass: "1234", function: "lead_
 const wrong = { ...rightCall, pass: "12345" };
 const success = "SUCCESS: lead_dearchive LEAD DE-ARCHIVED: 6666|274071|1|1\n";
 
-let database: Awaited<ReturnType<typeof mariadbDatabase>>;
-let admin: mysql.Connection;
-
-beforeAll(async () => {
-  database = await mariadbDatabase();
-  admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
-  for (const statement of [...leadTables({ live: "MyISAM", archive: "MyISAM" }), ...siteTables]) {
-    await admin.query(statement);
-  }
-});
-
-afterAll(async () => {
-  await admin.end();
-  await database[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  const [tables] = await admin.query<RowDataPacket[]>("SHOW TABLES");
-  for (const table of tables) await admin.query(`DELETE FROM ${Object.values(table)[0]}`);
-});
-
-async function rowsOf(table: string): Promise<RowDataPacket[]> {
-  return (await admin.query<RowDataPacket[]>(`SELECT * FROM ${table} ORDER BY 1`))[0];
-}
+const site = emptiedSite();
+const { fill, rowsOf } = site;
 
 interface Setting {
   user?: object;
@@ -58,27 +37,26 @@ interface Setting {
 
 /** A call centre with one user, three archived leads, one of which is live too. */
 async function callCentre({ user: change, settings = {}, apiList = "", entries = [], options }: Setting = {}) {
-  await insertRows(admin, "system_settings", [{ allow_ip_lists: "0", ...settings }]);
-  await insertRows(admin, "vicidial_users", [{ ...user, ...change }]);
-  await insertRows(admin, "vicidial_user_groups", [
+  await fill("system_settings", [{ allow_ip_lists: "0", ...settings }]);
+  await fill("vicidial_users", [{ ...user, ...change }]);
+  await fill("vicidial_user_groups", [
     { user_group: "ADMIN", allowed_campaigns: " -ALL-CAMPAIGNS- - -", api_ip_list: apiList },
     { user_group: "SALES", allowed_campaigns: " SALES -", api_ip_list: apiList },
     { user_group: "NONE", allowed_campaigns: " EMPTY -", api_ip_list: apiList },
   ]);
-  await insertRows(
-    admin,
+  await fill(
     "vicidial_ip_list_entries",
     entries.map(([ip_list_id, ip_address]) => ({ ip_list_id, ip_address })),
   );
-  await insertRows(admin, "vicidial_lists", [{ list_id: 7, campaign_id: "SALES", active: "Y" }]);
-  await insertRows(admin, "vicidial_list_archive", [
+  await fill("vicidial_lists", [{ list_id: 7, campaign_id: "SALES", active: "Y" }]);
+  await fill("vicidial_list_archive", [
     makeLead(274071, { list_id: 7 }),
     makeLead(274072, { list_id: 8 }),
     makeLead(274073, { list_id: 7 }),
   ]);
-  await insertRows(admin, "vicidial_list", [makeLead(274073, { list_id: 9, status: "SALE" })]);
+  await fill("vicidial_list", [makeLead(274073, { list_id: 9, status: "SALE" })]);
   const host = await createTestHost();
-  const { routes, close } = await createVicidial(host, { url: database.url, ...options });
+  const { routes, close } = await createVicidial(host, { url: site.url, ...options });
   return {
     routes,
     /** The query of a GET, or the body of a POST. */
@@ -263,9 +241,11 @@ describe("refused in VICIdial's words:", () => {
   });
 
   test("a lead in tables that cannot be worked on, and the log tells of it", async () => {
-    await admin.query("CREATE TRIGGER busy BEFORE INSERT ON vicidial_list_archive FOR EACH ROW SET NEW.comments = 'x'");
+    await site.admin.query(
+      "CREATE TRIGGER busy BEFORE INSERT ON vicidial_list_archive FOR EACH ROW SET NEW.comments = 'x'",
+    );
     await using centre = await callCentre();
-    const { response, text } = await centre.ask(rightCall).finally(() => admin.query("DROP TRIGGER busy"));
+    const { response, text } = await centre.ask(rightCall).finally(() => site.admin.query("DROP TRIGGER busy"));
     expect(text).toBe("ERROR: lead_dearchive LEAD INSERT FAILED: 6666|274071|7\n");
     expect(response.headers.get("x-reinstate-batch")).not.toBeNull();
     expect(await rowsOf("vicidial_list")).toMatchObject([{ lead_id: 274073 }]);
@@ -281,7 +261,7 @@ describe("refused in VICIdial's words:", () => {
 describe("failed logins", () => {
   const longAgo = "2001-01-01 00:00:01";
   const account = async () => {
-    const [rows] = await admin.query<RowDataPacket[]>(
+    const [rows] = await site.admin.query<RowDataPacket[]>(
       `SELECT failed_login_count AS failed, last_ip AS address, last_login_date = '${longAgo}' AS old,
          last_login_date >= NOW() - INTERVAL 10 MINUTE AS fresh FROM vicidial_users`,
     );
@@ -315,7 +295,7 @@ describe("failed logins", () => {
 
   test("at the same moment do not undo the lock", async () => {
     await using centre = await callCentre({ user: { failed_login_count: 9 } });
-    await admin.query("UPDATE vicidial_users SET last_login_date = NOW()");
+    await site.admin.query("UPDATE vicidial_users SET last_login_date = NOW()");
     await Promise.all(Array.from({ length: 12 }, () => centre.ask(wrong)));
     expect(await account()).toEqual({ failed: 10, address: "", date: "now" });
   });
@@ -380,12 +360,12 @@ describe("lists of addresses", () => {
   });
 
   test("refuse everybody where their entries cannot be read", async () => {
-    await admin.query("RENAME TABLE vicidial_ip_list_entries TO vicidial_ip_list_entries_away");
+    await site.admin.query("RENAME TABLE vicidial_ip_list_entries TO vicidial_ip_list_entries_away");
     try {
       await using centre = await callCentre({ settings: black });
       expect((await centre.ask(rightCall, { address: "10.9.9.9" })).text).toBe(blocked("10.9.9.9"));
     } finally {
-      await admin.query("RENAME TABLE vicidial_ip_list_entries_away TO vicidial_ip_list_entries");
+      await site.admin.query("RENAME TABLE vicidial_ip_list_entries_away TO vicidial_ip_list_entries");
     }
   });
 
@@ -441,7 +421,7 @@ describe("a second factor", () => {
     [{ auth_stage: "1", auth_exp_date: "2001-01-01 00:00:00" }, refused],
     [{ auth_stage: "1", auth_exp_date: "2999-01-01 00:00:00", user: "7777" }, refused],
   ])("counts while it is valid: %j", async (row, text) => {
-    await insertRows(admin, "vicidial_two_factor_auth", [{ user: "6666", ...row }]);
+    await fill("vicidial_two_factor_auth", [{ user: "6666", ...row }]);
     expect(await answerOf({}, { settings })).toBe(text);
   });
 });

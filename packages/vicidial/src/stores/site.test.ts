@@ -1,12 +1,11 @@
 import { type Clock, systemClock } from "@reinstate/batch-core";
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { mariadbDatabase } from "@reinstate/tooling/databases";
-import mysql, { type RowDataPacket } from "mysql2/promise";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Lead } from "../columns.ts";
+import mysql from "mysql2/promise";
+import { describe, expect, test } from "vitest";
 import { createVicidial, type Vicidial } from "../create.ts";
+import { emptiedSite } from "../fixtures/emptied-site.ts";
 import { insertRows } from "../fixtures/insert-rows.ts";
-import { siteTables } from "../fixtures/site-tables.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 import type { VicidialOptions } from "../options.ts";
@@ -14,27 +13,8 @@ import type { VicidialOptions } from "../options.ts";
 const secret = "a-key-of-the-tests";
 const adminKey = "an-admin-key-of-the-tests";
 
-/** A VICIdial database with what lies around the leads, emptied before each test. */
-let database: Awaited<ReturnType<typeof mariadbDatabase>>;
-let admin: mysql.Connection;
-
-beforeAll(async () => {
-  database = await mariadbDatabase();
-  admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
-  for (const statement of [...leadTables({ live: "MyISAM", archive: "MyISAM" }), ...siteTables]) {
-    await admin.query(statement);
-  }
-});
-
-afterAll(async () => {
-  await admin.end();
-  await database[Symbol.asyncDispose]();
-});
-
-beforeEach(async () => {
-  const [tables] = await admin.query<RowDataPacket[]>("SHOW TABLES");
-  for (const table of tables) await admin.query(`DELETE FROM ${Object.values(table)[0]}`);
-});
+const around = emptiedSite();
+const { fill, rowsOf } = around;
 
 async function start(options: VicidialOptions = {}, time = "2026-01-05T12:00:00Z") {
   const now = { value: Date.parse(time) };
@@ -42,7 +22,7 @@ async function start(options: VicidialOptions = {}, time = "2026-01-05T12:00:00Z
   const host = await createTestHost({ clock });
   await host.keys.create({ vendor: "vicidial", secret });
   await host.keys.create({ vendor: "admin", secret: adminKey });
-  const vicidial = await createVicidial(host, { url: database.url, ...options });
+  const vicidial = await createVicidial(host, { url: around.url, ...options });
   return {
     host,
     now,
@@ -52,12 +32,6 @@ async function start(options: VicidialOptions = {}, time = "2026-01-05T12:00:00Z
       await vicidial.close();
     },
   };
-}
-
-const fill = (table: string, rows: (Lead | Record<string, unknown>)[]) => insertRows(admin, table, rows);
-
-async function rowsOf(table: string): Promise<RowDataPacket[]> {
-  return (await admin.query<RowDataPacket[]>(`SELECT * FROM ${table} ORDER BY 1`))[0];
 }
 
 const idsOf = async (table: string) => (await rowsOf(table)).map((row) => row.lead_id);
