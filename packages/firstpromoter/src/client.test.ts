@@ -133,6 +133,12 @@ test("a wait ends with its time or its signal", async () => {
   const error = await batches.wait(1, { pollMs: 1, timeoutMs: 30 }).catch((error: unknown) => error);
   expect(WaitTimedOut.is(error)).toBe(true);
   expect(error).toMatchObject({ message: expect.stringContaining("batch 1"), batch: { status: "in_progress" } });
+  const looks = [
+    { ...batch, status: "queued" },
+    { ...batch, status: "partly_completed", progress: 100 },
+  ];
+  const odd = await answering(() => Response.json(looks.shift())).batches.wait(1, { pollMs: 1 });
+  expect(odd).toMatchObject({ status: "partly_completed" });
   await expect(batches.wait(1, { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
 });
 

@@ -5,6 +5,7 @@ import {
   batchItemsReply,
   batchListReply,
   batchReply,
+  isOver,
   type PromoterListReply,
   type PromoterReply,
   progressReply,
@@ -303,7 +304,7 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
           for (;;) {
             stop.throwIfAborted();
             batch = await client.batches.get(id, { signal: stop });
-            if (batch.status !== "pending" && batch.status !== "in_progress") return batch;
+            if (isOver(batch)) return batch;
             await pause(pollMs, stop);
           }
         } catch (error) {

@@ -42,6 +42,12 @@ export interface BatchItemsReply {
   meta: { next_cursor: string | null };
 }
 
+/** Nothing more happens to the batch. Of a word that is not documented, its progress tells. */
+export function isOver({ status, progress }: BatchReply): boolean {
+  if (status === "pending" || status === "in_progress") return false;
+  return status === "completed" || status === "failed" || status === "stopped" || progress === 100;
+}
+
 const id = z.looseObject({ id: z.int() });
 const documented = <Reply>(checked: z.ZodType) => checked as z.ZodType<Reply>;
 

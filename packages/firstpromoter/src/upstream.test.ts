@@ -167,22 +167,32 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     ]);
   });
 
-  test("somebody else's batches of another kind are no hindrance", async () => {
+  test("somebody else's batches are no hindrance, whatever they look like and whether they can be read", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     let lost = 0;
-    const foreign = {
-      ...{ id: 9, status: "in_progress", total: 1, selected_total: 1, processed_count: 0, failed_count: 1 },
-      ...{ action_label: "payout/destroy", meta: null, progress: 0.5, processing_errors: [{ id: 3 }] },
-    };
+    const looks: string[] = [];
+    const foreign = (id: number, selected_total: number, action_label: unknown) => ({
+      ...{ id, status: "in_progress", total: 1, selected_total, processed_count: 0, failed_count: 1, action_label },
+      ...{ meta: null, progress: 0.5, processing_errors: [{ id: 3 }] },
+    });
     vendor.state.between = (send) => async (input, init) => {
       if (isPost(init) && lost++ === 0) throw new Error("socket hang up");
-      if (input.includes("batch_processes?")) return Response.json([foreign]);
-      if (input.endsWith("batch_processes/9")) return Response.json({ ...foreign, status: "completed" });
-      return send(input, init);
+      const look = /batch_processes\/(900\d)$/.exec(input)?.[1];
+      if (look) {
+        looks.push(look);
+        return Response.json({ message: "Record not found", code: "not_found" }, { status: 404 });
+      }
+      if (!input.includes("batch_processes?")) return send(input, init);
+      return Response.json([
+        foreign(9001, 1, "payout/destroy"),
+        foreign(9002, 2, null),
+        foreign(9003, 3, "promoter/x"),
+      ]);
     };
     await using us = await ours(database.url, vendor.upstream);
     expect((await us.run([11, 12])).counts).toEqual({ done: 2, skipped: 0, failed: 0, unknown: 0 });
+    expect(looks).toEqual(["9002"]);
   });
 
   test("a call that never arrived is made again, once what it did is known", async () => {

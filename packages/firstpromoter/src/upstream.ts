@@ -4,6 +4,7 @@ import { type BatchReply, createFirstPromoterClient, VendorError } from "./clien
 import { actions, operationName } from "./operations.ts";
 import type { Upstream } from "./options.ts";
 import { createRateLimit } from "./rate-limit.ts";
+import { isOver } from "./replies.ts";
 import { notFoundText } from "./rules.ts";
 import type { SentStore } from "./store.ts";
 
@@ -68,7 +69,7 @@ export function createUpstreamOperations(
     const deadline = clock.now() + patienceMs;
     let pause = 1_000;
     for (let last = batch; ; last = await reading.batches.get(batch.id, { signal })) {
-      if (last.status !== "pending" && last.status !== "in_progress") return last;
+      if (isOver(last)) return last;
       if (clock.now() > deadline) throw new Error(`FirstPromoter's batch ${batch.id} has not ended`);
       await clock.sleep(pause, signal);
       signal.throwIfAborted();
@@ -149,17 +150,17 @@ export function createUpstreamOperations(
 
   async function followThose({ ids, theirs }: { ids: number[]; theirs: number | null }, lost: AbortSignal) {
     const signal = AbortSignal.any([lost, closing]);
-    if (theirs !== null) {
-      // One that is not kept any more has ended.
-      const batch = await reading.batches.get(theirs, { signal }).catch((error: unknown) => {
+    const query = { status: ["pending", "in_progress"], per_page: 100 } as const;
+    const batches =
+      theirs === null
+        ? (await reading.batches.list(query, { signal })).filter((batch) => mayBeOurs(batch, ids.length))
+        : [{ id: theirs, status: "in_progress" } as BatchReply];
+    for (const batch of batches) {
+      // One that is not shown any more has ended.
+      await follow(batch, lost).catch((error: unknown) => {
         if (!isVerdict(error)) throw error;
       });
-      if (batch) await follow(batch, lost);
-      return;
     }
-    const running = await reading.batches.list({ status: ["pending", "in_progress"], per_page: 100 }, { signal });
-    // One of more promoters than were sent is somebody else's.
-    for (const batch of running) if (!(batch.selected_total > ids.length)) await follow(batch, lost);
   }
 
   return (["restore", "archive"] as const).map((verb) =>
@@ -184,6 +185,11 @@ export function createUpstreamOperations(
       },
     }),
   );
+}
+
+/** Of promoters, and of no more than were sent. */
+function mayBeOurs({ selected_total, action_label }: BatchReply, sent: number): boolean {
+  return !(selected_total > sent) && !/^(referral|commission|payout|asset|invoice)/.test(action_label);
 }
 
 /** The vendor said no, to a call as a whole: saying it again would not help. */
