@@ -99,6 +99,19 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
     expect(skippedItems).toHaveLength(skipped);
   });
 
+  test("what a key was answered is recalled without a batch being asked for", async () => {
+    await using database = await open();
+    await using host = await start(database.url);
+    const idempotency = { scope: "calls", key: "k", digest: "d" };
+    expect(await host.batches.recall(idempotency)).toBeUndefined();
+    const batch = await host.batches.submit({ operation: "test.rows.touch", items: [1, 2], idempotency });
+    expect(await host.batches.recall(idempotency)).toEqual({ ...batch, replayed: true });
+    await expect(host.batches.recall({ ...idempotency, digest: "other" })).rejects.toMatchObject({
+      code: "idempotency_mismatch",
+    });
+    expect(await host.batches.recall({ ...idempotency, scope: "others" })).toBeUndefined();
+  });
+
   test("an invalid item refuses the whole and names its place", async () => {
     await using database = await open();
     await using host = await start(database.url);
