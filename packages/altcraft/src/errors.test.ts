@@ -264,6 +264,10 @@ describe("what is refused, with nothing changed", () => {
     expect(await told("subscriptions/undelete_batch")).toBe(
       "Incorrect request: the body is not JSON that is accepted: more than 10064 values in one",
     );
+    const elements = `<xml>${Array.from({ length: 300_000 }, (_, n) => `<a${n}/>`).join("")}`;
+    expect((await server.post("subscriptions/undelete_batch", elements, xml)).text).toContain(
+      "the body is not XML that is accepted: more than 10064 elements in &lt;xml&gt;",
+    );
     const spread = `{"a":[${"[0],".repeat(5000)}0]}`;
     expect(JSON.parse((await server.post("subscriptions/set", spread)).text).error_text).toBe(
       "Incorrect request: the body is not JSON that is accepted: more than 4096 values",

@@ -1,0 +1,46 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { excessOf, requestLimits } from "./body-limits.ts";
+
+/** How deep a value is, how many objects, lists and commas its JSON has, and how many values the fullest of them holds. */
+function sizeOf(value: unknown): { depth: number; values: number; children: number } {
+  if (typeof value !== "object" || value === null) return { depth: 0, values: 0, children: 0 };
+  const inside = Object.values(value);
+  const sizes = inside.map(sizeOf);
+  return {
+    depth: 1 + Math.max(0, ...sizes.map(({ depth }) => depth)),
+    values: Math.max(1, inside.length) + sizes.reduce((sum, { values }) => sum + values, 0),
+    children: Math.max(inside.length, ...sizes.map(({ children }) => children)),
+  };
+}
+
+const text = fc.oneof(fc.string({ unit: "binary" }), fc.stringMatching(/^[\\"{}[\],:]{0,9}$/));
+const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: "small" },
+    text,
+    fc.integer(),
+    fc.constant(null),
+    fc.array(tie("value"), { maxLength: 5 }),
+    fc.dictionary(text, tie("value"), { maxKeys: 5, noNullPrototype: true }),
+  ),
+}));
+
+test("a text is refused for what it holds, and never for what stands in its strings", () => {
+  fc.assert(
+    fc.property(value, fc.constantFrom(undefined, 2), (given, indent) => {
+      const json = JSON.stringify(given, null, indent);
+      const size = { ...requestLimits, ...sizeOf(given) };
+      const less = (name: "depth" | "values" | "children") => excessOf(json, { ...size, [name]: size[name] - 1 });
+      expect(excessOf(json, size)).toBeUndefined();
+      if (size.depth > 0) expect(less("depth")).toBe(`nested more than ${size.depth - 1} deep`);
+      if (size.values > 0) expect(less("values")).toBe(`more than ${size.values - 1} values`);
+      if (size.children > 1) expect(less("children")).toBe(`more than ${size.children - 1} values in one`);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test.each(["", '"', '"\\', "{{{", "]]]", '{"a', "\\"])("%j, which is no JSON, is not looked at for ever", (json) => {
+  expect(excessOf(json, requestLimits)).toBeUndefined();
+});
