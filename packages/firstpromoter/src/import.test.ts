@@ -190,6 +190,27 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect({ refused, imported }).toEqual({ imported: 39_999, refused: [{ line: 2, message: quote }] });
   });
 
+  test("a quote that is never closed is told long before the end of a long file", async () => {
+    await using ours = await empty();
+    const enough = new AbortController();
+    let lines = 0;
+    async function* file() {
+      yield Buffer.from('email,note\na@x.com,"oops\n');
+      while (lines < 200_000) yield Buffer.from(`b${++lines}@x.com,${"n".repeat(60)}\n`);
+    }
+    const refused: number[] = [];
+    const importing = importPromoters(ours.host, "mine", file(), "csv", {
+      onRefused({ line }) {
+        refused.push(line);
+        enough.abort(new Error("enough"));
+      },
+      signal: enough.signal,
+    });
+    await expect(importing).rejects.toThrow("enough");
+    expect(refused).toEqual([2]);
+    expect(lines).toBeLessThan(20_000);
+  });
+
   test("words and times as exports write them; a day that is none is refused", async () => {
     await using ours = await empty();
     const table = [
