@@ -98,8 +98,11 @@ function runMover(
       ...{ ledger: site.ledger, url: site.url, verb, round, ids, params: paramsOf(verb) },
       ...at,
     });
+    // What one has read of the sources the next need not read again: that takes longer than the work.
     const mover = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", child], {
-      ...{ cwd: import.meta.dirname, env: { ...process.env, MOVE }, stdio: ["ignore", "pipe", "inherit"] },
+      cwd: import.meta.dirname,
+      env: { ...process.env, MOVE, NODE_COMPILE_CACHE: join(folder, "compiled") },
+      stdio: ["ignore", "pipe", "inherit"],
     });
     let started = 0;
     let said = "";
@@ -118,20 +121,23 @@ function runMover(
 
 /** Leads go there and back, with an update on the way into the archive, and movers are killed at any time. */
 async function killMovers(): Promise<void> {
-  let met = 0;
   for (const mix of mixes) {
     const seen = { killed: 0, finished: 0, between: 0 };
     await using site = await makeSite(mix);
     // As long as the work takes on this machine today.
-    const { ms } = await runMover(site, "dearchive", 0);
+    let { ms } = await runMover(site, "dearchive", 0);
     let round = 1;
     // Who was done before he could be killed does not count.
     for (; seen.killed < movers / mixes.length; round++) {
       const verb = verbs[round % 2] as Verb;
       if (verb === "archive") await site.makeStale();
-      const { killed } = await runMover(site, verb, round, { afterMs: Math.random() * ms });
+      const run = await runMover(site, verb, round, { afterMs: Math.random() * ms });
+      const { killed } = run;
       if (killed) seen.killed++;
-      else seen.finished++;
+      else {
+        seen.finished++;
+        if (run.said.includes(`"done":${ids.length}`)) ms = Math.min(ms, run.ms);
+      }
       const { inLive, twins } = await site.check();
       if (killed && (twins > 0 || (inLive > 0 && inLive < ids.length))) seen.between++;
     }
@@ -139,12 +145,11 @@ async function killMovers(): Promise<void> {
     await runMover(site, "dearchive", round + 1);
     must((await site.check()).inLive === ids.length, "Leads are not where the last run should have moved them");
     must((await site.check()).twins === 0, "Leads are doubled after the last run");
-    met += seen.between;
+    must(seen.between > 0 || seen.killed < 10, "No kill of a mover fell between the first lead and the last");
     say(
       `${nameOf(mix)}: ${seen.killed} movers killed at random, ${seen.between} of them with the leads in both tables, ${seen.finished} too late; none lost, none doubled in the end`,
     );
   }
-  must(met > 0, "No kill of a mover fell between the first lead and the last");
 }
 
 /** One lead does not fit, so that there is a step between the copy and the delete. */

@@ -38,6 +38,7 @@ async function touchesOf(admin: Connection, table: string): Promise<Map<number, 
 describe.each([
   { live: "MyISAM", archive: "MyISAM" },
   { live: "InnoDB", archive: "InnoDB" },
+  { live: "Aria", archive: "Aria" },
   { live: "InnoDB", archive: "MyISAM" },
   { live: "MyISAM", archive: "InnoDB" },
 ])("while four writers change the leads, live $live, archive $archive", (engines) => {
