@@ -7,7 +7,7 @@ import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql, { type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { createVicidial } from "./create.ts";
-import { emptiedSite } from "./fixtures/emptied-site.ts";
+import { emptiedSite } from "./fixtures/emptied-site.test.fixture.ts";
 import { insertRows } from "./fixtures/insert-rows.ts";
 import { siteTables } from "./fixtures/site-tables.ts";
 import { leadTables } from "./fixtures/vicidial-tables.ts";

@@ -4,7 +4,7 @@ import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { createVicidial, type Vicidial } from "../create.ts";
-import { emptiedSite } from "../fixtures/emptied-site.ts";
+import { emptiedSite } from "../fixtures/emptied-site.test.fixture.ts";
 import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
