@@ -97,7 +97,7 @@ function arrowsOf(root: string, folder: string, vendors: string[]): string[] {
   const allowed = at === "apps/gateway" ? [...vendors, "batch-core"] : isVendor ? ["batch-core"] : [];
   const complaints: string[] = [];
   for (const file of sourcesOf(join(folder, "src"))) {
-    const isTest = /\.test\.ts$/.test(file);
+    const isTest = /\.test(\.fixture)?\.ts$/.test(file);
     for (const specifier of importsOf(file)) {
       const sibling = /^@reinstate\/([^/]+)/.exec(specifier)?.[1];
       if (sibling === undefined || (isTest && sibling === "tooling")) continue;
