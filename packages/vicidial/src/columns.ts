@@ -44,4 +44,10 @@ export type Lead = {
     | (Column extends "lead_id" ? never : null);
 };
 
+/**
+ * What a lead is known by: the time of entry, which is written once, and the number, which is what is called. Rows that differ in
+ * both are different leads, one of which was given the other's id.
+ */
+export const identity = ["entry_date", "phone_number"] as const satisfies (keyof Lead)[];
+
 export const columnNames = Object.keys(leadColumns) as (keyof Lead)[];

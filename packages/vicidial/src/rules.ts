@@ -1,4 +1,5 @@
 import type { Outcome } from "@reinstate/batch-core";
+import { identity } from "./columns.ts";
 import type { Fate, Move, Standing } from "./store.ts";
 
 /** The highest id that the tables can hold: INT UNSIGNED. Any other number does not exist. */
@@ -15,7 +16,7 @@ export function outcomeOf(asked: Pick<Move, "insert" | "update" | "delete">, fat
   if (fate.unfit !== undefined) {
     return { key, outcome: "failed", code: "does_not_fit", message: `The lead was kept: ${fate.unfit}` };
   }
-  if (fate.differs.length > 0 && (asked.insert || asked.delete)) {
+  if (fate.differs.length > 0 && (asked.insert || asked.update || asked.delete)) {
     const columns = fate.differs.join(", ");
     return isCollision(fate)
       ? {
@@ -55,12 +56,8 @@ export const keptOnCall = (key: number): Outcome => ({
   message: "The lead was kept: somebody is on a call with it",
 });
 
-/**
- * Do the two tables hold different leads under one id? The time of entry is written once, and the number is what is called:
- * where both differ, the id was given out again.
- */
-export const isCollision = ({ differs }: Pick<Standing, "differs">) =>
-  differs.includes("entry_date") && differs.includes("phone_number");
+/** Do the two tables hold different leads under one id? */
+export const isCollision = ({ differs }: Pick<Standing, "differs">) => identity.every((name) => differs.includes(name));
 
 export type Verdict = "archive_only" | "live_only" | "both_equal" | "both_differ" | "id_collision" | "missing";
 
@@ -78,7 +75,7 @@ export function expectedFate(asked: Pick<Move, "insert" | "update" | "delete">, 
   const { id, source, target, differs } = standing;
   const stale = source && target && differs.length > 0;
   const inserted = source && !target && asked.insert;
-  const updated = stale && asked.update;
+  const updated = stale && asked.update && !isCollision(standing);
   const equal = inserted || updated || (source && target && !stale);
   return {
     ...{ id, source, target, inserted, updated },

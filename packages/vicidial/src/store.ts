@@ -12,7 +12,7 @@ export interface Move {
   /** Distinct, ascending. */
   ids: readonly number[];
   insert: boolean;
-  /** Archive only: a copy in the archive that differs is overwritten with the live row. */
+  /** Archive only: a copy in the archive that differs is overwritten with the live row; one of another lead never is. */
   update: boolean;
   delete: boolean;
   /** All of the leads or none: where one is not in the source, nothing is written, and a `LeadsMissing` is thrown. */

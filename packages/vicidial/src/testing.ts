@@ -147,6 +147,36 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       },
     },
     {
+      name: `${verb}: an update leaves another lead's row alone, and heals without a delete too`,
+      async check(under) {
+        const ours = [
+          makeLead(1, { comments: "new" }),
+          makeLead(2, { entry_date: "2026-05-05 05:05:05", phone_number: "9" }),
+        ];
+        const theirs = [makeLead(1), makeLead(2)];
+        await under.fill(from, ours);
+        await under.fill(to, theirs);
+        const { counts, fates } = await run(under, verb, [1, 2], { update: true, delete: false });
+        assert.deepEqual(counts, { select_count: 2, insert_count: 0, update_count: 1, delete_count: 0 });
+        assert.deepEqual(
+          fates.map(({ updated, differs }) => [updated, [...differs].sort()]),
+          [
+            [true, []],
+            [false, ["entry_date", "phone_number"]],
+          ],
+        );
+        await expectLeads(
+          under,
+          to,
+          [ours[0] as Lead, theirs[1] as Lead],
+          "only the lead's own copy may be overwritten",
+        );
+        const { counts: then } = await run(under, verb, [1, 2], { update: true });
+        assert.deepEqual(then, { select_count: 2, insert_count: 0, update_count: 0, delete_count: 1 });
+        await expectLeads(under, from, [ours[1] as Lead], "both of the two leads must be kept");
+      },
+    },
+    {
       name: `${verb}: an update heals a stale twin and counts no other`,
       async check(under) {
         const ours = [makeLead(1, { status: "SALE", comments: null }), makeLead(2), makeLead(3)];

@@ -146,11 +146,12 @@ export async function moveLeads(
         const unfit = new Map<number, string>();
         const counts = noCounts();
         counts.select_count = found.length;
-        const last: Asked = [statements.delete, deletes];
+        const letGo = plan.copiesFirst ? ["UNLOCK TABLES", statements.lockTables] : [];
+        const last: Asked[] = [...letGo, [statements.delete, deletes]];
         if (inserts.length + updates.length + deletes.length > 0) written = true;
         let given: Given[];
         try {
-          given = await finish([statements.insert, inserts], [statements.update, updates], last);
+          given = await finish([statements.insert, inserts], [statements.update, updates], ...last);
           counts.insert_count = given[0]?.affected ?? 0;
           counts.update_count = given[1]?.affected ?? 0;
         } catch (error) {
@@ -160,14 +161,16 @@ export async function moveLeads(
           counts.insert_count = (await idsOf(connection, statements.inTarget, inserts)).size;
           counts.update_count = await write(statements.update, updates, unfit);
           await onStep("copied");
-          given = [none, none, ...(await finish(last))];
+          given = [none, none, ...(await finish(...last))];
         }
-        counts.delete_count = given[2]?.affected ?? 0;
+        counts.delete_count = given[1 + last.length]?.affected ?? 0;
         // What the server took in may not be what it was given: such rows differ now, and the delete has kept them.
         const kept = new Set(move.update ? [] : stale);
         const expected = deletes.filter((id) => !kept.has(id));
-        const asExpected = counts.delete_count === expected.length;
-        const after = asExpected ? without(before, expected) : await observe(connection, statements, found);
+        const asExpected = counts.delete_count === expected.length && counts.update_count === updates.length;
+        const after = asExpected
+          ? expectedAfter(before, { healed: updates, gone: expected })
+          : await observe(connection, statements, found);
         if (counts.insert_count > 0) tellOfSubstitutes(log, statements, before);
         await onStep("released");
         return {
@@ -234,8 +237,13 @@ export async function moveLeads(
 const news = (images: ReadonlyMap<number, Image>, kept: ReadonlyMap<number, Image>) =>
   new Map([...images].filter(([id, image]) => !isSame(image, kept.get(id))));
 
-function without(rows: ReadonlyMap<number, Row>, gone: readonly number[]): Map<number, Row> {
+/** The rows of the source after a move that did all that was asked. */
+function expectedAfter(
+  rows: ReadonlyMap<number, Row>,
+  { healed, gone }: { healed: readonly number[]; gone: readonly number[] },
+): Map<number, Row> {
   const left = new Map(rows);
+  for (const id of healed) left.set(id, { ...(rows.get(id) as Row), differs: [] });
   for (const id of gone) left.delete(id);
   return left;
 }
@@ -269,7 +277,7 @@ function fateOf(id: number, move: Move, before: Row | undefined, after: Row | un
     source: before !== undefined,
     target: twin || elsewhere,
     inserted: before !== undefined && !twin && move.insert,
-    updated: twin && before.differs.length > 0 && move.update,
+    updated: twin && before.differs.length > 0 && move.update && !after?.differs.length,
     deleted: before !== undefined && after === undefined,
     differs: after?.differs ?? [],
   };

@@ -1,3 +1,4 @@
+import { identity } from "../columns.ts";
 import { MoveRefused } from "../store.ts";
 import type { Column, Table } from "./mariadb-tables.ts";
 
@@ -61,6 +62,8 @@ export function statementsOf(from: Table, to: Table): Statements {
   const names = copied.map(({ name }) => name).join(", ");
   const values = copied.map(({ value }) => value).join(", ");
   const equal = copied.map(({ same }) => same).join(" AND ");
+  const known = copied.filter(({ name }) => identity.some((one) => name.toLowerCase() === quote(one)));
+  const sameLead = known.map(({ same }) => same).join(" OR ") || "TRUE";
   const differs = copied.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`);
   // A column each: to have the server make one text of them takes half as long again.
   const image = (table: string) => copied.map(({ name, text }) => text(`${table}.${name}`)).join(", ");
@@ -78,7 +81,7 @@ export function statementsOf(from: Table, to: Table): Statements {
       AND NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE t.\`lead_id\` = s.\`lead_id\`)`,
     // Every column is set, so that the server stamps none of them.
     update: `UPDATE ${twins} SET ${copied.map(({ name, value }) => `t.${name} = ${value}`).join(", ")}
-      WHERE s.\`lead_id\` IN (?) AND NOT (${equal})`,
+      WHERE s.\`lead_id\` IN (?) AND NOT (${equal}) AND (${sameLead})`,
     delete: `DELETE s FROM ${twins} WHERE s.\`lead_id\` IN (?) AND ${equal}`,
     lockTables: `LOCK TABLES ${source} WRITE, ${source} AS s WRITE, ${target} WRITE, ${target} AS t WRITE`,
     substituted,

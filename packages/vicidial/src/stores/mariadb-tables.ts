@@ -25,6 +25,11 @@ export interface Plan {
   fingerprint: string;
   /** Row locks in one transaction where both tables have them; else table locks, each statement committed by itself. */
   locking: "rows" | "tables";
+  /**
+   * Aria beside another engine: what was copied into it comes with the end of the lock alone, and a delete elsewhere at once. So
+   * the lock is let go of before the delete, which looks for itself whether the copies are there.
+   */
+  copiesFirst: boolean;
   verbs: Record<Verb, Statements>;
 }
 
@@ -36,10 +41,11 @@ export async function preflight(connection: Connection): Promise<Plan> {
   await refuseUnsafeKeys(connection);
   const [triggers] = await say(connection, findTriggers);
   refuseTriggers(triggers as Given);
-  const bothInnodb = [first, second].every(({ engine }) => engine.toLowerCase() === "innodb");
+  const engines = new Set([first, second].map(({ engine }) => engine.toLowerCase()));
   return {
     fingerprint,
-    locking: bothInnodb ? "rows" : "tables",
+    locking: engines.size === 1 && engines.has("innodb") ? "rows" : "tables",
+    copiesFirst: engines.size > 1 && engines.has("aria"),
     verbs: { dearchive: statementsOf(second, first), archive: statementsOf(first, second) },
   };
 }

@@ -1,6 +1,6 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type RawBuilder, sql } from "kysely";
-import { columnNames, leadColumns } from "../columns.ts";
+import { columnNames, identity, leadColumns } from "../columns.ts";
 import { type LeadStore, LeadsMissing, type Move, type Moved, MoveRefused, type Verb } from "../store.ts";
 
 export const demoLive = "vicidial_demo_list";
@@ -18,6 +18,7 @@ const tablesOf = (verb: Verb) => {
 const names = sql.join(columnNames.map((name) => sql.ref(name)));
 const same = (name: string) => sql`s.${sql.ref(name)} is not distinct from t.${sql.ref(name)}`;
 const equal = sql.join(columnNames.map(same), sql` and `);
+const sameLead = sql.join(identity.map(same), sql` or `);
 const differing = sql.join(
   columnNames.map((name) => sql`case when ${same(name)} then '' else ${sql.lit(`${name},`)} end`),
   sql` || `,
@@ -120,7 +121,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
       const updated = await changed(
         move.update,
         sql`update ${target} as t set ${sql.join(set)} from ${source} as s
-          where t.lead_id = s.lead_id and ${asked} and not (${equal}) returning ${updatedId}`,
+          where t.lead_id = s.lead_id and ${asked} and not (${equal}) and (${sameLead}) returning ${updatedId}`,
       );
       const deleted = await changed(
         move.delete,
