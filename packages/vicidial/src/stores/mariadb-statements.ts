@@ -14,6 +14,7 @@ export interface Statements {
   /** For every row of the target: its image, where an update is about to overwrite it. */
   overwritten: string;
   inSource: string;
+  countInSource: string;
   inTarget: string;
   insert: string;
   update: string;
@@ -76,6 +77,7 @@ export function statementsOf(from: Table, to: Table): Statements {
       FROM ${source} AS s LEFT JOIN ${target} AS t ON t.\`lead_id\` = s.\`lead_id\` WHERE s.\`lead_id\` IN (?)`,
     overwritten: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     inSource: `SELECT s.\`lead_id\` FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
+    countInSource: `SELECT COUNT(*) FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
     inTarget: `SELECT t.\`lead_id\` FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     insert: `INSERT INTO ${target} (${names}) SELECT ${values} FROM ${source} AS s WHERE s.\`lead_id\` IN (?)
       AND NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE t.\`lead_id\` = s.\`lead_id\`)`,
