@@ -1,7 +1,7 @@
 import { type Batch, isFinished, noCounts, type StopRule } from "./batch.ts";
 import type { Clock } from "./clock.ts";
 import type { Database } from "./database.ts";
-import { NotNow, ReinstateError, wasRolledBack } from "./errors.ts";
+import { invalidRequest, NotNow, ReinstateError, wasRolledBack } from "./errors.ts";
 import { takeFound } from "./intake/take-in.ts";
 import { type Intake, issuesOf, itemIssues, paramsOf } from "./intake.ts";
 import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "./items.ts";
@@ -124,7 +124,7 @@ export function createBatches(parts: BatchesParts): Batches {
     repeatable: boolean,
   ): Promise<Submitted> {
     if (request.dryRun && operation.effects === "elsewhere" && !operation.preview) {
-      throw refusal("dry_run", `${operation.name} cannot be tried without effects`);
+      throw invalidRequest({ path: "dry_run", message: `${operation.name} cannot be tried without effects` });
     }
     const params = paramsOf(operation, request.params);
     const { filter } = request;
@@ -203,6 +203,11 @@ export function createBatches(parts: BatchesParts): Batches {
     return finished;
   }
 
+  function acceptIntake(request: Parameters<typeof accept>[0], operation: AnyOperation, intake: Intake) {
+    const counts = { items: intake.total, total: intake.total, duplicates: intake.duplicates };
+    return accept(request, operation, counts, () => intake.chunks(operation.chunkSize), false);
+  }
+
   /** The first answer of an idempotency key that was used before. */
   async function replayed({ scope, key, digest }: NonNullable<Request["idempotency"]>): Promise<Submitted | undefined> {
     const before = await ledger.recall(scope, key);
@@ -246,7 +251,7 @@ export function createBatches(parts: BatchesParts): Batches {
         issues.push({ path: "items", message: "A batch needs at least one item" });
       }
       if (issues.length > 0) {
-        throw new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
+        throw invalidRequest(...issues);
       }
       const items = distinct(operation, given);
       const counts = {
@@ -258,27 +263,21 @@ export function createBatches(parts: BatchesParts): Batches {
     },
 
     submitIntake(request, intake) {
-      const operation = operationOf(request.operation, request.target);
-      const counts = { items: intake.total, total: intake.total, duplicates: intake.duplicates };
-      return accept(request, operation, counts, () => intake.chunks(operation.chunkSize), false);
+      return acceptIntake(request, operationOf(request.operation, request.target), intake);
     },
 
     async submitFiltered(request) {
       const operation = operationOf(request.operation, request.target);
       const { selection } = operation;
-      if (!selection) throw refusal("filter", `is not for ${operation.name}, which takes items`);
+      if (!selection)
+        throw invalidRequest({ path: "filter", message: `is not for ${operation.name}, which takes items` });
       const read = selection.filter.safeParse(request.filter);
-      if (!read.success) {
-        const issues = issuesOf(read.error, "filter");
-        throw new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
-      }
+      if (!read.success) throw invalidRequest(...issuesOf(read.error, "filter"));
       // Before a long search, not after it.
       paramsOf(operation, request.params);
       const intake = await takeFound(operation, selection.select(read.data, request.account ?? ""));
       try {
-        const counts = { items: intake.total, total: intake.total, duplicates: intake.duplicates };
-        const found = { ...request, filter: read.data };
-        return await accept(found, operation, counts, () => intake.chunks(operation.chunkSize), false);
+        return await acceptIntake({ ...request, filter: read.data }, operation, intake);
       } finally {
         intake.close();
       }
@@ -376,10 +375,6 @@ function completed(id: number, batch: NewBatch, settled: Settlement[], refused: 
 
 /** Undoes an acceptance whose idempotency key somebody else has used meanwhile. */
 class Replay extends Error {}
-
-function refusal(path: string, message: string): ReinstateError {
-  return new ReinstateError("invalid_request", `${path}: ${message}`, { issues: [{ path, message }] });
-}
 
 /** The first of each key, in ascending order where the items are integers: so chunks are ranges. */
 function distinct(operation: AnyOperation, items: unknown[]): unknown[] {

@@ -129,3 +129,8 @@ export function wasRolledBack(error: unknown): boolean {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** A request that is refused for what is wrong in these places; the message tells the first of them. */
+export function invalidRequest(...issues: Issue[]): ReinstateError {
+  return new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
+}

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { type Issue, ReinstateError } from "./errors.ts";
+import { type Issue, invalidRequest } from "./errors.ts";
 import type { NewChunk } from "./ledger.ts";
 import type { AnyOperation } from "./operation.ts";
 
@@ -21,8 +21,7 @@ export const issueLimit = 100;
 export function paramsOf(operation: AnyOperation, params: unknown): unknown {
   const parsed = operation.params.safeParse(params ?? {});
   if (parsed.success) return parsed.data;
-  const issues = issuesOf(parsed.error, "params");
-  throw new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
+  throw invalidRequest(...issuesOf(parsed.error, "params"));
 }
 
 /** The items as the operation reads them, and what is wrong with params and items, by path. */

@@ -1,4 +1,4 @@
-import { ReinstateError } from "./errors.ts";
+import { invalidRequest } from "./errors.ts";
 import type { ChunkContent, Ledger } from "./ledger.ts";
 import type { OutcomeWord } from "./operation.ts";
 import { unpack } from "./pack.ts";
@@ -124,7 +124,7 @@ function placeOf(cursor: string | undefined): Place {
   const match = /^(\d{1,9})\.(\d{1,9})\.(\d{1,9})$/.exec(cursor);
   if (!match) {
     const issue = { path: "cursor", message: "it is not one that a page gave out" };
-    throw new ReinstateError("invalid_request", `${issue.path}: ${issue.message}`, { issues: [issue] });
+    throw invalidRequest(issue);
   }
   return { generation: Number(match[1]), seq: Number(match[2]), position: Number(match[3]) };
 }

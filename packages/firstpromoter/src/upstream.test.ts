@@ -70,6 +70,16 @@ async function ours(databaseUrl: string, upstream: Upstream, given = {}) {
 
 const isPost = (init: RequestInit) => init.method === "POST";
 
+/** The vendor acts on every call, and its first answer to a POST is lost. */
+function losingTheFirst(): (send: Send) => Send {
+  let lost = 0;
+  return (send) => async (input, init) => {
+    const answer = await send(input, init);
+    if (isPost(init) && lost++ === 0) throw new Error("socket hang up");
+    return answer;
+  };
+}
+
 describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ open }) => {
   test("a batch in chunks: everybody's fate is read back, who was so already is not sent", async () => {
     await using database = await open();
@@ -98,12 +108,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
   test("an answer lost after the vendor acted: read back, and nobody is sent twice", async () => {
     await using database = await open();
     await using vendor = await theVendor();
-    let lost = 0;
-    vendor.state.between = (send) => async (input, init) => {
-      const answer = await send(input, init);
-      if (isPost(init) && lost++ === 0) throw new Error("socket hang up");
-      return answer;
-    };
+    vendor.state.between = losingTheFirst();
     await using us = await ours(database.url, vendor.upstream);
     const { id } = await us.submit(range(1, 20));
     expect(await us.host.batches.wait(id)).toMatchObject({ status: "completed", counts: { done: 20 } });
@@ -114,12 +119,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
   test("an answer lost: who was so before is not told as changed by it", async () => {
     await using database = await open();
     await using vendor = await theVendor();
-    let lost = 0;
-    vendor.state.between = (send) => async (input, init) => {
-      const answer = await send(input, init);
-      if (isPost(init) && lost++ === 0) throw new Error("socket hang up");
-      return answer;
-    };
+    vendor.state.between = losingTheFirst();
     await using us = await ours(database.url, vendor.upstream);
     const batch = await us.run([1, 2, 950, 951, 5_000_000]);
     expect([...(await us.fates(batch.id))]).toEqual([

@@ -2,7 +2,7 @@ import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import { isFinished } from "../batch.ts";
 import type { Submitted } from "../batches.ts";
-import { messageOf, ReinstateError } from "../errors.ts";
+import { invalidRequest, messageOf, ReinstateError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { takeIn } from "../intake/take-in.ts";
 import { paramsOf } from "../intake.ts";
@@ -90,8 +90,7 @@ async function fromJson(
   // What stands there by mistake would be left out in silence: a dry run would be a real one.
   const [misplaced] = new URL(request.url).searchParams.keys();
   if (misplaced !== undefined) {
-    const issue = { path: misplaced, message: "stands in the query; in a JSON request everything stands in the body" };
-    throw new ReinstateError("invalid_request", `${issue.path}: ${issue.message}`, { issues: [issue] });
+    throw misused(misplaced, "stands in the query; in a JSON request everything stands in the body");
   }
   const body = await readBody(request, jsonLimit).catch((error: unknown) => {
     if (!ReinstateError.is(error, "body_too_large")) throw error;
@@ -173,7 +172,7 @@ function unsupported(detail: string, headers: Record<string, string> = {}): HTTP
 }
 
 function misused(path: string, message: string): ReinstateError {
-  return new ReinstateError("invalid_request", `${path}: ${message}`, { issues: [{ path, message }] });
+  return invalidRequest({ path, message });
 }
 
 function jsonOf(body: Uint8Array): unknown {

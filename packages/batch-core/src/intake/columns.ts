@@ -1,4 +1,4 @@
-import { ReinstateError } from "../errors.ts";
+import { invalidRequest, type ReinstateError } from "../errors.ts";
 import type { ItemShape, Kind } from "./item-schema.ts";
 
 /** Makes an item of the cells of a row. `second` reads anew the cells whose kind the schema leaves open. */
@@ -81,5 +81,5 @@ function converted(cell: string, kinds: ReadonlySet<Kind>): unknown {
 }
 
 function refusal(path: string, message: string): ReinstateError {
-  return new ReinstateError("invalid_request", `${path}: ${message}`, { issues: [{ path, message }] });
+  return invalidRequest({ path, message });
 }

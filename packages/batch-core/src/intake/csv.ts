@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { CsvError, parse } from "csv-parse";
-import { ReinstateError } from "../errors.ts";
+import { invalidRequest } from "../errors.ts";
 import { cellReader, fieldsReader, pickColumn, type RowReader } from "./columns.ts";
 import type { Desk } from "./desk.ts";
 import type { ItemShape } from "./item-schema.ts";
@@ -118,7 +118,7 @@ async function* utf8Only(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
       decoder.decode(part, { stream });
     } catch {
       const issue = { path: "body", message: "is not UTF-8; most programs can save a table as “CSV UTF-8”" };
-      throw new ReinstateError("invalid_request", `${issue.path}: ${issue.message}`, { issues: [issue] });
+      throw invalidRequest(issue);
     }
   };
   for await (const part of source) {

@@ -1,4 +1,4 @@
-import { type Issue, ReinstateError } from "../errors.ts";
+import { type Issue, invalidRequest } from "../errors.ts";
 import { issueLimit, issuesOf } from "../intake.ts";
 import type { AnyOperation } from "../operation.ts";
 import type { Sink } from "./sink.ts";
@@ -30,7 +30,7 @@ export function createDesk(operation: AnyOperation, sink: Sink<unknown>): Desk {
     full: () => issues.length >= issueLimit,
     assertClean() {
       if (issues.length === 0) return;
-      throw new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
+      throw invalidRequest(...issues);
     },
   };
 }

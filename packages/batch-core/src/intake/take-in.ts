@@ -1,4 +1,4 @@
-import { type Issue, ReinstateError } from "../errors.ts";
+import { type Issue, invalidRequest } from "../errors.ts";
 import type { Intake } from "../intake.ts";
 import type { AnyOperation } from "../operation.ts";
 import { readCsv } from "./csv.ts";
@@ -53,7 +53,7 @@ async function filled(
     desk.assertClean();
     const sealed = await sink.seal();
     if (sealed.total > 0) return { ...sealed, close: sink.close };
-    throw new ReinstateError("invalid_request", `${none.path}: ${none.message}`, { issues: [none] });
+    throw invalidRequest(none);
   } catch (error) {
     sink.close();
     throw error;
