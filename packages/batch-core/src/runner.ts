@@ -62,6 +62,8 @@ interface Known {
   waitsUntil: number | null | undefined;
   /** A vendor asked for patience, or for another hour. */
   pausedUntil: number;
+  /** Closed with its last chunk. */
+  closed: boolean;
 }
 
 /** Batches kept in mind. Those that another process closed are never heard of again, so the whole is dropped now and then. */
@@ -87,7 +89,8 @@ export function createRunner(parts: RunnerParts): Runner {
     const head = await ledger.head(batchId);
     const operation = head && parts.operation(head.operation, head.target);
     if (!head || !operation) return undefined;
-    const batch: Known = { head, operation, countedAt: -Infinity, waitsUntil: undefined, pausedUntil: -Infinity };
+    const fresh = { countedAt: -Infinity, waitsUntil: undefined, pausedUntil: -Infinity, closed: false };
+    const batch: Known = { head, operation, ...fresh };
     if (head.status === "pending") await ledger.move(batchId, "in_progress", clock.now());
     if (known.size >= knownLimit) known.clear();
     known.set(batchId, batch);
@@ -221,7 +224,7 @@ export function createRunner(parts: RunnerParts): Runner {
     const ours = await insist(lost, () =>
       // Who waits for the answer waits for the close too, so both are one commit.
       once
-        ? database.transaction((transaction) => finish(chunk, settlement, { worker: lease.name, transaction }))
+        ? database.transaction((transaction) => finish(batch, chunk, settlement, { worker: lease.name, transaction }))
         : ledger.finish(chunk, settlement, clock.now(), { worker: lease.name }),
     );
     if (!ours) log.warn({ batch: batch.head.id, chunk: chunk.seq }, "a chunk was taken over before it was finished");
@@ -230,10 +233,10 @@ export function createRunner(parts: RunnerParts): Runner {
   }
 
   /** Finishes a chunk, and its batch where it was the last. */
-  async function finish(chunk: ClaimedChunk, settlement: Settlement, by: Holder): Promise<boolean> {
+  async function finish(batch: Known, chunk: ClaimedChunk, settlement: Settlement, by: Holder): Promise<boolean> {
     const now = clock.now();
     if (!(await ledger.finish(chunk, settlement, now, by))) return false;
-    await ledger.close(chunk.batchId, now, by.transaction);
+    batch.closed = await ledger.close(chunk.batchId, now, by.transaction);
     return true;
   }
 
@@ -326,7 +329,7 @@ export function createRunner(parts: RunnerParts): Runner {
           await runLeased(batch, chunk, lease, lost, true);
         }
       });
-      await ledger.close(batchId, clock.now());
+      if (!batch.closed) await ledger.close(batchId, clock.now());
       known.delete(batchId);
     },
   };

@@ -15,11 +15,11 @@ export type JsonValue =
   | { kind: "null" }
   /** The word `undefined`, or nothing between two commas. */
   | { kind: "undefined" }
-  | { kind: "array"; items: JsonNode[] }
+  | { kind: "array"; items: JsonValue[] }
   /** `new Date(1)` */
-  | { kind: "constructor"; name: string; items: JsonNode[] }
+  | { kind: "constructor"; name: string; items: JsonValue[] }
   /** Of a name that is given twice, the last value counts. */
-  | { kind: "object"; members: Map<string, JsonNode> };
+  | { kind: "object"; members: Map<string, JsonValue> };
 
 /** A text that cannot be read; the message is what the vendor answers. */
 export class JsonFault extends Error {}
@@ -40,7 +40,7 @@ type Token = Opening | Closing | { type: "Comment" } | { type: "PropertyName"; n
 /** A container that is open, and how far it has been read. */
 type Level = { kind: "Object"; name: string | undefined } | { kind: "Array" | "Constructor"; index: number };
 
-/** Reads a text whose root must be an object. Throws a `JsonFault`. */
+/** Reads a text whose root must be an object: its members, each with its place. Throws a `JsonFault`. */
 export function parseObject(text: string): Map<string, JsonNode> {
   const reader = createReader(text);
   let token = reader.next();
@@ -67,8 +67,9 @@ const tokenNames = {
 };
 
 function readContent(reader: Reader): Map<string, JsonNode> {
-  const root: JsonValue & { kind: "object" } = { kind: "object", members: new Map() };
-  const open: (JsonValue & { kind: "object" | "array" | "constructor" })[] = [root];
+  const root = new Map<string, JsonNode>();
+  /** The containers in the root that are open. */
+  const open: (JsonValue & { kind: "object" | "array" | "constructor" })[] = [];
   let name = "";
   for (let first = true; ; first = false) {
     const token = reader.next();
@@ -83,14 +84,15 @@ function readContent(reader: Reader): Map<string, JsonNode> {
       continue;
     }
     if (token.type === "EndObject" || token.type === "EndArray" || token.type === "EndConstructor") {
+      if (open.length === 0) return root;
       open.pop();
-      if (open.length === 0) return root.members;
       continue;
     }
-    const node = { ...begun(token), ...reader.place() };
+    const node = begun(token);
     const parent = open.at(-1);
-    if (parent?.kind === "object") parent.members.set(name, node);
-    else parent?.items.push(node);
+    if (!parent) root.set(name, Object.assign(node, reader.place()));
+    else if (parent.kind === "object") parent.members.set(name, node);
+    else parent.items.push(node);
     if (node.kind === "object" || node.kind === "array" || node.kind === "constructor") open.push(node);
   }
 }

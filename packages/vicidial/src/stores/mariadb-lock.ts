@@ -9,9 +9,15 @@ export interface Locked {
   rows: Map<number, Row>;
   /** For how many milliseconds the locks had been held when the rows were told. */
   heldMs: number;
-  /** Says the last statements and lets go: on row locks with a commit. */
-  finish(...last: Parameters<typeof say>[1][]): Promise<Given[]>;
+  /**
+   * The way to write: resolves once the tables are known to be as the plan says. Throws `TablesAltered`, and a `MoveRefused`
+   * where there is a trigger.
+   */
+  writable: Promise<Finish>;
 }
+
+/** Says the last statements and lets go: on row locks with a commit. */
+export type Finish = (...last: Parameters<typeof say>[1][]) => Promise<Given[]>;
 
 /** The tables are not as the plan knows them: a new plan is needed. */
 export class TablesAltered extends Error {
@@ -32,7 +38,6 @@ const hangUpAfter = (seconds: number) => `SET SESSION wait_timeout = ${seconds}`
 /**
  * Does the work under the plan's locks. Who falls silent under them, be it that his machine or the line is gone, loses them
  * soon: by itself the server would keep them for hours. Where it throws, or does not finish, a transaction is rolled back.
- * Throws `TablesAltered`, and a `MoveRefused` where there is a trigger; the work is not begun then.
  */
 export async function underLocks<Result>(
   connection: Connection,
@@ -46,28 +51,29 @@ export async function underLocks<Result>(
   const letGo = [byTable ? "UNLOCK TABLES" : "COMMIT", hangUpAfter(silence.idle)];
   let finished = false;
   try {
-    const [, , from, rows, live, archive, triggers, until] = (await say(
+    const [, , from, rows, until] = (await say(
       connection,
       hangUpAfter(lockedSilence),
       byTable ? statements.lockTables : "START TRANSACTION",
       serverTime,
       // The locking read takes both rows of each lead, in the order of the ids.
       [byTable ? statements.observe : `${statements.observe} FOR UPDATE`, ids],
-      ...showTables,
-      findTriggers,
       serverTime,
-    )) as [Given, Given, Given, Given, Given, Given, Given, Given];
-    if (fingerprintOf([live, archive]) !== fingerprint) throw new TablesAltered();
-    refuseTriggers(triggers);
-    return await work({
-      rows: rowsOf(rows),
-      heldMs: Math.max(0, timeOf(until) - timeOf(from)),
-      async finish(...last) {
+    )) as [Given, Given, Given, Given, Given];
+    // The server looks while the work is at the rows.
+    const writable = say(connection, ...showTables, findTriggers).then((shown): Finish => {
+      const [live, archive, triggers] = shown as [Given, Given, Given];
+      if (fingerprintOf([live, archive]) !== fingerprint) throw new TablesAltered();
+      refuseTriggers(triggers);
+      return async (...last) => {
         const results = await say(connection, ...last, ...letGo);
         finished = true;
         return results;
-      },
+      };
     });
+    // Work that fails before it asks has an error of its own.
+    writable.catch(() => {});
+    return await work({ rows: rowsOf(rows), heldMs: Math.max(0, timeOf(until) - timeOf(from)), writable });
   } finally {
     // A connection that cannot let go must not live on with its locks.
     if (!finished) {

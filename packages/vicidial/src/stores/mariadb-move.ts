@@ -129,12 +129,16 @@ export async function moveLeads(
       plan,
       statements,
       ids,
-      async ({ rows: before, heldMs, finish }) => {
+      async ({ rows: before, heldMs, writable }) => {
         lockedAt = clock.now() - heldMs;
         await onStep("locked");
         const absent = ids.filter((id) => !before.has(id));
-        if (move.whole && absent.length > 0 && ids.length === move.ids.length) throw new LeadsMissing(absent);
+        if (move.whole && absent.length > 0 && ids.length === move.ids.length) {
+          await writable;
+          throw new LeadsMissing(absent);
+        }
         if (takesAway) await keep(before, attempt);
+        const finish = await writable;
         const found = [...before.keys()];
         const single = found.filter((id) => !before.get(id)?.twin);
         const stale = found.filter((id) => before.get(id)?.differs.length);
@@ -175,10 +179,10 @@ export async function moveLeads(
         await onStep("released");
         return {
           counts,
-          fates: ids.map((id) => ({
-            ...fateOf(id, move, before.get(id), after.get(id), elsewhere.has(id)),
-            ...(unfit.has(id) && { inserted: false, updated: false, unfit: unfit.get(id) }),
-          })),
+          fates: ids.map((id) => {
+            const fate = fateOf(id, move, before.get(id), after.get(id), elsewhere.has(id));
+            return unfit.has(id) ? { ...fate, inserted: false, updated: false, unfit: unfit.get(id) } : fate;
+          }),
         };
       },
       parts.lockedSilence,

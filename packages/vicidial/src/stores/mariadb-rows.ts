@@ -49,10 +49,16 @@ export async function say(connection: Connection, ...asked: readonly Asked[]): P
 /** The rows that `observe` gave, by lead id. */
 export function rowsOf({ rows }: Given): Map<number, Row> {
   return new Map(
-    rows.map(([twin, differs, ...image]) => [
-      Number(image[0]),
-      { image: image as Image, twin: Number(twin) === 1, differs: String(differs).split(",").filter(Boolean) },
-    ]),
+    rows.map((row) => {
+      // What is left is the image: thousands of rows are not copied for the two columns at their end.
+      const differs = row.pop();
+      const twin = row.pop();
+      const image = row as Image;
+      return [
+        Number(image[0]),
+        { image, twin: Number(twin) === 1, differs: differs ? String(differs).split(",").filter(Boolean) : [] },
+      ];
+    }),
   );
 }
 

@@ -39,8 +39,8 @@ export interface Session {
   database: string;
   /** For how many milliseconds the server had been running when the session was opened. */
   uptime: number;
-  /** Runs the work while no other mover is at work on this database. */
-  alone<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Runs the work while no other mover is at work on this database, nor until what it leaves to be noted has been. */
+  alone<Result>(work: () => Promise<Result>, noted: () => Promise<void>): Promise<Result>;
   /** True once the connection is of no more use. */
   broken(): boolean;
   /** Asks the server. */
@@ -81,7 +81,7 @@ export async function openSession(
       connection,
       database,
       uptime: Number(rows[0]?.uptime) * 1000,
-      alone: (work) => underLock(connection, schema, lockWaitSeconds, work),
+      alone: (work, noted) => underLock(connection, { schema, seconds: lockWaitSeconds }, work, noted),
       broken: () => broken,
       alive: async () =>
         !broken &&
@@ -102,9 +102,9 @@ export async function openSession(
 
 async function underLock<Result>(
   connection: Connection,
-  schema: string,
-  seconds: number,
+  { schema, seconds }: { schema: string; seconds: number },
   work: () => Promise<Result>,
+  noted: () => Promise<void>,
 ): Promise<Result> {
   // The name of a lock is at most 64 characters long and stands for the whole server.
   const name = `reinstate-${createHash("sha256").update(schema).digest("hex").slice(0, 32)}`;
@@ -116,7 +116,9 @@ async function underLock<Result>(
   try {
     return await work();
   } finally {
-    // Nobody waits for it: what is said next on this connection comes after it. Where the connection is gone, so is the lock.
-    connection.query("SELECT RELEASE_LOCK(?)", [name]).catch(() => {});
+    // Nobody waits for it: a session may take its own lock again before. Where the connection is gone, so is the lock.
+    noted()
+      .then(() => connection.query("SELECT RELEASE_LOCK(?)", [name]))
+      .catch(() => {});
   }
 }

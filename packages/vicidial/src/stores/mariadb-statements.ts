@@ -9,7 +9,7 @@ export interface Statements {
   columns: string[];
   /** Those that hold bytes and not text: their images are hexadecimal digits. */
   binary: Set<string>;
-  /** For every source row: is there a counterpart, the columns that differ, each with a comma, and its image. */
+  /** For every source row: its image, whether there is a counterpart, and the columns that differ, each with a comma. */
   observe: string;
   /** For every row of the target: its image, where an update is about to overwrite it. */
   overwritten: string;
@@ -73,7 +73,7 @@ export function statementsOf(from: Table, to: Table): Statements {
     source,
     columns: copied.map(({ name }) => name),
     binary,
-    observe: `SELECT t.\`lead_id\` IS NOT NULL, IF(t.\`lead_id\` IS NULL, '', CONCAT(${differs.join(", ")})), ${image("s")}
+    observe: `SELECT ${image("s")}, t.\`lead_id\` IS NOT NULL, IF(t.\`lead_id\` IS NULL, '', CONCAT(${differs.join(", ")}))
       FROM ${source} AS s LEFT JOIN ${target} AS t ON t.\`lead_id\` = s.\`lead_id\` WHERE s.\`lead_id\` IN (?)`,
     overwritten: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     inSource: `SELECT s.\`lead_id\` FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
@@ -92,7 +92,8 @@ export function statementsOf(from: Table, to: Table): Statements {
 
 /** NULL is equal to NULL alone; text is compared byte by byte, whatever the collation and the character set. */
 function comparison(name: string, column: Column, counterpart: Column): string {
-  const text = (value: string) => `BINARY CONVERT(${value} USING utf8mb4)`;
+  const alike = column.charset === counterpart.charset;
+  const text = (value: string) => `BINARY ${alike ? value : `CONVERT(${value} USING utf8mb4)`}`;
   return [column, counterpart].some(({ type }) => /char|text|enum|set/.test(type))
     ? `${text(`s.${name}`)} <=> ${text(`t.${name}`)}`
     : `s.${name} <=> t.${name}`;

@@ -11,6 +11,8 @@ export interface Column {
   type: string;
   nullable: boolean;
   generated: boolean;
+  /** Of a text. */
+  charset: string | null;
 }
 
 export interface Table {
@@ -66,7 +68,8 @@ async function readTables(connection: Connection): Promise<Table[]> {
     [live, archive],
   );
   const [columns] = await connection.query<RowDataPacket[]>(
-    `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, EXTRA AS extra
+    `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, EXTRA AS extra,
+        CHARACTER_SET_NAME AS charset
        FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?)
       ORDER BY ORDINAL_POSITION`,
     [live, archive],
@@ -81,6 +84,7 @@ async function readTables(connection: Connection): Promise<Table[]> {
         type: String(column.type).toLowerCase(),
         nullable: column.nullable === "YES",
         generated: /GENERATED/i.test(column.extra),
+        charset: column.charset,
       })),
   }));
 }

@@ -304,6 +304,8 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     const move = { verb: "dearchive" as const, ids: [1, 2], insert: true, update: false, delete: true };
     const { counts } = await store.move(move, { transaction: undefined as never, throttled: true });
     expect([counts.delete_count, steps]).toEqual([2, ["journaled", "locked", "journaled", "released", "finished"]]);
+    // What is noted of moves that have ended is noted by then.
+    await store.close();
     const { rows } = await sql<{ entry: Uint8Array; state: string }>`select entry, state from vicidial_journal
       order by id`.execute(site.host.database.tables());
     const entries = rows.map(({ entry }) => JSON.parse(inflateRawSync(entry).toString()) as Entry);
@@ -311,7 +313,6 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect(entries[1]?.source["2"]).toContain("changed in between");
     expect(rows.map(({ state }) => state)).toEqual(["done", "done"]);
     expect(await site.rows(live)).toMatchObject([{ lead_id: 1 }, { lead_id: 2, comments: "changed in between" }]);
-    await store.close();
   });
 
   test("a connection that is cut is made anew, and the leads of the cut call are whole", async () => {

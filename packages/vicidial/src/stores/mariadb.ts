@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { type Host, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
 import mysql, { type Connection } from "mysql2/promise";
 import { type LeadStore, LeadsMissing, MoveRefused, NothingMoved, noCounts, TablesDamaged } from "../store.ts";
@@ -53,10 +54,13 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   const reading = mysql.createPool({ ...connecting, connectionLimit: 4, maxIdle: 4 });
   /** What is yet to be noted in the journal of moves that have ended. Whoever dies before that leaves them to be looked at. */
   let noting: Promise<void> = Promise.resolve();
+  const noted = () => noting;
   const parts: MoverParts = {
     journal,
     ended(entries) {
       noting = noting
+        // Whoever asked for the move goes first.
+        .then(() => setImmediate())
         .then(() => journal.done(entries))
         .catch((error: unknown) => {
           log.warn({ error: messageOf(error) }, "the end of a move could not be noted: it will be looked at again");
@@ -98,7 +102,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
           await noting;
           await reconcile(current);
           return work(current);
-        });
+        }, noted);
       } catch (error) {
         if (session && !(await session.alive())) session.close();
         throw readable(error);
@@ -200,7 +204,8 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   /** Finishes the move of some leads of an entry; one whose content is in neither table is put back from its image. */
   function putRight(connection: Connection, plan: Plan, entry: Entry, ids: readonly number[]) {
     const statements = plan.verbs[entry.verb];
-    return underLocks(connection, plan, statements, ids, async ({ rows: seen, finish }) => {
+    return underLocks(connection, plan, statements, ids, async ({ rows: seen, writable }) => {
+      const finish = await writable;
       const absent = ids.filter((id) => !seen.has(id));
       const copies = await overwritten(connection, statements, absent);
       const lost = absent.filter((id) => {
@@ -291,8 +296,10 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     },
 
     async close() {
-      await inTurn(async () => session?.close());
-      await noting;
+      await inTurn(async () => {
+        await noting;
+        session?.close();
+      });
       await reading.end();
     },
   };
