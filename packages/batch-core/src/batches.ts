@@ -148,9 +148,17 @@ export function createBatches(parts: BatchesParts): Batches {
     const short = inline && repeatable && !request.dryRun && (elsewhere || operation.sharesCommit);
     const { idempotency } = request;
     const lease = elsewhere ? runner.newLease() : undefined;
-    const claim = lease && { worker: lease.name, leaseUntil: lease.until };
-    const work = async (transaction: LedgerTransaction): Promise<{ id: number; batch?: Batch }> => {
+    interface Accepted {
+      id: number;
+      batch?: Batch;
+      /** To be worked off under the lease. */
+      inHand: ClaimedChunk[];
+    }
+    const work = async (transaction: LedgerTransaction): Promise<Accepted> => {
       const settled: Settlement[] = [];
+      const inHand: ClaimedChunk[] = [];
+      const hand = (chunk: ClaimedChunk) => void inHand.push(chunk);
+      const claim = lease && { worker: lease.name, leaseUntil: lease.until, hand };
       const workOff = async (chunk: ClaimedChunk) => {
         const settlement = await runner.runWithin(transaction, batch, chunk);
         settled.push(settlement);
@@ -166,7 +174,7 @@ export function createBatches(parts: BatchesParts): Batches {
         if (before) throw new Replay();
       }
       // A batch that is yet to be finished for the caller is answered when it is.
-      if (elsewhere) return { id };
+      if (elsewhere) return { id, inHand };
       // What was worked off just now need not be read back.
       const accepted = within
         ? completed(id, batch, settled, counts.total - counts.items, now)
@@ -174,14 +182,14 @@ export function createBatches(parts: BatchesParts): Batches {
       if (idempotency) {
         await ledger.answered(idempotency.scope, idempotency.key, JSON.stringify(accepted), transaction);
       }
-      return { id, batch: accepted };
+      return { id, batch: accepted, inHand };
     };
     if (idempotency) {
       await forgetOldKeys(now);
       const before = await replayed(idempotency);
       if (before) return before;
     }
-    let accepted: { id: number; batch?: Batch } | undefined;
+    let accepted: Accepted | undefined;
     for (let attempt = 1; !accepted; attempt++) {
       try {
         accepted = await (short ? database.together(work) : database.transaction(work));
@@ -196,7 +204,7 @@ export function createBatches(parts: BatchesParts): Batches {
     }
     if (!inline) parts.notify();
     if (!lease) return accepted.batch as Batch;
-    await runner.runClaimed(accepted.id, lease);
+    await runner.runClaimed({ ...batch, id: accepted.id }, accepted.inHand, lease);
     const finished = await batches.get(accepted.id);
     if (!isFinished(finished.status)) parts.notify();
     if (idempotency) await ledger.answered(idempotency.scope, idempotency.key, JSON.stringify(finished));

@@ -107,8 +107,8 @@ export interface Ledger {
     now: number,
     options?: {
       transaction?: LedgerTransaction;
-      /** The chunks are claimed from the start by somebody who works them off at once, so the batch is in progress. */
-      claim?: { worker: string; leaseUntil: number };
+      /** The chunks are claimed from the start by somebody who is handed each, to work it off at once: the batch is in progress. */
+      claim?: { worker: string; leaseUntil: number; hand(chunk: ClaimedChunk): void };
       /**
        * The chunks, but for those refused, are worked off as they come, before they are written: the batch is completed when it
        * is accepted.
@@ -136,8 +136,6 @@ export interface Ledger {
     leaseUntil: number,
     admit?: Admission,
   ): Promise<ClaimedChunk | { from: number } | undefined>;
-  /** The chunks that `accept` claimed for `worker`. */
-  claimedBy(batchId: number, worker: string): Promise<ClaimedChunk[]>;
   /** Answers false where `worker` has no chunk any more. */
   renew(worker: string, leaseUntil: number): Promise<boolean>;
   finish(chunk: ChunkId, settlement: Settlement, now: number, by: Holder): Promise<boolean>;

@@ -50,12 +50,12 @@ export interface Runner {
    * The chunks that were claimed under `lease` when the batch was accepted, one try each. What may have had its effect, or
    * may not run now, is put back for the engine.
    */
-  runClaimed(batchId: number, lease: Lease): Promise<void>;
+  runClaimed(batch: Omit<BatchHead, "status">, chunks: readonly ClaimedChunk[], lease: Lease): Promise<void>;
 }
 
 /** A batch at work in this process: what of it does not change, so that a chunk need not ask again. */
 interface Known {
-  head: BatchHead;
+  head: Omit<BatchHead, "status">;
   operation: AnyOperation;
   countedAt: number;
   /** The time that this process wrote down in the ledger for it; undefined while it has written none. */
@@ -89,16 +89,25 @@ export function createRunner(parts: RunnerParts): Runner {
     const head = await ledger.head(batchId);
     const operation = head && parts.operation(head.operation, head.target);
     if (!head || !operation) return undefined;
-    const fresh = { countedAt: -Infinity, waitsUntil: undefined, pausedUntil: -Infinity, closed: false };
-    const batch: Known = { head, operation, ...fresh };
+    const batch = begun(head, operation);
     if (head.status === "pending") await ledger.move(batchId, "in_progress", clock.now());
     if (known.size >= knownLimit) known.clear();
     known.set(batchId, batch);
     return batch;
   }
 
+  function begun(head: Known["head"], operation: AnyOperation): Known {
+    return { head, operation, countedAt: -Infinity, waitsUntil: undefined, pausedUntil: -Infinity, closed: false };
+  }
+
+  function operationOf({ operation: name, target }: Pick<BatchHead, "operation" | "target">): AnyOperation {
+    const operation = parts.operation(name, target);
+    if (!operation) throw new Error(`There is no operation ${name} here`);
+    return operation;
+  }
+
   async function applyChunk(
-    { head, operation }: { head: Omit<BatchHead, "status">; operation: AnyOperation },
+    { head, operation }: Pick<Known, "head" | "operation">,
     chunk: ClaimedChunk,
     transaction: LedgerTransaction | undefined,
     signal: AbortSignal,
@@ -313,24 +322,21 @@ export function createRunner(parts: RunnerParts): Runner {
     },
 
     runWithin(transaction, batch, chunk) {
-      const operation = parts.operation(batch.operation, batch.target);
-      if (!operation) throw new Error(`There is no operation ${batch.operation} here`);
-      return applyChunk({ head: { ...batch, id: chunk.batchId }, operation }, chunk, transaction, never);
+      const head = { ...batch, id: chunk.batchId };
+      return applyChunk({ head, operation: operationOf(head) }, chunk, transaction, never);
     },
 
     newLease,
 
-    async runClaimed(batchId, lease) {
-      const batch = await know(batchId);
-      if (!batch) throw new Error(`The batch ${batchId} has no operation here`);
+    async runClaimed(head, chunks, lease) {
+      const batch = begun(head, operationOf(head));
       await underLease(parts, lease, async (lost) => {
-        for (const chunk of await ledger.claimedBy(batchId, lease.name)) {
+        for (const chunk of chunks) {
           if (lost.aborted) return;
           await runLeased(batch, chunk, lease, lost, true);
         }
       });
-      if (!batch.closed) await ledger.close(batchId, clock.now());
-      known.delete(batchId);
+      if (!batch.closed) await ledger.close(head.id, clock.now());
     },
   };
 }

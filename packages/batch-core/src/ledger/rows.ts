@@ -73,8 +73,9 @@ export function itemsRow({ batchId, generation, seq, packed: { codec, bytes } }:
   return { batch_id: batchId, generation, seq, codec, packed: bytes };
 }
 
-export function newlyClaimed({ packed: { codec, bytes, count }, ...id }: ChunkId & { packed: Packed }): ClaimedChunk {
-  return { ...id, codec, packed: bytes, count, attempt: 1, interrupted: false };
+export function newlyClaimed({ batchId, generation, seq, packed }: ChunkId & { packed: Packed }): ClaimedChunk {
+  const { codec, bytes, count } = packed;
+  return { batchId, generation, seq, codec, packed: bytes, count, attempt: 1, interrupted: false };
 }
 
 export const noChunk: { [Column in keyof OnlyChunk]: null } = {

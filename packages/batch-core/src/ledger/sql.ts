@@ -115,23 +115,6 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       });
     },
 
-    async claimedBy(batchId, worker) {
-      const rows = await db
-        .selectFrom("reinstate_chunks as c")
-        .innerJoin("reinstate_items as i", itemsOfChunk)
-        .select(["c.generation", "c.seq", "c.item_count", "c.attempts", "c.state", "i.codec", "i.packed"])
-        .innerJoin("reinstate_batches as b", "b.id", "c.batch_id")
-        .where("c.batch_id", "=", batchId)
-        .where(isWorkable("b"))
-        .where(unfinished("c"))
-        .where("c.state", "=", "claimed")
-        .where("c.worker", "=", worker)
-        .orderBy("c.generation")
-        .orderBy("c.seq")
-        .execute();
-      return rows.map((row) => ({ ...claimed(batchId, row), attempt: row.attempts, interrupted: false }));
-    },
-
     async renew(worker, leaseUntil) {
       const { numUpdatedRows } = await db
         .updateTable("reinstate_chunks")

@@ -92,7 +92,10 @@ export function createWriter(database: Database) {
         const chunk = { batchId, generation: 0, seq: seq++, packed, now };
         if (refused) slice.push({ ...chunk, settled: refused, refused: true });
         else if (workOff) slice.push({ ...chunk, settled: await workOff(newlyClaimed(chunk)) });
-        else slice.push({ ...chunk, claim });
+        else {
+          claim?.hand(newlyClaimed(chunk));
+          slice.push({ ...chunk, claim });
+        }
         bytes += packed.bytes.length;
         if (slice.length < rowsPerInsert && bytes < bytesPerInsert) continue;
         await writeChunks(on, slice);

@@ -202,11 +202,17 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
   },
 
   async "chunks can be claimed by whoever accepts them"({ ledger }) {
-    const mineAlready = { worker: "me", leaseUntil: 100 };
-    const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0, { claim: mineAlready });
+    const mine: ClaimedChunk[] = [];
+    const mineAlready = { worker: "me", leaseUntil: 100, hand: (chunk: ClaimedChunk) => void mine.push(chunk) };
+    const id = await ledger.accept(batch({ total: 3 }), chunks([1, 2], [3]), 0, { claim: mineAlready });
+    assert.deepEqual(
+      mine.map(({ packed, codec, ...chunk }) => ({ ...chunk, items: unpack(codec, packed) })),
+      [
+        { batchId: id, generation: 0, seq: 0, count: 2, attempt: 1, interrupted: false, items: [1, 2] },
+        { batchId: id, generation: 0, seq: 1, count: 1, attempt: 1, interrupted: false, items: [3] },
+      ],
+    );
     assert.equal(await claim(ledger, id, "other", 50, 200), undefined);
-    const [mine] = await ledger.claimedBy(id, "me");
-    assert.equal(mine?.interrupted, false);
     assert.equal((await claim(ledger, id, "other", 101, 200))?.interrupted, true);
   },
 

@@ -12,7 +12,7 @@ import { createVicidial } from "../create.ts";
 import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
-import { createJournal } from "./journal.ts";
+import { createJournal, packEntry } from "./journal.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";
@@ -297,9 +297,9 @@ test("images are purged when their time has come, unfinished ones never", async 
   const host = await createHost({ databaseUrl: "sqlite::memory:", role: "web" });
   let now = 0;
   const journal = await createJournal(host.database, { now: () => now, sleep: async () => {} }, 2);
-  const entry = { verb: "archive" as const, deletes: true, columns: ["`lead_id`"], copied: [7] };
-  const images = { source: new Map([[7, ["7"]]]), target: new Map() };
-  const open = (chunk?: string) => journal.open("a", { ...entry, ...images, chunk });
+  const entry = { verb: "archive" as const, deletes: true, columns: ["`lead_id`"] };
+  const packed = packEntry({ ...entry, source: new Map([[7, ["7"]]]), target: new Map() });
+  const open = (chunk?: string) => journal.open("a", { packed, copied: [7], chunk });
   const first = await open();
   const second = await open();
   await journal.done([second]);
@@ -310,7 +310,7 @@ test("images are purged when their time has come, unfinished ones never", async 
   );
   expect(rows.map(({ id }) => id)).toEqual([first, third]);
   expect(await journal.unfinished("a")).toEqual([third, first]);
-  const kept = { ...entry, source: { 7: ["7"] }, target: {} };
+  const kept = { ...entry, copied: [7], source: { 7: ["7"] }, target: {} };
   expect([await journal.entry(third), await journal.ofChunk("a", "5.0.2")]).toEqual([kept, [kept]]);
   expect([await journal.unfinished("b"), await journal.others("b"), await journal.others("a")]).toEqual([
     [],

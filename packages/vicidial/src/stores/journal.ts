@@ -33,13 +33,14 @@ interface JournalTables {
     created_at: number;
     /** Whose move it was, as its caller names it. */
     chunk: string | null;
+    /** JSON: ids. */
+    copied: string;
   };
 }
 
-/** An entry as it comes: its images by lead id. */
-export interface NewEntry extends Omit<Entry, "source" | "target"> {
-  source: ReadonlyMap<number, Image>;
-  target: ReadonlyMap<number, Image>;
+/** An entry as it comes. */
+export interface NewEntry extends Pick<Entry, "copied"> {
+  packed: Uint8Array;
   chunk: string | undefined;
 }
 
@@ -84,6 +85,12 @@ export async function createJournal(database: Database, clock: Clock, days: numb
         .columns(["database_name", "chunk"])
         .execute();
     },
+    "0003_copied": async (db) => {
+      await db.schema
+        .alterTable("vicidial_journal")
+        .addColumn("copied", "text", (column) => column.notNull().defaultTo("[]"))
+        .execute();
+    },
   });
   const db = database.tables<JournalTables>();
   const day = 24 * 60 * 60 * 1000;
@@ -101,14 +108,13 @@ export async function createJournal(database: Database, clock: Clock, days: numb
   }
 
   return {
-    async open(name, { source, target, chunk, ...rest }) {
+    async open(name, { packed, copied, chunk = null }) {
       await purge(name);
-      const entry: Entry = { ...rest, source: Object.fromEntries(source), target: Object.fromEntries(target) };
-      const packed = deflateRawSync(JSON.stringify(entry), { level: 1 });
       const { id } = await db
         .insertInto("vicidial_journal")
         .values({
-          ...{ database_name: name, state: "open", entry: packed, created_at: clock.now(), chunk: chunk ?? null },
+          ...{ database_name: name, state: "open", entry: packed, created_at: clock.now(), chunk },
+          copied: JSON.stringify(copied),
         })
         .returning("id")
         .executeTakeFirstOrThrow();
@@ -132,23 +138,23 @@ export async function createJournal(database: Database, clock: Clock, days: numb
     },
 
     async entry(id) {
-      const { entry } = await db
+      const row = await db
         .selectFrom("vicidial_journal")
-        .select("entry")
+        .select(["entry", "copied"])
         .where("id", "=", id)
         .executeTakeFirstOrThrow();
-      return unpacked(entry);
+      return unpacked(row);
     },
 
     async ofChunk(name, chunk) {
       const rows = await db
         .selectFrom("vicidial_journal")
-        .select("entry")
+        .select(["entry", "copied"])
         .where("database_name", "=", name)
         .where("chunk", "=", chunk)
         .orderBy("id")
         .execute();
-      return rows.map(({ entry }) => unpacked(entry));
+      return rows.map(unpacked);
     },
 
     async others(name) {
@@ -179,4 +185,19 @@ export async function createJournal(database: Database, clock: Clock, days: numb
   };
 }
 
-const unpacked = (entry: Uint8Array) => JSON.parse(inflateRawSync(entry).toString()) as Entry;
+type Images = Omit<Entry, "copied">;
+
+/** The images of an entry, ready to be kept. */
+export function packEntry({
+  source,
+  target,
+  ...rest
+}: Omit<Images, "source" | "target"> & Record<"source" | "target", ReadonlyMap<number, Image>>): Uint8Array {
+  const images: Images = { ...rest, source: Object.fromEntries(source), target: Object.fromEntries(target) };
+  return deflateRawSync(JSON.stringify(images), { level: 1 });
+}
+
+const unpacked = ({ entry, copied }: { entry: Uint8Array; copied: string }): Entry => ({
+  ...(JSON.parse(inflateRawSync(entry).toString()) as Images),
+  copied: JSON.parse(copied) as number[],
+});

@@ -2,7 +2,7 @@ import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type ColumnFacts, examine, type Finding, type TableFacts } from "../doctor.ts";
 import { isCollision } from "../rules.ts";
 import { MoveRefused } from "../store.ts";
-import { observe } from "./mariadb-rows.ts";
+import { type Given, say, twinsOf } from "./mariadb-rows.ts";
 import { quote } from "./mariadb-statements.ts";
 import { archive, live, preflight } from "./mariadb-tables.ts";
 
@@ -44,7 +44,8 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
     );
     const ids = rows.map((row) => Number(row.lead_id));
     if (ids.length === 0) break;
-    for (const { differs } of (await observe(connection, statements, ids)).values()) {
+    const [pairs] = await say(connection, [statements.twins, ids]);
+    for (const differs of twinsOf(pairs as Given).values()) {
       if (differs.length === 0) twins.equal++;
       else if (isCollision({ differs })) twins.collisions++;
       else twins.differing++;

@@ -1,19 +1,20 @@
 import type { Connection } from "mysql2/promise";
-import { type Given, type Row, rowsOf, say } from "./mariadb-rows.ts";
+import type { Image } from "./journal.ts";
+import { type Given, imagesOf, say, type Twins, twinsOf } from "./mariadb-rows.ts";
 import type { Statements } from "./mariadb-statements.ts";
 import { findTriggers, fingerprintOf, type Plan, refuseTriggers, showTables } from "./mariadb-tables.ts";
 
 /** Rows under the plan's locks. On row locks the work is one transaction. */
 export interface Locked {
-  /** The rows of the source, as nobody else can change them now. */
-  rows: Map<number, Row>;
-  /** For how many milliseconds the locks had been held when the rows were told. */
+  /** The rows of the source, by lead id, as nobody else can change them now. */
+  images: Map<number, Image>;
+  /** For how many milliseconds the locks had been held when the images were told. */
   heldMs: number;
   /**
-   * The way to write: resolves once the tables are known to be as the plan says. Throws `TablesAltered`, and a `MoveRefused`
-   * where there is a trigger.
+   * Comes while the work is at the images: which of them have a twin, and the way to write, once the tables are known to be as
+   * the plan says. Throws `TablesAltered`, and a `MoveRefused` where there is a trigger.
    */
-  writable: Promise<Finish>;
+  checked: Promise<{ twins: Twins; finish: Finish }>;
 }
 
 /** Says the last statements and lets go: on row locks with a commit. */
@@ -41,39 +42,42 @@ const hangUpAfter = (seconds: number) => `SET SESSION wait_timeout = ${seconds}`
  */
 export async function underLocks<Result>(
   connection: Connection,
-  { locking, fingerprint }: Plan,
+  plan: Plan,
   statements: Statements,
   ids: readonly number[],
   work: (locked: Locked) => Promise<Result>,
   lockedSilence = silence.locked,
 ): Promise<Result> {
-  const byTable = locking === "tables";
+  const { fingerprint } = plan;
+  const byTable = plan.locking === "tables";
   const letGo = [byTable ? "UNLOCK TABLES" : "COMMIT", hangUpAfter(silence.idle)];
   let finished = false;
   try {
+    // The locking reads take the rows of each table in the order of the ids.
+    const locking = (statement: string) => (byTable ? statement : `${statement} FOR UPDATE`);
     const [, , from, rows, until] = (await say(
       connection,
       hangUpAfter(lockedSilence),
       byTable ? statements.lockTables : "START TRANSACTION",
       serverTime,
-      // The locking read takes both rows of each lead, in the order of the ids.
-      [byTable ? statements.observe : `${statements.observe} FOR UPDATE`, ids],
+      [locking(statements.images), ids],
       serverTime,
     )) as [Given, Given, Given, Given, Given];
-    // The server looks while the work is at the rows.
-    const writable = say(connection, ...showTables, findTriggers).then((shown): Finish => {
-      const [live, archive, triggers] = shown as [Given, Given, Given];
+    const looking = say(connection, [locking(statements.twins), ids], ...showTables, findTriggers);
+    const checked = looking.then((seen) => {
+      const [twins, live, archive, triggers] = seen as [Given, Given, Given, Given];
       if (fingerprintOf([live, archive]) !== fingerprint) throw new TablesAltered();
       refuseTriggers(triggers);
-      return async (...last) => {
+      const finish: Finish = async (...last) => {
         const results = await say(connection, ...last, ...letGo);
         finished = true;
         return results;
       };
+      return { twins: twinsOf(twins), finish };
     });
     // Work that fails before it asks has an error of its own.
-    writable.catch(() => {});
-    return await work({ rows: rowsOf(rows), heldMs: Math.max(0, timeOf(until) - timeOf(from)), writable });
+    checked.catch(() => {});
+    return await work({ images: imagesOf(rows), heldMs: Math.max(0, timeOf(until) - timeOf(from)), checked });
   } finally {
     // A connection that cannot let go must not live on with its locks.
     if (!finished) {

@@ -1,16 +1,20 @@
 import type { Clock, Log } from "@reinstate/batch-core";
 import { addCounts, type Fate, LeadsMissing, type Move, type Moved, type MoveWork, noCounts } from "../store.ts";
-import type { Image, Journal } from "./journal.ts";
+import { type Image, type Journal, packEntry } from "./journal.ts";
 import { underLocks } from "./mariadb-lock.ts";
 import {
   type Asked,
+  askStandings,
   type Given,
   idsOf,
+  imagesOf,
   isSame,
-  observe,
   overwritten,
-  type Row,
+  type Standings,
   say,
+  standingsOf,
+  type Twins,
+  twinsOf,
   withoutSchema,
 } from "./mariadb-rows.ts";
 import type { Session } from "./mariadb-session.ts";
@@ -82,20 +86,22 @@ export async function moveLeads(
   let lockedAt = 0;
 
   /** The images of what may be taken away, as it is under the lock, must be on disk before anything is written. */
-  async function keep(rows: Map<number, Row>, attempt: number): Promise<void> {
-    const stale = move.update ? [...rows.keys()].filter((id) => rows.get(id)?.differs.length) : [];
-    const images = {
-      source: new Map(Array.from(rows, ([id, { image }]) => [id, image])),
-      target: await overwritten(connection, statements, stale),
-    };
-    const source = news(images.source, kept.source);
-    const target = news(images.target, kept.target);
+  async function keep(
+    images: Map<number, Image>,
+    seen: { twins: Twins } | Promise<{ twins: Twins }>,
+    attempt: number,
+  ): Promise<void> {
+    const source = news(images, kept.source);
+    const target = move.update
+      ? news(await overwritten(connection, statements, staleIn((await seen).twins)), kept.target)
+      : new Map<number, Image>();
     if (source.size + target.size === 0) return;
-    const { verb, delete: deletes } = move;
     const { columns } = statements;
-    const copied = move.insert ? [...source.keys()].filter((id) => !rows.get(id)?.twin) : [];
-    const entry = { verb, deletes, columns, source, target, copied, chunk };
-    const keeping = journal.open(session.database, entry).then((id) => {
+    // The server looks for the twins meanwhile.
+    const packed = packEntry({ verb: move.verb, deletes: move.delete, columns, source, target });
+    const { twins } = await seen;
+    const copied = move.insert ? [...source.keys()].filter((id) => !twins.has(id)) : [];
+    const keeping = journal.open(session.database, { packed, copied, chunk }).then((id) => {
       entries.push(id);
       for (const [id, image] of source) kept.source.set(id, image);
       for (const [id, image] of target) kept.target.set(id, image);
@@ -129,23 +135,24 @@ export async function moveLeads(
       plan,
       statements,
       ids,
-      async ({ rows: before, heldMs, writable }) => {
+      async ({ images, heldMs, checked }) => {
         lockedAt = clock.now() - heldMs;
         await onStep("locked");
-        const absent = ids.filter((id) => !before.has(id));
+        const found = [...images.keys()];
+        const absent = ids.filter((id) => !images.has(id));
         if (move.whole && absent.length > 0 && ids.length === move.ids.length) {
-          await writable;
+          await checked;
           throw new LeadsMissing(absent);
         }
-        if (takesAway) await keep(before, attempt);
-        const finish = await writable;
-        const found = [...before.keys()];
-        const single = found.filter((id) => !before.get(id)?.twin);
-        const stale = found.filter((id) => before.get(id)?.differs.length);
+        if (takesAway) await keep(images, checked, attempt);
+        const { twins, finish } = await checked;
+        const before: Standings = { source: new Set(found), twins };
+        const single = found.filter((id) => !twins.has(id));
+        const stale = staleIn(twins);
         const elsewhere = await idsOf(connection, statements.inTarget, absent);
         const inserts = move.insert ? single : [];
         const updates = move.update ? stale : [];
-        const copied = move.insert ? found : found.filter((id) => before.get(id)?.twin);
+        const copied = move.insert ? found : [...twins.keys()];
         const deletes = move.delete ? copied : [];
         const unfit = new Map<number, string>();
         const counts = noCounts();
@@ -174,13 +181,13 @@ export async function moveLeads(
         const asExpected = counts.delete_count === expected.length && counts.update_count === updates.length;
         const after = asExpected
           ? expectedAfter(before, { healed: updates, gone: expected })
-          : await observe(connection, statements, found);
-        if (counts.insert_count > 0) tellOfSubstitutes(log, statements, before);
+          : standingsOf(await say(connection, ...askStandings(statements, found)));
+        if (counts.insert_count > 0) tellOfSubstitutes(log, statements, images);
         await onStep("released");
         return {
           counts,
           fates: ids.map((id) => {
-            const fate = fateOf(id, move, before.get(id), after.get(id), elsewhere.has(id));
+            const fate = fateOf(id, move, before, after, elsewhere);
             return unfit.has(id) ? { ...fate, inserted: false, updated: false, unfit: unfit.get(id) } : fate;
           }),
         };
@@ -198,7 +205,10 @@ export async function moveLeads(
   async function moveSliceAgain(ids: readonly number[]): Promise<Moved> {
     // A disk that is busy may take a second to keep them. Where nobody waits for us, that is before the lock, under which only
     // what has changed since is left to be kept.
-    if (throttled && takesAway) await keep(await observe(connection, statements, ids), sliceTries);
+    if (throttled && takesAway) {
+      const [images, twins] = await say(connection, [statements.images, ids], [statements.twins, ids]);
+      await keep(imagesOf(images as Given), { twins: twinsOf(twins as Given) }, sliceTries);
+    }
     for (let attempt = 1; ; attempt++) {
       try {
         return await moveSlice(ids, attempt);
@@ -241,15 +251,21 @@ export async function moveLeads(
 const news = (images: ReadonlyMap<number, Image>, kept: ReadonlyMap<number, Image>) =>
   new Map([...images].filter(([id, image]) => !isSame(image, kept.get(id))));
 
-/** The rows of the source after a move that did all that was asked. */
+/** The leads whose two rows differ. */
+const staleIn = (twins: Twins) => [...twins].filter(([, differs]) => differs.length > 0).map(([id]) => id);
+
+/** How the leads lie after a move that did all that was asked. */
 function expectedAfter(
-  rows: ReadonlyMap<number, Row>,
+  { source, twins }: Standings,
   { healed, gone }: { healed: readonly number[]; gone: readonly number[] },
-): Map<number, Row> {
-  const left = new Map(rows);
-  for (const id of healed) left.set(id, { ...(rows.get(id) as Row), differs: [] });
-  for (const id of gone) left.delete(id);
-  return left;
+): Standings {
+  const after: Standings = { source: new Set(source), twins: new Map(twins) };
+  for (const id of healed) after.twins.set(id, []);
+  for (const id of gone) {
+    after.source.delete(id);
+    after.twins.delete(id);
+  }
+  return after;
 }
 
 /** Whether the work is done within so many milliseconds. Throws what the work throws. */
@@ -274,23 +290,25 @@ function unfitMessage(error: unknown): string | undefined {
   return unfit && sqlMessage !== undefined ? withoutSchema(sqlMessage) : undefined;
 }
 
-function fateOf(id: number, move: Move, before: Row | undefined, after: Row | undefined, elsewhere: boolean): Fate {
-  const twin = before?.twin === true;
+function fateOf(id: number, move: Move, before: Standings, after: Standings, elsewhere: ReadonlySet<number>): Fate {
+  const source = before.source.has(id);
+  const twin = before.twins.has(id);
+  const differs = after.twins.get(id) ?? [];
   return {
     id,
-    source: before !== undefined,
-    target: twin || elsewhere,
-    inserted: before !== undefined && !twin && move.insert,
-    updated: twin && before.differs.length > 0 && move.update && !after?.differs.length,
-    deleted: before !== undefined && after === undefined,
-    differs: after?.differs ?? [],
+    source,
+    target: twin || elsewhere.has(id),
+    inserted: source && !twin && move.insert,
+    updated: (before.twins.get(id)?.length ?? 0) > 0 && move.update && differs.length === 0,
+    deleted: source && !after.source.has(id),
+    differs,
   };
 }
 
-function tellOfSubstitutes(log: Log, { substituted, columns }: Statements, rows: Map<number, Row>): void {
+function tellOfSubstitutes(log: Log, { substituted, columns }: Statements, images: Map<number, Image>): void {
   for (const name of substituted) {
     const index = columns.indexOf(`\`${name}\``);
-    const leads = [...rows].filter(([, { image }]) => image[index] === null).map(([id]) => id);
+    const leads = [...images].filter(([, image]) => image[index] === null).map(([id]) => id);
     if (leads.length > 0) log.warn({ column: name, leads }, "an empty column was filled in: the target needs a value");
   }
 }

@@ -2,14 +2,14 @@ import type { Connection, ResultSetHeader } from "mysql2/promise";
 import type { Image } from "./journal.ts";
 import type { Statements } from "./mariadb-statements.ts";
 
-/** A row of the source, with how it stands to its counterpart in the target. */
-export interface Row {
-  /** Its columns as texts, NULL as null; of columns that hold bytes the hexadecimal digits. The first is the lead's id. */
-  image: Image;
-  /** Has the target a row of this lead? */
-  twin: boolean;
-  /** The columns in which the two differ. */
-  differs: string[];
+/** By the id of a lead that both tables hold: the columns in which its rows differ. */
+export type Twins = Map<number, string[]>;
+
+/** How leads lie in the two tables. */
+export interface Standings {
+  /** Those that the source holds. */
+  source: Set<number>;
+  twins: Twins;
 }
 
 /** A statement, and the ids that its one parameter stands for. */
@@ -46,39 +46,33 @@ export async function say(connection: Connection, ...asked: readonly Asked[]): P
   });
 }
 
-/** The rows that `observe` gave, by lead id. */
-export function rowsOf({ rows }: Given): Map<number, Row> {
-  return new Map(
-    rows.map((row) => {
-      // What is left is the image: thousands of rows are not copied for the two columns at their end.
-      const differs = row.pop();
-      const twin = row.pop();
-      const image = row as Image;
-      return [
-        Number(image[0]),
-        { image, twin: Number(twin) === 1, differs: differs ? String(differs).split(",").filter(Boolean) : [] },
-      ];
-    }),
-  );
-}
+/** What `images` and `overwritten` gave, by lead id. */
+export const imagesOf = ({ rows }: Given) => new Map(rows.map((image) => [Number(image[0]), image as Image]));
+
+/** What `twins` gave. */
+export const twinsOf = ({ rows }: Given): Twins =>
+  new Map(rows.map(([id, differs]) => [Number(id), String(differs).split(",").filter(Boolean)]));
+
+const idsIn = ({ rows }: Given) => new Set(rows.map(([id]) => Number(id)));
+
+/** What is asked for `standingsOf`. */
+export const askStandings = ({ inSource, twins }: Statements, ids: readonly number[]): Asked[] => [
+  [inSource, ids],
+  [twins, ids],
+];
+
+export const standingsOf = ([inSource = nothing, twins = nothing]: readonly Given[]): Standings => ({
+  source: idsIn(inSource),
+  twins: twinsOf(twins),
+});
 
 /** What the server says, without the name of its database, which is no caller's business. */
 export const withoutSchema = (message: string) => message.replace(/`[^`]*`\.(?=`)/g, "");
 
-/** The rows of the source, by lead id. */
-export async function observe(
-  connection: Connection,
-  statements: Statements,
-  ids: readonly number[],
-): Promise<Map<number, Row>> {
-  const [given] = await say(connection, [statements.observe, ids]);
-  return rowsOf(given as Given);
-}
-
 /** The ids that a statement over ids gives: which of the leads a table holds. */
 export async function idsOf(connection: Connection, statement: string, ids: readonly number[]): Promise<Set<number>> {
   const [given] = await say(connection, [statement, ids]);
-  return new Set(given?.rows.map(([id]) => Number(id)));
+  return idsIn(given as Given);
 }
 
 /** The images of the target's rows that an update would overwrite, by lead id. */
@@ -88,5 +82,5 @@ export async function overwritten(
   ids: readonly number[],
 ): Promise<Map<number, Image>> {
   const [given] = await say(connection, [statements.overwritten, ids]);
-  return new Map(given?.rows.map((image) => [Number(image[0]), image as Image]));
+  return imagesOf(given as Given);
 }

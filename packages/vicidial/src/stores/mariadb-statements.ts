@@ -9,8 +9,10 @@ export interface Statements {
   columns: string[];
   /** Those that hold bytes and not text: their images are hexadecimal digits. */
   binary: Set<string>;
-  /** For every source row: its image, whether there is a counterpart, and the columns that differ, each with a comma. */
-  observe: string;
+  /** For every row of the source: its image. */
+  images: string;
+  /** For every lead that both tables hold: its id, and the columns that differ, each with a comma. */
+  twins: string;
   /** For every row of the target: its image, where an update is about to overwrite it. */
   overwritten: string;
   inSource: string;
@@ -73,8 +75,10 @@ export function statementsOf(from: Table, to: Table): Statements {
     source,
     columns: copied.map(({ name }) => name),
     binary,
-    observe: `SELECT ${image("s")}, t.\`lead_id\` IS NOT NULL, IF(t.\`lead_id\` IS NULL, '', CONCAT(${differs.join(", ")}))
-      FROM ${source} AS s LEFT JOIN ${target} AS t ON t.\`lead_id\` = s.\`lead_id\` WHERE s.\`lead_id\` IN (?)`,
+    images: `SELECT ${image("s")} FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
+    // The target first: mostly it holds none of them.
+    twins: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differs.join(", ")})
+      FROM ${target} AS t JOIN ${source} AS s ON s.\`lead_id\` = t.\`lead_id\` WHERE t.\`lead_id\` IN (?)`,
     overwritten: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     inSource: `SELECT s.\`lead_id\` FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
     countInSource: `SELECT COUNT(*) FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,

@@ -7,7 +7,17 @@ import { createCompanionReader } from "./mariadb-companions.ts";
 import { diagnose } from "./mariadb-doctor.ts";
 import { TablesAltered, underLocks } from "./mariadb-lock.ts";
 import { MoveBroken, type MoverParts, moveLeads, type Step } from "./mariadb-move.ts";
-import { type Asked, type Given, idsOf, isSame, overwritten, rowsOf, say, withoutSchema } from "./mariadb-rows.ts";
+import {
+  type Asked,
+  askStandings,
+  type Given,
+  idsOf,
+  isSame,
+  overwritten,
+  say,
+  standingsOf,
+  withoutSchema,
+} from "./mariadb-rows.ts";
 import { selectLeads } from "./mariadb-select.ts";
 import { connectionOptions, openSession, type Session } from "./mariadb-session.ts";
 import { createMariadbSite } from "./mariadb-site.ts";
@@ -133,22 +143,23 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     }
   }
 
-  /** One statement by the plan of the tables as they are, said together with what shows that they still are so. */
-  async function ask(connection: Connection, statement: (plan: Plan) => Asked): Promise<{ plan: Plan; given: Given }> {
+  /** Statements by the plan of the tables as they are, said together with what shows that they still are so. */
+  async function ask(
+    connection: Connection,
+    statements: (plan: Plan) => Asked[] = () => [],
+  ): Promise<{ plan: Plan; given: Given[] }> {
     if (plan) {
       const known = plan;
-      const said = await say(connection, ...showTables, findTriggers, statement(known)).catch((error: unknown) => {
+      const said = await say(connection, ...showTables, findTriggers, ...statements(known)).catch((error: unknown) => {
         if (isTransient(error)) throw error;
       });
       if (said && fingerprintOf(said.slice(0, 2)) === known.fingerprint) {
-        const [triggers, given] = said.slice(2) as [Given, Given];
-        refuseTriggers(triggers);
-        return { plan: known, given };
+        refuseTriggers(said[2] as Given);
+        return { plan: known, given: said.slice(3) };
       }
     }
     plan = await preflight(connection);
-    const [given] = await say(connection, statement(plan));
-    return { plan, given: given as Given };
+    return { plan, given: await say(connection, ...statements(plan)) };
   }
 
   /** The work by a plan that it holds against the tables itself; by a new one where they were altered before it began. */
@@ -169,7 +180,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
    * disk and its insert not. So what was moved shortly before the server's last start is looked at again.
    */
   async function doubt({ connection, database, uptime }: Session): Promise<void> {
-    const { plan } = await ask(connection, () => "DO 0");
+    const { plan } = await ask(connection);
     if (plan.locking === "rows") return;
     const startedAt = host.clock.now() - uptime;
     await journal.reopen(database, startedAt - writtenBackMs, startedAt);
@@ -179,7 +190,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   async function reconcile({ connection, database }: Session): Promise<void> {
     const unfinished = await journal.unfinished(database);
     if (unfinished.length === 0) return;
-    const { plan } = await ask(connection, () => "DO 0");
+    const { plan } = await ask(connection);
     // A damaged table shows less than it holds: nothing may be concluded from it.
     if (plan.locking === "tables") refuseDamaged(await say(connection, checkTables));
     // Of a lead the newest image alone tells what may have been lost: an older one knows nothing of what was changed since.
@@ -204,9 +215,9 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   /** Finishes the move of some leads of an entry; one whose content is in neither table is put back from its image. */
   function putRight(connection: Connection, plan: Plan, entry: Entry, ids: readonly number[]) {
     const statements = plan.verbs[entry.verb];
-    return underLocks(connection, plan, statements, ids, async ({ rows: seen, writable }) => {
-      const finish = await writable;
-      const absent = ids.filter((id) => !seen.has(id));
+    return underLocks(connection, plan, statements, ids, async ({ images, checked }) => {
+      const { twins, finish } = await checked;
+      const absent = ids.filter((id) => !images.has(id));
       const copies = await overwritten(connection, statements, absent);
       const lost = absent.filter((id) => {
         const copy = copies.get(id);
@@ -221,7 +232,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
         );
       }
       const [deleted] = await finish(entry.deletes ? [statements.delete, ids] : "DO 0");
-      const differ = [...seen.values()].filter(({ twin, differs }) => twin && differs.length > 0).length;
+      const differ = [...twins.values()].filter((differs) => differs.length > 0).length;
       return { restored: lost.length, deleted: deleted?.affected ?? 0, differ };
     });
   }
@@ -248,15 +259,15 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     look: (verb, ids) =>
       withReader(async (connection) => {
         if (ids.length === 0) return [];
-        const { plan, given } = await ask(connection, ({ verbs }) => [verbs[verb].observe, ids]);
-        const seen = rowsOf(given);
-        const absent = ids.filter((id) => !seen.has(id));
+        const { plan, given } = await ask(connection, ({ verbs }) => askStandings(verbs[verb], ids));
+        const { source, twins } = standingsOf(given);
+        const absent = ids.filter((id) => !source.has(id));
         const elsewhere = await idsOf(connection, plan.verbs[verb].inTarget, absent);
         return ids.map((id) => ({
           id,
-          source: seen.has(id),
-          target: seen.get(id)?.twin ?? elsewhere.has(id),
-          differs: seen.get(id)?.differs ?? [],
+          source: source.has(id),
+          target: twins.has(id) || elsewhere.has(id),
+          differs: twins.get(id) ?? [],
         }));
       }),
 
@@ -292,7 +303,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     diagnose: () => withReader(diagnose),
 
     ready: async () => {
-      await withReader((connection) => ask(connection, () => "DO 0"));
+      await withReader((connection) => ask(connection));
     },
 
     async close() {
