@@ -60,7 +60,9 @@ export async function fillTables(bare: Bare, count: number): Promise<void> {
   }
   for (const { definition } of indexes.flat()) await bare.rows(definition);
   // As an import leaves the search.
-  if (sqlite) await bare.rows("insert into firstpromoter_search (firstpromoter_search) values ('optimize')");
+  for (const index of sqlite ? ["firstpromoter_search", "firstpromoter_custom_fields"] : []) {
+    await bare.rows(`insert into ${index} (${index}) values ('optimize')`);
+  }
   await bare.rows(sqlite ? "pragma wal_checkpoint(truncate)" : "vacuum analyze");
 }
 

@@ -40,12 +40,14 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
   test("a large import leaves the search in one part, and it finds everybody", async () => {
     await using ours = await empty();
     const lines = Array.from({ length: 6_000 }, (_, n) =>
-      JSON.stringify({ email: `p${n}@example.com`, name: `Ada ${n}` }),
+      JSON.stringify({ email: `p${n}@example.com`, name: `Ada ${n}`, custom_fields: { tier: `t${n}` } }),
     );
     await ours.take(lines.join("\n"), "ndjson");
     if (ours.host.database.dialect === "sqlite") {
-      const parts = sql<{ n: number }>`select count(distinct segid) as n from firstpromoter_search_idx`;
-      expect((await parts.execute(ours.host.database.tables())).rows).toEqual([{ n: 1 }]);
+      for (const index of ["firstpromoter_search_idx", "firstpromoter_custom_fields_idx"]) {
+        const parts = sql<{ n: number }>`select count(distinct segid) as n from ${sql.table(index)}`;
+        expect((await parts.execute(ours.host.database.tables())).rows).toEqual([{ n: 1 }]);
+      }
     }
     for (const n of [0, 2_999, 5_999]) {
       const { data } = await ours.get(`/promoters?q=p${n}@example.com`);

@@ -3,6 +3,7 @@ import { type RawBuilder, sql } from "kysely";
 import type { PromoterFilter } from "../store.ts";
 import { between, conditionsOf, contains, rangesOf } from "./filters.ts";
 import type { Tables } from "./tables.ts";
+import { indexOf } from "./tables-search.ts";
 import { type Pieces, piecesOfField, trigramsOf } from "./trigrams.ts";
 
 /** Where all the promoters of one condition can be read off an index, and few others. */
@@ -96,7 +97,7 @@ export function createLeads(database: Database, trigrams: boolean) {
   /** What leads to those who meet one condition on a text, in which the pieces of one of the answers stand then. */
   async function textLead(
     account: string,
-    column: string,
+    column: "search" | "custom_fields",
     condition: PromoterFilter,
     answers: Pieces[],
   ): Promise<Lead | undefined> {
@@ -106,12 +107,13 @@ export function createLeads(database: Database, trigrams: boolean) {
         ? await Promise.all(answers.map((pieces) => rarest(column, pieces.map(narrowed))))
         : await termsOfShort(account, condition);
       if (!terms) return undefined;
-      const match = `${column} : (${terms.map((all) => `(${all.join(" AND ")})`).join(" OR ")})`;
+      const match = terms.map((all) => `(${all.join(" AND ")})`).join(" OR ");
       // The promoters are looked at in any case: what holds all the trigrams need not hold the text.
       const met = conditionsOf(account, condition, database, { byId: true });
-      const found = terms.length === 0 ? sql`1 = 0` : sql`firstpromoter_search match ${match}`;
+      const index = indexOf(column);
+      const found = terms.length === 0 ? sql`1 = 0` : sql`${index} match ${match}`;
       return {
-        ids: sql`select p.id from firstpromoter_search s cross join firstpromoter_promoters p on p.id = s.rowid
+        ids: sql`select p.id from ${index} s cross join firstpromoter_promoters p on p.id = s.rowid
           where ${found} and ${sql.join(met, sql` and `)}`,
       };
     }
@@ -165,13 +167,13 @@ export function createLeads(database: Database, trigrams: boolean) {
    * The rarest trigrams of some pieces, in SQLite's words: to go through what is common for all of them would take as long as
    * the table is large. Of those that are found often, those that are not found for the longest time are rarer.
    */
-  async function rarest(column: string, pieces: Pieces): Promise<string[]> {
+  async function rarest(column: "search" | "custom_fields", pieces: Pieces): Promise<string[]> {
     const all = trigramsOf(pieces);
     const apart = Math.max(1, all.length / looksAtMost);
     const terms = all.filter((_, index) => Math.floor(index / apart) !== Math.floor((index - 1) / apart)).map(quoted);
     const looks = await sql<{ trigram: string; newest: string }>`select t.value as trigram,
-        (select json_array(count(*), min(rowid)) from (select rowid from firstpromoter_search
-          where firstpromoter_search match ${`${column} : `} || t.value order by rowid desc limit ${fewAtMost})) as newest
+        (select json_array(count(*), min(rowid)) from (select rowid from ${indexOf(column)}
+          where ${indexOf(column)} match t.value order by rowid desc limit ${fewAtMost})) as newest
       from json_each(${JSON.stringify(terms)}) t`.execute(db);
     const rows = looks.rows.map(({ trigram, newest }) => {
       const [found, oldest] = JSON.parse(newest) as [number, number];

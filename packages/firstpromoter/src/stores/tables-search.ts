@@ -136,6 +136,44 @@ export async function cutInOneWalk(db: LedgerTransaction, { dialect }: Database)
   $$`.execute(db);
 }
 
+/** The full-text indexes of SQLite, each of the promoters' column of the same name. */
+const indexed = {
+  search: "firstpromoter_search",
+  custom_fields: "firstpromoter_custom_fields",
+} as const;
+
+/** The full-text index of a column, on SQLite. */
+export const indexOf = (column: keyof typeof indexed) => sql.table(indexed[column]);
+
+/**
+ * On SQLite a full-text index for each of the two columns, which need not say for every promoter in which of them a trigram
+ * stands: a third of the size, written in half the time, and what has to be stepped over in it is a third too.
+ */
+export async function indexEachColumn(db: LedgerTransaction, { dialect }: Database): Promise<void> {
+  if (dialect === "postgres") return;
+  for (const event of ["insert", "delete", "update"]) {
+    await sql`drop trigger ${sql.id(`firstpromoter_search_${event}`)}`.execute(db);
+  }
+  await sql`drop table firstpromoter_search_terms`.execute(db);
+  await sql`drop table firstpromoter_search`.execute(db);
+  for (const [column, index] of Object.entries(indexed)) {
+    const [name, table] = [sql.id(column), sql.table(index)];
+    await sql`create virtual table ${table} using fts5
+      (${name}, content = '', contentless_delete = 1, tokenize = 'trigram', detail = 'none')`.execute(db);
+    // Two characters more, so that every character of what is searched begins a trigram.
+    const end = column === "search" ? sql` || char(10, 10)` : sql``;
+    const add = sql`insert into ${table} (rowid, ${name}) select new.id, new.${name}${end} where new.${name} is not null;`;
+    const remove = sql`delete from ${table} where rowid = old.id;`;
+    const trigger = (event: string) => sql`create trigger ${sql.id(`${index}_${event}`)} after ${sql.raw(event)}`;
+    await sql`${trigger("insert")} on firstpromoter_promoters begin ${add} end`.execute(db);
+    await sql`${trigger("delete")} on firstpromoter_promoters begin ${remove} end`.execute(db);
+    await sql`${trigger("update")} of ${name} on firstpromoter_promoters begin ${remove} ${add} end`.execute(db);
+    await sql`insert into ${table} (rowid, ${name})
+      select id, ${name}${end} from firstpromoter_promoters where ${name} is not null`.execute(db);
+  }
+  await sql`create virtual table firstpromoter_search_terms using fts5vocab (firstpromoter_search, row)`.execute(db);
+}
+
 async function indexFiltered(db: LedgerTransaction, table: string, id: string, column: string): Promise<void> {
   const there = column === "last_login_at" ? sql`where last_login_at is not null` : sql``;
   await sql`create index ${sql.id(`${table}_${column}`)} on ${sql.table(table)}
@@ -173,19 +211,23 @@ export async function indexSearch(database: Database): Promise<boolean> {
 const pagesAtOnce = 1000;
 
 /**
- * Merges the parts that SQLite's full-text index grows in: every search looks into each of them. Takes some ten seconds after a
+ * Merges the parts that SQLite's full-text indexes grow in: every search looks into each of them. Takes some ten seconds after a
  * million promoters; others have their turn in between.
  */
 export async function mergeSearch(database: Database): Promise<void> {
   if (database.dialect !== "sqlite") return;
   const db = database.tables<Record<string, never>>();
-  const merge = async (pages: number) => {
+  const merge = async (index: string, pages: number) => {
     const changes = async () =>
       (await sql<{ n: number }>`select total_changes() as n`.execute(db)).rows[0]?.n as number;
     const before = await changes();
-    await sql`insert into firstpromoter_search (firstpromoter_search, rank) values ('merge', ${pages})`.execute(db);
+    await sql`insert into ${sql.table(index)} (${sql.id(index)}, rank) values ('merge', ${pages})`.execute(db);
     return (await changes()) - before;
   };
   // A negative number begins a merge of all parts, and where nothing is left to be merged only the command itself is counted.
-  for (let changed = await merge(-pagesAtOnce); changed >= 2; changed = await merge(pagesAtOnce)) await setImmediate();
+  for (const index of Object.values(indexed)) {
+    for (let changed = await merge(index, -pagesAtOnce); changed >= 2; changed = await merge(index, pagesAtOnce)) {
+      await setImmediate();
+    }
+  }
 }

@@ -1,7 +1,7 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type Generated, sql } from "kysely";
 import type { CampaignState } from "../schemas.ts";
-import { cutInOneWalk, indexPieces, makeSearch, sortApart } from "./tables-search.ts";
+import { cutInOneWalk, indexEachColumn, indexPieces, makeSearch, sortApart } from "./tables-search.ts";
 
 export interface Tables {
   firstpromoter_campaigns: {
@@ -249,4 +249,5 @@ export const migrations: Record<string, (db: LedgerTransaction, database: Databa
     await sql`create index firstpromoter_sent_at on firstpromoter_sent (sent_at)`.execute(db);
   },
   "0010_pieces": cutInOneWalk,
+  "0011_search": indexEachColumn,
 };
