@@ -5,6 +5,8 @@ export interface Call {
   path(size: number, turn: number): string;
   method?: string;
   body?(size: number, turn: number): unknown;
+  /** A call that is made before each of it and takes nothing of its time. */
+  before?: Call;
 }
 
 const list = (name: string, query = name): Call => ({ name: `list ${name}`, path: () => `/promoters?${query}` });
@@ -77,6 +79,19 @@ const sorted = "sorting[revenue_amount]=desc";
 /** One of the ids that are restored by no turn of another size of table: near its beginning. */
 const idsOf = (turn: number) => Array.from({ length: 5 }, (_, index) => 3 + 10 * ((5 * turn + index) % 900));
 
+/** Five of the same fifty, as every other call meets the same promoters again and again. */
+const fiftyIds = (turn: number) => idsOf(turn % 10);
+
+const setOf =
+  (verb: "restore" | "archive") =>
+  (name: string, ids: (turn: number) => number[]): Call => ({
+    ...{ name, method: "POST" },
+    path: () => `/promoters/${verb}`,
+    body: (_, turn) => ({ ids: ids(turn) }),
+  });
+const restoreOf = setOf("restore");
+const archiveOf = setOf("archive");
+
 const promoter = (n: number) => `promoter${n}@example.com`;
 
 /** Every call, with all that its time might depend on. */
@@ -128,18 +143,8 @@ export const calls: Record<string, Call[]> = {
     },
   ],
   batches: [
-    {
-      name: "restore of 5",
-      path: () => "/promoters/restore",
-      method: "POST",
-      body: (_, turn) => ({ ids: idsOf(turn) }),
-    },
-    {
-      name: "archive of 5",
-      path: () => "/promoters/archive",
-      method: "POST",
-      body: (_, turn) => ({ ids: idsOf(turn) }),
-    },
+    { ...restoreOf("restore of 5", fiftyIds), before: archiveOf("", fiftyIds) },
+    { ...archiveOf("archive of 5", fiftyIds), before: restoreOf("", fiftyIds) },
     {
       name: "block of 5",
       path: () => "/promoters/block",
@@ -159,4 +164,12 @@ export const calls: Record<string, Call[]> = {
     { name: "its items", path: () => "/batch_processes/1/items" },
     { name: "its failed items", path: () => "/batch_processes/1/items?filters[outcome]=failed" },
   ],
+};
+
+/**
+ * Promoters whom no call has met: their pages are read from the disk, and written to its log whole. That is the server's work on
+ * a table that its memory does not hold; it is told, not judged.
+ */
+export const untouched: Record<string, Call[]> = {
+  "promoters whom nobody has touched": [restoreOf("restore of 5", idsOf), archiveOf("archive of 5", idsOf)],
 };

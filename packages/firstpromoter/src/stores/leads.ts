@@ -129,7 +129,7 @@ export function createLeads(database: Database, trigrams: boolean) {
     }
     // Also without an index on trigrams: the rows here are read ten times sooner than the promoters' own.
     const any = answers.map((pieces) => {
-      const all = pieces.map((piece) => contains(`l.${column}`, narrowed(piece), database, "any case"));
+      const all = led(pieces.map(narrowed)).map((piece) => contains(`l.${column}`, piece, database, "any case"));
       return sql`(${sql.join(all, sql` and `)})`;
     });
     // What holds a part of the text need not hold the whole, which no index is to be asked for.
@@ -206,6 +206,19 @@ export function createLeads(database: Database, trigrams: boolean) {
 
 /** A term in the words of SQLite's full-text search. */
 const quoted = (term: string) => `"${term.replaceAll('"', '""')}"`;
+
+/** So many trigrams of a value lead to few. */
+const leadingTrigrams = 3;
+
+/**
+ * Of a name and its value all of the value, and of the name one trigram: each that nearly everybody has is looked up once more
+ * for everybody whom the value leads to.
+ */
+function led(pieces: Pieces): Pieces {
+  const value = pieces.at(-1) ?? "";
+  if (trigramsOf([value]).length < leadingTrigrams) return pieces;
+  return pieces.map((piece) => (piece === value ? piece : [...piece].slice(0, 3).join("")));
+}
 
 /**
  * Of a long text eight characters, of an address the last of its name and the @: every trigram is looked up, and those that
