@@ -61,7 +61,7 @@ async function compared(database: string, work: string, group: Call[], tables: S
   let worst: { name: string; figure: number; ms: number[] } | undefined;
   for (const call of group) {
     const rounds: number[][] = [];
-    for (let turn = 0; turn < 15 && (rounds.length < 3 || rounds.flat().every((ms) => ms < 100)); turn++) {
+    for (let turn = 0; turn < 31 && (rounds.length < 3 || rounds.flat().every((ms) => ms < 100)); turn++) {
       const one: number[] = [];
       for (const table of turn % 2 ? tables.toReversed() : tables) one.push(await timed(call, table, turn));
       if (turn >= 2) rounds.push(turn % 2 ? one.reverse() : one);
