@@ -23,7 +23,7 @@ const compiled = mkdtempSync(join(tmpdir(), "reinstate-compiled-"));
 afterAll(() => rmSync(compiled, { recursive: true, force: true }));
 const environment = (MOVE: string) => ({ ...process.env, MOVE, NODE_COMPILE_CACHE: compiled });
 
-// A process of its own that moves the leads, in slices of 50, and is killed at the given visit of the given step.
+// A process of its own that moves the leads, in slices of 50 (where rows are locked, two of 25 at once), and is killed at the given visit of the given step.
 const mover = `
   import { flushCompileCache } from "node:module";
   import { createHost } from "@reinstate/batch-core";
@@ -34,7 +34,7 @@ const mover = `
   const host = await createHost({ databaseUrl: ledger, role: "web" });
   let visits = 0;
   const store = await createMariadbStore(host, {
-    url, lockMs: 80, leadsPerLock: 50, lockWaitSeconds: 5, journalDays: 1,
+    url, lockMs: 80, leadsPerLock: 50, leadsPerSession: 20, lockWaitSeconds: 5, journalDays: 1,
     async onStep(now) {
       if (now === step && ++visits === visit) process.kill(process.pid, "SIGKILL");
     },
@@ -157,7 +157,10 @@ describe("a mover killed at work", () => {
     { ...myisam, step: "released", visit: 3 },
     { ...myisam, step: "finished", visit: 1 },
     { ...innodb, step: "locked", visit: 1 },
+    { ...innodb, step: "journaled", visit: 2 },
+    { ...innodb, step: "released", visit: 1 },
     { ...innodb, step: "released", visit: 2 },
+    { ...innodb, step: "released", visit: 3 },
     { ...innodb, step: "finished", visit: 1 },
     { ...mixed, step: "released", visit: 1 },
     { live: "MyISAM", archive: "InnoDB", step: "released", visit: 2 },

@@ -1,60 +1,24 @@
-import type { Clock, Log } from "@reinstate/batch-core";
 import { addCounts, type Fate, LeadsMissing, type Move, type Moved, type MoveWork, noCounts } from "../store.ts";
-import { type Image, type Journal, packEntry } from "./journal.ts";
-import { underLocks } from "./mariadb-lock.ts";
-import {
-  type Asked,
-  askStandings,
-  type Given,
-  idsOf,
-  imagesOf,
-  isSame,
-  overwritten,
-  type Standings,
-  say,
-  standingsOf,
-  type Twins,
-  twinsOf,
-  withoutSchema,
-} from "./mariadb-rows.ts";
+import { idsOf } from "./mariadb-rows.ts";
 import type { Session } from "./mariadb-session.ts";
-import type { Statements } from "./mariadb-statements.ts";
+import { type Common, createSliceMover, type Meet, type SliceParts, type Trace } from "./mariadb-slice.ts";
 import type { Plan } from "./mariadb-tables.ts";
 import type { Slices } from "./slices.ts";
 
-/** `copied` is only where a lead did not fit; else nothing is said between the copy and the delete. */
-export type Step = "journaled" | "locked" | "copied" | "released" | "finished";
-
-export interface MoverParts {
-  journal: Journal;
+export interface MoverParts extends SliceParts {
   /** Takes note that a move has come to its end. Who asked for it need not wait for that. */
   ended(entries: readonly number[]): void;
-  log: Log;
-  clock: Clock;
   slices: Slices;
   /** How long the tables may be locked at once in a call for which somebody waits. */
   lockMs: number;
-  onStep(step: Step): Promise<void>;
-  lockedSilence: number | undefined;
+  /** Leads for which a second session is worth its while. */
+  leadsPerSession: number;
+  /** A second session on the same database, where one can be had. */
+  beside(session: Session): Promise<Session | undefined>;
 }
-
-/** Tries of one slice that met a deadlock, or whose images were not on disk in time. */
-const sliceTries = 5;
 
 /** A lock of rows may be held for so many times as long as one of tables: it holds nobody up who wants other leads. */
 const longerOnRows = 4;
-
-const none: Given = { rows: [], affected: 0 };
-
-/** The images of a slice take so long to be kept that its lock is not to be held for it. */
-class KeptTooSlowly extends Error {
-  readonly kept: Promise<unknown>;
-
-  constructor(kept: Promise<unknown>) {
-    super("The images of the leads could not be kept in time");
-    this.kept = kept;
-  }
-}
 
 /** A move that ended early, and whether anything had been written by then. */
 export class MoveBroken extends Error {
@@ -66,7 +30,10 @@ export class MoveBroken extends Error {
   }
 }
 
-/** Carries out one move in slices, each under its own lock. The session must be alone. Throws a `MoveBroken`. */
+/**
+ * Carries out one move in slices, each under its own lock; a large one that locks rows alone goes by halves, on two sessions at
+ * once. The session must be alone. Throws a `MoveBroken`.
+ */
 export async function moveLeads(
   parts: MoverParts,
   session: Session,
@@ -74,150 +41,38 @@ export async function moveLeads(
   move: Move,
   { signal, throttled = false, chunk }: Pick<MoveWork, "signal" | "throttled" | "chunk">,
 ): Promise<Moved> {
-  const { journal, ended, log, clock, slices, onStep } = parts;
-  const { connection } = session;
+  const { ended, clock, slices, onStep } = parts;
+  const byRows = plan.locking === "rows";
   // Nobody waits for the end of a batch, so others wait less for its locks.
-  const lockMs = (parts.lockMs * (plan.locking === "rows" ? longerOnRows : 1)) / (throttled ? 2 : 1);
-  const statements = plan.verbs[move.verb];
-  const takesAway = move.delete || move.update;
-  const entries: number[] = [];
-  const kept = { source: new Map<number, Image>(), target: new Map<number, Image>() };
-  let written = false;
-  let lockedAt = 0;
-
-  /** The images of what may be taken away, as it is under the lock, must be on disk before anything is written. */
-  async function keep(
-    images: Map<number, Image>,
-    seen: { twins: Twins } | Promise<{ twins: Twins }>,
-    attempt: number,
-  ): Promise<void> {
-    const source = news(images, kept.source);
-    const target = move.update
-      ? news(await overwritten(connection, statements, staleIn((await seen).twins)), kept.target)
-      : new Map<number, Image>();
-    if (source.size + target.size === 0) return;
-    const { columns } = statements;
-    // The server looks for the twins meanwhile.
-    const packed = packEntry({ verb: move.verb, deletes: move.delete, columns, source, target });
-    const { twins } = await seen;
-    const copied = move.insert ? [...source.keys()].filter((id) => !twins.has(id)) : [];
-    const keeping = journal.open(session.database, { packed, copied, chunk }).then((id) => {
-      entries.push(id);
-      for (const [id, image] of source) kept.source.set(id, image);
-      for (const [id, image] of target) kept.target.set(id, image);
-    });
-    if (attempt === sliceTries) await keeping;
-    else if (!(await within(clock, lockMs / 2, keeping))) throw new KeptTooSlowly(keeping);
-    await onStep("journaled");
-  }
-
-  /** Writes row sets that get smaller, until those are found whose values do not fit, with what the server says of them. */
-  async function write(statement: string, ids: readonly number[], unfit: Map<number, string>): Promise<number> {
-    try {
-      const [given] = await say(connection, [statement, ids]);
-      return given?.affected ?? 0;
-    } catch (error) {
-      const message = unfitMessage(error);
-      if (message === undefined) throw error;
-      if (ids.length === 1) {
-        unfit.set(ids[0] as number, message);
-        return 0;
-      }
-      const middle = ids.length >> 1;
-      const first = await write(statement, ids.slice(0, middle), unfit);
-      return first + (await write(statement, ids.slice(middle), unfit));
-    }
-  }
-
-  const moveSlice = (ids: readonly number[], attempt: number): Promise<Moved> =>
-    underLocks(
-      connection,
-      plan,
-      statements,
-      ids,
-      async ({ images, heldMs, checked }) => {
-        lockedAt = clock.now() - heldMs;
-        await onStep("locked");
-        const found = [...images.keys()];
-        const absent = ids.filter((id) => !images.has(id));
-        if (move.whole && absent.length > 0 && ids.length === move.ids.length) {
-          await checked;
-          throw new LeadsMissing(absent);
-        }
-        if (takesAway) await keep(images, checked, attempt);
-        const { twins, finish } = await checked;
-        const before: Standings = { source: new Set(found), twins };
-        const single = found.filter((id) => !twins.has(id));
-        const stale = staleIn(twins);
-        const elsewhere = await idsOf(connection, statements.inTarget, absent);
-        const inserts = move.insert ? single : [];
-        const updates = move.update ? stale : [];
-        const copied = move.insert ? found : [...twins.keys()];
-        const deletes = move.delete ? copied : [];
-        const unfit = new Map<number, string>();
-        const counts = noCounts();
-        counts.select_count = found.length;
-        const letGo = plan.copiesFirst ? ["UNLOCK TABLES", statements.lockTables] : [];
-        const last: Asked[] = [...letGo, [statements.delete, deletes]];
-        if (inserts.length + updates.length + deletes.length > 0) written = true;
-        let given: Given[];
-        try {
-          given = await finish([statements.insert, inserts], [statements.update, updates], ...last);
-          counts.insert_count = given[0]?.affected ?? 0;
-          counts.update_count = given[1]?.affected ?? 0;
-        } catch (error) {
-          if (unfitMessage(error) === undefined) throw error;
-          await write(statements.insert, inserts, unfit);
-          // A statement that broke off had its first rows written, where a table cannot take them back.
-          counts.insert_count = (await idsOf(connection, statements.inTarget, inserts)).size;
-          counts.update_count = await write(statements.update, updates, unfit);
-          await onStep("copied");
-          given = [none, none, ...(await finish(...last))];
-        }
-        counts.delete_count = given[1 + last.length]?.affected ?? 0;
-        // What the server took in may not be what it was given: such rows differ now, and the delete has kept them.
-        const kept = new Set(move.update ? [] : stale);
-        const expected = deletes.filter((id) => !kept.has(id));
-        const asExpected = counts.delete_count === expected.length && counts.update_count === updates.length;
-        const after = asExpected
-          ? expectedAfter(before, { healed: updates, gone: expected })
-          : standingsOf(await say(connection, ...askStandings(statements, found)));
-        if (counts.insert_count > 0) tellOfSubstitutes(log, statements, images);
-        await onStep("released");
-        return {
-          counts,
-          fates: ids.map((id) => {
-            const fate = fateOf(id, move, before, after, elsewhere);
-            return unfit.has(id) ? { ...fate, inserted: false, updated: false, unfit: unfit.get(id) } : fate;
-          }),
-        };
-      },
-      parts.lockedSilence,
-    );
+  const lockMs = (parts.lockMs * (byRows ? longerOnRows : 1)) / (throttled ? 2 : 1);
+  const trace: Trace = { entries: [], kept: { source: new Map(), target: new Map() }, written: false };
+  const common: Common = { plan, move, lockMs, trace, throttled, ...(chunk !== undefined && { chunk }) };
+  const first = { session, slices: createSliceMover(parts, session, common) };
+  let second: typeof first | undefined;
 
   /** Where one lock does not hold them all. */
   async function mustLieInSource(): Promise<void> {
-    const there = await idsOf(connection, statements.inSource, move.ids);
+    const there = await idsOf(session.connection, plan.verbs[move.verb].inSource, move.ids);
     const absent = move.ids.filter((id) => !there.has(id));
     if (absent.length > 0) throw new LeadsMissing(absent);
   }
 
-  async function moveSliceAgain(ids: readonly number[]): Promise<Moved> {
-    // A disk that is busy may take a second to keep them. Where nobody waits for us, that is before the lock, under which only
-    // what has changed since is left to be kept.
-    if (throttled && takesAway) {
-      const [images, twins] = await say(connection, [statements.images, ids], [statements.twins, ids]);
-      await keep(imagesOf(images as Given), { twins: twinsOf(twins as Given) }, sliceTries);
-    }
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await moveSlice(ids, attempt);
-      } catch (error) {
-        if (session.broken() || attempt === sliceTries) throw error;
-        if (error instanceof KeptTooSlowly) await error.kept;
-        else if (plan.locking !== "rows" || !isRaced(error)) throw error;
+  async function moveSlice(ids: readonly number[]): Promise<{ parts: Moved[]; heldMs: number }> {
+    const whole = move.whole === true && ids.length === move.ids.length;
+    // Locks of gaps, which one of the two would wait for with the other, are not for halves.
+    if (byRows && !throttled && !session.locksGaps && ids.length >= 2 * parts.leadsPerSession) {
+      const beside = await parts.beside(session);
+      if (beside && beside !== second?.session) {
+        second = { session: beside, slices: createSliceMover(parts, beside, common) };
+      }
+      if (beside && second) {
+        const middle = ids.length >> 1;
+        const halves = [ids.slice(0, middle), ids.slice(middle)] as const;
+        return byHalves([first.slices, second.slices], halves, whole);
       }
     }
+    const moved = await first.slices.move(ids, async (absent) => (whole ? absent : []));
+    return { parts: [moved], heldMs: first.slices.heldMs() };
   }
 
   try {
@@ -228,87 +83,59 @@ export async function moveLeads(
       const slice = move.ids.slice(start, start + slices.size(lockMs, move.ids.length - start));
       if (move.whole && start === 0 && slice.length < move.ids.length) await mustLieInSource();
       start += slice.length;
-      const part = await moveSliceAgain(slice);
-      const held = clock.now() - lockedAt;
-      slices.took(slice.length, held);
-      addCounts(counts, part.counts);
-      fates.push(...part.fates);
+      const { parts, heldMs } = await moveSlice(slice);
+      slices.took(slice.length, heldMs);
+      for (const part of parts) {
+        addCounts(counts, part.counts);
+        fates.push(...part.fates);
+      }
       // As long as others had to wait they may go on undisturbed.
-      if (throttled) await clock.sleep(held, signal);
+      if (throttled) await clock.sleep(heldMs, signal);
     }
     await onStep("finished");
-    ended(entries);
+    ended(trace.entries);
     return { counts, fates };
   } catch (error) {
-    // Where the connection lives, every statement is known to have ended and nothing is left to be put right.
-    if (await session.alive()) ended(entries);
-    else session.close();
-    throw new MoveBroken(written, error);
+    const sessions = second ? [session, second.session] : [session];
+    const alive = await Promise.all(sessions.map((one) => one.alive()));
+    // Where the connections live, every statement is known to have ended and nothing is left to be put right.
+    if (alive.every(Boolean)) ended(trace.entries);
+    for (const [index, one] of sessions.entries()) if (!alive[index]) one.close();
+    throw new MoveBroken(trace.written, error);
   }
 }
 
-/** What of the images is not kept yet as it is. */
-const news = (images: ReadonlyMap<number, Image>, kept: ReadonlyMap<number, Image>) =>
-  new Map([...images].filter(([id, image]) => !isSame(image, kept.get(id))));
+type SliceMover = ReturnType<typeof createSliceMover>;
 
-/** The leads whose two rows differ. */
-const staleIn = (twins: Twins) => [...twins].filter(([, differs]) => differs.length > 0).map(([id]) => id);
-
-/** How the leads lie after a move that did all that was asked. */
-function expectedAfter(
-  { source, twins }: Standings,
-  { healed, gone }: { healed: readonly number[]; gone: readonly number[] },
-): Standings {
-  const after: Standings = { source: new Set(source), twins: new Map(twins) };
-  for (const id of healed) after.twins.set(id, []);
-  for (const id of gone) {
-    after.source.delete(id);
-    after.twins.delete(id);
-  }
-  return after;
-}
-
-/** Whether the work is done within so many milliseconds. Throws what the work throws. */
-async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
-  const done = new AbortController();
-  const late = clock.sleep(ms, done.signal).then(() => false);
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    done.abort();
-  }
-}
-
-/** On row locks: chosen as the victim of a deadlock, or another session inserted the same lead. All is rolled back. */
-const isRaced = (error: unknown) =>
-  ["ER_LOCK_DEADLOCK", "ER_DUP_ENTRY"].includes(String((error as { code?: unknown }).code));
-
-/** What the server says of a value that does not fit into the target; undefined for any other error. */
-function unfitMessage(error: unknown): string | undefined {
-  const { code = "", sqlMessage } = error as { code?: string; sqlMessage?: string };
-  const unfit = /TOO_LONG|TRUNCATED|OUT_OF_RANGE|BAD_NULL|WRONG_VALUE|CONSTRAINT_FAILED/.test(code);
-  return unfit && sqlMessage !== undefined ? withoutSchema(sqlMessage) : undefined;
-}
-
-function fateOf(id: number, move: Move, before: Standings, after: Standings, elsewhere: ReadonlySet<number>): Fate {
-  const source = before.source.has(id);
-  const twin = before.twins.has(id);
-  const differs = after.twins.get(id) ?? [];
-  return {
-    id,
-    source,
-    target: twin || elsewhere.has(id),
-    inserted: source && !twin && move.insert,
-    updated: (before.twins.get(id)?.length ?? 0) > 0 && move.update && differs.length === 0,
-    deleted: source && !after.source.has(id),
-    differs,
-  };
-}
-
-function tellOfSubstitutes(log: Log, { substituted, columns }: Statements, images: Map<number, Image>): void {
-  for (const name of substituted) {
-    const index = columns.indexOf(`\`${name}\``);
-    const leads = [...images].filter(([, image]) => image[index] === null).map(([id]) => id);
-    if (leads.length > 0) log.warn({ column: name, leads }, "an empty column was filled in: the target needs a value");
-  }
+/** Two halves at once. Has an error only when both have come to their end. */
+async function byHalves(
+  movers: readonly [SliceMover, SliceMover],
+  halves: readonly [readonly number[], readonly number[]],
+  whole: boolean,
+): Promise<{ parts: Moved[]; heldMs: number }> {
+  const told = movers.map(() => Promise.withResolvers<readonly number[]>());
+  const missed = Promise.all(told.map(({ promise }) => promise)).then((all) => all.flat());
+  // Whoever waits for it hears of it.
+  missed.catch(() => {});
+  const moves = await Promise.allSettled(
+    movers.map(async (mover, index) => {
+      const mine = told[index] as (typeof told)[number];
+      const meet: Meet = async (absent) => {
+        mine.resolve(absent);
+        return whole ? missed : [];
+      };
+      try {
+        return await mover.move(halves[index] as readonly number[], meet);
+      } catch (error) {
+        // The other half is not to wait for one that does not come.
+        mine.reject(error);
+        throw error;
+      }
+    }),
+  );
+  const parts = moves.map((one) => {
+    if (one.status === "rejected") throw one.reason;
+    return one.value;
+  });
+  return { parts, heldMs: Math.max(...movers.map((mover) => mover.heldMs())) };
 }

@@ -39,6 +39,8 @@ export interface Session {
   database: string;
   /** For how many milliseconds the server had been running when the session was opened. */
   uptime: number;
+  /** Are gaps between rows locked too? */
+  locksGaps: boolean;
   /** Runs the work while no other mover is at work on this database, nor until what it leaves to be noted has been. */
   alone<Result>(work: () => Promise<Result>, noted: () => Promise<void>): Promise<Result>;
   /** True once the connection is of no more use. */
@@ -75,12 +77,14 @@ export async function openSession(
     const database = site ?? String(rows[0]?.name);
     const schema = String(rows[0]?.schemaName);
     // Locks of rows alone, not of the gaps between them, into which the dialer puts new leads; a log of statements forbids it.
-    const isolation = Number(rows[0]?.statements) === 1 ? "REPEATABLE READ" : "READ COMMITTED";
+    const locksGaps = Number(rows[0]?.statements) === 1;
+    const isolation = locksGaps ? "REPEATABLE READ" : "READ COMMITTED";
     await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}`);
     return {
       connection,
       database,
       uptime: Number(rows[0]?.uptime) * 1000,
+      locksGaps,
       alone: (work, noted) => underLock(connection, { schema, seconds: lockWaitSeconds }, work, noted),
       broken: () => broken,
       alive: async () =>

@@ -19,6 +19,8 @@ export interface Table {
   name: string;
   engine: string;
   columns: Column[];
+  /** The unique key on lead_id. */
+  key: string;
 }
 
 /** How the two tables are locked, and the statements of each verb, all built from the names of the columns. */
@@ -38,9 +40,10 @@ export interface Plan {
 /** Reads both tables' shape. Throws a `MoveRefused` where leads cannot be moved between them safely. */
 export async function preflight(connection: Connection): Promise<Plan> {
   const tables = await readTables(connection);
-  const [first, second] = [tableOf(tables, live), tableOf(tables, archive)];
+  const found = [tableOf(tables, live), tableOf(tables, archive)] as const;
   const fingerprint = fingerprintOf(await say(connection, ...showTables));
-  await refuseUnsafeKeys(connection);
+  const keys = await readKeys(connection);
+  const [first, second] = [withKey(found[0], keys), withKey(found[1], keys)];
   const [triggers] = await say(connection, findTriggers);
   refuseTriggers(triggers as Given);
   const engines = new Set([first, second].map(({ engine }) => engine.toLowerCase()));
@@ -61,7 +64,9 @@ export function fingerprintOf(shown: readonly Given[]): string {
   return shown.map(({ rows }) => String(rows[0]?.[1]).replace(/ AUTO_INCREMENT=\d+/, "")).join("\n");
 }
 
-async function readTables(connection: Connection): Promise<Table[]> {
+type Keyless = Omit<Table, "key">;
+
+async function readTables(connection: Connection): Promise<Keyless[]> {
   const [tables] = await connection.query<RowDataPacket[]>(
     `SELECT TABLE_NAME AS name, ENGINE AS engine, TABLE_TYPE AS type FROM information_schema.TABLES
       WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?)`,
@@ -89,7 +94,7 @@ async function readTables(connection: Connection): Promise<Table[]> {
   }));
 }
 
-function tableOf(tables: Table[], name: string): Table {
+function tableOf(tables: Keyless[], name: string): Keyless {
   const table = tables.find((table) => table.name === name);
   if (!table) throw new MoveRefused(`The VICIdial database has no table ${name}`);
   if (!["innodb", "myisam", "aria"].includes(table.engine.toLowerCase())) {
@@ -98,18 +103,22 @@ function tableOf(tables: Table[], name: string): Table {
   return table;
 }
 
-async function refuseUnsafeKeys(connection: Connection): Promise<void> {
+/** The unique keys on lead_id alone, the primary ones first. */
+async function readKeys(connection: Connection): Promise<{ table: string; key: string }[]> {
   const [keys] = await connection.query<RowDataPacket[]>(
-    `SELECT TABLE_NAME AS tableName FROM information_schema.STATISTICS
+    `SELECT TABLE_NAME AS tableName, INDEX_NAME AS indexName FROM information_schema.STATISTICS
       WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?) AND NON_UNIQUE = 0
-      GROUP BY TABLE_NAME, INDEX_NAME HAVING COUNT(*) = 1 AND LOWER(MAX(COLUMN_NAME)) = 'lead_id'`,
+      GROUP BY TABLE_NAME, INDEX_NAME HAVING COUNT(*) = 1 AND LOWER(MAX(COLUMN_NAME)) = 'lead_id'
+      ORDER BY INDEX_NAME <> 'PRIMARY'`,
     [live, archive],
   );
-  for (const name of [live, archive]) {
-    if (!keys.some(({ tableName }) => tableName === name)) {
-      throw new MoveRefused(`${name} has no unique key on lead_id: a lead could lie in it twice`);
-    }
-  }
+  return keys.map(({ tableName, indexName }) => ({ table: tableName, key: indexName }));
+}
+
+function withKey(table: Keyless, keys: { table: string; key: string }[]): Table {
+  const found = keys.find((one) => one.table === table.name);
+  if (found) return { ...table, key: found.key };
+  throw new MoveRefused(`${table.name} has no unique key on lead_id: a lead could lie in it twice`);
 }
 
 /** Names the triggers on both tables. Each is asked for by its own name: for a list the server opens every table there is. */
