@@ -81,7 +81,7 @@ function runMover(
     const host = await createHost({ databaseUrl: ledger, clock, role: "web" });
     let visits = 0;
     const store = await createMariadbStore(host, {
-      url, lockMs: 120, leadsPerLock: 40, lockWaitSeconds: 5, journalDays: 7,
+      url, lockMs: 120, leadsPerLock: 40, leadsPerSession: 10, lockWaitSeconds: 5, journalDays: 7,
       async onStep(now) {
         if (now === step && ++visits === visit) process.kill(process.pid, "SIGKILL");
       },
@@ -273,7 +273,7 @@ async function amongWriters(): Promise<void> {
 
 async function moveByUs(site: Site, all: number[]): Promise<void> {
   const host = await createHost({ databaseUrl: site.ledger, role: "web" });
-  const vicidial = await createVicidial(host, { url: site.url, leadsPerLock: 50 });
+  const vicidial = await createVicidial(host, { url: site.url });
   const operation = "vicidial.leads.dearchive";
   for (let start = 0; start < all.length; start += 500) {
     const items = all.slice(start, start + 500);

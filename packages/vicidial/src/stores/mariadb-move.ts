@@ -57,7 +57,7 @@ export async function moveLeads(
     if (absent.length > 0) throw new LeadsMissing(absent);
   }
 
-  async function moveSlice(ids: readonly number[]): Promise<{ parts: Moved[]; heldMs: number }> {
+  async function moveSlice(ids: readonly number[]): Promise<{ moved: Moved[]; heldMs: number }> {
     const whole = move.whole === true && ids.length === move.ids.length;
     // Locks of gaps, which one of the two would wait for with the other, are not for halves.
     if (byRows && !throttled && !session.locksGaps && ids.length >= 2 * parts.leadsPerSession) {
@@ -72,7 +72,7 @@ export async function moveLeads(
       }
     }
     const moved = await first.slices.move(ids, async (absent) => (whole ? absent : []));
-    return { parts: [moved], heldMs: first.slices.heldMs() };
+    return { moved: [moved], heldMs: first.slices.heldMs() };
   }
 
   try {
@@ -83,9 +83,9 @@ export async function moveLeads(
       const slice = move.ids.slice(start, start + slices.size(lockMs, move.ids.length - start));
       if (move.whole && start === 0 && slice.length < move.ids.length) await mustLieInSource();
       start += slice.length;
-      const { parts, heldMs } = await moveSlice(slice);
+      const { moved, heldMs } = await moveSlice(slice);
       slices.took(slice.length, heldMs);
-      for (const part of parts) {
+      for (const part of moved) {
         addCounts(counts, part.counts);
         fates.push(...part.fates);
       }
@@ -112,7 +112,7 @@ async function byHalves(
   movers: readonly [SliceMover, SliceMover],
   halves: readonly [readonly number[], readonly number[]],
   whole: boolean,
-): Promise<{ parts: Moved[]; heldMs: number }> {
+): Promise<{ moved: Moved[]; heldMs: number }> {
   const told = movers.map(() => Promise.withResolvers<readonly number[]>());
   const missed = Promise.all(told.map(({ promise }) => promise)).then((all) => all.flat());
   // Whoever waits for it hears of it.
@@ -133,9 +133,9 @@ async function byHalves(
       }
     }),
   );
-  const parts = moves.map((one) => {
+  const moved = moves.map((one) => {
     if (one.status === "rejected") throw one.reason;
     return one.value;
   });
-  return { parts, heldMs: Math.max(...movers.map((mover) => mover.heldMs())) };
+  return { moved, heldMs: Math.max(...movers.map((mover) => mover.heldMs())) };
 }
