@@ -49,6 +49,16 @@ async function site() {
       const { rows } = await sql`select id from vicidial_journal where state = 'open'`.execute(host.database.tables());
       return rows.length;
     },
+    /** Somebody else is at work on a lead of the archive; answers what ends that. */
+    async lock(id: number) {
+      const other = await mysql.createConnection({ uri: database.url });
+      await other.query("START TRANSACTION");
+      await other.query(`UPDATE ${archive} SET comments = 'at work' WHERE lead_id = ?`, [id]);
+      return async () => {
+        await other.query("ROLLBACK");
+        await other.end();
+      };
+    },
     /** The connections of the movers, in the order in which they were opened. */
     async sessions() {
       const [rows] = await admin.query<RowDataPacket[]>(
@@ -110,28 +120,22 @@ test.each([
 
 test("all or none: half of a set does not go where the other half waits in vain for a lock", async () => {
   await using place = await site();
-  const other = await mysql.createConnection({ uri: place.database.url });
-  await other.query("START TRANSACTION");
-  await other.query(`UPDATE ${archive} SET comments = 'at work' WHERE lead_id = 33`);
+  const letGo = await place.lock(33);
   const store = await place.open();
   await expect(store.move({ ...dearchive, whole: true }, none)).rejects.toThrow();
   expect([await place.rows(live), await place.rows(archive)]).toEqual([[], leads]);
-  await other.query("ROLLBACK");
-  await other.end();
+  await letGo();
   expect((await store.move({ ...dearchive, whole: true }, none)).counts.delete_count).toBe(40);
   await store.close();
 });
 
 test("a lead that somebody else has locked keeps nobody waiting who wants others, however few there are", async () => {
   await using place = await site();
-  const other = await mysql.createConnection({ uri: place.database.url });
-  await other.query("START TRANSACTION");
-  await other.query(`UPDATE ${archive} SET comments = 'at work' WHERE lead_id = 40`);
+  const letGo = await place.lock(40);
   const store = await place.open();
   const { counts } = await store.move({ ...dearchive, ids: ids.slice(0, 39) }, none);
   expect(counts.delete_count).toBe(39);
-  await other.query("COMMIT");
-  await other.end();
+  await letGo();
   await store.close();
 });
 
