@@ -28,7 +28,7 @@ async function site() {
   const steps: Step[] = [];
   const open = (onStep = async (_step: Step) => {}, url = database.url) =>
     createMariadbStore(host, {
-      ...{ url, lockMs: 80, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1, leadsPerSession: 10 },
+      ...{ url, lockMs: 10_000, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1, leadsPerSession: 10 },
       async onStep(step) {
         steps.push(step);
         await onStep(step);
