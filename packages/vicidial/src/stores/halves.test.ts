@@ -9,7 +9,9 @@ import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 import type { Move } from "../store.ts";
 import { createMariadbStore } from "./mariadb.ts";
+import { underLocks } from "./mariadb-lock.ts";
 import type { Step } from "./mariadb-slice.ts";
+import { preflight } from "./mariadb-tables.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";
@@ -190,4 +192,26 @@ test("where the server has no second connection to give, one session moves the s
   expect([place.took("locked"), await place.rows(live)]).toEqual([1, leads]);
   await store.close();
   await admin.query(`DROP USER '${user}'@'%'`);
+});
+
+test("a lead that comes into the source after the images were read is left alone", async () => {
+  await using place = await site();
+  const { admin, database } = place;
+  await admin.query(`DELETE FROM ${archive} WHERE lead_id = 2`);
+  await insertRows(admin, live, [makeLead(1), makeLead(2)]);
+  const connection = await mysql.createConnection({ uri: database.url, multipleStatements: true, dateStrings: true });
+  await connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+  const plan = await preflight(connection);
+  const query = connection.query.bind(connection);
+  connection.query = (async (...asked: Parameters<typeof query>) => {
+    const { sql } = asked[0] as unknown as { sql?: string };
+    if (sql?.includes("STRAIGHT_JOIN")) await insertRows(admin, archive, [makeLead(2)]);
+    return query(...asked);
+  }) as typeof query;
+  await underLocks(connection, plan, plan.verbs.dearchive, [1, 2], async ({ images, checked }) => {
+    const { twins, finish } = await checked;
+    expect([[...images.keys()], [...twins.keys()]]).toEqual([[1], [1]]);
+    await finish("DO 0");
+  });
+  await connection.end();
 });

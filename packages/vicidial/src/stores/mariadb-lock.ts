@@ -63,6 +63,7 @@ export async function underLocks<Result>(
       [locking(statements.images), ids],
       serverTime,
     )) as [Given, Given, Given, Given, Given];
+    const images = imagesOf(rows);
     const looking = say(connection, [locking(statements.twins), ids], ...showTables, findTriggers);
     const checked = looking.then((seen) => {
       const [twins, live, archive, triggers] = seen as [Given, Given, Given, Given];
@@ -73,11 +74,12 @@ export async function underLocks<Result>(
         finished = true;
         return results;
       };
-      return { twins: twinsOf(twins), finish };
+      // A row that came into the source since then has no image, so this move leaves it alone.
+      return { twins: new Map([...twinsOf(twins)].filter(([id]) => images.has(id))), finish };
     });
     // Work that fails before it asks has an error of its own.
     checked.catch(() => {});
-    return await work({ images: imagesOf(rows), heldMs: Math.max(0, timeOf(until) - timeOf(from)), checked });
+    return await work({ images, heldMs: Math.max(0, timeOf(until) - timeOf(from)), checked });
   } finally {
     // A connection that cannot let go must not live on with its locks.
     if (!finished) {
