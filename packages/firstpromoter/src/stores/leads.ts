@@ -3,7 +3,7 @@ import { type RawBuilder, sql } from "kysely";
 import type { PromoterFilter } from "../store.ts";
 import { between, conditionsOf, contains, rangesOf } from "./filters.ts";
 import type { Tables } from "./tables.ts";
-import { indexOf } from "./tables-search.ts";
+import { indexOf, type SearchedColumn } from "./tables-search.ts";
 import { type Pieces, piecesOfField, trigramsOf } from "./trigrams.ts";
 
 /** Where all the promoters of one condition can be read off an index, and few others. */
@@ -97,7 +97,7 @@ export function createLeads(database: Database, trigrams: boolean) {
   /** What leads to those who meet one condition on a text, in which the pieces of one of the answers stand then. */
   async function textLead(
     account: string,
-    column: "search" | "custom_fields",
+    column: SearchedColumn,
     condition: PromoterFilter,
     answers: Pieces[],
   ): Promise<Lead | undefined> {
@@ -167,7 +167,7 @@ export function createLeads(database: Database, trigrams: boolean) {
    * The rarest trigrams of some pieces, in SQLite's words: to go through what is common for all of them would take as long as
    * the table is large. Of those that are found often, those that are not found for the longest time are rarer.
    */
-  async function rarest(column: "search" | "custom_fields", pieces: Pieces): Promise<string[]> {
+  async function rarest(column: SearchedColumn, pieces: Pieces): Promise<string[]> {
     const all = trigramsOf(pieces);
     const apart = Math.max(1, all.length / looksAtMost);
     const terms = all.filter((_, index) => Math.floor(index / apart) !== Math.floor((index - 1) / apart)).map(quoted);

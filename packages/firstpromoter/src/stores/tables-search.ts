@@ -142,8 +142,11 @@ const indexed = {
   custom_fields: "firstpromoter_custom_fields",
 } as const;
 
+/** A column that is searched for parts of its text. */
+export type SearchedColumn = keyof typeof indexed;
+
 /** The full-text index of a column, on SQLite. */
-export const indexOf = (column: keyof typeof indexed) => sql.table(indexed[column]);
+export const indexOf = (column: SearchedColumn) => sql.table(indexed[column]);
 
 /**
  * Bytes of a page of a full-text index, some third of SQLite's own measure. What two trigrams have in common is found by leaps from
