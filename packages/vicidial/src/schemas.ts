@@ -55,26 +55,65 @@ export type ErrorReply = z.infer<typeof errorReply>;
 /** An item of both operations. */
 export const leadId = z.int().min(0);
 
-const oneOrMore = <Value extends z.ZodType>(value: Value) => z.union([value, z.array(value).min(1).max(1000)]);
+/** The most values that one condition of a filter lists. */
+const maxFilterValues = 1000;
 
-const date = z.string().regex(/^\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2})?$/, "must be YYYY-MM-DD or YYYY-MM-DD HH:MM:SS");
+const oneOrMore = <Value extends z.ZodType>(value: Value, what: string) =>
+  z.union([value, z.array(value).min(1).max(maxFilterValues)], {
+    error: `must be ${what}, or a list of 1 to ${maxFilterValues} of them`,
+  });
 
-/** Which leads of the source table, instead of a list of ids: all that is given must hold. */
+/** Reports whether a database compares the text as it stands: no surrounding space, nothing invisible, no half of a character. */
+const isPlainText = (text: string) => /^[^\p{Cc}\p{Cf}\p{Cs}]+$/u.test(text) && text.trim() === text;
+
+const plainText = oneOrMore(
+  z.string().refine(isPlainText),
+  "a text of at least 1 character, without surrounding spaces and without control characters",
+);
+
+const listId = oneOrMore(z.int().min(0), "a whole number of at least 0");
+
+const isoDate = z.iso.date();
+
+/** Accepts a day that the calendar has, in a year that MariaDB's DATETIME documents: 1000 to 9999. */
+function isDateTime(text: string): boolean {
+  const [, date, time] = /^([1-9]\d{3}-\d{2}-\d{2})(?: (\d{2}:\d{2}:\d{2}))?$/.exec(text) ?? [];
+  return isoDate.safeParse(date).success && (time === undefined || /^([01]\d|2[0-3])(:[0-5]\d){2}$/.test(time));
+}
+
+const dateTime = z.string().refine(isDateTime, {
+  error: "must be a date of the calendar from the year 1000 on, as YYYY-MM-DD or YYYY-MM-DD HH:MM:SS",
+});
+
+/** Returns `YYYY-MM-DD HH:MM:SS` for a date with or without a time of day. */
+export const toDateTime = (date: string) => date.padEnd("YYYY-MM-DD HH:MM:SS".length, " 00:00:00");
+
+/**
+ * Selects leads of the source table by their columns instead of by id. Every condition must hold; texts are compared byte by
+ * byte. A filter that is malformed or empty is rejected, also one whose property is present but undefined.
+ *
+ * @example leadFilter.parse({ list_id: [101, 102], status: "NEW", entry_date_from: "2025-01-01" })
+ */
 export const leadFilter = z
   .strictObject({
-    list_id: oneOrMore(z.int().min(0)).optional(),
-    /** Of the lists of these campaigns; only in a real VICIdial database. */
-    campaign_id: oneOrMore(z.string().min(1)).optional(),
-    status: oneOrMore(z.string()).optional(),
-    phone_number: oneOrMore(z.string().min(1)).optional(),
-    /** From this time of entry on. */
-    entry_date_from: date.optional(),
-    /** Before this time of entry. */
-    entry_date_before: date.optional(),
+    list_id: listId.exactOptional(),
+    /** Matches the lists of these campaigns; needs a real VICIdial database. */
+    campaign_id: plainText.exactOptional(),
+    status: plainText.exactOptional(),
+    phone_number: plainText.exactOptional(),
+    /** The earliest time of entry, included, by the clock of the VICIdial server. */
+    entry_date_from: dateTime.exactOptional(),
+    /** The latest time of entry, excluded. */
+    entry_date_before: dateTime.exactOptional(),
   })
-  .refine((filter) => Object.values(filter).some((value) => value !== undefined), {
+  .refine((filter) => Object.keys(filter).length > 0, {
     error: "at least one of list_id, campaign_id, status, phone_number, entry_date_from, entry_date_before is needed",
-  });
+  })
+  .refine(
+    ({ entry_date_from: from, entry_date_before: before }) =>
+      from === undefined || before === undefined || toDateTime(from) < toDateTime(before),
+    { path: ["entry_date_before"], error: "must be later than entry_date_from" },
+  );
 export type LeadFilter = z.infer<typeof leadFilter>;
 
 const beside = {

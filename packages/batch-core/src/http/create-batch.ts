@@ -31,8 +31,8 @@ const newBatch = z.strictObject({
   ...head,
   params: z.record(z.string(), z.unknown()).default({}),
   items: z.array(z.unknown()).max(500_000).optional(),
-  /** Instead of items, where the operation has one. */
-  filter: z.record(z.string(), z.unknown()).optional(),
+  /** Instead of items. Validated by the operation's own schema alone, because a record would ignore the key `__proto__`. */
+  filter: z.unknown().optional(),
   dry_run: z.boolean().default(false),
   stop_rule: z.strictObject({ max_failure_rate: rate, after: count.default(settledFirst) }).optional(),
 });

@@ -1,6 +1,7 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type RawBuilder, sql } from "kysely";
 import { columnNames, identity, leadColumns } from "../columns.ts";
+import { toConditions } from "../filter.ts";
 import { type LeadStore, LeadsMissing, type Move, type Moved, MoveRefused, type Verb } from "../store.ts";
 
 export const demoLive = "vicidial_demo_list";
@@ -133,14 +134,12 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
     },
 
     async *select(verb, filter) {
-      if (filter.campaign_id !== undefined) throw new MoveRefused("campaign_id: the demo has no campaigns");
+      const { equal, campaigns, from, before } = toConditions(filter);
+      if (campaigns) throw new MoveRefused("campaign_id: the demo has no campaigns");
       const { source } = tablesOf(verb);
-      const several = (value: unknown) => (Array.isArray(value) ? value : [value]);
-      const conditions = (["list_id", "status", "phone_number"] as const)
-        .filter((name) => filter[name] !== undefined)
-        .map((name) => sql`${sql.ref(name)} in (${sql.join(several(filter[name]))})`);
-      if (filter.entry_date_from !== undefined) conditions.push(sql`entry_date >= ${filter.entry_date_from}`);
-      if (filter.entry_date_before !== undefined) conditions.push(sql`entry_date < ${filter.entry_date_before}`);
+      const conditions = equal.map(({ column, values }) => sql`${sql.ref(column)} in (${sql.join(values)})`);
+      if (from !== undefined) conditions.push(sql`entry_date >= ${from}`);
+      if (before !== undefined) conditions.push(sql`entry_date < ${before}`);
       for (let after = -1; ; ) {
         const { rows } = await sql<{ lead_id: number }>`select lead_id from ${source}
           where lead_id > ${after} and ${sql.join(conditions, sql` and `)} order by lead_id limit ${page}`.execute(
