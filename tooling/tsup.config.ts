@@ -7,7 +7,7 @@ const manifest = JSON.parse(readFileSync("package.json", "utf8")) as {
   bin?: Record<string, string>;
 };
 const doors = Object.values(manifest.exports).filter((path) => path.endsWith(".ts"));
-const bins = Object.values(manifest.bin ?? {}).map((path) => path.replace("./dist/", "./src/").replace(/\.js$/, ".ts"));
+const bins = Object.values(manifest.bin ?? {});
 
 export default defineConfig({
   entry: [...doors, ...bins],

@@ -1,11 +1,18 @@
-import { spawnSync } from "node:child_process";
+import { findLaunchers, isAlive } from "./launchers.ts";
 
-// Builds what changed, then becomes the gateway: one process, so that a signal reaches it.
-const build = spawnSync("turbo", ["run", "build", "--filter=@reinstate/gateway...", "--output-logs=errors-only"], {
-  stdio: ["ignore", 2, 2],
-  env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1" },
-});
-if (build.status !== 0) process.exit(build.status ?? 1);
+// Serves the gateway from its source, so nothing has to be built first.
+
+/** How often this process checks that its launchers live. */
+const launcherCheckMs = 250;
+
+// npx and the shells below it die of SIGTERM without passing it on: treat the death of any of them as the signal.
+const launchers = findLaunchers();
+if (!launchers) process.exit(143);
+const watch = setInterval(() => {
+  if (launchers.every(isAlive)) return;
+  clearInterval(watch);
+  process.kill(process.pid, "SIGTERM");
+}, launcherCheckMs).unref();
+
 process.argv = [process.execPath, "reinstate", "serve", "--demo", ...process.argv.slice(2)];
-const gateway = new URL("../../apps/gateway/dist/main.js", import.meta.url);
-await import(gateway.href);
+await import(new URL("../../apps/gateway/src/main.ts", import.meta.url).href);
