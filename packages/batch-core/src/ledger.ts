@@ -24,6 +24,7 @@ export interface BatchHead {
   target: Target;
   account: string;
   params: unknown;
+  actor: string | null;
   total: number;
   dryRun: boolean;
   stopRule: StopRule | undefined;

@@ -27,6 +27,8 @@ export interface Work<Item, Params> {
   generation: number;
   /** The wall between customers: a store must never look over it. Empty where a vendor has no accounts. */
   account: string;
+  /** Who asked for the batch, as in its record; null if the caller named nobody. */
+  actor: string | null;
   params: Params;
   items: Item[];
   /** 1 at the first try; more when the chunk was tried before. */

@@ -119,6 +119,7 @@ export function createRunner(parts: RunnerParts): Runner {
       seq: chunk.seq,
       generation: chunk.generation,
       account: head.account,
+      actor: head.actor,
       params: head.params,
       items,
       attempt: chunk.attempt,

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { getRequestListener } from "@hono/node-server";
+import { type Log, silentLog } from "@reinstate/batch-core";
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql, { type RowDataPacket } from "mysql2/promise";
@@ -55,10 +56,21 @@ async function callCentre({ user: change, settings = {}, apiList = "", entries =
     makeLead(274073, { list_id: 7 }),
   ]);
   await fill("vicidial_list", [makeLead(274073, { list_id: 9, status: "SALE" })]);
-  const host = await createTestHost();
+  const logged: string[] = [];
+  const log = { ...silentLog, error: (fields: { error?: string }) => void logged.push(String(fields.error)) };
+  const host = await createTestHost({ log: log as Log });
   const { routes, close } = await createVicidial(host, { url: site.url, ...options });
   return {
     routes,
+    /** The errors in the gateway's own log. */
+    logged,
+    submit: (items: number[]) =>
+      host.batches.submit({
+        operation: "vicidial.leads.dearchive",
+        items,
+        params: { insert_leads: true, delete_leads: true },
+        actor: "a key",
+      }),
     /** The query of a GET, or the body of a POST. */
     async ask(query: Record<string, string>, { address, init }: { address?: string; init?: RequestInit } = {}) {
       const request = new Request(`${page}?${new URLSearchParams(query)}`, init);
@@ -115,25 +127,31 @@ describe("VICIdial's log", () => {
     await using centre = await callCentre();
     const init = { method: "POST", body: new URLSearchParams({ pass: "1234", agent_pass: "5678", lead_id: "274071" }) };
     const { pass: _, lead_id: __, ...query } = rightCall;
-    await centre.ask(query, { init, address: "10.9.9.9" });
-    await centre.ask(rightCall, { address: "::ffff:10.9.9.9" });
-    const common = { user: "6666", agent_user: "", api_script: "non-agent", function: "lead_dearchive", value: "" };
+    await centre.ask({ ...query, agent_user: "10-0_1!é" }, { init, address: "10.9.9.9" });
+    await centre.ask({ ...rightCall, agent_user: "a".repeat(30) }, { address: "::ffff:10.9.9.9" });
+    const common = { user: "6666", api_script: "non-agent", function: "lead_dearchive", value: "" };
     expect(await rowsOf("vicidial_api_log")).toMatchObject([
       {
         ...{ ...common, source: "test", result: "SUCCESS", result_reason: "lead_dearchive LEAD DE-ARCHIVED" },
+        agent_user: "10-0_1",
         data: "6666|274071|1|1",
       },
       {
         ...{ ...common, result: "ERROR", result_reason: "lead_dearchive ARCHIVED LEAD NOT FOUND" },
+        agent_user: "a".repeat(20),
         data: "6666|274071||",
       },
     ]);
     const asked = `${page}?source=test&user=6666&function=lead_dearchive`;
+    const agent = encodeURIComponent("10-0_1!é").replace("!", "%21");
     expect(await rowsOf("vicidial_api_urls")).toMatchObject([
-      { remote_ip: "10.9.9.9", url: `${asked}&GET-AND-POST=Y&pass=XXXX&agent_pass=XXXX&lead_id=274071` },
       {
         remote_ip: "10.9.9.9",
-        url: `${page}?source=test&user=6666&pass=XXXX&function=lead_dearchive&lead_id=274071`,
+        url: `${asked}&agent_user=${agent}&GET-AND-POST=Y&pass=XXXX&agent_pass=XXXX&lead_id=274071`,
+      },
+      {
+        remote_ip: "10.9.9.9",
+        url: `${page}?source=test&user=6666&pass=XXXX&function=lead_dearchive&lead_id=274071&agent_user=${"a".repeat(30)}`,
       },
     ]);
     // The page and the server are named once and by number.
@@ -145,6 +163,17 @@ describe("VICIdial's log", () => {
     for (const row of await rowsOf("vicidial_api_log")) {
       expect([row.webserver, row.api_url]).toEqual([server?.webserver_id, url?.url_id]);
     }
+  });
+
+  test("names the user in the row for administrators", async () => {
+    await using centre = await callCentre();
+    await centre.ask(rightCall);
+    await centre.submit([274072]);
+    const event_code = "CAMPAIGN LEAD DE-ARCHIVING";
+    expect(await rowsOf("vicidial_admin_log")).toMatchObject([
+      { user: "6666", event_code },
+      { user: "VDAD", event_code },
+    ]);
   });
 
   test.each<[string, Record<string, string>, Setting]>([
@@ -207,9 +236,9 @@ describe("refused in VICIdial's words:", () => {
     ],
     [
       "a lead that is not there, with all that was searched by",
-      { lead_id: "1", stage: "Up 1", search_location: "LIST 1x" },
+      { lead_id: "1", stage: "Up-2_b 1!é", search_location: "LIST_1x" },
       {},
-      "ERROR: lead_dearchive ARCHIVED LEAD NOT FOUND: 6666|1|Up|LIST\n",
+      "ERROR: lead_dearchive ARCHIVED LEAD NOT FOUND: 6666|1|Up-2_b1|LIST\n",
     ],
     [
       "a lead of another campaign",
@@ -253,6 +282,30 @@ describe("refused in VICIdial's words:", () => {
     expect(await rowsOf("vicidial_api_log")).toMatchObject([row]);
   });
 
+  test.each(["vicidial_list_archive", "vicidial_list"])(
+    "a lead of which nothing is known without %s",
+    async (table) => {
+      await using centre = await callCentre();
+      await site.admin.query(`RENAME TABLE ${table} TO hidden`);
+      const { response, text } = await centre
+        .ask(rightCall)
+        .finally(() => site.admin.query(`RENAME TABLE hidden TO ${table}`));
+      expect([response.status, text]).toEqual([200, "ERROR: lead_dearchive LEAD INSERT FAILED: 6666|274071|\n"]);
+      expect(centre.logged).toContainEqual(expect.stringMatching(`${table}' doesn't exist`));
+      const row = { result: "ERROR", result_reason: "lead_dearchive LEAD INSERT FAILED", data: "6666|274071|" };
+      expect(await rowsOf("vicidial_api_log")).toMatchObject([row]);
+      expect(await rowsOf("vicidial_list_archive")).toHaveLength(3);
+    },
+  );
+
+  test.each(["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])("the method %s", async (method) => {
+    await using centre = await callCentre();
+    const { response, text } = await centre.ask(rightCall, { init: { method } });
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, POST"]);
+    if (method !== "HEAD") expect(text).toBe(`ERROR: The method ${method} is not allowed; use GET or POST\n`);
+    expect(await rowsOf("vicidial_list_archive")).toHaveLength(3);
+  });
+
   test("everybody, where passwords are kept as hashes", async () => {
     expect(await answerOf({}, { settings: { pass_hash_enabled: "1" } })).toMatch(/Login incorrect/);
   });
@@ -262,11 +315,12 @@ describe("failed logins", () => {
   const longAgo = "2001-01-01 00:00:01";
   const account = async () => {
     const [rows] = await site.admin.query<RowDataPacket[]>(
-      `SELECT failed_login_count AS failed, last_ip AS address, last_login_date = '${longAgo}' AS old,
+      `SELECT failed_login_count AS failed, last_ip AS last, failed_login_attempts_today AS attempts,
+         failed_login_count_today AS count, failed_last_ip_today AS address, failed_last_type_today AS type, last_login_date = '${longAgo}' AS old,
          last_login_date >= NOW() - INTERVAL 10 MINUTE AS fresh FROM vicidial_users`,
     );
-    const [{ failed, address, old, fresh }] = rows as [RowDataPacket];
-    return { failed, address, date: old ? "old" : fresh ? "now" : "another" };
+    const [{ failed, last, attempts, count, address, type, old, fresh }] = rows as [RowDataPacket];
+    return { failed, last, today: [attempts, count, address, type], date: old ? "old" : fresh ? "now" : "another" };
   };
   const address = "10.9.9.9";
   const bad = "ERROR: Login incorrect, please try again: |6666|12345|BAD|\n";
@@ -276,38 +330,64 @@ describe("failed logins", () => {
     await using centre = await callCentre();
     for (let failed = 1; failed <= 10; failed++) {
       expect((await centre.ask(wrong, { address })).text).toBe(bad);
-      expect(await account()).toEqual({ failed, address, date: "old" });
+      expect(await account()).toEqual({ failed, last: "", today: [failed, failed, address, "aBAD"], date: "old" });
     }
     // No login was dated in the last quarter of an hour: the count begins anew, and from then on it locks.
     for (let failed = 1; failed <= 10; failed++) {
       expect((await centre.ask(wrong, { address })).text).toBe(bad);
-      expect(await account()).toEqual({ failed, address, date: "now" });
+      const today = [10 + failed, 10 + failed, address, "aBAD"];
+      expect(await account()).toEqual({ failed, last: "", today, date: "now" });
     }
-    for (const query of [wrong, rightCall]) expect((await centre.ask(query)).text).toBe(lock);
-    expect(await account()).toEqual({ failed: 10, address, date: "now" });
+    for (const query of [wrong, rightCall]) expect((await centre.ask(query, { address: "::1" })).text).toBe(lock);
+    expect(await account()).toEqual({ failed: 10, last: "", today: [22, 20, "::1", "aLOCK"], date: "now" });
   });
 
   test("count no more after a right one, whatever it then asks for", async () => {
     await using centre = await callCentre({ user: { failed_login_count: 12 } });
     expect((await centre.ask({ ...rightCall, lead_id: "1" }, { address })).text).toMatch(/NOT FOUND/);
-    expect(await account()).toEqual({ failed: 0, address, date: "now" });
+    expect(await account()).toEqual({ failed: 0, last: address, today: [0, 0, "", ""], date: "now" });
   });
 
   test("at the same moment do not undo the lock", async () => {
     await using centre = await callCentre({ user: { failed_login_count: 9 } });
     await site.admin.query("UPDATE vicidial_users SET last_login_date = NOW()");
     await Promise.all(Array.from({ length: 12 }, () => centre.ask(wrong)));
-    expect(await account()).toEqual({ failed: 10, address: "", date: "now" });
+    expect(await account()).toMatchObject({ failed: 10, last: "", date: "now" });
   });
 
   test("are those of a level that is too low, too", async () => {
     await answerOf({}, { user: { user_level: 6 } });
-    expect(await account()).toEqual({ failed: 1, address: "", date: "old" });
+    expect(await account()).toEqual({ failed: 1, last: "", today: [1, 1, "", "aBAD"], date: "old" });
   });
 
-  test("are none of those that a list of addresses refuses", async () => {
+  test("leave the count of the lock alone if a list of addresses refuses", async () => {
     await answerOf({}, { user: { failed_login_count: 3 }, settings: { allow_ip_lists: "1" }, apiList: "OFFICE" });
-    expect(await account()).toEqual({ failed: 3, address: "", date: "old" });
+    expect(await account()).toEqual({ failed: 3, last: "", today: [1, 0, "", "aIPBLOCK"], date: "old" });
+  });
+});
+
+describe("use_non_latin", () => {
+  const names = { source: "tést!", user: "Жан-1_", pass: "пароль_ü-1 !", agent_user: "Аня-1!", lead_id: "1" };
+  const known = { user: { user: "Жан-1_", pass: "пароль_ü-1" } };
+
+  test.each<[string | null, string]>([
+    ["1", "ERROR: lead_dearchive ARCHIVED LEAD NOT FOUND: Жан-1_|1||\n"],
+    ["0", "ERROR: Login incorrect, please try again: |-1_|_-1|BAD|\n"],
+    [null, "ERROR: Login incorrect, please try again: |-1_|_-1|BAD|\n"],
+  ])("of %j decides which letters names keep", async (use_non_latin, text) => {
+    expect(await answerOf(names, { settings: { use_non_latin }, ...known })).toBe(text);
+  });
+
+  test.each([
+    [{}, "1", { user: "Жан-1_", source: "tést", agent_user: "Аня-1", data: "Жан-1_|1||" }],
+    // VICIdial counts the bytes of a source, of which it asks for two.
+    [{ source: "é" }, "1", { source: "é", data: "Жан-1_|1||" }],
+    [{ user: "6666é" }, "0", { user: "6666", source: "tst", agent_user: "-1", data: "6666|1||" }],
+    [{ user: "6666é", source: "é" }, "0", { source: "", result_reason: "Invalid Source" }],
+  ])("decides which letters the log shows: %j with %s", async (change, use_non_latin, row) => {
+    const account = use_non_latin === "1" ? known : { user: { pass: "_-1" } };
+    await answerOf({ ...names, pass: account.user.pass, ...change }, { settings: { use_non_latin }, ...account });
+    expect(await rowsOf("vicidial_api_log")).toMatchObject([row]);
   });
 });
 
@@ -432,7 +512,7 @@ test("an older VICIdial, without the columns and tables of later years, is serve
   const statements = [
     ...leadTables({ live: "MyISAM", archive: "MyISAM" }),
     ...siteTables,
-    "ALTER TABLE vicidial_users DROP last_ip, DROP ignore_ip_list, DROP two_factor_override",
+    "ALTER TABLE vicidial_users DROP last_ip, DROP ignore_ip_list, DROP two_factor_override, DROP failed_login_attempts_today, DROP failed_login_count_today, DROP failed_last_ip_today, DROP failed_last_type_today",
     "ALTER TABLE vicidial_user_groups DROP api_ip_list",
     "ALTER TABLE vicidial_api_log DROP webserver, DROP api_url",
     "DROP TABLE system_settings, vicidial_ip_list_entries, vicidial_two_factor_auth, vicidial_webservers, vicidial_urls, vicidial_api_urls",

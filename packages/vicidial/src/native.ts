@@ -1,5 +1,6 @@
 import { type Host, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { readBody } from "@reinstate/batch-core/http";
+import { toActor } from "./actor.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
 import { highestLeadId } from "./rules.ts";
@@ -12,6 +13,7 @@ interface Call {
   source: string;
   user: string;
   pass: string;
+  agentUser: string;
   leadId: string;
   stage: string;
   searchLocation: string;
@@ -38,22 +40,20 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
     const started = host.clock.now();
     // A server that listens on IPv6 names the callers of IPv4 so.
     const from = address?.replace(/^::ffff:(?=\d+\.)/i, "");
-    let call: Call;
+    let values: Values;
     try {
-      call = await readCall(request);
+      values = await readValues(request);
     } catch (error) {
       if (!ReinstateError.is(error, "body_too_large")) throw error;
       return new Response(`ERROR: ${error.message}\n`, { status: 413, headers: { connection: "close" } });
     }
-    const { text, batch, logged } = await answer(call, from).catch((error: unknown): Answer => {
-      const { text } = broken(call, error);
-      return { text };
-    });
+    const { call, answer } = await serve(values, from);
+    const { text, batch, logged } = answer;
     if (logged) {
-      const { user, source, url } = call;
+      const { user, agentUser, source, url } = call;
       const seconds = (host.clock.now() - started) / 1000;
       await site
-        ?.noteApiCall({ user, source, url, function: call.function, ...logged, seconds, address: from })
+        ?.noteApiCall({ user, agentUser, source, url, function: call.function, ...logged, seconds, address: from })
         .catch((error: unknown) =>
           host.log.warn({ error: messageOf(error) }, "VICIdial's API log could not be written"),
         );
@@ -68,12 +68,25 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
     });
   };
 
-  async function answer(call: Call, address: string | undefined): Promise<Answer> {
+  /** Cleans and answers a call. An error before the login leaves no row in VICIdial's log. */
+  async function serve(values: Values, address: string | undefined): Promise<{ call: Call; answer: Answer }> {
+    let call = cleanCall(values, false);
+    try {
+      call = cleanCall(values, (await site?.usesNonLatin()) ?? false);
+      return { call, answer: await answerCall(call, address) };
+    } catch (error) {
+      const { text } = broken(call, error);
+      return { call, answer: { text } };
+    }
+  }
+
+  async function answerCall(call: Call, address: string | undefined): Promise<Answer> {
     const { user, pass, source } = call;
     const login = (await site?.login({ user, pass, address })) ?? "BAD";
     if (typeof login === "string") return { text: refusalOf(login, call, address) };
     if (call.function !== "lead_dearchive") return said("ERROR", "NO FUNCTION SPECIFIED", "", "");
-    if (source.length < 2) {
+    // VICIdial counts bytes.
+    if (Buffer.byteLength(source) < 2) {
       return said("ERROR", "Invalid Source", "", ` - ${source}\nERROR: Invalid Source: |${source}|`);
     }
     if (!/ lead_dearchive |ALL_FUNCTIONS/.test(` ${login.api_allowed_functions} `)) {
@@ -104,7 +117,7 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       operation: operationName("dearchive"),
       params: { insert_leads: true, delete_leads: true },
       items: [id],
-      actor: `vicidial user ${user}`,
+      actor: toActor(user),
       inline: true,
     });
     const { insert_count: inserted = 0, delete_count: deleted = 0 } = batch.tally;
@@ -134,27 +147,41 @@ function refusalOf(refusal: LoginRefusal, { user, pass }: Call, address = ""): s
   return `ERROR: Login incorrect, please try again: |${user}|${pass}|${refusal}|`;
 }
 
-async function readCall(request: Request): Promise<Call> {
+/** What was asked, before it is cleaned. */
+interface Values {
+  get(name: string): string | undefined;
+  /** The address with the query and the form, without a password. */
+  url: string;
+}
+
+async function readValues(request: Request): Promise<Values> {
   const { origin, pathname, searchParams } = new URL(request.url);
   const asked = [...searchParams];
   const posted = request.method === "POST" ? await postedIn(request) : [];
   // As PHP reads them: the last of a name counts; as VICIdial does: the query goes before the body.
   const values = new Map([...posted, ...asked]);
-  const cleaned = (name: string, unwanted: RegExp) => (values.get(name) ?? "").replace(unwanted, "");
   const between: [string, string][] = asked.length > 0 && posted.length > 0 ? [["GET-AND-POST", "Y"]] : [];
   const whole = new URLSearchParams();
   for (const [name, value] of [...asked, ...between, ...posted]) {
     whole.append(name, /pass/i.test(name) ? "XXXX" : value);
   }
+  return { get: (name) => values.get(name), url: `${origin}${pathname}?${whole}` };
+}
+
+/** Cleans the values as VICIdial does; with `use_non_latin` names keep the letters of every script. */
+function cleanCall({ get, url }: Values, nonLatin: boolean): Call {
+  const cleaned = (name: string, unwanted: RegExp) => (get(name) ?? "").replace(unwanted, "");
+  const name = nonLatin ? /[^-_0-9\p{L}]/gu : /[^-_0-9a-zA-Z]/g;
   return {
     function: cleaned("function", /[^-_0-9a-zA-Z]/g),
-    source: cleaned("source", /[^0-9a-zA-Z]/g),
-    user: cleaned("user", /[^-_0-9\p{L}]/gu),
-    pass: cleaned("pass", /[^-_0-9\p{L}]/gu),
+    source: cleaned("source", nonLatin ? /[^0-9\p{L}]/gu : /[^0-9a-zA-Z]/g),
+    user: cleaned("user", name),
+    pass: cleaned("pass", name),
+    agentUser: cleaned("agent_user", name),
     leadId: cleaned("lead_id", /[^0-9]/g),
-    stage: cleaned("stage", /[^a-zA-Z]/g),
+    stage: cleaned("stage", /[^-_0-9a-zA-Z]/g),
     searchLocation: cleaned("search_location", /[^A-Z]/g),
-    url: `${origin}${pathname}?${whole}`,
+    url,
   };
 }
 

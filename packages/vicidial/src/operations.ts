@@ -7,6 +7,7 @@ import {
   ReinstateError,
   type Work,
 } from "@reinstate/batch-core";
+import { findUser } from "./actor.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { expectedFate, highestLeadId, keptOnCall, outcomeOf } from "./rules.ts";
 import {
@@ -214,22 +215,22 @@ async function attend(
   const deleted = fates.filter(({ deleted }) => deleted).length;
   if (copied + deleted > 0) {
     await attempt("the line in the log of administrators", async () =>
-      store.site?.noteMove(...noteOf(verb, copied, deleted, work.batchId)),
+      store.site?.noteMove({ ...noteOf(verb, copied, deleted, work.batchId), user: findUser(work.actor) }),
     );
   }
 }
 
 /** As VICIdial's own script words it. */
-const noteOf = (verb: Verb, copied: number, deleted: number, batchId: number): [code: string, notes: string] =>
+const noteOf = (verb: Verb, copied: number, deleted: number, batchId: number) =>
   verb === "archive"
-    ? [
-        "CAMPAIGN LEAD ARCHIVING",
-        `${copied} vicidial_list leads archived|${deleted} vicidial_list leads deleted|batch ${batchId}|`,
-      ]
-    : [
-        "CAMPAIGN LEAD DE-ARCHIVING",
-        `${copied} vicidial_list_archive leads de-archived|${deleted} vicidial_list_archive leads deleted|batch ${batchId}|`,
-      ];
+    ? {
+        code: "CAMPAIGN LEAD ARCHIVING",
+        notes: `${copied} vicidial_list leads archived|${deleted} vicidial_list leads deleted|batch ${batchId}|`,
+      }
+    : {
+        code: "CAMPAIGN LEAD DE-ARCHIVING",
+        notes: `${copied} vicidial_list_archive leads de-archived|${deleted} vicidial_list_archive leads deleted|batch ${batchId}|`,
+      };
 
 async function previewMove(store: LeadStore, work: Work<number, unknown>, asked: Asked): Promise<Outcome[]> {
   const { ids, beyond } = possible(work.items);

@@ -155,7 +155,13 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     const dialect = dialectOf(c.req.param("word"), c.req.param("verb") as Verb);
     return errorReply(dialect, "other", { message, status: 405, headers: { allow: "POST" } });
   });
-  routes.on(["GET", "POST"], "/vicidial/non_agent_api.php", (c) => {
+  routes.all("/vicidial/non_agent_api.php", (c) => {
+    // HEAD is refused too: a request for headers alone must not move a lead.
+    const { method } = c.req.raw;
+    if (method !== "GET" && method !== "POST") {
+      const headers = { allow: "GET, POST", "content-type": "text/html; charset=utf-8" };
+      return new Response(`ERROR: The method ${method} is not allowed; use GET or POST\n`, { status: 405, headers });
+    }
     const { incoming } = (c.env ?? {}) as Partial<NodeServer>;
     const address = options.address ? options.address(c.req.raw, c.env) : incoming?.socket.remoteAddress;
     return native(c.req.raw, address);

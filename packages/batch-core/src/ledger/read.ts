@@ -293,6 +293,7 @@ function headOf(row: BatchRow): BatchHead {
     target: row.target,
     account: row.account,
     params: JSON.parse(row.params) as unknown,
+    actor: row.actor,
     total: row.total,
     dryRun: row.dry_run === 1,
     stopRule: stopRuleOf(row),

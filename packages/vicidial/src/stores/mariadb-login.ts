@@ -42,20 +42,24 @@ export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<
     if (isOn(settings.pass_hash_enabled)) return "BAD";
     const [row] = await rowsOf(`SELECT *, ${locked} AS locked FROM vicidial_users WHERE user = ?`, [user]);
     if (!row) return "BAD";
-    if (isOn(row.locked)) return "LOCK";
+    if (isOn(row.locked)) return recordFailure(row, "LOCK", address);
     const known = pass !== "" && equal(String(row.pass), pass);
-    const counted = countOf(row, address);
     if (!known || row.active !== "Y" || Number(row.user_level) < lowestLevel) {
-      await counted(
+      await updateUnlessLocked(
+        row,
         `last_login_date = IF(failed_login_count >= ${lockAfter}, NOW(), last_login_date),
          failed_login_count = IF(failed_login_count >= ${lockAfter}, 1, failed_login_count + 1)`,
       );
-      return "BAD";
+      return recordFailure(row, "BAD", address);
     }
     if (isOn(settings.allow_ip_lists) && !isOn(row.ignore_ip_list)) {
-      if (!(await mayComeFrom(address, settings.system_ip_blacklist, String(row.user_group)))) return "IPBLOCK";
+      if (!(await mayComeFrom(address, settings.system_ip_blacklist, String(row.user_group)))) {
+        return recordFailure(row, "IPBLOCK", address);
+      }
     }
-    await counted("last_login_date = NOW(), failed_login_count = 0");
+    const success = "last_login_date = NOW(), failed_login_count = 0";
+    if (row.last_ip === undefined) await updateUnlessLocked(row, success);
+    else await updateUnlessLocked(row, `${success}, last_ip = ?`, address ?? "");
     if (needsSecondFactor(settings, row) && !(await hasSecondFactor(user))) return "2FA";
     return {
       user: String(row.user),
@@ -68,11 +72,23 @@ export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<
     };
   };
 
-  /** Writes what becomes of an attempt, but for a user whom others have locked meanwhile. */
-  function countOf(row: RowDataPacket, address = ""): (changes: string) => Promise<unknown> {
-    const [from, values] = row.last_ip === undefined ? ["", []] : [", last_ip = ?", [address]];
-    return (changes) =>
-      rowsOf(`UPDATE vicidial_users SET ${changes}${from} WHERE user = ? AND NOT ${locked}`, [...values, row.user]);
+  /** Changes the user's row, unless parallel attempts have locked the user meanwhile. */
+  function updateUnlessLocked({ user }: RowDataPacket, changes: string, ...values: unknown[]): Promise<unknown> {
+    return rowsOf(`UPDATE vicidial_users SET ${changes} WHERE user = ? AND NOT ${locked}`, [...values, user]);
+  }
+
+  /**
+   * Records a failed attempt in the columns for today, which VICIdial has since 2022. Every attempt counts, and of the counted
+   * logins those that also count towards the lock.
+   */
+  async function recordFailure({ user }: RowDataPacket, refusal: LoginRefusal, address = ""): Promise<LoginRefusal> {
+    await rowsOf(
+      `UPDATE vicidial_users SET failed_login_attempts_today = COALESCE(failed_login_attempts_today, 0) + 1,
+         failed_login_count_today = COALESCE(failed_login_count_today, 0) + ?,
+         failed_last_ip_today = ?, failed_last_type_today = ? WHERE user = ?`,
+      [refusal === "BAD" ? 1 : 0, address, `a${refusal}`, user],
+    );
+    return refusal;
   }
 
   /** Where a list cannot be looked at, it refuses. */

@@ -7,6 +7,7 @@ import { createLogin, type LoginAttempt, type LoginRefusal, type RowsOf, type Si
 /** A call of VICIdial's own API by somebody who was let in, for its log. */
 export interface ApiCall {
   user: string;
+  agentUser: string;
   function: string;
   result: string;
   reason: string;
@@ -22,15 +23,17 @@ export interface ApiCall {
 export interface Site {
   /** Throws where there is no call time with this id. */
   callTime(id: string): Promise<Schedule>;
+  /** Reports whether names keep the letters of every script, `use_non_latin` of VICIdial's settings. */
+  usesNonLatin(): Promise<boolean>;
   /** Lets a user in, or says why not; counts the attempt. */
   login(attempt: LoginAttempt): Promise<SiteUser | LoginRefusal>;
   /** The lists of the campaigns that a user group may see; `all` where it may see every one. */
   allowedLists(userGroup: string): Promise<Set<string> | "all">;
-  /** The list of a lead in one of the lead tables. */
+  /** Returns the list of a lead in one of the lead tables; undefined without the lead. Throws without the table. */
   listOf(table: "vicidial_list" | "vicidial_list_archive", leadId: number): Promise<string | undefined>;
   noteApiCall(call: ApiCall): Promise<void>;
-  /** A line in the log where administrators look. */
-  noteMove(code: string, notes: string): Promise<void>;
+  /** Adds a row to the log of administrators. Without a `user`, the row has the user of VICIdial's own scripts. */
+  noteMove(entry: { code: string; notes: string; user?: string | undefined }): Promise<void>;
 }
 
 type WithReader = <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
@@ -64,6 +67,11 @@ export function createMariadbSite(withReader: WithReader): Site {
       );
     },
 
+    async usesNonLatin() {
+      const [settings] = await rowsOf("SELECT use_non_latin FROM system_settings LIMIT 1", []);
+      return Number(settings?.use_non_latin ?? 0) > 0;
+    },
+
     login: createLogin(rowsOf),
 
     async allowedLists(userGroup) {
@@ -78,10 +86,13 @@ export function createMariadbSite(withReader: WithReader): Site {
       return new Set(rows.map(({ list_id }) => String(list_id)));
     },
 
-    async listOf(table, leadId) {
-      const [row] = await rowsOf(`SELECT list_id FROM ${table} WHERE lead_id = ?`, [leadId]);
-      return row && String(row.list_id);
-    },
+    // Not by `rowsOf`: without a lead table nothing can be concluded about the lead.
+    listOf: (table, leadId) =>
+      withReader(async (connection) => {
+        const sql = `SELECT list_id FROM ${table} WHERE lead_id = ?`;
+        const [rows] = await connection.query<RowDataPacket[]>(sql, [leadId]);
+        return rows[0] && String(rows[0].list_id);
+      }),
 
     noteApiCall: (call) =>
       withReader(async (connection) => {
@@ -92,7 +103,7 @@ export function createMariadbSite(withReader: WithReader): Site {
         const page = { url: (origin + pathname).slice(0, 333) };
         const id = await insert(connection, "vicidial_api_log", "api_date", {
           user: call.user.slice(0, 20),
-          agent_user: "",
+          agent_user: call.agentUser.slice(0, 20),
           api_script: "non-agent",
           function: call.function.slice(0, 20),
           value: "",
@@ -111,10 +122,10 @@ export function createMariadbSite(withReader: WithReader): Site {
         await insert(connection, "vicidial_api_urls", "api_date", from);
       }),
 
-    noteMove: (code, notes) =>
+    noteMove: ({ code, notes, user = "VDAD" }) =>
       withReader(async (connection) => {
         await insert(connection, "vicidial_admin_log", "event_date", {
-          user: "VDAD",
+          user: user.slice(0, 20),
           ip_address: "1.1.1.1",
           event_section: "LISTS",
           event_type: "MODIFY",
