@@ -125,6 +125,30 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
     });
   });
 
+  test("leaves the documented order of errors as it is", async () => {
+    await using place = await start("outside 08:00-18:00 mon-fri");
+    const large = " ".repeat(1024 * 1024 + 1);
+    const noInteger = bodyOf(["1"]);
+    expect(await call(place.vicidial, bodyOf([1]))).toMatchObject({ status: 200 });
+    const statuses = async () => ({
+      unauthorized: (await call(place.vicidial, large, { holder: "wrong", key: "" })).status,
+      tooLarge: (await call(place.vicidial, large)).status,
+      tooLargeInLegacy: (await call(place.vicidial, large, { path: "lead/dearchive" })).status,
+      noJson: (await call(place.vicidial, "{")).status,
+      noInteger: (await call(place.vicidial, noInteger)).status,
+      wrongKeyAndNoInteger: (await call(place.vicidial, noInteger, { key: "clé" })).status,
+      wrongKey: (await call(place.vicidial, bodyOf([2]), { key: "" })).status,
+      anotherBody: (await call(place.vicidial, bodyOf([2]))).status,
+      replay: (await call(place.vicidial, bodyOf([1]))).status,
+    });
+    const outside = { tooLarge: 413, tooLargeInLegacy: 413, noJson: 500, noInteger: 400, wrongKeyAndNoInteger: 400 };
+    expect(await statuses()).toEqual({ unauthorized: 401, ...outside, wrongKey: 500, anotherBody: 500, replay: 200 });
+    place.now.value = Date.parse("2026-01-06T12:00:00Z");
+    const inside = { tooLarge: 403, tooLargeInLegacy: 441, noJson: 403, noInteger: 403, wrongKeyAndNoInteger: 403 };
+    expect(await statuses()).toEqual({ unauthorized: 401, ...inside, wrongKey: 403, anotherBody: 403, replay: 200 });
+    expect(await place.host.batches.list({ limit: 9 })).toHaveLength(1);
+  });
+
   test("that is none is refused before anything is done", async () => {
     await using place = await start();
     const text = "The header Idempotency-Key must be 1 to 255 printable ASCII characters";

@@ -19,6 +19,15 @@ export interface RouteParts {
   native(request: Request, address?: string): Promise<Response>;
 }
 
+/** What is known of a request by its `Idempotency-Key`; empty without one. */
+interface Replay {
+  idempotency?: ReturnType<typeof idempotencyOf>;
+  /** The batch of the first request under this key. */
+  before?: Submitted | undefined;
+  /** What is wrong with the key. */
+  fault?: unknown;
+}
+
 /** What `@hono/node-server` hands over beside the request. */
 interface NodeServer {
   incoming: { socket: { remoteAddress?: string | undefined } };
@@ -60,22 +69,18 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     if (!key) return errorReply(dialect, "unauthorized");
     try {
       const explained = new URL(request.url).searchParams.get("explain") === "true";
-      let read: string | undefined;
-      const body = async () => {
-        read ??= utf8.decode(await readBody(request, options.bodyLimit));
+      let read: Promise<string> | undefined;
+      const readText = () => {
+        read ??= readBody(request, options.bodyLimit).then((bytes) => utf8.decode(bytes));
         return read;
       };
-      const named = explained ? null : request.headers.get("idempotency-key");
-      const idempotency =
-        named === null
-          ? undefined
-          : idempotencyOf(named, { actor: key.id, operation: operationName(verb), body: await body() });
+      const { before, idempotency, fault } = explained ? {} : await findReplay(request, verb, key, readText);
       // What was answered once is answered again at any hour, and to look changes nothing.
-      const before = idempotency && (await host.batches.recall(idempotency));
       if (before) return await answerOf(dialect, verb, before);
       if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
-      const checked = readRequest(verb, await body(), options.leadLimit);
+      const checked = readRequest(verb, await readText(), options.leadLimit);
       if (isRefusal(checked)) return errorReply(dialect, checked.reason as "other", checked);
+      if (fault) throw fault;
       if (explained) return Response.json(await explain(store, verb, checked));
       return await move(dialect, verb, checked, key, idempotency);
     } catch (error) {
@@ -91,6 +96,28 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       }
       host.log.error({ error: told.message, verb }, "a call to the leads API failed");
       return errorReply(dialect, "other", told);
+    }
+  }
+
+  /**
+   * Finds the batch that an `Idempotency-Key` stands for. A fault of the key is returned and not thrown: the documented errors
+   * of the request come first. That the first request is still running is thrown, because it is no error of this request.
+   */
+  async function findReplay(
+    request: Request,
+    verb: Verb,
+    holder: Key,
+    readText: () => Promise<string>,
+  ): Promise<Replay> {
+    const key = request.headers.get("idempotency-key");
+    if (key === null) return {};
+    try {
+      const body = await readText();
+      const idempotency = idempotencyOf(key, { actor: holder.id, operation: operationName(verb), body });
+      return { idempotency, before: await host.batches.recall(idempotency) };
+    } catch (fault) {
+      if (ReinstateError.is(fault, "idempotency_running")) throw fault;
+      return { fault };
     }
   }
 
