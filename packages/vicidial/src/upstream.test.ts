@@ -124,21 +124,49 @@ test("the answer of the office hours waits for the window and costs no lead", as
   expect(await here.host.batches.wait(batch.id)).toMatchObject({ status: "completed", counts: { done: 1 } });
 });
 
-test("a call whose answer was lost is asked again, and its leads count as moved", async () => {
-  await using there = await vendor();
-  await there.fill(
-    demoArchive,
-    ids(1, 5).map((id) => makeLead(id)),
-  );
-  await using here = await ours(there.url);
-  let cuts = 0;
-  there.step.answer = () => (cuts++ === 0 ? "cut" : undefined);
-  // What the lost call did.
-  await there.host.database.transaction(async (db) => {
-    await db.deleteFrom(demoArchive).where("lead_id", "in", [1, 2]).execute();
+describe("a call whose answer was lost", () => {
+  /** Leads 1 and 2 were moved by the lost call, 3 to 5 are in the source table, and the vendor never knew 6 and 7. */
+  async function loseAnswer({ refuse }: { refuse?: Response } = {}) {
+    await using there = await vendor();
+    await there.fill(
+      demoArchive,
+      ids(3, 5).map((id) => makeLead(id)),
+    );
+    await there.fill(demoLive, [makeLead(1), makeLead(2)]);
+    await using here = await ours(there.url);
+    let calls = 0;
+    there.step.answer = (body) => {
+      if (calls++ === 0) return "cut";
+      return body.includes("update_leads") ? refuse : undefined;
+    };
+    const batch = await here.host.batches.wait((await here.submit(ids(1, 7))).id);
+    const live = await there.host.database.transaction((db) => db.selectFrom(demoLive).select("lead_id").execute());
+    return { codes: await here.codes(batch.id), live: live.map(({ lead_id }) => lead_id) };
+  }
+
+  test("is sent again, and tells moved leads from unknown ones", async () => {
+    expect(await loseAnswer()).toEqual({
+      codes: { done: 3, "skipped already_there": 2, "failed missing": 2 },
+      live: [1, 2, 3, 4, 5],
+    });
   });
-  const batch = await here.host.batches.wait((await here.submit(ids(1, 5))).id);
-  expect(await here.codes(batch.id)).toEqual({ done: 3, "skipped already_there": 2 });
+
+  test("leaves leads unknown if the vendor refuses to say", async () => {
+    const message = "api cannot be executed during office hours time condition";
+    const refuse = Response.json({ message }, { status: 403 });
+    expect(await loseAnswer({ refuse })).toMatchObject({ codes: { done: 3, "unknown not_in_source": 4 } });
+  });
+
+  test("leaves no doubt about a lead that was only to be copied", async () => {
+    await using there = await vendor();
+    await there.fill(demoArchive, [makeLead(1)]);
+    await using here = await ours(there.url);
+    let calls = 0;
+    there.step.answer = () => (calls++ === 0 ? "cut" : undefined);
+    const batch = await here.submit([1, 2], { insert_leads: true, delete_leads: false });
+    await here.host.batches.wait(batch.id);
+    expect(await here.codes(batch.id)).toEqual({ done: 1, "failed missing": 1 });
+  });
 });
 
 test("a call that was refused for now moved nothing: a lead that does not exist afterwards never did", async () => {

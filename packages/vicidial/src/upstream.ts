@@ -30,12 +30,19 @@ interface Flags {
   delete_leads: boolean;
 }
 type Counts = Record<string, number>;
+/** Asks the vendor for leads of the target table, by the opposite verb with every flag off, which changes nothing. */
+type SelectTarget = (lead_ids: number[], signal: AbortSignal) => Promise<unknown>;
 type Call<Params> = (params: Params, lead_ids: number[], signal: AbortSignal) => Promise<Counts>;
 
 /** The moves as a real TForge endpoint carries them out. */
 export function createUpstreamOperations(options: UpstreamOptions, now: () => number): AnyOperation[] {
   const { leads } = upstreamClient(options);
-  const operation = <Params extends Flags>(verb: Verb, params: z.ZodType<Params>, call: Call<Params>): AnyOperation =>
+  const operation = <Params extends Flags>(
+    verb: Verb,
+    params: z.ZodType<Params>,
+    call: Call<Params>,
+    selectTarget: SelectTarget,
+  ): AnyOperation =>
     defineOperation<number, Params>({
       name: operationName(verb),
       label: `lead/${verb}`,
@@ -47,17 +54,31 @@ export function createUpstreamOperations(options: UpstreamOptions, now: () => nu
       effects: "elsewhere",
       // What a first call moved does not exist in the source for the second.
       repeatable: true,
-      apply: (work) => send(work, call, now),
+      apply: async (work) => {
+        const { outcomes, absent } = await send(work, call, now);
+        return [...outcomes, ...(await toAbsentOutcomes(work, absent, selectTarget))];
+      },
     });
   return [
-    operation("dearchive", dearchiveFlags, async (flags, lead_ids, signal) => {
-      const { message: _, ...counts } = await leads.dearchive({ ...flags, lead_ids }, { signal });
-      return counts;
-    }),
-    operation("archive", archiveFlags, async (flags, lead_ids, signal) => {
-      const { message: _, ...counts } = await leads.archive({ ...flags, lead_ids }, { signal });
-      return counts;
-    }),
+    operation(
+      "dearchive",
+      dearchiveFlags,
+      async (flags, lead_ids, signal) => {
+        const { message: _, ...counts } = await leads.dearchive({ ...flags, lead_ids }, { signal });
+        return counts;
+      },
+      (lead_ids, signal) =>
+        leads.archive({ insert_leads: false, update_leads: false, delete_leads: false, lead_ids }, { signal }),
+    ),
+    operation(
+      "archive",
+      archiveFlags,
+      async (flags, lead_ids, signal) => {
+        const { message: _, ...counts } = await leads.archive({ ...flags, lead_ids }, { signal });
+        return counts;
+      },
+      (lead_ids, signal) => leads.dearchive({ insert_leads: false, delete_leads: false, lead_ids }, { signal }),
+    ),
   ];
 }
 
@@ -80,18 +101,19 @@ const missingBody = z.object({
   values: listed.optional(),
 });
 
+/** Sends the leads, and again without those that are absent from the source table. */
 async function send<Params extends Flags>(
   work: Work<number, Params>,
   call: Call<Params>,
   now: () => number,
-): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
+): Promise<{ outcomes: Outcome[]; absent: number[] }> {
+  const absent: number[] = [];
   let ids = work.items;
   while (ids.length > 0) {
     try {
       const counts = await call(work.params, ids, work.signal);
       for (const [name, count] of Object.entries(counts)) work.tally[name] = (work.tally[name] ?? 0) + count;
-      return [...outcomes, ...(await settled(work, call, ids, counts))];
+      return { outcomes: await settled(work, call, ids, counts), absent };
     } catch (error) {
       if (!VendorError.is(error)) throw error;
       if (error.status === 403 || error.status === 441) {
@@ -101,20 +123,41 @@ async function send<Params extends Flags>(
       if (missing.size === 0) {
         if (error.kind !== "rejected") throw error;
         const { message } = error;
-        return [...outcomes, ...ids.map((key): Outcome => ({ key, outcome: "failed", code: "rejected", message }))];
+        return { outcomes: ids.map((key) => ({ key, outcome: "failed", code: "rejected", message })), absent };
       }
-      for (const key of missing) outcomes.push(absent(work, key));
+      absent.push(...missing);
       ids = ids.filter((id) => !missing.has(id));
     }
   }
-  return outcomes;
+  return { outcomes: [], absent };
 }
 
-/** A lead that is not in the source may have been moved by a call whose answer was lost. */
-function absent({ interrupted }: Work<number, unknown>, key: number): Outcome {
-  return interrupted
-    ? { key, outcome: "skipped", code: "already_there", message: "The lead is not in the source table any more" }
-    : { key, outcome: "failed", code: "missing", message: "The lead does not exist in the source table" };
+/** Returns the outcomes of leads that are not in the source table. A call whose answer was lost may have moved them. */
+async function toAbsentOutcomes<Params extends Flags>(
+  { interrupted, params, signal }: Work<number, Params>,
+  absent: number[],
+  selectTarget: SelectTarget,
+): Promise<Outcome[]> {
+  const missing = (key: number): Outcome => {
+    return { key, outcome: "failed", code: "missing", message: "The lead does not exist in the source table" };
+  };
+  if (absent.length === 0 || !interrupted || !params.delete_leads) return absent.map(missing);
+  const nowhere = await selectTarget(absent, signal).then(
+    () => new Set<number>(),
+    (error: unknown) => {
+      if (!VendorError.is(error) || error.kind !== "rejected") throw error;
+      const unknown = missingOf(error, absent);
+      return unknown.size === 0 ? error : unknown;
+    },
+  );
+  if (nowhere instanceof Error) {
+    const message = `The lead is not in the source table, and the vendor does not say whether it is in the target: ${nowhere.message}`;
+    return absent.map((key) => ({ key, outcome: "unknown", code: "not_in_source", message }));
+  }
+  const message = "The lead is in the target table and no longer in the source table";
+  return absent.map((key) =>
+    nowhere.has(key) ? missing(key) : { key, outcome: "skipped", code: "already_there", message },
+  );
 }
 
 const done = (key: number): Outcome => ({ key, outcome: "done" });
