@@ -389,7 +389,15 @@ test("the guard looks at the vendor's pace", async () => {
   await using host = await createTestHost();
   const { operations } = await reaching({ ...host, register() {}, clock }, { fetch }, { upstreamPerSecond: 2 });
   const chunk = {
-    ...{ batchId: 1, seq: 0, generation: 0, account: "", attempt: 1, interrupted: false, tally: {}, log: host.log },
+    batchId: 1,
+    seq: 0,
+    generation: 0,
+    account: "",
+    actor: null,
+    attempt: 1,
+    interrupted: false,
+    tally: {},
+    log: host.log,
     ...{ items: people(2), signal: new AbortController().signal, transaction: undefined as never },
     params: { consent_guard: true, reason: "they asked" },
   };
