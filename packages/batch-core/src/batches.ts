@@ -3,7 +3,7 @@ import type { Clock } from "./clock.ts";
 import type { Database } from "./database.ts";
 import { invalidRequest, NotNow, ReinstateError, wasRolledBack } from "./errors.ts";
 import { takeFound } from "./intake/take-in.ts";
-import { type Intake, issuesOf, itemIssues, paramsOf } from "./intake.ts";
+import { type Intake, issuesOf, paramsOf, parseItems } from "./intake.ts";
 import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "./items.ts";
 import type { BatchFilter, ClaimedChunk, Ledger, NewBatch, NewChunk } from "./ledger.ts";
 import type { AnyOperation, ItemKey, LedgerTransaction, OutcomeWord, Target } from "./operation.ts";
@@ -11,6 +11,7 @@ import { allowedFrom } from "./pace.ts";
 import { pack } from "./pack.ts";
 import type { Runner } from "./runner.ts";
 import { type Settlement, settle } from "./settle.ts";
+import { isYieldDue, yieldIfDue } from "./time-slice.ts";
 import { type Progress, watchBatch } from "./watch.ts";
 
 /** An item that is counted but cannot be worked on: refused at the door, with its outcome from the start. */
@@ -254,14 +255,14 @@ export function createBatches(parts: BatchesParts): Batches {
     async submit(submission) {
       const operation = operationOf(submission.operation, submission.target);
       const refused = submission.refused ?? [];
-      const { items: given, issues } = itemIssues(operation, submission.params, submission.items);
+      const { items: given, issues } = await parseItems(operation, submission.params, submission.items);
       if (given.length === 0 && issues.length === 0 && refused.length === 0) {
         issues.push({ path: "items", message: "A batch needs at least one item" });
       }
       if (issues.length > 0) {
         throw invalidRequest(...issues);
       }
-      const items = distinct(operation, given);
+      const items = await distinct(operation, given);
       const counts = {
         items: items.length,
         total: items.length + refused.length,
@@ -384,17 +385,21 @@ function completed(id: number, batch: NewBatch, settled: Settlement[], refused: 
 /** Undoes an acceptance whose idempotency key somebody else has used meanwhile. */
 class Replay extends Error {}
 
-/** The first of each key, in ascending order where the items are integers: so chunks are ranges. */
-function distinct(operation: AnyOperation, items: unknown[]): unknown[] {
+/** Returns the first item of each key, in ascending order if the items are integers, so that chunks are ranges. */
+async function distinct(operation: AnyOperation, items: unknown[]): Promise<unknown[]> {
   const seen = new Set<ItemKey>();
-  const kept = items.filter((item) => {
+  const kept: unknown[] = [];
+  let integers = true;
+  for (const item of items) {
+    if (isYieldDue()) await yieldIfDue();
     const key = operation.key(item);
-    if (seen.has(key)) return false;
+    if (seen.has(key)) continue;
     seen.add(key);
-    return true;
-  });
-  if (kept.every((item) => typeof item === "number")) (kept as number[]).sort((a, b) => a - b);
-  return kept;
+    kept.push(item);
+    integers &&= typeof item === "number";
+  }
+  // A typed array is sorted many times faster than an array with a comparison function.
+  return integers ? Array.from(Float64Array.from(kept as number[]).sort()) : kept;
 }
 
 function* chunksOf(operation: AnyOperation, items: unknown[], refused: readonly Refused[]): Generator<NewChunk> {

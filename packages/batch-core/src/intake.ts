@@ -2,6 +2,7 @@ import type * as z from "zod";
 import { type Issue, invalidRequest } from "./errors.ts";
 import type { NewChunk } from "./ledger.ts";
 import type { AnyOperation } from "./operation.ts";
+import { isYieldDue, yieldIfDue } from "./time-slice.ts";
 
 /** Items that were taken in one by one: distinct, valid, and ready to be packed. */
 export interface Intake {
@@ -24,16 +25,17 @@ export function paramsOf(operation: AnyOperation, params: unknown): unknown {
   throw invalidRequest(...issuesOf(parsed.error, "params"));
 }
 
-/** The items as the operation reads them, and what is wrong with params and items, by path. */
-export function itemIssues(
+/** Parses params and items; returns the items as the operation reads them, and the issues of both by path. */
+export async function parseItems(
   operation: AnyOperation,
   params: unknown,
   given: readonly unknown[],
-): { items: unknown[]; issues: Issue[] } {
+): Promise<{ items: unknown[]; issues: Issue[] }> {
   const parsed = operation.params.safeParse(params ?? {});
   const issues = parsed.success ? [] : issuesOf(parsed.error, "params");
   const items: unknown[] = [];
   for (let index = 0; index < given.length && issues.length < issueLimit; index++) {
+    if (isYieldDue()) await yieldIfDue();
     const item = operation.item.safeParse(given[index]);
     if (item.success) items.push(item.data);
     else issues.push(...issuesOf(item.error, `items[${index}]`));

@@ -2,6 +2,7 @@ import { invalidRequest } from "./errors.ts";
 import type { ChunkContent, Ledger } from "./ledger.ts";
 import type { OutcomeWord } from "./operation.ts";
 import { unpack } from "./pack.ts";
+import { yieldIfDue } from "./time-slice.ts";
 
 /** One item with what became of it; `outcome` is undefined while it waits. */
 export interface ItemOutcome {
@@ -25,8 +26,10 @@ export interface ItemsPage {
   next: string | null;
 }
 
-/** Chunks read at once. */
-const chunksPerPage = 20;
+/** Chunks read at once at most. */
+const maxChunksPerPage = 20;
+/** Items read at once, unless a single chunk has more: some milliseconds of work. */
+const itemsPerPage = 1000;
 
 /** A place in a batch: the item at `position` of a chunk. */
 interface Place {
@@ -51,27 +54,32 @@ async function* walk(
   { outcome, last = Number.POSITIVE_INFINITY }: { outcome?: OutcomeWord | undefined; last?: number },
 ): AsyncGenerator<Found, void, undefined> {
   let after = { generation: from.generation, seq: from.seq - 1 };
-  // Mostly a page of items is wanted, which a chunk or two hold; who goes on wants more.
-  for (let limit = 2; ; limit = Math.min(4 * limit, chunksPerPage)) {
+  // A chunk or two hold the page of items that most callers want; a reader of the whole batch reads more at once.
+  for (let limit = 2; ; ) {
     const read = await ledger.contents(batchId, { after, outcome, limit });
+    let items = 0;
     for (const chunk of read) {
       const { generation, seq } = chunk;
       if (generation > last) return;
       const start = generation === from.generation && seq === from.seq ? from.position : 0;
-      yield fatesOf(chunk, start, { outcome, last });
+      const unpacked = unpack(chunk.codec, chunk.packed);
+      items += unpacked.length;
+      await yieldIfDue();
+      yield fatesOf(chunk, unpacked, start, { outcome, last });
     }
     const end = read.at(-1);
     if (!end) return;
     after = { generation: end.generation, seq: end.seq };
+    limit = Math.max(1, Math.min(4 * limit, maxChunksPerPage, Math.floor((itemsPerPage * read.length) / items)));
   }
 }
 
 function fatesOf(
-  { generation, seq, codec, packed, rest, exceptions, retried }: ChunkContent,
+  { generation, seq, rest, exceptions, retried }: ChunkContent,
+  unpacked: readonly unknown[],
   start: number,
   { outcome, last }: { outcome: OutcomeWord | undefined; last: number },
 ): Found {
-  const unpacked = unpack(codec, packed);
   const items: ItemOutcome[] = [];
   const positions: number[] = [];
   let next = 0;

@@ -16,6 +16,7 @@ import type { Database } from "../database.ts";
 import { ReinstateError } from "../errors.ts";
 import type { LedgerTransaction } from "../operation.ts";
 import { changed, type Direct, directWays } from "../statement.ts";
+import { yieldIfDue } from "../time-slice.ts";
 import { migrator } from "./migrate.ts";
 import { createTogether, type Sharing } from "./together.ts";
 
@@ -143,6 +144,8 @@ class ImmediateSqliteDriver extends SqliteDriver {
     this.#patient ??= {
       streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
       async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+        // SQLite answers without a turn of the event loop: a long series of statements would hold it to its end.
+        await yieldIfDue();
         for (const deadline = Date.now() + patienceMs; ; ) {
           try {
             return await connection.executeQuery<Row>(query);

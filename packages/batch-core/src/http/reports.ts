@@ -20,9 +20,19 @@ export async function reportResponse(host: Host, id: number, format: ReportForma
   });
 }
 
-/** The batch, and what its reports hold by now: counts, totals, and how to check a download. */
-export async function manifestResponse(host: Host, id: number): Promise<Response> {
+/**
+ * The batch, and what its reports hold by now: counts, totals, and how to check a download. Reading ends when `client` aborts,
+ * because the client has gone.
+ */
+export async function manifestResponse(host: Host, id: number, client: AbortSignal): Promise<Response> {
   const batch = await host.batches.get(id);
-  const manifest = await manifestOf(host.batches.everyPage(id));
+  const manifest = await manifestOf(untilAborted(host.batches.everyPage(id), client));
   return Response.json({ batch: batchBody(batch), ...manifest }, { headers: { "cache-control": "no-store" } });
+}
+
+async function* untilAborted<Page>(pages: AsyncIterable<Page>, signal: AbortSignal): AsyncGenerator<Page> {
+  for await (const page of pages) {
+    signal.throwIfAborted();
+    yield page;
+  }
 }

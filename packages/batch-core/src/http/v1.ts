@@ -13,6 +13,9 @@ import { manifestResponse, reportResponse } from "./reports.ts";
 
 const limit = z.coerce.number().int().min(1).max(500);
 
+/** The status that proxies log for a client that closed its connection before the answer. */
+const clientClosedRequest = 499;
+
 const listQuery = z.strictObject({
   status: z.enum(batchStatuses).optional(),
   operation: z.string().optional(),
@@ -39,7 +42,9 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   const { batches } = host;
   const routes = new Hono<{ Variables: { actor: string } }>();
 
-  routes.onError((error) => {
+  routes.onError((error, c) => {
+    // The client is gone: the status is for the log alone.
+    if (c.req.raw.signal.aborted) return new Response(null, { status: clientClosedRequest });
     if (error instanceof HTTPException) return error.getResponse();
     const known = problemOf(error);
     if (known) return known;
@@ -93,7 +98,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   });
   routes.get(`${path}/report.csv`, (c) => reportResponse(host, batchId(c.req.param("id")), "csv"));
   routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, batchId(c.req.param("id")), "ndjson"));
-  routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id"))));
+  routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id")), c.req.raw.signal));
   routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
   for (const verb of ["stop", "resume", "retry"] as const) {
     routes.post(`${path}/${verb}`, async (c) => c.json(batchBody(await batches[verb](batchId(c.req.param("id"))))));
