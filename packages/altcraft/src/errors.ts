@@ -71,7 +71,8 @@ const errors: Record<RefusalKind, ErrorRow> = {
   unavailable: {
     code: () => 503,
     text: () => "Service is busy, try again",
-    headers: { "retry-after": "1" },
+    headers: { "retry-after": "5" },
+    transport: true,
   },
   internal: { code: () => 500, text: () => "Internal error" },
 };

@@ -1,4 +1,4 @@
-import { type Host, isTransient, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { type Host, isUnavailable, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { decodeUtf8, readBody } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { createDeduplication, type SentReply } from "./deduplication.ts";
@@ -111,7 +111,7 @@ function envelopeOf({ data, ...rest }: Record<string, unknown>): Record<string, 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (ReinstateError.is(error, "body_too_large")) return new Refusal("too_large", error.message);
-  return new Refusal(isTransient(error) ? "unavailable" : "internal");
+  return new Refusal(isUnavailable(error) ? "unavailable" : "internal");
 }
 
 // Clients join a base URL and a method in every way there is: `//` and a slash at the end are the same path.

@@ -58,6 +58,9 @@ export function mostlyFails(counts: Counts, rule: StopRule): string | undefined 
   return `${counts.failed} of the first ${settled} items failed (${percent(counts.failed / settled)}), more than the ${percent(rule.maxFailureRate)} that the batch allows`;
 }
 
+/** Why an open batch makes no progress: `storage`, a database or disk that is full, read-only or failing. */
+export type WaitReason = "storage";
+
 /** One accepted request to run one operation on N items. Times are milliseconds since 1970 UTC. */
 export interface Batch {
   id: number;
@@ -85,6 +88,8 @@ export interface Batch {
   dryRun: boolean;
   /** Where the batch waits for its pace, the earliest time at which it goes on. */
   nextAllowedAt: number | null;
+  /** The reason for a wait that an operator can end; null if the batch does not wait or only waits for its limits. */
+  waitingFor: WaitReason | null;
   generation: number;
   createdAt: number;
   updatedAt: number;

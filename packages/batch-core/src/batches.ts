@@ -299,10 +299,12 @@ export function createBatches(parts: BatchesParts): Batches {
     async get(id) {
       const batch = await ledger.get(id);
       if (!batch) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
-      return batch;
+      return withStorageWait(batch);
     },
 
-    list: (filter) => ledger.list(filter),
+    async list(filter) {
+      return (await ledger.list(filter)).map(withStorageWait);
+    },
 
     async items(id, query = {}) {
       await known(id);
@@ -353,6 +355,14 @@ export function createBatches(parts: BatchesParts): Batches {
     },
   };
 
+  /** A ledger that is full cannot store that its batches wait, so the processes that notice it add that. */
+  function withStorageWait(batch: Batch): Batch {
+    if (isFinished(batch.status)) return batch;
+    const wait = runner.storageWait(batch.id);
+    if (wait) return { ...batch, nextAllowedAt: wait.from, waitingFor: "storage" };
+    return database.storage.fault() === undefined ? batch : { ...batch, waitingFor: "storage" };
+  }
+
   async function known(id: number): Promise<void> {
     if (!(await ledger.head(id))) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
   }
@@ -377,7 +387,7 @@ function completed(id: number, batch: NewBatch, settled: Settlement[], refused: 
   const { stopRule: _, dryRun = false, ...rest } = batch;
   return {
     ...{ ...rest, id, dryRun, counts, tally },
-    ...{ status: "completed", progress: 100, generation: 0, error: null, nextAllowedAt: null },
+    ...{ status: "completed", progress: 100, generation: 0, error: null, nextAllowedAt: null, waitingFor: null },
     ...{ createdAt: now, updatedAt: now, startedAt: now, finishedAt: now },
   };
 }

@@ -1,6 +1,7 @@
 import type { Kysely, RawBuilder } from "kysely";
 import { openPostgres } from "./database/postgres.ts";
 import { openSqlite } from "./database/sqlite.ts";
+import type { StorageWatch } from "./database/storage.ts";
 import { ReinstateError } from "./errors.ts";
 import type { LedgerTransaction } from "./operation.ts";
 
@@ -26,6 +27,8 @@ export interface Database {
     scope: string,
     migrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>>,
   ): Promise<void>;
+  /** What is known of its ability to store. */
+  readonly storage: StorageWatch;
   /** Column types that differ: an identity key, bytes. */
   readonly types: { identity: RawBuilder<unknown>; bytes: RawBuilder<unknown> };
   close(): Promise<void>;

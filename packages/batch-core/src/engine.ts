@@ -25,6 +25,8 @@ export interface Engine {
 export interface EngineParts {
   databaseUrl: string;
   ledger: Ledger;
+  /** Takes an error of the engine's own tables, for what the host reports of the database. */
+  noteFault(error: unknown): void;
   runner: Runner;
   /** The operations that this process can carry out. */
   operation(name: string, target: Target): AnyOperation | undefined;

@@ -1,4 +1,5 @@
-import { isTransient, NotNow, nothingWasDone } from "./errors.ts";
+import type { WaitReason } from "./batch.ts";
+import { isStorageFault, isTransient, NotNow, nothingWasDone } from "./errors.ts";
 import type { ClaimedChunk } from "./ledger.ts";
 import type { AnyOperation } from "./operation.ts";
 
@@ -8,11 +9,20 @@ const firstPauseMs = 500;
 const longestPauseMs = 60_000;
 /** A vendor that asks for more patience than this is taken at this. */
 const longestRetryAfterMs = 3_600_000;
+/** How long a batch waits before it tries again to write to storage that is full, read-only or broken. */
+export const storagePauseMs = 5_000;
 
 /** What is to become of a chunk whose operation threw. */
 export type Verdict =
   /** Again at `at`; `wholeBatch`: no other chunk of the batch before that either. */
-  | { again: true; at: number; counted: boolean; interrupted: boolean; wholeBatch: boolean }
+  | {
+      again: true;
+      at: number;
+      counted: boolean;
+      interrupted: boolean;
+      wholeBatch: boolean;
+      waitingFor?: WaitReason;
+    }
   | { again: false; outcome: "failed" | "unknown" };
 
 /** Full jitter: any time up to a limit that doubles with each attempt. Milliseconds. */
@@ -33,6 +43,11 @@ export function judge(
   const harmless = operation.effects === "ledger" || dryRun;
   const certain = harmless || (nothingWasDone(error) && !interrupted);
   const canFindOut = operation.repeatable || operation.reconcile !== undefined;
+  // No verdict, whatever the attempt: the items are as good as before once an operator has made room.
+  if (isStorageFault(error)) {
+    const at = now + storagePauseMs;
+    return { again: true, at, counted: false, interrupted: !certain, wholeBatch: true, waitingFor: "storage" };
+  }
   const worthIt = isTransient(error) || (!certain && canFindOut);
   if (!worthIt || (once && certain) || attempt >= maxAttempts) {
     return { again: false, outcome: certain ? "failed" : "unknown" };

@@ -64,7 +64,16 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const { databaseUrl, engine: createEngine = createInProcessEngine } = options;
   let engine: Engine;
   try {
-    engine = createEngine({ databaseUrl, ledger, runner, operation, clock, log, lanes });
+    engine = createEngine({
+      databaseUrl,
+      noteFault: database.storage.note,
+      ledger,
+      runner,
+      operation,
+      clock,
+      log,
+      lanes,
+    });
     if (role !== "web") await engine.start();
   } catch (error) {
     await database.close();

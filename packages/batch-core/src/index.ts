@@ -11,7 +11,18 @@ export type { Batches, Refused, Request, Submission, Submitted } from "./batches
 export { type Clock, systemClock } from "./clock.ts";
 export { type Database, openDatabase } from "./database.ts";
 export type { Engine, EngineFactory, EngineParts } from "./engine.ts";
-export { type Issue, isTransient, messageOf, NotNow, ReinstateError, type ReinstateErrorCode } from "./errors.ts";
+export {
+  type Issue,
+  isStorageFault,
+  isTransient,
+  isUnavailable,
+  messageOf,
+  NotNow,
+  publicMessage,
+  publicMessageOf,
+  ReinstateError,
+  type ReinstateErrorCode,
+} from "./errors.ts";
 export { createHost, type Host, type HostOptions } from "./host.ts";
 export { type TakeInOptions, takeIn } from "./intake/take-in.ts";
 export type { Intake } from "./intake.ts";

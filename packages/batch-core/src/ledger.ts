@@ -1,4 +1,4 @@
-import type { Batch, BatchStatus, StopRule } from "./batch.ts";
+import type { Batch, BatchStatus, StopRule, WaitReason } from "./batch.ts";
 import type { AnyOperation, LedgerTransaction, OutcomeWord, Target } from "./operation.ts";
 import type { Pace } from "./pace.ts";
 import type { Codec, Packed } from "./pack.ts";
@@ -158,8 +158,8 @@ export interface Ledger {
     now: number,
     transaction: LedgerTransaction,
   ): Promise<number | undefined>;
-  /** Writes down when a batch that waits goes on; null when it does. */
-  waitUntil(id: number, time: number | null): Promise<void>;
+  /** Stores when a waiting batch goes on, and the reason if there is one; null when the batch goes on. */
+  waitUntil(id: number, time: number | null, reason?: WaitReason | null): Promise<void>;
 
   /** Moves a batch where the state machine allows it, and its state is one of `from`; answers false where it does not. */
   move(id: number, to: BatchStatus, now: number, from?: readonly BatchStatus[]): Promise<boolean>;

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
-import { mostlyFails } from "./batch.ts";
+import { mostlyFails, type WaitReason } from "./batch.ts";
 import type { Clock } from "./clock.ts";
 import type { Database } from "./database.ts";
-import { isTransient, messageOf } from "./errors.ts";
-import { judge, pauseAfter } from "./failure.ts";
+import { isStorageFault, isUnavailable, messageOf, publicMessageOf } from "./errors.ts";
+import { judge, pauseAfter, storagePauseMs } from "./failure.ts";
 import { type Lease, underLease } from "./lease.ts";
 import type { BatchHead, ClaimedChunk, Holder, Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
@@ -30,14 +30,21 @@ export interface RunnerParts {
 
 /**
  * `ran`: a chunk was worked off. `idle`: nothing to do there now; a batch without work left is closed on the way. A time:
- * the batch waits for its pace until then.
+ * the batch waits until then, for its pace or for the reason that is named.
  */
-export type Turn = "ran" | "idle" | { from: number };
+export type Turn = "ran" | "idle" | Wait;
+
+interface Wait {
+  from: number;
+  waitingFor?: WaitReason | undefined;
+}
 
 /** Works off chunks: claim, apply, settle, commit. */
 export interface Runner {
   /** One chunk of the batch. */
   runNext(batchId: number): Promise<Turn>;
+  /** Returns a wait for storage in this process; undefined if there is none. A ledger that is full cannot store it. */
+  storageWait(batchId: number): Wait | undefined;
   /** A chunk of a batch that is being accepted, inside the transaction that accepts it. An error undoes the whole. */
   runWithin(
     transaction: LedgerTransaction,
@@ -60,8 +67,8 @@ interface Known {
   countedAt: number;
   /** The time that this process wrote down in the ledger for it; undefined while it has written none. */
   waitsUntil: number | null | undefined;
-  /** A vendor asked for patience, or for another hour. */
-  pausedUntil: number;
+  /** A vendor asked for patience, or for another hour, or there is no storage. */
+  paused: Wait;
   /** Closed with its last chunk. */
   closed: boolean;
 }
@@ -81,6 +88,7 @@ const unanswered: Fate = {
 export function createRunner(parts: RunnerParts): Runner {
   const { ledger, database, clock, log, worker, leaseMs, random } = parts;
   const known = new Map<number, Known>();
+  const storageWaits = new Map<number, Wait>();
   let leases = 0;
 
   async function know(batchId: number): Promise<Known | undefined> {
@@ -97,7 +105,7 @@ export function createRunner(parts: RunnerParts): Runner {
   }
 
   function begun(head: Known["head"], operation: AnyOperation): Known {
-    return { head, operation, countedAt: -Infinity, waitsUntil: undefined, pausedUntil: -Infinity, closed: false };
+    return { head, operation, countedAt: -Infinity, waitsUntil: undefined, paused: { from: -Infinity }, closed: false };
   }
 
   function operationOf({ operation: name, target }: Pick<BatchHead, "operation" | "target">): AnyOperation {
@@ -165,17 +173,21 @@ export function createRunner(parts: RunnerParts): Runner {
   ): Promise<Turn> {
     const { head, operation } = batch;
     const { seq, attempt } = chunk;
-    const message = messageOf(error);
     const verdict = judge(error, chunk, operation, { dryRun: head.dryRun, once, now: clock.now(), random });
     if (verdict.again) {
-      const { at, wholeBatch, counted, interrupted } = verdict;
-      if (counted) log.warn({ batch: head.id, chunk: seq, attempt, error: message }, "a chunk will be tried again");
+      const { at, wholeBatch, counted, interrupted, waitingFor } = verdict;
+      const fields = { batch: head.id, chunk: seq, attempt, error: messageOf(error) };
+      if (waitingFor) log.warn({ ...fields, waitingFor }, "chunk waits for storage");
+      else if (counted) log.warn(fields, "a chunk will be tried again");
       await ledger.putBack(chunk, at, lease ? { worker: lease.name } : { held: true }, { counted, interrupted });
-      if (wholeBatch) batch.pausedUntil = Math.max(batch.pausedUntil, at);
-      return counted ? "ran" : { from: at };
+      if (wholeBatch && at > batch.paused.from) batch.paused = { from: at, waitingFor };
+      return counted ? "ran" : { from: at, waitingFor };
     }
-    log.error({ batch: head.id, chunk: seq, attempt, error: message }, "a chunk was given up");
-    const settlement = settleAll(chunk.count, verdict.outcome, "gave_up", message);
+    log.error({ batch: head.id, chunk: seq, attempt, error: messageOf(error) }, "a chunk was given up");
+    const message = publicMessageOf(error);
+    // The caller can try again at once what was not tried again here.
+    const code = once && verdict.outcome === "failed" && isUnavailable(error) ? "unavailable" : "gave_up";
+    const settlement = settleAll(chunk.count, verdict.outcome, code, message);
     await database.transaction(async (transaction) => {
       const by = lease ? { worker: lease.name, transaction } : { transaction };
       // Whoever took it over has his own say about the batch.
@@ -201,7 +213,8 @@ export function createRunner(parts: RunnerParts): Runner {
       });
       if (turn !== "ran") return turn;
     } catch (error) {
-      if (!chunk) throw error;
+      // The rollback has released the chunk, and there may be nowhere to store anything about it.
+      if (!chunk || isStorageFault(error)) throw error;
       return afterFailure(batch, chunk, error);
     }
     if (settlement) await obeyStopRule(batch, settlement);
@@ -229,9 +242,9 @@ export function createRunner(parts: RunnerParts): Runner {
     try {
       settlement = await applyChunk(batch, chunk, undefined, lost);
     } catch (error) {
-      return insist(lost, () => afterFailure(batch, chunk, error, { once, lease }));
+      return insist(batch, lost, () => afterFailure(batch, chunk, error, { once, lease }));
     }
-    const ours = await insist(lost, () =>
+    const ours = await insist(batch, lost, () =>
       // Who waits for the answer waits for the close too, so both are one commit.
       once
         ? database.transaction((transaction) => finish(batch, chunk, settlement, { worker: lease.name, transaction }))
@@ -251,13 +264,14 @@ export function createRunner(parts: RunnerParts): Runner {
   }
 
   /** What became of a chunk is known: a ledger that is away for a moment must not make it unknown while the lease lasts. */
-  async function insist<Result>(lost: AbortSignal, write: () => Promise<Result>): Promise<Result> {
+  async function insist<Result>({ head }: Known, lost: AbortSignal, write: () => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await write();
       } catch (error) {
-        if (lost.aborted || !isTransient(error)) throw error;
+        if (lost.aborted || !isUnavailable(error)) throw error;
         log.warn({ error: messageOf(error) }, "the ledger could not be reached; what became of a chunk waits");
+        if (isStorageFault(error)) waitForStorage(head.id);
         await clock.sleep(1 + pauseAfter(attempt, random), lost);
         if (lost.aborted) throw error;
       }
@@ -288,18 +302,29 @@ export function createRunner(parts: RunnerParts): Runner {
   }
 
   /** Makes a wait visible, and its end too. */
-  async function show(batch: Known, waitsUntil: number | null): Promise<void> {
+  async function show(batch: Known, wait: Wait | null): Promise<void> {
     // A wait is said anew each time, for a stop and a resume in between have wiped it.
-    if (waitsUntil === null && batch.waitsUntil === null) return;
-    batch.waitsUntil = waitsUntil;
-    await ledger.waitUntil(batch.head.id, waitsUntil);
+    if (wait === null && batch.waitsUntil === null) return;
+    batch.waitsUntil = wait?.from ?? null;
+    await ledger.waitUntil(batch.head.id, batch.waitsUntil, wait?.waitingFor);
+  }
+
+  /** The wait of a batch that this process could not go on with, for nothing could be stored. */
+  function waitForStorage(batchId: number): Wait {
+    const wait: Wait = { from: clock.now() + storagePauseMs, waitingFor: "storage" };
+    if (storageWaits.size >= knownLimit) storageWaits.clear();
+    storageWaits.set(batchId, wait);
+    const batch = known.get(batchId);
+    if (batch) Object.assign(batch, { paused: wait, waitsUntil: wait.from });
+    return wait;
   }
 
   async function turn(batch: Known): Promise<Turn> {
-    const { head, operation, pausedUntil } = batch;
+    const { head, operation, paused } = batch;
     const now = clock.now();
-    const from = Math.max(pausedUntil, allowedFrom(operation, head.dryRun, now));
-    if (from > now) return { from };
+    const hour = allowedFrom(operation, head.dryRun, now);
+    if (paused.from > now && paused.from >= hour) return paused;
+    if (hour > now) return { from: hour };
     if (operation.effects === "ledger") return runHeld(batch);
     const admission = (transaction: LedgerTransaction, items: number) => admit(batch, items, transaction);
     const lease = newLease();
@@ -309,18 +334,34 @@ export function createRunner(parts: RunnerParts): Runner {
     return underLease(parts, lease, (lost) => runLeased(batch, chunk, lease, lost, false));
   }
 
+  async function runChunk(batchId: number): Promise<Turn> {
+    const batch = await know(batchId);
+    if (!batch) return "idle";
+    const result = await turn(batch);
+    if (result === "ran") await show(batch, null);
+    else if (result === "idle") {
+      await ledger.close(batchId, clock.now());
+      known.delete(batchId);
+    } else await show(batch, result);
+    if (typeof result !== "object" || result.waitingFor === undefined) storageWaits.delete(batchId);
+    return result;
+  }
+
   return {
     async runNext(batchId) {
-      const batch = await know(batchId);
-      if (!batch) return "idle";
-      const result = await turn(batch);
-      if (result === "ran") await show(batch, null);
-      else if (result === "idle") {
-        await ledger.close(batchId, clock.now());
-        known.delete(batchId);
-      } else await show(batch, result.from);
-      return result;
+      try {
+        return await runChunk(batchId);
+      } catch (error) {
+        if (!isStorageFault(error)) throw error;
+        log.warn({ batch: batchId, error: messageOf(error) }, "batch waits for storage");
+        const wait = waitForStorage(batchId);
+        // There may be room for this one, so that other processes see it too.
+        await ledger.waitUntil(batchId, wait.from, "storage").catch(() => {});
+        return wait;
+      }
     },
+
+    storageWait: (batchId) => storageWaits.get(batchId),
 
     runWithin(transaction, batch, chunk) {
       const head = { ...batch, id: chunk.batchId };

@@ -25,7 +25,7 @@ export async function* watchBatch(
     from ??= { at: now, settled };
     const rate = now > from.at ? ((settled - from.settled) * 1000) / (now - from.at) : 0;
     const remainingMs = rate > 0 ? Math.round(((batch.total - settled) * 1000) / rate) : undefined;
-    const shown = `${batch.status} ${settled} ${batch.generation} ${batch.nextAllowedAt}`;
+    const shown = `${batch.status} ${settled} ${batch.generation} ${batch.nextAllowedAt} ${batch.waitingFor}`;
     if (shown !== last) yield { batch, rate: Math.round(rate * 10) / 10, remainingMs };
     last = shown;
     if (isFinished(batch.status)) return;

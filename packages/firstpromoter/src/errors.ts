@@ -1,4 +1,4 @@
-import { ReinstateError } from "@reinstate/batch-core";
+import { isUnavailable, ReinstateError } from "@reinstate/batch-core";
 import type { ErrorBody } from "./schemas.ts";
 
 /** One answer: a status with its JSON body, or with none. */
@@ -56,6 +56,12 @@ export const errorAnswers = {
   },
   /** More requests in a minute than `rateLimit`; the header `Retry-After` tells the seconds until the next may come. */
   too_many_requests: { status: 429, body: { message: "Too many requests", code: "too_many_requests" } },
+  /** A database is away, full or read-only. */
+  unavailable: {
+    status: 503,
+    body: { message: "Service unavailable", code: "service_unavailable" },
+    headers: { "retry-after": "5" },
+  },
   internal: { status: 500, body: { message: "Internal server error", code: "internal_error" } },
 } satisfies Record<string, ErrorAnswer>;
 
@@ -92,7 +98,7 @@ export class Refusal extends Error {
 /** The refusal in an error, the core's among them; undefined for any other. */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (Refusal.is(error)) return error;
-  if (!ReinstateError.is(error)) return undefined;
+  if (!ReinstateError.is(error)) return isUnavailable(error) ? new Refusal("unavailable") : undefined;
   switch (error.code) {
     case "unknown_batch":
       return new Refusal("not_found");
@@ -103,7 +109,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
     case "idempotency_running":
       return new Refusal(error.code, error.message);
     default:
-      return undefined;
+      return isUnavailable(error) ? new Refusal("unavailable") : undefined;
   }
 }
 

@@ -52,7 +52,14 @@ const requestId = { "X-Request-Id": { $ref: "#/components/headers/RequestId" } }
 const content = (schema: Json) => ({ "application/json": { schema } });
 
 /** The refusals that every call has. */
-const everywhere: ErrorName[] = ["bad_key", "foreign_account", "unknown_account", "too_many_requests", "internal"];
+const everywhere: ErrorName[] = [
+  "bad_key",
+  "foreign_account",
+  "unknown_account",
+  "too_many_requests",
+  "unavailable",
+  "internal",
+];
 
 /** What all refusals with one status look like, with an example of each; kept among the `shared` ones under their names. */
 function refusals(names: readonly ErrorName[], shared: Record<string, Json>): Record<string, Json> {
@@ -74,7 +81,9 @@ function refusals(names: readonly ErrorName[], shared: Record<string, Json>): Re
       ...(!isEmpty && { content: { "application/json": { schema: reference("Error"), examples } } }),
       headers: {
         ...requestId,
-        ...(status === 429 && { "Retry-After": { schema: { type: "integer" }, description: "Seconds" } }),
+        ...((status === 429 || status === 503) && {
+          "Retry-After": { schema: { type: "integer" }, description: "Seconds" },
+        }),
       },
     };
   }

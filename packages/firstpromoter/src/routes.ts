@@ -21,11 +21,12 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
   const rateLimit = createRateLimit(options.rateLimit);
 
   routes.onError((error, c) => {
-    const refusal = refusalOf(error);
+    const refusal = refusalOf(error) ?? new Refusal("internal");
     const request = c.get("requestId");
-    if (refusal) return answerOf(options.answers, refusal, request);
-    host.log.error({ request, error: messageOf(error) }, "a request to FirstPromoter's API failed");
-    return answerOf(options.answers, new Refusal("internal"), request);
+    if (refusal.answer === "unavailable" || refusal.answer === "internal") {
+      host.log.error({ request, error: messageOf(error) }, "a request to FirstPromoter's API failed");
+    }
+    return answerOf(options.answers, refusal, request);
   });
   routes.notFound((c) => answerOf(options.answers, new Refusal("not_found"), c.get("requestId")));
 

@@ -1,4 +1,4 @@
-import { type Host, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { type Batch, type Host, isFinished, isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { readBody } from "@reinstate/batch-core/http";
 import { toActor } from "./actor.ts";
 import type { OfficeClock } from "./office-clock.ts";
@@ -24,6 +24,8 @@ interface Call {
 interface Answer {
   text: string;
   batch?: number;
+  /** The same call can succeed in a moment. */
+  unavailable?: boolean;
   /** What VICIdial's log gets; nothing of those who were not let in, who could fill it. */
   logged?: { result: string; reason: string; data: string };
 }
@@ -48,7 +50,7 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       return new Response(`ERROR: ${error.message}\n`, { status: 413, headers: { connection: "close" } });
     }
     const { call, answer } = await serve(values, from);
-    const { text, batch, logged } = answer;
+    const { text, batch, logged, unavailable } = answer;
     if (logged) {
       const { user, agentUser, source, url } = call;
       const seconds = (host.clock.now() - started) / 1000;
@@ -59,7 +61,9 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
         );
     }
     return new Response(`${text}\n`, {
+      status: unavailable ? 503 : 200,
       headers: {
+        ...(unavailable && { "retry-after": "5" }),
         "content-type": "text/html; charset=utf-8",
         "cache-control": "no-cache, must-revalidate",
         pragma: "no-cache",
@@ -75,8 +79,8 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       call = cleanCall(values, (await site?.usesNonLatin()) ?? false);
       return { call, answer: await answerCall(call, address) };
     } catch (error) {
-      const { text } = broken(call, error);
-      return { call, answer: { text } };
+      const { logged: _, ...answer } = broken(call, error);
+      return { call, answer };
     }
   }
 
@@ -121,14 +125,23 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       inline: true,
     });
     const { insert_count: inserted = 0, delete_count: deleted = 0 } = batch.tally;
-    if (inserted === 0) return { ...error("LEAD INSERT FAILED", place), batch: batch.id };
+    if (inserted === 0) {
+      const unavailable = !isFinished(batch.status) || (await wasUnavailable(batch));
+      return { ...error("LEAD INSERT FAILED", place), batch: batch.id, unavailable };
+    }
     const counts = `${user}|${leadId}|${inserted}|${deleted}`;
     return { ...said("SUCCESS", "lead_dearchive LEAD DE-ARCHIVED", counts), batch: batch.id };
   }
 
   function broken({ user, leadId }: Call, cause: unknown): Answer {
     host.log.error({ error: messageOf(cause) }, "a call to VICIdial's own API failed");
-    return error("LEAD INSERT FAILED", `${user}|${leadId}|`);
+    return { ...error("LEAD INSERT FAILED", `${user}|${leadId}|`), unavailable: isUnavailable(cause) };
+  }
+
+  async function wasUnavailable({ id, counts }: Batch): Promise<boolean> {
+    if (counts.failed === 0) return false;
+    const { items } = await host.batches.items(id, { outcome: "failed" });
+    return items.some(({ code }) => code === "unavailable");
   }
 }
 

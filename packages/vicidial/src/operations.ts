@@ -147,6 +147,7 @@ async function applyMove(
     if (TablesDamaged.is(error) && (error.written || !first)) throw new NotNow(now() + repairPauseMs, error.message);
     // Nothing was written, so these leads have failed for certain; any other error, or an earlier try, leaves that open.
     if (interrupted || !(MoveRefused.is(error) || TablesDamaged.is(error))) throw error;
+    work.log.warn({ batch: work.batchId, chunk: work.seq, error: messageOf(error) }, "move refused");
     const { message } = error;
     return work.items.map((key) => ({ key, outcome: "failed", code: "refused", message }));
   }

@@ -1,4 +1,13 @@
-import { type Host, isFinished, type Key, messageOf, ReinstateError, type Submitted } from "@reinstate/batch-core";
+import {
+  type Host,
+  isFinished,
+  isUnavailable,
+  type Key,
+  messageOf,
+  publicMessageOf,
+  ReinstateError,
+  type Submitted,
+} from "@reinstate/batch-core";
 import { readBody } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
@@ -27,6 +36,9 @@ interface Replay {
   /** What is wrong with the key. */
   fault?: unknown;
 }
+
+/** Of answers to calls that can succeed in a moment, in every dialect. */
+const unavailable = { status: 503, headers: { "retry-after": "5" } };
 
 /** What `@hono/node-server` hands over beside the request. */
 interface NodeServer {
@@ -64,10 +76,11 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
   }
 
   async function answer(request: Request, word: string, verb: Verb): Promise<Response> {
-    const key = await keyOf(request);
-    const dialect = dialectOf(word, verb, key);
-    if (!key) return errorReply(dialect, "unauthorized");
+    let dialect = dialectOf(word, verb);
     try {
+      const key = await keyOf(request);
+      dialect = dialectOf(word, verb, key);
+      if (!key) return errorReply(dialect, "unauthorized");
       const explained = new URL(request.url).searchParams.get("explain") === "true";
       let read: Promise<string> | undefined;
       const readText = () => {
@@ -84,7 +97,7 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       if (explained) return Response.json(await explain(store, verb, checked));
       return await move(dialect, verb, checked, key, idempotency);
     } catch (error) {
-      const told = { message: messageOf(error) };
+      const told = { message: publicMessageOf(error) };
       if (ReinstateError.is(error, "idempotency_running")) {
         return errorReply(dialect, "other", { ...told, headers: { "retry-after": "1" } });
       }
@@ -94,8 +107,8 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       if (ReinstateError.is(error, "body_too_large")) {
         return errorReply(dialect, "other", { ...told, status: 413, headers: { connection: "close" } });
       }
-      host.log.error({ error: told.message, verb }, "a call to the leads API failed");
-      return errorReply(dialect, "other", told);
+      host.log.error({ error: messageOf(error), verb }, "a call to the leads API failed");
+      return errorReply(dialect, "other", { ...told, ...(isUnavailable(error) && unavailable) });
     }
   }
 
@@ -159,13 +172,20 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     const { id, status, replayed } = submitted;
     const batch = replayed && !isFinished(status) ? await host.batches.get(id) : submitted;
     const headers = { "x-reinstate-batch": String(id), ...(replayed && { "idempotency-replayed": "true" }) };
-    if (batch.error !== null) return errorReply(dialect, "other", { message: batch.error, headers });
+    const later = { status: unavailable.status, headers: { ...headers, ...unavailable.headers } };
     if (!isFinished(batch.status)) {
       const message = `The leads could not all be moved at once; batch ${batch.id} goes on with them`;
-      return errorReply(dialect, "other", { message, headers });
+      return errorReply(dialect, "other", { message, ...later });
     }
-    if (batch.counts.failed > 0) {
-      const { items } = await host.batches.items(batch.id, { outcome: "failed", limit: batch.total });
+    const { items } =
+      batch.counts.failed > 0
+        ? await host.batches.items(batch.id, { outcome: "failed", limit: batch.total })
+        : { items: [] };
+    if (batch.error !== null) {
+      const retryable = items.some(({ code }) => code === "unavailable");
+      return errorReply(dialect, "other", { message: batch.error, headers, ...(retryable && later) });
+    }
+    if (items.length > 0) {
       // They were there a moment ago: somebody else has moved them.
       const gone = items.filter(({ code }) => code === "missing").map(({ item }) => String(item));
       if (gone.length > 0) return errorReply(dialect, "missing", { offenders: gone, headers });

@@ -1,4 +1,4 @@
-import type { LedgerTransaction } from "@reinstate/batch-core";
+import { type LedgerTransaction, publicMessage } from "@reinstate/batch-core";
 import type { LeadFilter } from "./schemas.ts";
 import type { Diagnosis } from "./stores/mariadb-doctor.ts";
 import type { Site } from "./stores/mariadb-site.ts";
@@ -136,6 +136,7 @@ const marker = Symbol.for("reinstate.vicidial.move-refused");
 /** The tables are not such that leads could be moved safely: a column without a counterpart, no unique key, a trigger. */
 export class MoveRefused extends Error {
   readonly [marker] = true;
+  readonly [publicMessage] = true;
 
   static is(value: unknown): value is MoveRefused {
     return typeof value === "object" && value !== null && marker in value;
@@ -144,8 +145,14 @@ export class MoveRefused extends Error {
 
 /** Nothing was written, and the same move may succeed in a moment: the tables are busy, or the database is away. */
 export class NothingMoved extends Error {
+  readonly [publicMessage] = true;
   /** How the batches know it. */
   readonly retryable = true;
+}
+
+/** A fault of the VICIdial database, in words for a caller; the cause keeps those of the server. */
+export class SiteFault extends Error {
+  readonly [publicMessage] = true;
 }
 
 const missingMarker = Symbol.for("reinstate.vicidial.leads-missing");
@@ -170,6 +177,7 @@ const damagedMarker = Symbol.for("reinstate.vicidial.tables-damaged");
 /** A lead table is damaged, as MyISAM tables can be after a crash of the server: until somebody repairs it, it cannot be worked on. */
 export class TablesDamaged extends Error {
   readonly [damagedMarker] = true;
+  readonly [publicMessage] = true;
   /** Might leads have been moved before that was seen? */
   readonly written: boolean;
 

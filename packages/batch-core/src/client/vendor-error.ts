@@ -1,4 +1,6 @@
 const marker = Symbol.for("reinstate.vendor-error");
+// Declared here again: the client loads nothing of the server side.
+const publicMessage = Symbol.for("reinstate.public-message");
 
 /**
  * `rejected`: the vendor said no. `rate_limited`: 429. `unavailable`: no connection, or the vendor answered that it is
@@ -10,6 +12,7 @@ export type VendorErrorKind = "rejected" | "rate_limited" | "unavailable" | "unk
 /** A call to a vendor that did not succeed. Holds no secret and no header of the request. */
 export class VendorError extends Error {
   readonly [marker] = true;
+  readonly [publicMessage] = true;
   readonly kind: VendorErrorKind;
   /** HTTP status, where there was an answer. */
   readonly status: number | undefined;

@@ -13,11 +13,12 @@ import {
   sql,
 } from "kysely";
 import type { Database } from "../database.ts";
-import { ReinstateError } from "../errors.ts";
+import { messageOf, ReinstateError } from "../errors.ts";
 import type { LedgerTransaction } from "../operation.ts";
 import { changed, type Direct, directWays } from "../statement.ts";
 import { yieldIfDue } from "../time-slice.ts";
 import { migrator } from "./migrate.ts";
+import { createStorageWatch } from "./storage.ts";
 import { createTogether, type Sharing } from "./together.ts";
 
 export function openSqlite(path: string): Database {
@@ -41,7 +42,7 @@ export function overSqlite(
   kysely: Kysely<unknown>,
   { direct, soon = setImmediate }: { direct?: Direct; soon?: Sharing["soon"] } = {},
 ): Database {
-  const transaction: Database["transaction"] = (work) =>
+  const begin: Database["transaction"] = (work) =>
     kysely.transaction().execute(async (transaction) => {
       if (direct) directWays.set(transaction, direct);
       try {
@@ -51,6 +52,14 @@ export function overSqlite(
         directWays.delete(transaction);
       }
     });
+  // The row is larger than a page, so the file has to grow or to have free pages; the delete frees them again.
+  const storage = createStorageWatch(() =>
+    begin(async (transaction) => {
+      await sql`insert into reinstate_probe values (zeroblob(10000))`.execute(transaction);
+      await sql`delete from reinstate_probe`.execute(transaction);
+    }),
+  );
+  const transaction: Database["transaction"] = (work) => storage.observe(() => begin(work));
   return {
     dialect: "sqlite",
     tables: <Tables>() => kysely as Kysely<Tables>,
@@ -59,6 +68,7 @@ export function overSqlite(
     anyOf: (column, values) =>
       sql<boolean>`${sql.ref(column)} in (select value from json_each(${changed(values, JSON.stringify)}))`,
     migrate: migrator(kysely),
+    storage,
     types: { identity: sql`integer primary key autoincrement`, bytes: sql`blob` },
     close: () => kysely.destroy(),
   };
@@ -134,6 +144,7 @@ const patienceMs = 30_000;
 
 const begin = CompiledQuery.raw("begin immediate");
 const commit = CompiledQuery.raw("commit");
+const rollback = CompiledQuery.raw("rollback");
 
 class ImmediateSqliteDriver extends SqliteDriver {
   #patient: DatabaseConnection | undefined;
@@ -167,6 +178,14 @@ class ImmediateSqliteDriver extends SqliteDriver {
 
   override async commitTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(commit);
+  }
+
+  // SQLite itself rolls back after a full disk or an I/O error, and then refuses to do it again. That refusal must not replace
+  // the first error.
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(rollback).catch((error: unknown) => {
+      if (!/no transaction is active/.test(messageOf(error))) throw error;
+    });
   }
 }
 

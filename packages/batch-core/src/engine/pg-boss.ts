@@ -38,7 +38,8 @@ const insertRows = 1000;
  * chunks: a worker that gets one takes whatever chunks the ledger has for it, and puts the turn back at the end. So nothing
  * in the queue is needed to know what is to be done, and a turn that is lost, doubled or late does no harm.
  */
-export function createPgBossEngine({ databaseUrl, ledger, runner, operation, clock, log, lanes }: EngineParts): Engine {
+export function createPgBossEngine(parts: EngineParts): Engine {
+  const { databaseUrl, ledger, runner, operation, clock, log, lanes, noteFault } = parts;
   if (!/^postgres(ql)?:/.test(databaseUrl)) {
     throw new ReinstateError("bad_setting", "The pg-boss engine needs a PostgreSQL database");
   }
@@ -60,6 +61,7 @@ export function createPgBossEngine({ databaseUrl, ledger, runner, operation, clo
       try {
         await fill(boss);
       } catch (error) {
+        noteFault(error);
         log.error({ error: messageOf(error) }, "the engine could not look for open batches");
       }
       await clock.sleep(sweepMs, AbortSignal.any([stopping.signal, seen.signal]));
@@ -136,7 +138,10 @@ export function createPgBossEngine({ databaseUrl, ledger, runner, operation, clo
         superviseIntervalSeconds: 5,
         monitorIntervalSeconds: 5,
       });
-      boss.on("error", (error) => log.error({ error: messageOf(error) }, "pg-boss met an error"));
+      boss.on("error", (error) => {
+        noteFault(error);
+        log.error({ error: messageOf(error) }, "pg-boss met an error");
+      });
       boss.on("warning", ({ message }) => log.warn({ warning: message }, "pg-boss warns"));
       await boss.start();
       const options = {

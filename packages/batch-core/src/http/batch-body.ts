@@ -26,6 +26,7 @@ export function batchBody(batch: Batch) {
     tally: batch.tally,
     error: batch.error,
     next_allowed_at: timeOf(batch.nextAllowedAt),
+    waiting_for: batch.waitingFor,
     created_at: timeOf(batch.createdAt),
     updated_at: timeOf(batch.updatedAt),
     started_at: timeOf(batch.startedAt),

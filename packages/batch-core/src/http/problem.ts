@@ -1,4 +1,4 @@
-import { type Issue, ReinstateError } from "../errors.ts";
+import { type Issue, isUnavailable, publicMessageOf, ReinstateError } from "../errors.ts";
 
 /** An RFC 9457 body. `type` is stable; `errors` never holds more than 100. */
 export interface Problem {
@@ -70,4 +70,14 @@ export function problemOf(error: unknown): Response | undefined {
     errors: error.issues,
     ...(headers && { headers }),
   });
+}
+
+/**
+ * Returns the problem of an error that is nobody's fault but ours: 503 with `Retry-After` if a database is away, full or
+ * read-only, else 500. The text of the error itself is for the log.
+ */
+export function faultProblem(error: unknown): Response {
+  const detail = publicMessageOf(error);
+  if (!isUnavailable(error)) return problem(500, "internal-error", detail);
+  return problem(503, "not-available", `${detail}; try again in a few seconds`, { headers: { "retry-after": "5" } });
 }

@@ -90,7 +90,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     const batch = {
       ...{ id: 1, operation: "test.rows.double", target: "local", account: "", status: "completed", total: 2 },
       ...{ processed: 2, done: 1, skipped: 0, failed: 1, unknown: 0, duplicates: 1, progress: 100, generation: 0 },
-      ...{ params: { loud: false }, tally: {}, error: null, dry_run: false, next_allowed_at: null },
+      ...{ params: { loud: false }, tally: {}, error: null, dry_run: false, next_allowed_at: null, waiting_for: null },
       ...{ actor: api.key.id, ...times },
     };
     expect(made.body).toEqual(batch);

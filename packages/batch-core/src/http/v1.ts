@@ -2,12 +2,12 @@ import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import { batchStatuses } from "../batch.ts";
-import { isTransient, messageOf } from "../errors.ts";
+import { messageOf } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { batchBody, itemBody, operationBody } from "./batch-body.ts";
 import { createBatchRoute } from "./create-batch.ts";
 import { eventsResponse } from "./events.ts";
-import { problem, problemOf } from "./problem.ts";
+import { faultProblem, problem, problemOf } from "./problem.ts";
 import { batchId, parsed } from "./query.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
 
@@ -49,11 +49,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
     const known = problemOf(error);
     if (known) return known;
     host.log.error({ error: messageOf(error) }, "a request to /v1 failed");
-    if (isTransient(error)) {
-      const headers = { "retry-after": "5" };
-      return problem(503, "not-available", "The database cannot be reached; try again a little later", { headers });
-    }
-    return problem(500, "internal-error", "Something went wrong here; the log tells more");
+    return faultProblem(error);
   });
   routes.notFound(() => problem(404, "not-found", "There is nothing at this path"));
 

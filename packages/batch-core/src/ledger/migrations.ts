@@ -134,4 +134,12 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
     await sql`create index reinstate_keys_lookup on reinstate_keys (lookup)`.execute(db);
     await sql`create index reinstate_keys_account on reinstate_keys (vendor, account)`.execute(db);
   },
+
+  async "0002_storage"(db, { dialect, types }) {
+    await sql`alter table reinstate_batches add column waiting_for text`.execute(db);
+    // Always empty: what is written to find out whether anything can be stored.
+    await sql`create table reinstate_probe (filler ${types.bytes} not null)`.execute(db);
+    // PostgreSQL would compress the row away.
+    if (dialect === "postgres") await sql`alter table reinstate_probe alter filler set storage plain`.execute(db);
+  },
 };

@@ -48,6 +48,7 @@ export function createReader(
         error: row.error,
         dryRun: row.dry_run === 1,
         nextAllowedAt: isFinished(row.status) ? null : row.next_allowed_at,
+        waitingFor: isFinished(row.status) || row.next_allowed_at === null ? null : row.waiting_for,
         generation: row.generation,
         createdAt: row.created_at,
         updatedAt: Math.max(row.updated_at, isFinished(row.status) ? 0 : (sum?.finished_at ?? 0)),

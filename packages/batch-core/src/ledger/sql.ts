@@ -199,12 +199,14 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       return undefined;
     },
 
-    async waitUntil(id, time) {
+    async waitUntil(id, time, reason = null) {
       await db
         .updateTable("reinstate_batches")
-        .set({ next_allowed_at: time })
+        .set({ next_allowed_at: time, waiting_for: reason })
         .where("id", "=", id)
-        .where("next_allowed_at", "is distinct from", time)
+        .where(({ eb, or }) =>
+          or([eb("next_allowed_at", "is distinct from", time), eb("waiting_for", "is distinct from", reason)]),
+        )
         .execute();
     },
 

@@ -1,5 +1,5 @@
 import type { Generated } from "kysely";
-import type { BatchStatus } from "../batch.ts";
+import type { BatchStatus, WaitReason } from "../batch.ts";
 import type { OutcomeWord, Target } from "../operation.ts";
 import type { Codec } from "../pack.ts";
 
@@ -61,6 +61,8 @@ export interface LedgerTables {
     max_failure_rate: number | null;
     failure_after: number | null;
     next_allowed_at: number | null;
+    /** Stands beside `next_allowed_at` and means nothing without it. */
+    waiting_for: Generated<WaitReason | null>;
     created_at: number;
     updated_at: number;
     started_at: number | null;

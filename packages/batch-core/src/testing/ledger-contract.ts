@@ -63,7 +63,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(stored, {
       ...{ id, operation: "test.rows.touch", label: "row/touch", target: "local", account: "acc", actor: "me" },
       ...{ params: { deep: [1] }, status: "pending", total: 4, duplicates: 1, generation: 0, error: null, tally: {} },
-      ...{ dryRun: false, nextAllowedAt: null },
+      ...{ dryRun: false, nextAllowedAt: null, waitingFor: null },
       ...{ counts: { done: 0, skipped: 0, failed: 0, unknown: 0 }, progress: 0 },
       ...{ createdAt: 1000, updatedAt: 1000, startedAt: null, finishedAt: null },
     });

@@ -59,7 +59,7 @@ async function start(engines: { live: string; archive: string }, change: string[
       );
       const batch = Number(response.headers.get("x-reinstate-batch"));
       const items = batch > 0 ? (await host.batches.items(batch)).items : [];
-      return { status: response.status, text: await response.text(), items };
+      return { status: response.status, headers: response.headers, text: await response.text(), items };
     },
     async [Symbol.asyncDispose]() {
       await vicidial.close();
@@ -330,7 +330,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
       return waiting.length > 0;
     });
     await site.admin.query("UNLOCK TABLES");
-    expect((await cut).status).toBe(500);
+    expect((await cut).status).toBe(503);
     expect([...(await site.rows(live)), ...(await site.rows(archive))]).toEqual(before);
     expect((await site.call("dearchive", dearchive([2]))).status).toBe(200);
     expect(await site.rows(live)).toEqual(before);
@@ -359,14 +359,14 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect((await site.call("dearchive", dearchive([1, 2]))).status).toBe(200);
   });
 
-  test("tables that others hold for too long answer 500 and change nothing", async () => {
+  test("tables that others hold for too long answer 503 and change nothing", async () => {
     await using site = await start(engines);
     await site.fill(archive, [makeLead(1)]);
     await site.vicidial.store.ready();
     await site.admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
     const answer = await site.call("dearchive", dearchive([1]));
     await site.admin.query("UNLOCK TABLES");
-    expect(answer.status).toBe(500);
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "5"]);
     expect(JSON.parse(answer.text)).toEqual({
       message: expect.stringMatching(/^The VICIdial tables are busy/),
       lead_errors: 0,

@@ -1,23 +1,21 @@
 import { setImmediate } from "node:timers/promises";
-import { type Host, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { type Host, isStorageFault, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
 import mysql, { type Connection } from "mysql2/promise";
-import { type LeadStore, LeadsMissing, MoveRefused, NothingMoved, noCounts, TablesDamaged } from "../store.ts";
+import {
+  type LeadStore,
+  LeadsMissing,
+  MoveRefused,
+  NothingMoved,
+  noCounts,
+  SiteFault,
+  TablesDamaged,
+} from "../store.ts";
 import { createJournal, type Entry } from "./journal.ts";
 import { createCompanionReader } from "./mariadb-companions.ts";
 import { diagnose } from "./mariadb-doctor.ts";
 import { TablesAltered, underLocks } from "./mariadb-lock.ts";
 import { MoveBroken, type MoverParts, moveLeads } from "./mariadb-move.ts";
-import {
-  type Asked,
-  askStandings,
-  type Given,
-  idsOf,
-  isSame,
-  overwritten,
-  say,
-  standingsOf,
-  withoutSchema,
-} from "./mariadb-rows.ts";
+import { type Asked, askStandings, type Given, idsOf, isSame, overwritten, say, standingsOf } from "./mariadb-rows.ts";
 import { selectLeads } from "./mariadb-select.ts";
 import { connectionOptions, openSession, type Session } from "./mariadb-session.ts";
 import { createMariadbSite } from "./mariadb-site.ts";
@@ -354,41 +352,42 @@ const checkTables = `SET STATEMENT max_statement_time = 0 FOR CHECK TABLE ${live
 function refuseDamaged([checked]: Given[]): void {
   const faults = (checked?.rows ?? []).filter(([, , type]) => /^error$/i.test(String(type)));
   if (faults.length === 0) return;
-  const [table, , , text] = faults[0] as string[];
+  const [table] = faults[0] as string[];
   const name = table?.split(".").at(-1);
-  throw new TablesDamaged(`${name} is damaged: ${text} (REPAIR TABLE ${name} mends it)`, true);
+  throw new TablesDamaged(`${name} is damaged (REPAIR TABLE ${name} mends it)`, true);
 }
 
 /** What an error of a move means for its leads: refused, not moved, or left open. */
 function afterMove(error: unknown): unknown {
   const broken = error instanceof MoveBroken;
   const reason = readable(broken ? error.cause : error);
+  const { message } = reason as Error;
   if (TablesDamaged.is(reason) || LeadsMissing.is(reason)) return reason;
   if (isDamage(broken ? error.cause : reason)) {
-    return new TablesDamaged(messageOf(reason), broken && error.written);
+    return new TablesDamaged(message, broken && error.written);
   }
   if (MoveRefused.is(reason) || (broken && error.written)) return reason;
-  if (isTransient(reason)) return new NothingMoved(messageOf(reason), { cause: reason });
+  if (isTransient(reason)) return new NothingMoved(message, { cause: reason });
   const { cause } = reason as { cause?: { sqlMessage?: unknown } };
-  return cause?.sqlMessage === undefined ? reason : new MoveRefused(messageOf(reason), { cause: reason });
+  const verdict = cause?.sqlMessage !== undefined && !isStorageFault(reason);
+  return verdict ? new MoveRefused(message, { cause: reason }) : reason;
 }
 
-/** A message that can be shown to a caller: what happened, no account and no address. The cause keeps the rest. */
+/** A message that can be shown to a caller: what happened, no account, no address and no text of the server. The cause keeps the rest. */
 function readable(error: unknown): unknown {
-  const { code, sqlMessage: said, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
-  const sqlMessage = said === undefined ? undefined : withoutSchema(said);
+  const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
   if (MoveRefused.is(error) || ReinstateError.is(error) || LeadsMissing.is(error)) return error;
   // What is said on a connection that the server has ended is refused by the driver, without a code.
   if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
   if (code === undefined) return error;
-  if (code === "ER_LOCK_WAIT_TIMEOUT")
-    return new Error(`The VICIdial tables are busy: ${sqlMessage}`, { cause: error });
-  if (/ACCESS_DENIED|BAD_DB/.test(code))
-    return new Error(`The VICIdial database refused us (${code})`, { cause: error });
-  if (sqlMessage !== undefined) {
-    const wayOut = isDamage(error) ? " (REPAIR TABLE mends it)" : "";
-    return new Error(`The VICIdial database answered: ${sqlMessage}${wayOut}`, { cause: error });
+  const fault = (text: string) => new SiteFault(`${text} (${code})`, { cause: error });
+  if (code === "ER_LOCK_WAIT_TIMEOUT") return fault("The VICIdial tables are busy");
+  if (/ACCESS_DENIED|BAD_DB/.test(code)) return fault("The VICIdial database refused us");
+  if (isStorageFault(error)) return fault("The VICIdial database cannot store anything at the moment");
+  if (isDamage(error)) {
+    const table = new RegExp(`${archive}|${live}`).exec(sqlMessage ?? "")?.[0] ?? "A table of the VICIdial database";
+    return fault(`${table} is damaged; REPAIR TABLE mends it`);
   }
-  const what = isTransient(error) ? "cannot be reached" : messageOf(error);
-  return new Error(`The VICIdial database ${what} (${code})`, { cause: error });
+  if (sqlMessage !== undefined) return fault("The VICIdial database rejected a statement; see the server log");
+  return fault(isTransient(error) ? "The VICIdial database cannot be reached" : "The VICIdial database cannot be used");
 }
