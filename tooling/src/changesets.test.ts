@@ -4,15 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { listPublished } from "./workspace.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const folders = [
-  "packages/batch-core",
-  "packages/firstpromoter",
-  "packages/altcraft",
-  "packages/vicidial",
-  "apps/gateway",
-];
+const folders = listPublished(root);
 
 let copy = "";
 

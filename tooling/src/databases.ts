@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import mysql from "mysql2/promise";
 import pg from "pg";
+import { makeFolder, runFolder } from "./run-folder.ts";
 
-/** A database of one test's own, dropped at the end of its `await using` block. */
+/** A database of one test's own, empty at first and released at the end of its `await using` block. */
 export interface TestDatabase extends AsyncDisposable {
   url: string;
 }
@@ -17,17 +17,23 @@ function serverUrl(variable: string): URL {
   return new URL(url);
 }
 
-const newName = () => `reinstate_test_${process.pid}_${randomBytes(5).toString("hex")}`;
+/** The part of a database's name by which the end of a run finds what it made. */
+const runPrefix = () =>
+  `reinstate_test_${basename(runFolder() ?? "alone")
+    .replace(/\W+/g, "_")
+    .toLowerCase()}_`;
 
+const newName = () => `${runPrefix()}${process.pid}_${randomBytes(5).toString("hex")}`;
+
+const withName = (server: URL, name: string) => Object.assign(new URL(server), { pathname: `/${name}` });
+
+/** An empty PostgreSQL database. A test run empties and reuses databases, because dropping one waits for a checkpoint. */
 export async function postgresDatabase(): Promise<TestDatabase> {
   const server = serverUrl("TEST_POSTGRES_URL");
-  const name = newName();
-  await onPostgres(server, `create database ${name}`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
+  const name = claimFree() ?? (await createOnPostgres(server));
   return {
-    url: url.href,
-    [Symbol.asyncDispose]: () => onPostgres(server, `drop database if exists ${name} with (force)`),
+    url: withName(server, name).href,
+    [Symbol.asyncDispose]: () => releaseOnPostgres(server, name),
   };
 }
 
@@ -36,14 +42,15 @@ export async function mariadbDatabase(charset = "utf8mb3"): Promise<TestDatabase
   const server = serverUrl("TEST_MARIADB_URL");
   const name = newName();
   await onMariadb(server, `create database ${name} default character set ${charset}`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  return { url: url.href, [Symbol.asyncDispose]: () => onMariadb(server, `drop database if exists ${name}`) };
+  return {
+    url: withName(server, name).href,
+    [Symbol.asyncDispose]: () => onMariadb(server, `drop database if exists ${name}`),
+  };
 }
 
 /** A SQLite file in a folder of its own. */
 export function sqliteDatabase(): TestDatabase & { folder: string } {
-  const folder = mkdtempSync(join(tmpdir(), "reinstate-test-"));
+  const folder = makeFolder("reinstate-test-");
   return {
     folder,
     url: `sqlite:${join(folder, "reinstate.db")}`,
@@ -57,11 +64,76 @@ export const ledgerDatabases: { name: string; open(): Promise<TestDatabase> }[] 
   { name: "PostgreSQL", open: postgresDatabase },
 ];
 
-async function onPostgres(server: URL, statement: string): Promise<void> {
+/** Drops every PostgreSQL database that the test run made. */
+export async function dropRunDatabases(): Promise<void> {
+  const server = serverUrl("TEST_POSTGRES_URL");
+  await onPostgres(server, async (client) => {
+    const { rows } = await client.query<{ datname: string }>(
+      "select datname from pg_database where starts_with(datname, $1)",
+      [runPrefix()],
+    );
+    for (const { datname } of rows) await client.query(`drop database if exists ${datname} with (force)`);
+  });
+}
+
+async function createOnPostgres(server: URL): Promise<string> {
+  const name = newName();
+  await onPostgres(server, async (client) => {
+    await client.query(`create database ${name}`);
+    // No test cuts the power, so in a run no commit needs to wait for the disk. A benchmark, outside of a run, does wait.
+    if (runFolder()) await client.query(`alter database ${name} set synchronous_commit = off`);
+  });
+  return name;
+}
+
+async function releaseOnPostgres(server: URL, name: string): Promise<void> {
+  if (runFolder() && (await empty(withName(server, name)))) return offerFree(name);
+  await onPostgres(server, (client) => client.query(`drop database if exists ${name} with (force)`));
+}
+
+/** Ends all sessions of a database and drops all that is in it. Returns whether that worked. */
+async function empty(database: URL): Promise<boolean> {
+  try {
+    await onPostgres(database, async (client) => {
+      await client.query(`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`);
+      const { rows } = await client.query<{ schema: string }>(
+        "select quote_ident(nspname) as schema from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'",
+      );
+      await client.query(`drop schema ${rows.map(({ schema }) => schema).join(", ")} cascade; create schema public`);
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// The free databases of a run are files in its folder: whichever process removes one has claimed the database of that name.
+const freeFolder = () => join(runFolder() ?? "", "free");
+
+function offerFree(name: string): void {
+  mkdirSync(freeFolder(), { recursive: true });
+  writeFileSync(join(freeFolder(), name), "");
+}
+
+function claimFree(): string | undefined {
+  if (!runFolder()) return undefined;
+  mkdirSync(freeFolder(), { recursive: true });
+  return readdirSync(freeFolder()).find((name) => {
+    try {
+      unlinkSync(join(freeFolder(), name));
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function onPostgres(server: URL, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client({ connectionString: server.href });
   await client.connect();
   try {
-    await client.query(statement);
+    await work(client);
   } finally {
     await client.end();
   }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { listPackages } from "./workspace.ts";
 
 /** The files that every vendor package has, so that who knows one finds the way in all. */
 const vendorFiles = [
@@ -37,7 +38,7 @@ interface Manifest {
 export function inspect(root: string): string[] {
   const complaints: string[] = [];
   const packages = join(root, "packages");
-  const vendors = folders(packages).filter((name) => name !== "batch-core");
+  const vendors = listPackages(packages).filter((name) => name !== "batch-core");
   for (const vendor of vendors) {
     const folder = join(packages, vendor);
     for (const file of vendorFiles) {
@@ -53,7 +54,7 @@ export function inspect(root: string): string[] {
     }
     complaints.push(...clientReach(root, folder));
   }
-  for (const folder of [...folders(packages).map((name) => join(packages, name)), join(root, "apps/gateway")]) {
+  for (const folder of [...listPackages(packages).map((name) => join(packages, name)), join(root, "apps/gateway")]) {
     complaints.push(...doorsOf(root, folder), ...arrowsOf(root, folder, vendors), ...namesOf(root, folder));
   }
   return complaints;
@@ -160,13 +161,6 @@ function sourcesOf(folder: string): string[] {
   return (readdirSync(folder, { recursive: true }) as string[])
     .map((name) => join(folder, name))
     .filter((path) => /\.tsx?$/.test(path) && statSync(path).isFile());
-}
-
-function folders(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, "package.json")))
-    .map((entry) => entry.name)
-    .sort();
 }
 
 function manifestOf(folder: string): Manifest {

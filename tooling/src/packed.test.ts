@@ -1,30 +1,33 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { listPublished } from "./workspace.ts";
 
+const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const bin = (name: string) => join(root, "tooling/node_modules/.bin", name);
-const packages = ["batch-core", "firstpromoter", "altcraft", "vicidial"].map((name) => join("packages", name));
+const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { packageManager: string };
+const published = listPublished(root);
+const packages = published.filter((path) => path.startsWith("packages/"));
+const core = "packages/batch-core";
 
 // Each package as a stranger gets it: packed, checked, installed alone in an empty folder, its README's example run there.
 let folder = "";
 const tarballs: Record<string, string> = {};
 
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "reinstate-packed-"));
-  for (const path of [...packages, "apps/gateway"]) {
-    const target = join(folder, "tarballs", path);
-    mkdirSync(target, { recursive: true });
-    execFileSync("npx", ["-y", "pnpm@10.34.8", "pack", "--pack-destination", target], {
-      cwd: join(root, path),
-      stdio: "ignore",
-    });
-    tarballs[path] = join(target, readdirSync(target)[0] ?? "");
+  const filters = published.flatMap((path) => ["--filter", `./${path}`]);
+  await run("npx", ["-y", packageManager, ...filters, "-r", "pack", "--pack-destination", folder], { cwd: root });
+  for (const path of published) {
+    const name = readdirSync(folder).find((file) => new RegExp(`^reinstate-${basename(path)}-\\d.*\\.tgz$`).test(file));
+    tarballs[path] = join(folder, name ?? `${path} was not packed`);
   }
-}, 300_000);
+});
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -35,78 +38,65 @@ function samplesOf(file: string): string[] {
   );
 }
 
-function install(name: string, paths: string[]): string {
+async function install(name: string, paths: string[]): Promise<string> {
   const app = join(folder, "apps", name);
   mkdirSync(app, { recursive: true });
   writeFileSync(join(app, "package.json"), '{ "private": true, "type": "module" }');
-  execFileSync(
+  await run(
     "npm",
     ["install", "--no-audit", "--no-fund", "--prefer-offline", ...paths.map((path) => tarballs[path] ?? path)],
-    { cwd: app, stdio: "pipe" },
+    { cwd: app },
   );
   return app;
 }
 
-function compile(app: string, files: string[]): { status: number | null; output: string } {
-  const { status, stdout, stderr } = spawnSync(
+/** Writes samples as programs and compiles them; returns the names of their files. */
+async function compile(app: string, samples: string[]): Promise<string[]> {
+  const files = samples.map((sample, index) => {
+    const file = `example-${index}.ts`;
+    writeFileSync(join(app, file), sample);
+    return file;
+  });
+  await run(
     join(root, "node_modules/.bin/tsc"),
     [
       ...["--noEmit", "--strict", "--target", "es2024", "--module", "nodenext", "--skipLibCheck", "false"],
       ...["--types", "node", "--typeRoots", join(root, "node_modules/@types"), ...files],
     ],
-    { cwd: app, encoding: "utf8" },
+    { cwd: app },
   );
-  return { status, output: stdout + stderr };
+  return files;
 }
 
-describe.each([...packages, "apps/gateway"])("%s, packed", (path) => {
-  test("is clean under publint and attw", { timeout: 120_000 }, () => {
-    for (const [command, args] of [
-      [bin("publint"), ["run", tarballs[path] ?? "", "--strict"]],
-      [bin("attw"), [tarballs[path] ?? "", "--profile", "esm-only"]],
-    ] as const) {
-      const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
-      expect(status, stdout + stderr).toBe(0);
-    }
+// A failed program rejects with all that it wrote. The tests wait for the registry and the disk, so they run side by side.
+describe.concurrent.each(published)("%s, packed", (path) => {
+  test("is clean under publint", async () => {
+    await run(bin("publint"), ["run", tarballs[path] ?? "", "--strict"]);
+  });
+
+  test("is clean under attw", async () => {
+    await run(bin("attw"), [tarballs[path] ?? "", "--profile", "esm-only"]);
   });
 });
 
-describe.each(packages)("%s, installed alone", (path) => {
-  test("runs the example of its README", { timeout: 300_000 }, () => {
+describe.concurrent.each(packages)("%s, installed alone", (path) => {
+  test("runs the example of its README", async ({ expect }) => {
     const samples = samplesOf(join(path, "README.md"));
     expect(samples.length).toBeGreaterThan(0);
-    const app = install(path, path.endsWith("batch-core") ? [path] : [path, "packages/batch-core"]);
-    samples.forEach((sample, index) => {
-      writeFileSync(join(app, `example-${index}.ts`), sample);
-    });
-    const files = samples.map((_, index) => `example-${index}.ts`);
-    const compiled = compile(app, files);
-    expect(compiled.status, compiled.output).toBe(0);
-    const { status, stdout, stderr } = spawnSync(process.execPath, [files[0] ?? ""], { cwd: app, encoding: "utf8" });
-    expect(status, stderr).toBe(0);
-    expect(stdout).not.toBe("");
+    const app = await install(path, [...new Set([path, core])]);
+    const [first = ""] = await compile(app, samples);
+    expect((await run(process.execPath, [first], { cwd: app })).stdout).not.toBe("");
   });
 });
 
-test("the examples of the root README compile against what is published", { timeout: 300_000 }, () => {
+test.concurrent("the examples of the root README compile against what is published", async ({ expect }) => {
   const samples = samplesOf("README.md");
   expect(samples.length).toBeGreaterThanOrEqual(3);
-  const app = install("root", packages);
-  samples.forEach((sample, index) => {
-    writeFileSync(join(app, `example-${index}.ts`), sample);
-  });
-  const compiled = compile(
-    app,
-    samples.map((_, index) => `example-${index}.ts`),
-  );
-  expect(compiled.status, compiled.output).toBe(0);
+  await compile(await install("root", packages), samples);
 });
 
-test("the gateway installs with its command, and the command explains itself", { timeout: 300_000 }, () => {
-  const app = install("gateway", ["apps/gateway", ...packages]);
-  const { status, stdout, stderr } = spawnSync(join(app, "node_modules/.bin/reinstate"), ["--help"], {
-    encoding: "utf8",
-  });
-  expect(status, stderr).toBe(0);
+test.concurrent("the gateway installs with its command, and the command explains itself", async ({ expect }) => {
+  const app = await install("gateway", published);
+  const { stdout } = await run(join(app, "node_modules/.bin/reinstate"), ["--help"]);
   expect(stdout).toContain("reinstate serve --demo");
 });

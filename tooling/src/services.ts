@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mysql from "mysql2/promise";
 import pg from "pg";
+import { makeFolder } from "./run-folder.ts";
 
 /** A database server that lets us in, found or started for the tests. */
 export interface Service {
@@ -73,7 +73,7 @@ export const privatePostgres = () => startPrivate(postgres, installedBinary(post
 export const privateMariadb = (options: string[]) => startPrivate(mariadb, installedBinary(mariadb), options);
 
 async function startPrivate(recipe: Recipe, binary: string, options: string[] = []): Promise<PrivateService> {
-  const folder = mkdtempSync(join(tmpdir(), "reinstate-service-"));
+  const folder = makeFolder("reinstate-service-");
   const { url, launch } = recipe.prepare(binary, folder, await freePort(), options);
   let child: ChildProcess | undefined;
 
@@ -137,10 +137,14 @@ const postgres: Recipe = {
     // PostgreSQL refuses to run as root.
     const user = process.getuid?.() === 0 ? { uid: idOf("-u", "postgres"), gid: idOf("-g", "postgres") } : {};
     if ("uid" in user) execFileSync("chown", [`${user.uid}:${user.gid}`, folder]);
-    execFileSync(binary.replace(/postgres$/, "initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"], {
-      stdio: "ignore",
-      ...user,
-    });
+    execFileSync(
+      binary.replace(/postgres$/, "initdb"),
+      ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
+      {
+        stdio: "ignore",
+        ...user,
+      },
+    );
     return {
       url: `postgres://postgres@127.0.0.1:${port}/postgres`,
       launch: () =>

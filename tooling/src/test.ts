@@ -1,37 +1,32 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 // The whole test command: builds what the packed tests need, runs every test, and ends with one plain line of counts.
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1" };
+const slowestShown = 10;
 
 const build = spawnSync("turbo", ["run", "build", "--output-logs=errors-only"], { cwd: root, stdio: "inherit", env });
 if (build.status !== 0) end(0, 1);
 
 const folder = mkdtempSync(join(tmpdir(), "reinstate-results-"));
 const results = join(folder, "results.json");
-// A test that fails has a second try, and is named for it below: real servers share this machine with whatever else it does.
 const vitest = spawnSync(
   "vitest",
-  [
-    "run",
-    "--retry=1",
-    "--reporter=default",
-    "--reporter=json",
-    `--outputFile.json=${results}`,
-    ...process.argv.slice(2),
-  ],
+  ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${results}`, ...process.argv.slice(2)],
   { cwd: root, stdio: "inherit", env },
 );
 
-interface Result {
-  fullName: string;
+interface FileResult {
+  /** The path of the file. */
+  name: string;
   status: string;
-  /** Of every try that failed. */
-  failureMessages: string[] | null;
+  startTime: number;
+  endTime: number;
+  assertionResults: unknown[];
 }
 
 interface Results {
@@ -39,7 +34,7 @@ interface Results {
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  testResults: { status: string; assertionResults: Result[] }[];
+  testResults: FileResult[];
 }
 
 let counts: Results | undefined;
@@ -51,10 +46,11 @@ try {
 rmSync(folder, { recursive: true, force: true });
 if (!counts) end(0, 1);
 
-for (const { fullName, status, failureMessages } of counts.testResults.flatMap((file) => file.assertionResults)) {
-  const [first] = failureMessages ?? [];
-  if (status !== "passed" || first === undefined) continue;
-  process.stderr.write(`\nPassed only at its second try: ${fullName}\n${first}\n`);
+const seconds = ({ startTime, endTime }: FileResult) => (endTime - startTime) / 1000;
+const slowest = counts.testResults.sort((a, b) => seconds(b) - seconds(a)).slice(0, slowestShown);
+process.stdout.write("\nSlowest files:\n");
+for (const file of slowest) {
+  process.stdout.write(`${seconds(file).toFixed(1).padStart(8)} s  ${relative(root, file.name)}\n`);
 }
 
 // A file that could not be loaded has no failed test of its own; a skipped test is a failure, for nothing is skipped in silence.

@@ -1,7 +1,7 @@
 /** Waits for a condition, never for a guessed time: asks again and again until the answer is not undefined or false. */
 export async function until<Answer>(
   ask: () => Promise<Answer | undefined | false> | Answer | undefined | false,
-  { timeoutMs = 30_000, pollMs = 10 } = {},
+  { timeoutMs = 120_000, pollMs = 10 } = {},
 ): Promise<Answer> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
