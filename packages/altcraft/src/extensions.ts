@@ -1,4 +1,5 @@
 import type { Key } from "@reinstate/batch-core";
+import { findFlagsInValue } from "@reinstate/batch-core/http";
 import { namesOf, notKnown, strangerIn } from "./body-names.ts";
 import { afterOfCursor, cursorAfter } from "./cursor.ts";
 import { errorOf, Refusal } from "./errors.ts";
@@ -166,7 +167,9 @@ export function createExtensions({
     const members = typeof given === "object" && given !== null ? withoutNulls(given) : given;
     const parsed = subscriptionIdentity.safeParse(members, { reportInput: true });
     // Flags belong to the call: here they would be lost.
-    const stranger = parsed.success ? strangerIn(members as object, itemNames) : undefined;
+    const stranger = parsed.success
+      ? (strangerIn(members as object, itemNames) ?? findFlagsInValue(members)[0]?.path.join("."))
+      : undefined;
     if (parsed.success && stranger === undefined) return { item: parsed.data };
     const detail = stranger === undefined ? describeIssue(parsed.error?.issues[0]) : notKnown(stranger);
     return { given, refusal: new Refusal("bad_request", detail) };

@@ -1,14 +1,24 @@
 import { messageOf } from "@reinstate/batch-core";
+import {
+  type FlagField,
+  findFlags,
+  findFlagsInJson,
+  readSafetyFlags,
+  resemblesSafetyFlag,
+  safetyFlagNamed,
+  safetyFlags,
+  withSafetyFlags,
+} from "@reinstate/batch-core/http";
 import type * as z from "zod";
 import { excessOf, requestLimits, type XmlLimits } from "./body-limits.ts";
-import { notKnown, strangerIn } from "./body-names.ts";
+import { notKnown } from "./body-names.ts";
 import { Refusal } from "./errors.ts";
 import { commonParameters } from "./method-table.ts";
 import type { Method } from "./methods.ts";
 import { withoutNulls } from "./nulls.ts";
 import type { AltcraftSettings } from "./options.ts";
 import { batchLimit, describeIssue } from "./schemas.ts";
-import { readXmlInTurns } from "./xml.ts";
+import { readXmlInTurns, type XmlElement } from "./xml.ts";
 import { readValue } from "./xml-values.ts";
 
 /** A request body, read but not yet checked against its method. */
@@ -25,13 +35,14 @@ export interface Given {
  * Reads a body as JSON or XML: as its Content-Type says, otherwise as its first character does. Throws a `Refusal`.
  */
 export async function readParameters(
+  request: Request,
   text: string,
   declared: "json" | "xml" | undefined,
   method: Method,
   settings: AltcraftSettings,
 ): Promise<Given> {
   const written = declared ?? (/^\s*</.test(text) ? "xml" : "json");
-  const body = written === "xml" ? await fromXml(text, method, settings) : fromJson(text, method);
+  const { body, fields } = written === "xml" ? await fromXml(text, method, settings) : fromJson(text, method);
   const given = withoutNulls(body);
   const { token, format } = checked(commonParameters, given);
   return {
@@ -46,7 +57,12 @@ export async function readParameters(
         }
       }
       if (method.strict || settings.unknownParameters === "refused") refuseUnknown(given, method);
-      return checked(method.parameters, given);
+      const flags = readSafetyFlags(
+        { place: "header", fields: findFlags(request.headers) },
+        { place: "query", fields: findFlags(new URL(request.url).searchParams) },
+        { place: "body", fields, supported: safetyFlags.filter((flag) => method.names.has(flag)) },
+      );
+      return checked(method.parameters, withSafetyFlags(given, flags));
     },
   };
 }
@@ -57,7 +73,20 @@ function checked<Output>(schema: z.ZodType<Output>, given: unknown): Output {
   throw new Refusal("bad_request", describeIssue(parsed.error.issues[0]));
 }
 
-function fromJson(text: string, { bulk }: Method): object {
+/** A body with the fields in it that resemble a safety flag. */
+interface Body {
+  body: object;
+  fields: FlagField[];
+}
+
+/** The parameters whose names inside are data: custom fields, and items, each of which is checked on its own. */
+const dataOf = ({ names, bulk }: Method) => [
+  ...(names.has("custom_fields") ? ["custom_fields"] : []),
+  ...(bulk ? ["data"] : []),
+];
+
+function fromJson(text: string, method: Method): Body {
+  const { bulk } = method;
   const excess = excessOf(text, bulk ? bulkLimits : requestLimits);
   if (excess !== undefined) throw new Refusal("bad_request", `the body is not JSON that is accepted: ${excess}`);
   let body: unknown;
@@ -70,10 +99,10 @@ function fromJson(text: string, { bulk }: Method): object {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new Refusal("bad_request", "the body must be an object");
   }
-  return body;
+  return { body, fields: text.trim() === "" ? [] : findFlagsInJson(text, { data: dataOf(method) }) };
 }
 
-async function fromXml(text: string, method: Method, settings: AltcraftSettings): Promise<object> {
+async function fromXml(text: string, method: Method, settings: AltcraftSettings): Promise<Body> {
   // A body whose type was not declared has been read under the limit of JSON.
   const limit = xmlLimit(method, settings);
   if (Buffer.byteLength(text) > limit) throw new Refusal("too_large", `The body is larger than ${limit} bytes`);
@@ -81,11 +110,25 @@ async function fromXml(text: string, method: Method, settings: AltcraftSettings)
     const root = await readXmlInTurns(text, method.bulk ? bulkLimits : requestLimits);
     if (root.name !== "xml") throw new Refusal("bad_request", "the root element must be <xml>");
     if (root.text !== "") throw new Refusal("bad_request", "the root element must hold elements");
-    return readValue(root, method.body) as object;
+    return { body: readValue(root, method.body) as object, fields: flagsInXml(root, dataOf(method)) };
   } catch (error) {
     if (error instanceof Refusal) throw error;
     throw new Refusal("bad_request", `the body is not XML that is accepted: ${messageOf(error)}`);
   }
+}
+
+/** Finds the elements and attributes whose names resemble a safety flag, at any depth. `data`: elements in which none is looked for. */
+function flagsInXml(element: XmlElement, data: readonly string[], path: readonly string[] = []): FlagField[] {
+  const attributes = findFlags((element.attributes ?? []).map((name) => [`@${name}`, undefined]));
+  const children = element.children.filter(({ name }) => path.length > 0 || !data.includes(name));
+  return [
+    ...attributes,
+    ...children.flatMap((child) => {
+      const at = [...path, child.name];
+      const value = child.children.length === 0 ? child.text : child.children.map(({ name }) => name);
+      return resemblesSafetyFlag(child.name) ? [{ path: at, value }] : flagsInXml(child, data, at);
+    }),
+  ];
 }
 
 /** Bytes of an XML body of this method at most. */
@@ -96,6 +139,6 @@ export const xmlLimit = (method: Method, settings: AltcraftSettings): number =>
 const bulkLimits: XmlLimits = { ...requestLimits, values: batchLimit * 16, children: batchLimit + 64 };
 
 function refuseUnknown(given: Record<string, unknown>, method: Method): void {
-  const stranger = strangerIn(given, method.names);
+  const stranger = Object.keys(given).find((name) => !method.names.has(safetyFlagNamed(name) ?? name));
   if (stranger !== undefined) throw new Refusal("bad_request", notKnown(stranger));
 }

@@ -68,7 +68,7 @@ export function createRoutes(
       // Before the body is read: a stranger who shows his token costs nothing.
       if (outside !== "") await keyOf(outside);
       const text = await bodyText(request, declared, method, settings);
-      const given = await readParameters(text, declared, method, settings);
+      const given = await readParameters(request, text, declared, method, settings);
       format = replyFormat(url.searchParams, given, settings);
       const key = await authorized(given.token || outside, method);
       const parameters = given.parse();
@@ -84,7 +84,7 @@ export function createRoutes(
       );
     } catch (error) {
       const refusal = refusalOf(error);
-      if (!(error instanceof Refusal) && refusal.kind !== "too_large") {
+      if (!(error instanceof Refusal) && refusal.kind !== "too_large" && refusal.kind !== "bad_request") {
         host.log.error({ error: messageOf(error) }, "a call of the Altcraft API failed");
       }
       const { status, body, headers } = refusalReply(refusal, settings);
@@ -111,6 +111,11 @@ function envelopeOf({ data, ...rest }: Record<string, unknown>): Record<string, 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (ReinstateError.is(error, "body_too_large")) return new Refusal("too_large", error.message);
+  // A safety flag that is not clear, or that the method does not support.
+  if (ReinstateError.is(error, "invalid_request")) {
+    const { path, message } = error.issues[0] ?? { path: "", message: error.message };
+    return new Refusal("bad_request", `field ${JSON.stringify(path)}: ${message}`);
+  }
   return new Refusal(isUnavailable(error) ? "unavailable" : "internal");
 }
 

@@ -9,6 +9,8 @@ export interface XmlElement {
   children: XmlElement[];
   /** Carried `array='true'`: one item of a list, also where it stands alone. */
   array: boolean;
+  /** The names of its attributes, if it has others than `array`. */
+  attributes?: readonly string[];
 }
 
 /** A document that is not well-formed, or that passes a limit. The message says which. */
@@ -67,6 +69,8 @@ function createReader(limits: XmlLimits) {
   });
   parser.on("opentag", ({ name, attributes }) => {
     const element: XmlElement = { name, text: "", children: [], array: attributes.array === "true" };
+    const others = Object.keys(attributes).filter((attribute) => attribute !== "array");
+    if (others.length > 0) element.attributes = others;
     const parent = open.at(-1);
     if (parent) parent.children.push(element);
     else root = element;

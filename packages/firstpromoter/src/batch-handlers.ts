@@ -4,12 +4,12 @@ import { type Batch, type Host, isFinished, type Submitted, takeIn } from "@rein
 import type * as z from "zod";
 import type { BatchOperationId } from "./api.ts";
 import { acceptedBody, batchBody, progressOf, textOfItem } from "./batch-body.ts";
-import { booleanOf, listOf, mapOf, type ParamMap, textOf, withoutBlanks } from "./bracket-params.ts";
+import { listOf, mapOf, type ParamMap, textOf, withoutBlanks } from "./bracket-params.ts";
 import { Refusal } from "./errors.ts";
 import { type ActionName, actions, operationName } from "./operations.ts";
 import type { Options } from "./options.ts";
 import { pageOf } from "./promoter-query.ts";
-import { type Ctx, type Handler, idsOf, paramsOf, queryOf } from "./requests.ts";
+import { type Ctx, type FlagRules, type Handler, idsOf, paramsOf, queryOf } from "./requests.ts";
 import { type BatchItem, type BatchStatus, batchStatus, itemOutcome } from "./schemas.ts";
 import type { AnswerStore } from "./store.ts";
 
@@ -29,15 +29,15 @@ export function createBatchHandlers(
   options: Options,
 ): Record<BatchOperationId, Handler> {
   const act =
-    (name: ActionName, always: { dryRun?: true } = {}): Handler =>
+    (name: ActionName, { dryRun = "read" }: FlagRules = {}): Handler =>
     async (c) => {
-      const given = await paramsOf(c.req.raw, options);
+      const given = await paramsOf(c.req.raw, options, { dryRun });
       const { items, refused, count } = idsOf(given.ids, options);
       const wanted: Wanted = {
         operation: operationName(name),
         params: actionParams(name, given),
         inline: count <= options.syncLimit,
-        dryRun: always.dryRun ?? booleanOf(given.dry_run) ?? false,
+        dryRun: given.dry_run === true,
       };
       const request = requestOf(c, wanted, { items, refused });
       return answer(c, wanted, await host.batches.submit({ ...request, items, refused }));
@@ -93,6 +93,8 @@ export function createBatchHandlers(
     (verb: "stop" | "resume" | "retry"): Handler =>
     async (c) => {
       const { id } = await ownBatch(c);
+      // A safety flag in the request is rejected.
+      await paramsOf(c.req.raw, options);
       return c.json(await batchBody(host, await host.batches[verb](id), options));
     };
 
@@ -105,14 +107,14 @@ export function createBatchHandlers(
     movePromotersToCampaign: act("move_to_campaign"),
     addPromotersToCampaign: act("add_to_campaign"),
     assignParentToPromoters: act("assign_parent"),
-    tryRestorePromoters: act("restore", { dryRun: true }),
-    tryArchivePromoters: act("archive", { dryRun: true }),
-    tryAcceptPromoters: act("accept", { dryRun: true }),
-    tryRejectPromoters: act("reject", { dryRun: true }),
-    tryBlockPromoters: act("block", { dryRun: true }),
-    tryMovePromotersToCampaign: act("move_to_campaign", { dryRun: true }),
-    tryAddPromotersToCampaign: act("add_to_campaign", { dryRun: true }),
-    tryAssignParentToPromoters: act("assign_parent", { dryRun: true }),
+    tryRestorePromoters: act("restore", { dryRun: "path" }),
+    tryArchivePromoters: act("archive", { dryRun: "path" }),
+    tryAcceptPromoters: act("accept", { dryRun: "path" }),
+    tryRejectPromoters: act("reject", { dryRun: "path" }),
+    tryBlockPromoters: act("block", { dryRun: "path" }),
+    tryMovePromotersToCampaign: act("move_to_campaign", { dryRun: "path" }),
+    tryAddPromotersToCampaign: act("add_to_campaign", { dryRun: "path" }),
+    tryAssignParentToPromoters: act("assign_parent", { dryRun: "path" }),
 
     async listBatchProcesses(c) {
       const batches = await listBatches(c, 20);
@@ -161,13 +163,13 @@ export function createBatchHandlers(
 
     async undoBatchProcess(c) {
       const batch = await ownBatch(c);
-      const given = await paramsOf(c.req.raw, options);
+      const given = await paramsOf(c.req.raw, options, { dryRun: "read" });
       assertUndoable(batch);
       const wanted: Wanted = {
         operation: operationName("undo_archive"),
         params: { batch_id: batch.id },
         inline: batch.counts.done <= options.syncLimit,
-        dryRun: booleanOf(given.dry_run) ?? false,
+        dryRun: given.dry_run === true,
       };
       const request = requestOf(c, wanted, {});
       // However many they are, they are never all held.

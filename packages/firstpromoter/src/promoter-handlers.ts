@@ -57,7 +57,7 @@ export function createPromoterHandlers(
         always_approve = true,
         drip_emails: _,
         ...given
-      } = newPromoterOf(await paramsOf(c.req.raw, options));
+      } = newPromoterOf(await paramsOf(c.req.raw, options, { data: ["custom_fields"] }));
       const [campaign] =
         initial_campaign_id === undefined
           ? [await store.defaultCampaign(account)]
@@ -72,7 +72,7 @@ export function createPromoterHandlers(
 
     async updatePromoter(c) {
       const account = c.get("account");
-      const params = await paramsOf(c.req.raw, options);
+      const params = await paramsOf(c.req.raw, options, { data: ["custom_fields"] });
       // The page of this call declares no 422.
       const { id } = await found(account, c.req.param("id") ?? "", params.find_by, "not_found");
       const { find_by: _, ...changes } = promoterChangesOf(params);

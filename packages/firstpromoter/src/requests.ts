@@ -1,6 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { type Refused, ReinstateError } from "@reinstate/batch-core";
-import { decodeUtf8, readBody } from "@reinstate/batch-core/http";
+import {
+  decodeUtf8,
+  type FlagField,
+  findFlags,
+  findFlagsInJson,
+  readBody,
+  readSafetyFlags,
+  withSafetyFlags,
+} from "@reinstate/batch-core/http";
 import type { Context } from "hono";
 import type * as z from "zod";
 import { booleanOf, integerOf, mapOf, type ParamMap, parseBracketParams, textOf } from "./bracket-params.ts";
@@ -22,30 +30,64 @@ export function requestIdOf(headers: Headers): string {
   return /^[\w.:/+=@-]{1,128}$/.test(given) ? given : randomUUID();
 }
 
-/** The parameters of a request's query. */
+/** The parameters of a request's query. Throws `invalid_request` for a safety flag, because reads support none. */
 export function queryOf(request: Request): ParamMap {
-  return parseBracketParams(new URL(request.url).searchParams);
+  const { searchParams } = new URL(request.url);
+  readSafetyFlags(
+    { place: "header", fields: findFlags(request.headers) },
+    { place: "query", fields: findFlags(searchParams) },
+  );
+  return parseBracketParams(searchParams);
+}
+
+/** What a call does with safety flags. */
+export interface FlagRules {
+  /** `read`: the call takes `dry_run` in its query and its body; `path`: its path says so. Default: the call has no dry run. */
+  dryRun?: "read" | "path";
+  /** Parameters whose names inside are data, in which no flag is looked for. */
+  data?: readonly string[];
 }
 
 /**
  * The parameters of a request: its query with its body laid over it, JSON or form. A body that is no JSON object holds no
- * parameters; one that is no JSON at all is refused.
+ * parameters; one that is no JSON at all is refused. `dry_run` is a boolean, or not there.
  */
-export async function paramsOf(request: Request, { bodyLimit }: Options): Promise<Record<string, unknown>> {
-  const query = queryOf(request);
+export async function paramsOf(
+  request: Request,
+  { bodyLimit }: Options,
+  { dryRun, data = [] }: FlagRules = {},
+): Promise<Record<string, unknown>> {
+  const { searchParams } = new URL(request.url);
+  const query = parseBracketParams(searchParams);
+  /** The query with what the body holds laid over it. `fields`: the flags in the body. */
+  const together = (body: object, fields: FlagField[]) => {
+    const supported = dryRun === undefined ? [] : ["dry_run"];
+    const { dry_run } = readSafetyFlags(
+      { place: "path", fields: dryRun === "path" ? [{ path: ["dry_run"], value: true }] : [], supported },
+      { place: "header", fields: findFlags(request.headers) },
+      { place: "query", fields: findFlags(searchParams, data), supported },
+      { place: "body", fields, supported },
+    );
+    return withSafetyFlags({ ...query, ...body }, { dry_run });
+  };
   const bytes = await readBody(request, bodyLimit).catch((error: unknown) => {
     throw ReinstateError.is(error, "body_too_large") ? new Refusal("body_too_large", String(bodyLimit)) : error;
   });
   const text = decodeUtf8(bytes);
   if (text === undefined) throw new Refusal("malformed_json");
-  if (text.trim() === "") return query;
+  if (text.trim() === "") return together({}, []);
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/x-www-form-urlencoded\b/i.test(type)) {
-    return { ...query, ...parseBracketParams(new URLSearchParams(text)) };
+    const form = new URLSearchParams(text);
+    return together(parseBracketParams(form), findFlags(form, data));
   }
+  const body = jsonOf(text);
+  return together(typeof body === "object" ? mapOf(body) : {}, findFlagsInJson(text, { data }));
+}
+
+function jsonOf(text: string): unknown {
   try {
-    const body: unknown = JSON.parse(text);
-    return { ...query, ...(typeof body === "object" ? mapOf(body) : {}) };
+    return JSON.parse(text);
   } catch {
     throw new Refusal("malformed_json");
   }

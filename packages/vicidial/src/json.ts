@@ -40,8 +40,11 @@ type Token = Opening | Closing | { type: "Comment" } | { type: "PropertyName"; n
 /** A container that is open, and how far it has been read. */
 type Level = { kind: "Object"; name: string | undefined } | { kind: "Array" | "Constructor"; index: number };
 
-/** Reads a text whose root must be an object: its members, each with its place. Throws a `JsonFault`. */
-export function parseObject(text: string): Map<string, JsonNode> {
+/**
+ * Reads a text whose root must be an object: its members, each with its place. `onName` is called with the name of every
+ * property at any depth. Throws a `JsonFault`.
+ */
+export function parseObject(text: string, onName: (name: string) => void = () => {}): Map<string, JsonNode> {
   const reader = createReader(text);
   let token = reader.next();
   while (token?.type === "Comment") token = reader.next();
@@ -50,7 +53,7 @@ export function parseObject(text: string): Map<string, JsonNode> {
     const found = token.type === "Value" ? tokenNames[token.value.kind] : token.type;
     throw reader.fault(`Error reading JObject from JsonReader. Current JsonReader item is not an object: ${found}`);
   }
-  const root = readContent(reader);
+  const root = readContent(reader, onName);
   while (reader.next()) {
     // Only comments may follow; for anything else the reader throws.
   }
@@ -66,7 +69,7 @@ const tokenNames = {
   undefined: "Undefined",
 };
 
-function readContent(reader: Reader): Map<string, JsonNode> {
+function readContent(reader: Reader, onName: (name: string) => void): Map<string, JsonNode> {
   const root = new Map<string, JsonNode>();
   /** The containers in the root that are open. */
   const open: (JsonValue & { kind: "object" | "array" | "constructor" })[] = [];
@@ -81,6 +84,7 @@ function readContent(reader: Reader): Map<string, JsonNode> {
     if (token.type === "Comment") continue;
     if (token.type === "PropertyName") {
       name = token.name;
+      onName(name);
       continue;
     }
     if (token.type === "EndObject" || token.type === "EndArray" || token.type === "EndConstructor") {

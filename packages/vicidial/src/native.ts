@@ -1,5 +1,5 @@
 import { type Batch, type Host, isFinished, isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { readBody } from "@reinstate/batch-core/http";
+import { readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
 import { toActor } from "./actor.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
@@ -17,6 +17,8 @@ interface Call {
   leadId: string;
   stage: string;
   searchLocation: string;
+  /** A parameter or header that resembles a safety flag: this API has none. */
+  safetyFlag: string | undefined;
   /** What was asked, whole, without a password. */
   url: string;
 }
@@ -88,6 +90,7 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
     const { user, pass, source } = call;
     const login = (await site?.login({ user, pass, address })) ?? "BAD";
     if (typeof login === "string") return { text: refusalOf(login, call, address) };
+    if (call.safetyFlag !== undefined) return error("PARAMETER NOT SUPPORTED", `${user}|${call.safetyFlag}`);
     if (call.function !== "lead_dearchive") return said("ERROR", "NO FUNCTION SPECIFIED", "", "");
     // VICIdial counts bytes.
     if (Buffer.byteLength(source) < 2) {
@@ -163,6 +166,7 @@ function refusalOf(refusal: LoginRefusal, { user, pass }: Call, address = ""): s
 /** What was asked, before it is cleaned. */
 interface Values {
   get(name: string): string | undefined;
+  safetyFlag: string | undefined;
   /** The address with the query and the form, without a password. */
   url: string;
 }
@@ -170,7 +174,8 @@ interface Values {
 async function readValues(request: Request): Promise<Values> {
   const { origin, pathname, searchParams } = new URL(request.url);
   const asked = [...searchParams];
-  const posted = request.method === "POST" ? await postedIn(request) : [];
+  const { posted, files } = request.method === "POST" ? await postedIn(request) : { posted: [], files: [] };
+  const names = [...request.headers.keys(), ...[...asked, ...posted].map(([name]) => name), ...files];
   // As PHP reads them: the last of a name counts; as VICIdial does: the query goes before the body.
   const values = new Map([...posted, ...asked]);
   const between: [string, string][] = asked.length > 0 && posted.length > 0 ? [["GET-AND-POST", "Y"]] : [];
@@ -178,11 +183,18 @@ async function readValues(request: Request): Promise<Values> {
   for (const [name, value] of [...asked, ...between, ...posted]) {
     whole.append(name, /pass/i.test(name) ? "XXXX" : value);
   }
-  return { get: (name) => values.get(name), url: `${origin}${pathname}?${whole}` };
+  return {
+    get: (name) => values.get(name),
+    safetyFlag: names
+      .find(resemblesSafetyFlag)
+      ?.replace(/[^\w-]/g, "")
+      .slice(0, 50),
+    url: `${origin}${pathname}?${whole}`,
+  };
 }
 
 /** Cleans the values as VICIdial does; with `use_non_latin` names keep the letters of every script. */
-function cleanCall({ get, url }: Values, nonLatin: boolean): Call {
+function cleanCall({ get, safetyFlag, url }: Values, nonLatin: boolean): Call {
   const cleaned = (name: string, unwanted: RegExp) => (get(name) ?? "").replace(unwanted, "");
   const name = nonLatin ? /[^-_0-9\p{L}]/gu : /[^-_0-9a-zA-Z]/g;
   return {
@@ -194,15 +206,22 @@ function cleanCall({ get, url }: Values, nonLatin: boolean): Call {
     leadId: cleaned("lead_id", /[^0-9]/g),
     stage: cleaned("stage", /[^-_0-9a-zA-Z]/g),
     searchLocation: cleaned("search_location", /[^A-Z]/g),
+    safetyFlag,
     url,
   };
 }
 
-/** The values of a form in either of its two encodings. */
-async function postedIn(request: Request): Promise<[string, string][]> {
+/** The values of a form in either of its two encodings, and the names of its files. */
+async function postedIn(request: Request): Promise<{ posted: [string, string][]; files: string[] }> {
   const body = await readBody(request, bodyLimit);
   const type = request.headers.get("content-type") ?? "";
-  if (!/^multipart\/form-data\b/i.test(type)) return [...new URLSearchParams(new TextDecoder().decode(body))];
+  if (!/^multipart\/form-data\b/i.test(type)) {
+    return { posted: [...new URLSearchParams(new TextDecoder().decode(body))], files: [] };
+  }
   const form = await new Response(body, { headers: { "content-type": type } }).formData().catch(() => new FormData());
-  return [...form].filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  const isText = (entry: [string, unknown]): entry is [string, string] => typeof entry[1] === "string";
+  return {
+    posted: [...form].filter(isText),
+    files: [...form].filter((entry) => !isText(entry)).map(([name]) => name),
+  };
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Request as BatchRequest, ReinstateError } from "@reinstate/batch-core";
+import { findFlags, readSafetyFlags } from "@reinstate/batch-core/http";
 import type { Reason } from "./dialects.ts";
 import { JsonFault, type JsonNode, type JsonValue, parseObject, textOf } from "./json.ts";
 import type { Verb } from "./store.ts";
@@ -25,15 +26,20 @@ const flags: Record<Verb, ("insert_leads" | "update_leads" | "delete_leads")[]> 
   archive: ["insert_leads", "update_leads", "delete_leads"],
 };
 
-/** Checks the body of a call in the documented order: one class of faults is told, with all that is at fault. */
+/**
+ * Checks the body of a call in the documented order: one class of faults is told, with all that is at fault. Throws
+ * `invalid_request` for a safety flag, because the body supports none.
+ */
 export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsRequest | Refusal {
   let members: Map<string, JsonNode>;
+  const names: string[] = [];
   try {
-    members = parseObject(text);
+    members = parseObject(text, (name) => names.push(name));
   } catch (error) {
     if (!(error instanceof JsonFault)) throw error;
     return { reason: "other", message: error.message };
   }
+  readSafetyFlags({ place: "body", fields: findFlags(names.map((name) => [name, undefined])) });
   const given = { insert_leads: false, update_leads: false, delete_leads: false };
   for (const flag of flags[verb]) {
     const node = members.get(flag);

@@ -8,7 +8,7 @@ import {
   ReinstateError,
   type Submitted,
 } from "@reinstate/batch-core";
-import { readBody } from "@reinstate/batch-core/http";
+import { findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
 import { errorReply, successReply } from "./errors.ts";
@@ -75,13 +75,17 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     return secret === undefined ? undefined : host.keys.find("vicidial", secret);
   }
 
-  async function answer(request: Request, word: string, verb: Verb): Promise<Response> {
+  async function answer(request: Request, word: string, verb: Verb, customer = ""): Promise<Response> {
     let dialect = dialectOf(word, verb);
     try {
       const key = await keyOf(request);
       dialect = dialectOf(word, verb, key);
       if (!key) return errorReply(dialect, "unauthorized");
-      const explained = new URL(request.url).searchParams.get("explain") === "true";
+      const { explain: explained = false } = readSafetyFlags(
+        { place: "header", fields: findFlags(request.headers) },
+        { place: "path", fields: findFlags([[customer, undefined]]) },
+        { place: "query", fields: findFlags(new URL(request.url).searchParams), supported: ["explain"] },
+      );
       let read: Promise<string> | undefined;
       const readText = () => {
         read ??= readBody(request, options.bodyLimit).then((bytes) => utf8.decode(bytes));
@@ -196,7 +200,9 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
   }
 
   const path = "/vicidial/:word{leads?}/:verb{(?:de)?archive}/:customer?";
-  routes.post(path, (c) => answer(c.req.raw, c.req.param("word"), c.req.param("verb") as Verb));
+  routes.post(path, (c) =>
+    answer(c.req.raw, c.req.param("word"), c.req.param("verb") as Verb, c.req.param("customer")),
+  );
   routes.all(path, (c) => {
     const message = `The requested resource does not support http method '${c.req.method}'.`;
     const dialect = dialectOf(c.req.param("word"), c.req.param("verb") as Verb);

@@ -6,6 +6,8 @@ import { invalidRequest, messageOf, ReinstateError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { takeIn } from "../intake/take-in.ts";
 import { paramsOf } from "../intake.ts";
+import type { AnyOperation } from "../operation.ts";
+import { findFlags, findFlagsInJson, readSafetyFlags, type SafetyFlag, withSafetyFlags } from "../safety-flags.ts";
 import { batchBody } from "./batch-body.ts";
 import { bodyParts, decodeUtf8, readBody } from "./body.ts";
 import { type KeyedRequest, keyedRequest } from "./idempotency.ts";
@@ -55,7 +57,7 @@ const streamQuery = z.strictObject({
       }
     })
     .optional(),
-  dry_run: z.enum(["true", "false"]).default("false"),
+  dry_run: z.boolean().default(false),
   max_failure_rate: numberText.pipe(rate).optional(),
   after: numberText.pipe(count).optional(),
   column: z.string().min(1).optional(),
@@ -97,7 +99,14 @@ async function fromJson(
     throw new ReinstateError("body_too_large", `${error.message}; ${streaming}`);
   });
   keyed?.update(body);
-  const { dry_run, stop_rule, items, filter, ...given } = parsed(newBatch, jsonOf(body));
+  const text = textOf(body);
+  const json = jsonOf(text);
+  const flags = readSafetyFlags(
+    { place: "header", fields: findFlags(request.headers) },
+    { place: "body", fields: findFlagsInJson(text), supported: ["dry_run", guardParam] },
+  );
+  const { dry_run, stop_rule, items, filter, ...given } = parsed(newBatch, withDryRun(json, flags));
+  given.params = withGuard(host.batches.operation(given.operation, given.target), given.params, flags);
   if ((items === undefined) === (filter === undefined)) {
     throw misused("items", items === undefined ? "is required, or a filter" : "cannot stand beside a filter");
   }
@@ -111,6 +120,37 @@ async function fromJson(
   return items ? host.batches.submit({ ...batch, items }) : host.batches.submitFiltered({ ...batch, filter });
 }
 
+/** The one safety flag that is a param of operations. */
+const guardParam = "params.consent_guard";
+
+type Flags = Readonly<Record<string, boolean>>;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const withDryRun = (given: unknown, { dry_run }: Flags) =>
+  isObject(given) ? withSafetyFlags(given, { dry_run }) : given;
+
+/** The params with the guard as a boolean. Throws `invalid_request` if the operation has no such param. */
+function withGuard<Params>(operation: AnyOperation, params: Params, flags: Flags): Params {
+  const name: SafetyFlag = "consent_guard";
+  const isOn = flags[guardParam];
+  if (isOn === undefined || !isObject(params)) return params;
+  if (!(operation.params instanceof z.ZodObject) || !(name in operation.params.shape)) {
+    throw misused(guardParam, `is not supported by ${operation.name}; remove it`);
+  }
+  return withSafetyFlags(params, { [name]: isOn }) as Params;
+}
+
+/** A text that is not JSON is rejected by the schema of the query. */
+function findFlagsInParams(text: string) {
+  try {
+    return findFlagsInJson(text, { root: "params" });
+  } catch {
+    return [];
+  }
+}
+
 const streaming =
   "any number of items can be streamed: POST /v1/batches?operation=… with application/x-ndjson or text/csv as the body";
 
@@ -121,18 +161,29 @@ async function fromStream(
   keyed: KeyedRequest | undefined,
   { format, limit }: { format: "ndjson" | "csv"; limit: number },
 ): Promise<Submitted> {
-  const query = parsed(streamQuery, Object.fromEntries(new URL(request.url).searchParams));
-  const { operation: name, target, account, params, column, max_failure_rate, after } = query;
+  const { searchParams } = new URL(request.url);
+  const flags = readSafetyFlags(
+    { place: "header", fields: findFlags(request.headers) },
+    { place: "query", fields: findFlags(searchParams), supported: ["dry_run"] },
+    ...searchParams.getAll("params").map((text) => ({
+      place: "query" as const,
+      fields: findFlagsInParams(text),
+      supported: [guardParam],
+    })),
+  );
+  const query = parsed(streamQuery, withDryRun(Object.fromEntries(searchParams), flags));
+  const { operation: name, target, account, column, max_failure_rate, after } = query;
   if (after !== undefined && max_failure_rate === undefined) throw misused("after", "needs max_failure_rate");
   if (column !== undefined && format !== "csv") throw misused("column", "is for text/csv");
   const operation = host.batches.operation(name, target);
+  const params = withGuard(operation, query.params, flags);
   // Before a long upload, not after it.
   paramsOf(operation, params);
   const intake = await takeIn(operation, passing(bodyParts(request, limit), keyed), { format, column });
   try {
     return await host.batches.submitIntake(
       {
-        ...{ operation: name, target, account, params, actor, dryRun: query.dry_run === "true" },
+        ...{ operation: name, target, account, params, actor, dryRun: query.dry_run },
         ...(max_failure_rate !== undefined && {
           stopRule: { maxFailureRate: max_failure_rate, after: after ?? settledFirst },
         }),
@@ -175,9 +226,11 @@ function misused(path: string, message: string): ReinstateError {
   return invalidRequest({ path, message });
 }
 
-function jsonOf(body: Uint8Array): unknown {
+const textOf = (body: Uint8Array) => decodeUtf8(body) ?? "";
+
+function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(decodeUtf8(body) ?? "");
+    return JSON.parse(text);
   } catch (error) {
     throw new ReinstateError("invalid_request", `The body is not JSON: ${messageOf(error)}`);
   }

@@ -1,3 +1,16 @@
+export {
+  type FlagField,
+  type FlagPart,
+  findFlags,
+  findFlagsInJson,
+  findFlagsInValue,
+  readSafetyFlags,
+  resemblesSafetyFlag,
+  type SafetyFlag,
+  safetyFlagNamed,
+  safetyFlags,
+  withSafetyFlags,
+} from "../safety-flags.ts";
 export { batchBody } from "./batch-body.ts";
 export { decodeUtf8, readBody } from "./body.ts";
 export { type Problem, problem, problemOf } from "./problem.ts";

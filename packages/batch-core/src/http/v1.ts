@@ -10,6 +10,7 @@ import { eventsResponse } from "./events.ts";
 import { faultProblem, problem, problemOf } from "./problem.ts";
 import { batchId, parsed } from "./query.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
+import { rejectSafetyFlags } from "./safety-flags.ts";
 
 const limit = z.coerce.number().int().min(1).max(500);
 
@@ -97,7 +98,10 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id")), c.req.raw.signal));
   routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
   for (const verb of ["stop", "resume", "retry"] as const) {
-    routes.post(`${path}/${verb}`, async (c) => c.json(batchBody(await batches[verb](batchId(c.req.param("id"))))));
+    routes.post(`${path}/${verb}`, async (c) => {
+      await rejectSafetyFlags(c.req.raw);
+      return c.json(batchBody(await batches[verb](batchId(c.req.param("id")))));
+    });
   }
 
   // Every path that was given a method above answers the others with 405.

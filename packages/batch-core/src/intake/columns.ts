@@ -1,4 +1,5 @@
 import { invalidRequest, type ReinstateError } from "../errors.ts";
+import { findFlags, readSafetyFlags } from "../safety-flags.ts";
 import type { ItemShape, Kind } from "./item-schema.ts";
 
 /** Makes an item of the cells of a row. `second` reads anew the cells whose kind the schema leaves open. */
@@ -9,6 +10,7 @@ const idColumns = ["id", "lead_id", "promoter_id"];
 
 /** The place of the column that holds the items. Throws `invalid_request` where that is not clear. */
 export function pickColumn(header: readonly string[], column: string | undefined): number {
+  rejectFlagColumns(header);
   if (column === undefined && header.length === 1) return 0;
   const names = column === undefined ? idColumns : [column];
   const place = header.findIndex((name) => names.includes(name) || names.includes(name.toLowerCase()));
@@ -29,6 +31,7 @@ export function cellReader(header: readonly string[], shape: ItemShape, column: 
 /** Rows whose cells are the fields of an object: `cc_data.id` is a field in a field; an empty cell is a field that is not there. */
 export function fieldsReader(header: readonly string[], shape: ItemShape, column: string | undefined): RowReader {
   if (column !== undefined) throw refusal("column", "these items have a column for each field");
+  rejectFlagColumns(header);
   const paths = header.map((name) => name.split("."));
   header.forEach((name, place) => {
     if (name === "" || paths[place]?.some((step) => step === "" || step === "__proto__")) {
@@ -50,6 +53,11 @@ export function fieldsReader(header: readonly string[], shape: ItemShape, column
     return item;
   };
   return (cells) => ({ item: build(cells, false), ...(open && { second: () => build(cells, true) }) });
+}
+
+/** A column would be ignored, and a dry run would be a real one. */
+function rejectFlagColumns(header: readonly string[]): void {
+  readSafetyFlags({ place: "body", fields: findFlags(header.map((name) => [name, undefined])) });
 }
 
 type Fields = { [name: string]: unknown };
