@@ -122,6 +122,27 @@ describe("one lead comes back", () => {
   });
 });
 
+describe("safety flags", () => {
+  test("rejects a look-alike in the query, the form, a file's name and the headers", async () => {
+    await using centre = await callCentre();
+    const file = new FormData();
+    for (const [name, value] of Object.entries(rightCall)) file.set(name, value);
+    file.set("dryRun", new Blob(["true"]), "true.txt");
+    const calls: [Record<string, string>, RequestInit | undefined][] = [
+      [{ ...rightCall, dry_run: "true" }, undefined],
+      [{ ...rightCall, Explain: "false" }, undefined],
+      [{}, { method: "POST", body: new URLSearchParams({ ...rightCall, "dry_run[]": "1" }) }],
+      [{}, { method: "POST", body: file }],
+      [rightCall, { headers: { "Dry-Run": "1" } }],
+    ];
+    for (const [query, init] of calls) {
+      const { text } = await centre.ask(query, init && { init });
+      expect(text).toMatch(/^ERROR: lead_dearchive PARAMETER NOT SUPPORTED: 6666\|(dry|explain)/i);
+    }
+    expect(await rowsOf("vicidial_list")).toMatchObject([{ lead_id: 274073 }]);
+  });
+});
+
 describe("VICIdial's log", () => {
   test("has the call as VICIdial writes it, without the password", async () => {
     await using centre = await callCentre();
