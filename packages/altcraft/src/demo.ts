@@ -17,13 +17,24 @@ export const demoSubscriptions: readonly SubscriptionIdentity[] = [
   { ...place, channel: "notify", cc_data: { phone } },
 ];
 
+/** The subscription of the vendor's printed example, in its order. */
+export const documentedSubscription: SubscriptionIdentity = {
+  db_id: 1,
+  resource_id: 26,
+  channel: "push",
+  subscription_id: "abcdefghijklmnqrstuvwxyz",
+  profile_id: "abcdefghijklmnqrstuvwxyz",
+  provider: "Firefox",
+};
+
 export const demo: Vendor<unknown, Altcraft>["demo"] = {
   keys: [{ vendor: "altcraft", name: "demo", secret: token }],
   async load(_host: Host, altcraft: Altcraft) {
-    await altcraft.load(demoSubscriptions.map((identity) => ({ ...identity, is_delete: true })));
+    const deleted = [...demoSubscriptions, documentedSubscription];
+    await altcraft.load(deleted.map((identity) => ({ ...identity, is_delete: true })));
   },
   curl(baseUrl) {
-    const body = JSON.stringify({ token, ...demoSubscriptions[1] });
+    const body = JSON.stringify({ token, ...documentedSubscription });
     return `curl -X POST ${baseUrl}/api/v1.1/subscriptions/undelete -H 'Content-Type: application/json' -d '${body}'`;
   },
 };

@@ -50,7 +50,8 @@ test("the demo call restores the documented push subscription", async () => {
   await altcraft.demo.load(host, instance);
   const line = altcraft.demo.curl("http://127.0.0.1:8787");
   const [, url, type, body] = /^curl -X POST (\S+) -H 'Content-Type: (\S+)' -d '(.+)'$/.exec(line) ?? [];
-  expect(JSON.parse(body as string)).toMatchObject({ channel: "push", provider: "Firefox" });
+  const printed = ["token", "db_id", "resource_id", "channel", "subscription_id", "profile_id", "provider"];
+  expect(Object.keys(JSON.parse(body as string))).toEqual(printed);
   const headers = { "content-type": type as string };
   const reply = await instance.routes.fetch(
     new Request(url as string, { method: "POST", headers, body: body as string }),

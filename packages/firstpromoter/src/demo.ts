@@ -28,7 +28,13 @@ const states: CampaignState[] = [
 const day = 86_400_000;
 const begin = Date.UTC(2024, 0, 1);
 
-/** Fills an empty table with the demo promoters: 1–1000 (1–900 archived) and, of another account, 2001–2010 (2001–2005 archived). */
+/** A second campaign of the first account, so that moves between campaigns can be tried. */
+const partners = { id: 2, name: "Partners", color: "#0F766E" };
+
+/**
+ * Fills an empty table with the demo promoters: 1–1000 (1–900 archived) and, of another account, 2001–2010 (2001–2005 archived).
+ * The first account has two campaigns.
+ */
 export async function loadDemo(database: Database, store: PromoterStore, now: number): Promise<void> {
   const db = database.tables<{ firstpromoter_promoters: { id: number } }>();
   const known = await db.selectFrom("firstpromoter_promoters").select("id").limit(1).executeTakeFirst();
@@ -38,6 +44,7 @@ export async function loadDemo(database: Database, store: PromoterStore, now: nu
     ["acc_other", 2001, 2010, 2005],
   ] as const) {
     const campaign = await store.defaultCampaign(account);
+    if (account === "acc_demo") await store.load(account, [], [partners], now);
     const ids = Array.from({ length: last - first + 1 }, (_, index) => first + index);
     await store.create(
       account,

@@ -7,15 +7,16 @@ import { demoArchive, demoLive } from "./stores/sql.ts";
 
 export const demoKeys = [{ vendor: "vicidial", name: "demo", secret: "demo-vicidial-key" }];
 
-/** Leads 1–1000 in the demo archive, where both demo tables are empty; a real VICIdial database is left alone. */
+/** Leads 0–1000 in the demo archive, where both demo tables are empty; a real VICIdial database is left alone. */
 export async function loadDemoLeads(database: Database, store: LeadStore): Promise<void> {
   if (store.effects !== "ledger") return;
   await database.transaction(async (db) => {
     const { rows } = await sql`
       select 1 from ${sql.table(demoLive)} union all select 1 from ${sql.table(demoArchive)} limit 1`.execute(db);
     if (rows.length > 0) return;
-    for (let start = 1; start <= 1000; start += 100) {
-      const leads: Lead[] = Array.from({ length: 100 }, (_, index) => makeLead(start + index));
+    for (let start = 0; start <= 1000; start += 100) {
+      const length = Math.min(100, 1001 - start);
+      const leads: Lead[] = Array.from({ length }, (_, index) => makeLead(start + index));
       await db.insertInto(demoArchive).values(leads).execute();
     }
   });

@@ -23,7 +23,7 @@ export const vicidial = defineVendor<VicidialSettings, Vicidial>({
       [
         `curl -X POST ${baseUrl}/vicidial/leads/dearchive`,
         `-H "Authorization: Key=demo-vicidial-key" -H "Content-Type: application/json"`,
-        `-d '{ "insert_leads": true, "delete_leads": true, "lead_ids": [ 1, 2 ] }'`,
+        `-d '{ "insert_leads": true, "delete_leads": true, "lead_ids": [ 0, 1 ] }'`,
       ].join(" "),
   },
 });
