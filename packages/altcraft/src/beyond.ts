@@ -70,7 +70,11 @@ export const subscriptionUndelete = z.unknown().transform((given, context) => {
 }) as z.ZodType<z.infer<typeof exactly> | z.infer<typeof byHash> | UndeleteByMatching>;
 
 /** The same as a plain union, from which types are read: of XML leaves, of the description. */
-export const subscriptionUndeleteShape = z.union([exactly, byHash, byMatching]);
+export const subscriptionUndeleteShape = z.union([
+  exactly,
+  byHash,
+  z.intersection(byMatching, z.object({ matching: z.string() })),
+]);
 export type SubscriptionUndelete = (SubscriptionIdentity & UndeleteAsking) | UndeleteByHash | UndeleteByMatching;
 
 /** `subscriptions/delete` with who asked, and why. */

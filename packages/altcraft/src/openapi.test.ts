@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { documentedCalls } from "./fixtures/documents.ts";
+import { demo, start } from "./fixtures/server.ts";
 import { extensionMethods, vendorMethods } from "./method-table.ts";
 import { openApi } from "./openapi.ts";
 
@@ -23,6 +24,61 @@ test("every method is described, with both media types, and every reference lead
   }
   for (const [, id] of JSON.stringify(description).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
     expect(description.components.schemas[id as string], id).toBeTypeOf("object");
+  }
+});
+
+test("names a server and has no component that nothing refers to", () => {
+  expect(description.servers).toEqual([{ url: "/", description: expect.any(String) }]);
+  const text = JSON.stringify(description);
+  const unused = Object.keys(description.components.schemas).filter((id) => !text.includes(`"${refTo(id)}"`));
+  expect(unused).toEqual([]);
+});
+
+const refTo = (id: string) => `#/components/schemas/${id}`;
+
+/** Every name that a request may have, out of its published schema. */
+function namesIn(schema: { [word: string]: unknown }): string[] {
+  const {
+    $ref,
+    properties = {},
+    allOf = [],
+    anyOf = [],
+    oneOf = [],
+  } = schema as {
+    $ref?: string;
+    properties?: object;
+  } & Record<"allOf" | "anyOf" | "oneOf", { [word: string]: unknown }[] | undefined>;
+  const referred = $ref ? namesIn(description.components.schemas[$ref.split("/").at(-1) as string]) : [];
+  return [...referred, ...Object.keys(properties), ...[...allOf, ...anyOf, ...oneOf].flatMap(namesIn)];
+}
+
+const { john, place, officer } = demo;
+const withReason = { ...john, reason: "asked" };
+const requests: [method: string, body: object][] = [
+  ...["undelete", "delete", "set", "get"].map((verb): [string, object] => [`subscriptions/${verb}`, john]),
+  ["subscriptions/undelete", { db_id: 1, hash_id: "00000000" }],
+  ["subscriptions/undelete", { db_id: 1, matching: "email", email: john.email }],
+  ["subscriptions/undelete_batch", { data: [john] }],
+  ["subscriptions/list", { db_id: 1, profile_id: place.profile_id }],
+  ["subscriptions/list_all", { resource_id: 26 }],
+  ["subscriptions/list_deleted", { db_id: 1 }],
+  ["subscriptions/suspend_all", { db_id: 1 }],
+  ["subscriptions/unsuspend_all", { db_id: 1 }],
+  ["subscriptions/erase", withReason],
+  ["subscriptions/list_consent", {}],
+  ["profiles/get", { db_id: 1, email: john.email }],
+];
+
+test.each(requests)("accepts null in %s by schema as by server", async (method, body) => {
+  await using server = await start({ extensions: "on" });
+  const request =
+    description.components.schemas[idOf(description.paths[`/api/v1.1/${method}`].post.requestBody.content)];
+  const schema = published(idOf(description.paths[`/api/v1.1/${method}`].post.requestBody.content));
+  for (const name of new Set(namesIn(request))) {
+    if (name === "token") continue;
+    const given = { ...body, [name]: null };
+    const { status } = await server.ask(method, { token: officer, ...given });
+    expect([name, schema.safeParse(given).success]).toEqual([name, status !== 400]);
   }
 });
 

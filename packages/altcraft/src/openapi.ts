@@ -1,3 +1,4 @@
+import { safetyFlagNamed } from "@reinstate/batch-core/http";
 import * as z from "zod";
 import { namesOf } from "./body-names.ts";
 import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./method-table.ts";
@@ -11,7 +12,6 @@ import {
   subscription,
   subscriptionChanges,
   subscriptionIdentity,
-  undeleteAsking,
 } from "./schemas.ts";
 
 const guide = "https://guides.altcraft.com/en/developer-guide/";
@@ -25,7 +25,6 @@ const shared = {
   SubscriptionWithPlace: placedSubscription,
   SubscriptionOfProfile: profileSubscription,
   ProfileMatch: profileMatch,
-  UndeleteAsking: undeleteAsking,
   DeletedSubscriptions: deletedReply,
   ConsentLog: consentReply,
 };
@@ -41,7 +40,13 @@ export function openApi() {
   for (const [name, row] of rows) {
     const word = wordOf(name);
     schemas[`${word}Request`] = {
-      allOf: [jsonSchema(row.shape ?? row.parameters, "input"), jsonSchema(commonParameters, "input")],
+      allOf: [
+        withNulls(jsonSchema(row.shape ?? row.parameters, "input")),
+        withNulls(jsonSchema(commonParameters, "input")),
+        ...(row.filters
+          ? [{ type: "object", properties: Object.fromEntries(row.filters.map((name) => [name, notNull])) }]
+          : []),
+      ],
       ...(row.strict && { unevaluatedProperties: false }),
     };
     schemas[`${word}Reply`] = jsonSchema(row.reply, "output");
@@ -55,6 +60,7 @@ export function openApi() {
       description:
         "Every method is POST, in JSON or XML. A reply has `error`, 0 where the call succeeded, and `error_text`. In XML the root is `<xml>`, lists are repeated elements (marked with `array='true'` in requests), null is an empty element.",
     },
+    servers: [{ url: "/", description: "The gateway, or any server that serves the routes" }],
     tags: [
       { name: vendorTag, description: "As Altcraft documents them" },
       { name: extensionTag, description: "Served with the option `extensions: on`" },
@@ -157,17 +163,45 @@ function converted(more: Record<string, z.ZodType>, io: "input" | "output"): Rec
   );
 }
 
+/** A part of a schema that parameters may stand in, at any depth of composition. */
+interface Schema {
+  properties?: Record<string, object>;
+  required?: string[];
+  allOf?: Schema[];
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+}
+
+/** Every type but null: for parameters without which more records would be changed. */
+const notNull = { type: ["string", "number", "boolean", "object", "array"] };
+
+/** Lets every parameter that may be left out be null too, as the server does; safety flags have to be clear. */
+function withNulls({ properties, ...schema }: Schema): Schema {
+  const mayBeNull = (name: string) => !schema.required?.includes(name) && safetyFlagNamed(name) === undefined;
+  const nullable = ([name, property]: [string, object]) =>
+    [name, mayBeNull(name) ? { anyOf: [property, { type: "null" }] } : property] as const;
+  return {
+    ...schema,
+    ...(properties && { properties: Object.fromEntries(Object.entries(properties).map(nullable)) }),
+    ...(schema.allOf && { allOf: schema.allOf.map(withNulls) }),
+    ...(schema.anyOf && { anyOf: schema.anyOf.map(withNulls) }),
+    ...(schema.oneOf && { oneOf: schema.oneOf.map(withNulls) }),
+  };
+}
+
 /** A schema that refers to the shared ones. */
-function jsonSchema(schema: z.ZodType, io: "input" | "output"): object {
+function jsonSchema(schema: z.ZodType, io: "input" | "output"): Schema {
   const known = Object.entries(shared).find(([, one]) => one === schema);
-  if (known) return { $ref: refOf(known[0]) };
-  return converted({ It: schema }, io).It as object;
+  if (known) return { $ref: refOf(known[0]) } as Schema;
+  return converted({ It: schema }, io).It as Schema;
 }
 
 /** Requests are described as they are given, replies as they come. */
 function schemasOf(): Record<string, object> {
   const given = converted({}, "input");
   const come = converted({}, "output");
-  const isRequest = (id: string) => /Identity|Changes|Match|Asking/.test(id);
-  return Object.fromEntries(Object.keys(shared).map((id) => [id, (isRequest(id) ? given : come)[id] as object]));
+  const isRequest = (id: string) => /Identity|Changes|Match/.test(id);
+  return Object.fromEntries(
+    Object.keys(shared).map((id) => [id, isRequest(id) ? withNulls(given[id] as Schema) : (come[id] as object)]),
+  );
 }

@@ -36,6 +36,17 @@ test("every reference leads somewhere", () => {
   }
 });
 
+test("names a server and has no component that nothing refers to", () => {
+  const document = openApi() as { servers: object[]; components: Record<string, object>; security?: unknown };
+  expect(document.servers).toEqual([{ url: basePath }]);
+  const { securitySchemes: _, ...components } = document.components;
+  const text = JSON.stringify(document);
+  const unused = Object.entries(components).flatMap(([kind, entries]) =>
+    Object.keys(entries).filter((name) => !text.includes(`"#/components/${kind}/${name}"`)),
+  );
+  expect(unused).toEqual([]);
+});
+
 /** The schema as a check. */
 function checkOf(schema: object) {
   const { components } = openApi() as { components: { schemas: object } };
