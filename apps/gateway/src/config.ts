@@ -1,4 +1,4 @@
-import { messageOf, ReinstateError, type Vendor } from "@reinstate/batch-core";
+import { checkDatabaseUrl, messageOf, ReinstateError, type Vendor } from "@reinstate/batch-core";
 import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 
@@ -51,7 +51,13 @@ const port = z
   .transform(Number)
   .refine((number) => number <= 65_535, "must be a number from 0 to 65535");
 
-const databaseAddress = z.string().regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)$/, "must be sqlite:PATH or postgres://…");
+const databaseAddress = z.string().superRefine((url, context) => {
+  try {
+    checkDatabaseUrl(url);
+  } catch (error) {
+    context.addIssue(messageOf(error));
+  }
+});
 
 const levels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 

@@ -229,6 +229,21 @@ describe("the gateway", () => {
     expect((await run(["serve"], {}, folder.path)).err).toMatch(/reinstate\.json is not JSON/);
   });
 
+  test.each([
+    ["UTF-8 with a byte order mark", Buffer.from('\ufeff{"role":"boss"}'), /^reinstate: REINSTATE_ROLE must be one of/],
+    ["UTF-16LE", Buffer.from('\ufeff{"role":"boss"}', "utf16le"), /^reinstate: REINSTATE_ROLE must be one of/],
+    ["UTF-16BE", Buffer.from('\ufeff{"role":"boss"}', "utf16le").swap16(), /^reinstate: REINSTATE_ROLE must be one of/],
+    [
+      "windows-1252",
+      Buffer.from([0x7b, 0xe9, 0x7d]),
+      /^reinstate: reinstate\.json is not utf-8 text; save it as UTF-8\n$/,
+    ],
+  ])("reads reinstate.json by its encoding: %s", async (_name, content, line) => {
+    await using folder = temporaryFolder();
+    writeFileSync(join(folder.path, "reinstate.json"), content);
+    expect((await run(["serve"], {}, folder.path)).err).toMatch(line);
+  });
+
   test("wrong use is told apart from failure, and help teaches", async () => {
     expect((await run(["frobnicate"])).status).toBe(2);
     expect((await run(["keys", "create"])).status).toBe(2);

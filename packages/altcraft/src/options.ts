@@ -1,4 +1,4 @@
-import { ReinstateError } from "@reinstate/batch-core";
+import { httpBaseUrl, ReinstateError } from "@reinstate/batch-core";
 import * as z from "zod";
 import type { AltcraftClientOptions } from "./client.ts";
 
@@ -80,7 +80,7 @@ export const altcraftOptions = z
       .min(1)
       .default(8 * 1024 * 1024),
     /** The real Altcraft, for batches with the target `upstream`: what stands before its methods, as `https://example.com/api/v1.1`. */
-    upstreamUrl: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional(),
+    upstreamUrl: httpBaseUrl.optional(),
     upstreamToken: z.string().min(1).optional(),
     /** Calls of the real Altcraft at once. */
     upstreamConcurrency: z.coerce.number().int().min(1).max(100).default(4),

@@ -2,7 +2,8 @@ import type { Kysely, RawBuilder } from "kysely";
 import { openPostgres } from "./database/postgres.ts";
 import { openSqlite } from "./database/sqlite.ts";
 import type { StorageWatch } from "./database/storage.ts";
-import { ReinstateError } from "./errors.ts";
+import { type DatabaseUrlRules, fault, oneOf, parseDatabaseUrl, readableFile } from "./database-url.ts";
+import { messageOf } from "./errors.ts";
 import type { LedgerTransaction } from "./operation.ts";
 
 /** A connection to SQLite or PostgreSQL, with the few things that differ between them. */
@@ -34,12 +35,57 @@ export interface Database {
   close(): Promise<void>;
 }
 
+const anyText = () => undefined;
+const milliseconds = (value: string) => (/^\d+$/.test(value) ? undefined : "must be a number of milliseconds");
+
+/** What PostgreSQL's driver understands; it would ignore every other parameter. */
+const postgresRules: DatabaseUrlRules = {
+  form: "postgres://user:password@host:5432/database",
+  schemes: ["postgres", "postgresql"],
+  parameters: {
+    application_name: anyText,
+    client_encoding: anyText,
+    fallback_application_name: anyText,
+    host: anyText,
+    idle_in_transaction_session_timeout: milliseconds,
+    lock_timeout: milliseconds,
+    options: anyText,
+    password: anyText,
+    port: (port) => (/^\d{1,5}$/.test(port) ? undefined : "must be a port"),
+    query_timeout: milliseconds,
+    ssl: oneOf("true", "1", "0", "no-verify"),
+    sslcert: readableFile(),
+    sslkey: readableFile(),
+    sslmode: oneOf("disable", "prefer", "require", "verify-ca", "verify-full", "no-verify"),
+    sslnegotiation: oneOf("postgres", "direct"),
+    sslrootcert: readableFile(),
+    statement_timeout: milliseconds,
+    uselibpqcompat: oneOf("true", "false"),
+    user: anyText,
+  },
+};
+
+/**
+ * Checks the URL of a database without opening it.
+ *
+ * @throws ReinstateError `bad_setting`, whose message follows the name of a setting and never holds a password.
+ */
+export function checkDatabaseUrl(url: string): void {
+  if (/^postgres(ql)?:/.test(url)) parseDatabaseUrl(url, postgresRules);
+  else if (!url.startsWith("sqlite:")) throw fault("must be sqlite:PATH or postgres://…");
+  else if (url === "sqlite:") throw fault("names no file after sqlite:");
+  else if (url.includes("?")) {
+    const [name] = new URLSearchParams(url.slice(url.indexOf("?"))).keys();
+    throw fault(`has the parameter ${name ?? "?"}; sqlite:PATH takes none`);
+  }
+}
+
 /** Opens `sqlite:PATH` (the folder is made when missing), `sqlite::memory:` or `postgres://…`. */
 export function openDatabase(url: string): Database {
-  if (url.startsWith("sqlite:")) return openSqlite(url.slice("sqlite:".length));
-  if (/^postgres(ql)?:\/\//.test(url)) return openPostgres(url);
-  throw new ReinstateError(
-    "bad_setting",
-    `The database URL must begin with sqlite: or postgres:// (it begins with "${url.split(":", 1)[0]}:")`,
-  );
+  try {
+    checkDatabaseUrl(url);
+  } catch (error) {
+    throw fault(`The database URL ${messageOf(error)}`);
+  }
+  return url.startsWith("sqlite:") ? openSqlite(url.slice("sqlite:".length)) : openPostgres(url);
 }

@@ -9,7 +9,8 @@ export {
 } from "./batch.ts";
 export type { Batches, Refused, Request, Submission, Submitted } from "./batches.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { type Database, openDatabase } from "./database.ts";
+export { checkDatabaseUrl, type Database, openDatabase } from "./database.ts";
+export { type DatabaseUrl, type DatabaseUrlRules, oneOf, parseDatabaseUrl, readableFile } from "./database-url.ts";
 export type { Engine, EngineFactory, EngineParts } from "./engine.ts";
 export {
   type Issue,
@@ -24,6 +25,7 @@ export {
   type ReinstateErrorCode,
 } from "./errors.ts";
 export { createHost, type Host, type HostOptions } from "./host.ts";
+export { httpBaseUrl, httpUrl } from "./http-url.ts";
 export { type TakeInOptions, takeIn } from "./intake/take-in.ts";
 export type { Intake } from "./intake.ts";
 export type { ItemOutcome, ItemsPage, ItemsQuery } from "./items.ts";

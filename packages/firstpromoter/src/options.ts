@@ -1,15 +1,10 @@
+import { httpBaseUrl, httpUrl } from "@reinstate/batch-core";
 import * as z from "zod";
 import { type ErrorAnswer, type ErrorName, errorAnswers } from "./errors.ts";
 import { keyOfSecret } from "./signature.ts";
 
 const whole = (fallback: number, least: number) => z.coerce.number().int().min(least).default(fallback);
 const flag = (fallback: boolean) => z.union([z.boolean(), z.stringbool()]).default(fallback);
-
-/** A URL with a user or a password would show them wherever it is named. */
-const serverUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
-  const { username, password } = new URL(text);
-  return username === "" && password === "";
-}, "must not hold a user or a password");
 
 /** What can stand in a header. */
 const visible = z.string().regex(/^[!-~]+$/, "must be visible ASCII characters");
@@ -58,7 +53,7 @@ const choices = z.strictObject({
   /** Requests per minute that an account may make, over all its keys; 0 for any number. Documented: 400. */
   rateLimit: whole(400, 0),
   /** What a promoter's `ref_link` begins with. */
-  refLinkBase: z.url({ protocol: /^https?$/ }).default("https://example.com/"),
+  refLinkBase: httpUrl.default("https://example.com/"),
   /** Other answers for entries of the error table, as an object or as JSON: `{"unknown_account":{"status":401,"body":null}}`. */
   answers: z
     .union([
@@ -77,7 +72,7 @@ const choices = z.strictObject({
     ])
     .default({}),
   /** Where the end of every batch is told, signed as Standard Webhooks; needs `webhookSecret`. */
-  webhookUrl: serverUrl.optional(),
+  webhookUrl: httpUrl.optional(),
   /** `whsec_` and 24 to 64 bytes in base64. */
   webhookSecret: z
     .string()
@@ -106,7 +101,7 @@ export const firstPromoterOptions = choices.check(({ value, issues }) => togethe
 export const firstPromoterSettings = choices
   .extend({
     /** `https://api.firstpromoter.com/api/v2/company` */
-    upstreamUrl: serverUrl.optional(),
+    upstreamUrl: httpBaseUrl.optional(),
     upstreamKey: visible.optional(),
     upstreamAccount: visible.optional(),
   })

@@ -1,7 +1,8 @@
-import { ReinstateError } from "@reinstate/batch-core";
+import { httpBaseUrl, messageOf, ReinstateError } from "@reinstate/batch-core";
 import * as z from "zod";
 import { dialectNames } from "./dialects.ts";
 import { isTimeZone, parseOfficeHours } from "./office-hours.ts";
+import { parseMariadbUrl } from "./stores/mariadb-connect.ts";
 
 const whole = (standard: number, most: number) => z.coerce.number().int().min(1).max(most).default(standard);
 
@@ -9,12 +10,13 @@ const hours = z.string().refine((text) => parseOfficeHours(text) !== undefined, 
   error: 'must be "any", "inside HH:MM-HH:MM DAYS" or "outside HH:MM-HH:MM DAYS" with days like mon-fri',
 });
 
-const mysqlUrl = z
-  .string()
-  // The message must not repeat the value, which holds a password.
-  .refine((url) => /^(mysql|mariadb):\/\/[^/]+\/[^/?]+/.test(url), {
-    error: "must be of the form mysql://user:password@host:3306/database",
-  });
+const mysqlUrl = z.string().superRefine((url, context) => {
+  try {
+    parseMariadbUrl(url);
+  } catch (error) {
+    context.addIssue(messageOf(error));
+  }
+});
 
 /** What the documents leave open and what a site may set, each with its default. Every value may be given as a string. */
 export const vicidialOptions = z.strictObject({
@@ -53,7 +55,7 @@ export const vicidialOptions = z.strictObject({
    */
   site: z.string().min(1).max(200).optional(),
   /** A real TForge endpoint, for batches with the target `upstream`: what stands before `/vicidial`. Needs `upstreamKey`. */
-  upstreamUrl: z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).optional(),
+  upstreamUrl: httpBaseUrl.optional(),
   upstreamKey: z.string().min(1).optional(),
   /** The path of a CA file, where the endpoint has a certificate of its own. */
   upstreamCa: z.string().min(1).optional(),

@@ -7,8 +7,20 @@ export const vendors: Vendor[] = Object.values(exported) as unknown as Vendor[];
 
 /** The settings of this process: environment, `reinstate.json` of the working directory, defaults. */
 export function settings(defaults: Record<string, string> = {}): Settings {
-  const file = existsSync("reinstate.json") ? readFileSync("reinstate.json", "utf8") : undefined;
+  const file = existsSync("reinstate.json") ? decodeText(readFileSync("reinstate.json")) : undefined;
   return readSettings({ env: process.env, file, vendors, defaults });
+}
+
+/** Decodes the text of a settings file by its byte order mark, as editors on Windows write it; UTF-8 without one. */
+function decodeText(bytes: Uint8Array): string {
+  const [first, second] = bytes;
+  const encoding =
+    first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    throw new ReinstateError("bad_setting", `reinstate.json is not ${encoding} text; save it as UTF-8`);
+  }
 }
 
 /** Exit statuses of the command line. */

@@ -13,7 +13,7 @@ import {
   sql,
 } from "kysely";
 import type { Database } from "../database.ts";
-import { messageOf, ReinstateError } from "../errors.ts";
+import { messageOf } from "../errors.ts";
 import type { LedgerTransaction } from "../operation.ts";
 import { changed, type Direct, directWays } from "../statement.ts";
 import { yieldIfDue } from "../time-slice.ts";
@@ -22,7 +22,6 @@ import { createStorageWatch } from "./storage.ts";
 import { createTogether, type Sharing } from "./together.ts";
 
 export function openSqlite(path: string): Database {
-  if (path === "") throw new ReinstateError("bad_setting", "The database URL sqlite: names no file");
   const file = path === ":memory:" ? path : resolve(path);
   if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true });
   const dialect = new NodeSqliteDialect(() => openSqliteFile(file));

@@ -1,36 +1,10 @@
 import { createHash } from "node:crypto";
 import { ReinstateError } from "@reinstate/batch-core";
-import mysql, { type Connection, type ConnectionOptions, type RowDataPacket } from "mysql2/promise";
+import type { Connection, RowDataPacket } from "mysql2/promise";
+import { type Connecting, connect } from "./mariadb-connect.ts";
 
 /** Milliseconds after which a statement is given up, whatever it waits for. */
 const statementLimit = 60_000;
-
-/** Reads `mysql://user:password@host:3306/database`. Throws `bad_setting`, never with the password. */
-export function connectionOptions(url: string): ConnectionOptions {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const database = parsed && decodeURIComponent(parsed.pathname.slice(1));
-  if (!parsed || !/^(mysql|mariadb):$/.test(parsed.protocol) || !database) {
-    throw new ReinstateError(
-      "bad_setting",
-      "vicidial url must be of the form mysql://user:password@host:3306/database",
-    );
-  }
-  return {
-    host: parsed.hostname.replace(/^\[|\]$/g, ""),
-    port: Number(parsed.port || 3306),
-    user: decodeURIComponent(parsed.username),
-    password: decodeURIComponent(parsed.password),
-    database,
-    charset: "utf8mb4_unicode_ci",
-    // Affected rows are those that changed, not those that were found.
-    flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
-    multipleStatements: true,
-    supportBigNumbers: true,
-    bigNumberStrings: true,
-    dateStrings: true,
-    connectTimeout: 5_000,
-  };
-}
 
 /** The connection that moves leads: nothing that the server is set to can change what it writes. */
 export interface Session {
@@ -51,10 +25,10 @@ export interface Session {
 }
 
 export async function openSession(
-  options: ConnectionOptions,
+  connecting: Connecting,
   { lockWaitSeconds, site }: { lockWaitSeconds: number; site?: string | undefined },
 ): Promise<Session> {
-  const connection = await mysql.createConnection(options);
+  const connection = await connect(connecting);
   let broken = false;
   const onEnd = () => {
     broken = true;

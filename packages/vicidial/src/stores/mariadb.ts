@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { type Host, isStorageFault, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
-import mysql, { type Connection } from "mysql2/promise";
+import type { Connection } from "mysql2/promise";
 import {
   type LeadStore,
   LeadsMissing,
@@ -12,12 +12,13 @@ import {
 } from "../store.ts";
 import { createJournal, type Entry } from "./journal.ts";
 import { createCompanionReader } from "./mariadb-companions.ts";
+import { openReaders, parseMariadbUrl } from "./mariadb-connect.ts";
 import { diagnose } from "./mariadb-doctor.ts";
 import { TablesAltered, underLocks } from "./mariadb-lock.ts";
 import { MoveBroken, type MoverParts, moveLeads } from "./mariadb-move.ts";
 import { type Asked, askStandings, type Given, idsOf, isSame, overwritten, say, standingsOf } from "./mariadb-rows.ts";
 import { selectLeads } from "./mariadb-select.ts";
-import { connectionOptions, openSession, type Session } from "./mariadb-session.ts";
+import { openSession, type Session } from "./mariadb-session.ts";
 import { createMariadbSite } from "./mariadb-site.ts";
 import type { Step } from "./mariadb-slice.ts";
 import {
@@ -60,9 +61,9 @@ const writtenBackMs = 120_000;
  */
 export async function createMariadbStore(host: Host, options: MariadbOptions): Promise<LeadStore> {
   const { log } = host;
-  const connecting = connectionOptions(options.url);
+  const connecting = parseMariadbUrl(options.url);
   const journal = await createJournal(host.database, host.clock, options.journalDays);
-  const reading = mysql.createPool({ ...connecting, connectionLimit: 4, maxIdle: 4 });
+  const reading = openReaders(connecting);
   /** What is yet to be noted in the journal of moves that have ended. Whoever dies before that leaves them to be looked at. */
   let noting: Promise<void> = Promise.resolve();
   const noted = () => noting;
@@ -388,6 +389,7 @@ function readable(error: unknown): unknown {
     const table = new RegExp(`${archive}|${live}`).exec(sqlMessage ?? "")?.[0] ?? "A table of the VICIdial database";
     return fault(`${table} is damaged; REPAIR TABLE mends it`);
   }
+  if (code.startsWith("HANDSHAKE_")) return fault("The VICIdial database offers no connection that ssl-mode accepts");
   if (sqlMessage !== undefined) return fault("The VICIdial database rejected a statement; see the server log");
   return fault(isTransient(error) ? "The VICIdial database cannot be reached" : "The VICIdial database cannot be used");
 }

@@ -1,0 +1,151 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createHost } from "@reinstate/batch-core";
+import { afterAll, describe, expect, test } from "vitest";
+import { vendors } from "./cli/context.ts";
+import { readSettings } from "./config.ts";
+
+const secret = "s3cr3t";
+const folder = mkdtempSync(join(tmpdir(), "reinstate-test-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const emptyFile = join(folder, "empty.pem");
+writeFileSync(emptyFile, "");
+
+/** The line that stops the start; undefined if the settings are valid. */
+function findFault(env: Record<string, string>): string | undefined {
+  try {
+    readSettings({ env, vendors });
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const mysqlForm =
+  "must be of the form mysql://user:password@host:3306/database, with special characters percent-encoded";
+const percent = "has a % without two hexadecimal digits; write a % as %25";
+const unknown = (name: string) => `has the unknown parameter ${name}; the known ones are`;
+
+describe("a database URL", () => {
+  test.each([
+    [`mysql://cron:${secret}%@db/asterisk`, percent],
+    [`mysql://cron:${secret}%zz@db/asterisk`, percent],
+    [`mysql://cron:${secret}%ff@db/asterisk`, "has percent-encoded bytes that are not UTF-8"],
+    [`mysql://cron:${secret}#1@db/asterisk`, "has a #; write it as %23"],
+    [`mysql://cron:${secret}/1@db/asterisk`, mysqlForm],
+    [`mysql://cron:12/${secret}@db/asterisk`, mysqlForm],
+    [`mysql://cron:12?${secret}@db/asterisk`, "has the unknown parameter; the known ones are"],
+    [`mysql://cron:${secret}@db`, mysqlForm],
+    [`mysql://cron:${secret}@/asterisk`, mysqlForm],
+    [`mysql://cron:${secret}@db:99999/asterisk`, mysqlForm],
+    [`mysql://cron:${secret}@db/asterisk\n`, mysqlForm],
+    [`mysql:cron:${secret}@db/asterisk`, mysqlForm],
+    [`postgres://cron:${secret}@db/asterisk`, mysqlForm],
+    [`mysql://cron:${secret}@db/asterisk?ssl=true`, unknown("ssl")],
+    [`mysql://cron:${secret}@db/asterisk?sslmode=require`, unknown("sslmode")],
+    [`mysql://cron:${secret}@db/asterisk?SSL-MODE=REQUIRED`, unknown("SSL-MODE")],
+    [`mysql://cron:${secret}@db/asterisk?ssl-mode=REQUIRED&`, undefined],
+    [`mysql://cron:${secret}@db/asterisk?ssl-mode=REQUIRED&charset=utf8`, unknown("charset")],
+    [`mysql://cron:${secret}@db/asterisk?ssl-mode`, "has the parameter ssl-mode, which must not be empty"],
+    [`mysql://cron:${secret}@db/asterisk?ssl-mode=`, "has the parameter ssl-mode, which must not be empty"],
+    [`mysql://cron:${secret}@db/asterisk?ssl-mode=YES`, "has the parameter ssl-mode, which must be one of DISABLED,"],
+    [`mysql://cron:${secret}@db/asterisk?ssl-mode=REQUIRED&ssl-mode=DISABLED`, "has the parameter ssl-mode twice"],
+    [`mysql://cron:${secret}@db/asterisk?ssl-mode=VERIFY_CA`, "needs ssl-ca for VERIFY_CA"],
+    [`mysql://cron:${secret}@db/asterisk?ssl-ca=`, "has the parameter ssl-ca, which must not be empty"],
+    [
+      `mysql://cron:${secret}@db/asterisk?ssl-ca=/nowhere/ca.pem`,
+      "names the file /nowhere/ca.pem, which cannot be used (ENOENT)",
+    ],
+    [`mysql://cron:${secret}@db/asterisk?ssl-ca=${emptyFile}`, `names the file ${emptyFile}, which cannot be used (`],
+    [`mysql://cron:12?ssl-mode=1&${secret}=x@db/asterisk`, "has the parameter ssl-mode, which must be one of"],
+    [`mysql://cron:x@12/a?${secret}=1@db/asterisk`, "has the unknown parameter; the known ones are"],
+    [`mysql://cron:${secret}@db/asterisk?ssl-mode=required`, undefined],
+    [`mariadb://cron:a%25b%3F${secret}@[::1]:3307/asterisk?ssl-mode=PREFERRED`, undefined],
+  ])("of VICIdial is checked: %j", (url, fault) => {
+    const line = findFault({ REINSTATE_VICIDIAL_URL: url });
+    if (fault === undefined) expect(line).toBeUndefined();
+    else expect(line).toContain(fault);
+    if (fault !== undefined) expect(line).toMatch(/^REINSTATE_VICIDIAL_URL /);
+    expect(line ?? "").not.toContain(secret);
+  });
+
+  test.each([
+    [`postgres://u:${secret}%@db/reinstate`, percent],
+    [`postgres://u:${secret}%ff@db/reinstate`, "has percent-encoded bytes that are not UTF-8"],
+    [`postgres://u:${secret}@db:port/reinstate`, "must be of the form postgres://user:password@host:5432/database"],
+    [`postgres://`, "must be of the form postgres://"],
+    [`oracle://u:${secret}@db/reinstate`, "must be sqlite:PATH or postgres://…"],
+    [secret, "must be sqlite:PATH or postgres://…"],
+    [`postgres://u:${secret}@db/reinstate?ssl-mode=require`, unknown("ssl-mode")],
+    [`postgres://u:${secret}@db/reinstate?sslmode=requre`, "has the parameter sslmode, which must be one of disable,"],
+    [`postgres://u:${secret}@db/reinstate?sslmode=require&sslmode=disable`, "has the parameter sslmode twice"],
+    [
+      `postgres://u:${secret}@db/reinstate?sslrootcert=/nowhere.pem`,
+      "names the file /nowhere.pem, which cannot be used",
+    ],
+    [`postgres://u:${secret}@db/reinstate?pgbouncer=true`, unknown("pgbouncer")],
+    [`postgres://u:${secret}@db/reinstate?statement_timeout=soon`, "must be a number of milliseconds"],
+    ["sqlite:", "names no file after sqlite:"],
+    ["sqlite:./x.db?mode=ro", "has the parameter mode; sqlite:PATH takes none"],
+    ["sqlite::memory:?cache=shared", "has the parameter cache; sqlite:PATH takes none"],
+    ["sqlite:./x.db?", "has the parameter"],
+    ["sqlite:./100% sure#1.db", undefined],
+    ["postgres:///reinstate?host=/var/run/postgresql", undefined],
+    ["postgresql://u@/reinstate?host=/tmp", undefined],
+    [`postgres://u:${secret}@db/reinstate?sslmode=verify-full&application_name=mine`, undefined],
+  ])("of the ledger is checked: %j", async (url, fault) => {
+    const line = findFault({ REINSTATE_DATABASE_URL: url });
+    if (fault === undefined) return expect(line).toBeUndefined();
+    expect(line).toMatch(/^REINSTATE_DATABASE_URL /);
+    expect(line).toContain(fault);
+    expect(line).not.toContain(secret);
+    const opened = createHost({ databaseUrl: url });
+    await expect(opened).rejects.toThrow(line?.replace("REINSTATE_DATABASE_URL", "The database URL"));
+    return undefined;
+  });
+});
+
+const upstreamNeeds: Record<string, Record<string, string>> = {
+  REINSTATE_ALTCRAFT_UPSTREAM_URL: { REINSTATE_ALTCRAFT_UPSTREAM_TOKEN: "t" },
+  REINSTATE_VICIDIAL_UPSTREAM_URL: { REINSTATE_VICIDIAL_UPSTREAM_KEY: "k" },
+  REINSTATE_FIRSTPROMOTER_UPSTREAM_URL: {
+    REINSTATE_FIRSTPROMOTER_UPSTREAM_KEY: "k",
+    REINSTATE_FIRSTPROMOTER_UPSTREAM_ACCOUNT: "a",
+  },
+  REINSTATE_FIRSTPROMOTER_WEBHOOK_URL: {
+    REINSTATE_FIRSTPROMOTER_WEBHOOK_SECRET: `whsec_${Buffer.alloc(24).toString("base64")}`,
+  },
+  REINSTATE_FIRSTPROMOTER_REF_LINK_BASE: {},
+};
+
+describe.each(Object.entries(upstreamNeeds))("%s", (name, needed) => {
+  test.each([
+    `https://user:${secret}@api.example.com`,
+    `https://${secret}@api.example.com`,
+    `https://user:${secret}%@api.example.com`,
+    `https://api.example.com/${secret}%`,
+    `https://api.example.com:${secret}`,
+    `ftp://api.example.com/${secret}`,
+    `https:/api.example.com/${secret}`,
+    `https://api.example.com/${secret}\n`,
+    `https://api.exa mple.com/${secret}`,
+    `https://`,
+    `api.example.com/${secret}`,
+    secret,
+    "",
+  ])("is named and not shown if it is malformed: %j", (url) => {
+    const line = findFault({ ...needed, [name]: url });
+    expect(line).toMatch(new RegExp(`^${name} must (be an http or https URL|not hold a user or a password)$`));
+  });
+
+  test("accepts a URL with a port and a path", () => {
+    expect(findFault({ ...needed, [name]: "https://api.example.com:8443/a%20b/v2" })).toBeUndefined();
+  });
+
+  test("rejects a query if paths are appended to the URL", () => {
+    const line = findFault({ ...needed, [name]: `https://api.example.com/?token=${secret}` });
+    const fault = `${name} must not have a query or a fragment, because paths are appended to it`;
+    expect(line).toBe(name.endsWith("UPSTREAM_URL") ? fault : undefined);
+  });
+});
