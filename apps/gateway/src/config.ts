@@ -16,6 +16,8 @@ export interface Settings {
   /** Load the demo records and keys. */
   demo: boolean;
   logLevel: string;
+  /** Seconds for which an idle connection stays open between requests. */
+  keepAliveSeconds: number;
   /** Each vendor's own settings, by the vendor's name. */
   vendors: Record<string, unknown>;
 }
@@ -51,6 +53,11 @@ const port = z
   .transform(Number)
   .refine((number) => number <= 65_535, "must be a number from 0 to 65535");
 
+const seconds = z
+  .string()
+  .regex(/^[1-9]\d{0,4}$/, "must be a whole number of seconds from 1 to 99999")
+  .transform(Number);
+
 const databaseAddress = z.string().superRefine((url, context) => {
   try {
     checkDatabaseUrl(url);
@@ -75,6 +82,7 @@ const own = {
   REINSTATE_ROLE: words(["all", "web", "worker"]).default("all"),
   REINSTATE_TIME_ZONE: timeZone.default("UTC"),
   REINSTATE_DEMO: flag.default(false),
+  REINSTATE_KEEP_ALIVE_SECONDS: seconds.default(75),
 };
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
@@ -115,6 +123,7 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     timeZone: mine.REINSTATE_TIME_ZONE,
     demo: mine.REINSTATE_DEMO,
     logLevel: mine.LOG_LEVEL,
+    keepAliveSeconds: mine.REINSTATE_KEEP_ALIVE_SECONDS,
     vendors: {},
   };
   for (const vendor of vendors) {

@@ -8,10 +8,10 @@ import {
   type Vendor,
   type VendorInstance,
 } from "@reinstate/batch-core";
-import { createV1Routes, problem } from "@reinstate/batch-core/http";
-import { sql } from "kysely";
+import { cleanPath, createV1Routes, problem } from "@reinstate/batch-core/http";
 import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
+import { createReadiness } from "./readiness.ts";
 
 /** The composed service: hand `fetch` to any server that takes a web Request; `env` is what the server has beside it. */
 export interface Gateway {
@@ -51,17 +51,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   const mounted = instances.flatMap(({ vendor, instance }) => vendor.paths.map((path) => ({ path, instance })));
   const v1 = createV1Routes(host, { closing: draining.signal });
 
-  async function ready(): Promise<Response> {
-    try {
-      if (draining.signal.aborted) throw new Error("the gateway is shutting down");
-      await sql`select 1`.execute(host.database.tables());
-      for (const { instance } of instances) await instance.ready?.();
-      return Response.json({ status: "ready" });
-    } catch (error) {
-      log.warn({ error: messageOf(error) }, "not ready");
-      return Response.json({ status: "not ready" }, { status: 503, headers: { "retry-after": "5" } });
-    }
-  }
+  const ready = createReadiness({ host, instances, log, draining: draining.signal });
 
   async function answer(request: Request, path: string, env?: object): Promise<Response> {
     const vendor = mounted.find((mount) => path === mount.path || path.startsWith(`${mount.path}/`));
@@ -69,6 +59,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     if (path === "/v1" || path.startsWith("/v1/")) return v1.fetch(request);
     if (path === "/healthz") return Response.json({ status: "ok" });
     if (path === "/readyz") return ready();
+    if (path.startsWith("/readyz/")) return ready(path.slice("/readyz/".length));
     return problem(404, "not-found", "There is nothing at this path; the README lists the paths");
   }
 
@@ -77,7 +68,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     async fetch(request, env) {
       const started = performance.now();
       // The query is left out of the log: one vendor takes its token there.
-      const path = new URL(request.url).pathname;
+      const path = cleanPath(request);
       const given = request.headers.get("x-request-id");
       const requestId = given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
       let response: Response;

@@ -1,5 +1,5 @@
 import { type Host, isUnavailable, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { decodeUtf8, readBody } from "@reinstate/batch-core/http";
+import { cleanPath, decodeUtf8, readBody } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { createDeduplication, type SentReply } from "./deduplication.ts";
 import { Refusal, refusalReply } from "./errors.ts";
@@ -23,7 +23,7 @@ export function createRoutes(
 ): Hono {
   const deduplication = createDeduplication(requests, host.clock, settings);
   const byName = new Map(methods.map((method) => [method.name, method]));
-  const routes = new Hono();
+  const routes = new Hono({ getPath: cleanPath });
 
   function replyIn(
     format: Format,
@@ -61,7 +61,7 @@ export function createRoutes(
     const declared = declaredFormat(request);
     let format = formatNamed(url.searchParams.get("format")) ?? defaultFormat(settings, declared ?? "json");
     try {
-      const method = byName.get(methodName(url.pathname));
+      const method = byName.get(methodName(c.req.path));
       if (!method) throw new Refusal("no_such_method");
       if (request.method !== "POST") throw new Refusal("post_only");
       const outside = bearer(request) ?? url.searchParams.get("token") ?? "";
@@ -119,11 +119,7 @@ function refusalOf(error: unknown): Refusal {
   return new Refusal(isUnavailable(error) ? "unavailable" : "internal");
 }
 
-// Clients join a base URL and a method in every way there is: `//` and a slash at the end are the same path.
-function methodName(path: string): string {
-  const clean = path.replace(/\/{2,}/g, "/").replace(/\/$/, "");
-  return clean.startsWith(`${basePath}/`) ? clean.slice(basePath.length + 1) : "";
-}
+const methodName = (path: string) => (path.startsWith(`${basePath}/`) ? path.slice(basePath.length + 1) : "");
 
 function bearer(request: Request): string | undefined {
   return /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1];

@@ -55,6 +55,10 @@ export interface Vendor<Settings = unknown, Instance extends VendorInstance = Ve
    * value arrives as a string.
    */
   settings: z.ZodObject<z.ZodRawShape> & z.ZodType<Settings>;
+  /**
+   * Must not reject because the vendor's own database is away: the other vendors would not start either. Until it is back, `ready`
+   * rejects and the routes answer 503 in the vendor's form.
+   */
   create(host: Host, settings: Settings, common: CommonSettings): Promise<Instance>;
   /**
    * Fills the vendor's tables from a stream of records, in sets. A line that cannot be taken is told and passed over; what is

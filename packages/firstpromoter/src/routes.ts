@@ -1,4 +1,5 @@
 import { type Host, messageOf } from "@reinstate/batch-core";
+import { cleanPath } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { api, basePath, type OperationId } from "./api.ts";
 import { createBatchHandlers } from "./batch-handlers.ts";
@@ -17,7 +18,7 @@ export interface Stores {
 
 /** FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
 export function createRoutes(host: Host, stores: Stores, options: Options): Hono<Env> {
-  const routes = new Hono<Env>({ strict: false });
+  const routes = new Hono<Env>({ getPath: cleanPath });
   const rateLimit = createRateLimit(options.rateLimit);
 
   routes.onError((error, c) => {

@@ -8,7 +8,7 @@ import {
   ReinstateError,
   type Submitted,
 } from "@reinstate/batch-core";
-import { findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
+import { cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
 import { errorReply, successReply } from "./errors.ts";
@@ -51,7 +51,7 @@ interface NodeServer {
  * VICIdial's own function at `/vicidial/non_agent_api.php`.
  */
 export function createRoutes({ host, store, office, native }: RouteParts, options: Options): Hono {
-  const routes = new Hono({ strict: false });
+  const routes = new Hono({ getPath: cleanPath });
   routes.use(async (c, next) => {
     await next();
     // Node's server knows no phrase for the legacy statuses and is not told that of a web Response.

@@ -1,9 +1,9 @@
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
 import { messageOf } from "@reinstate/batch-core";
 import { demoWelcome } from "../demo.ts";
 import { createGateway } from "../gateway.ts";
 import { createLog } from "../logger.ts";
+import { createHttpServer } from "../server.ts";
 import { print, settings, vendors } from "./context.ts";
 
 /** How long requests in hand may take after the signal to stop. */
@@ -21,18 +21,7 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
     return;
   }
 
-  const server = createAdaptorServer({
-    async fetch(request, env) {
-      const { outgoing } = env;
-      const response = await gateway.fetch(request, env);
-      // The adaptor leaves the phrase to Node, which has none for a status that HTTP does not name.
-      if (response.statusText !== "") outgoing.statusMessage = response.statusText;
-      return response;
-    },
-  }) as import("node:http").Server;
-  server.headersTimeout = 10_000;
-  // Ten million ids over a slow line take longer than Node's five minutes.
-  server.requestTimeout = 3_600_000;
+  const server = createHttpServer(gateway.fetch, config);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);

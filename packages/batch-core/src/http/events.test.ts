@@ -50,7 +50,7 @@ function eventsOf(body: ReadableStream<Uint8Array>) {
         const block = text.slice(0, end);
         text = text.slice(end + 2);
         if (block.startsWith(":")) return { name: "comment" } as Event;
-        const [, name = "", data = ""] = /^event: (.*)\ndata: (.*)$/.exec(block) ?? [];
+        const [, name = "", data = ""] = /^event: (.*)\ndata: (.*)\nid: .*(?:\nretry: \d+)?$/.exec(block) ?? [];
         return { name, data: JSON.parse(data) };
       }
       const { done, value } = await reader.read();
@@ -141,7 +141,8 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
     asked = [];
     const events = eventsOf((await api.fetch(path)).body as ReadableStream<Uint8Array>);
     const names = [await events.next(), await events.next(), await events.next()].map((event) => event?.name);
-    expect(names).toEqual(["progress", "comment", "comment"]);
+    // On a slow database the first comment comes before the state of the batch is read.
+    expect(names.sort()).toEqual(["comment", "comment", "progress"]);
     expect(asked).toContain(15_000);
     await events.cancel();
   });

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
+import { type Batch, isFinished, settledOf } from "../batch.ts";
 import { messageOf } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { Progress } from "../watch.ts";
@@ -8,22 +9,36 @@ import { batchBody, timeOf } from "./batch-body.ts";
 /** Silence that no proxy takes for a dead connection, in milliseconds. */
 const heartbeatMs = 15_000;
 
-/** How a batch gets on, as server-sent events: `progress` now and at every change, `end` with its last state. */
+/** When a client whose connection is lost asks again, in milliseconds. */
+const retryMs = 3000;
+
+/**
+ * Streams the progress of a batch as server-sent events: `progress` now and at every change, `end` with its last state. The id of
+ * an event names the state that it shows; a client that comes back with the id of the end gets 204, which ends its reconnecting.
+ */
 export async function eventsResponse(c: Context, host: Host, id: number, closing?: AbortSignal): Promise<Response> {
-  await host.batches.get(id);
+  const batch = await host.batches.get(id);
+  if (isFinished(batch.status) && c.req.header("last-event-id") === endId(batch)) return c.body(null, 204);
   const over = new AbortController();
   const end = () => over.abort();
-  return streamSSE(c, async (stream) => {
+  const response = streamSSE(c, async (stream) => {
     stream.onAbort(end);
     closing?.addEventListener("abort", end);
     const beat = heartbeat();
     try {
-      let last: string | undefined;
+      let last: Progress | undefined;
       for await (const progress of host.batches.watch(id, { signal: over.signal })) {
-        last = JSON.stringify(eventBody(progress));
-        await stream.writeSSE({ event: "progress", data: last });
+        await stream.writeSSE({
+          event: "progress",
+          data: JSON.stringify(eventBody(progress)),
+          id: stateId(progress.batch),
+          ...(last === undefined && { retry: retryMs }),
+        });
+        last = progress;
       }
-      if (last !== undefined && !over.signal.aborted) await stream.writeSSE({ event: "end", data: last });
+      if (last !== undefined && !over.signal.aborted) {
+        await stream.writeSSE({ event: "end", data: JSON.stringify(eventBody(last)), id: endId(last.batch) });
+      }
     } catch (error) {
       // The client sees a stream without an end, and asks again.
       host.log.error({ batch: id, error: messageOf(error) }, "a batch could not be watched");
@@ -41,9 +56,17 @@ export async function eventsResponse(c: Context, host: Host, id: number, closing
       }
     }
   });
+  // How the body ends is a matter of the connection: HTTP/1.0 knows no chunks.
+  response.headers.delete("transfer-encoding");
+  response.headers.delete("connection");
+  return response;
 
   function eventBody({ batch, rate, remainingMs }: Progress) {
     const end = remainingMs === undefined ? null : host.clock.now() + remainingMs;
     return { ...batchBody(batch), rate, estimated_end: timeOf(end) };
   }
 }
+
+const stateId = ({ generation, status, counts }: Batch) => `${generation}-${status}-${settledOf(counts)}`;
+
+const endId = (batch: Batch) => `${stateId(batch)}-end`;

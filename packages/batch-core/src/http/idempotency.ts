@@ -1,5 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { HTTPException } from "hono/http-exception";
+import { cleanPath } from "./path.ts";
 import { problem } from "./problem.ts";
 
 /** A request that carries an Idempotency-Key, while its body is read. */
@@ -21,8 +22,8 @@ export function keyedRequest(request: Request, actor: string): KeyedRequest | un
     const detail = "The header Idempotency-Key must be 1 to 255 printable ASCII characters";
     throw new HTTPException(400, { res: problem(400, "invalid-idempotency-key", detail) });
   }
-  const { pathname, search } = new URL(request.url);
-  const route = `${request.method} ${pathname}`;
+  const { search } = new URL(request.url);
+  const route = `${request.method} ${cleanPath(request)}`;
   const hash: Hash = createHash("sha256").update(`${route}\n${search}\n`);
   return {
     update: (part) => void hash.update(part),

@@ -13,5 +13,6 @@ export {
 } from "../safety-flags.ts";
 export { batchBody } from "./batch-body.ts";
 export { decodeUtf8, readBody } from "./body.ts";
+export { cleanPath } from "./path.ts";
 export { type Problem, problem, problemOf } from "./problem.ts";
 export { createV1Routes, type V1Options } from "./v1.ts";

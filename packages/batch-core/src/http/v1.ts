@@ -7,6 +7,7 @@ import type { Host } from "../host.ts";
 import { batchBody, itemBody, operationBody } from "./batch-body.ts";
 import { createBatchRoute } from "./create-batch.ts";
 import { eventsResponse } from "./events.ts";
+import { cleanPath } from "./path.ts";
 import { faultProblem, problem, problemOf } from "./problem.ts";
 import { batchId, parsed } from "./query.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
@@ -41,7 +42,7 @@ export interface V1Options {
 export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Variables: { actor: string } }> {
   const { streamLimit = 1024 ** 3, closing } = options;
   const { batches } = host;
-  const routes = new Hono<{ Variables: { actor: string } }>();
+  const routes = new Hono<{ Variables: { actor: string } }>({ getPath: cleanPath });
 
   routes.onError((error, c) => {
     // The client is gone: the status is for the log alone.

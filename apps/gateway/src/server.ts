@@ -1,0 +1,112 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
+import { messageOf } from "@reinstate/batch-core";
+import { problem } from "@reinstate/batch-core/http";
+
+/** How long and how far the rest of a body is read after an early answer, before the connection is closed. */
+const discardMs = 30_000;
+const discardIdleMs = 5_000;
+const discardBytes = 256 * 1024 * 1024;
+/** An early answer leaves the connection open if at most this much of the body is left. */
+const keptOpenBytes = 64 * 1024;
+
+export interface HttpServerOptions {
+  /** Seconds for which an idle connection stays open between requests. */
+  keepAliveSeconds: number;
+}
+
+/** Serves a web `fetch` over HTTP/1.1 and HTTP/1.0; `env` holds Node's own request and response. */
+export function createHttpServer(
+  fetch: (request: Request, env: HttpBindings) => Promise<Response>,
+  { keepAliveSeconds }: HttpServerOptions,
+): Server {
+  const listener = getRequestListener(
+    async (request, env) => {
+      const { incoming, outgoing } = env as HttpBindings;
+      const response = await fetch(request, { incoming, outgoing });
+      // The adaptor leaves the phrase to Node, which has none for a status that HTTP does not name.
+      if (response.statusText !== "") outgoing.statusMessage = response.statusText;
+      if (!outgoing.shouldKeepAlive && isEventStream(response)) outgoing.removeHeader("transfer-encoding");
+      if (!incoming.complete) discardRest(incoming, outgoing, response);
+      return response;
+    },
+    { hostname: "localhost", errorHandler: replyToError },
+  );
+  const server = createServer((incoming, outgoing) => {
+    normalizeHost(incoming);
+    return listener(incoming, outgoing);
+  });
+  server.on("checkContinue", (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    // Only a body that is read is asked for, so that an early answer spares the client the upload.
+    incoming.once("resume", () => {
+      if (!outgoing.headersSent) outgoing.writeContinue();
+    });
+    server.emit("request", incoming, outgoing);
+  });
+  server.keepAliveTimeout = keepAliveSeconds * 1000;
+  // Counts from the opening of a connection, so a proxy may open one before it needs it.
+  server.headersTimeout = server.keepAliveTimeout + 5000;
+  // Ten million ids over a slow line take longer than Node's five minutes.
+  server.requestTimeout = 3_600_000;
+  return server;
+}
+
+const isEventStream = ({ headers }: Response) => headers.get("content-type")?.startsWith("text/event-stream") === true;
+
+function replyToError(error: unknown): Response {
+  if (error instanceof RequestError) return problem(400, "bad-request", messageOf(error));
+  return problem(500, "internal-error", "Unexpected error; see the server log");
+}
+
+/** RFC 3986, `host [":" port]`: also an empty host, an empty port, percent-encoding and zones of IPv6. */
+const legalHost =
+  /^(?:\[[\da-f:.]+(?:%[\w.~%-]+)?\]|\[v[\da-f]+\.[\w.~!$&'()*+,;=:-]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i;
+
+/** The adaptor makes a URL of the header: a host that is legal but no host of a URL becomes `localhost`. */
+function normalizeHost({ headers }: IncomingMessage): void {
+  const { host } = headers;
+  if (host && legalHost.test(host)) headers.host = URL.parse(`http://${host}`)?.host || "localhost";
+}
+
+/**
+ * Answers before the whole body has arrived: the answer goes out at once, but the connection ends only when the rest of the body has
+ * been read and discarded, within bounds. Otherwise the kernel would reset the connection, and the client would never see the answer.
+ */
+function discardRest(incoming: IncomingMessage, outgoing: ServerResponse, response: Response): void {
+  const { "content-length": length = Number.POSITIVE_INFINITY, expect } = incoming.headers;
+  if (expect !== undefined || Number(length) > keptOpenBytes) outgoing.shouldKeepAlive = false;
+  if (response.body === null) response.headers.set("content-length", "0");
+  const end = outgoing.end.bind(outgoing) as () => ServerResponse;
+  outgoing.end = (...parts: unknown[]) => {
+    const [body] = parts;
+    if (typeof body === "string" || body instanceof Uint8Array) outgoing.write(body);
+    else outgoing.flushHeaders();
+    readToEnd(incoming).then(() => end());
+    return outgoing;
+  };
+}
+
+/** Resolves when the body has ended, or its connection; a client that sends too much or too slowly loses the connection. */
+function readToEnd(incoming: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    if (incoming.complete || incoming.destroyed) return resolve();
+    let left = discardBytes;
+    const hangUp = () => incoming.socket.destroySoon();
+    const idle = setTimeout(hangUp, discardIdleMs);
+    const over = setTimeout(hangUp, discardMs);
+    const finish = () => {
+      clearTimeout(idle);
+      clearTimeout(over);
+      resolve();
+    };
+    // Whoever read the body up to here would keep the rest in memory.
+    incoming.removeAllListeners("data");
+    incoming.on("data", (part: Uint8Array) => {
+      idle.refresh();
+      left -= part.byteLength;
+      if (left < 0) hangUp();
+    });
+    incoming.once("end", finish).once("error", finish).once("close", finish);
+    incoming.resume();
+  });
+}
