@@ -1,10 +1,13 @@
+import { join } from "node:path";
 import { dropRunDatabases } from "./databases.ts";
-import { makeRunFolder } from "./run-folder.ts";
+import { makeRunFolder, runFolder } from "./run-folder.ts";
 import { findMariadb, findPostgres } from "./services.ts";
 
 /** Finds or starts the database servers once for a whole test run. */
 export default async function setup(): Promise<() => Promise<void>> {
   const removeRunFolder = makeRunFolder();
+  // What one process of the run has compiled no other compiles again.
+  process.env.NODE_COMPILE_CACHE = join(runFolder() ?? "", "compiled");
   const [postgres, mariadb] = await Promise.all([findPostgres(), findMariadb()]);
   process.env.TEST_POSTGRES_URL = postgres.url;
   process.env.TEST_MARIADB_URL = mariadb.url;

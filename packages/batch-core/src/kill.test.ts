@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundleProgram } from "@reinstate/tooling/bundle";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createHost } from "./index.ts";
 import { kinds, openElsewhere } from "./testing/kill/operations.ts";
 import { type Point, points } from "./testing/kill/points.ts";
@@ -15,7 +16,7 @@ import { seeded } from "./testing/simulation/scheduler.ts";
 
 /** More for a soak. */
 const kills = Number(process.env.KILLS ?? 200);
-const worker = fileURLToPath(new URL("./testing/kill/worker.ts", import.meta.url));
+const worker = await bundleProgram(fileURLToPath(new URL("./testing/kill/worker.ts", import.meta.url)));
 
 interface Start {
   process: ChildProcess;
@@ -24,15 +25,8 @@ interface Start {
   ready: Promise<void>;
 }
 
-/** What is compiled once need not be again: most of a worker's start is that. */
-const compiled = mkdtempSync(join(tmpdir(), "reinstate-compiled-"));
-afterAll(() => rmSync(compiled, { recursive: true, force: true }));
-
 function start(): Start {
-  const child = spawn(process.execPath, [worker], {
-    stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, NODE_COMPILE_CACHE: compiled },
-  });
+  const child = spawn(process.execPath, [worker], { stdio: ["pipe", "pipe", "inherit"] });
   const ready = Promise.withResolvers<void>();
   const started: Start = { process: child, said: "", ready: ready.promise };
   child.stdout?.on("data", (data) => {
@@ -56,7 +50,7 @@ async function run({ process, ready }: Start, orders: Orders, afterMs?: number):
   return signal === "SIGKILL" ? "killed" : "ended";
 }
 
-describe.each(ledgerDatabases)("a process that is killed on $name", ({ open }) => {
+describe.concurrent.each(ledgerDatabases)("a process that is killed on $name", ({ open }) => {
   test(`${kills} times, at every point: nothing is lost, nothing is done twice, every batch ends`, {
     timeout: 24 * 3_600_000,
   }, async () => {
@@ -70,12 +64,11 @@ describe.each(ledgerDatabases)("a process that is killed on $name", ({ open }) =
       await sql`create table effects (batch_id bigint not null, item bigint not null)`.execute(host.database.tables());
       const orders: Orders = { databaseUrl: database.url, elsewhere, batches: [], newest: 5 };
       const asked: Orders["batches"] = [];
-      // Only a process that ends in peace leaves behind what it compiled.
       expect(await run(start(), orders)).toBe("ended");
       waiting.push(start(), start());
       const killedAt = new Map<Point | "anywhere", number>();
       let next = 0;
-      for (let killed = 0; killed < kills; ) {
+      for (let killed = 0; killed < kills || killedAt.size <= points.length; ) {
         const size = random() < 0.3 ? 3 : 18;
         const kind = kinds[asked.length % kinds.length] ?? "ledger";
         asked.push({ kind, items: Array.from({ length: size }, () => next++) });
@@ -84,7 +77,7 @@ describe.each(ledgerDatabases)("a process that is killed on $name", ({ open }) =
         const die = point && { at: point, nth: 1 + Math.floor(random() * 3) };
         const one = waiting.shift() as Start;
         waiting.push(start());
-        const end = await run(one, { ...orders, die }, point ? 5000 : random() * 150);
+        const end = await run(one, { ...orders, die }, point ? undefined : random() * 150);
         // What it did not tell of is asked for again.
         orders.batches = orders.batches.filter(({ items }) => !one.said.includes(`batch ${items[0]}\n`));
         if (end === "ended") continue;
@@ -93,7 +86,6 @@ describe.each(ledgerDatabases)("a process that is killed on $name", ({ open }) =
         killedAt.set(where, (killedAt.get(where) ?? 0) + 1);
       }
       expect(await run(waiting.shift() as Start, { ...orders, newest: 10_000 })).toBe("ended");
-      expect([...killedAt.keys()].sort()).toEqual(["anywhere", ...points].sort());
 
       const stored = (await host.batches.list({ limit: 10_000 })).reverse();
       expect(stored).toHaveLength(asked.length);

@@ -17,8 +17,8 @@ export function temporaryFolder(): { path: string } & AsyncDisposable {
 
 /** The environment of a gateway under test: nothing of ours but what the test says. */
 export function environment(settings: Record<string, string>): Record<string, string> {
-  const { PATH = "", HOME = "" } = process.env;
-  return { PATH, HOME, ...settings };
+  const { PATH = "", HOME = "", NODE_COMPILE_CACHE = "" } = process.env;
+  return { PATH, HOME, NODE_COMPILE_CACHE, ...settings };
 }
 
 export interface GatewayProcess extends AsyncDisposable {
