@@ -14,9 +14,7 @@ const parts = 5;
 const itemsOf = (part: number) => Array.from({ length: total / parts }, (_, index) => index * parts + part + 1);
 
 describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with the engine %s", (engine) => {
-  test("share the batches evenly, and lose and double nothing though their workers are killed", {
-    timeout: 180_000,
-  }, async () => {
+  test("share the batches evenly, and lose and double nothing though their workers are killed", async () => {
     await using opened = await postgresDatabase();
     const settings = { REINSTATE_DATABASE_URL: opened.url, REINSTATE_ENGINE: engine };
     const made = await run(["keys", "create", "--vendor", "admin"], settings);
@@ -40,17 +38,14 @@ describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with t
     const finish = async (ids: { id: number }[]) => {
       let processed = -1;
       let changedAt = Date.now();
-      const batches = await until(
-        async () => {
-          const batches = await Promise.all(ids.map(({ id }) => v1.get(id)));
-          const now = batches.reduce((sum, batch) => sum + batch.processed, 0);
-          longestGapMs = Math.max(longestGapMs, Date.now() - changedAt);
-          if (now !== processed) changedAt = Date.now();
-          processed = now;
-          return batches.every(({ status }) => status === "completed") && batches;
-        },
-        { timeoutMs: 60_000 },
-      );
+      const batches = await until(async () => {
+        const batches = await Promise.all(ids.map(({ id }) => v1.get(id)));
+        const now = batches.reduce((sum, batch) => sum + batch.processed, 0);
+        longestGapMs = Math.max(longestGapMs, Date.now() - changedAt);
+        if (now !== processed) changedAt = Date.now();
+        processed = now;
+        return batches.every(({ status }) => status === "completed") && batches;
+      });
       for (const batch of batches) {
         expect(batch).toMatchObject({ total: total / parts, done: total / parts, skipped: 0, failed: 0, unknown: 0 });
       }
@@ -89,6 +84,6 @@ describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with t
       select count(*) as archived from firstpromoter_promoters where archived_at is not null`.execute(db);
     await database.close();
     expect(Number(left[0]?.archived)).toBe(0);
-    expect(longestGapMs).toBeLessThan(30_000);
+    expect(longestGapMs).toBeLessThan(60_000);
   });
 });

@@ -80,10 +80,10 @@ describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
     const events = await fetch(`${gateway.baseUrl}/v1/batches/${id}/events`, { headers: admin });
     const reader = (events.body as ReadableStream<Uint8Array>).getReader();
     expect(new TextDecoder().decode((await reader.read()).value)).toContain("event: progress");
-    const asked = Date.now();
-    expect(await gateway.end("SIGTERM")).toBe(0);
-    // Far below the time after which connections are cut.
-    expect(Date.now() - asked).toBeLessThan(15_000);
+    const ended = gateway.end("SIGTERM");
+    // The stream comes to its end; a connection that is cut after the grace period would reject the read.
+    for (let part = await reader.read(); !part.done; ) part = await reader.read();
+    expect(await ended).toBe(0);
   });
 
   test("a key keeps what its vendor lets it: a dialect by which its calls are answered", async () => {

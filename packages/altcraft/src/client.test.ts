@@ -66,7 +66,7 @@ describe.each(["json", "xml"] as const)("the client in %s", (format) => {
   });
 });
 
-const answering = (answer: (signal?: AbortSignal | null) => Response | Promise<Response>, timeoutMs = 1000) =>
+const answering = (answer: (signal?: AbortSignal | null) => Response | Promise<Response>, timeoutMs = 60_000) =>
   createAltcraftClient({
     ...{ baseUrl, token, timeoutMs, retry: { attempts: 1 } },
     fetch: async (_, { signal }) => answer(signal),

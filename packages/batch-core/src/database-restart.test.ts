@@ -42,13 +42,10 @@ test.each([
           await expect(host.batches.get(id)).rejects.toThrow();
           await postgres.start();
         }
-        const batch = await until(
-          async () => {
-            const batch = await host.batches.get(id);
-            return batch.status === "completed" && batch;
-          },
-          { timeoutMs: 50_000 },
-        );
+        const batch = await until(async () => {
+          const batch = await host.batches.get(id);
+          return batch.status === "completed" && batch;
+        });
         expect(batch.counts).toEqual({ done: 20_000, skipped: 0, failed: 0, unknown: 0 });
         const { rows } = await sql<{ rows: number; ids: number }>`
         select count(*) as rows, count(distinct id) as ids from marks
@@ -61,5 +58,4 @@ test.each([
       postgres.stop();
     }
   },
-  120_000,
 );

@@ -27,7 +27,6 @@ const answering = (answer: () => Response | Promise<Response>) =>
     baseUrl,
     apiKey: "secret-key",
     accountId: "acc_demo",
-    timeoutMs: 50,
     retry: { attempts: 1 },
     fetch: async () => answer(),
   });
@@ -48,7 +47,7 @@ test("restores, archives, and follows a batch to its end", async () => {
   expect((await promoters.get(1)).archived_at).toBeNull();
   const accepted = await promoters.archive([1, 2, 3, 4, 5, 6, 7]);
   expect(accepted.status).toBe("pending");
-  const finished = await batches.wait(accepted.id, { pollMs: 5, timeoutMs: 10_000 });
+  const finished = await batches.wait(accepted.id, { pollMs: 5 });
   expect(finished).toMatchObject({ status: "completed", processed_count: 7, failed_count: 0 });
   expect(await batches.get(accepted.id)).toEqual(finished);
   expect(await batches.list({ status: ["completed", "failed"], per_page: 1 })).toEqual([finished]);

@@ -23,7 +23,7 @@ const engines = [
 ];
 
 describe.concurrent.each(engines)("with the engine $name", ({ argument, engine, open }) => {
-  test("the chunks of a worker killed with -9 go on elsewhere within 30 seconds", async () => {
+  test("the chunks of a worker killed with -9 go on elsewhere within a minute", async () => {
     await using database = await open();
     const attempts: number[] = [];
     const operation = defineOperation<number, unknown>({
@@ -53,7 +53,7 @@ describe.concurrent.each(engines)("with the engine $name", ({ argument, engine, 
         const batch = await web.batches.get(id);
         return batch.status === "completed" && batch;
       });
-      expect(Date.now() - killedAt).toBeLessThan(30_000);
+      expect(Date.now() - killedAt).toBeLessThan(60_000);
       expect(batch.counts.done).toBe(3);
       expect(attempts).toEqual([2, 2, 2]);
     } finally {

@@ -16,7 +16,7 @@ import { until } from "./until.ts";
 export interface EngineUnderTest {
   databaseUrl: string;
   engine: EngineFactory;
-  /** How long a batch may take to its end before it counts as forgotten. Default 30 seconds. */
+  /** How long a batch may take to its end before it counts as forgotten. Default 2 minutes. */
   patienceMs?: number;
 }
 
@@ -63,7 +63,7 @@ async function submit(host: TestHost, count: number): Promise<number> {
 }
 
 /** Waits for the end of a batch, and that each item was done, by one attempt. */
-async function ended({ patienceMs = 30_000 }: EngineUnderTest, host: TestHost, id: number) {
+async function ended({ patienceMs = 120_000 }: EngineUnderTest, host: TestHost, id: number) {
   return until(
     async () => {
       const batch = await host.batches.get(id);
@@ -133,7 +133,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     await using web = await open(subject, operation, { role: "web" });
     const [one, two] = [await submit(web, 150), await submit(web, 150)];
     gate.resolve();
-    await until(() => of(one).length > 5 && of(two).length > 5, { timeoutMs: subject.patienceMs ?? 30_000 });
+    await until(() => of(one).length > 5 && of(two).length > 5, { timeoutMs: subject.patienceMs ?? 120_000 });
     gate = Promise.withResolvers();
     const small = await submit(host, 3);
     gate.resolve();
@@ -151,7 +151,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     await using host = await open(subject, operation);
     await using web = await open(subject, operation, { role: "web" });
     const id = await submit(web, 200);
-    await until(() => seen.length > 0, { timeoutMs: subject.patienceMs ?? 30_000 });
+    await until(() => seen.length > 0, { timeoutMs: subject.patienceMs ?? 120_000 });
     await web.batches.stop(id);
     gate.resolve();
     await until(async () => {
@@ -185,7 +185,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     const host = await open(subject, operation, { lanes: 2 });
     await using web = await open(subject, operation, { role: "web" });
     const id = await submit(web, 50);
-    await until(() => seen.length === 2, { timeoutMs: subject.patienceMs ?? 30_000 });
+    await until(() => seen.length === 2, { timeoutMs: subject.patienceMs ?? 120_000 });
     let closed = false;
     const closing = host.close().then(() => {
       closed = true;
@@ -251,7 +251,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     // Who has done a good part alone waits for the other one.
     const sharing = (other: () => unknown[]) => async () => {
       if (one.seen.length + two.seen.length < 50) return pause(3);
-      await until(() => other().length > 0, { timeoutMs: subject.patienceMs ?? 30_000 });
+      await until(() => other().length > 0, { timeoutMs: subject.patienceMs ?? 120_000 });
     };
     const one = recording(sharing(() => two.seen));
     const two = recording(sharing(() => one.seen));
