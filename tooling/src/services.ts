@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import mysql from "mysql2/promise";
@@ -16,7 +16,8 @@ interface Recipe {
   name: string;
   /** The variable that names a server. */
   variable: string;
-  standardUrl: string;
+  /** Where a server that others started may be used. */
+  standardUrl?: string;
   answers(url: string): Promise<boolean>;
   /** The program of an installed server, where there is one. */
   installed(): string | undefined;
@@ -36,7 +37,8 @@ async function find(recipe: Recipe): Promise<Service> {
     if (await recipe.answers(given)) return { url: given, stop() {} };
     throw new Error(`${recipe.variable} is set, but no ${recipe.name} answers there`);
   }
-  if (await recipe.answers(recipe.standardUrl)) return { url: recipe.standardUrl, stop() {} };
+  const { standardUrl } = recipe;
+  if (standardUrl && (await recipe.answers(standardUrl))) return { url: standardUrl, stop() {} };
   return startPrivate(recipe, installedBinary(recipe));
 }
 
@@ -55,7 +57,7 @@ function installedBinary(recipe: Recipe): string {
   }
   if (binary) return binary;
   throw new Error(
-    `The tests need a ${recipe.name}: set ${recipe.variable}, or start one at ${recipe.standardUrl}, or install one (on Debian: apt-get install ${recipe.packages.join(" ")})`,
+    `The tests need a ${recipe.name}: set ${recipe.variable}, ${recipe.standardUrl ? `or start one at ${recipe.standardUrl}, ` : ""}or install one (on Debian: apt-get install ${recipe.packages.join(" ")})`,
   );
 }
 
@@ -71,6 +73,22 @@ export const privatePostgres = () => startPrivate(postgres, installedBinary(post
 
 /** A MariaDB of one test's own, with options of its own (`--log-bin`). */
 export const privateMariadb = (options: string[]) => startPrivate(mariadb, installedBinary(mariadb), options);
+
+/** A PgBouncer of one test's own. */
+export interface PgbouncerService extends Service {
+  /** Whether this version can keep prepared statements in transaction mode (`max_prepared_statements`, since 1.21). */
+  keepsPreparedStatements: boolean;
+}
+
+/** A PgBouncer in front of the server at `url`, with settings of its own (`pool_mode = transaction`). */
+export async function privatePgbouncer(url: string, settings: string[]): Promise<PgbouncerService> {
+  const recipe = makePgbouncer(new URL(url));
+  const binary = installedBinary(recipe);
+  const version = execFileSync(binary, ["--version"], { encoding: "utf8" });
+  const [, major, minor] = /PgBouncer (\d+)\.(\d+)/.exec(version) ?? [];
+  const service = await startPrivate(recipe, binary, settings);
+  return { ...service, keepsPreparedStatements: Number(major) > 1 || Number(minor) >= 21 };
+}
 
 async function startPrivate(recipe: Recipe, binary: string, options: string[] = []): Promise<PrivateService> {
   const folder = makeFolder("reinstate-service-");
@@ -152,6 +170,36 @@ const postgres: Recipe = {
     };
   },
 };
+
+const makePgbouncer = (server: URL): Recipe => ({
+  answers: postgres.answers,
+  name: "PgBouncer",
+  /** The path of a binary. */
+  variable: "TEST_PGBOUNCER",
+  packages: ["pgbouncer"],
+  installed: () =>
+    [process.env.TEST_PGBOUNCER ?? "/usr/sbin/pgbouncer"].find((path) => existsSync(path)) ?? inPath("pgbouncer"),
+  prepare(binary, folder, port, settings) {
+    const { hostname, port: serverPort, username, password } = server;
+    const login = `user=${decodeURIComponent(username)}${password && ` password=${decodeURIComponent(password)}`}`;
+    const file = join(folder, "pgbouncer.ini");
+    const own = ["listen_addr = 127.0.0.1", `listen_port = ${port}`, "unix_socket_dir =", "auth_type = any"];
+    const lines = [
+      "[databases]",
+      `* = host=${hostname} port=${serverPort || 5432} ${login}`,
+      "[pgbouncer]",
+      ...own,
+      ...settings,
+    ];
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    // PgBouncer refuses to run as root.
+    const user = process.getuid?.() === 0 ? { uid: idOf("-u", "postgres"), gid: idOf("-g", "postgres") } : {};
+    if ("uid" in user) execFileSync("chown", ["-R", `${user.uid}:${user.gid}`, folder]);
+    const url = new URL(server);
+    url.host = `127.0.0.1:${port}`;
+    return { url: url.href, launch: () => spawn(binary, [file], { stdio: "ignore", ...user }) };
+  },
+});
 
 const mariadb: Recipe = {
   name: "MariaDB",

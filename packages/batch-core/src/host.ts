@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Batches, createBatches } from "./batches.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { checkPooler } from "./database/pooler.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { createInProcessEngine } from "./engine/in-process.ts";
 import type { Engine, EngineFactory } from "./engine.ts";
@@ -54,6 +55,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     keepKeysMs = 604_800_000,
   } = options;
   const database = openDatabase(options.databaseUrl);
+  if (database.dialect === "postgres") await checkPooler(options.databaseUrl);
   const ledger = await createSqlLedger(database);
   const worker = randomUUID();
   const registered = new Map<string, AnyOperation>();

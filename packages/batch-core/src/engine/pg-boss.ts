@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { type Job, type JobInsert, PgBoss } from "pg-boss";
+import { acceptsOptions } from "../database/pooler.ts";
 import type { Engine, EngineParts } from "../engine.ts";
 import { messageOf, ReinstateError } from "../errors.ts";
 import type { ReadyBatch } from "../ledger.ts";
@@ -20,6 +21,11 @@ type QueuedTurn = JobInsert<Turn> & { id: string };
 const queue = "reinstate";
 /** Turns of one batch in the queue at most: more than all processes together have lanes. */
 const turnsPerBatch = 64;
+/**
+ * The next sweep replaces a turn that was lost in a crash of the database, so its commit need not wait for the disk. A setting of the
+ * whole connection: behind a pooler, which shares it with the ledger's transactions, the commits wait.
+ */
+const withoutFlush = "-c synchronous_commit=off";
 /** How long a turn lasts, one chunk at least: so small chunks do not pay for a round through the queue each. */
 const sliceMs = 50;
 /** How often the ledger is looked at when nobody notifies. */
@@ -132,8 +138,7 @@ export function createPgBossEngine(parts: EngineParts): Engine {
         schema: "reinstate_pgboss",
         application_name: "reinstate pg-boss",
         max: 3,
-        // A turn lost in a crash of the database is made good by the next look: no commit of one waits for the disk.
-        options: "-c synchronous_commit=off",
+        ...((await acceptsOptions(databaseUrl, withoutFlush)) && { options: withoutFlush }),
         schedule: false,
         superviseIntervalSeconds: 5,
         monitorIntervalSeconds: 5,
