@@ -18,6 +18,10 @@ export interface Settings {
   logLevel: string;
   /** Seconds for which an idle connection stays open between requests. */
   keepAliveSeconds: number;
+  /** Seconds that the body of a request may take, except for uploads to `/v1/batches`. */
+  requestSeconds: number;
+  /** Connections at the same time; the server closes every further one. */
+  maxConnections: number;
   /** Each vendor's own settings, by the vendor's name. */
   vendors: Record<string, unknown>;
 }
@@ -53,6 +57,11 @@ const port = z
   .transform(Number)
   .refine((number) => number <= 65_535, "must be a number from 0 to 65535");
 
+const connections = z
+  .string()
+  .regex(/^[1-9]\d{0,5}$/, "must be a whole number from 1 to 999999")
+  .transform(Number);
+
 const seconds = z
   .string()
   .regex(/^[1-9]\d{0,4}$/, "must be a whole number of seconds from 1 to 99999")
@@ -83,6 +92,8 @@ const own = {
   REINSTATE_TIME_ZONE: timeZone.default("UTC"),
   REINSTATE_DEMO: flag.default(false),
   REINSTATE_KEEP_ALIVE_SECONDS: seconds.default(75),
+  REINSTATE_REQUEST_SECONDS: seconds.default(300),
+  REINSTATE_MAX_CONNECTIONS: connections.default(10_000),
 };
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
@@ -124,6 +135,8 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     demo: mine.REINSTATE_DEMO,
     logLevel: mine.LOG_LEVEL,
     keepAliveSeconds: mine.REINSTATE_KEEP_ALIVE_SECONDS,
+    requestSeconds: mine.REINSTATE_REQUEST_SECONDS,
+    maxConnections: mine.REINSTATE_MAX_CONNECTIONS,
     vendors: {},
   };
   for (const vendor of vendors) {

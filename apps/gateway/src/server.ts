@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { messageOf } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
+import { endSlowClients } from "./slow-clients.ts";
 
 /** How long and how far the rest of a body is read after an early answer, before the connection is closed. */
 const discardMs = 30_000;
@@ -13,12 +14,18 @@ const keptOpenBytes = 64 * 1024;
 export interface HttpServerOptions {
   /** Seconds for which an idle connection stays open between requests. */
   keepAliveSeconds: number;
+  /** Seconds that the body of a request may take; an upload to `/v1/batches` may take an hour. */
+  requestSeconds: number;
+  maxConnections: number;
 }
+
+/** Node's own limit of every request: ten million ids over a slow line take longer than its five minutes. */
+const uploadMs = 3_600_000;
 
 /** Serves a web `fetch` over HTTP/1.1 and HTTP/1.0; `env` holds Node's own request and response. */
 export function createHttpServer(
   fetch: (request: Request, env: HttpBindings) => Promise<Response>,
-  { keepAliveSeconds }: HttpServerOptions,
+  { keepAliveSeconds, requestSeconds, maxConnections }: HttpServerOptions,
 ): Server {
   const listener = getRequestListener(
     async (request, env) => {
@@ -32,7 +39,7 @@ export function createHttpServer(
     },
     { hostname: "localhost", errorHandler: replyToError },
   );
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer({ connectionsCheckingInterval: 5000 }, (incoming, outgoing) => {
     normalizeHost(incoming);
     return listener(incoming, outgoing);
   });
@@ -46,10 +53,17 @@ export function createHttpServer(
   server.keepAliveTimeout = keepAliveSeconds * 1000;
   // Counts from the opening of a connection, so a proxy may open one before it needs it.
   server.headersTimeout = server.keepAliveTimeout + 5000;
-  // Ten million ids over a slow line take longer than Node's five minutes.
-  server.requestTimeout = 3_600_000;
+  server.requestTimeout = uploadMs;
+  server.maxConnections = maxConnections;
+  endSlowClients(server, { bodyMs: requestSeconds * 1000, isUpload });
   return server;
 }
+
+/** Streamed items; a caller without a key is answered before the body is read. */
+const isUpload = ({ method, url, headers }: IncomingMessage) =>
+  method === "POST" &&
+  /^\/+v1\/+batches\/*\?/.test(url ?? "") &&
+  /^ *(text\/csv|application\/(x-)?ndjson)\b/i.test(headers["content-type"] ?? "");
 
 const isEventStream = ({ headers }: Response) => headers.get("content-type")?.startsWith("text/event-stream") === true;
 

@@ -56,6 +56,12 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   routes.notFound(() => problem(404, "not-found", "There is nothing at this path"));
 
   routes.use(async (c, next) => {
+    await next();
+    c.res.headers.set("x-content-type-options", "nosniff");
+    if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
+  });
+
+  routes.use(async (c, next) => {
     const secret = /^Bearer +(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
     const key = secret === undefined ? undefined : await host.keys.find("admin", secret);
     if (!key) {
