@@ -81,7 +81,7 @@ function runMover(
     const host = await createHost({ databaseUrl: ledger, clock, role: "web" });
     let visits = 0;
     const store = await createMariadbStore(host, {
-      url, lockMs: 120, leadsPerLock: 40, leadsPerSession: 10, lockWaitSeconds: 5, journalDays: 7,
+      url, leadsPerLock: 40, lockWaitSeconds: 5, journalDays: 7,
       async onStep(now) {
         if (now === step && ++visits === visit) process.kill(process.pid, "SIGKILL");
       },

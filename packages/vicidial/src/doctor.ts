@@ -1,5 +1,6 @@
+import type { Verb } from "./store.ts";
 import { quote } from "./stores/mariadb-statements.ts";
-import { archive as archiveName, live as liveName } from "./stores/mariadb-tables.ts";
+import { archive as archiveName, live as liveName, needsValue } from "./stores/mariadb-tables.ts";
 import { holds, widerCharset, widerType } from "./widening.ts";
 
 /** One column of a lead table, as information_schema tells it. */
@@ -34,6 +35,8 @@ export interface TableFacts {
 export interface Finding {
   /** `refused`: leads cannot be moved so. `risk`: some leads cannot be moved, or only with a loss of time. `note`: good to know. */
   severity: "refused" | "risk" | "note";
+  /** Which of the two verbs is refused; absent if both are, and if none is. */
+  verb?: Verb;
   what: string;
   /** Whatever the server's SQL mode, no value that stands in the tables is changed by it. */
   advice?: string;
@@ -50,6 +53,8 @@ function definitionOf(column: ColumnFacts): string {
 
 const quoteText = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
 
+const isRequired = (column: ColumnFacts) =>
+  needsValue({ ...column, nullable: column.nullable ? "YES" : "NO", standard: column.default });
 const isGenerated = ({ extra }: ColumnFacts) => /GENERATED/i.test(extra);
 const isLeadId = ({ name }: ColumnFacts) => name.toLowerCase() === "lead_id";
 const isModifyDate = ({ name }: ColumnFacts) => name.toLowerCase() === "modify_date";
@@ -100,33 +105,47 @@ export function examine(live: TableFacts | undefined, archive: TableFacts | unde
       what: "The columns stand in another order: SELECT * between the tables swaps values (we copy by name)",
     });
   }
-  for (const [table, other, verb] of [
-    [live, archive, "archived"],
-    [archive, live, "dearchived"],
-  ] as const) {
-    for (const column of table.columns) {
-      // The server works its value out anew: it is not copied.
-      if (isGenerated(column)) continue;
-      const twin = counterpartOf(column, other);
-      if (!twin) {
-        findings.push({
-          severity: "refused",
-          what: `${other.name} has no column ${column.name}: leads cannot be ${verb}`,
-          advice: `ALTER TABLE ${quote(other.name)} ADD COLUMN ${definitionOf(column)};`,
-        });
-      } else if (isGenerated(twin)) {
-        findings.push({
-          severity: "refused",
-          what: `${column.name} is worked out by the server in ${other.name} alone: leads cannot be ${verb}`,
-        });
-      }
-    }
-  }
+  findings.push(...refusals("archive", live, archive), ...refusals("dearchive", archive, live));
   for (const column of live.columns) {
     const twin = counterpartOf(column, archive);
     if (twin && !isGenerated(column) && !isGenerated(twin)) {
       findings.push(...differences(column, twin, archive.unstamped));
     }
+  }
+  return findings;
+}
+
+/** Returns what refuses one verb: leads must keep all their values, and the target must take them in. */
+function refusals(verb: Verb, source: TableFacts, target: TableFacts): Finding[] {
+  const consequence = `leads cannot be ${verb}d`;
+  const findings: Finding[] = [];
+  for (const column of source.columns) {
+    // The server works its value out anew: it is not copied.
+    if (isGenerated(column)) continue;
+    const counterpart = counterpartOf(column, target);
+    if (!counterpart) {
+      findings.push({
+        severity: "refused",
+        verb,
+        what: `${target.name} has no column ${column.name}: ${consequence}`,
+        advice: `ALTER TABLE ${quote(target.name)} ADD COLUMN ${definitionOf(column)};`,
+      });
+    } else if (isGenerated(counterpart)) {
+      findings.push({
+        severity: "refused",
+        verb,
+        what: `${column.name} is worked out by the server in ${target.name} alone: ${consequence}`,
+      });
+    }
+  }
+  for (const column of target.columns) {
+    if (!isRequired(column) || counterpartOf(column, source)) continue;
+    findings.push({
+      severity: "refused",
+      verb,
+      what: `${target.name} needs a value in its column ${column.name}, which ${source.name} does not have: ${consequence}`,
+      advice: `ALTER TABLE ${quote(target.name)} MODIFY COLUMN ${definitionOf({ ...column, nullable: true })};`,
+    });
   }
   return findings;
 }
@@ -141,7 +160,11 @@ function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number 
   if (!(holds(live.type, archive.type, live.charset) && holds(archive.type, live.type, live.charset))) {
     findings.push({
       severity: "risk",
-      what: `${name} is ${live.type} in ${liveName} and ${archive.type} in ${archiveName}: values that do not fit are refused`,
+      what: `${name} is ${live.type} in ${liveName} and ${archive.type} in ${archiveName}: ${
+        [live, archive].some(({ type }) => /^timestamp/.test(type))
+          ? "wall clocks of the server's zone are kept, and "
+          : ""
+      }values that do not fit are refused`,
     });
   }
   if (live.charset !== archive.charset && live.charset && archive.charset) {

@@ -27,7 +27,10 @@ import {
   type LeadStore,
   LeadsMissing,
   type Move,
+  type Moved,
   MoveRefused,
+  type MoveWork,
+  noCounts,
   TablesDamaged,
   type Verb,
 } from "./store.ts";
@@ -90,7 +93,7 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
   ];
 }
 
-type Asked = Omit<Move, "ids" | "whole">;
+type Asked = Omit<Move, "ids" | "allOrNothing">;
 
 /** What a filter finds; tables that cannot be worked on are told as the state that they are in. */
 async function* found(store: LeadStore, verb: Verb, filter: LeadFilter) {
@@ -128,20 +131,30 @@ async function applyMove(
 ): Promise<Outcome[]> {
   const { ids, beyond } = possible(work.items);
   const { transaction, signal, interrupted } = work;
+  const allOrNothing = work.params.all_or_nothing === true;
+  if (allOrNothing && beyond.length > 0) return [...noneMoved(ids, []), ...beyond];
   const chunk = `${work.batchId}.${work.generation}.${work.seq}`;
   try {
-    const earlier = interrupted ? await store.movedBefore?.(chunk) : undefined;
-    // A call of the API is one chunk, for which somebody waits; what has more can let the others go first.
     const { free: movable, busy } = await free(store, asked, ids);
-    const move = { ...asked, ids: movable, whole: work.params.all_or_nothing === true && !interrupted };
-    const { counts, fates: seen } = await store.move(move, { transaction, signal, chunk, throttled: work.seq > 0 });
-    const fates = earlier ? seen.map((fate) => withEarlier(fate, earlier, asked, counts)) : seen;
-    Object.assign(work.tally, counts);
+    // A call of the API is one chunk, for which a client waits; what has more can let the others go first.
+    const moveWork = { transaction, signal, chunk, throttled: work.seq > 0 };
+    const move = { ...asked, ids: movable, allOrNothing };
+    const { counts, fates, missing } = await (interrupted
+      ? repeatMove(store, move, moveWork)
+      : moveUnlessMissing(store, move, moveWork));
+    if (missing.length === 0) Object.assign(work.tally, counts);
     if (busy.length > 0) work.tally.select_count = counts.select_count + (await store.existing(asked.verb, busy)).size;
     await attend(store, work, asked.verb, fates);
-    return [...fates.map((fate) => outcomeOf(asked, fate)), ...busy.map(keptOnCall), ...beyond];
+    const known = new Set(fates.map(({ id }) => id));
+    const kept =
+      missing.length > 0
+        ? noneMoved(
+            movable.filter((id) => !known.has(id)),
+            missing,
+          )
+        : [];
+    return [...fates.map((fate) => outcomeOf(asked, fate)), ...kept, ...busy.map(keptOnCall), ...beyond];
   } catch (error) {
-    if (LeadsMissing.is(error)) return [...noneMoved(ids, error.ids), ...beyond];
     const first = work.attempt === 1 && !interrupted;
     // Somebody has to repair it first; until then a batch that is under way waits.
     if (TablesDamaged.is(error) && (error.written || !first)) throw new NotNow(now() + repairPauseMs, error.message);
@@ -151,6 +164,38 @@ async function applyMove(
     const { message } = error;
     return work.items.map((key) => ({ key, outcome: "failed", code: "refused", message }));
   }
+}
+
+/** A move, and the leads because of which an all-or-nothing move was not carried out. */
+type Attempted = Moved & { missing: readonly number[] };
+
+async function moveUnlessMissing(store: LeadStore, move: Move, work: MoveWork): Promise<Attempted> {
+  try {
+    return { ...(await store.move(move, work)), missing: [] };
+  } catch (error) {
+    if (LeadsMissing.is(error)) return { counts: noCounts(), fates: [], missing: error.ids };
+    throw error;
+  }
+}
+
+/** Moves a chunk again of which an earlier try may have moved leads: these count as moved by it. */
+async function repeatMove(store: LeadStore, move: Move, work: MoveWork & { chunk: string }): Promise<Attempted> {
+  const earlier: EarlierMoves = (await store.movedBefore?.(work.chunk)) ?? new Map();
+  if (!move.allOrNothing) {
+    const { counts, fates } = await store.move(move, work);
+    return { counts, fates: fates.map((fate) => withEarlier(fate, earlier, move, counts)), missing: [] };
+  }
+  const states = await store.look(move.verb, move.ids);
+  const gone = states.filter(({ source }) => !source);
+  const before = gone.filter(({ id, target }) => target && earlier.has(id));
+  const missing = gone.filter((state) => !before.includes(state)).map(({ id }) => id);
+  const ids = states.filter(({ source }) => source).map(({ id }) => id);
+  const moved =
+    missing.length > 0
+      ? { counts: noCounts(), fates: [], missing }
+      : await moveUnlessMissing(store, { ...move, ids }, work);
+  const fates = [...moved.fates, ...before.map((state) => expectedFate(move, state))];
+  return { ...moved, fates: fates.map((fate) => withEarlier(fate, earlier, move, moved.counts)) };
 }
 
 /** What an earlier try of the chunk had moved already was moved by this chunk, and counts so. */
@@ -167,7 +212,7 @@ function withEarlier(fate: Fate, earlier: EarlierMoves, asked: Asked, counts: Co
   return { ...fate, source: true, target: !copied, inserted: copied, deleted: true };
 }
 
-/** The outcomes of a move that is whole or not at all, and was not. */
+/** Returns the outcomes of an all-or-nothing move that was not carried out. */
 function noneMoved(ids: readonly number[], missing: readonly number[]): Outcome[] {
   const gone = new Set(missing);
   const kept = "Nothing was moved: other leads that were to go with it do not exist";
@@ -233,10 +278,18 @@ const noteOf = (verb: Verb, copied: number, deleted: number, batchId: number) =>
         notes: `${copied} vicidial_list_archive leads de-archived|${deleted} vicidial_list_archive leads deleted|batch ${batchId}|`,
       };
 
-async function previewMove(store: LeadStore, work: Work<number, unknown>, asked: Asked): Promise<Outcome[]> {
+async function previewMove(
+  store: LeadStore,
+  work: Work<number, DearchiveParams | ArchiveParams>,
+  asked: Asked,
+): Promise<Outcome[]> {
   const { ids, beyond } = possible(work.items);
   const { free: movable, busy } = await free(store, asked, ids);
   const standings = await store.look(asked.verb, movable);
+  const missing = standings.filter(({ source }) => !source).map(({ id }) => id);
+  if (work.params.all_or_nothing && missing.length + beyond.length > 0) {
+    return [...noneMoved(movable, missing), ...busy.map(keptOnCall), ...beyond];
+  }
   const outcomes = standings.map((standing) => outcomeOf(asked, expectedFate(asked, standing)));
   return [...outcomes, ...busy.map(keptOnCall), ...beyond];
 }

@@ -38,12 +38,7 @@ export const vicidialOptions = z.strictObject({
   missingCount: z.enum(["both", "lead_errors", "lead_count"]).default("both"),
   /** Bytes of a body at most. */
   bodyLimit: whole(1024 * 1024, 1024 ** 3),
-  /**
-   * Milliseconds for which the real tables are locked at once; the number of leads under one lock follows from it. A
-   * batch takes half of it, row locks four times as much.
-   */
-  lockMs: whole(120, 10_000),
-  /** Leads under one lock at most. */
+  /** Leads under one lock at most. A call of the API, and a chunk with `all_or_nothing`, is under one lock whatever this says. */
   leadsPerLock: whole(500, 500),
   /** Seconds to wait for a lock of the real tables. */
   lockWaitSeconds: whole(3, 3600),

@@ -72,14 +72,21 @@ export function verdictOf(verb: Move["verb"], standing: Standing): Verdict {
 
 /** What a move would do with a lead that lies so. */
 export function expectedFate(asked: Pick<Move, "insert" | "update" | "delete">, standing: Standing): Fate {
-  const { id, source, target, differs } = standing;
+  const { id, source, target, differs, unfit } = standing;
   const stale = source && target && differs.length > 0;
-  const inserted = source && !target && asked.insert;
-  const updated = stale && asked.update && !isCollision(standing);
+  const copied = (source && !target && asked.insert) || (stale && asked.update && !isCollision(standing));
+  const fits = unfit === undefined;
+  const inserted = copied && !target && fits;
+  const updated = copied && target && fits;
   const equal = inserted || updated || (source && target && !stale);
   return {
-    ...{ id, source, target, inserted, updated },
+    id,
+    source,
+    target,
+    inserted,
+    updated,
     deleted: equal && asked.delete,
     differs: stale && !updated ? differs : [],
+    ...(copied && !fits && { unfit }),
   };
 }

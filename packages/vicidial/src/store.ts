@@ -15,8 +15,8 @@ export interface Move {
   /** Archive only: a copy in the archive that differs is overwritten with the live row; one of another lead never is. */
   update: boolean;
   delete: boolean;
-  /** All of the leads or none: where one is not in the source, nothing is written, and a `LeadsMissing` is thrown. */
-  whole?: boolean;
+  /** All of the leads or none: if one is not in the source, nothing is written, and a `LeadsMissing` is thrown. */
+  allOrNothing?: boolean;
 }
 
 /** What was seen and done with one lead. `source` and `target` are how it lay before the move. */
@@ -40,6 +40,8 @@ export interface Standing {
   target: boolean;
   /** Where both tables hold it: the columns that differ. */
   differs: readonly string[];
+  /** Why the target cannot keep one of its times, if it cannot. */
+  unfit?: string | undefined;
 }
 
 /** What else hangs on a lead and was not moved with it: how many of each. */
@@ -94,7 +96,8 @@ export interface Moved {
  * - A row is deleted only by a statement that itself verifies that the other table holds the same lead with the same
  *   content: NULL is equal to NULL alone, text is compared byte by byte.
  * - Whenever a move ends early, by an error or a crash, each of its leads lies whole in at least one table, and the same
- *   move asked again ends as it would have ended.
+ *   move asked again ends as it would have ended. Of an all-or-nothing move all leads have moved or none, at the latest before the
+ *   next answer about leads.
  */
 export interface LeadStore {
   /** Where the moves are written: in the chunk's transaction, or in another database. */
@@ -157,7 +160,7 @@ export class SiteFault extends Error {
 
 const missingMarker = Symbol.for("reinstate.vicidial.leads-missing");
 
-/** Leads of a move that is whole or not at all are not in the source. Nothing was written. */
+/** Leads of an all-or-nothing move are not in the source. Nothing was written. */
 export class LeadsMissing extends Error {
   readonly [missingMarker] = true;
   readonly ids: readonly number[];

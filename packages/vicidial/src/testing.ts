@@ -133,7 +133,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
         const leads = [1, 3, 4, 6].map((id) => makeLead(id));
         await under.fill(from, leads);
         await under.fill(to, [makeLead(2)]);
-        const moved = run(under, verb, [1, 2, 3, 4, 5, 6], { whole: true });
+        const moved = run(under, verb, [1, 2, 3, 4, 5, 6], { allOrNothing: true });
         const error = await moved.then(
           () => undefined,
           (error: unknown) => error,
@@ -142,7 +142,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
         assert.deepEqual(error.ids, [2, 5]);
         await expectLeads(under, from, leads, "nothing may be taken from the source");
         await expectLeads(under, to, [makeLead(2)], "nothing may be copied to the target");
-        const { counts } = await run(under, verb, [1, 3, 4], { whole: true });
+        const { counts } = await run(under, verb, [1, 3, 4], { allOrNothing: true });
         assert.equal(counts.delete_count, 3);
       },
     },

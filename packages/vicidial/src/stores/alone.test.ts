@@ -9,7 +9,7 @@ import { makeLead } from "../lead.ts";
 import { createOperations } from "../operations.ts";
 import { type LeadStore, type Move, type MoveWork, noCounts } from "../store.ts";
 import { createMariadbStore } from "./mariadb.ts";
-import type { Step } from "./mariadb-slice.ts";
+import type { Step } from "./mariadb-move.ts";
 
 const archive = "vicidial_list_archive";
 const none = { transaction: undefined as never };
@@ -34,7 +34,7 @@ async function site(engines: { live: string; archive: string }, leads: number[],
   return {
     admin,
     async open(onStep: (step: Step) => Promise<void>, options = {}) {
-      const limits = { lockMs: 80, leadsPerLock: 50, lockWaitSeconds: 1, journalDays: 1 };
+      const limits = { leadsPerLock: 50, lockWaitSeconds: 1, journalDays: 1 };
       const store = await createMariadbStore(host, { url: database.url, ...limits, ...options, onStep });
       stores.push(store);
       return store;
@@ -82,7 +82,7 @@ describe.each(engines)("movers, live $live, archive $archive", (engines) => {
     expect((await waiting).counts.delete_count).toBe(1);
     expect(steps.slice(steps.indexOf("let go"))).toEqual([
       "let go",
-      ...["locked", "journaled", "released", "finished"].map((step) => `second ${step}`),
+      ...["journaled", "locked", "released", "finished"].map((step) => `second ${step}`),
     ]);
   });
 
@@ -120,7 +120,7 @@ describe.each(engines)("movers, live $live, archive $archive", (engines) => {
       async (step) => {
         if (step === "released") now += 1000 * ++slice;
       },
-      { lockMs: 450, leadsPerLock: 1 },
+      { leadsPerLock: 1 },
     );
     await store.move(dearchive([1, 2, 3]), { ...none, throttled: true });
     expect(slept).toEqual([1, 2, 3]);

@@ -45,7 +45,6 @@ async function openMariadb(engines: { live: string; archive: string }): Promise<
   const host = await createTestHost({ role: "web" });
   const store = await createMariadbStore(host, {
     url: database.url,
-    lockMs: 80,
     leadsPerLock: 2,
     lockWaitSeconds: 1,
     journalDays: 1,
@@ -106,7 +105,10 @@ describe("the contract catches a store that", () => {
       }),
     ],
     ["overwrites a twin", (store) => ({ move: (move, work) => store.move({ ...move, update: true }, work) })],
-    ["moves a part of the whole", (store) => ({ move: (move, work) => store.move({ ...move, whole: false }, work) })],
+    [
+      "moves a part of the whole",
+      (store) => ({ move: (move, work) => store.move({ ...move, allOrNothing: false }, work) }),
+    ],
     ["never updates", (store) => ({ move: (move, work) => store.move({ ...move, update: false }, work) })],
     ["never deletes", (store) => ({ move: (move, work) => store.move({ ...move, delete: false }, work) })],
     ["always inserts", (store) => ({ move: (move, work) => store.move({ ...move, insert: true }, work) })],

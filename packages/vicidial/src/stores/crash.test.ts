@@ -12,7 +12,7 @@ import { createVicidial } from "../create.ts";
 import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
-import { createJournal, packEntry } from "./journal.ts";
+import { createJournal, writeRecord } from "./journal.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";
@@ -23,7 +23,7 @@ const compiled = mkdtempSync(join(tmpdir(), "reinstate-compiled-"));
 afterAll(() => rmSync(compiled, { recursive: true, force: true }));
 const environment = (MOVE: string) => ({ ...process.env, MOVE, NODE_COMPILE_CACHE: compiled });
 
-// A process of its own that moves the leads, in slices of 50 (where rows are locked, two of 25 at once), and is killed at the given visit of the given step.
+// A process of its own that moves the leads, in slices of 50, and is killed at the given visit of the given step.
 const mover = `
   import { flushCompileCache } from "node:module";
   import { createHost } from "@reinstate/batch-core";
@@ -34,7 +34,7 @@ const mover = `
   const host = await createHost({ databaseUrl: ledger, role: "web" });
   let visits = 0;
   const store = await createMariadbStore(host, {
-    url, lockMs: 80, leadsPerLock: 50, leadsPerSession: 20, lockWaitSeconds: 5, journalDays: 1,
+    url, leadsPerLock: 50, lockWaitSeconds: 5, journalDays: 1,
     async onStep(now) {
       if (now === step && ++visits === visit) process.kill(process.pid, "SIGKILL");
     },
@@ -301,8 +301,8 @@ test("images are purged when their time has come, unfinished ones never", async 
   let now = 0;
   const journal = await createJournal(host.database, { now: () => now, sleep: async () => {} }, 2);
   const entry = { verb: "archive" as const, deletes: true, columns: ["`lead_id`"] };
-  const packed = packEntry({ ...entry, source: new Map([[7, ["7"]]]), target: new Map() });
-  const open = (chunk?: string) => journal.open("a", { packed, copied: [7], chunk });
+  const record = writeRecord({ ...entry, copied: [7], source: new Map([[7, ["7"]]]), target: new Map() });
+  const open = (chunk?: string) => journal.open("a", record, chunk);
   const first = await open();
   const second = await open();
   await journal.done([second]);
@@ -312,7 +312,10 @@ test("images are purged when their time has come, unfinished ones never", async 
     host.database.tables(),
   );
   expect(rows.map(({ id }) => id)).toEqual([first, third]);
-  expect(await journal.unfinished("a")).toEqual([third, first]);
+  expect((await journal.unfinished("a")).map(({ id, doubted }) => [id, doubted])).toEqual([
+    [third, false],
+    [first, false],
+  ]);
   const kept = { ...entry, copied: [7], source: { 7: ["7"] }, target: {} };
   expect([await journal.entry(third), await journal.ofChunk("a", "5.0.2")]).toEqual([kept, [kept]]);
   expect([await journal.unfinished("b"), await journal.others("b"), await journal.others("a")]).toEqual([

@@ -4,25 +4,37 @@ import type { Generated } from "kysely";
 import type { Verb } from "../store.ts";
 
 /** The columns of a row as texts, NULL as null; of columns that hold bytes the hexadecimal digits. */
-export type Image = (string | null)[];
+export type RowImage = (string | null)[];
 
 /** What a move is about to take out of the VICIdial tables. */
 export interface Entry {
   verb: Verb;
-  /** Was a delete asked for? Then twins that are equal are finished by deleting the one in the source. */
+  /** True if a delete was requested: recovery then deletes a lead from the source if the target holds an equal copy. */
   deletes: boolean;
   /** Names of the columns, quoted for SQL. */
   columns: string[];
   /** By lead id. */
-  source: Record<string, Image>;
+  source: Record<string, RowImage>;
   /** Rows of the target that an update may overwrite. */
-  target: Record<string, Image>;
-  /** Leads that the target had no copy of, and was to get one. */
+  target: Record<string, RowImage>;
+  /** Leads of which the target had no copy, and was to get one. */
   copied: number[];
 }
 
-/** `settled`: looked at after a crash, of ours or of the server, and put right; never to be looked at again. */
-type State = "open" | "done" | "settled";
+/**
+ * `open`: the move may have been interrupted. `done`: it has ended. `doubted`: it had ended, and then the server crashed, which may
+ * have lost writes. `settled`: recovered after a crash of ours or of the server, for good.
+ */
+type State = "open" | "done" | "doubted" | "settled";
+
+const unfinishedStates: State[] = ["open", "doubted"];
+
+/** An entry whose move has not come to its end. */
+export interface Unfinished {
+  id: number;
+  doubted: boolean;
+  createdAt: number;
+}
 
 interface JournalTables {
   vicidial_journal: {
@@ -33,30 +45,25 @@ interface JournalTables {
     created_at: number;
     /** Whose move it was, as its caller names it. */
     chunk: string | null;
-    /** JSON: ids. */
-    copied: string;
   };
-}
-
-/** An entry as it comes. */
-export interface NewEntry extends Pick<Entry, "copied"> {
-  packed: Uint8Array;
-  chunk: string | undefined;
 }
 
 /** Images of rows, in the host's database: durable before the first write to the VICIdial tables. */
 export interface Journal {
-  open(database: string, entry: NewEntry): Promise<number>;
+  /** Opens an entry; `chunk` names what it is written for. Returns its id. */
+  open(database: string, record: string, chunk?: string): Promise<number>;
+  /** Replaces what an entry holds. */
+  update(id: number, record: string): Promise<void>;
   done(ids: readonly number[]): Promise<void>;
-  /** The ids of the entries whose move has not come to its end, newest first. */
-  unfinished(database: string): Promise<number[]>;
+  /** The entries whose move has not come to its end, newest first. */
+  unfinished(database: string): Promise<Unfinished[]>;
   entry(id: number): Promise<Entry>;
   /** What was kept for the moves of one chunk, oldest first. */
   ofChunk(database: string, chunk: string): Promise<Entry[]>;
   /** The names of other databases that have unfinished entries here. */
   others(database: string): Promise<string[]>;
   /** Doubts the moves of this time that came to their end: they are unfinished again, each once. */
-  reopen(database: string, from: number, to: number): Promise<void>;
+  doubt(database: string, from: number, to: number): Promise<void>;
   settled(ids: readonly number[]): Promise<void>;
 }
 
@@ -70,26 +77,15 @@ export async function createJournal(database: Database, clock: Clock, days: numb
         .addColumn("state", "text", (column) => column.notNull())
         .addColumn("entry", types.bytes, (column) => column.notNull())
         .addColumn("created_at", "bigint", (column) => column.notNull())
+        .addColumn("chunk", "text")
         .execute();
-      await db.schema
-        .createIndex("vicidial_journal_state")
-        .on("vicidial_journal")
-        .columns(["database_name", "state", "created_at"])
-        .execute();
-    },
-    "0002_chunks": async (db) => {
-      await db.schema.alterTable("vicidial_journal").addColumn("chunk", "text").execute();
-      await db.schema
-        .createIndex("vicidial_journal_chunk")
-        .on("vicidial_journal")
-        .columns(["database_name", "chunk"])
-        .execute();
-    },
-    "0003_copied": async (db) => {
-      await db.schema
-        .alterTable("vicidial_journal")
-        .addColumn("copied", "text", (column) => column.notNull().defaultTo("[]"))
-        .execute();
+      const indexes: [string, (keyof JournalTables["vicidial_journal"])[]][] = [
+        ["vicidial_journal_state", ["database_name", "state", "created_at"]],
+        ["vicidial_journal_chunk", ["database_name", "chunk"]],
+      ];
+      for (const [name, columns] of indexes) {
+        await db.schema.createIndex(name).on("vicidial_journal").columns(columns).execute();
+      }
     },
   });
   const db = database.tables<JournalTables>();
@@ -102,23 +98,34 @@ export async function createJournal(database: Database, clock: Clock, days: numb
     await db
       .deleteFrom("vicidial_journal")
       .where("database_name", "=", name)
-      .where("state", "!=", "open")
+      .where("state", "not in", unfinishedStates)
       .where("created_at", "<", clock.now() - days * day)
       .execute();
   }
 
   return {
-    async open(name, { packed, copied, chunk = null }) {
+    async open(name, record, chunk) {
       await purge(name);
       const { id } = await db
         .insertInto("vicidial_journal")
         .values({
-          ...{ database_name: name, state: "open", entry: packed, created_at: clock.now(), chunk },
-          copied: JSON.stringify(copied),
+          database_name: name,
+          state: "open",
+          entry: pack(record),
+          created_at: clock.now(),
+          chunk: chunk ?? null,
         })
         .returning("id")
         .executeTakeFirstOrThrow();
       return id;
+    },
+
+    async update(id, record) {
+      await db
+        .updateTable("vicidial_journal")
+        .set({ entry: pack(record) })
+        .where("id", "=", id)
+        .execute();
     },
 
     async done(ids) {
@@ -129,32 +136,36 @@ export async function createJournal(database: Database, clock: Clock, days: numb
     async unfinished(name) {
       const rows = await db
         .selectFrom("vicidial_journal")
-        .select("id")
+        .select(["id", "state", "created_at"])
         .where("database_name", "=", name)
-        .where("state", "=", "open")
+        .where("state", "in", unfinishedStates)
         .orderBy("id", "desc")
         .execute();
-      return rows.map(({ id }) => id);
+      return rows.map(({ id, state, created_at }) => ({
+        id,
+        doubted: state === "doubted",
+        createdAt: Number(created_at),
+      }));
     },
 
     async entry(id) {
       const row = await db
         .selectFrom("vicidial_journal")
-        .select(["entry", "copied"])
+        .select("entry")
         .where("id", "=", id)
         .executeTakeFirstOrThrow();
-      return unpacked(row);
+      return unpack(row);
     },
 
     async ofChunk(name, chunk) {
       const rows = await db
         .selectFrom("vicidial_journal")
-        .select(["entry", "copied"])
+        .select("entry")
         .where("database_name", "=", name)
         .where("chunk", "=", chunk)
         .orderBy("id")
         .execute();
-      return rows.map(unpacked);
+      return rows.map(unpack);
     },
 
     async others(name) {
@@ -163,15 +174,15 @@ export async function createJournal(database: Database, clock: Clock, days: numb
         .select("database_name")
         .distinct()
         .where("database_name", "!=", name)
-        .where("state", "=", "open")
+        .where("state", "in", unfinishedStates)
         .execute();
       return rows.map(({ database_name }) => database_name);
     },
 
-    async reopen(name, from, to) {
+    async doubt(name, from, to) {
       await db
         .updateTable("vicidial_journal")
-        .set({ state: "open" })
+        .set({ state: "doubted" })
         .where("database_name", "=", name)
         .where("state", "=", "done")
         .where("created_at", ">=", from)
@@ -185,19 +196,15 @@ export async function createJournal(database: Database, clock: Clock, days: numb
   };
 }
 
-type Images = Omit<Entry, "copied">;
-
-/** The images of an entry, ready to be kept. */
-export function packEntry({
+/** Writes an entry as the text that the journal keeps. */
+export function writeRecord({
   source,
   target,
   ...rest
-}: Omit<Images, "source" | "target"> & Record<"source" | "target", ReadonlyMap<number, Image>>): Uint8Array {
-  const images: Images = { ...rest, source: Object.fromEntries(source), target: Object.fromEntries(target) };
-  return deflateRawSync(JSON.stringify(images), { level: 1 });
+}: Omit<Entry, "source" | "target"> & Record<"source" | "target", ReadonlyMap<number, RowImage>>): string {
+  const entry: Entry = { ...rest, source: Object.fromEntries(source), target: Object.fromEntries(target) };
+  return JSON.stringify(entry);
 }
 
-const unpacked = ({ entry, copied }: { entry: Uint8Array; copied: string }): Entry => ({
-  ...(JSON.parse(inflateRawSync(entry).toString()) as Images),
-  copied: JSON.parse(copied) as number[],
-});
+const pack = (record: string): Uint8Array => deflateRawSync(record, { level: 1 });
+const unpack = ({ entry }: { entry: Uint8Array }) => JSON.parse(inflateRawSync(entry).toString()) as Entry;

@@ -1,6 +1,6 @@
 import type { Connection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { type Companions, noCompanions } from "../store.ts";
-import { type Asked, say } from "./mariadb-rows.ts";
+import { runStatements, type Statement } from "./mariadb-rows.ts";
 import { live } from "./mariadb-tables.ts";
 
 /** What of VICIdial's tables there is, read once in a while. */
@@ -71,20 +71,20 @@ export function createCompanionReader(now: () => number): CompanionReader {
         },
       ];
       const asked = questions.filter(({ of }) => known.has(of));
-      const [entered, ...given] = await say(
+      const [entered, ...given] = await runStatements(
         connection,
         [`SELECT lead_id, entry_list_id FROM ${table} WHERE lead_id IN (?) AND entry_list_id > 0`, ids],
-        ...asked.map(({ sql }): Asked => [sql, ids]),
+        ...asked.map(({ sql }): Statement => [sql, ids]),
       );
       for (const [index, { name }] of asked.entries()) {
         for (const [id, count] of given[index]?.rows ?? []) note(name, id, Number(count));
       }
       const byList = Map.groupBy(entered?.rows ?? [], ([, list]) => `custom_${list}`);
       const kept = [...byList].filter(([list]) => known.has(list));
-      const rows = await say(
+      const rows = await runStatements(
         connection,
         ...kept.map(
-          ([list, leads]): Asked => [
+          ([list, leads]): Statement => [
             `SELECT lead_id FROM ${list} WHERE lead_id IN (?)`,
             leads.map(([id]) => Number(id)),
           ],
@@ -97,11 +97,11 @@ export function createCompanionReader(now: () => number): CompanionReader {
 
     async onCall(connection, ids) {
       const known = await present(connection);
-      const given = await say(
+      const given = await runStatements(
         connection,
         ...callTables
           .filter((table) => known.has(table))
-          .map((table): Asked => [`SELECT lead_id FROM ${table} WHERE lead_id IN (?)`, ids]),
+          .map((table): Statement => [`SELECT lead_id FROM ${table} WHERE lead_id IN (?)`, ids]),
       );
       return new Set(given.flatMap(({ rows }) => rows.map(([id]) => Number(id))));
     },

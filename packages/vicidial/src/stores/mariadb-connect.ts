@@ -104,17 +104,16 @@ export interface Readers {
 /** The SQL mode of VICIdial's own servers. Any other might read backslashes in values as plain characters. */
 const readerMode = "SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'";
 
-/** Opens a pool of up to four connections, none before the first is needed. */
-export function openReaders({ options, fallback }: Connecting): Readers {
+/** Opens a pool of connections, none before the first is needed. `settings` is the first statement of each. */
+export function openReaders(
+  { options, fallback }: Connecting,
+  { connections = 4, settings = readerMode } = {},
+): Readers {
   const open = (given: ConnectionOptions) => {
-    const pool = mysql.createPool({ ...given, connectionLimit: 4, maxIdle: 4 });
-    // The first statement of each connection.
+    const pool = mysql.createPool({ ...given, connectionLimit: connections, maxIdle: connections });
     pool.on("connection", (connection) => {
       // The driver passes a connection with callbacks here, whatever its types say.
-      (connection as unknown as CallbackConnection).query(
-        readerMode,
-        (error: unknown) => error && connection.destroy(),
-      );
+      (connection as unknown as CallbackConnection).query(settings, (error: unknown) => error && connection.destroy());
     });
     return pool;
   };

@@ -2,9 +2,9 @@ import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type ColumnFacts, examine, type Finding, type TableFacts } from "../doctor.ts";
 import { isCollision } from "../rules.ts";
 import { MoveRefused } from "../store.ts";
-import { type Given, say, twinsOf } from "./mariadb-rows.ts";
+import { readDuplicates, runStatements, type StatementResult } from "./mariadb-rows.ts";
 import { quote } from "./mariadb-statements.ts";
-import { archive, live, preflight } from "./mariadb-tables.ts";
+import { archive, isRefused, live, preflight, statementsFor } from "./mariadb-tables.ts";
 
 export interface Diagnosis {
   findings: Finding[];
@@ -34,7 +34,9 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
     }
     return { findings };
   }
-  const statements = plan.verbs.dearchive;
+  // Rows are compared by the columns of the source; any direction in which leads can be moved will do.
+  if (isRefused(plan, "dearchive") && isRefused(plan, "archive")) return { findings };
+  const statements = statementsFor(plan, isRefused(plan, "dearchive") ? "archive" : "dearchive");
   const twins = { equal: 0, differing: 0, collisions: 0 };
   for (let after = -1; ; ) {
     const [rows] = await connection.query<RowDataPacket[]>(
@@ -44,8 +46,8 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
     );
     const ids = rows.map((row) => Number(row.lead_id));
     if (ids.length === 0) break;
-    const [pairs] = await say(connection, [statements.twins, ids]);
-    for (const differs of twinsOf(pairs as Given).values()) {
+    const [pairs] = await runStatements(connection, [statements.duplicates, ids]);
+    for (const differs of readDuplicates(pairs as StatementResult).values()) {
       if (differs.length === 0) twins.equal++;
       else if (isCollision({ differs })) twins.collisions++;
       else twins.differing++;

@@ -1,24 +1,34 @@
 import type { Connection } from "mysql2/promise";
-import type { Image } from "./journal.ts";
-import { type Given, imagesOf, say, type Twins, twinsOf } from "./mariadb-rows.ts";
+import type { RowImage } from "./journal.ts";
+import {
+  type Duplicates,
+  readDuplicates,
+  readImages,
+  readReasons,
+  runStatements,
+  type Statement,
+  type StatementResult,
+} from "./mariadb-rows.ts";
 import type { Statements } from "./mariadb-statements.ts";
 import { findTriggers, fingerprintOf, type Plan, refuseTriggers, showTables } from "./mariadb-tables.ts";
 
-/** Rows under the plan's locks. On row locks the work is one transaction. */
-export interface Locked {
-  /** The rows of the source, by lead id, as nobody else can change them now. */
-  images: Map<number, Image>;
-  /** For how many milliseconds the locks had been held when the images were told. */
-  heldMs: number;
-  /**
-   * Comes while the work is at the images: which of them have a twin, and the way to write, once the tables are known to be as
-   * the plan says. Throws `TablesAltered`, and a `MoveRefused` where there is a trigger.
-   */
-  checked: Promise<{ twins: Twins; finish: Finish }>;
+/** How leads lie in the two tables at one moment. */
+export interface Snapshot {
+  /** The rows of the source, by lead id. */
+  images: Map<number, RowImage>;
+  /** Of these the leads that the target holds too. */
+  duplicates: Duplicates;
+  /** By lead id, why the target cannot keep a value. */
+  unkept: Map<number, string>;
 }
 
-/** Says the last statements and lets go: on row locks with a commit. */
-export type Finish = (...last: Parameters<typeof say>[1][]) => Promise<Given[]>;
+/** Rows under the plan's locks. On row locks the work is one transaction. */
+export interface Locked extends Snapshot {
+  /** For how many milliseconds the locks had been held when the rows had been read. */
+  heldMs: number;
+  /** Runs the last statements and releases the locks: on row locks with a commit. */
+  commit(...last: Statement[]): Promise<StatementResult[]>;
+}
 
 /** The tables are not as the plan knows them: a new plan is needed. */
 export class TablesAltered extends Error {
@@ -27,18 +37,45 @@ export class TablesAltered extends Error {
   }
 }
 
-/** Seconds of silence after which the server hangs up on us: between two moves, and while we hold locks. */
+/** Seconds of silence after which the server drops our connection: between two moves, and while we hold locks. */
 const silence = { idle: 28_800, locked: 10 };
 
-/** How long the locks were waited for is not what they were held for, so it is the server that is asked. */
+/** The wait for a lock is not part of the time for which it is held, so the server's clock is read. */
 const serverTime = "SELECT UNIX_TIMESTAMP(SYSDATE(6)) * 1000";
-const timeOf = ({ rows }: Given) => Number(rows[0]?.[0]);
+const readTime = ({ rows }: StatementResult) => Number(rows[0]?.[0]);
 
-const hangUpAfter = (seconds: number) => `SET SESSION wait_timeout = ${seconds}`;
+const dropAfter = (seconds: number) => `SET SESSION wait_timeout = ${seconds}`;
+
+const snapshotStatements = (
+  { images, duplicates, unkept }: Statements,
+  ids: readonly number[],
+  lock = (statement: string) => statement,
+): Statement[] => [[lock(images), ids], [lock(duplicates), ids], unkept === undefined ? "DO 0" : [unkept, ids]];
+
+function readSnapshot([images, duplicates, unkept]: readonly StatementResult[]): Snapshot {
+  const rows = readImages(images as StatementResult);
+  // A row that came into the source in between has no image, so this move leaves it alone.
+  const known = <Value>(found: Map<number, Value>) => new Map([...found].filter(([id]) => rows.has(id)));
+  return {
+    images: rows,
+    duplicates: known(readDuplicates(duplicates as StatementResult)),
+    unkept: known(readReasons(unkept as StatementResult)),
+  };
+}
+
+/** Reads the leads without a lock. */
+export async function takeSnapshot(
+  connection: Connection,
+  statements: Statements,
+  ids: readonly number[],
+): Promise<Snapshot> {
+  return readSnapshot(await runStatements(connection, ...snapshotStatements(statements, ids)));
+}
 
 /**
- * Does the work under the plan's locks. Who falls silent under them, be it that his machine or the line is gone, loses them
- * soon: by itself the server would keep them for hours. Where it throws, or does not finish, a transaction is rolled back.
+ * Does the work under the plan's locks. If the client falls silent under them, because its machine or the line is gone, the server
+ * drops the connection soon: by itself it would keep the locks for hours. If the work throws, or does not commit, a transaction is
+ * rolled back. Throws `TablesAltered`, and a `MoveRefused` if there is a trigger.
  */
 export async function underLocks<Result>(
   connection: Connection,
@@ -48,44 +85,47 @@ export async function underLocks<Result>(
   work: (locked: Locked) => Promise<Result>,
   lockedSilence = silence.locked,
 ): Promise<Result> {
-  const { fingerprint } = plan;
   const byTable = plan.locking === "tables";
-  const letGo = [byTable ? "UNLOCK TABLES" : "COMMIT", hangUpAfter(silence.idle)];
-  let finished = false;
+  const release = (end: string) => [byTable ? "UNLOCK TABLES" : end, dropAfter(silence.idle)];
+  let committed = false;
   try {
     // The locking reads take the rows of each table in the order of the ids.
-    const locking = (statement: string) => (byTable ? statement : `${statement} FOR UPDATE`);
-    const [, , from, rows, until] = (await say(
+    const lock = (statement: string) => (byTable ? statement : `${statement} FOR UPDATE`);
+    const results = await runStatements(
       connection,
-      hangUpAfter(lockedSilence),
+      dropAfter(lockedSilence),
       byTable ? statements.lockTables : "START TRANSACTION",
       serverTime,
-      [locking(statements.images), ids],
+      ...snapshotStatements(statements, ids, lock),
       serverTime,
-    )) as [Given, Given, Given, Given, Given];
-    const images = imagesOf(rows);
-    const looking = say(connection, [locking(statements.twins), ids], ...showTables, findTriggers);
-    const checked = looking.then((seen) => {
-      const [twins, live, archive, triggers] = seen as [Given, Given, Given, Given];
-      if (fingerprintOf([live, archive]) !== fingerprint) throw new TablesAltered();
-      refuseTriggers(triggers);
-      const finish: Finish = async (...last) => {
-        const results = await say(connection, ...last, ...letGo);
-        finished = true;
-        return results;
-      };
-      // A row that came into the source since then has no image, so this move leaves it alone.
-      return { twins: new Map([...twinsOf(twins)].filter(([id]) => images.has(id))), finish };
+      ...showTables,
+      findTriggers,
+    );
+    const [from, images, duplicates, unkept, until, live, archive, triggers] = results.slice(2) as [
+      StatementResult,
+      StatementResult,
+      StatementResult,
+      StatementResult,
+      StatementResult,
+      StatementResult,
+      StatementResult,
+      StatementResult,
+    ];
+    if (fingerprintOf([live, archive]) !== plan.fingerprint) throw new TablesAltered();
+    refuseTriggers(triggers);
+    return await work({
+      ...readSnapshot([images, duplicates, unkept]),
+      heldMs: Math.max(0, readTime(until) - readTime(from)),
+      async commit(...last) {
+        const returned = await runStatements(connection, ...last, ...release("COMMIT"));
+        committed = true;
+        return returned;
+      },
     });
-    // Work that fails before it asks has an error of its own.
-    checked.catch(() => {});
-    return await work({ images, heldMs: Math.max(0, timeOf(until) - timeOf(from)), checked });
   } finally {
-    // A connection that cannot let go must not live on with its locks.
-    if (!finished) {
-      await say(connection, byTable ? "UNLOCK TABLES" : "ROLLBACK", hangUpAfter(silence.idle)).catch(() =>
-        connection.destroy(),
-      );
+    // A connection that cannot release its locks must not live on with them.
+    if (!committed) {
+      await runStatements(connection, ...release("ROLLBACK")).catch(() => connection.destroy());
     }
   }
 }

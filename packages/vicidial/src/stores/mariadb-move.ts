@@ -1,27 +1,39 @@
+import type { Clock, Log } from "@reinstate/batch-core";
 import { addCounts, type Fate, LeadsMissing, type Move, type Moved, type MoveWork, noCounts } from "../store.ts";
-import { idsOf } from "./mariadb-rows.ts";
+import { type Journal, type RowImage, writeRecord } from "./journal.ts";
+import { type Locked, type Snapshot, takeSnapshot, underLocks } from "./mariadb-lock.ts";
+import {
+  type Duplicates,
+  findIds,
+  readDuplicates,
+  readIds,
+  readTargetRows,
+  type Statement,
+  type StatementResult,
+} from "./mariadb-rows.ts";
 import type { Session } from "./mariadb-session.ts";
-import { type Common, createSliceMover, type Meet, type SliceParts, type Trace } from "./mariadb-slice.ts";
-import type { Plan } from "./mariadb-tables.ts";
-import type { Slices } from "./slices.ts";
+import type { Statements } from "./mariadb-statements.ts";
+import { type Plan, statementsFor } from "./mariadb-tables.ts";
+import { planWrites, readUnfit, type WritePlan, writeFitting, writesAnything } from "./mariadb-write.ts";
 
-export interface MoverParts extends SliceParts {
-  /** Takes note that a move has come to its end. Who asked for it need not wait for that. */
-  ended(entries: readonly number[]): void;
-  slices: Slices;
-  /** How long the tables may be locked at once in a call for which somebody waits. */
-  lockMs: number;
-  /** Leads for which a second session is worth its while. */
-  leadsPerSession: number;
-  /** A second session on the same database, where one can be had. */
-  beside(session: Session): Promise<Session | undefined>;
+/** `copied` is reached only if a lead did not fit; otherwise nothing is said between the copy and the delete. */
+export type Step = "journaled" | "locked" | "copied" | "released" | "finished";
+
+export interface MoverParts {
+  journal: Journal;
+  /** Notes in the journal that moves have come to their end. Resolves when that is on disk, or failed and is in the log. */
+  ended(entries: readonly number[]): Promise<void>;
+  log: Log;
+  clock: Clock;
+  /** Leads under one lock at most; an all-or-nothing move is always under one. */
+  leadsPerLock: number;
+  onStep(step: Step): Promise<void>;
+  lockedSilence: number | undefined;
 }
 
-/** A lock of rows may be held for so many times as long as one of tables: it holds nobody up who wants other leads. */
-const longerOnRows = 4;
-
-/** A move that ended early, and whether anything had been written by then. */
+/** A move ended early. */
 export class MoveBroken extends Error {
+  /** True if leads may have been moved by then. */
   readonly written: boolean;
 
   constructor(written: boolean, cause: unknown) {
@@ -30,10 +42,27 @@ export class MoveBroken extends Error {
   }
 }
 
-/**
- * Carries out one move in slices, each under its own lock; a large one that locks rows alone goes by halves, on two sessions at
- * once. The session must be alone. Throws a `MoveBroken`.
- */
+/** One move on one session. */
+interface Run extends MoverParts, Pick<MoveWork, "chunk"> {
+  session: Session;
+  plan: Plan;
+  statements: Statements;
+  move: Move;
+}
+
+/** Leads that go under one lock. */
+interface Slice {
+  ids: readonly number[];
+  /** The entry of the journal, and what it holds. */
+  entry?: { id: number; record: string };
+  /** `writing` from the first write until the locks are released. */
+  state: "reading" | "writing" | "written";
+}
+
+/** Tries of one slice that met a deadlock. */
+const maxTries = 5;
+
+/** Carries out one move in slices, each under its own lock. The session must be alone. Throws a `MoveBroken`. */
 export async function moveLeads(
   parts: MoverParts,
   session: Session,
@@ -41,101 +70,197 @@ export async function moveLeads(
   move: Move,
   { signal, throttled = false, chunk }: Pick<MoveWork, "signal" | "throttled" | "chunk">,
 ): Promise<Moved> {
-  const { ended, clock, slices, onStep } = parts;
-  const byRows = plan.locking === "rows";
-  // Nobody waits for the end of a batch, so others wait less for its locks.
-  const lockMs = (parts.lockMs * (byRows ? longerOnRows : 1)) / (throttled ? 2 : 1);
-  const trace: Trace = { entries: [], kept: { source: new Map(), target: new Map() }, written: false };
-  const common: Common = { plan, move, lockMs, trace, throttled, ...(chunk !== undefined && { chunk }) };
-  const first = { session, slices: createSliceMover(parts, session, common) };
-  let second: typeof first | undefined;
-
-  /** Where one lock does not hold them all. */
-  async function mustLieInSource(): Promise<void> {
-    const there = await idsOf(session.connection, plan.verbs[move.verb].inSource, move.ids);
-    const absent = move.ids.filter((id) => !there.has(id));
-    if (absent.length > 0) throw new LeadsMissing(absent);
-  }
-
-  async function moveSlice(ids: readonly number[]): Promise<{ moved: Moved[]; heldMs: number }> {
-    const whole = move.whole === true && ids.length === move.ids.length;
-    // Locks of gaps, which one of the two would wait for with the other, are not for halves.
-    if (byRows && !throttled && !session.locksGaps && ids.length >= 2 * parts.leadsPerSession) {
-      const beside = await parts.beside(session);
-      if (beside && beside !== second?.session) {
-        second = { session: beside, slices: createSliceMover(parts, beside, common) };
-      }
-      if (beside && second) {
-        const middle = ids.length >> 1;
-        const halves = [ids.slice(0, middle), ids.slice(middle)] as const;
-        return byHalves([first.slices, second.slices], halves, whole);
-      }
-    }
-    const moved = await first.slices.move(ids, async (absent) => (whole ? absent : []));
-    return { moved: [moved], heldMs: first.slices.heldMs() };
-  }
-
+  const counts = noCounts();
+  const fates: Fate[] = [];
+  const finished: number[] = [];
+  let slice: Slice | undefined;
   try {
-    const counts = noCounts();
-    const fates: Fate[] = [];
-    for (let start = 0; start < move.ids.length; ) {
+    const run: Run = { ...parts, session, plan, statements: statementsFor(plan, move.verb), move, chunk };
+    const size = move.allOrNothing ? move.ids.length : parts.leadsPerLock;
+    for (let start = 0; start < move.ids.length; start += size) {
       signal?.throwIfAborted();
-      const slice = move.ids.slice(start, start + slices.size(lockMs, move.ids.length - start));
-      if (move.whole && start === 0 && slice.length < move.ids.length) await mustLieInSource();
-      start += slice.length;
-      const { moved, heldMs } = await moveSlice(slice);
-      slices.took(slice.length, heldMs);
-      for (const part of moved) {
-        addCounts(counts, part.counts);
-        fates.push(...part.fates);
-      }
-      // As long as others had to wait they may go on undisturbed.
-      if (throttled) await clock.sleep(heldMs, signal);
+      slice = { ids: move.ids.slice(start, start + size), state: "reading" };
+      const { moved, heldMs } = await moveSlice(run, slice);
+      if (slice.entry) finished.push(slice.entry.id);
+      slice = undefined;
+      addCounts(counts, moved.counts);
+      fates.push(...moved.fates);
+      // Others may go on undisturbed for as long as they had to wait.
+      if (throttled) await parts.clock.sleep(heldMs, signal);
     }
-    await onStep("finished");
-    ended(trace.entries);
+    await parts.onStep("finished");
+    parts.ended(finished);
     return { counts, fates };
   } catch (error) {
-    const sessions = second ? [session, second.session] : [session];
-    const alive = await Promise.all(sessions.map((one) => one.alive()));
-    // Where the connections live, every statement is known to have ended and nothing is left to be put right.
-    if (alive.every(Boolean)) ended(trace.entries);
-    for (const [index, one] of sessions.entries()) if (!alive[index]) one.close();
-    throw new MoveBroken(trace.written, error);
+    const alive = await session.alive();
+    if (!alive) session.close();
+    // The end of the slice is known if nothing was written, or if a transaction was rolled back: nothing is left to recover then.
+    const known = alive && (plan.locking === "rows" || slice?.state !== "writing");
+    if (known && slice?.entry) finished.push(slice.entry.id);
+    const noted = parts.ended(finished);
+    // A caller who is told that nothing was moved must not see recovery move it.
+    if (LeadsMissing.is(error)) await noted;
+    const written = fates.length > 0 || slice?.state === "written" || (slice?.state === "writing" && !known);
+    throw new MoveBroken(written, error);
   }
 }
 
-type SliceMover = ReturnType<typeof createSliceMover>;
+/** Moves a slice. Journals it before the lock, and again under the lock if its leads have changed in between. */
+async function moveSlice(run: Run, slice: Slice): Promise<{ moved: Moved; heldMs: number }> {
+  const { session, plan, statements, clock, onStep, lockedSilence } = run;
+  const snapshot = await takeSnapshot(session.connection, statements, slice.ids);
+  refuseMissing(run.move, slice.ids, snapshot);
+  await journalSlice(run, slice, snapshot, planWrites(run.move, snapshot));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await underLocks(
+        session.connection,
+        plan,
+        statements,
+        slice.ids,
+        async (locked) => {
+          const lockedAt = clock.now() - locked.heldMs;
+          await onStep("locked");
+          refuseMissing(run.move, slice.ids, locked);
+          const writes = planWrites(run.move, locked);
+          await journalSlice(run, slice, locked, writes);
+          const moved = await writeSlice(run, slice, locked, { writes, bisectAll: attempt === maxTries });
+          await onStep("released");
+          return { moved, heldMs: clock.now() - lockedAt };
+        },
+        lockedSilence,
+      );
+    } catch (error) {
+      if (session.broken() || attempt === maxTries || plan.locking !== "rows" || !isRaced(error)) throw error;
+      slice.state = "reading";
+    }
+  }
+}
 
-/** Two halves at once. Has an error only when both have come to their end. */
-async function byHalves(
-  movers: readonly [SliceMover, SliceMover],
-  halves: readonly [readonly number[], readonly number[]],
-  whole: boolean,
-): Promise<{ moved: Moved[]; heldMs: number }> {
-  const told = movers.map(() => Promise.withResolvers<readonly number[]>());
-  const missed = Promise.all(told.map(({ promise }) => promise)).then((all) => all.flat());
-  // Whoever waits for it hears of it.
-  missed.catch(() => {});
-  const moves = await Promise.allSettled(
-    movers.map(async (mover, index) => {
-      const mine = told[index] as (typeof told)[number];
-      const meet: Meet = async (absent) => {
-        mine.resolve(absent);
-        return whole ? missed : [];
-      };
-      try {
-        return await mover.move(halves[index] as readonly number[], meet);
-      } catch (error) {
-        // The other half is not to wait for one that does not come.
-        mine.reject(error);
-        throw error;
-      }
-    }),
-  );
-  const moved = moves.map((one) => {
-    if (one.status === "rejected") throw one.reason;
-    return one.value;
+function refuseMissing({ allOrNothing }: Move, ids: readonly number[], { images }: Snapshot): void {
+  if (!allOrNothing || images.size === ids.length) return;
+  throw new LeadsMissing(ids.filter((id) => !images.has(id)));
+}
+
+/** The before-images of what a move is about to change must be on disk before anything is written. */
+async function journalSlice(run: Run, slice: Slice, { images }: Snapshot, writes: WritePlan): Promise<void> {
+  if (!writesAnything(writes)) return;
+  const { journal, session, statements, move, chunk } = run;
+  const target = await readTargetRows(session.connection, statements, writes.updates);
+  const record = writeRecord({
+    verb: move.verb,
+    deletes: move.delete,
+    columns: statements.columns,
+    source: images,
+    target,
+    copied: writes.inserts,
   });
-  return { moved, heldMs: Math.max(...movers.map((mover) => mover.heldMs())) };
+  if (slice.entry?.record === record) return;
+  if (slice.entry) await journal.update(slice.entry.id, record);
+  const id = slice.entry?.id ?? (await journal.open(session.database, record, chunk));
+  slice.entry = { id, record };
+  await run.onStep("journaled");
+}
+
+/** Copies, deletes and looks again, under the locks, and releases them. */
+async function writeSlice(
+  run: Run,
+  slice: Slice,
+  locked: Locked,
+  { writes, bisectAll }: { writes: WritePlan; bisectAll: boolean },
+): Promise<Moved> {
+  const { session, plan, statements, move, log, onStep } = run;
+  const { connection } = session;
+  const { inserts, updates, deletes } = writes;
+  const found = [...locked.images.keys()];
+  const inTarget = await findIds(
+    connection,
+    statements.inTarget,
+    slice.ids.filter((id) => !locked.images.has(id)),
+  );
+  const lockAgain = plan.copiesFirst ? ["UNLOCK TABLES", statements.lockTables] : [];
+  const last: Statement[] = [
+    ...lockAgain,
+    [statements.delete, deletes],
+    [statements.inSource, found],
+    [statements.duplicates, found],
+  ];
+  const unfit = new Map(writes.unkept);
+  const counts = { ...noCounts(), select_count: found.length };
+  if (writesAnything(writes)) slice.state = "writing";
+  let results: StatementResult[];
+  try {
+    const [inserted, updated, ...rest] = await locked.commit(
+      [statements.insert, inserts],
+      [statements.update, updates],
+      ...last,
+    );
+    counts.insert_count = inserted?.affected ?? 0;
+    counts.update_count = updated?.affected ?? 0;
+    results = rest;
+  } catch (error) {
+    // On row locks another session may have inserted the lead: then the whole slice is tried again first.
+    const isRace = plan.locking === "rows" && !bisectAll && isRaced(error);
+    if (isRace || readUnfit(error) === undefined) throw error;
+    await writeFitting(connection, statements.insert, inserts, unfit);
+    // Without a transaction, a statement that failed has written its first rows.
+    counts.insert_count = (await findIds(connection, statements.inTarget, inserts)).size;
+    counts.update_count = await writeFitting(connection, statements.update, updates, unfit);
+    await onStep("copied");
+    results = await locked.commit(...last);
+  }
+  slice.state = "written";
+  const [deleted, inSource, duplicates] = results.slice(lockAgain.length) as [
+    StatementResult,
+    StatementResult,
+    StatementResult,
+  ];
+  counts.delete_count = deleted.affected;
+  if (counts.insert_count > 0) logSubstitutes(log, statements, locked.images);
+  const after = { source: readIds(inSource), duplicates: readDuplicates(duplicates) };
+  return { counts, fates: slice.ids.map((id) => fateOf(id, { move, before: locked, after, inTarget, unfit })) };
+}
+
+/** On row locks: chosen as the victim of a deadlock, or another session inserted the same lead. */
+const isRaced = (error: unknown) =>
+  ["ER_LOCK_DEADLOCK", "ER_DUP_ENTRY"].includes(String((error as { code?: unknown }).code));
+
+function fateOf(
+  id: number,
+  {
+    move,
+    before,
+    after,
+    inTarget,
+    unfit,
+  }: {
+    move: Move;
+    before: Snapshot;
+    after: { source: ReadonlySet<number>; duplicates: Duplicates };
+    inTarget: ReadonlySet<number>;
+    unfit: ReadonlyMap<number, string>;
+  },
+): Fate {
+  const source = before.images.has(id);
+  const duplicate = before.duplicates.has(id);
+  const differs = after.duplicates.get(id) ?? [];
+  const copied = source && !unfit.has(id);
+  return {
+    id,
+    source,
+    target: duplicate || inTarget.has(id),
+    inserted: copied && !duplicate && move.insert,
+    updated: copied && move.update && (before.duplicates.get(id)?.length ?? 0) > 0 && differs.length === 0,
+    deleted: source && !after.source.has(id),
+    differs,
+    ...(unfit.has(id) && { unfit: unfit.get(id) }),
+  };
+}
+
+function logSubstitutes(log: Log, { substituted, columns }: Statements, images: ReadonlyMap<number, RowImage>): void {
+  for (const name of substituted) {
+    const index = columns.indexOf(`\`${name}\``);
+    const leads = [...images].filter(([, image]) => image[index] === null).map(([id]) => id);
+    if (leads.length > 0) log.warn({ column: name, leads }, "an empty column was filled in: the target needs a value");
+  }
 }

@@ -1,86 +1,80 @@
 import type { Connection, ResultSetHeader } from "mysql2/promise";
-import type { Image } from "./journal.ts";
+import type { RowImage } from "./journal.ts";
 import type { Statements } from "./mariadb-statements.ts";
 
 /** By the id of a lead that both tables hold: the columns in which its rows differ. */
-export type Twins = Map<number, string[]>;
-
-/** How leads lie in the two tables. */
-export interface Standings {
-  /** Those that the source holds. */
-  source: Set<number>;
-  twins: Twins;
-}
+export type Duplicates = Map<number, string[]>;
 
 /** A statement, and the ids that its one parameter stands for. */
-export type Asked = string | readonly [sql: string, ids: readonly number[]];
+export type Statement = string | readonly [sql: string, ids: readonly number[]];
 
-/** What a statement gave: its rows, texts and times as the server writes them, or how many rows it changed. */
-export interface Given {
+/** What a statement returned: its rows, texts and times as the server writes them, or how many rows it changed. */
+export interface StatementResult {
   rows: (string | number | null)[][];
   affected: number;
 }
 
-export const isSame = (image: Image, other: Image | undefined) =>
+export const isSame = (image: RowImage, other: RowImage | undefined) =>
   other !== undefined && image.every((value, index) => value === other[index]);
 
-const nothing: Given = { rows: [], affected: 0 };
+const nothing: StatementResult = { rows: [], affected: 0 };
 
 /**
- * Says the statements in one message, for each message costs its way there and back. The first that fails ends the rest. A
- * statement over no ids gives nothing and is not said. The connection must allow several statements.
+ * Runs the statements in one message, because each message costs its way there and back. The first that fails ends the rest. A
+ * statement over no ids returns nothing and is not sent. The connection must allow several statements.
  */
-export async function say(connection: Connection, ...asked: readonly Asked[]): Promise<Given[]> {
-  const said = asked.filter((one) => typeof one === "string" || one[1].length > 0);
-  if (said.length === 0) return asked.map(() => nothing);
+export async function runStatements(
+  connection: Connection,
+  ...statements: readonly Statement[]
+): Promise<StatementResult[]> {
+  const isSent = (one: Statement) => typeof one === "string" || one[1].length > 0;
+  const sent = statements.filter(isSent);
+  if (sent.length === 0) return statements.map(() => nothing);
   const [results] = await connection.query({
-    sql: said.map((one) => (typeof one === "string" ? one : one[0])).join(";\n"),
-    values: said.flatMap((one) => (typeof one === "string" ? [] : [one[1]])),
+    sql: sent.map((one) => (typeof one === "string" ? one : one[0])).join(";\n"),
+    values: sent.flatMap((one) => (typeof one === "string" ? [] : [one[1]])),
     rowsAsArray: true,
   });
-  const given = (said.length === 1 ? [results] : results) as unknown as (ResultSetHeader | Given["rows"])[];
-  return asked.map((one) => {
-    const result = given[said.indexOf(one)];
+  const returned = (sent.length === 1 ? [results] : results) as unknown as (
+    | ResultSetHeader
+    | StatementResult["rows"]
+  )[];
+  let next = 0;
+  return statements.map((one) => {
+    const result = isSent(one) ? returned[next++] : undefined;
     if (result === undefined) return nothing;
     return Array.isArray(result) ? { rows: result, affected: 0 } : { rows: [], affected: result.affectedRows };
   });
 }
 
-/** What `images` and `overwritten` gave, by lead id. */
-export const imagesOf = ({ rows }: Given) => new Map(rows.map((image) => [Number(image[0]), image as Image]));
+/** Rows by lead id, as `images` and `overwritten` return them. */
+export const readImages = ({ rows }: StatementResult) =>
+  new Map(rows.map((image) => [Number(image[0]), image as RowImage]));
 
-/** What `twins` gave. */
-export const twinsOf = ({ rows }: Given): Twins =>
+/** Reads what `duplicates` returned. */
+export const readDuplicates = ({ rows }: StatementResult): Duplicates =>
   new Map(rows.map(([id, differs]) => [Number(id), String(differs).split(",").filter(Boolean)]));
 
-const idsIn = ({ rows }: Given) => new Set(rows.map(([id]) => Number(id)));
+/** Reads what `unkept` returned: by lead id, why the target cannot keep a value. */
+export const readReasons = ({ rows }: StatementResult) => new Map(rows.map(([id, text]) => [Number(id), String(text)]));
 
-/** What is asked for `standingsOf`. */
-export const askStandings = ({ inSource, twins }: Statements, ids: readonly number[]): Asked[] => [
-  [inSource, ids],
-  [twins, ids],
-];
-
-export const standingsOf = ([inSource = nothing, twins = nothing]: readonly Given[]): Standings => ({
-  source: idsIn(inSource),
-  twins: twinsOf(twins),
-});
+export const readIds = ({ rows }: StatementResult) => new Set(rows.map(([id]) => Number(id)));
 
 /** What the server says, without the name of its database, which is no caller's business. */
 export const withoutSchema = (message: string) => message.replace(/`[^`]*`\.(?=`)/g, "");
 
-/** The ids that a statement over ids gives: which of the leads a table holds. */
-export async function idsOf(connection: Connection, statement: string, ids: readonly number[]): Promise<Set<number>> {
-  const [given] = await say(connection, [statement, ids]);
-  return idsIn(given as Given);
+/** Returns the ids that a statement over ids finds. */
+export async function findIds(connection: Connection, statement: string, ids: readonly number[]): Promise<Set<number>> {
+  const [found] = await runStatements(connection, [statement, ids]);
+  return readIds(found as StatementResult);
 }
 
-/** The images of the target's rows that an update would overwrite, by lead id. */
-export async function overwritten(
+/** Returns the target's rows by lead id. */
+export async function readTargetRows(
   connection: Connection,
   statements: Statements,
   ids: readonly number[],
-): Promise<Map<number, Image>> {
-  const [given] = await say(connection, [statements.overwritten, ids]);
-  return imagesOf(given as Given);
+): Promise<Map<number, RowImage>> {
+  const [found] = await runStatements(connection, [statements.targetImages, ids]);
+  return readImages(found as StatementResult);
 }

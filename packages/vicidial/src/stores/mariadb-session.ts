@@ -6,6 +6,12 @@ import { type Connecting, connect } from "./mariadb-connect.ts";
 /** Milliseconds after which a statement is given up, whatever it waits for. */
 const statementLimit = 60_000;
 
+/**
+ * How leads are compared and written, whatever the server is set to: strictly, and with one text for each instant of a TIMESTAMP.
+ */
+export const comparisonSettings = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION',
+  time_zone = '+00:00'`;
+
 /** The connection that moves leads: nothing that the server is set to can change what it writes. */
 export interface Session {
   connection: Connection;
@@ -13,8 +19,6 @@ export interface Session {
   database: string;
   /** For how many milliseconds the server had been running when the session was opened. */
   uptime: number;
-  /** Are gaps between rows locked too? */
-  locksGaps: boolean;
   /** Runs the work while no other mover is at work on this database, nor until what it leaves to be noted has been. */
   alone<Result>(work: () => Promise<Result>, noted: () => Promise<void>): Promise<Result>;
   /** True once the connection is of no more use. */
@@ -38,7 +42,7 @@ export async function openSession(
   try {
     await connection.query("SET NAMES utf8mb4");
     await connection.query(
-      `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',
+      `${comparisonSettings},
         autocommit = 1, lock_wait_timeout = ?, innodb_lock_wait_timeout = ?, max_statement_time = ?,
         wait_timeout = 28800`,
       [lockWaitSeconds, lockWaitSeconds, statementLimit / 1000],
@@ -58,7 +62,6 @@ export async function openSession(
       connection,
       database,
       uptime: Number(rows[0]?.uptime) * 1000,
-      locksGaps,
       alone: (work, noted) => underLock(connection, { schema, seconds: lockWaitSeconds }, work, noted),
       broken: () => broken,
       alive: async () =>

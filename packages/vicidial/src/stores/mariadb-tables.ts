@@ -1,6 +1,6 @@
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { MoveRefused, type Verb } from "../store.ts";
-import { type Given, say } from "./mariadb-rows.ts";
+import { runStatements, type StatementResult } from "./mariadb-rows.ts";
 import { quote, type Statements, statementsOf } from "./mariadb-statements.ts";
 
 export const live = "vicidial_list";
@@ -13,6 +13,10 @@ export interface Column {
   generated: boolean;
   /** Of a text. */
   charset: string | null;
+  /** Digits after the second, of a time. */
+  precision: number;
+  /** True if the server refuses a new row that names no value for it. */
+  required: boolean;
 }
 
 export interface Table {
@@ -34,32 +38,61 @@ export interface Plan {
    * the lock is let go of before the delete, which looks for itself whether the copies are there.
    */
   copiesFirst: boolean;
-  verbs: Record<Verb, Statements>;
+  /** The statements of a verb, or why leads cannot be moved that way. */
+  verbs: Record<Verb, Statements | MoveRefused>;
 }
 
-/** Reads both tables' shape. Throws a `MoveRefused` where leads cannot be moved between them safely. */
+/** Returns the statements of a verb. Throws a `MoveRefused` if leads cannot be moved that way. */
+export function statementsFor({ verbs }: Plan, verb: Verb): Statements {
+  const statements = verbs[verb];
+  if (MoveRefused.is(statements)) throw new MoveRefused(statements.message);
+  return statements;
+}
+
+/** True if leads cannot be moved that way between the tables as the plan knows them. */
+export const isRefused = ({ verbs }: Plan, verb: Verb) => MoveRefused.is(verbs[verb]);
+
+/** Reads both tables' shape. Throws a `MoveRefused` if leads cannot be moved between them safely in either direction. */
 export async function preflight(connection: Connection): Promise<Plan> {
+  // An ALTER while the columns are read would leave a plan that knows the old columns under the new shape.
+  for (let before: string | undefined; ; ) {
+    const plan = await readPlan(connection);
+    if (plan.fingerprint === before) return plan;
+    before = plan.fingerprint;
+  }
+}
+
+async function readPlan(connection: Connection): Promise<Plan> {
   const tables = await readTables(connection);
   const found = [tableOf(tables, live), tableOf(tables, archive)] as const;
-  const fingerprint = fingerprintOf(await say(connection, ...showTables));
+  const fingerprint = fingerprintOf(await runStatements(connection, ...showTables));
   const keys = await readKeys(connection);
   const [first, second] = [withKey(found[0], keys), withKey(found[1], keys)];
-  const [triggers] = await say(connection, findTriggers);
-  refuseTriggers(triggers as Given);
+  const [triggers] = await runStatements(connection, findTriggers);
+  refuseTriggers(triggers as StatementResult);
   const engines = new Set([first, second].map(({ engine }) => engine.toLowerCase()));
   return {
     fingerprint,
     locking: engines.size === 1 && engines.has("innodb") ? "rows" : "tables",
     copiesFirst: engines.size > 1 && engines.has("aria"),
-    verbs: { dearchive: statementsOf(second, first), archive: statementsOf(first, second) },
+    verbs: { dearchive: statementsOrRefusal(second, first), archive: statementsOrRefusal(first, second) },
   };
+}
+
+function statementsOrRefusal(from: Table, to: Table): Statements | MoveRefused {
+  try {
+    return statementsOf(from, to);
+  } catch (error) {
+    if (MoveRefused.is(error)) return error;
+    throw error;
+  }
 }
 
 /** Shows both tables as the server would create them: a quick way to see that neither was altered. */
 export const showTables = [live, archive].map((name) => `SHOW CREATE TABLE ${quote(name)}`);
 
 /** What `showTables` gave, as one text. */
-export function fingerprintOf(shown: readonly Given[]): string {
+export function fingerprintOf(shown: readonly StatementResult[]): string {
   // The next number is no part of the shape, and changes with every new lead.
   return shown.map(({ rows }) => String(rows[0]?.[1]).replace(/ AUTO_INCREMENT=\d+/, "")).join("\n");
 }
@@ -74,7 +107,7 @@ async function readTables(connection: Connection): Promise<Keyless[]> {
   );
   const [columns] = await connection.query<RowDataPacket[]>(
     `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, EXTRA AS extra,
-        CHARACTER_SET_NAME AS charset
+        CHARACTER_SET_NAME AS charset, DATETIME_PRECISION AS digits, COLUMN_DEFAULT AS standard
        FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?)
       ORDER BY ORDINAL_POSITION`,
     [live, archive],
@@ -90,9 +123,18 @@ async function readTables(connection: Connection): Promise<Keyless[]> {
         nullable: column.nullable === "YES",
         generated: /GENERATED/i.test(column.extra),
         charset: column.charset,
+        precision: Number(column.digits ?? 0),
+        required: needsValue(column),
       })),
   }));
 }
+
+/** An ENUM without a default takes its first word, and an AUTO_INCREMENT its next number. */
+export const needsValue = ({ nullable, standard, type, extra }: Record<string, unknown>) =>
+  nullable === "NO" &&
+  standard === null &&
+  !/^enum\b/i.test(String(type)) &&
+  !/GENERATED|auto_increment/i.test(String(extra));
 
 function tableOf(tables: Keyless[], name: string): Keyless {
   const table = tables.find((table) => table.name === name);
@@ -130,7 +172,7 @@ export const findTriggers = [live, archive]
   .join(" UNION ALL ");
 
 /** A trigger can be made at any time without the tables' shape being altered. */
-export function refuseTriggers({ rows }: Given): void {
+export function refuseTriggers({ rows }: StatementResult): void {
   const [trigger] = rows;
   if (trigger) throw new MoveRefused(`${trigger[0]} has the trigger ${trigger[1]}, which could change what is moved`);
 }

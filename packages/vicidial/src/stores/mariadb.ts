@@ -1,41 +1,41 @@
 import { setImmediate } from "node:timers/promises";
-import { type Host, isStorageFault, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { type Host, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
 import type { Connection } from "mysql2/promise";
-import {
-  type LeadStore,
-  LeadsMissing,
-  MoveRefused,
-  NothingMoved,
-  noCounts,
-  SiteFault,
-  TablesDamaged,
-} from "../store.ts";
-import { createJournal, type Entry } from "./journal.ts";
+import { type LeadStore, noCounts, type Verb } from "../store.ts";
+import { createJournal } from "./journal.ts";
 import { createCompanionReader } from "./mariadb-companions.ts";
-import { openReaders, parseMariadbUrl } from "./mariadb-connect.ts";
+import { openReaders, parseMariadbUrl, type Readers } from "./mariadb-connect.ts";
 import { diagnose } from "./mariadb-doctor.ts";
-import { TablesAltered, underLocks } from "./mariadb-lock.ts";
-import { MoveBroken, type MoverParts, moveLeads } from "./mariadb-move.ts";
-import { type Asked, askStandings, type Given, idsOf, isSame, overwritten, say, standingsOf } from "./mariadb-rows.ts";
+import { afterMove, isAltered, readable } from "./mariadb-errors.ts";
+import { MoveBroken, type MoverParts, moveLeads, type Step } from "./mariadb-move.ts";
+import { doubtFinishedMoves, recoverMoves } from "./mariadb-recover.ts";
+import {
+  findIds,
+  readDuplicates,
+  readIds,
+  readReasons,
+  runStatements,
+  type Statement,
+  type StatementResult,
+} from "./mariadb-rows.ts";
 import { selectLeads } from "./mariadb-select.ts";
-import { openSession, type Session } from "./mariadb-session.ts";
+import { comparisonSettings, openSession, type Session } from "./mariadb-session.ts";
 import { createMariadbSite } from "./mariadb-site.ts";
-import type { Step } from "./mariadb-slice.ts";
 import {
   archive,
   findTriggers,
   fingerprintOf,
+  isRefused,
   live,
   type Plan,
   preflight,
   refuseTriggers,
   showTables,
+  statementsFor,
 } from "./mariadb-tables.ts";
-import { createSlices } from "./slices.ts";
 
 export interface MariadbOptions {
   url: string;
-  lockMs: number;
   leadsPerLock: number;
   lockWaitSeconds: number;
   journalDays: number;
@@ -43,54 +43,50 @@ export interface MariadbOptions {
   site?: string | undefined;
   /** The test seam: called at each step of a move, outside of any guess about time. */
   onStep?: (step: Step) => Promise<void>;
-  /** The test seam: a set of twice as many leads goes by halves where rows are locked. */
-  leadsPerSession?: number;
-  /** The test seam: seconds of silence under a lock after which the server hangs up. */
+  /** The test seam: seconds of silence under a lock after which the server drops the connection. */
   lockedSilence?: number;
 }
-
-/** Leads that are put right under one lock. */
-const reconcileSlice = 50;
-/** What a server had written for so long before its end is on disk, whatever ended it. */
-const writtenBackMs = 120_000;
 
 /**
  * Leads of a real VICIdial database. The images of the rows are on disk in the host's database before anything is
  * written; then, slice by slice under a lock, the rows are copied by column name and deleted by the one statement that
- * also compares them. A session that begins puts right what a broken one left.
+ * also compares them. A session that begins recovers what a broken one left.
  */
 export async function createMariadbStore(host: Host, options: MariadbOptions): Promise<LeadStore> {
   const { log } = host;
   const connecting = parseMariadbUrl(options.url);
   const journal = await createJournal(host.database, host.clock, options.journalDays);
+  /** Reads in the zone of the server, as VICIdial does. */
   const reading = openReaders(connecting);
-  /** What is yet to be noted in the journal of moves that have ended. Whoever dies before that leaves them to be looked at. */
+  /** Compares leads, with the settings of the connection that moves them. */
+  const comparing = openReaders(connecting, { connections: 2, settings: comparisonSettings });
+  const withReader = usePool(reading);
+  const withComparer = usePool(comparing);
+  /** What is yet to be noted in the journal of moves that have ended. After a crash these are recovered. */
   let noting: Promise<void> = Promise.resolve();
   const noted = () => noting;
   const parts: MoverParts = {
     journal,
     ended(entries) {
       noting = noting
-        // Whoever asked for the move goes first.
+        // The answer of the move goes first.
         .then(() => setImmediate())
         .then(() => journal.done(entries))
         .catch((error: unknown) => {
-          log.warn({ error: messageOf(error) }, "the end of a move could not be noted: it will be looked at again");
+          log.warn({ error: messageOf(error) }, "failed to note the end of a move: it will be recovered");
         });
+      return noting;
     },
     log,
     clock: host.clock,
-    lockMs: options.lockMs,
-    slices: createSlices(options.leadsPerLock),
+    leadsPerLock: options.leadsPerLock,
     onStep: options.onStep ?? (async () => {}),
     lockedSilence: options.lockedSilence,
-    leadsPerSession: options.leadsPerSession ?? 100,
-    beside,
   };
   const companions = createCompanionReader(() => host.clock.now());
   let session: Session | undefined;
-  /** Works beside it on half of a large set. */
-  let second: Session | undefined;
+  /** When the server of the session was started. */
+  let startedAt = 0;
   /** The session in which the moves before the server's last start have been doubted. */
   let doubted: Session | undefined;
   let plan: Plan | undefined;
@@ -103,20 +99,19 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     return turn;
   }
 
-  /** The work on a session that works and is alone, after what a broken session left has been put right. */
+  /** Does the work on a session that works and is alone, after what a broken session left has been recovered. */
   function moving<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     return inTurn(async () => {
       try {
         if (!session || session.broken()) {
           session = await openSession(connecting, options);
-          await tellOfOthers(session);
+          startedAt = host.clock.now() - session.uptime;
+          await logOthers(session);
         }
         const current = session;
         return await current.alone(async () => {
-          if (current !== doubted) await doubt(current);
-          doubted = current;
           await noting;
-          await reconcile(current);
+          await recover(current);
           return work(current);
         }, noted);
       } catch (error) {
@@ -126,14 +121,30 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     });
   }
 
-  /** Without one, for the server may have no connection left, a set is moved by one. */
-  async function beside({ database }: Session): Promise<Session | undefined> {
-    if (!second || second.broken()) second = await openSession(connecting, options).catch(() => undefined);
-    return second?.database === database ? second : undefined;
+  async function recover(current: Session): Promise<void> {
+    const { connection, database } = current;
+    const readPlan = async () => (await ask(connection)).plan;
+    if (current !== doubted && (await readPlan()).locking === "tables") {
+      await doubtFinishedMoves(journal, database, startedAt);
+    }
+    doubted = current;
+    await recoverMoves({ journal, log }, current, startedAt, readPlan);
+  }
+
+  /**
+   * Finishes what a mover left that died, so that no answer shows the leads in the middle of a move. A mover that is at work holds
+   * the lock of its tables, so its leads can be read as they are.
+   */
+  async function recovered(): Promise<void> {
+    await noting;
+    if (session && !session.broken() && (await journal.unfinished(session.database)).length === 0) return;
+    await moving(async () => {}).catch((error: unknown) => {
+      if (!ReinstateError.is(error, "transient")) throw error;
+    });
   }
 
   /** A server that goes by another name now is not known for the same one. */
-  async function tellOfOthers({ database }: Session): Promise<void> {
+  async function logOthers({ database }: Session): Promise<void> {
     for (const other of await journal.others(database)) {
       log.warn(
         { database, other },
@@ -142,151 +153,105 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     }
   }
 
-  async function withReader<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
-    try {
-      const connection = await reading.getConnection();
-      try {
-        return await work(connection);
-      } finally {
-        connection.release();
-      }
-    } catch (error) {
-      throw readable(error);
-    }
-  }
-
-  /** Statements by the plan of the tables as they are, said together with what shows that they still are so. */
+  /** Runs statements by the plan of the tables as they are, together with what shows that they still are so. */
   async function ask(
     connection: Connection,
-    statements: (plan: Plan) => Asked[] = () => [],
-  ): Promise<{ plan: Plan; given: Given[] }> {
+    statements: (plan: Plan) => Statement[] = () => [],
+  ): Promise<{ plan: Plan; results: StatementResult[] }> {
     if (plan) {
       const known = plan;
-      const said = await say(connection, ...showTables, findTriggers, ...statements(known)).catch((error: unknown) => {
-        if (isTransient(error)) throw error;
-      });
-      if (said && fingerprintOf(said.slice(0, 2)) === known.fingerprint) {
-        refuseTriggers(said[2] as Given);
-        return { plan: known, given: said.slice(3) };
+      const returned = await runStatements(connection, ...showTables, findTriggers, ...statements(known)).catch(
+        (error: unknown) => {
+          if (isTransient(error)) throw error;
+        },
+      );
+      if (returned && fingerprintOf(returned.slice(0, 2)) === known.fingerprint) {
+        refuseTriggers(returned[2] as StatementResult);
+        return { plan: known, results: returned.slice(3) };
       }
     }
     plan = await preflight(connection);
-    return { plan, given: await say(connection, ...statements(plan)) };
+    return { plan, results: await runStatements(connection, ...statements(plan)) };
   }
 
-  /** The work by a plan that it holds against the tables itself; by a new one where they were altered before it began. */
-  async function withPlan<Result>(current: Session, work: (plan: Plan) => Promise<Result>): Promise<Result> {
-    if (plan) {
-      try {
-        return await work(plan);
-      } catch (error) {
-        if (!(error instanceof MoveBroken) || error.written || !isAltered(error.cause)) throw error;
-      }
+  /** The plan as it is known; read anew if there is none that allows the verb. */
+  async function planFor(connection: Connection, verb: Verb): Promise<Plan> {
+    if (!plan || isRefused(plan, verb)) plan = await preflight(connection);
+    return plan;
+  }
+
+  /** Does the work by a plan that it checks against the tables itself; by a new one if they were altered before it began. */
+  async function withPlan<Result>(
+    { connection }: Session,
+    verb: Verb,
+    work: (plan: Plan) => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await work(await planFor(connection, verb));
+    } catch (error) {
+      if (!(error instanceof MoveBroken) || error.written || !isAltered(error.cause)) throw error;
     }
-    plan = await preflight(current.connection);
+    plan = await preflight(connection);
     return work(plan);
   }
 
-  /**
-   * MyISAM leaves it to the operating system when to write: where the power fails, the delete of a finished move can be on
-   * disk and its insert not. So what was moved shortly before the server's last start is looked at again.
-   */
-  async function doubt({ connection, database, uptime }: Session): Promise<void> {
-    const { plan } = await ask(connection);
-    if (plan.locking === "rows") return;
-    const startedAt = host.clock.now() - uptime;
-    await journal.reopen(database, startedAt - writtenBackMs, startedAt);
-  }
-
-  /** Puts right what a mover left that died or lost its connection. None is at work now: this session is alone. */
-  async function reconcile({ connection, database }: Session): Promise<void> {
-    const unfinished = await journal.unfinished(database);
-    if (unfinished.length === 0) return;
-    const { plan } = await ask(connection);
-    // A damaged table shows less than it holds: nothing may be concluded from it.
-    if (plan.locking === "tables") refuseDamaged(await say(connection, checkTables));
-    // Of a lead the newest image alone tells what may have been lost: an older one knows nothing of what was changed since.
-    const looked = new Set<number>();
-    for (const id of unfinished) {
-      const entry = await journal.entry(id);
-      const leads = Object.keys(entry.source)
-        .map(Number)
-        .filter((lead) => !looked.has(lead));
-      for (const lead of leads) looked.add(lead);
-      const sums = { restored: 0, deleted: 0, differ: 0 };
-      for (let start = 0; start < leads.length; start += reconcileSlice) {
-        const part = await putRight(connection, plan, entry, leads.slice(start, start + reconcileSlice));
-        for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += part[name];
-      }
-      log.warn({ journal: id, leads: leads.length, ...sums }, "an unfinished move of leads was put right");
-    }
-    // All at once: were the newest one settled alone, the next reader would take an older one for it.
-    await journal.settled(unfinished);
-  }
-
-  /** Finishes the move of some leads of an entry; one whose content is in neither table is put back from its image. */
-  function putRight(connection: Connection, plan: Plan, entry: Entry, ids: readonly number[]) {
-    const statements = plan.verbs[entry.verb];
-    return underLocks(connection, plan, statements, ids, async ({ images, checked }) => {
-      const { twins, finish } = await checked;
-      const absent = ids.filter((id) => !images.has(id));
-      const copies = await overwritten(connection, statements, absent);
-      const lost = absent.filter((id) => {
-        const copy = copies.get(id);
-        // The update of the copy is lost with its row, where the copy still is what it was before.
-        return !copy || (isSame(copy, entry.target[id]) && !isSame(copy, entry.source[id]));
-      });
-      const places = entry.columns.map((name) => (statements.binary.has(name) ? "UNHEX(?)" : "?"));
-      for (const id of lost) {
-        await connection.query(
-          `INSERT INTO ${statements.source} (${entry.columns.join(", ")}) VALUES (${places.join(", ")})`,
-          entry.source[id],
-        );
-      }
-      const [deleted] = await finish(entry.deletes ? [statements.delete, ids] : "DO 0");
-      const differ = [...twins.values()].filter((differs) => differs.length > 0).length;
-      return { restored: lost.length, deleted: deleted?.affected ?? 0, differ };
-    });
-  }
-
-  // At the start, so that nothing waits for the next move; a database that is away now is met again then.
+  // At the start, so that nothing waits for the next move; if the database is away now, the next move recovers.
   moving(async () => {}).catch((error: unknown) => {
-    log.warn({ error: messageOf(error) }, "the VICIdial database could not be looked after at the start");
+    log.warn({ error: messageOf(error) }, "failed to recover unfinished moves at the start");
   });
 
   return {
     effects: "elsewhere",
 
-    existing: (verb, ids) =>
-      withReader(async (connection) => {
-        // The plan is held against the tables by the move itself, under its lock.
-        plan ??= await preflight(connection);
-        const { countInSource, inSource } = plan.verbs[verb];
-        // Mostly all of them do, and one number says so.
-        const [counted] = await say(connection, [countInSource, ids]);
-        if (Number(counted?.rows[0]?.[0]) === ids.length) return new Set(ids);
-        return idsOf(connection, inSource, ids);
-      }),
+    async existing(verb, ids) {
+      const find = () =>
+        withComparer(async (connection) => {
+          // The move itself checks the plan against the tables, under its lock.
+          const { countInSource, inSource } = statementsFor(await planFor(connection, verb), verb);
+          // Mostly all of them do, and one number says so.
+          const [counted] = await runStatements(connection, [countInSource, ids]);
+          if (Number(counted?.rows[0]?.[0]) === ids.length) return new Set(ids);
+          return findIds(connection, inSource, ids);
+        });
+      const found = await find();
+      if (found.size === ids.length) return found;
+      await recovered();
+      return find();
+    },
 
-    look: (verb, ids) =>
-      withReader(async (connection) => {
-        if (ids.length === 0) return [];
-        const { plan, given } = await ask(connection, ({ verbs }) => askStandings(verbs[verb], ids));
-        const { source, twins } = standingsOf(given);
-        const absent = ids.filter((id) => !source.has(id));
-        const elsewhere = await idsOf(connection, plan.verbs[verb].inTarget, absent);
+    async look(verb, ids) {
+      if (ids.length === 0) return [];
+      await recovered();
+      return withComparer(async (connection) => {
+        await planFor(connection, verb);
+        const { results } = await ask(connection, (plan) => {
+          const { inSource, duplicates, inTarget, unkept } = statementsFor(plan, verb);
+          return [[inSource, ids], [duplicates, ids], [inTarget, ids], unkept === undefined ? "DO 0" : [unkept, ids]];
+        });
+        const [source, duplicates, target, unkept] = results as [
+          StatementResult,
+          StatementResult,
+          StatementResult,
+          StatementResult,
+        ];
+        const [inSource, differing] = [readIds(source), readDuplicates(duplicates)];
+        const [inTarget, reasons] = [readIds(target), readReasons(unkept)];
         return ids.map((id) => ({
           id,
-          source: source.has(id),
-          target: twins.has(id) || elsewhere.has(id),
-          differs: twins.get(id) ?? [],
+          source: inSource.has(id),
+          target: differing.has(id) || inTarget.has(id),
+          differs: differing.get(id) ?? [],
+          ...(reasons.has(id) && { unfit: reasons.get(id) }),
         }));
-      }),
+      });
+    },
 
     async move(move, work) {
       if (move.ids.length === 0) return { counts: noCounts(), fates: [] };
       try {
-        return await moving((current) => withPlan(current, (known) => moveLeads(parts, current, known, move, work)));
+        return await moving((current) =>
+          withPlan(current, move.verb, (known) => moveLeads(parts, current, known, move, work)),
+        );
       } catch (error) {
         throw afterMove(error);
       }
@@ -312,84 +277,37 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     // On the connection that moves: its SQL mode refuses what would be cut.
     restoreCompanions: (ids) => moving(({ connection }) => companions.restoreCallbacks(connection, ids)),
     site: createMariadbSite(withReader),
-    diagnose: () => withReader(diagnose),
+    diagnose: () => withComparer(diagnose),
 
-    ready: async () => {
-      await withReader((connection) => ask(connection));
-    },
+    ready: () =>
+      withComparer(async (connection) => {
+        const { plan } = await ask(connection);
+        // One direction is enough to work in.
+        if (isRefused(plan, "archive")) statementsFor(plan, "dearchive");
+      }),
 
     async close() {
       await inTurn(async () => {
         await noting;
         session?.close();
-        second?.close();
       });
-      await reading.end();
+      await Promise.all([reading.end(), comparing.end()]);
     },
   };
 }
 
-/** May the tables have another shape than the plan says? */
-const isAltered = (error: unknown) =>
-  error instanceof TablesAltered ||
-  ["ER_BAD_FIELD_ERROR", "ER_NO_SUCH_TABLE", "ER_KEY_DOES_NOT_EXITS"].includes(
-    String((error as { code?: unknown }).code),
-  );
-
-/** What the server says of a table that must be repaired. */
-const isDamage = (error: unknown): boolean => {
-  const { code, cause, sqlMessage } = (error ?? {}) as { code?: string; cause?: unknown; sqlMessage?: string };
-  if (/^(ER_NOT_KEYFILE|(ER|HA_ERR)_(CRASHED|CRASHED_ON_USAGE|CRASHED_ON_REPAIR|WRONG_IN_RECORD))$/.test(code ?? "")) {
-    return true;
-  }
-  return (
-    /\b(12[67]|14[45])\b.*storage engine|marked as crashed/i.test(sqlMessage ?? "") || (cause ? isDamage(cause) : false)
-  );
-};
-
-/** Looks through the tables that were not closed as they should be, after a crash of the server; others take no time. */
-const checkTables = `SET STATEMENT max_statement_time = 0 FOR CHECK TABLE ${live}, ${archive} FAST`;
-
-function refuseDamaged([checked]: Given[]): void {
-  const faults = (checked?.rows ?? []).filter(([, , type]) => /^error$/i.test(String(type)));
-  if (faults.length === 0) return;
-  const [table] = faults[0] as string[];
-  const name = table?.split(".").at(-1);
-  throw new TablesDamaged(`${name} is damaged (REPAIR TABLE ${name} mends it)`, true);
-}
-
-/** What an error of a move means for its leads: refused, not moved, or left open. */
-function afterMove(error: unknown): unknown {
-  const broken = error instanceof MoveBroken;
-  const reason = readable(broken ? error.cause : error);
-  const { message } = reason as Error;
-  if (TablesDamaged.is(reason) || LeadsMissing.is(reason)) return reason;
-  if (isDamage(broken ? error.cause : reason)) {
-    return new TablesDamaged(message, broken && error.written);
-  }
-  if (MoveRefused.is(reason) || (broken && error.written)) return reason;
-  if (isTransient(reason)) return new NothingMoved(message, { cause: reason });
-  const { cause } = reason as { cause?: { sqlMessage?: unknown } };
-  const verdict = cause?.sqlMessage !== undefined && !isStorageFault(reason);
-  return verdict ? new MoveRefused(message, { cause: reason }) : reason;
-}
-
-/** A message that can be shown to a caller: what happened, no account, no address and no text of the server. The cause keeps the rest. */
-function readable(error: unknown): unknown {
-  const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
-  if (MoveRefused.is(error) || ReinstateError.is(error) || LeadsMissing.is(error)) return error;
-  // What is said on a connection that the server has ended is refused by the driver, without a code.
-  if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
-  if (code === undefined) return error;
-  const fault = (text: string) => new SiteFault(`${text} (${code})`, { cause: error });
-  if (code === "ER_LOCK_WAIT_TIMEOUT") return fault("The VICIdial tables are busy");
-  if (/ACCESS_DENIED|BAD_DB/.test(code)) return fault("The VICIdial database refused us");
-  if (isStorageFault(error)) return fault("The VICIdial database cannot store anything at the moment");
-  if (isDamage(error)) {
-    const table = new RegExp(`${archive}|${live}`).exec(sqlMessage ?? "")?.[0] ?? "A table of the VICIdial database";
-    return fault(`${table} is damaged; REPAIR TABLE mends it`);
-  }
-  if (code.startsWith("HANDSHAKE_")) return fault("The VICIdial database offers no connection that ssl-mode accepts");
-  if (sqlMessage !== undefined) return fault("The VICIdial database rejected a statement; see the server log");
-  return fault(isTransient(error) ? "The VICIdial database cannot be reached" : "The VICIdial database cannot be used");
-}
+/** Returns a function that does work on a connection of the pool, and throws errors that can be shown. */
+const usePool =
+  (pool: Readers) =>
+  async <Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> => {
+    try {
+      const connection = await pool.getConnection();
+      try {
+        return await work(connection);
+      } finally {
+        connection.release();
+      }
+    } catch (error) {
+      throw readable(error);
+    }
+  };

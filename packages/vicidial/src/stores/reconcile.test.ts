@@ -28,7 +28,7 @@ const mover = `
   const host = await createHost({ databaseUrl: ledger, role: "web" });
   let visits = 0;
   const store = await createMariadbStore(host, {
-    url, lockMs: 80, leadsPerLock: 2, lockWaitSeconds: 5, journalDays: 1,
+    url, leadsPerLock: 2, lockWaitSeconds: 5, journalDays: 1,
     async onStep(now) {
       if (now === step && ++visits === visit) process.kill(process.pid, "SIGKILL");
     },

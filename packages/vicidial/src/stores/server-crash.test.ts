@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { systemClock } from "@reinstate/batch-core";
 import { createTestHost, until } from "@reinstate/batch-core/testing";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
@@ -9,7 +10,7 @@ import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 import type { Move, Verb } from "../store.ts";
 import { createMariadbStore } from "./mariadb.ts";
-import type { Step } from "./mariadb-slice.ts";
+import type { Step } from "./mariadb-move.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";
@@ -27,10 +28,10 @@ type Row = Record<string, unknown>;
 
 /** Leads in the archive of a database of this server, which is killed and started again, and a store in front of them. */
 async function site(engines: Engines, leads: readonly object[], change: string[]) {
-  const name = `crash_${engines.live}_${engines.archive}`.toLowerCase();
+  const name = `crash_${randomBytes(5).toString("hex")}`;
   const url = Object.assign(new URL(server.url), { pathname: name }).href;
   const root = await mysql.createConnection({ uri: server.url });
-  await root.query(`CREATE OR REPLACE DATABASE ${name} DEFAULT CHARACTER SET utf8mb3`);
+  await root.query(`CREATE DATABASE ${name} DEFAULT CHARACTER SET utf8mb3`);
   await root.end();
   const connect = () => mysql.createConnection({ uri: url, dateStrings: true });
   let admin: Connection = await connect();
@@ -40,7 +41,7 @@ async function site(engines: Engines, leads: readonly object[], change: string[]
   const host = await createTestHost({ databaseUrl: ledger.url, clock: systemClock, role: "web" });
   let onStep = async (_step: Step) => {};
   const store = await createMariadbStore(host, {
-    ...{ url, lockMs: 10_000, leadsPerLock: 50, lockWaitSeconds: 5, journalDays: 1 },
+    ...{ url, leadsPerLock: 50, lockWaitSeconds: 5, journalDays: 1 },
     onStep: (step) => onStep(step),
   });
   async function rows(table: string): Promise<Row[]> {
@@ -152,7 +153,7 @@ describe.each<Engines & { verb: Verb }>([
     const deletes = async () => Number((await place.query("SHOW GLOBAL STATUS LIKE 'Handler_delete'"))[0]?.Value);
     let kill = Promise.resolve();
     place.watch(async (step) => {
-      if (step !== "journaled") return;
+      if (step !== "locked") return;
       const already = await deletes();
       // With the second one begun the first is gone.
       kill = until(async () => (await deletes()) >= already + 2, { pollMs: 1 }).then(() => server.kill());

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { copyFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { createTestHost } from "@reinstate/batch-core/testing";
@@ -25,7 +26,8 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /** Archived leads in a database of this server, twenty or as given, and the API in front of it. */
-async function site(name: string, engine: string, leads: Lead[] = leadIds.map((id) => makeLead(id))) {
+async function site(engine: string, leads: Lead[] = leadIds.map((id) => makeLead(id))) {
+  const name = `site_${randomBytes(5).toString("hex")}`;
   const root = await mysql.createConnection({ uri: server.url, dateStrings: true });
   await root.query("SET time_zone = '+00:00'");
   await root.query(`CREATE DATABASE ${name} DEFAULT CHARACTER SET utf8mb3`);
@@ -50,11 +52,14 @@ async function site(name: string, engine: string, leads: Lead[] = leadIds.map((i
       );
       return { status: response.status, text: await response.text() };
     },
-    /** Somebody dies before he has noted that his moves have come to their end; another one takes over. */
-    async restartUnnoted() {
+    /** The process ends, before it has noted that its moves have come to their end, and another one takes over. */
+    async restart(meanwhile = async () => {}) {
       await vicidial.close();
       await sql`update vicidial_journal set state = 'open'`.execute(host.database.tables());
       await host.close();
+      // The server closes its tables, and no client opens them while their files are spoilt.
+      await root.query("FLUSH TABLES");
+      await meanwhile();
       host = await open();
       vicidial = await createVicidial(host, options);
     },
@@ -80,16 +85,16 @@ async function site(name: string, engine: string, leads: Lead[] = leadIds.map((i
 }
 
 test("a server that logs statements forbids InnoDB to lock rows alone, and leads are moved all the same", async () => {
-  await using place = await site("statements", "InnoDB");
+  await using place = await site("InnoDB");
   const { status, text } = await place.dearchive();
   expect([status, JSON.parse(text)]).toMatchObject([200, { insert_count: 20, delete_count: 20 }]);
   expect([await place.ids(live), await place.ids(archive)]).toEqual([leadIds, []]);
 });
 
 test("a table that is damaged is named with the way out, and no lead is moved until it is mended", async () => {
-  await using place = await site("damaged", "MyISAM");
-  await place.root.query("FLUSH TABLES");
-  truncateSync(await place.file(`${archive}.MYI`), 1500);
+  await using place = await site("MyISAM");
+  const index = await place.file(`${archive}.MYI`);
+  await place.restart(async () => truncateSync(index, 1500));
   const { status, text } = await place.dearchive();
   expect(status).toBe(500);
   expect(text).toContain("REPAIR TABLE");
@@ -101,16 +106,17 @@ test("a table that is damaged is named with the way out, and no lead is moved un
 });
 
 test("nothing is concluded from a table that shows less than it holds, and once it is mended all is put right", async () => {
-  await using place = await site("shrunk", "MyISAM");
+  await using place = await site("MyISAM");
   // The index as it lies on disk while the server still has to write what it knows, which a crash keeps it from.
   await insertRows(place.root, live, [makeLead(99)]);
   await place.root.query(`DELETE FROM ${live}`);
-  copyFileSync(await place.file(`${live}.MYI`), await place.file("before"));
+  const [index, before] = [await place.file(`${live}.MYI`), await place.file("before")];
+  copyFileSync(index, before);
   expect((await place.dearchive([1, 2, 3])).status).toBe(200);
-  await place.root.query("FLUSH TABLES");
-  copyFileSync(await place.file("before"), await place.file(`${live}.MYI`));
-  expect(await place.ids(live)).toEqual([]);
-  await place.restartUnnoted();
+  await place.restart(async () => {
+    copyFileSync(before, index);
+    expect(await place.ids(live)).toEqual([]);
+  });
   for (let round = 0; round < 2; round++) {
     const { status, text } = await place.dearchive([4]);
     expect([status, text]).toEqual([500, expect.stringMatching(`${live}.*REPAIR TABLE`)]);
@@ -128,7 +134,6 @@ test.each(["MyISAM", "InnoDB"])(
     const [forward, back] = [Date.UTC(2025, 2, 30, 1) / 1000, Date.UTC(2025, 9, 26, 1) / 1000];
     const [summer, winter] = ["2025-10-26 00:30:00", "2025-10-26 01:30:00"];
     await using place = await site(
-      `doubled_${engine}`,
       engine,
       [summer, summer, winter].map((modify_date, index) => makeLead(index + 1, { modify_date })),
     );
@@ -142,13 +147,13 @@ test.each(["MyISAM", "InnoDB"])(
       await place.root.query(statement);
     }
     await insertRows(place.root, live, [makeLead(1, { modify_date: winter })]);
-    await place.restartUnnoted();
+    await place.restart();
     const { text } = await place.dearchive([1, 2, 3]);
     await place.root.query(`DELETE FROM ${live} WHERE lead_id = 3`);
     const moved = [await place.stamps(live), await place.stamps(archive)];
     await place.root.query(`DELETE FROM ${live} WHERE lead_id = 2`);
-    await place.restartUnnoted();
     // Whoever begins puts back what is gone.
+    await place.restart();
     await place.dearchive([1]);
     await place.root.query("SET GLOBAL time_zone = 'SYSTEM'");
     expect(JSON.parse(text)).toMatchObject({ select_count: 3, insert_count: 2, delete_count: 2 });

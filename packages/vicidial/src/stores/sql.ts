@@ -103,7 +103,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
       }
       const seen = await observe(db, source, target, move.ids);
       const absent = move.ids.filter((id) => !seen.has(id));
-      if (move.whole && absent.length > 0) throw new LeadsMissing(absent);
+      if (move.allOrNothing && absent.length > 0) throw new LeadsMissing(absent);
       const elsewhere = await idsIn(db, target, absent);
 
       const changed = async (wanted: boolean, statement: RawBuilder<unknown>) => {

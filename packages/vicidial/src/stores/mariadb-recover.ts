@@ -1,0 +1,156 @@
+import type { Log } from "@reinstate/batch-core";
+import type { Connection } from "mysql2/promise";
+import { TablesDamaged } from "../store.ts";
+import type { Entry, Journal, RowImage } from "./journal.ts";
+import { type Locked, underLocks } from "./mariadb-lock.ts";
+import { isSame, readTargetRows, runStatements, type StatementResult } from "./mariadb-rows.ts";
+import type { Session } from "./mariadb-session.ts";
+import type { Statements } from "./mariadb-statements.ts";
+import { archive, live, type Plan, statementsFor } from "./mariadb-tables.ts";
+import { writeFitting } from "./mariadb-write.ts";
+
+/** What a server had written for so long before its end is on disk, whatever ended it. */
+const writtenBackMs = 120_000;
+
+/** The clocks of two workers may differ by as much, and in doubt a lead is put back. */
+const clockSkewMs = 120_000;
+
+/**
+ * MyISAM leaves it to the operating system when to write: if the power fails, the delete of a finished move can be on disk and its
+ * insert not. So what was moved shortly before the server's last start is recovered as if it had been interrupted.
+ */
+export const doubtFinishedMoves = (journal: Journal, database: string, startedAt: number): Promise<void> =>
+  journal.doubt(database, startedAt - writtenBackMs, startedAt);
+
+/**
+ * Recovers what a mover left that died or lost its connection. The session must be alone. Without transactions the rest of an
+ * interrupted move is done too, so that all of its leads are moved; with them the server has done or undone all of it. A lead of the
+ * move that is in neither table is put back from its image.
+ */
+export async function recoverMoves(
+  { journal, log }: { journal: Journal; log: Log },
+  { connection, database }: Session,
+  startedAt: number,
+  readPlan: () => Promise<Plan>,
+): Promise<void> {
+  const unfinished = await journal.unfinished(database);
+  if (unfinished.length === 0) return;
+  const plan = await readPlan();
+  // A damaged table shows less than it holds: nothing may be concluded from it.
+  if (plan.locking === "tables") {
+    const [checked] = await runStatements(connection, checkTables);
+    refuseDamaged(checked as StatementResult);
+  }
+  // Of a lead the newest entry alone counts: an older one knows nothing of what was changed since.
+  const seen = new Set<number>();
+  for (const { id, doubted, createdAt } of unfinished) {
+    const entry = await journal.entry(id);
+    const ids = Object.keys(entry.source)
+      .map(Number)
+      .filter((lead) => !seen.has(lead));
+    for (const lead of ids) seen.add(lead);
+    const sums = await recoverEntry(connection, plan, entry, {
+      ids,
+      doubted,
+      // A transaction is never lost in part.
+      mayHaveLost: plan.locking === "tables" && createdAt <= startedAt + clockSkewMs,
+    });
+    log.warn({ journal: id, leads: ids.length, ...sums }, "an unfinished move of leads was recovered");
+  }
+  // All at once: were the newest one settled alone, the next reader would take an older one for it.
+  await journal.settled(unfinished.map(({ id }) => id));
+}
+
+interface Recovered {
+  restored: number;
+  inserted: number;
+  deleted: number;
+  differ: number;
+}
+
+/** `doubted`: the move had come to its end. `mayHaveLost`: the server was started since the entry was written. */
+function recoverEntry(
+  connection: Connection,
+  plan: Plan,
+  entry: Entry,
+  { ids, doubted, mayHaveLost }: { ids: readonly number[]; doubted: boolean; mayHaveLost: boolean },
+): Promise<Recovered> {
+  const statements = statementsFor(plan, entry.verb);
+  return underLocks(connection, plan, statements, ids, async (locked) => {
+    const copies = await readTargetRows(connection, statements, ids);
+    const recovered: Recovered = { restored: 0, inserted: 0, deleted: 0, differ: 0 };
+    const byTransaction = plan.locking === "rows";
+    const isPending = entry.copied.some((id) => ids.includes(id) && locked.images.has(id) && !copies.has(id));
+    const isCertain = byTransaction || !(doubted || mayHaveLost || hasWritten(entry, locked, copies, ids));
+    // Nothing was written, so a lead that is gone was removed by another session.
+    if (isPending && isCertain) return recovered;
+    const lost = ids.filter((id) => !locked.images.has(id) && isLost(entry, id, copies.get(id)));
+    await restore(connection, statements, entry, lost);
+    recovered.restored = lost.length;
+    if (byTransaction) {
+      await locked.commit();
+      return recovered;
+    }
+    const deleteBegan = ids.some((id) => !locked.images.has(id) && !lost.includes(id));
+    if (!doubted && !deleteBegan && lost.length === 0) {
+      const fitting = ids.filter((id) => !locked.unkept.has(id));
+      recovered.inserted = await copyRest(connection, statements, entry, { copies, ids: fitting });
+    }
+    const [deleted] = await locked.commit([statements.delete, entry.deletes ? ids : []]);
+    recovered.deleted = deleted?.affected ?? 0;
+    recovered.differ = [...locked.duplicates.values()].filter((differs) => differs.length > 0).length;
+    return recovered;
+  });
+}
+
+/** True if the tables show a first write of the move. */
+const hasWritten = (entry: Entry, { images }: Locked, copies: ReadonlyMap<number, RowImage>, ids: readonly number[]) =>
+  ids.some((id) => {
+    const copy = copies.get(id);
+    if (copy === undefined) return false;
+    const overwritten = entry.target[id];
+    return !images.has(id) || entry.copied.includes(id) || (overwritten !== undefined && !isSame(copy, overwritten));
+  });
+
+/** True if a lead that is not in the source is nowhere, or if the update of its copy was lost together with its row. */
+const isLost = ({ source, target, deletes }: Entry, id: number, copy: RowImage | undefined) =>
+  deletes && (!copy || (isSame(copy, target[id]) && !isSame(copy, source[id])));
+
+async function restore(
+  connection: Connection,
+  { source, binary }: Statements,
+  entry: Entry,
+  ids: readonly number[],
+): Promise<void> {
+  const places = entry.columns.map((name) => (binary.has(name) ? "UNHEX(?)" : "?"));
+  const sql = `INSERT INTO ${source} (${entry.columns.join(", ")}) VALUES (${places.join(", ")})`;
+  for (const id of ids) await connection.query(sql, entry.source[id]);
+}
+
+/** Copies what an interrupted statement had not come to. Leads that do not fit stay. Returns how many rows were written. */
+async function copyRest(
+  connection: Connection,
+  statements: Statements,
+  entry: Entry,
+  { copies, ids }: { copies: ReadonlyMap<number, RowImage>; ids: readonly number[] },
+): Promise<number> {
+  const unfit = new Map<number, string>();
+  const inserts = ids.filter((id) => entry.copied.includes(id) && !copies.has(id));
+  const updates = ids.filter((id) => {
+    const overwritten = entry.target[id];
+    return overwritten !== undefined && isSame(overwritten, copies.get(id));
+  });
+  const inserted = await writeFitting(connection, statements.insert, inserts, unfit);
+  return inserted + (await writeFitting(connection, statements.update, updates, unfit));
+}
+
+/** Checks the tables that were not closed properly, after a crash of the server; others take no time. */
+const checkTables = `SET STATEMENT max_statement_time = 0 FOR CHECK TABLE ${live}, ${archive} FAST`;
+
+function refuseDamaged({ rows }: StatementResult): void {
+  const faults = rows.filter(([, , type]) => /^error$/i.test(String(type)));
+  if (faults.length === 0) return;
+  const [table] = faults[0] as string[];
+  const name = table?.split(".").at(-1);
+  throw new TablesDamaged(`${name} is damaged (REPAIR TABLE ${name} mends it)`, true);
+}
