@@ -49,7 +49,13 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   }
 
   const mounted = instances.flatMap(({ vendor, instance }) => vendor.paths.map((path) => ({ path, instance })));
-  const v1 = createV1Routes(host, { closing: draining.signal });
+  const declared = instances.map(({ vendor, instance }) => ({
+    name: vendor.name,
+    label: vendor.label,
+    accounts: vendor.accounts ?? false,
+    ...(instance.hasAccount && { hasAccount: (account: string) => instance.hasAccount!(account) }),
+  }));
+  const v1 = createV1Routes(host, { closing: draining.signal, vendors: declared });
 
   const ready = createReadiness({ host, instances, log, draining: draining.signal });
 

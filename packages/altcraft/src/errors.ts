@@ -13,6 +13,7 @@ export type RefusalKind =
   | "no_such_method"
   | "post_only"
   | "too_large"
+  | "encoded"
   | "unavailable"
   | "internal";
 
@@ -66,6 +67,12 @@ const errors: Record<RefusalKind, ErrorRow> = {
     text: (detail) => `Request body is too large: ${detail}`,
     // What is left of the body is not read, so the connection cannot be used again.
     headers: { connection: "close" },
+    transport: true,
+  },
+  encoded: {
+    code: () => 415,
+    text: (detail) => `Request body is not readable: ${detail}`,
+    headers: { "accept-encoding": "identity" },
     transport: true,
   },
   unavailable: {

@@ -84,7 +84,7 @@ export function createRoutes(
       );
     } catch (error) {
       const refusal = refusalOf(error);
-      if (!(error instanceof Refusal) && refusal.kind !== "too_large" && refusal.kind !== "bad_request") {
+      if (!(error instanceof Refusal) && !["too_large", "bad_request", "encoded"].includes(refusal.kind)) {
         host.log.error({ error: messageOf(error) }, "a call of the Altcraft API failed");
       }
       const { status, body, headers } = refusalReply(refusal, settings);
@@ -116,6 +116,7 @@ function refusalOf(error: unknown): Refusal {
     const { path, message } = error.issues[0] ?? { path: "", message: error.message };
     return new Refusal("bad_request", `field ${JSON.stringify(path)}: ${message}`);
   }
+  if (ReinstateError.is(error, "encoded_body")) return new Refusal("encoded", error.message);
   return new Refusal(isUnavailable(error) ? "unavailable" : "internal");
 }
 

@@ -25,6 +25,7 @@ export interface Refused {
 export interface Request {
   operation: string;
   target?: Target;
+  /** Taken as it is: whether the vendor has accounts, and this one, is checked by `/v1`, where a person writes it. */
   account?: string;
   params?: unknown;
   /** The id of the key that asked. */

@@ -12,6 +12,8 @@ export type ReinstateErrorCode =
   | "unknown_batch"
   | "body_too_large"
   | "broken_body"
+  | "encoded_body"
+  | "malformed_json"
   | "bad_setting"
   | "wrong_state"
   | "idempotency_mismatch"

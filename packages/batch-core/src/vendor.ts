@@ -8,6 +8,8 @@ export interface VendorInstance {
   /** The vendor's own HTTP API, at the vendor's own paths. `env`: what the server hands over beside the request. */
   routes: { fetch(request: Request, env?: object): Response | Promise<Response> };
   operations: AnyOperation[];
+  /** Whether an account has records. Present if the vendor has accounts. */
+  hasAccount?(account: string): Promise<boolean>;
   /** Rejects while the vendor cannot work: its own database does not answer, say. */
   ready?(): Promise<void>;
   /** Ends what goes on beside the requests and waits of chunks in hand. Called before the host is closed. */
@@ -42,7 +44,7 @@ export interface Vendor<Settings = unknown, Instance extends VendorInstance = Ve
   /** As in settings, operations and keys: `firstpromoter`. */
   name: string;
   label: string;
-  /** Every key of this vendor belongs to an account. */
+  /** Every key and every record of this vendor belongs to an account. */
   accounts?: boolean;
   /** Its records have channels. */
   channels?: boolean;

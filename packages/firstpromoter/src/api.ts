@@ -62,7 +62,7 @@ const tried = <const Id extends string>(operationId: Id, name: ActionName) =>
     query: {},
   });
 
-const ofBodies = ["malformed_json", "body_too_large"] as const satisfies ErrorName[];
+const ofBodies = ["malformed_json", "body_too_large", "encoded_body"] as const satisfies ErrorName[];
 const ofKeys = ["idempotency_mismatch", "idempotency_running"] as const satisfies ErrorName[];
 
 const dryRun = { dry_run: z.boolean().describe("Only tell what would happen") };

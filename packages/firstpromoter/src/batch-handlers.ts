@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { type Batch, type Host, isFinished, type Submitted, takeIn } from "@reinstate/batch-core";
 import type * as z from "zod";
 import type { BatchOperationId } from "./api.ts";
 import { acceptedBody, batchBody, progressOf, textOfItem } from "./batch-body.ts";
-import { listOf, mapOf, type ParamMap, textOf, withoutBlanks } from "./bracket-params.ts";
+import { lastText, type ParamMap, parseMap, parseWords, readText, withoutBlanks } from "./bracket-params.ts";
 import { Refusal } from "./errors.ts";
 import { type ActionName, actions, operationName } from "./operations.ts";
 import type { Options } from "./options.ts";
@@ -32,6 +33,7 @@ export function createBatchHandlers(
     (name: ActionName, { dryRun = "read" }: FlagRules = {}): Handler =>
     async (c) => {
       const given = await paramsOf(c.req.raw, options, { dryRun });
+      assertSelectsByIds(given);
       const { items, refused, count } = idsOf(given.ids, options);
       const wanted: Wanted = {
         operation: operationName(name),
@@ -135,12 +137,12 @@ export function createBatchHandlers(
     async listBatchProcessItems(c) {
       const { id } = await ownBatch(c);
       const params = queryOf(c.req.raw);
-      const word = textOf(mapOf(params.filters).outcome ?? params.outcome);
-      const outcome = itemOutcome.safeParse(word).data;
-      if (word !== undefined && word !== "" && outcome === undefined) {
+      const word = filterOf(params, "outcome");
+      const outcome = itemOutcome.safeParse(readText(word)?.trim()).data;
+      if (word !== undefined && outcome === undefined) {
         throw new Refusal("invalid_param", `outcome must be one of ${itemOutcome.options.join(", ")}`);
       }
-      const cursor = textOf(params.cursor);
+      const cursor = lastText(params.cursor);
       const { items, next } = await host.batches.items(id, {
         limit: pageOf(params, 100).limit,
         ...(outcome && { outcome }),
@@ -228,8 +230,29 @@ function actionParams(name: ActionName, params: Record<string, unknown>): unknow
 
 /** `filters[status]` in every spelling; a word that is no status finds nothing. */
 function statusesOf(params: ParamMap, { listedBatches }: Options): BatchStatus[] | undefined {
-  const { status } = withoutBlanks({ status: mapOf(params.filters).status ?? params.status });
-  const given = listOf(status);
-  if (given.length === 0) return listedBatches === "all" ? undefined : ["pending", "in_progress"];
-  return given.flatMap((word) => batchStatus.safeParse(word).data ?? []);
+  const status = filterOf(params, "status");
+  if (status === undefined) return listedBatches === "all" ? undefined : ["pending", "in_progress"];
+  return (parseWords(status) ?? []).flatMap((word) => batchStatus.safeParse(word).data ?? []);
 }
+
+/**
+ * The value of the only filter that a read has, as `filters[name]` or plain `name`; undefined if it is not there or blank.
+ * Filters that are malformed, that the read does not have, or that contradict each other are a value that is none: null.
+ */
+function filterOf(params: ParamMap, name: string): unknown {
+  const { filters = {}, [name]: plain } = withoutBlanks(params);
+  const { [name]: named, ...unknown } = parseMap(filters) ?? { malformed: filters };
+  if (Object.keys(unknown).length > 0) return null;
+  if (named === undefined || plain === undefined || isDeepStrictEqual(named, plain)) return named ?? plain;
+  return null;
+}
+
+/** A batch action takes ids. What selects or excludes promoters otherwise is rejected, as leaving it out would change others. */
+function assertSelectsByIds(params: Record<string, unknown>): void {
+  const [name] = Object.keys(withoutBlanks(params)).filter((name) => selections.includes(name));
+  if (name !== undefined)
+    throw new Refusal("invalid_param", `${name} is not supported here; list the promoters in ids`);
+}
+
+/** How earlier versions of the vendor's API selected promoters, beside the filters of lists. */
+const selections = ["filters", "selection", "select_all", "selected_ids", "unselected_ids"];

@@ -1,117 +1,190 @@
-/** Parameters as Ruby on Rails reads them: text, a list, or a map of them. */
+import { parseJson } from "@reinstate/batch-core/http";
+
+/**
+ * Parameters as Ruby on Rails reads them: text, a list, or a map of them. A name that is used in two shapes
+ * (`a=1&a[from]=2`) is a list that begins with its map.
+ */
 export type Param = string | Param[] | ParamMap;
 export interface ParamMap {
   [name: string]: Param;
 }
 
-const maxPairs = 5_000;
 const maxDepth = 5;
 
 /**
- * `filters[status][]=a&filters[status][]=b` → `{ filters: { status: ["a", "b"] } }`. Equal names collect too, as some clients
- * write lists; where one value is wanted, `textOf` takes the last.
+ * Parses names with brackets: `filters[status][]=a&filters[status][]=b` → `{ filters: { status: ["a", "b"] } }`. Equal names
+ * collect too, as some clients write lists. Nothing is left out, so that a reader can reject what it does not understand.
  */
 export function parseBracketParams(pairs: Iterable<[string, string]>): ParamMap {
   const root: ParamMap = Object.create(null);
-  let count = 0;
-  for (const [name, value] of pairs) {
-    if (++count > maxPairs) break;
-    const first = name.indexOf("[", 1);
-    const path = first < 0 ? [name] : [name.slice(0, first), ...bracketsOf(name.slice(first))];
-    if (path.length <= maxDepth) put(root, path, value);
-  }
+  for (const [name, value] of pairs) put(root, parseName(name), value);
   return root;
 }
 
-const isList = (param: Param) => typeof param === "string" || Array.isArray(param);
-
-function bracketsOf(text: string): string[] {
-  return [...text.matchAll(/\[([^[\]]*)\]/g)].map((match) => match[1] as string);
+/**
+ * Splits a name into its steps: `a[b][]` → `["a", "b", ""]`. If the brackets are malformed or nested too deep, all of them
+ * are one step, which is the name of nothing.
+ */
+export function parseName(name: string): [string, ...string[]] {
+  const first = name.indexOf("[", 1);
+  if (first < 0) return [name];
+  const root = name.slice(0, first);
+  const brackets = name.slice(first);
+  const steps = /^(?:\[[^[\]]*\])+$/.test(brackets) ? brackets.slice(1, -1).split("][") : [];
+  return steps.length > 0 && steps.length < maxDepth ? [root, ...steps] : [root, brackets];
 }
 
-function put(map: ParamMap, path: string[], value: string): void {
-  const [name, next, ...rest] = path as [string, string | undefined, ...string[]];
+/** Whether a map was put together from names with brackets (`a[b]=1`), which may be some of its fields and not all. */
+export const isFromNames = (map: object) => Object.getPrototypeOf(map) === null;
+
+const isMap = (param: unknown): param is ParamMap =>
+  typeof param === "object" && param !== null && !Array.isArray(param);
+
+function put(map: ParamMap, [name, next, ...rest]: [string, ...string[]], value: string): void {
+  const known = map[name];
   if (next === undefined) {
-    const before = map[name];
-    map[name] = before === undefined || !isList(before) ? value : [before, value].flat();
+    if (known === undefined) map[name] = value;
+    else if (Array.isArray(known)) known.push(value);
+    else map[name] = [known, value];
     return;
   }
   if (next === "") {
-    const known = map[name];
-    const list = known === undefined || !isList(known) ? [] : [known].flat();
+    const list: Param[] = known === undefined ? [] : Array.isArray(known) ? known : [known];
     map[name] = list;
-    // Lists of maps are not part of this API.
-    if (rest.length === 0) list.push(value);
+    list.push(nest(rest, value));
     return;
   }
+  put(mapAt(map, name), [next, ...rest], value);
+}
+
+/** The map under a name; if there is something else, it goes before that in a list. */
+function mapAt(map: ParamMap, name: string): ParamMap {
   const known = map[name];
-  const inner: ParamMap =
-    typeof known === "object" && !Array.isArray(known) ? known : (Object.create(null) as ParamMap);
-  map[name] = inner;
-  put(inner, [next, ...rest], value);
+  const first = Array.isArray(known) ? known[0] : known;
+  if (isMap(first)) return first;
+  const made: ParamMap = Object.create(null);
+  map[name] = known === undefined ? made : [made, known].flat();
+  return made;
 }
 
-/** The same without what is blank, at any depth: an empty text, null, a list of nothing else. */
+function nest(steps: readonly string[], value: string): Param {
+  const [first, ...rest] = steps;
+  if (first === undefined) return value;
+  const map: ParamMap = Object.create(null);
+  put(map, [first, ...rest], value);
+  return map;
+}
+
+/**
+ * Expands the names of a JSON body that hold brackets: `{ "profile[website]": "x" }` → `{ profile: { website: "x" } }`, laid
+ * over a `profile` that is there. `"ids[]"` adds to a list.
+ */
+export function expandNames(body: Record<string, unknown>): Record<string, unknown> {
+  const names = Object.keys(body);
+  if (!names.some((name) => name.includes("["))) return body;
+  const bracketed = names.map((name) => ({ name, path: parseName(name) }));
+  const expanded: Record<string, unknown> = Object.create(null);
+  for (const { name, path } of bracketed.filter(({ path }) => path.length === 1)) expanded[path[0]] = body[name];
+  for (const { name, path } of bracketed.filter(({ path }) => path.length > 1)) lay(expanded, path, body[name]);
+  return expanded;
+}
+
+function lay(map: Record<string, unknown>, [name, next, ...rest]: [string, ...string[]], value: unknown): void {
+  if (next === undefined) {
+    map[name] = value;
+  } else if (next === "" && rest.length === 0) {
+    map[name] = [map[name] ?? [], value].flat();
+  } else {
+    const known = parseMap(map[name]);
+    const inner: Record<string, unknown> = known && !isFromNames(known) ? { ...known } : (known ?? Object.create(null));
+    map[name] = inner;
+    lay(inner, [next, ...rest], value);
+  }
+}
+
+/** The same without what is blank: an empty text, null, a list or a map of nothing else. */
 export function withoutBlanks(params: Record<string, unknown>): Record<string, unknown> {
-  const full = Object.entries(params).map(([name, value]) => [name, presentOf(value)] as const);
-  return Object.fromEntries(full.filter(([, value]) => value !== undefined));
+  return present(params, 0) ?? {};
 }
 
-function presentOf(value: unknown): unknown {
+function present(params: Record<string, unknown>, depth: number): Record<string, unknown> | undefined {
+  const full = Object.entries(params)
+    .map(([name, value]) => [name, presentValue(value, depth + 1)] as const)
+    .filter(([, value]) => value !== undefined);
+  return full.length === 0 ? undefined : Object.fromEntries(full);
+}
+
+function presentValue(value: unknown, depth: number): unknown {
   if (value === null || (typeof value === "string" && value.trim() === "")) return undefined;
-  if (Array.isArray(value)) {
-    const full = value.map(presentOf).filter((one) => one !== undefined);
-    return full.length === 0 ? undefined : full;
-  }
-  if (typeof value !== "object") return value;
-  const full = withoutBlanks(value as Record<string, unknown>);
-  return Object.keys(full).length === 0 ? undefined : full;
+  // No parameter is nested so deep.
+  if (typeof value !== "object" || depth > maxDepth) return value;
+  if (!Array.isArray(value)) return present(value as Record<string, unknown>, depth);
+  const full = value.map((entry) => presentValue(entry, depth + 1)).filter((entry) => entry !== undefined);
+  return full.length === 0 ? undefined : full;
 }
 
-/** A map; a text that is a JSON object counts as one, as some clients send `filters` so. */
-export function mapOf(param: unknown): Record<string, unknown> {
-  if (typeof param === "object" && param !== null && !Array.isArray(param)) return param as Record<string, unknown>;
-  if (typeof param !== "string" || !param.trimStart().startsWith("{")) return {};
+/** Returns a map as it is, and parses the text of a JSON object, as some clients send `filters`; undefined for anything else. */
+export function parseMap(param: unknown): Record<string, unknown> | undefined {
+  if (isMap(param)) return param;
+  if (typeof param !== "string" || !param.trimStart().startsWith("{")) return undefined;
+  return parsedOr(param, isMap);
+}
+
+/**
+ * Returns the words of a list in every spelling: `a`, `a,b`, `["a","b"]`, `[]=a`, `[0]=a`. Undefined if it is none: a map with
+ * names, JSON that does not parse, a list in a list.
+ */
+export function parseWords(param: unknown): string[] | undefined {
+  const list = parseList(param);
+  const words = list?.map(readText);
+  if (!words?.every((word) => word !== undefined)) return undefined;
+  return words.flatMap((word) => word.split(",")).flatMap((word) => word.trim() || []);
+}
+
+/** Returns the entries of a list, or of what a form makes of `ids[0]=8&ids[1]=9`; a single value is a list of one. */
+export function parseList(param: unknown): unknown[] | undefined {
+  if (Array.isArray(param)) return param;
+  if (isMap(param)) {
+    return Object.keys(param).every((place) => /^\d+$/.test(place)) ? Object.values(param) : undefined;
+  }
+  if (typeof param === "string" && /^\s*\[/.test(param)) return parsedOr(param, Array.isArray);
+  return [param];
+}
+
+function parsedOr<Value>(text: string, is: (value: unknown) => value is Value): Value | undefined {
   try {
-    return mapOf(JSON.parse(param));
+    const value = parseJson(text);
+    return is(value) ? value : undefined;
   } catch {
-    return {};
+    return undefined;
   }
 }
 
-/** One value or many, in every spelling: `a`, `a,b`, `["a","b"]`, `[]=a`, `[0]=a`. */
-export function listOf(param: unknown): string[] {
-  if (Array.isArray(param)) return param.flatMap((one) => listOf(one));
-  if (typeof param === "object" && param !== null) return Object.values(param).flatMap((one) => listOf(one));
-  if (typeof param === "number" || typeof param === "boolean") return [String(param)];
-  if (typeof param !== "string") return [];
-  return param
-    .split(",")
-    .map((one) => one.trim().replace(/^\[?\s*"?|"?\s*\]?$/g, ""))
-    .filter((one) => one !== "");
-}
-
-/** A single text: the last where several were given. */
-export function textOf(param: unknown): string | undefined {
+/** Returns a single text; undefined for a list or a map. */
+export function readText(param: unknown): string | undefined {
   if (typeof param === "string") return param;
-  if (typeof param === "number" || typeof param === "boolean") return String(param);
-  return Array.isArray(param) ? textOf(param.at(-1)) : undefined;
+  return typeof param === "number" || typeof param === "boolean" ? String(param) : undefined;
 }
 
-/** A whole number that can be an id or a count; undefined for anything else. */
-export function integerOf(param: unknown): number | undefined {
-  const text = textOf(param)?.trim();
+/** Returns a single text: the last if a name was repeated, as Rails takes it. */
+export function lastText(param: unknown): string | undefined {
+  return readText(Array.isArray(param) ? param.at(-1) : param);
+}
+
+/** Parses a whole number that can be an id or a count; undefined for anything else. */
+export function parseInteger(param: unknown): number | undefined {
+  const text = readText(param)?.trim();
   if (text === undefined || !/^-?\d{1,16}$/.test(text)) return undefined;
   const value = Number(text);
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
 /**
- * `true`, `yes`, `1` and their opposites; undefined for anything else. Clients that were generated from the vendor's file send
- * the words with the back-ticks that stand around them there.
+ * Parses `true`, `yes`, `1` and their opposites; undefined for anything else. Clients that were generated from the vendor's
+ * file send the words with the back-ticks that stand around them there.
  */
-export function booleanOf(param: unknown): boolean | undefined {
-  const text = textOf(param)?.replaceAll("`", "").trim().toLowerCase();
+export function parseBoolean(param: unknown): boolean | undefined {
+  const text = lastText(param)?.replaceAll("`", "").trim().toLowerCase();
   if (text === "true" || text === "yes" || text === "1") return true;
   if (text === "false" || text === "no" || text === "0") return false;
   return undefined;

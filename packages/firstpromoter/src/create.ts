@@ -17,6 +17,8 @@ export interface FirstPromoter {
   routes: Hono<Env>;
   operations: AnyOperation[];
   store: PromoterStore;
+  /** Whether an account has promoters. */
+  hasAccount(account: string): Promise<boolean>;
   /** Ends what goes on beside requests: webhooks, waits for the real vendor. To be called before the host is closed. */
   closing(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export async function createFirstPromoter(host: Host, options: FirstPromoterOpti
     routes: createRoutes(host, { promoters: store, answers: createAnswerStore(host.database) }, read),
     operations,
     store,
+    hasAccount: (account) => store.hasAccount(account),
     async closing() {
       ending.abort();
       await webhook?.stop();

@@ -54,6 +54,12 @@ export const errorAnswers = {
     // What is left of the body is not read, so the connection cannot be used again.
     headers: { connection: "close" },
   },
+  /** A compressed body, which is not read. */
+  encoded_body: {
+    status: 415,
+    body: { message: "The request body must not be encoded (Content-Encoding)", code: "encoded_body" },
+    headers: { "accept-encoding": "identity" },
+  },
   /** More requests in a minute than `rateLimit`; the header `Retry-After` tells the seconds until the next may come. */
   too_many_requests: { status: 429, body: { message: "Too many requests", code: "too_many_requests" } },
   /** A database is away, full or read-only. */
@@ -104,6 +110,9 @@ export function refusalOf(error: unknown): Refusal | undefined {
       return new Refusal("not_found");
     case "invalid_request":
       return new Refusal("invalid_param", error.message);
+    case "encoded_body":
+    case "malformed_json":
+      return new Refusal(error.code);
     case "wrong_state":
     case "idempotency_mismatch":
     case "idempotency_running":

@@ -1,13 +1,13 @@
 import type { Host } from "@reinstate/batch-core";
 import type { PromoterOperationId } from "./api.ts";
-import { booleanOf, type ParamMap, textOf } from "./bracket-params.ts";
+import { type ParamMap, parseBoolean, readText, withoutBlanks } from "./bracket-params.ts";
 import { invalidRecord, Refusal } from "./errors.ts";
 import type { Options } from "./options.ts";
 import { promoterBody } from "./promoter-body.ts";
-import { promoterQueryOf } from "./promoter-query.ts";
-import { type Handler, newPromoterOf, paramsOf, promoterChangesOf, queryOf } from "./requests.ts";
+import { parsePromoterQuery } from "./promoter-query.ts";
+import { type Handler, keepsOtherFields, newPromoterOf, paramsOf, promoterChangesOf, queryOf } from "./requests.ts";
 import { findBy as findByWord } from "./schemas.ts";
-import { type PromoterRecord, type PromoterStore, Taken } from "./store.ts";
+import { type LookUp, type PromoterRecord, type PromoterStore, Taken } from "./store.ts";
 
 /** Reading and writing promoters. */
 export function createPromoterHandlers(
@@ -22,11 +22,12 @@ export function createPromoterHandlers(
     findBy: unknown,
     missed: "not_found" | "cannot_find_by" = "cannot_find_by",
   ): Promise<PromoterRecord> {
-    const by = findByWord.safeParse(textOf(findBy)).data;
-    if (by === undefined && !/^\d{1,15}$/.test(value)) throw new Refusal("not_found");
-    // The character zero is in no record, and PostgreSQL takes no text with it.
-    const promoter = value.includes("\0") ? undefined : await store.find(account, by ?? "id", value);
-    if (!promoter) throw by === undefined ? new Refusal("not_found") : new Refusal(missed, by);
+    const by = readFindBy(findBy);
+    if (by === "id" && !/^\d{1,15}$/.test(value)) throw new Refusal("not_found");
+    // A word that is unknown must not find whom the id of that number belongs to. The character zero is in no record, and
+    // PostgreSQL takes no text with it.
+    const promoter = by === undefined || value.includes("\0") ? undefined : await store.find(account, by, value);
+    if (!promoter) throw by === "id" ? new Refusal("not_found") : new Refusal(missed, by ?? shorten(findBy));
     return promoter;
   }
 
@@ -34,7 +35,7 @@ export function createPromoterHandlers(
     async getPromoters(c) {
       const params = queryOf(c.req.raw);
       const [promoters, pending] = await Promise.all([
-        store.list(c.get("account"), promoterQueryOf(params, options, host.clock.now())),
+        store.list(c.get("account"), parsePromoterQuery(params, options, host.clock.now())),
         store.countPending(c.get("account")),
       ]);
       const show = shown(params);
@@ -76,16 +77,27 @@ export function createPromoterHandlers(
       // The page of this call declares no 422.
       const { id } = await found(account, c.req.param("id") ?? "", params.find_by, "not_found");
       const { find_by: _, ...changes } = promoterChangesOf(params);
-      await orInvalid(store.update(account, id, changes, host.clock.now()));
+      const { custom_fields, ...others } = changes;
+      const fields = keepsOtherFields(params) ? { custom_fields_changed: custom_fields } : { custom_fields };
+      await orInvalid(store.update(account, id, { ...others, ...fields }, host.clock.now()));
       return c.json(promoterBody(await found(account, String(id), undefined), options));
     },
   };
 }
 
+/** The value that a promoter is looked up by: his id if `find_by` is not there or blank; undefined for an unknown word. */
+function readFindBy(given: unknown): LookUp | undefined {
+  const { findBy = "id" } = withoutBlanks({ findBy: given });
+  const word = readText(findBy)?.trim();
+  return word === "id" ? word : findByWord.safeParse(word).data;
+}
+
+const shorten = (value: unknown) => (readText(value) ?? "a list").slice(0, 50);
+
 function shown(params: ParamMap): { parent: boolean; payoutMethod: boolean } {
   return {
-    parent: booleanOf(params.include_parent_promoter) ?? false,
-    payoutMethod: !(booleanOf(params.exclude_payout_method) ?? false),
+    parent: parseBoolean(params.include_parent_promoter) ?? false,
+    payoutMethod: !(parseBoolean(params.exclude_payout_method) ?? false),
   };
 }
 

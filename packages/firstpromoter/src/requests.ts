@@ -5,13 +5,24 @@ import {
   type FlagField,
   findFlags,
   findFlagsInJson,
+  parseJson,
   readBody,
   readSafetyFlags,
   withSafetyFlags,
 } from "@reinstate/batch-core/http";
 import type { Context } from "hono";
 import type * as z from "zod";
-import { booleanOf, integerOf, mapOf, type ParamMap, parseBracketParams, textOf } from "./bracket-params.ts";
+import {
+  expandNames,
+  isFromNames,
+  lastText,
+  type ParamMap,
+  parseBoolean,
+  parseBracketParams,
+  parseInteger,
+  parseList,
+  parseMap,
+} from "./bracket-params.ts";
 import { invalidRecord, Refusal } from "./errors.ts";
 import type { Options } from "./options.ts";
 import { notFoundText } from "./rules.ts";
@@ -81,27 +92,22 @@ export async function paramsOf(
     const form = new URLSearchParams(text);
     return together(parseBracketParams(form), findFlags(form, data));
   }
-  const body = jsonOf(text);
-  return together(typeof body === "object" ? mapOf(body) : {}, findFlagsInJson(text, { data }));
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Refusal("malformed_json");
-  }
+  const body = parseJson(text);
+  const named = typeof body === "object" ? expandNames(parseMap(body) ?? {}) : {};
+  return together(named, findFlagsInJson(text, { data }));
 }
 
 /** The ids of a batch action: those to work on, as they came, and those that are none, once each. */
 export function idsOf(given: unknown, options: Options): { count: number; items: number[]; refused: Refused[] } {
-  const entries = entriesOf(given);
+  const entries = (typeof given === "object" && given !== null && parseList(given)) || [];
   if (entries.length === 0) throw new Refusal("missing_param", "ids");
   const items: number[] = [];
   const refused = new Map<string, Refused>();
   for (const entry of entries) {
     const id =
-      typeof entry === "number" || options.numericStrings ? integerOf(Array.isArray(entry) ? null : entry) : undefined;
+      typeof entry === "number" || options.numericStrings
+        ? parseInteger(Array.isArray(entry) ? null : entry)
+        : undefined;
     if (id !== undefined && id > 0 && typeof entry !== "boolean") items.push(id);
     else {
       const text = typeof entry === "string" || typeof entry === "number" ? shorten(String(entry)) : undefined;
@@ -122,22 +128,15 @@ export function idsOf(given: unknown, options: Options): { count: number; items:
   };
 }
 
-/** A list, or what a form makes of `ids[0]=8&ids[1]=9`. */
-function entriesOf(given: unknown): unknown[] {
-  if (Array.isArray(given)) return given;
-  const places = Object.entries(mapOf(given));
-  return places.every(([place]) => /^\d+$/.test(place)) ? places.map(([, entry]) => entry) : [];
-}
-
 const shorten = (text: string) => (text.length > 50 ? `${text.slice(0, 50)}…` : text);
 
 /** The body of `POST /promoters`. */
 export function newPromoterOf(params: Record<string, unknown>): NewPromoter {
-  if ((textOf(params.email)?.trim() ?? "") === "") throw new Refusal("missing_param", "email");
+  if ((lastText(params.email)?.trim() ?? "") === "") throw new Refusal("missing_param", "email");
   const { initial_campaign_id, always_approve } = params;
-  const campaign = integerOf(initial_campaign_id);
+  const campaign = parseInteger(lastText(initial_campaign_id));
   if (campaign === undefined && !isBlank(initial_campaign_id)) throw new Refusal("not_found");
-  const approve = booleanOf(always_approve);
+  const approve = parseBoolean(always_approve);
   return checked(
     newPromoter.safeParse({
       ...writable(params),
@@ -147,15 +146,21 @@ export function newPromoterOf(params: Record<string, unknown>): NewPromoter {
   );
 }
 
+/** Whether a body names single custom fields (`custom_fields[tier]`): the others stay, where a map replaces all of them. */
+export function keepsOtherFields({ custom_fields }: Record<string, unknown>): boolean {
+  const custom = parseMap(custom_fields);
+  return custom !== undefined && isFromNames(custom);
+}
+
 /** The body of `PUT /promoters/{id}`, without `find_by`. */
 export function promoterChangesOf(params: Record<string, unknown>): PromoterChanges {
   const { email } = params;
-  if (email !== undefined && (textOf(email)?.trim() ?? "") === "") throw invalidRecord({ email: ["can't be blank"] });
+  if (email !== undefined && (lastText(email)?.trim() ?? "") === "") throw invalidRecord({ email: ["can't be blank"] });
   const { profile, ...changes } = writable(params) as { profile?: Record<string, unknown> };
-  const given = mapOf(params.profile);
+  const given = parseMap(params.profile) ?? {};
   const taken = {
-    ...(booleanOf(given._destroy_w8form) && { w8_form_url: null }),
-    ...(booleanOf(given._destroy_w9form) && { w9_form_url: null }),
+    ...(parseBoolean(given._destroy_w8form) && { w8_form_url: null }),
+    ...(parseBoolean(given._destroy_w9form) && { w9_form_url: null }),
   };
   return checked(promoterChanges.safeParse({ ...changes, ...(profile && { profile: { ...profile, ...taken } }) }));
 }
@@ -165,28 +170,37 @@ const isBlank = (value: unknown) => value === undefined || value === null || val
 /** What both write, as texts: some clients send numbers. An empty `cust_id` is none. */
 function writable({ email, cust_id, note, profile, custom_fields }: Record<string, unknown>): Record<string, unknown> {
   const faults: Record<string, string[]> = {};
-  const address = textOf(email)?.trim();
+  const address = lastText(email)?.trim();
   if (address !== undefined && (!/^[^@\s\0]+@[^@\s\0]+$/.test(address) || address.length > 254)) {
     faults.email = ["is invalid"];
   }
-  const custId = isBlank(cust_id) ? null : textOf(cust_id)?.trim();
+  const custId = isBlank(cust_id) ? null : lastText(cust_id)?.trim();
   if (custId !== null && (custId === undefined || custId.includes("\0"))) faults.cust_id = ["is invalid"];
   // An index entry must fit into a page of the database.
   if (custId && custId.length > 255) faults.cust_id = ["is too long (maximum is 255 characters)"];
-  if (textOf(note)?.includes("\0")) faults.note = ["is invalid"];
-  if (Object.keys(faults).length > 0) throw invalidRecord(faults);
-  const given = mapOf(profile);
+  if (lastText(note)?.includes("\0") || !isTextOrNull(note)) faults.note = ["is invalid"];
+  const given = parseMap(profile) ?? {};
   const fields = Object.keys(profileInput.shape).filter((field) => field in given);
+  for (const field of fields) if (!isTextOrNull(given[field])) faults[`profile.${field}`] = ["is invalid"];
+  const custom = custom_fields === null ? null : parseMap(custom_fields);
+  if (custom && isFromNames(custom) && Object.keys(custom).some((name) => /^$|[[\]]/.test(name))) {
+    faults.custom_fields = ["is invalid"];
+  }
+  if (Object.keys(faults).length > 0) throw invalidRecord(faults);
   return {
     ...(address !== undefined && { email: address }),
     ...(cust_id !== undefined && { cust_id: custId }),
-    ...(note !== undefined && { note: textOf(note) ?? null }),
+    ...(note !== undefined && { note: lastText(note) ?? null }),
     ...(profile !== undefined && {
-      profile: Object.fromEntries(fields.map((field) => [field, textOf(given[field]) ?? null])),
+      profile: Object.fromEntries(fields.map((field) => [field, lastText(given[field]) ?? null])),
     }),
-    ...(custom_fields !== undefined && { custom_fields: custom_fields === null ? null : { ...mapOf(custom_fields) } }),
+    // Clients made from the vendor's file, which calls it a list, send `[]` for "unchanged".
+    ...(custom !== undefined && { custom_fields: custom && { ...custom } }),
   };
 }
+
+/** What has no text would empty the field that it is for. */
+const isTextOrNull = (value: unknown) => value === undefined || value === null || lastText(value) !== undefined;
 
 function checked<Value>(parsed: { success: true; data: Value } | { success: false; error: z.ZodError }): Value {
   if (parsed.success) return parsed.data;

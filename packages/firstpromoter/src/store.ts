@@ -88,7 +88,10 @@ export interface PromoterUpdate {
   note?: string | null;
   /** Laid over the profile that is there. */
   profile?: ProfileInput;
+  /** In place of all that are there. */
   custom_fields?: Record<string, unknown> | null;
+  /** Laid over those that are there. */
+  custom_fields_changed?: Record<string, unknown> | null;
 }
 
 export type LookUp = "id" | FindBy;
@@ -222,6 +225,8 @@ export interface PromoterStore {
   /** The campaign for promoters who come without one; made when the account has none. */
   defaultCampaign(account: string): Promise<CampaignRecord>;
 
+  /** Whether the account has promoters. */
+  hasAccount(account: string): Promise<boolean>;
   find(account: string, by: LookUp, value: string): Promise<PromoterRecord | undefined>;
   /** Newest first, unless sorted. */
   list(account: string, query: PromoterQuery): Promise<PromoterRecord[]>;

@@ -132,6 +132,13 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       await taken(store.create("a", [makePromoter({ cust_id: "c1" })], 3), ["cust_id"]);
       await taken(store.update("a", other, { email: "taken@example.com" }, 3), ["email"]);
       assert.equal(await store.update("a", id, { email: "taken@example.com", note: "same address" }, 3), true);
+      const fields = async () => (await store.find("a", "id", String(id)))?.custom_fields;
+      await store.update("a", id, { custom_fields_changed: { tier: "gold" } }, 3);
+      await store.update("a", id, { custom_fields_changed: { size: "L" } }, 3);
+      assert.deepEqual(await fields(), { tier: "gold", size: "L" });
+      await store.update("a", id, { custom_fields: { size: "M" } }, 3);
+      assert.deepEqual(await fields(), { size: "M" });
+      assert.deepEqual([await store.hasAccount("a"), await store.hasAccount("never")], [true, false]);
     },
   },
   {

@@ -1,3 +1,4 @@
+import type { ReinstateError } from "@reinstate/batch-core";
 import type { Dialect, Reason } from "./dialects.ts";
 import type { Counts, Verb } from "./store.ts";
 
@@ -23,6 +24,11 @@ export interface ErrorDetails {
   /** Where the dialect's own status is not to be used. */
   status?: number;
   headers?: Record<string, string>;
+}
+
+/** Returns the HTTP status of a call whose body was not read; undefined for any other error. */
+export function unreadBodyStatus({ code }: ReinstateError): number | undefined {
+  return code === "body_too_large" ? 413 : code === "encoded_body" ? 415 : undefined;
 }
 
 /** The answer to a call that was refused or went wrong. */

@@ -1,6 +1,7 @@
 import { type Batch, type Host, isFinished, isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
 import { toActor } from "./actor.ts";
+import { unreadBodyStatus } from "./errors.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
 import { highestLeadId } from "./rules.ts";
@@ -48,8 +49,9 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
     try {
       values = await readValues(request);
     } catch (error) {
-      if (!ReinstateError.is(error, "body_too_large")) throw error;
-      return new Response(`ERROR: ${error.message}\n`, { status: 413, headers: { connection: "close" } });
+      const status = ReinstateError.is(error) ? unreadBodyStatus(error) : undefined;
+      if (status === undefined) throw error;
+      return new Response(`ERROR: ${messageOf(error)}\n`, { status, headers: { connection: "close" } });
     }
     const { call, answer } = await serve(values, from);
     const { text, batch, logged, unavailable } = answer;

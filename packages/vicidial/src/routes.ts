@@ -11,7 +11,7 @@ import {
 import { cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
-import { errorReply, successReply } from "./errors.ts";
+import { errorReply, successReply, unreadBodyStatus } from "./errors.ts";
 import { explain } from "./explain.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
@@ -108,8 +108,9 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       if (ReinstateError.is(error, "idempotency_mismatch") || ReinstateError.is(error, "invalid_request")) {
         return errorReply(dialect, "other", told);
       }
-      if (ReinstateError.is(error, "body_too_large")) {
-        return errorReply(dialect, "other", { ...told, status: 413, headers: { connection: "close" } });
+      const status = ReinstateError.is(error) ? unreadBodyStatus(error) : undefined;
+      if (status !== undefined) {
+        return errorReply(dialect, "other", { ...told, status, headers: { connection: "close" } });
       }
       host.log.error({ error: messageOf(error), verb }, "a call to the leads API failed");
       return errorReply(dialect, "other", { ...told, ...(isUnavailable(error) && unavailable) });

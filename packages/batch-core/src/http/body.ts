@@ -2,9 +2,11 @@ import { ReinstateError } from "../errors.ts";
 
 /**
  * The body of a request, at most `limit` bytes of it. Throws `body_too_large` as soon as the limit is known to be passed:
- * from the header, before anything is read, or from the stream, without reading on.
+ * from the header, before anything is read, or from the stream, without reading on. Throws `encoded_body` before anything is
+ * read if the body is compressed.
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
+  assertNotEncoded(request);
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > limit) throw tooLarge(limit);
   // An announced length is enforced by the HTTP parser, so the quick way is safe.
@@ -15,10 +17,11 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
 }
 
 /**
- * The body of a request as it arrives, at most `limit` bytes of it. Throws `body_too_large` like `readBody`, and
- * `broken_body` where the client is gone before the end.
+ * The body of a request as it arrives, at most `limit` bytes of it. Throws `body_too_large` and `encoded_body` like
+ * `readBody`, and `broken_body` where the client is gone before the end.
  */
 export async function* bodyParts(request: Request, limit: number): AsyncGenerator<Uint8Array, void, undefined> {
+  assertNotEncoded(request);
   if (Number(request.headers.get("content-length")) > limit) throw tooLarge(limit);
   if (!request.body) return;
   const parts = (request.body as unknown as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
@@ -36,6 +39,16 @@ export async function* bodyParts(request: Request, limit: number): AsyncGenerato
   } finally {
     await parts.return?.();
   }
+}
+
+/** No API here reads compressed bodies. Some clients name their charset in this header; that encodes nothing. */
+function assertNotEncoded(request: Request): void {
+  const encoding = request.headers.get("content-encoding")?.trim() ?? "";
+  if (/^(identity|utf-?8)?$/i.test(encoding)) return;
+  throw new ReinstateError(
+    "encoded_body",
+    `The body must not be encoded (Content-Encoding is ${encoding.slice(0, 50)})`,
+  );
 }
 
 function tooLarge(limit: number): ReinstateError {

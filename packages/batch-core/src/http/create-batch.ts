@@ -8,9 +8,11 @@ import { takeIn } from "../intake/take-in.ts";
 import { paramsOf } from "../intake.ts";
 import type { AnyOperation } from "../operation.ts";
 import { findFlags, findFlagsInJson, readSafetyFlags, type SafetyFlag, withSafetyFlags } from "../safety-flags.ts";
+import { checkAccount, type VendorAccounts } from "./account.ts";
 import { batchBody } from "./batch-body.ts";
 import { bodyParts, decodeUtf8, readBody } from "./body.ts";
 import { type KeyedRequest, keyedRequest } from "./idempotency.ts";
+import { parseJsonBody } from "./json.ts";
 import { problem } from "./problem.ts";
 import { parsed } from "./query.ts";
 
@@ -64,18 +66,14 @@ const streamQuery = z.strictObject({
 });
 
 /** Answers `POST /v1/batches`: the items in a JSON body, or streamed as NDJSON or CSV with all else in the query. */
-export function createBatchRoute(host: Host, { streamLimit }: { streamLimit: number }) {
+export function createBatchRoute(host: Host, limits: { streamLimit: number; vendors: readonly VendorAccounts[] }) {
   return async (request: Request, actor: string): Promise<Response> => {
-    const encoding = request.headers.get("content-encoding") ?? "identity";
-    if (!/^identity$/i.test(encoding.trim())) {
-      throw unsupported(`The body must not be encoded (it is ${encoding})`, { "accept-encoding": "identity" });
-    }
     const keyed = keyedRequest(request, actor);
     const format = formatOf(request.headers.get("content-type") ?? "application/json");
     const batch =
       format === "json"
-        ? await fromJson(host, request, actor, keyed)
-        : await fromStream(host, request, actor, keyed, { format, limit: streamLimit });
+        ? await fromJson(host, request, actor, keyed, limits)
+        : await fromStream(host, request, actor, keyed, { format, ...limits });
     return Response.json(batchBody(batch), {
       status: isFinished(batch.status) ? 201 : 202,
       headers: { location: `/v1/batches/${batch.id}`, ...(batch.replayed && { "idempotency-replayed": "true" }) },
@@ -88,6 +86,7 @@ async function fromJson(
   request: Request,
   actor: string,
   keyed: KeyedRequest | undefined,
+  { vendors }: { vendors: readonly VendorAccounts[] },
 ): Promise<Submitted> {
   // What stands there by mistake would be left out in silence: a dry run would be a real one.
   const [misplaced] = new URL(request.url).searchParams.keys();
@@ -99,17 +98,18 @@ async function fromJson(
     throw new ReinstateError("body_too_large", `${error.message}; ${streaming}`);
   });
   keyed?.update(body);
-  const text = textOf(body);
-  const json = jsonOf(text);
+  const json = parseJsonBody(body);
   const flags = readSafetyFlags(
     { place: "header", fields: findFlags(request.headers) },
-    { place: "body", fields: findFlagsInJson(text), supported: ["dry_run", guardParam] },
+    { place: "body", fields: findFlagsInJson(decodeUtf8(body) ?? ""), supported: ["dry_run", guardParam] },
   );
   const { dry_run, stop_rule, items, filter, ...given } = parsed(newBatch, withDryRun(json, flags));
   given.params = withGuard(host.batches.operation(given.operation, given.target), given.params, flags);
   if ((items === undefined) === (filter === undefined)) {
     throw misused("items", items === undefined ? "is required, or a filter" : "cannot stand beside a filter");
   }
+  host.batches.operation(given.operation, given.target);
+  await checkAccount(host, vendors, given);
   const batch = {
     ...given,
     actor,
@@ -159,7 +159,11 @@ async function fromStream(
   request: Request,
   actor: string,
   keyed: KeyedRequest | undefined,
-  { format, limit }: { format: "ndjson" | "csv"; limit: number },
+  {
+    format,
+    streamLimit,
+    vendors,
+  }: { format: "ndjson" | "csv"; streamLimit: number; vendors: readonly VendorAccounts[] },
 ): Promise<Submitted> {
   const { searchParams } = new URL(request.url);
   const flags = readSafetyFlags(
@@ -179,7 +183,8 @@ async function fromStream(
   const params = withGuard(operation, query.params, flags);
   // Before a long upload, not after it.
   paramsOf(operation, params);
-  const intake = await takeIn(operation, passing(bodyParts(request, limit), keyed), { format, column });
+  await checkAccount(host, vendors, query);
+  const intake = await takeIn(operation, passing(bodyParts(request, streamLimit), keyed), { format, column });
   try {
     return await host.batches.submitIntake(
       {
@@ -218,20 +223,10 @@ function formatOf(type: string): "json" | "ndjson" | "csv" {
   );
 }
 
-function unsupported(detail: string, headers: Record<string, string> = {}): HTTPException {
-  return new HTTPException(415, { res: problem(415, "unsupported-media-type", detail, { headers }) });
+function unsupported(detail: string): HTTPException {
+  return new HTTPException(415, { res: problem(415, "unsupported-media-type", detail) });
 }
 
 function misused(path: string, message: string): ReinstateError {
   return invalidRequest({ path, message });
-}
-
-const textOf = (body: Uint8Array) => decodeUtf8(body) ?? "";
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ReinstateError("invalid_request", `The body is not JSON: ${messageOf(error)}`);
-  }
 }

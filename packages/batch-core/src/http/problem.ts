@@ -48,6 +48,8 @@ const statuses: Partial<Record<ReinstateError["code"], number>> = {
   unknown_batch: 404,
   body_too_large: 413,
   broken_body: 400,
+  encoded_body: 415,
+  malformed_json: 400,
   wrong_state: 409,
   idempotency_mismatch: 422,
   idempotency_running: 409,
@@ -57,6 +59,7 @@ const statuses: Partial<Record<ReinstateError["code"], number>> = {
 const headersOf: Partial<Record<ReinstateError["code"], Record<string, string>>> = {
   // What is left of the body is not read, so the connection cannot be used again.
   body_too_large: { connection: "close" },
+  encoded_body: { "accept-encoding": "identity" },
   idempotency_running: { "retry-after": "1" },
 };
 
@@ -66,7 +69,8 @@ export function problemOf(error: unknown): Response | undefined {
   const status = statuses[error.code];
   if (status === undefined) return undefined;
   const headers = headersOf[error.code];
-  return problem(status, error.code.replaceAll("_", "-"), error.message, {
+  const type = error.code === "encoded_body" ? "unsupported-media-type" : error.code.replaceAll("_", "-");
+  return problem(status, type, error.message, {
     errors: error.issues,
     ...(headers && { headers }),
   });

@@ -141,9 +141,32 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
       errors: [{ path: "items" }],
     });
     expect((await api.post({ operation: "test.rows.double", items: [1], surprise: true })).status).toBe(422);
-    expect((await api.call("/v1/batches", { method: "POST", body: "{" })).body).toMatchObject(
-      problem("invalid-request", 422),
-    );
+    for (const body of [
+      "",
+      "{",
+      '{"operation":"test.rows.double","items":[1]}x',
+      '{"items":[1],"items":[2]}',
+      "\xff",
+    ]) {
+      const answer = await api.call("/v1/batches", { method: "POST", body: Buffer.from(body, "latin1") });
+      expect({ body, status: answer.status, answer: answer.body }).toMatchObject({
+        ...{ body, status: 400, answer: problem("malformed-json", 400) },
+      });
+    }
+    for (const body of ["null", "[]", '"x"', "1", "{}"]) {
+      const answer = await api.call("/v1/batches", { method: "POST", body });
+      expect({ body, status: answer.status, answer: answer.body }).toMatchObject({
+        ...{ body, status: 422, answer: problem("invalid-request", 422) },
+      });
+    }
+    for (const encoding of ["gzip", "br", "deflate", "gzip, identity", "x-gzip", "zstd"]) {
+      const headers = { "content-encoding": encoding };
+      const answer = await api.call("/v1/batches", { method: "POST", body: "{}", headers });
+      expect({ encoding, answer: answer.body }).toMatchObject({
+        encoding,
+        answer: problem("unsupported-media-type", 415),
+      });
+    }
     const csv = { method: "POST", body: "id", headers: { "content-type": "text/plain" } };
     expect((await api.call("/v1/batches", csv)).body).toMatchObject(problem("unsupported-media-type", 415));
     for (const path of ["/v1/batches/1", "/v1/batches/x", "/v1/batches/99/items"]) {

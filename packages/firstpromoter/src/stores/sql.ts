@@ -140,6 +140,11 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
       return rows.map((row) => row.id);
     },
 
+    async hasAccount(account) {
+      const promoter = db.selectFrom("firstpromoter_promoters").select("id").where("account", "=", account).limit(1);
+      return (await promoter.executeTakeFirst()) !== undefined;
+    },
+
     async find(account, by, value) {
       const query = promoters().limit(1);
       if (by === "ref_token" || by === "promo_code") {
@@ -195,12 +200,12 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
       return set().catch((error: unknown) => (isUniqueViolation(error) ? set() : Promise.reject(error)));
     },
 
-    update(account, id, { profile, email, custom_fields, ...rest }, now) {
+    update(account, id, { profile, email, custom_fields, custom_fields_changed, ...rest }, now) {
       return orTaken(account, { email, cust_id: rest.cust_id, id }, () =>
         database.transaction(async (transaction) => {
           const row = await on(transaction)
             .selectFrom("firstpromoter_promoters")
-            .select(["email", "profile"])
+            .select(["email", "profile", "custom_fields"])
             .where("account", "=", account)
             .where("id", "=", id)
             .$if(database.dialect === "postgres", (query) => query.forNoKeyUpdate())
@@ -213,6 +218,9 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
             .execute();
           const merged = { ...(JSON.parse(row.profile) as ProfileInput), ...profile };
           const address = email?.toLowerCase() ?? row.email;
+          const fields = custom_fields_changed
+            ? { ...(JSON.parse(row.custom_fields ?? "{}") as object), ...custom_fields_changed }
+            : custom_fields;
           await on(transaction)
             .updateTable("firstpromoter_promoters")
             .set({
@@ -225,7 +233,7 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
                 merged,
                 places.map(({ ref_token }) => ref_token),
               ),
-              ...(custom_fields !== undefined && { custom_fields: custom_fields && JSON.stringify(custom_fields) }),
+              ...(fields !== undefined && { custom_fields: fields && JSON.stringify(fields) }),
               updated_at: now,
             })
             .where("id", "=", id)

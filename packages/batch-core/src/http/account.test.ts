@@ -1,0 +1,92 @@
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import { createTestApi, double } from "../testing/test-api.ts";
+
+const selection = {
+  filter: double.params,
+  async *select() {
+    yield [1];
+  },
+};
+
+describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => {
+  async function start(url: string) {
+    const upstream = { ...double, name: "with.rows.double", target: "upstream" as const };
+    const api = await createTestApi({
+      databaseUrl: url,
+      operations: [
+        { ...double, name: "with.rows.double", selection },
+        upstream,
+        { ...double, name: "without.rows.double", selection },
+        double,
+      ],
+      routes: {
+        vendors: [
+          { name: "with", label: "With", accounts: true, hasAccount: async (account) => account === "has records" },
+          { name: "without", label: "Without", accounts: false },
+        ],
+      },
+    });
+    await api.host.keys.create({ vendor: "with", account: "has keys" });
+    await api.host.keys.create({ vendor: "other", account: "of another vendor" });
+    return api;
+  }
+
+  const csv = { "content-type": "text/csv" };
+
+  test("is checked in each way to create a batch", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    const ways = (operation: string, account: string | undefined, target: string) => {
+      const given = { operation, target, ...(account !== undefined && { account }) };
+      const query = new URLSearchParams(given).toString();
+      return [
+        api.post({ ...given, items: [1] }),
+        ...(target === "local" ? [api.post({ ...given, filter: {} })] : []),
+        api.stream(query, "1\n2\n"),
+        api.stream(query, "id\n1\n2\n", csv),
+      ];
+    };
+    for (const [operation, account, target, isTaken] of [
+      ["with.rows.double", "has records", "local", true],
+      ["with.rows.double", "has keys", "local", true],
+      ["with.rows.double", undefined, "local", false],
+      ["with.rows.double", "", "local", false],
+      ["with.rows.double", "misspelt", "local", false],
+      ["with.rows.double", "Has Keys", "local", false],
+      ["with.rows.double", "has keys ", "local", false],
+      ["with.rows.double", "of another vendor", "local", false],
+      ["with.rows.double", "known to the vendor alone", "upstream", true],
+      ["with.rows.double", undefined, "upstream", false],
+      ["without.rows.double", undefined, "local", true],
+      ["without.rows.double", "has keys", "local", false],
+    ] as const) {
+      const before = (await api.host.batches.list({ limit: 500 })).length;
+      const answers = await Promise.all(ways(operation, account, target));
+      for (const { status, body } of answers) {
+        const path = body.errors?.[0]?.path;
+        expect({ operation, account, status, path }).toEqual({
+          ...{ operation, account },
+          ...(isTaken ? { status: 201, path: undefined } : { status: 422, path: "account" }),
+        });
+      }
+      const made = (await api.host.batches.list({ limit: 500 })).length - before;
+      expect({ operation, account, made }).toEqual({ operation, account, made: isTaken ? answers.length : 0 });
+    }
+  });
+
+  test("is not checked for a vendor that is not declared", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    expect((await api.post({ operation: "test.rows.double", account: "any", items: [1] })).status).toBe(201);
+  });
+
+  test("is checked before an upload is read", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    async function* endless() {
+      for (;;) yield Buffer.from("1\n".repeat(100));
+    }
+    expect((await api.stream("operation=with.rows.double&account=misspelt", endless())).status).toBe(422);
+  });
+});
