@@ -33,7 +33,7 @@ const partners = { id: 2, name: "Partners", color: "#0F766E" };
 
 /**
  * Fills an empty table with the demo promoters: 1–1000 (1–900 archived) and, of another account, 2001–2010 (2001–2005 archived).
- * The first account has two campaigns.
+ * The first account has two campaigns; every twentieth of its promoters is in the second one.
  */
 export async function loadDemo(database: Database, store: PromoterStore, now: number): Promise<void> {
   const db = database.tables<{ firstpromoter_promoters: { id: number } }>();
@@ -44,11 +44,13 @@ export async function loadDemo(database: Database, store: PromoterStore, now: nu
     ["acc_other", 2001, 2010, 2005],
   ] as const) {
     const campaign = await store.defaultCampaign(account);
-    if (account === "acc_demo") await store.load(account, [], [partners], now);
+    const hasPartners = account === "acc_demo";
+    if (hasPartners) await store.load(account, [], [partners], now);
+    const pickCampaign = (id: number) => (hasPartners && id % 20 === 5 ? partners.id : campaign.id);
     const ids = Array.from({ length: last - first + 1 }, (_, index) => first + index);
     await store.create(
       account,
-      ids.map((id) => demoPromoter(id, campaign.id, id <= lastArchived ? begin + 400 * day : null)),
+      ids.map((id) => demoPromoter(id, pickCampaign(id), id <= lastArchived ? begin + 400 * day : null)),
       now,
     );
   }

@@ -39,6 +39,8 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   const signal = await signalled();
   log.info({ signal }, "stopping");
   gateway.drain();
+  // A connection whose last answer ends from now on is not kept for another request.
+  server.keepAliveTimeout = 1;
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await new Promise<void>((resolve) => {
     server.close(() => resolve());
