@@ -21,7 +21,11 @@ afterAll(async () => {
 const admin = { authorization: "Bearer demo-admin-key", "content-type": "application/json" };
 
 async function post(path: string, headers: Record<string, string>, body: string | Uint8Array) {
-  const response = await fetch(`${gateway.baseUrl}${path}`, { method: "POST", headers, body: body as BodyInit });
+  const response = await fetch(`${gateway.baseUrl}${path}`, {
+    method: "POST",
+    headers,
+    body: body as RequestInit["body"],
+  });
   const text = await response.text();
   const isJson = /json/.test(response.headers.get("content-type") ?? "");
   return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
