@@ -95,8 +95,8 @@ export function createBatchHandlers(
     (verb: "stop" | "resume" | "retry"): Handler =>
     async (c) => {
       const { id } = await ownBatch(c);
-      // A safety flag in the request is rejected.
-      await paramsOf(c.req.raw, options);
+      // A safety flag or a selection in the request is rejected.
+      assertWholeBatch(await paramsOf(c.req.raw, options));
       return c.json(await batchBody(host, await host.batches[verb](id), options));
     };
 
@@ -166,6 +166,7 @@ export function createBatchHandlers(
     async undoBatchProcess(c) {
       const batch = await ownBatch(c);
       const given = await paramsOf(c.req.raw, options, { dryRun: "read" });
+      assertWholeBatch(given);
       assertUndoable(batch);
       const wanted: Wanted = {
         operation: operationName("undo_archive"),
@@ -252,6 +253,13 @@ function assertSelectsByIds(params: Record<string, unknown>): void {
   const [name] = Object.keys(withoutBlanks(params)).filter((name) => selections.includes(name));
   if (name !== undefined)
     throw new Refusal("invalid_param", `${name} is not supported here; list the promoters in ids`);
+}
+
+/** What is done with a batch is done with all of it: a caller who names some of its promoters means less. */
+function assertWholeBatch(params: Record<string, unknown>): void {
+  const name = Object.keys(params).find((name) => name === "ids" || selections.includes(name));
+  if (name === undefined) return;
+  throw new Refusal("invalid_param", `${name} is not supported here; the call is for the whole batch`);
 }
 
 /** How earlier versions of the vendor's API selected promoters, beside the filters of lists. */

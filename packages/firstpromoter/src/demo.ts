@@ -46,7 +46,7 @@ export async function loadDemo(database: Database, store: PromoterStore, now: nu
     const campaign = await store.defaultCampaign(account);
     const hasPartners = account === "acc_demo";
     if (hasPartners) await store.load(account, [], [partners], now);
-    const pickCampaign = (id: number) => (hasPartners && id % 20 === 5 ? partners.id : campaign.id);
+    const pickCampaign = (id: number) => (hasPartners && id % 20 === 0 ? partners.id : campaign.id);
     const ids = Array.from({ length: last - first + 1 }, (_, index) => first + index);
     await store.create(
       account,

@@ -175,6 +175,20 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     }
   });
 
+  test("takes no selection where a call is for a whole batch", async () => {
+    await using database = await open();
+    await using server = await start(database.url);
+    const { id } = await server.act("archive", { ids: [901, 902, 5_000_000] });
+    for (const verb of ["undo", "retry", "stop", "resume"]) {
+      for (const body of [{ ids: [901] }, { "ids[]": [901] }, { ids: [] }, { filters: { state: "x" } }]) {
+        const answer = await server.call("POST", `/batch_processes/${id}/${verb}`, body);
+        expect({ verb, body, status: answer.status }).toEqual({ verb, body, status: 422 });
+      }
+    }
+    expect((await server.call("GET", "/promoters/902")).body.archived_at).not.toBeNull();
+    expect((await server.call("POST", `/batch_processes/${id}/undo`)).body.processed_count).toBe(2);
+  });
+
   test("finds nothing in lists of batches for filters that it cannot understand", async () => {
     await using database = await open();
     await using server = await start(database.url, { listedBatches: "all" });

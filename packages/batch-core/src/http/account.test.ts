@@ -75,6 +75,18 @@ describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => 
     }
   });
 
+  test("is rejected if a query names two", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    for (const query of ["account=has keys&account=has records", "account=has keys&target=local&target=upstream"]) {
+      const { status, body } = await api.stream(`operation=with.rows.double&${query}`, "1\n2\n");
+      expect({ query, status, detail: body.detail }).toMatchObject({
+        ...{ query, status: 422, detail: expect.stringMatching(/two different values/) },
+      });
+    }
+    expect(await api.host.batches.list({ limit: 1 })).toEqual([]);
+  });
+
   test("is not checked for a vendor that is not declared", async () => {
     await using database = await open();
     await using api = await start(database.url);

@@ -7,7 +7,14 @@ import type { Host } from "../host.ts";
 import { takeIn } from "../intake/take-in.ts";
 import { paramsOf } from "../intake.ts";
 import type { AnyOperation } from "../operation.ts";
-import { findFlags, findFlagsInJson, readSafetyFlags, type SafetyFlag, withSafetyFlags } from "../safety-flags.ts";
+import {
+  findFlags,
+  findFlagsInJson,
+  readSafetyFlags,
+  type SafetyFlag,
+  safetyFlagNamed,
+  withSafetyFlags,
+} from "../safety-flags.ts";
 import { checkAccount, type VendorAccounts } from "./account.ts";
 import { batchBody } from "./batch-body.ts";
 import { bodyParts, decodeUtf8, readBody } from "./body.ts";
@@ -108,7 +115,6 @@ async function fromJson(
   if ((items === undefined) === (filter === undefined)) {
     throw misused("items", items === undefined ? "is required, or a filter" : "cannot stand beside a filter");
   }
-  host.batches.operation(given.operation, given.target);
   await checkAccount(host, vendors, given);
   const batch = {
     ...given,
@@ -154,6 +160,15 @@ function findFlagsInParams(text: string) {
 const streaming =
   "any number of items can be streamed: POST /v1/batches?operation=… with application/x-ndjson or text/csv as the body";
 
+/** The parameters of a query, each of which must have one value: `account=a&account=b` names no account. */
+function readOnce(query: URLSearchParams): Record<string, string> {
+  for (const name of new Set(query.keys())) {
+    if (!safetyFlagNamed(name) && new Set(query.getAll(name)).size > 1)
+      throw misused(name, "has two different values in the query; send one");
+  }
+  return Object.fromEntries(query);
+}
+
 async function fromStream(
   host: Host,
   request: Request,
@@ -175,7 +190,7 @@ async function fromStream(
       supported: [guardParam],
     })),
   );
-  const query = parsed(streamQuery, withDryRun(Object.fromEntries(searchParams), flags));
+  const query = parsed(streamQuery, withDryRun(readOnce(searchParams), flags));
   const { operation: name, target, account, column, max_failure_rate, after } = query;
   if (after !== undefined && max_failure_rate === undefined) throw misused("after", "needs max_failure_rate");
   if (column !== undefined && format !== "csv") throw misused("column", "is for text/csv");

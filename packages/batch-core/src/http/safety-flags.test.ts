@@ -68,7 +68,7 @@ describe("safety flags at /v1", () => {
     expect((await api.call("/v1/batches")).body.batches).toEqual([]);
   });
 
-  test("rejects a flag on stop, resume and retry", async () => {
+  test("rejects a flag or a selection on stop, resume and retry", async () => {
     await using api = await start();
     const { body } = await api.stream(query, "7");
     for (const verb of ["stop", "resume", "retry"]) {
@@ -77,8 +77,13 @@ describe("safety flags at /v1", () => {
       expect((await json(api, '{"dryRun":true}', path)).status).toBe(422);
       expect((await json(api, "dry_run=true", path)).status).toBe(422);
       expect((await json(api, "", path, { "dry-run": "1" })).status).toBe(422);
+      for (const body of ['{"items":[7]}', '{"code":"no"}', "[7]", "7", "{", "code=no"]) {
+        const { status, body: problem } = await json(api, body, path);
+        expect({ body, status, path: problem.errors?.[0]?.path }).toEqual({ body, status: 422, path: "body" });
+      }
+      expect((await json(api, "", `${path}?code=no`)).body.errors).toMatchObject([{ path: "query" }]);
     }
     expect((await api.call(`/v1/batches/${body.id}`)).body).toMatchObject({ generation: 0, failed: 1 });
-    expect((await json(api, "", `/v1/batches/${body.id}/retry`)).body).toMatchObject({ generation: 1 });
+    expect((await json(api, " {} ", `/v1/batches/${body.id}/retry`)).body).toMatchObject({ generation: 1 });
   });
 });

@@ -12,7 +12,7 @@ import { cleanPath } from "./path.ts";
 import { faultProblem, problem, problemOf } from "./problem.ts";
 import { batchId, parsed } from "./query.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
-import { rejectSafetyFlags } from "./safety-flags.ts";
+import { rejectParameters } from "./safety-flags.ts";
 
 const limit = z.coerce.number().int().min(1).max(500);
 
@@ -109,7 +109,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
   for (const verb of ["stop", "resume", "retry"] as const) {
     routes.post(`${path}/${verb}`, async (c) => {
-      await rejectSafetyFlags(c.req.raw);
+      await rejectParameters(c.req.raw);
       return c.json(batchBody(await batches[verb](batchId(c.req.param("id")))));
     });
   }
