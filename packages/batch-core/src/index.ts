@@ -26,6 +26,10 @@ export {
 } from "./errors.ts";
 export { createHost, type Host, type HostOptions } from "./host.ts";
 export { httpBaseUrl, httpUrl } from "./http-url.ts";
+export { columnName, mapColumns } from "./intake/columns.ts";
+export type { CellsReader, OpenTable, Table } from "./intake/csv.ts";
+export { type IntegerText, integerText, parseInteger } from "./intake/integer-text.ts";
+export { type RecordFormat, type Row, readRecords, type StreamShape } from "./intake/read-records.ts";
 export { type TakeInOptions, takeIn } from "./intake/take-in.ts";
 export type { Intake } from "./intake.ts";
 export type { ItemOutcome, ItemsPage, ItemsQuery } from "./items.ts";

@@ -59,6 +59,11 @@ export interface Operation<Item = unknown, Params = unknown> {
   target: Target;
   item: z.ZodType<Item>;
   params: z.ZodType<Params>;
+  /**
+   * The operation's own names for the column of a table that holds its ids: `["promoter_id"]`. They go before `id`, which every
+   * operation knows. Items that are objects need none: their fields are the columns.
+   */
+  columns?: readonly string[];
   /** Two items with one key are one item. */
   key(item: Item): ItemKey;
   /** Items per chunk. */

@@ -94,6 +94,9 @@ export const actions = {
 
 export type ActionName = keyof typeof actions;
 
+/** The names of the column of a table that holds promoter ids. */
+export const itemColumns = ["promoter_id"];
+
 /** The name of an action as an operation of the batch core. */
 export const operationName = (name: ActionName | "undo_archive") => `firstpromoter.promoters.${name}`;
 
@@ -115,6 +118,7 @@ export function createOperations(host: Host, store: PromoterStore, options: Opti
         name: operationName(name as ActionName),
         label: `promoter/${name}`,
         item: z.int().min(1),
+        columns: itemColumns,
         params,
         key: (promoter: number) => promoter,
         chunkSize: 500,

@@ -1,7 +1,7 @@
 import { defineOperation, type Host, type Operation, type Outcome, type Work } from "@reinstate/batch-core";
 import * as z from "zod";
 import { type BatchReply, createFirstPromoterClient, VendorError } from "./client.ts";
-import { actions, operationName } from "./operations.ts";
+import { actions, itemColumns, operationName } from "./operations.ts";
 import type { Upstream } from "./options.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { isOver } from "./replies.ts";
@@ -169,6 +169,7 @@ export function createUpstreamOperations(
       label: `promoter/${verb}`,
       target: "upstream",
       item: z.int().min(1),
+      columns: itemColumns,
       params: actions[verb].params,
       key: (promoter: number) => promoter,
       chunkSize,

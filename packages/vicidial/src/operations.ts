@@ -41,12 +41,16 @@ const repairPauseMs = 10_000;
 /** Leads in one chunk, which is also what one call of the API may carry. */
 const chunkSize = 500;
 
+/** The names of the column of a table that holds lead ids. */
+export const itemColumns = ["lead_id"];
+
 export const operationName = (verb: Verb) => `vicidial.leads.${verb}`;
 
 /** The moves of a store as operations. The counts of the vendor's answer stand in the batch's `tally`. */
 export function createOperations(store: LeadStore, office: OfficeClock, now: () => number): AnyOperation[] {
   const common = {
     item: leadId,
+    columns: itemColumns,
     key: (id: number) => id,
     chunkSize,
     effects: store.effects,

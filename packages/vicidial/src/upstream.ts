@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { type AnyOperation, defineOperation, NotNow, type Outcome, type Work } from "@reinstate/batch-core";
 import * as z from "zod";
 import { createVicidialClient, VendorError, type VicidialClient } from "./client.ts";
-import { operationName } from "./operations.ts";
+import { itemColumns, operationName } from "./operations.ts";
 import { archiveParams, dearchiveParams, leadId } from "./schemas.ts";
 import type { Verb } from "./store.ts";
 
@@ -48,6 +48,7 @@ export function createUpstreamOperations(options: UpstreamOptions, now: () => nu
       label: `lead/${verb}`,
       target: "upstream",
       item: leadId,
+      columns: itemColumns,
       params,
       key: (id) => id,
       chunkSize,

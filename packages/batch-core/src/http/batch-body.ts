@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type Batch, settledOf } from "../batch.ts";
+import { tableColumns } from "../intake/item-schema.ts";
 import type { ItemOutcome } from "../items.ts";
 import type { AnyOperation } from "../operation.ts";
 import { allowedFrom } from "../pace.ts";
@@ -55,6 +56,7 @@ export function operationBody(operation: AnyOperation, now: number) {
     name: operation.name,
     label: operation.label,
     target: operation.target,
+    columns: tableColumns(operation),
     chunk_size: operation.chunkSize,
     dry_run: operation.effects === "ledger" || operation.preview !== undefined,
     pace: pace

@@ -4,6 +4,7 @@ import { isFinished } from "../batch.ts";
 import type { Submitted } from "../batches.ts";
 import { invalidRequest, messageOf, ReinstateError } from "../errors.ts";
 import type { Host } from "../host.ts";
+import { integerText } from "../intake/integer-text.ts";
 import { takeIn } from "../intake/take-in.ts";
 import { paramsOf } from "../intake.ts";
 import type { AnyOperation } from "../operation.ts";
@@ -68,7 +69,7 @@ const streamQuery = z.strictObject({
     .optional(),
   dry_run: z.boolean().default(false),
   max_failure_rate: numberText.pipe(rate).optional(),
-  after: numberText.pipe(count).optional(),
+  after: integerText.pipe(count).optional(),
   column: z.string().min(1).optional(),
 });
 

@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { defineOperation } from "../index.ts";
 import { createTestHost } from "../testing/index.ts";
+import { send } from "../testing/test-api.ts";
 import { createV1Routes } from "./index.ts";
 
 const double = defineOperation({
   name: "test.rows.double",
   label: "row/double",
+  columns: ["row_id"],
   item: z.int().min(1),
   params: z.strictObject({ loud: z.boolean().default(false) }),
   key: (id) => id,
@@ -236,13 +238,14 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     const name = "test.rows.slow";
     const noon = 43_200_000;
     const pace = { concurrency: 2, perSecond: 5, allowedFrom: (now: number) => Math.ceil(now / noon) * noon };
-    api.host.register({ ...double, name, pace, effects: "elsewhere" });
+    api.host.register({ ...double, name, pace, effects: "elsewhere" }, send);
     const { body } = await api.call("/v1/operations");
     expect(body).toMatchObject({
       operations: [
         {
           name: "test.rows.double",
           target: "local",
+          columns: ["row_id", "id"],
           dry_run: true,
           pace: null,
           item: { type: "integer", minimum: 1 },
@@ -258,6 +261,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
             next_allowed_at: expect.stringMatching(/T(00|12):00:00/),
           },
         },
+        { columns: ["channel", "to", "urgent", "chat.id", "tags"] },
       ],
     });
   });

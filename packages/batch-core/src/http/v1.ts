@@ -4,6 +4,7 @@ import * as z from "zod";
 import { batchStatuses } from "../batch.ts";
 import { messageOf } from "../errors.ts";
 import type { Host } from "../host.ts";
+import { integerText } from "../intake/integer-text.ts";
 import type { VendorAccounts } from "./account.ts";
 import { batchBody, itemBody, operationBody } from "./batch-body.ts";
 import { createBatchRoute } from "./create-batch.ts";
@@ -14,7 +15,7 @@ import { batchId, parsed } from "./query.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
 import { rejectParameters } from "./safety-flags.ts";
 
-const limit = z.coerce.number().int().min(1).max(500);
+const limit = integerText.pipe(z.int().min(1).max(500));
 
 /** The status that proxies log for a client that closed its connection before the answer. */
 const clientClosedRequest = 499;
@@ -22,7 +23,7 @@ const clientClosedRequest = 499;
 const listQuery = z.strictObject({
   status: z.enum(batchStatuses).optional(),
   operation: z.string().optional(),
-  cursor: z.coerce.number().int().positive().optional(),
+  cursor: integerText.pipe(z.int().positive()).optional(),
   limit: limit.default(50),
 });
 

@@ -1,58 +1,146 @@
 import { invalidRequest, type ReinstateError } from "../errors.ts";
 import { findFlags, readSafetyFlags } from "../safety-flags.ts";
+import type { CellsReader, OpenTable } from "./csv.ts";
+import { parseInteger } from "./integer-text.ts";
 import type { ItemShape, Kind } from "./item-schema.ts";
 
-/** Makes an item of the cells of a row. `second` reads anew the cells whose kind the schema leaves open. */
-export type RowReader = (cells: readonly string[]) => { item: unknown; second?: () => unknown };
+/**
+ * Returns the name of a column as names are compared: in lower case, with one underscore between words.
+ *
+ * @example columnName("Lead ID") // "lead_id", as for leadId, lead-id and LEAD_ID
+ */
+export function columnName(header: string): string {
+  return header
+    .trim()
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+    .toLowerCase()
+    .replace(/[\s_-]+/g, "_");
+}
 
-/** The names of the column that holds the ids, where no other is named. */
-const idColumns = ["id", "lead_id", "promoter_id"];
+/** Names that a message repeats at most. */
+const namesShown = 500;
 
-/** The place of the column that holds the items. Throws `invalid_request` where that is not clear. */
-export function pickColumn(header: readonly string[], column: string | undefined): number {
-  rejectFlagColumns(header);
-  if (column === undefined && header.length === 1) return 0;
-  const names = column === undefined ? idColumns : [column];
-  const place = header.findIndex((name) => names.includes(name) || names.includes(name.toLowerCase()));
-  if (place >= 0) return place;
-  throw refusal(
-    "line 1",
-    `there is no column ${names.join(" or ")} (there are: ${header.join(", ").slice(0, 500)}); ?column= names another`,
+const list = (names: readonly string[]) => names.join(", ").slice(0, namesShown);
+
+/**
+ * Returns the field of each column, undefined for a column that is not read.
+ *
+ * @throws `invalid_request` when two columns are for one field: none of them may win in silence.
+ */
+export function mapColumns(
+  header: readonly string[],
+  line: number,
+  fieldOf: (name: string) => string | undefined,
+): (string | undefined)[] {
+  const names = new Map<string, string>();
+  return header.map((name) => {
+    const field = fieldOf(name);
+    if (field === undefined) return undefined;
+    const rival = names.get(field);
+    if (rival !== undefined)
+      throw rejectColumns(line, `the columns ${rival} and ${name} are both for ${field}; keep one`);
+    names.set(field, name);
+    return field;
+  });
+}
+
+/** How the table of a batch names its items: by the operation's own columns, `id`, or the one that the caller names. */
+export interface ItemColumns {
+  /** The operation's own names for the column of its ids, in the order in which they are meant. */
+  own: readonly string[];
+  /** The column that the caller names. */
+  named?: string | undefined;
+}
+
+/** Opens a table of items: of objects by their fields, of others by the one column that holds them. */
+export function itemTable(shape: ItemShape, columns: ItemColumns): OpenTable {
+  return (header, line) => {
+    rejectFlagColumns(header);
+    if (shape.objects) return { read: readFields(header, line, shape, columns) };
+    // What does not begin like a name is rather a bad item, and no item may be lost as a header.
+    const isHeader = header.length > 1 || columns.named !== undefined || /^[\p{L}_]/u.test(header[0] ?? "");
+    if (shape.integers && !isHeader) return { read: readCell(0, "line", shape), isHeaderless: true };
+    const place = pickColumn(header, line, columns);
+    return { read: readCell(place, header[place] as string, shape) };
+  };
+}
+
+/** The place of the column that holds the ids. */
+function pickColumn(header: readonly string[], line: number, { own, named }: ItemColumns): number {
+  const find = (isWanted: (name: string) => boolean) => header.flatMap((name, at) => (isWanted(name) ? [at] : []));
+  const pick = (wanted: readonly string[]): number | undefined => {
+    const exact = named === undefined ? [] : find((name) => wanted.includes(name));
+    const places = exact.length > 0 ? exact : find((name) => wanted.map(columnName).includes(columnName(name)));
+    if (places.length < 2) return places[0];
+    const rivals = places.map((at) => header[at] as string);
+    const hint =
+      new Set(rivals).size === rivals.length
+        ? "name one of them by ?column="
+        : "rename one, or name another by ?column=";
+    throw rejectColumns(line, `the columns ${list(rivals)} could all hold the ids; ${hint}`);
+  };
+  const place = named === undefined ? (pick(own) ?? pick(["id"])) : pick([named]);
+  if (place !== undefined) return place;
+  // A single column needs no name of ours, unless it is named as the id of something else.
+  if (named === undefined && header.length === 1 && !/.ids?$/.test(columnName(header[0] as string))) return 0;
+  const names = named === undefined ? [...own, "id"] : [named];
+  throw rejectColumns(
+    line,
+    `there is no column ${names.join(" or ")} (there are: ${list(header)}); ?column= names another`,
   );
 }
 
-/** Rows whose item stands in one cell. */
-export function cellReader(header: readonly string[], shape: ItemShape, column: string | undefined): RowReader {
-  const place = pickColumn(header, column);
+function readCell(place: number, name: string, shape: ItemShape): CellsReader {
   const kinds = shape.kindsAt([]);
-  return (cells) => ({ item: converted(cells[place] ?? "", kinds) });
+  return (cells) => {
+    const cell = cells[place] as string;
+    if (cell === "" && shape.integers) return { fault: `has no ${name}` };
+    return convert(cell, kinds);
+  };
 }
 
 /** Rows whose cells are the fields of an object: `cc_data.id` is a field in a field; an empty cell is a field that is not there. */
-export function fieldsReader(header: readonly string[], shape: ItemShape, column: string | undefined): RowReader {
-  if (column !== undefined) throw refusal("column", "these items have a column for each field");
-  rejectFlagColumns(header);
+function readFields(header: readonly string[], line: number, shape: ItemShape, columns: ItemColumns): CellsReader {
+  if (columns.named !== undefined) {
+    throw invalidRequest({ path: "column", message: "these items have a column for each field" });
+  }
   const paths = header.map((name) => name.split("."));
-  header.forEach((name, place) => {
-    if (name === "" || paths[place]?.some((step) => step === "" || step === "__proto__")) {
-      throw refusal("line 1", `the column ${place + 1} has no name that a field can have`);
+  const names = new Set(header);
+  for (const [place, path] of paths.entries()) {
+    if (path.some((step) => step === "" || step === "__proto__")) {
+      throw rejectColumns(line, `the column ${place + 1} has no name that a field can have`);
     }
-    const rival = header.find((other, at) => (other === name && at !== place) || other.startsWith(`${name}.`));
-    if (rival !== undefined) throw refusal("line 1", `the columns ${name} and ${rival} are for one field`);
-  });
+    for (let depth = 1; depth < path.length; depth++) {
+      const outer = path.slice(0, depth).join(".");
+      if (names.has(outer)) throw rejectColumns(line, `the columns ${outer} and ${header[place]} are for one field`);
+    }
+  }
+  mapColumns(header, line, (name) => name.replace(/^[^.]*/, columnName));
   const kinds = paths.map((path) => shape.kindsAt(path));
   // Cells stay text where text may stand; where something else may stand too, it is the second reading.
-  const open = kinds.some((kinds) => isText(kinds) && kinds.size > 1);
-  const build = (cells: readonly string[], second: boolean) => {
+  const isOpen = kinds.some((kinds) => isText(kinds) && kinds.size > 1);
+  const build = (cells: readonly string[], isSecond: boolean) => {
     const item: Fields = {};
-    cells.forEach((cell, place) => {
-      const path = paths[place] as string[];
+    for (const [place, cell] of cells.entries()) {
+      if (cell === "") continue;
       const kind = kinds[place] as Set<Kind>;
-      if (cell !== "") put(item, path, isText(kind) && !second ? cell : converted(cell, kind));
-    });
-    return item;
+      const read = isText(kind) && !isSecond ? { value: cell } : convert(cell, kind);
+      if ("fault" in read) return { fault: `${header[place]}: ${read.fault}` };
+      put(item, paths[place] as string[], read.value);
+    }
+    return { value: item };
   };
-  return (cells) => ({ item: build(cells, false), ...(open && { second: () => build(cells, true) }) });
+  return (cells) => {
+    const first = build(cells, false);
+    if (!isOpen || "fault" in first) return first;
+    return {
+      value: first.value,
+      second: () => {
+        const second = build(cells, true);
+        return "fault" in second ? undefined : second.value;
+      },
+    };
+  };
 }
 
 /** A column would be ignored, and a dry run would be a real one. */
@@ -73,21 +161,24 @@ function put(item: Fields, path: readonly string[], value: unknown): void {
 
 const isText = (kinds: ReadonlySet<Kind>) => kinds.size === 0 || kinds.has("string") || kinds.has("any");
 
-/** The cell as the first kind that it can be; else as text, which the schema will refuse by its own words. */
-function converted(cell: string, kinds: ReadonlySet<Kind>): unknown {
-  if ((kinds.has("integer") || kinds.has("number")) && /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(cell)) return Number(cell);
-  if (kinds.has("boolean") && /^(true|false)$/i.test(cell)) return cell.toLowerCase() === "true";
-  if (kinds.has("null") && cell === "null") return null;
+/** The cell as the first kind that it can be; else as text, which the schema rejects in its own words. */
+function convert(cell: string, kinds: ReadonlySet<Kind>): { value: unknown } | { fault: string } {
+  if (kinds.has("boolean") && /^(true|false)$/i.test(cell)) return { value: cell.toLowerCase() === "true" };
+  if (kinds.has("null") && cell === "null") return { value: null };
   if ((kinds.has("array") && cell.startsWith("[")) || (kinds.has("object") && cell.startsWith("{"))) {
     try {
-      return JSON.parse(cell) as unknown;
+      return { value: JSON.parse(cell) as unknown };
     } catch {
-      return cell;
+      return { value: cell };
     }
   }
-  return cell;
+  if (kinds.has("number") && /^-?\d+(\.\d+)?$/.test(cell)) return { value: Number(cell) };
+  if (!kinds.has("integer")) return { value: cell };
+  const { integer, fault } = parseInteger(cell);
+  if (fault === undefined) return { value: integer };
+  return isText(kinds) ? { value: cell } : { fault };
 }
 
-function refusal(path: string, message: string): ReinstateError {
-  return invalidRequest({ path, message });
+function rejectColumns(line: number, message: string): ReinstateError {
+  return invalidRequest({ path: `line ${line}`, message });
 }

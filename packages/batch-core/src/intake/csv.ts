@@ -1,129 +1,141 @@
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { CsvError, parse } from "csv-parse";
 import { invalidRequest } from "../errors.ts";
-import { cellReader, fieldsReader, pickColumn, type RowReader } from "./columns.ts";
-import type { Desk } from "./desk.ts";
-import type { ItemShape } from "./item-schema.ts";
-import { createLineCutter, longestLine, plainInteger, textOf } from "./lines.ts";
+import { countQuotes, findSeparator, splitCells } from "./cells.ts";
+import { type Line, longestLine } from "./lines.ts";
+import type { RecordParser, Row } from "./read-records.ts";
+
+/** Cells of a record at most. */
+export const mostColumns = 1000;
+
+/** What a row of cells means: a value, or the reason why it has none. */
+export type CellsReader = (cells: readonly string[]) => { value: unknown; second?: () => unknown } | { fault: string };
+
+export interface Table {
+  read: CellsReader;
+  /** The first record is no header, but a row. */
+  isHeaderless?: boolean;
+}
+
+/** Returns how the rows under this header are read; throws `invalid_request` when the header cannot be used. */
+export type OpenTable = (header: readonly string[], line: number) => Table;
+
+const quoteFault = "a quote stands where none can, or is never closed";
+
+/** A line that names the separator, as spreadsheets write and read it. */
+const separatorLine = /^\s*"?sep=(.)"?\s*$/i;
 
 /**
- * Reads a table whose header names the columns, separated by commas, semicolons or tabs. Items that are objects have their
- * fields in the columns; others stand in one column: the one named by `column`, or `id`, or the only one. A file of nothing
- * but integers needs no header.
+ * Parses a table whose first record names the columns. A quoted cell may go over several lines; a quote that is never closed
+ * takes only its own line along, so no record is lost in a cell of another one.
  */
-export async function readCsv(
-  source: AsyncIterable<Uint8Array>,
-  desk: Desk,
-  shape: ItemShape,
-  column: string | undefined,
-): Promise<void> {
-  const { first, all } = await peek(source);
-  const delimiter = [",", ";", "\t"].find((sign) => first.includes(sign));
-  if (shape.integers && delimiter === undefined) return readOneColumn(all, desk, column);
-  await readTable(all, desk, shape, column, delimiter ?? ",");
-}
-
-async function readOneColumn(source: AsyncIterable<Uint8Array>, desk: Desk, column: string | undefined): Promise<void> {
-  let begun = false;
-  const lines = createLineCutter(
-    (bytes, start, end, number) => {
-      const integer = plainInteger(bytes, start, end);
-      if (!Number.isNaN(integer) && begun) return desk.take(integer, number);
-      const text = textOf(bytes, start, end);
-      if (text === undefined) return desk.refuse(number, "is not UTF-8");
-      const cell = text.trim().replace(/^"(.*)"$/, "$1");
-      if (cell === "") return;
-      // What begins with a digit is rather a bad item than a name, and no item may be lost as a header.
-      const isHeader = !begun && (column !== undefined || /^[\p{L}_]/u.test(cell));
-      begun = true;
-      if (isHeader) pickColumn([cell], column);
-      else desk.take(isIntegerText(cell) ? Number(cell) : cell, number);
-    },
-    (number) => desk.refuse(number, `is longer than ${longestLine} bytes`),
-  );
-  for await (const part of source) if (!desk.full()) lines.write(part);
-  lines.end();
-}
-
-const isIntegerText = (text: string) => /^-?\d+$/.test(text);
-
-async function readTable(
-  source: AsyncIterable<Uint8Array>,
-  desk: Desk,
-  shape: ItemShape,
-  column: string | undefined,
-  delimiter: string,
-): Promise<void> {
-  const parser = parse({
-    ...{ delimiter, info: true, bom: true, trim: true, relax_column_count: true },
-    ...{ skip_empty_lines: true, skip_records_with_empty_values: true, max_record_size: longestLine },
-  });
-  let reader: RowReader | undefined;
-  let columns = 0;
-  try {
-    await pipeline(Readable.from(utf8Only(source)), parser, async (rows: AsyncIterable<Row>) => {
-      for await (const { record, info } of rows) {
-        if (!reader) {
-          columns = record.length;
-          reader = shape.objects ? fieldsReader(record, shape, column) : cellReader(record, shape, column);
-        } else if (record.length !== columns) {
-          desk.refuse(info.lines, `has ${record.length} cells, and the header has ${columns}`);
-        } else if (!desk.full()) {
-          const { item, second } = reader(record);
-          desk.take(item, info.lines, second);
-        }
-      }
-    });
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    desk.refuse((error as CsvError & { lines?: number }).lines ?? 1, error.message);
-  }
-}
-
-interface Row {
-  record: string[];
-  info: { lines: number };
-}
-
-/** The first line that is not blank, and everything again from the start. */
-async function peek(source: AsyncIterable<Uint8Array>) {
-  const parts = source[Symbol.asyncIterator]();
-  let head: Uint8Array = new Uint8Array();
+export function createCsvParser(open: OpenTable): RecordParser {
+  /** Lines from the open record's first on; `next` is the one to look at. */
+  let lines: Line[] = [];
+  let start = 0;
+  let next = 0;
+  let size = 0;
+  let quotes = 0;
   let ended = false;
-  let found: RegExpMatchArray | null = null;
-  while (!ended && !found && head.length <= longestLine) {
-    const { value, done } = await parts.next();
-    if (done) ended = true;
-    else head = Buffer.concat([head, value]);
-    found = Buffer.from(head)
-      .toString("latin1")
-      .match(/[^\s\u00ef\u00bb\u00bf][^\r\n]*(?=[\r\n])/);
-  }
-  async function* all() {
-    yield head;
-    for (;;) {
-      const { value, done } = await parts.next();
-      if (done) return;
-      yield value;
-    }
-  }
-  return { first: found?.[0] ?? Buffer.from(head).toString("latin1"), all: all() };
-}
+  let separator: string | undefined;
+  let table: Table | undefined;
+  let columns = 0;
+  /** The first record of a table without a header, which is a row too. */
+  let first: Row | undefined;
 
-async function* utf8Only(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const check = (part: Uint8Array, stream: boolean) => {
-    try {
-      decoder.decode(part, { stream });
-    } catch {
-      const issue = { path: "body", message: "is not UTF-8; most programs can save a table as “CSV UTF-8”" };
-      throw invalidRequest(issue);
-    }
-  };
-  for await (const part of source) {
-    check(part, true);
-    yield part;
+  function beginAt(place: number): void {
+    start = place;
+    next = place;
+    size = 0;
+    quotes = 0;
+    // Lines that are done are let go, at a cost that the lines themselves pay for.
+    if (start < lines.length && (start < 1024 || 2 * start < lines.length)) return;
+    lines = lines.slice(start);
+    start = 0;
+    next = 0;
   }
-  check(new Uint8Array(), false);
+
+  /** The row of the lines from `start` to `next`; undefined for one that is none. */
+  function endRecord(): Row | undefined {
+    const { number } = lines[start] as Line;
+    const count = next - start;
+    const contents = lines.slice(start, next).map((line) => ("content" in line ? line.content : ""));
+    const isClosed = quotes % 2 === 0;
+    if (isClosed && table && columns === 1 && count === 1 && typeof contents[0] === "number") {
+      beginAt(next);
+      return toRow(number, [String(contents[0])], table);
+    }
+    const text = contents.join("\n");
+    const named = table || count > 1 ? null : separatorLine.exec(text);
+    if (named) {
+      separator = named[1];
+      beginAt(next);
+      return undefined;
+    }
+    if (text.trim() === "") {
+      beginAt(next);
+      return undefined;
+    }
+    separator ??= findSeparator(text);
+    const cells = isClosed ? splitCells(text, separator, mostColumns + 1) : undefined;
+    // A quote that was forgotten may find another one far below.
+    if (!cells || (table && count > 1 && cells.length !== columns)) {
+      beginAt(start + 1);
+      if (!table) throw invalidRequest({ path: `line ${number}`, message: quoteFault });
+      return { line: number, fault: quoteFault };
+    }
+    beginAt(next);
+    if (table) return cells.every((cell) => cell === "") ? undefined : toRow(number, cells, table);
+    openTable(cells, number);
+    return undefined;
+  }
+
+  function openTable(header: string[], line: number): void {
+    if (header.length > mostColumns) {
+      throw invalidRequest({ path: `line ${line}`, message: `has more than ${mostColumns} columns` });
+    }
+    table = open(header, line);
+    columns = header.length;
+    if (table.isHeaderless) first = toRow(line, header, table);
+  }
+
+  function toRow(line: number, cells: string[], { read }: Table): Row {
+    if (cells.length === columns) return { line, ...read(cells) };
+    const count = cells.length > mostColumns ? `more than ${mostColumns}` : cells.length;
+    const hint = columns === 1 ? "; quote a cell that holds the separator, and format numbers as text" : "";
+    return { line, fault: `has ${count} cells, and the header has ${columns}${hint}` };
+  }
+
+  return {
+    add: (line) => void lines.push(line),
+    end() {
+      ended = true;
+    },
+    next() {
+      while (next < lines.length) {
+        const line = lines[next] as Line;
+        if ("fault" in line) {
+          if (next > start) {
+            const { number } = lines[start] as Line;
+            beginAt(start + 1);
+            return { line: number, fault: quoteFault };
+          }
+          if (!table) throw invalidRequest({ path: `line ${line.number}`, message: line.fault });
+          beginAt(next + 1);
+          return { line: line.number, fault: line.fault };
+        }
+        next++;
+        if (typeof line.content === "string") {
+          size += line.content.length + 1;
+          quotes += countQuotes(line.content);
+        }
+        if (quotes % 2 === 1 && size <= longestLine) continue;
+        const row = endRecord() ?? first;
+        first = undefined;
+        if (row) return row;
+      }
+      if (!ended || next === start) return undefined;
+      const row = endRecord() ?? first;
+      first = undefined;
+      return row ?? this.next();
+    },
+  };
 }

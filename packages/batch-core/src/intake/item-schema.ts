@@ -17,7 +17,7 @@ export interface ItemShape {
 }
 
 export function itemShapeOf(operation: AnyOperation): ItemShape {
-  const schema = z.toJSONSchema(operation.item, { unrepresentable: "any", io: "input" }) as JsonSchema;
+  const schema = toSchema(operation);
   const kinds = kindsOf([schema]);
   return {
     integers: kinds.size === 1 && kinds.has("integer") && operation.key(1) === 1,
@@ -25,6 +25,31 @@ export function itemShapeOf(operation: AnyOperation): ItemShape {
     kindsAt: (path) => kindsOf(path.reduce(fieldOf, [schema])),
   };
 }
+
+/**
+ * Returns the columns by which a table names the items of an operation: for objects each field, `cc_data.*` for fields of any
+ * name; for others the names of the one column that holds the item, the first of them first.
+ */
+export function tableColumns(operation: AnyOperation): string[] {
+  const schema = toSchema(operation);
+  if (!kindsOf([schema]).has("object")) return [...(operation.columns ?? []), "id"];
+  const columns = new Set<string>();
+  const collect = (schemas: readonly JsonSchema[], path: readonly string[]) => {
+    for (const { properties = {}, additionalProperties } of parts(schemas)) {
+      for (const [name, field] of Object.entries(properties)) visit(field as JsonSchema, [...path, name]);
+      if (path.length > 0 && typeof additionalProperties === "object") columns.add([...path, "*"].join("."));
+    }
+  };
+  const visit = (field: JsonSchema, path: readonly string[]) => {
+    if (kindsOf([field]).has("object")) collect([field], path);
+    else columns.add(path.join("."));
+  };
+  collect([schema], []);
+  return [...columns];
+}
+
+const toSchema = (operation: AnyOperation) =>
+  z.toJSONSchema(operation.item, { unrepresentable: "any", io: "input" }) as JsonSchema;
 
 /** The schemas themselves and those that they are made of. */
 function parts(schemas: readonly JsonSchema[]): JsonSchema[] {

@@ -1,64 +1,107 @@
-/** What is done with one line: the bytes from `start` to `end`, without what ended it. They are not copied; keep none. */
-export type OnLine = (bytes: Uint8Array, start: number, end: number, number: number) => void;
+import { decodeLine } from "./encoding.ts";
 
-/** Bytes of a line at most. */
+/** Bytes of a line, and of a record over several lines, at most. */
 export const longestLine = 1024 * 1024;
 
-/** Cuts bytes that arrive in parts into lines, numbered from 1. A byte order mark is left out. */
+/** One line of a file. An integer stands for the digits that it was written with. */
+export type Line = { number: number; content: string | number } | { number: number; fault: string };
+
+/**
+ * Cuts bytes that arrive in slices into lines, numbered from 1, in time that grows with the bytes alone. The first line end
+ * decides for the whole file: a line feed, with or without a carriage return before it, or a carriage return alone. A byte
+ * order mark is left out. A line that is too long is not held.
+ */
 export interface LineCutter {
-  write(part: Uint8Array): void;
+  write(slice: Uint8Array, isUtf16: boolean): void;
   /** The last line needs no line end. */
   end(): void;
+  /** True when at least one line ended with a line end. */
+  hasLineEnd(): boolean;
 }
 
-export function createLineCutter(onLine: OnLine, onTooLong: (number: number) => void): LineCutter {
-  let number = 0;
-  let rest: Uint8Array = new Uint8Array();
-  let tooLong = false;
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
 
-  function line(bytes: Uint8Array, from: number, to: number): void {
-    number++;
-    if (tooLong || to - from > longestLine) {
-      tooLong = false;
-      onTooLong(number);
-      return;
+export function createLineCutter(onLine: (line: Line) => void): LineCutter {
+  let number = 0;
+  let lineEnd: number | undefined;
+  /** The begun line, in a buffer that doubles, so that a line of many small parts costs no more than its bytes. */
+  let begun = new Uint8Array(256);
+  let size = 0;
+  let utf16 = false;
+  let sawLineEnd = false;
+
+  function keep(part: Uint8Array): void {
+    const end = size + part.length;
+    if (end <= longestLine) {
+      if (end > begun.length) {
+        const larger = new Uint8Array(Math.max(end, 2 * begun.length));
+        larger.set(begun.subarray(0, size));
+        begun = larger;
+      }
+      begun.set(part, size);
     }
-    const start = number === 1 && bytes[from] === 0xef && bytes[from + 1] === 0xbb && bytes[from + 2] === 0xbf ? 3 : 0;
-    const end = to > from && bytes[to - 1] === 0x0d ? to - 1 : to;
-    onLine(bytes, from + start, Math.max(from + start, end), number);
+    size = end;
   }
+
+  function endLine(): void {
+    number++;
+    onLine(size > longestLine ? { number, fault: `is longer than ${longestLine} bytes` } : readLine(begun, 0, size));
+    size = 0;
+  }
+
+  function readLine(bytes: Uint8Array, from: number, to: number): Line {
+    const start =
+      number === 1 && bytes[from] === 0xef && bytes[from + 1] === 0xbb && bytes[from + 2] === 0xbf ? from + 3 : from;
+    const end = lineEnd !== carriageReturn && to > start && bytes[to - 1] === carriageReturn ? to - 1 : to;
+    const integer = plainInteger(bytes, start, end);
+    if (!Number.isNaN(integer)) return { number, content: integer };
+    const decoded = decodeLine(bytes.subarray(start, end), utf16);
+    return "text" in decoded ? { number, content: decoded.text } : { number, fault: decoded.fault };
+  }
+
+  /** The line end of the file, when this slice shows it; a carriage return at its very end does not. */
+  function findLineEnd(slice: Uint8Array): number | undefined {
+    const at = slice.findIndex((byte) => byte === lineFeed || byte === carriageReturn);
+    if (at < 0 || slice[at] === lineFeed) return at < 0 ? undefined : lineFeed;
+    if (at + 1 === slice.length) return undefined;
+    return slice[at + 1] === lineFeed ? lineFeed : carriageReturn;
+  }
+
+  /** A carriage return at the end of a slice, held until the next byte shows whether it is a line end of its own. */
+  let held: Uint8Array | undefined;
 
   return {
-    write(part) {
-      const bytes = rest.length === 0 ? part : Buffer.concat([rest, part]);
+    write(slice, isUtf16) {
+      utf16 = isUtf16;
+      let bytes = held ? Buffer.concat([held, slice]) : slice;
+      held = undefined;
+      lineEnd ??= findLineEnd(bytes);
+      if (lineEnd === undefined && bytes.at(-1) === carriageReturn) {
+        held = bytes.subarray(-1);
+        bytes = bytes.subarray(0, -1);
+      }
       let from = 0;
-      for (let at = rest.length; at < bytes.length; at++) {
-        if (bytes[at] !== 0x0a) continue;
-        line(bytes, from, at);
+      for (let at = 0; at < bytes.length && lineEnd !== undefined; at++) {
+        if (bytes[at] !== lineEnd) continue;
+        sawLineEnd = true;
+        if (size === 0) {
+          number++;
+          onLine(readLine(bytes, from, at));
+        } else {
+          keep(bytes.subarray(from, at));
+          endLine();
+        }
         from = at + 1;
       }
-      if (bytes.length - from <= longestLine) rest = bytes.subarray(from);
-      else {
-        // The rest of such a line is not kept.
-        tooLong = true;
-        rest = new Uint8Array();
-      }
+      if (from < bytes.length) keep(bytes.subarray(from));
     },
     end() {
-      if (rest.length > 0 || tooLong) line(rest, 0, rest.length);
+      if (held) sawLineEnd = true;
+      if (size > 0 || held) endLine();
     },
+    hasLineEnd: () => sawLineEnd,
   };
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-/** The text of a line; undefined where it is not UTF-8. */
-export function textOf(bytes: Uint8Array, start: number, end: number): string | undefined {
-  try {
-    return utf8.decode(bytes.subarray(start, end));
-  } catch {
-    return undefined;
-  }
 }
 
 /** The number that a line of digits alone is; NaN for every other line. */

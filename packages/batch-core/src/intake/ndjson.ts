@@ -1,27 +1,41 @@
-import type { Desk } from "./desk.ts";
-import { createLineCutter, longestLine, plainInteger, textOf } from "./lines.ts";
+import { deepestJson, isDeeperThan } from "../json-depth.ts";
+import { parseInteger } from "./integer-text.ts";
+import type { Line } from "./lines.ts";
+import type { RecordParser, Row } from "./read-records.ts";
 
-/** Reads one JSON value a line; blank lines are left out. */
-export async function readNdjson(source: AsyncIterable<Uint8Array>, desk: Desk): Promise<void> {
-  const lines = createLineCutter(
-    (bytes, start, end, number) => {
-      // What most lines of ids are need not become text first.
-      const integer = plainInteger(bytes, start, end);
-      if (!Number.isNaN(integer)) return desk.take(integer, number);
-      const text = textOf(bytes, start, end);
-      if (text === undefined) return desk.refuse(number, "is not UTF-8");
-      if (text.trim() === "") return;
-      let value: unknown;
-      try {
-        value = JSON.parse(text);
-      } catch {
-        return desk.refuse(number, "is not JSON");
+/** Parses one JSON value a line; blank lines are left out. `integers`: a line that is a number must be written as an integer. */
+export function createNdjsonParser(integers: boolean): RecordParser {
+  let lines: Line[] = [];
+  let at = 0;
+  return {
+    add: (line) => void lines.push(line),
+    end() {},
+    next() {
+      while (at < lines.length) {
+        const row = toRow(lines[at++] as Line, integers);
+        if (row) return row;
       }
-      desk.take(value, number);
+      lines = [];
+      at = 0;
+      return undefined;
     },
-    (number) => desk.refuse(number, `is longer than ${longestLine} bytes`),
-  );
-  // A client that is still sending does not read an answer: the rest is taken, and not looked at.
-  for await (const part of source) if (!desk.full()) lines.write(part);
-  lines.end();
+  };
+}
+
+function toRow(line: Line, integers: boolean): Row | undefined {
+  if ("fault" in line) return { line: line.number, fault: line.fault };
+  if (typeof line.content === "number") return { line: line.number, value: line.content };
+  if (line.content.trim() === "") return undefined;
+  if (isDeeperThan(deepestJson, line.content)) {
+    return { line: line.number, fault: `is nested deeper than ${deepestJson} levels` };
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(line.content);
+  } catch {
+    return { line: line.number, fault: "is not JSON" };
+  }
+  if (!integers || typeof value !== "number") return { line: line.number, value };
+  const { integer, fault } = parseInteger(line.content);
+  return fault === undefined ? { line: line.number, value: integer } : { line: line.number, fault };
 }

@@ -1,11 +1,11 @@
 import { type Issue, invalidRequest } from "../errors.ts";
 import type { Intake } from "../intake.ts";
 import type { AnyOperation } from "../operation.ts";
-import { readCsv } from "./csv.ts";
+import { itemTable } from "./columns.ts";
 import { createDesk, type Desk } from "./desk.ts";
 import { createIntegerSink } from "./integers.ts";
 import { type ItemShape, itemShapeOf } from "./item-schema.ts";
-import { readNdjson } from "./ndjson.ts";
+import { type RecordFormat, readRecords } from "./read-records.ts";
 import type { Sink } from "./sink.ts";
 import { createSpool } from "./spool.ts";
 
@@ -27,16 +27,39 @@ export function takeIn(
   { format, column }: TakeInOptions,
 ): Promise<Intake> {
   const none = { path: "body", message: "A batch needs at least one item" };
-  return filled(operation, none, (desk, shape) =>
-    format === "csv" ? readCsv(source, desk, shape, column) : readNdjson(source, desk),
-  );
+  return filled(operation, none, async (desk, shape) => {
+    const columns = { own: operation.columns ?? [], named: column };
+    const records: RecordFormat =
+      format === "csv"
+        ? { format: "csv", table: itemTable(shape, columns) }
+        : { format: "ndjson", integers: shape.integers };
+    let isBlank = true;
+    async function* seen() {
+      for await (const part of source) {
+        isBlank &&= part.every((byte) => byte === space);
+        // A client that is still sending does not read an answer: the rest is taken, and not looked at.
+        if (!desk.isFull()) yield part;
+      }
+    }
+    const rows = readRecords(seen(), records);
+    let read = await rows.next();
+    for (; !read.done; read = await rows.next()) for (const row of read.value) desk.take(row);
+    // Lines glued together may make another item's id; an object alone cannot be two.
+    const mayBeGlued = format === "csv" || shape.integers || !desk.isClean();
+    if (!read.value.hasLineEnd && !isBlank && mayBeGlued) desk.refuse({ path: "line 1", message: glued });
+  });
 }
+
+const space = 0x20;
+
+const glued =
+  "is the only line and does not end with a line feed, so lines may have been lost: curl removes line feeds with -d; send the file with --data-binary, and end each line with a line feed";
 
 /** The same with the items that a filter finds. */
 export function takeFound(operation: AnyOperation, pages: AsyncIterable<readonly unknown[]>): Promise<Intake> {
   return filled(operation, { path: "filter", message: "finds nothing" }, async (desk) => {
-    let number = 0;
-    for await (const page of pages) for (const item of page) desk.take(item, ++number);
+    let line = 0;
+    for await (const page of pages) for (const value of page) desk.take({ line: ++line, value });
   });
 }
 

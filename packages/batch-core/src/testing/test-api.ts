@@ -69,6 +69,7 @@ export const double = defineOperation({
   name: "test.rows.double",
   label: "row/double",
   item: z.int().min(1),
+  columns: ["row_id"],
   params: z.strictObject({ loud: z.boolean().default(false) }),
   key: (id) => id,
   chunkSize: 100,

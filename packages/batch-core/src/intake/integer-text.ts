@@ -1,0 +1,45 @@
+import * as z from "zod";
+
+/** Digits alone, or a form in which a spreadsheet shows the same integer without loss: `123.0`, `1e+05`. */
+const integerForm = /^-?\d+(?:\.0|e\+\d\d)?$/i;
+
+/** Digits of any script with signs that spreadsheets put among them. */
+const spreadsheetForm = /^[-+−]?(?:\p{Nd}|[\s.,'’٫٬_])*\p{Nd}(?:\p{Nd}|[\s.,'’٫٬_])*(?:e[-+]?\d+)?$/iu;
+
+/** Characters of a rejected text that its message repeats. */
+const shownLength = 50;
+
+/** An integer that was read from text, or the reason why the text is none. */
+export type IntegerText = { integer: number; fault?: undefined } | { integer?: undefined; fault: string };
+
+/**
+ * Reads an integer from text, by one rule for every place where integers arrive as text: digits, with spaces around them
+ * allowed; also `123.0` and `1e+05`, which lose nothing. Thousands separators, other decimals and other scripts are rejected,
+ * because a spreadsheet that changed the number makes another record's id of it.
+ *
+ * @example parseInteger(" 42 ") // { integer: 42 }
+ * @example parseInteger("1.000") // { fault: '"1.000" looks like a spreadsheet number; format the column as text' }
+ */
+export function parseInteger(text: string): IntegerText {
+  const trimmed = text.trim();
+  if (integerForm.test(trimmed)) {
+    const integer = Number(trimmed);
+    if (Number.isSafeInteger(integer) && !Object.is(integer, -0)) return { integer };
+    if (integer !== 0)
+      return { fault: `${shown(text)} is beyond ${Number.MAX_SAFE_INTEGER}, the largest exact integer` };
+  }
+  if (trimmed.length <= shownLength && spreadsheetForm.test(trimmed)) {
+    return { fault: `${shown(text)} looks like a spreadsheet number; format the column as text` };
+  }
+  return { fault: `${shown(text)} is not an integer; write it with the digits 0 to 9 alone` };
+}
+
+const shown = (text: string) => JSON.stringify(text.length > shownLength ? `${text.slice(0, shownLength)}…` : text);
+
+/** An integer in a query or a setting, read by `parseInteger`. */
+export const integerText = z.string().transform((text, { issues }) => {
+  const { integer, fault } = parseInteger(text);
+  if (integer !== undefined) return integer;
+  issues.push({ code: "custom", message: fault, input: text });
+  return z.NEVER;
+});

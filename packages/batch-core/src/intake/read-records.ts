@@ -1,0 +1,78 @@
+import { createCsvParser, type OpenTable } from "./csv.ts";
+import { utf8Slices } from "./encoding.ts";
+import { createLineCutter, type Line } from "./lines.ts";
+import { createNdjsonParser } from "./ndjson.ts";
+import { createTurns } from "./turns.ts";
+
+/** A record with the number of its first line, from 1; or why it cannot be read. `second` is another reading of the same cells. */
+export type Row =
+  | { line: number; value: unknown; second?: () => unknown; fault?: undefined }
+  | { line: number; fault: string };
+
+/** Makes rows of lines. */
+export interface RecordParser {
+  add(line: Line): void;
+  /** No more lines will come. */
+  end(): void;
+  /** The next row that the lines so far make; undefined when they make none. */
+  next(): Row | undefined;
+}
+
+export type RecordFormat =
+  | {
+      format: "ndjson";
+      /** A line that is a number must be written as an integer, by the rule of `parseInteger`. */
+      integers?: boolean;
+    }
+  | {
+      format: "csv";
+      table: OpenTable;
+    };
+
+/** What is known of a stream when it was read. */
+export interface StreamShape {
+  /** At least one line ended with a line end. */
+  hasLineEnd: boolean;
+}
+
+/** Rows that are handed over at once. */
+const rowsAtOnce = 100;
+
+/**
+ * Reads records from a stream of any length, as NDJSON or CSV, a few rows at a time: in memory and time that do not depend on
+ * what the bytes are, with turns of the event loop in between. UTF-8, or UTF-16 with a byte order mark; lines end with a line
+ * feed, a carriage return or both; separators are commas, semicolons or tabs. A line that cannot be read is a row with a
+ * `fault`. Returns what was seen of the stream.
+ *
+ * @throws `invalid_request` for a header that cannot be used, and whatever the source throws.
+ * @example
+ * for await (const rows of readRecords(createReadStream("leads.ndjson"), { format: "ndjson" })) {
+ *   for (const row of rows) console.log(row.line, row.fault ?? row.value);
+ * }
+ */
+export async function* readRecords(
+  source: AsyncIterable<Uint8Array | string>,
+  format: RecordFormat,
+): AsyncGenerator<Row[], StreamShape, undefined> {
+  const parser = format.format === "csv" ? createCsvParser(format.table) : createNdjsonParser(format.integers ?? false);
+  const cutter = createLineCutter(parser.add);
+  const takeTurn = createTurns();
+  for await (const { bytes, isUtf16 } of utf8Slices(source)) {
+    cutter.write(bytes, isUtf16);
+    yield* rowsOf(parser, takeTurn);
+  }
+  cutter.end();
+  parser.end();
+  yield* rowsOf(parser, takeTurn);
+  return { hasLineEnd: cutter.hasLineEnd() };
+}
+
+async function* rowsOf(parser: RecordParser, takeTurn: () => Promise<void> | undefined): AsyncGenerator<Row[]> {
+  for (;;) {
+    await takeTurn();
+    const rows: Row[] = [];
+    for (let row = parser.next(); row; row = rows.length < rowsAtOnce ? parser.next() : undefined) rows.push(row);
+    if (rows.length === 0) return;
+    yield rows;
+  }
+}
