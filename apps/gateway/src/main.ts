@@ -2,7 +2,7 @@
 import { isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { Command, CommanderError } from "commander";
 import { exit } from "./cli/context.ts";
-import { importFile } from "./cli/import.ts";
+import { declareImport } from "./cli/import.ts";
 import { createKey, listKeys, revokeKey } from "./cli/keys.ts";
 import { serve } from "./cli/serve.ts";
 
@@ -56,16 +56,7 @@ keys
   .argument("<id>", "from reinstate keys list")
   .action(revokeKey);
 
-program
-  .command("import")
-  .description("fill a vendor's tables here with records of your own: NDJSON or CSV")
-  .argument("<vendor>", "firstpromoter or altcraft")
-  .argument("<file>", "ends in .ndjson or .csv; - reads standard input")
-  .option("--account <id>", "the account to fill, where the vendor has accounts")
-  .option("--channel <channel>", "altcraft: the channel of a CSV that has no such column")
-  .option("--format <format>", "ndjson or csv, where the file's name does not say")
-  .option("--json", "one JSON line for each refused line, and one at the end")
-  .action(importFile);
+declareImport(program);
 
 try {
   await program.parseAsync();

@@ -1,5 +1,6 @@
+import { columnName, mapColumns, type OpenTable, parseInteger, ReinstateError } from "@reinstate/batch-core";
 import { subscriptionImport } from "./schemas.ts";
-import type { XmlElement } from "./xml.ts";
+import { type XmlElement, XmlError } from "./xml.ts";
 import { readValue } from "./xml-values.ts";
 
 const plain = new Set([
@@ -7,33 +8,62 @@ const plain = new Set([
   ...["status", "priority", "cats", "date", "ip", "url", "is_delete"],
 ]);
 
+const integers = new Set(["db_id", "resource_id", "priority"]);
+
 /** What pages and profiles show of a subscription and nobody gives. */
 const made = new Set(["_xxh", "_xxm", "hash_id", "deleted_at"]);
-
-export const isIgnored = (name: string): boolean => made.has(name);
-
-/** Is there nothing that a column of this name could mean? */
-export const unknownColumn = (name: string): boolean =>
-  !plain.has(name) && !isIgnored(name) && !/^(cc_data|custom_fields)\.[A-Za-z_][\w-]*$/.test(name);
 
 /** The channels whose phone stands in `cc_data`. */
 const phoneInside = new Set(["whatsapp", "viber", "notify"]);
 
+const flags: Record<string, string> = { true: "true", "1": "true", false: "false", "0": "false" };
+
 /**
- * A record of a CSV as the subscription that it describes. It is text like the leaves of XML, and typed like them: by the
- * schema. An empty field is nothing.
+ * Reads the rows of a table as subscriptions. They are text like the leaves of XML, and typed like them: by the schema. An
+ * empty cell is nothing. `channel`: that of the rows that name none.
+ *
+ * @throws `invalid_request` for a column that is not known, and for two columns of one field.
  */
-export function csvRowOf(record: Readonly<Record<string, string>>): Record<string, unknown> {
+export const subscriptionTable =
+  (channel: string | undefined): OpenTable =>
+  (header, line) => {
+    const places = mapColumns(header, line, (name) => fieldOf(name, line));
+    return {
+      read(cells) {
+        const record: Record<string, string> = {};
+        for (const [place, field] of places.entries()) if (field !== undefined) record[field] = cells[place] as string;
+        return readRecord({ ...record, channel: record.channel || (channel ?? "") });
+      },
+    };
+  };
+
+/** The field of a column; what is inside `cc_data` and `custom_fields` keeps its spelling. */
+function fieldOf(name: string, line: number): string | undefined {
+  const field = name.trim().replace(/^[^.]*/, columnName);
+  if (made.has(field) || made.has(name)) return undefined;
+  if (plain.has(field) || /^(cc_data|custom_fields)\.[A-Za-z_][\w-]*$/.test(field)) return field;
+  const message = `The column ${JSON.stringify(name)} is not known`;
+  throw new ReinstateError("invalid_request", message, { issues: [{ path: `line ${line}`, message }] });
+}
+
+function readRecord(record: Readonly<Record<string, string>>): { value: unknown } | { fault: string } {
   const root: XmlElement = { name: "line", text: "", children: [], array: false };
-  for (const [column, text] of Object.entries(record)) {
+  for (const [field, text] of Object.entries(record)) {
     if (text === "") continue;
-    const path = column === "phone" && phoneInside.has(record.channel ?? "") ? "cc_data.phone" : column;
-    if (column === "cats") {
-      for (const cat of text.split(";")) put(root, ["cats"], cat.trim());
-    } else if (column === "is_delete") put(root, [column], text === "1" ? "true" : text === "0" ? "false" : text);
-    else put(root, path.split("."), text);
+    const isInteger = integers.has(field) || (field === "cc_data.id" && record.channel === "telegram_bot");
+    const { integer, fault } = isInteger || field === "status" ? parseInteger(text) : {};
+    if (isInteger && fault !== undefined) return { fault: `field "${field}": ${fault}` };
+    const path = field === "phone" && phoneInside.has(record.channel ?? "") ? "cc_data.phone" : field;
+    if (field === "cats") for (const cat of text.split(";")) put(root, ["cats"], cat.trim());
+    else if (field === "is_delete") put(root, [field], flags[text.toLowerCase()] ?? text);
+    else put(root, path.split("."), integer === undefined ? text : String(integer));
   }
-  return readValue(root, subscriptionImport) as Record<string, unknown>;
+  try {
+    return { value: readValue(root, subscriptionImport) };
+  } catch (error) {
+    if (error instanceof XmlError) return { fault: error.message };
+    throw error;
+  }
 }
 
 function put(parent: XmlElement, [name, ...inside]: string[], text: string): void {

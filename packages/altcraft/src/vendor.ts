@@ -6,14 +6,18 @@ import { importSubscriptions } from "./import.ts";
 import { extensionMethods, vendorMethods } from "./method-table.ts";
 import { type AltcraftSettings, altcraftOptions } from "./options.ts";
 import { basePath } from "./routes.ts";
+import { channelName } from "./schemas.ts";
 
 const methodNames = [...new Set([...Object.keys(vendorMethods), ...Object.keys(extensionMethods)])];
+
+const importOptions = z.strictObject({
+  channel: channelName.optional().describe("the channel of records that name none"),
+});
 
 /** Altcraft, as the gateway serves it. */
 export const altcraft = defineVendor<AltcraftSettings, Altcraft>({
   name: "altcraft",
   label: "Altcraft",
-  channels: true,
   keyOptions: z.strictObject({
     /** The methods that the key may call, with commas in between. */
     methods: z
@@ -25,12 +29,18 @@ export const altcraft = defineVendor<AltcraftSettings, Altcraft>({
   paths: [basePath],
   settings: altcraftOptions,
   create: (host, settings) => createAltcraft(host, settings),
-  async import(_, instance, source, { format, channel, onRefused }) {
-    const { added, kept, refused } = await importSubscriptions(instance, source, {
-      ...{ format, onRefused },
-      ...(channel !== "" && { channel }),
-    });
-    return { imported: added + kept, refused };
+  import: {
+    formats: ["ndjson", "csv"],
+    options: importOptions,
+    async run(_, instance, source, { format, options, onRefused }) {
+      const { channel } = importOptions.parse(options);
+      const { added, kept, refused } = await importSubscriptions(instance, source, {
+        format,
+        onRefused,
+        ...(channel !== undefined && { channel }),
+      });
+      return { imported: added + kept, refused };
+    },
   },
   demo,
 });

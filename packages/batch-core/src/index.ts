@@ -50,5 +50,13 @@ export {
 export type { Pace } from "./pace.ts";
 export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./report.ts";
 export { statement } from "./statement.ts";
-export { defineVendor, type ImportCounts, type ImportRequest, type Vendor, type VendorInstance } from "./vendor.ts";
+export {
+  defineVendor,
+  type ImportCounts,
+  type ImportFormat,
+  type ImportRequest,
+  type Vendor,
+  type VendorImport,
+  type VendorInstance,
+} from "./vendor.ts";
 export type { Progress } from "./watch.ts";

@@ -44,13 +44,33 @@ test("each item is a line, with what became of it", async () => {
 });
 
 test("a spreadsheet finds nothing to calculate, and a number stays one", async () => {
-  const texts = ["=1+1", "+cmd", "-x", "@sum", "\tx", "\rx", "-5", "+49", "-1.5", "--1", "a=b", 'q"', "l\nl", "a,b"];
+  const texts = [
+    "=1+1",
+    "+cmd",
+    "-x",
+    "@sum",
+    "\tx",
+    "\rx",
+    "\n=1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠x",
+    "-5",
+    "+49",
+    "-1.5",
+    "--1",
+    "a=b",
+    'q"',
+    "l\nl",
+    "a,b",
+  ];
   const csv = await textOf(
     "csv",
     texts.map((item) => ({ item, code: item, message: item })),
   );
   const rows = parse(csv, { columns: true }) as Record<string, string>[];
-  const expected = texts.map((text, index) => (index < 6 || text === "--1" ? `'${text}` : text));
+  const expected = texts.map((text, index) => (index < 11 || text === "--1" ? `'${text}` : text));
   for (const column of ["item", "code", "message"]) expect(rows.map((row) => row[column])).toEqual(expected);
 });
 

@@ -104,6 +104,6 @@ function sameFate(a: ItemOutcome, b: ItemOutcome): boolean {
 
 /** A cell as a spreadsheet takes it for text: nothing that it would calculate, and quoted where it must be. */
 function cell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) && !/^[+-]?\d+(\.\d+)?$/.test(text) ? `'${text}` : text;
+  const safe = /^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^[+-]?\d+(\.\d+)?$/.test(text) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -24,14 +24,28 @@ export interface CommonSettings {
   timeZone: string;
 }
 
+export type ImportFormat = "ndjson" | "csv";
+
 export interface ImportRequest {
-  format: "ndjson" | "csv";
+  format: ImportFormat;
   /** Empty where the vendor has no accounts. */
   account: string;
-  /** The channel of the records of a CSV that has no such column; empty where nobody said one. */
-  channel: string;
-  /** `line` counts from 1. */
+  /** The vendor's own options, as `VendorImport.options` reads them. */
+  options: Readonly<Record<string, unknown>>;
+  /** Called for each line that is not imported; `line` counts from 1. */
   onRefused(refused: { line: number; message: string }): void;
+}
+
+/** How records of a vendor are imported from a file. */
+export interface VendorImport<Instance extends VendorInstance = VendorInstance> {
+  formats: readonly ImportFormat[];
+  /** Its own options: the property `channel` is `--channel` on the command line, with its description as the help. */
+  options?: z.ZodObject<z.ZodRawShape>;
+  /**
+   * Fills the vendor's tables from a stream of records, in sets. A line that cannot be imported is reported and skipped; what is
+   * wrong with the whole stream is thrown. `readRecords` reads the lines.
+   */
+  run(host: Host, instance: Instance, source: AsyncIterable<Uint8Array>, request: ImportRequest): Promise<ImportCounts>;
 }
 
 export interface ImportCounts {
@@ -46,8 +60,6 @@ export interface Vendor<Settings = unknown, Instance extends VendorInstance = Ve
   label: string;
   /** Every key and every record of this vendor belongs to an account. */
   accounts?: boolean;
-  /** Its records have channels. */
-  channels?: boolean;
   /** What it keeps with a key. Every value arrives as a string. */
   keyOptions?: z.ZodObject<z.ZodRawShape>;
   /** The beginnings of the paths that its routes answer, without a slash at the end. */
@@ -62,16 +74,7 @@ export interface Vendor<Settings = unknown, Instance extends VendorInstance = Ve
    * rejects and the routes answer 503 in the vendor's form.
    */
   create(host: Host, settings: Settings, common: CommonSettings): Promise<Instance>;
-  /**
-   * Fills the vendor's tables from a stream of records, in sets. A line that cannot be taken is told and passed over; what is
-   * wrong with the whole stream is thrown.
-   */
-  import?(
-    host: Host,
-    instance: Instance,
-    source: AsyncIterable<Uint8Array>,
-    options: ImportRequest,
-  ): Promise<ImportCounts>;
+  import?: VendorImport<Instance>;
   demo: {
     keys: (NewKey & { secret: string })[];
     /** Fills empty tables with the demo records, once; never a real vendor's database. */

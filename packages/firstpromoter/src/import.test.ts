@@ -108,7 +108,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     const { imported, refused } = await ours.take(text, "ndjson", 10);
     expect(imported).toBe(2);
     expect(refused.map(({ line, message }) => `${line} ${message}`)).toEqual([
-      "3 the line is not JSON",
+      "3 is not JSON",
       expect.stringMatching(/^4 email: /),
       "5 email: one@example.com has already been taken",
       "6 cust_id: c1 has already been taken",
@@ -118,7 +118,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
       expect.stringMatching(/^10 stats.clicks_count: /),
       "11 note: must not hold the character zero",
       expect.stringMatching(/^12 the line: /),
-      "13 the line is longer than 1048576 bytes",
+      "13 is longer than 1048576 bytes",
       "15 ref_token: t has already been taken",
     ]);
     expect(await ours.get("/promoters/one@example.com?find_by=email")).toMatchObject({ id: 1, name: "Ada Lovelace" });
@@ -141,7 +141,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     const { imported, refused } = await ours.take(table, "csv", 3);
     expect(imported).toBe(2);
     expect(refused.map(({ line }) => line)).toEqual([4, 5, 6]);
-    expect(refused[0]?.message).toBe("the line has 3 cells, and the header has 9");
+    expect(refused[0]?.message).toBe("has 3 cells, and the header has 9");
     expect(refused[1]?.message).toContain("promoter_campaigns.0.state");
     expect(await ours.get("/promoters/ada?find_by=ref_token")).toMatchObject({
       name: "Ada Lovelace",
@@ -150,11 +150,17 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
       promoter_campaigns: [{ state: "pending" }],
     });
     expect((await ours.get("/promoters?filters[archived]=true")).data).toMatchObject([{ name: "Bob;by Brown" }]);
-    expect((await ours.take("name,id\nA,1", "csv")).refused).toEqual([
-      { line: 1, message: "there is no column email (there are: name, id)" },
-    ]);
+    await expect(ours.take("name,id\nA,1", "csv")).rejects.toThrow(
+      "line 1: there is no column email (there are: name, id)",
+    );
+    for (const header of ["email,promoter_id,id", "email,created_at,joined_at", "email,Email", "e-mail,email,email"]) {
+      const row = header.replace(/[^,]+/g, "1");
+      await expect(ours.take(`${header}\n${row}\n`, "csv")).rejects.toThrow(/^line 1: the columns .* are both for /);
+    }
     const latin = Buffer.from("email,name\nd@example.com,J\u00fcrgen\n", "latin1");
-    expect((await ours.take(latin, "csv")).refused).toEqual([{ line: 2, message: "the line is not UTF-8" }]);
+    expect((await ours.take(latin, "csv")).refused).toEqual([
+      { line: 2, message: expect.stringContaining("is not UTF-8") },
+    ]);
   });
 
   test("a table keeps every line: quotes, signs that separate elsewhere, cells of many lines", async () => {
@@ -184,7 +190,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
       imported: 2,
       refused: [`2 ${quote}`, expect.stringMatching(/^4 /)],
     });
-    expect((await take("email,note\rg1@x.com,x\r")).refused).toEqual(["1 lines must end with a line feed"]);
+    expect(await take("email,note\rg1@x.com,x\r")).toEqual({ imported: 1, refused: [] });
     const long = Array.from({ length: 40_000 }, (_, index) =>
       index === 0 ? 'h0@x.com,"oops' : `h${index}@x.com,${"n".repeat(30)}`,
     );
@@ -280,7 +286,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
         })(),
       );
       const ending = import_(source, format === "csv" ? {} : { signal: AbortSignal.abort(new Error("enough")) });
-      await (format === "csv" ? ending : expect(ending).rejects.toThrow("enough"));
+      await expect(ending).rejects.toThrow(format === "csv" ? "there is no column email" : "enough");
       expect(source.destroyed).toBe(true);
     },
   );

@@ -1,6 +1,6 @@
-import type { Host } from "@reinstate/batch-core";
+import { type Host, type Row, readRecords } from "@reinstate/batch-core";
 import * as z from "zod";
-import { type Row, rowsOfCsv, rowsOfNdjson } from "./import-rows.ts";
+import { promoterTable } from "./import-rows.ts";
 import { campaignState, profileInput } from "./schemas.ts";
 import type { CampaignRecord, NewPromoterRecord, PromoterStore } from "./store.ts";
 import { createSqlStore } from "./stores/sql.ts";
@@ -8,7 +8,7 @@ import { timeOf } from "./times.ts";
 
 /** A line that was not taken, and why: the field is named. */
 export interface RefusedLine {
-  /** From 1; of a CSV file the header is line 1. */
+  /** From 1; of a record over several lines the first. */
   line: number;
   message: string;
 }
@@ -94,6 +94,8 @@ const importedPromoter = z.object({
  * Fills an account with promoters from a stream of bytes, set by set: NDJSON with one item of `GET /promoters` a line, or CSV
  * with a header. They keep their ids, campaigns, states and times. A line that cannot be taken is told and passed over; who
  * has no campaign comes into the account's default one. Rejects where the stream breaks off: what was taken stays.
+ *
+ * @throws `invalid_request` for a CSV without the column `email`, or with two columns for one field.
  */
 export async function importPromoters(
   host: Host,
@@ -122,11 +124,13 @@ export async function importPromoters(
     options.onProgress?.({ ...report });
   }
 
-  const rows = format === "csv" ? rowsOfCsv(source) : rowsOfNdjson(source);
-  for await (const row of rows) {
-    options.signal?.throwIfAborted();
-    set.push({ line: row.line, read: "fault" in row ? row.fault : readPromoter(row, home) });
-    if (set.length === setSize) await flush();
+  const records = readRecords(source, format === "csv" ? { format, table: promoterTable } : { format });
+  for await (const rows of records) {
+    for (const row of rows) {
+      options.signal?.throwIfAborted();
+      set.push({ line: row.line, read: row.fault ?? readPromoter(row, home) });
+      if (set.length === setSize) await flush();
+    }
   }
   if (set.length > 0) await flush();
   // What a single set leaves behind is merged by the writes to come.

@@ -15,8 +15,11 @@ export const firstpromoter = defineVendor({
     const upstream = baseUrl && apiKey && accountId ? { upstream: { baseUrl, apiKey, accountId } } : {};
     return createFirstPromoter(host, { ...options, ...upstream });
   },
-  import: (host, _, source, { account, format, onRefused }) =>
-    importPromoters(host, account, source, format, { onRefused }),
+  import: {
+    formats: ["ndjson", "csv"],
+    run: (host, _, source, { account, format, onRefused }) =>
+      importPromoters(host, account, source, format, { onRefused }),
+  },
   demo: {
     keys: demoKeys,
     load: (host, { store }) => loadDemo(host.database, store, host.clock.now()),

@@ -1,22 +1,65 @@
 import { createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
-import { createHost, type VendorInstance } from "@reinstate/batch-core";
+import { createHost, type Vendor, type VendorInstance } from "@reinstate/batch-core";
+import type { Command } from "commander";
+import type { ZodType } from "zod";
 import { exit, print, settings, vendors, wrongUse } from "./context.ts";
 
+const importing = vendors.filter((vendor) => vendor.import);
+
+interface ImportFlags {
+  account?: string;
+  format?: string;
+  json?: boolean;
+  /** The options that vendors declare. */
+  [option: string]: unknown;
+}
+
+/** Declares `import`: its vendors and their own options are those that the vendors declare. */
+export function declareImport(program: Command): void {
+  const command = program
+    .command("import")
+    .description("fill a vendor's tables here with records of your own: NDJSON or CSV")
+    .argument("<vendor>", importing.map(({ name }) => name).join(" or "))
+    .argument("<file>", "ends in .ndjson or .csv; - reads standard input")
+    .option("--account <id>", "the account to fill, where the vendor has accounts")
+    .option("--format <format>", "ndjson or csv, where the file's name does not say")
+    .option("--json", "one JSON line for each refused line, and one at the end");
+  const help = new Map<string, string[]>();
+  for (const { name, import: declared } of importing) {
+    for (const [option, schema] of Object.entries(declared?.options?.shape ?? {})) {
+      const text = `${name}: ${(schema as ZodType).description ?? ""}`;
+      help.set(option, [...(help.get(option) ?? []), text]);
+    }
+  }
+  for (const [option, texts] of help) command.option(`--${flagName(option)} <${flagName(option)}>`, texts.join("; "));
+  command.action(importFile);
+}
+
+const flagName = (option: string) => option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The vendor's own options out of all that were given. */
+function vendorOptions({ label, import: declared }: Vendor, flags: ImportFlags): Record<string, unknown> {
+  const options = declared?.options;
+  const { account: _, format: __, json: ___, ...given } = flags;
+  const stranger = Object.keys(given).find((option) => !Object.hasOwn(options?.shape ?? {}, option));
+  if (stranger !== undefined) throw wrongUse(`${label} has no option --${flagName(stranger)}: leave it out`);
+  const parsed = options?.safeParse(given);
+  const issue = parsed?.error?.issues[0];
+  if (issue) throw wrongUse(`--${flagName(issue.path.join("."))}: ${issue.message}`);
+  return { ...parsed?.data };
+}
+
 /** Fills a vendor's tables from a file. Refused lines are told one by one; the others are taken. */
-export async function importFile(
-  name: string,
-  file: string,
-  options: { account?: string; channel?: string; format?: string; json?: boolean },
-): Promise<void> {
-  const able = vendors.filter((vendor) => vendor.import);
-  const vendor = able.find((vendor) => vendor.name === name);
-  if (!vendor?.import) throw wrongUse(`The vendor must be one of ${able.map(({ name }) => name).join(", ")}`);
+async function importFile(name: string, file: string, options: ImportFlags): Promise<void> {
+  const vendor = importing.find((vendor) => vendor.name === name);
+  if (!vendor?.import) throw wrongUse(`The vendor must be one of ${importing.map(({ name }) => name).join(", ")}`);
   if (vendor.accounts && !options.account) throw wrongUse(`${vendor.label} has accounts: add --account ID`);
   if (!vendor.accounts && options.account) throw wrongUse(`${vendor.label} has no accounts: leave --account out`);
-  if (!vendor.channels && options.channel) throw wrongUse(`${vendor.label} has no channels: leave --channel out`);
-  const format = options.format ?? /\.(ndjson|csv)$/i.exec(file)?.[1]?.toLowerCase();
-  if (format !== "ndjson" && format !== "csv") throw wrongUse("Say --format ndjson or --format csv");
+  const own = vendorOptions(vendor, options);
+  const named = options.format ?? /\.(\w+)$/.exec(file)?.[1]?.toLowerCase();
+  const format = vendor.import.formats.find((format) => format === named);
+  if (!format) throw wrongUse(`Say ${vendor.import.formats.map((format) => `--format ${format}`).join(" or ")}`);
   if (file !== "-") {
     await access(file).catch(() => {
       throw wrongUse(`${file} cannot be read`);
@@ -29,10 +72,10 @@ export async function importFile(
   try {
     instance = await vendor.create(host, config.vendors[vendor.name], { timeZone: config.timeZone });
     const source = file === "-" ? process.stdin : createReadStream(file);
-    const counts = await vendor.import(host, instance, source, {
+    const counts = await vendor.import.run(host, instance, source, {
       format,
       account: options.account ?? "",
-      channel: options.channel ?? "",
+      options: own,
       onRefused({ line, message }) {
         process.stderr.write(options.json ? `${JSON.stringify({ line, message })}\n` : `line ${line}: ${message}\n`);
       },

@@ -25,10 +25,10 @@ describe("safety flags at /v1", () => {
       expect((await json(api, inBody(members))).body, members).toMatchObject({ dry_run: true });
     }
     for (const flag of ["dry_run", "dryRun=T", "Dry-Run=y", "dry_run=1&dryrun=yes"]) {
-      expect((await api.stream(`${query}&${flag}`, "1")).body, flag).toMatchObject({ dry_run: true });
+      expect((await api.stream(`${query}&${flag}`, "1\n")).body, flag).toMatchObject({ dry_run: true });
     }
     expect((await json(api, inBody('"dryRun":"off"'))).body).toMatchObject({ dry_run: false, done: 1 });
-    expect((await api.stream(`${query}&dryRun=0`, "1")).body).toMatchObject({ dry_run: false, done: 1 });
+    expect((await api.stream(`${query}&dryRun=0`, "1\n")).body).toMatchObject({ dry_run: false, done: 1 });
   });
 
   test("reads consent_guard in params if the operation has it", async () => {
@@ -36,7 +36,7 @@ describe("safety flags at /v1", () => {
     const body = '{"operation":"test.rows.guard","items":[1],"params":{"consentGuard":"yes"}}';
     expect((await json(api, body)).body.params).toEqual({ consent_guard: true });
     const params = encodeURIComponent('{"Consent-Guard":1}');
-    const streamed = await api.stream(`operation=test.rows.guard&params=${params}`, "1");
+    const streamed = await api.stream(`operation=test.rows.guard&params=${params}`, "1\n");
     expect(streamed.body.params).toEqual({ consent_guard: true });
     const unsupported = await json(api, body.replace("guard", "loose"));
     expect(unsupported).toMatchObject({ status: 422, body: { errors: [{ path: "params.consent_guard" }] } });
@@ -55,9 +55,9 @@ describe("safety flags at /v1", () => {
       json(api, inBody('"account":""'), "/v1/batches?dryRun"),
       json(api, '{"operation":"test.mails.send","items":[{"channel":"mail","to":"a","dry_run":true}]}'),
       ...["dry_run=true&dry_run=false", "dry_run[]=true", "explain=true", "dry_run=2"].map((flag) =>
-        api.stream(`${query}&${flag}`, "1"),
+        api.stream(`${query}&${flag}`, "1\n"),
       ),
-      api.stream(query, "1", { "x-dry-run": "true" }),
+      api.stream(query, "1\n", { "x-dry-run": "true" }),
       api.stream(query, "id,dry_run\n1,true\n", csv),
       api.stream(query, "dry_run\n1\n", csv),
       api.stream("operation=test.mails.send", "channel,to,dryRun\nmail,a,true\n", csv),
@@ -70,7 +70,7 @@ describe("safety flags at /v1", () => {
 
   test("rejects a flag or a selection on stop, resume and retry", async () => {
     await using api = await start();
-    const { body } = await api.stream(query, "7");
+    const { body } = await api.stream(query, "7\n");
     for (const verb of ["stop", "resume", "retry"]) {
       const path = `/v1/batches/${body.id}/${verb}`;
       expect((await json(api, "", `${path}?dry_run=true`)).status).toBe(422);

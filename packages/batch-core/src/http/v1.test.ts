@@ -242,6 +242,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     const { body } = await api.call("/v1/operations");
     expect(body).toMatchObject({
       operations: [
+        { columns: ["channel", "to", "urgent", "chat.id", "tags"] },
         {
           name: "test.rows.double",
           target: "local",
@@ -261,7 +262,6 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
             next_allowed_at: expect.stringMatching(/T(00|12):00:00/),
           },
         },
-        { columns: ["channel", "to", "urgent", "chat.id", "tags"] },
       ],
     });
   });
