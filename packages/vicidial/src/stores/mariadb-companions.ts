@@ -1,7 +1,9 @@
 import type { Connection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { type Companions, noCompanions } from "../store.ts";
 import { runStatements, type Statement } from "./mariadb-rows.ts";
-import { live } from "./mariadb-tables.ts";
+import { quote } from "./mariadb-statements.ts";
+import { live, readColumns } from "./mariadb-tables.ts";
+import { copyTime } from "./mariadb-times.ts";
 
 /** What of VICIdial's tables there is, read once in a while. */
 const believedMs = 60_000;
@@ -107,25 +109,32 @@ export function createCompanionReader(now: () => number): CompanionReader {
     },
 
     async restoreCallbacks(connection, ids) {
-      const known = await present(connection);
-      const [from, to] = [known.get("vicidial_callbacks_archive"), known.get("vicidial_callbacks")];
-      if (!from || !to || !from.includes("callback_id") || ids.length === 0) return 0;
-      if (!from.every((name) => to.includes(name))) return 0;
-      const names = from.map((name) => `\`${name}\``);
+      if (ids.length === 0) return 0;
+      const known = await readColumns(connection, ["vicidial_callbacks_archive", "vicidial_callbacks"]);
+      const [from = [], to] = [known.get("vicidial_callbacks_archive"), known.get("vicidial_callbacks")];
+      if (!to || !from.some(({ name }) => name === "callback_id")) return 0;
+      const bytes = (value: string) => `BINARY CONVERT(${value} USING utf8mb4)`;
+      const copied = from.map((column) => {
+        const name = quote(column.name);
+        const target = to.find((one) => one.name === column.name);
+        const time = target && copyTime(name, column, target);
+        const same = time?.same ?? `${bytes(`s.${name}`)} <=> ${bytes(`t.${name}`)}`;
+        return { name, target, value: time?.value ?? `s.${name}`, same, unkept: time?.unkept };
+      });
+      if (copied.some(({ target }) => !target)) return 0;
+      const unkept = copied.flatMap(({ unkept }) => unkept ?? []);
       // As leads are: copied by name where the target has none, and deleted by a statement that looks for the copy.
       await connection.query(
-        `INSERT INTO vicidial_callbacks (${names.join(", ")})
-          SELECT ${names.map((name) => `s.${name}`).join(", ")} FROM vicidial_callbacks_archive AS s
+        `INSERT INTO vicidial_callbacks (${copied.map(({ name }) => name).join(", ")})
+          SELECT ${copied.map(({ value }) => value).join(", ")} FROM vicidial_callbacks_archive AS s
             JOIN ${live} AS l ON l.lead_id = s.lead_id
-           WHERE s.lead_id IN (?) AND NOT EXISTS
+           WHERE s.lead_id IN (?) AND NOT (${unkept.join(" OR ") || "FALSE"}) AND NOT EXISTS
              (SELECT 1 FROM vicidial_callbacks AS t WHERE t.callback_id = s.callback_id)`,
         [ids],
       );
-      const bytes = (value: string) => `BINARY CONVERT(${value} USING utf8mb4)`;
-      const equal = names.map((name) => `${bytes(`s.${name}`)} <=> ${bytes(`t.${name}`)}`).join(" AND ");
       const [deleted] = await connection.query<ResultSetHeader>(
         `DELETE s FROM vicidial_callbacks_archive AS s JOIN vicidial_callbacks AS t ON t.callback_id = s.callback_id
-          WHERE s.lead_id IN (?) AND ${equal}`,
+          WHERE s.lead_id IN (?) AND ${copied.map(({ same }) => same).join(" AND ")}`,
         [ids],
       );
       return deleted.affectedRows;

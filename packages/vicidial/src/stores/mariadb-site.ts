@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type CallTimeRow, type HolidayRow, scheduleOf } from "../call-times.ts";
 import type { Schedule } from "../office-hours.ts";
+import { SiteFault } from "../store.ts";
 import { createLogin, type LoginAttempt, type LoginRefusal, type RowsOf, type SiteUser } from "./mariadb-login.ts";
 
 /** A call of VICIdial's own API by somebody who was let in, for its log. */
@@ -44,7 +45,7 @@ export function createMariadbSite(withReader: WithReader): Site {
   return {
     async callTime(id) {
       const [row] = await rowsOf("SELECT * FROM vicidial_call_times WHERE call_time_id = ?", [id]);
-      if (!row) throw new Error(`VICIdial has no call time ${id}`);
+      if (!row) throw new SiteFault(`VICIdial has no call time ${id}`);
       const names = String(row.ct_holidays ?? "")
         .split("|")
         .filter(Boolean);

@@ -105,28 +105,38 @@ async function readTables(connection: Connection): Promise<Keyless[]> {
       WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?)`,
     [live, archive],
   );
-  const [columns] = await connection.query<RowDataPacket[]>(
-    `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, EXTRA AS extra,
-        CHARACTER_SET_NAME AS charset, DATETIME_PRECISION AS digits, COLUMN_DEFAULT AS standard
-       FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?, ?)
-      ORDER BY ORDINAL_POSITION`,
-    [live, archive],
-  );
+  const columns = await readColumns(connection, [live, archive]);
   return tables.map(({ name, engine, type }) => ({
     name,
     engine: String(engine ?? type),
-    columns: columns
-      .filter(({ tableName }) => tableName === name)
-      .map((column) => ({
-        name: column.name,
-        type: String(column.type).toLowerCase(),
-        nullable: column.nullable === "YES",
-        generated: /GENERATED/i.test(column.extra),
-        charset: column.charset,
-        precision: Number(column.digits ?? 0),
-        required: needsValue(column),
-      })),
+    columns: columns.get(name) ?? [],
   }));
+}
+
+/** Returns the columns of each of the tables that exists. */
+export async function readColumns(connection: Connection, tables: readonly string[]): Promise<Map<string, Column[]>> {
+  const [columns] = await connection.query<RowDataPacket[]>(
+    `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, EXTRA AS extra,
+        CHARACTER_SET_NAME AS charset, DATETIME_PRECISION AS digits, COLUMN_DEFAULT AS standard
+       FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?)
+      ORDER BY ORDINAL_POSITION`,
+    [tables],
+  );
+  const found = new Map<string, Column[]>();
+  for (const column of columns) {
+    const known = found.get(column.tableName) ?? [];
+    found.set(column.tableName, known);
+    known.push({
+      name: column.name,
+      type: String(column.type).toLowerCase(),
+      nullable: column.nullable === "YES",
+      generated: /GENERATED/i.test(column.extra),
+      charset: column.charset,
+      precision: Number(column.digits ?? 0),
+      required: needsValue(column),
+    });
+  }
+  return found;
 }
 
 /** An ENUM without a default takes its first word, and an AUTO_INCREMENT its next number. */

@@ -239,3 +239,26 @@ test("a time that the clocks left out does not fit into a TIMESTAMP, and one tha
     times.slice(1, 3),
   ]);
 });
+
+test("a callback keeps its wall clock where its archive has another type", async () => {
+  await using place = await site("-03:00", "MyISAM");
+  for (const [table, type] of [
+    ["vicidial_callbacks_archive", "DATETIME"],
+    ["vicidial_callbacks", "TIMESTAMP"],
+  ]) {
+    await place.wall.query(
+      `CREATE TABLE ${table} (callback_id INT PRIMARY KEY, lead_id INT, callback_time ${type} NULL)`,
+    );
+  }
+  await insertRows(place.wall, live, [makeLead(1)]);
+  await insertRows(place.wall, "vicidial_callbacks_archive", [
+    { callback_id: 5, lead_id: 1, callback_time: "2025-06-15 12:00:00" },
+    { callback_id: 6, lead_id: 1, callback_time: "2050-06-15 12:00:00" },
+  ]);
+  expect(await place.vicidial.store.restoreCompanions([1])).toBe(1);
+  const times = async (table: string) => [...(await place.read(place.wall, table, "callback_time")).values()];
+  expect([await times("vicidial_callbacks"), await times("vicidial_callbacks_archive")]).toEqual([
+    ["2025-06-15 12:00:00"],
+    ["2050-06-15 12:00:00"],
+  ]);
+});
