@@ -69,6 +69,10 @@ test("wrong use of import says how it is used", async () => {
   expect((await run(["import", "firstpromoter", "x.csv", "--account", "a", "--channel", "sms"])).err).toMatch(
     /has no option --channel/,
   );
+  expect((await run(["import", "altcraft", "x.csv", "--channel", "no channel"])).err).toMatch(
+    /--channel: is not a channel/,
+  );
+  expect((await run(["import", "--help"])).out).toMatch(/--channel <channel> +altcraft: the channel of records/);
   expect((await run(["import", "altcraft", "x.txt"])).err).toMatch(/--format ndjson or --format csv/);
   expect(await run(["import", "altcraft", "missing.csv"])).toMatchObject({
     status: 2,

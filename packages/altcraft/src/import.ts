@@ -67,12 +67,14 @@ export async function importSubscriptions(
     for (const place of erased) refuse({ line: lines[place]?.line ?? 0, message: "Subscription was erased" });
   }
 
-  function take({ line, value, fault }: Row & { value?: unknown }): void {
+  function take(row: Row): void {
     sum.read++;
-    if (fault !== undefined) {
-      refuse({ line, message: fault });
+    const { line } = row;
+    if (row.fault !== undefined) {
+      refuse({ line, message: row.fault });
       return;
     }
+    const { value } = row;
     const whole = isMembers(value) ? { ...(channel !== undefined && { channel }), ...withoutNulls(value) } : value;
     const parsed = subscriptionImport.safeParse(whole, { reportInput: true });
     if (parsed.success) waiting.push({ line, subscription: parsed.data });

@@ -108,7 +108,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     const { imported, refused } = await ours.take(text, "ndjson", 10);
     expect(imported).toBe(2);
     expect(refused.map(({ line, message }) => `${line} ${message}`)).toEqual([
-      "3 is not JSON",
+      expect.stringMatching(/^3 is not JSON: /),
       expect.stringMatching(/^4 email: /),
       "5 email: one@example.com has already been taken",
       "6 cust_id: c1 has already been taken",
@@ -153,13 +153,9 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     await expect(ours.take("name,id\nA,1", "csv")).rejects.toThrow(
       "line 1: there is no column email (there are: name, id)",
     );
-    for (const header of ["email,promoter_id,id", "email,created_at,joined_at", "email,Email", "e-mail,email,email"]) {
-      const row = header.replace(/[^,]+/g, "1");
-      await expect(ours.take(`${header}\n${row}\n`, "csv")).rejects.toThrow(/^line 1: the columns .* are both for /);
-    }
     const latin = Buffer.from("email,name\nd@example.com,J\u00fcrgen\n", "latin1");
     expect((await ours.take(latin, "csv")).refused).toEqual([
-      { line: 2, message: expect.stringContaining("is not UTF-8") },
+      { line: 2, message: expect.stringMatching(/^is not UTF-8/) },
     ]);
   });
 
@@ -196,6 +192,42 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     );
     const { refused, imported } = await ours.take(["email,note", ...long].join("\n"), "csv", 65_536);
     expect({ refused, imported }).toEqual({ imported: 39_999, refused: [{ line: 2, message: quote }] });
+  });
+
+  test.each([
+    ["promoter_id,id,email\n1,2,a@x.com\n", "line 1: the columns promoter_id and id are both for id; keep one"],
+    ["email,created_at,joined_at\na@x.com,,\n", "line 1: the columns created_at and joined_at are both for joined_at"],
+    ["email,status,State\na@x.com,,\n", "line 1: the columns status and State are both for campaign.state"],
+    ["email,Ref ID,ref_token\na@x.com,,\n", "line 1: the columns Ref ID and ref_token are both for campaign.ref_token"],
+    ["Email,email\na@x.com,b@x.com\n", "line 1: the columns Email and email are both for email"],
+    ["email,First Name,first-name\na@x.com,,\n", "both for profile.first_name"],
+  ])("rejects columns that collide: %j", async (table, message) => {
+    await using ours = await empty();
+    await expect(ours.take(table, "csv")).rejects.toThrow(message);
+    expect((await ours.get("/promoters")).data).toEqual([]);
+  });
+
+  test("rejects numbers that a spreadsheet changed", async () => {
+    await using ours = await empty();
+    const table = [
+      "id;email;clicks;campaign_id;constructor",
+      "1.23E+02;a@x.com;;;",
+      "1.000;b@x.com;;;",
+      '7;c@x.com;"1,000";;',
+      "8;d@x.com;;9.50;",
+      "9.0;e@x.com;1e+05; 5 ;",
+    ].join("\n");
+    const hint = "looks like a spreadsheet number; format the column as text";
+    expect(await ours.take(table, "csv")).toEqual({
+      imported: 1,
+      refused: [
+        { line: 2, message: `id: "1.23E+02" ${hint}` },
+        { line: 3, message: `id: "1.000" ${hint}` },
+        { line: 4, message: `stats.clicks_count: "1,000" ${hint}` },
+        { line: 5, message: `campaign.campaign_id: "9.50" ${hint}` },
+      ],
+    });
+    expect(await ours.get("/promoters/9")).toMatchObject({ id: 9, stats: { clicks_count: 100_000 } });
   });
 
   test("a quote that is never closed is told long before the end of a long file", async () => {

@@ -1,4 +1,5 @@
 import { invalidRequest, type ReinstateError } from "../errors.ts";
+import { readJson } from "../json-text.ts";
 import { findFlags, readSafetyFlags } from "../safety-flags.ts";
 import type { CellsReader, OpenTable } from "./csv.ts";
 import { parseInteger } from "./integer-text.ts";
@@ -17,8 +18,11 @@ export function columnName(header: string): string {
     .replace(/[\s_-]+/g, "_");
 }
 
-/** Names that a message repeats at most. */
+/** Characters of names that a message repeats at most. */
 const namesShown = 500;
+
+/** Names within each other that a column has at most: `cc_data.id` has two. */
+const deepestField = 16;
 
 const list = (names: readonly string[]) => names.join(", ").slice(0, namesShown);
 
@@ -107,7 +111,7 @@ function readFields(header: readonly string[], line: number, shape: ItemShape, c
   const paths = header.map((name) => name.split("."));
   const names = new Set(header);
   for (const [place, path] of paths.entries()) {
-    if (path.some((step) => step === "" || step === "__proto__")) {
+    if (path.length > deepestField || path.some((step) => step === "" || step === "__proto__")) {
       throw rejectColumns(line, `the column ${place + 1} has no name that a field can have`);
     }
     for (let depth = 1; depth < path.length; depth++) {
@@ -166,11 +170,8 @@ function convert(cell: string, kinds: ReadonlySet<Kind>): { value: unknown } | {
   if (kinds.has("boolean") && /^(true|false)$/i.test(cell)) return { value: cell.toLowerCase() === "true" };
   if (kinds.has("null") && cell === "null") return { value: null };
   if ((kinds.has("array") && cell.startsWith("[")) || (kinds.has("object") && cell.startsWith("{"))) {
-    try {
-      return { value: JSON.parse(cell) as unknown };
-    } catch {
-      return { value: cell };
-    }
+    const read = readJson(cell);
+    return read.fault === undefined ? read : { value: cell };
   }
   if (kinds.has("number") && /^-?\d+(\.\d+)?$/.test(cell)) return { value: Number(cell) };
   if (!kinds.has("integer")) return { value: cell };

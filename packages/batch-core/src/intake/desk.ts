@@ -18,21 +18,20 @@ export interface Desk {
 
 export function createDesk(operation: AnyOperation, sink: Sink<unknown>): Desk {
   const issues: Issue[] = [];
+  const report = (line: number, message: string) => {
+    if (issues.length < issueLimit) issues.push({ path: `line ${line}`, message });
+  };
   return {
     take(row) {
-      if (issues.length >= issueLimit) return;
-      if (row.fault !== undefined) return void issues.push({ path: `line ${row.line}`, message: row.fault });
+      if (row.fault !== undefined) return report(row.line, row.fault);
       // The schema of an item may ignore names that it does not know.
       const [flag] = typeof row.value === "object" ? findFlagsInValue(row.value) : [];
-      if (flag) {
-        const message = `${flag.path.join(".")} is not supported in an item; remove it`;
-        return void issues.push({ path: `line ${row.line}`, message });
-      }
+      if (flag) return report(row.line, `${flag.path.join(".")} is not supported in an item; remove it`);
       const parsed = operation.item.safeParse(row.value);
       if (parsed.success) return sink.add(parsed.data);
       const again = row.second && operation.item.safeParse(row.second());
       if (again?.success) return sink.add(again.data);
-      issues.push(...issuesOf(parsed.error, `line ${row.line}`));
+      if (issues.length < issueLimit) issues.push(...issuesOf(parsed.error, `line ${row.line}`));
     },
     refuse: (issue) => void issues.unshift(issue),
     isFull: () => issues.length >= issueLimit,

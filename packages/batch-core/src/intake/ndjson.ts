@@ -1,4 +1,4 @@
-import { deepestJson, isDeeperThan } from "../json-depth.ts";
+import { readJson } from "../json-text.ts";
 import { parseInteger } from "./integer-text.ts";
 import type { Line } from "./lines.ts";
 import type { RecordParser, Row } from "./read-records.ts";
@@ -26,15 +26,9 @@ function toRow(line: Line, integers: boolean): Row | undefined {
   if ("fault" in line) return { line: line.number, fault: line.fault };
   if (typeof line.content === "number") return { line: line.number, value: line.content };
   if (line.content.trim() === "") return undefined;
-  if (isDeeperThan(deepestJson, line.content)) {
-    return { line: line.number, fault: `is nested deeper than ${deepestJson} levels` };
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(line.content);
-  } catch {
-    return { line: line.number, fault: "is not JSON" };
-  }
+  const read = readJson(line.content);
+  if (read.fault !== undefined) return { line: line.number, fault: `is not JSON: ${read.fault}` };
+  const { value } = read;
   if (!integers || typeof value !== "number") return { line: line.number, value };
   const { integer, fault } = parseInteger(line.content);
   return fault === undefined ? { line: line.number, value: integer } : { line: line.number, fault };

@@ -1,8 +1,8 @@
+import { yieldIfDue } from "../time-slice.ts";
 import { createCsvParser, type OpenTable } from "./csv.ts";
 import { utf8Slices } from "./encoding.ts";
 import { createLineCutter, type Line } from "./lines.ts";
 import { createNdjsonParser } from "./ndjson.ts";
-import { createTurns } from "./turns.ts";
 
 /** A record with the number of its first line, from 1; or why it cannot be read. `second` is another reading of the same cells. */
 export type Row =
@@ -56,20 +56,19 @@ export async function* readRecords(
 ): AsyncGenerator<Row[], StreamShape, undefined> {
   const parser = format.format === "csv" ? createCsvParser(format.table) : createNdjsonParser(format.integers ?? false);
   const cutter = createLineCutter(parser.add);
-  const takeTurn = createTurns();
   for await (const { bytes, isUtf16 } of utf8Slices(source)) {
     cutter.write(bytes, isUtf16);
-    yield* rowsOf(parser, takeTurn);
+    yield* rowsOf(parser);
   }
   cutter.end();
   parser.end();
-  yield* rowsOf(parser, takeTurn);
+  yield* rowsOf(parser);
   return { hasLineEnd: cutter.hasLineEnd() };
 }
 
-async function* rowsOf(parser: RecordParser, takeTurn: () => Promise<void> | undefined): AsyncGenerator<Row[]> {
+async function* rowsOf(parser: RecordParser): AsyncGenerator<Row[]> {
   for (;;) {
-    await takeTurn();
+    await yieldIfDue();
     const rows: Row[] = [];
     for (let row = parser.next(); row; row = rows.length < rowsAtOnce ? parser.next() : undefined) rows.push(row);
     if (rows.length === 0) return;

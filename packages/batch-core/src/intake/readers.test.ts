@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ReinstateError } from "../errors.ts";
 import { unpack } from "../pack.ts";
-import { measureTurns } from "../testing/loop-delay.ts";
+import { measureLongestStretch } from "../testing/longest-stretch.ts";
 import { double, send } from "../testing/test-api.ts";
 import { takeIn } from "./take-in.ts";
 
@@ -163,6 +163,7 @@ describe("encodings and line ends", () => {
 
 const fills: Record<string, string> = {
   "one letter": "a",
+  names: "a.",
   digits: "7",
   commas: ",",
   spaces: " ",
@@ -186,12 +187,15 @@ const heads: [string, typeof double | typeof send, Format, string][] = [
 describe.each(heads)("adversarial input as %s", (_, operation, format, head) => {
   test.each(Object.keys(fills))("takes time that grows with its size: %s", async (name) => {
     const fill = fills[name] as string;
-    const measure = (size: number) => {
+    const measure = async (size: number) => {
       const body = Buffer.from(head + fill.repeat(size / fill.length));
-      return measureTurns(async () => {
+      const before = process.threadCpuUsage();
+      const { longestMs } = await measureLongestStretch(async () => {
         const intake = await takeIn(operation as never, parts(body), { format }).catch(() => undefined);
         intake?.close();
       });
+      const { user, system } = process.threadCpuUsage(before);
+      return { longestMs, cpuMs: (user + system) / 1000 };
     };
     // The first run warms the code up. Of a longest stretch the least counts: the rest is other work of the process.
     await measure(65_536);

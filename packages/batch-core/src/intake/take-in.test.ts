@@ -58,7 +58,10 @@ describe("NDJSON", () => {
     expect(found.map((line) => line.split(":")[0])).toEqual(
       [2, 3, 4, 5, 6, 7, 9, 10].map((number) => `line ${number}`),
     );
-    expect(found.slice(0, 2)).toEqual(["line 2: is not JSON", expect.stringMatching(/^line 3: .*expected number/)]);
+    expect(found.slice(0, 2)).toEqual([
+      expect.stringMatching(/^line 2: is not JSON: /),
+      expect.stringMatching(/^line 3: .*expected number/),
+    ]);
     expect(await refusal(double, Buffer.from([0x31, 0x0a, 0xff]), ndjson)).toEqual([
       expect.stringMatching(/^line 2: is not UTF-8/),
     ]);
@@ -68,7 +71,7 @@ describe("NDJSON", () => {
   test("the first hundred are named, and no more", async () => {
     const found = await refusal(double, `1\n${"bad\n".repeat(1000)}`, ndjson);
     expect(found).toHaveLength(100);
-    expect(found.at(-1)).toBe("line 101: is not JSON");
+    expect(found.at(-1)).toMatch(/^line 101: is not JSON: /);
   });
 
   test("a line without end is not kept, and the next one is read", async () => {
