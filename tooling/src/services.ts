@@ -66,6 +66,9 @@ function installedBinary(recipe: Recipe): string {
 export interface PrivateService extends Service {
   /** As if the power had gone. Resolves when it is gone. */
   kill(): Promise<void>;
+  /** Stops all its processes, which then answer nothing and keep every connection open; `resume` lets them go on. */
+  pause(): void;
+  resume(): void;
   start(): Promise<void>;
 }
 
@@ -109,10 +112,16 @@ async function startPrivate(recipe: Recipe, binary: string, options: string[] = 
     }
   }
 
+  const signal = (name: NodeJS.Signals) => {
+    for (const pid of child?.pid === undefined ? [] : familyOf(child.pid)) process.kill(pid, name);
+  };
+
   await start();
   return {
     url,
     start,
+    pause: () => signal("SIGSTOP"),
+    resume: () => signal("SIGCONT"),
     async kill() {
       const gone = child && new Promise((resolve) => child?.once("exit", resolve));
       child?.kill("SIGKILL");
@@ -123,6 +132,13 @@ async function startPrivate(recipe: Recipe, binary: string, options: string[] = 
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A process and its children. */
+function familyOf(pid: number): number[] {
+  const table = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+  const rows = table.split("\n").map((line) => line.trim().split(/\s+/).map(Number));
+  return [pid, ...rows.flatMap(([child, parent]) => (parent === pid && child !== undefined ? [child] : []))];
 }
 
 export const findPostgres = () => find(postgres);

@@ -22,6 +22,10 @@ export interface Settings {
   requestSeconds: number;
   /** Connections at the same time; the server closes every further one. */
   maxConnections: number;
+  /** Seconds after which a statement that the ledger's database does not answer fails. */
+  databaseSeconds: number;
+  /** Seconds between the signal to stop and the end of the process, whatever hangs. */
+  graceSeconds: number;
   /** Each vendor's own settings, by the vendor's name. */
   vendors: Record<string, unknown>;
 }
@@ -94,6 +98,8 @@ const own = {
   REINSTATE_KEEP_ALIVE_SECONDS: seconds.default(75),
   REINSTATE_REQUEST_SECONDS: seconds.default(300),
   REINSTATE_MAX_CONNECTIONS: connections.default(10_000),
+  REINSTATE_DATABASE_SECONDS: seconds.default(5),
+  REINSTATE_GRACE_SECONDS: seconds.default(20),
 };
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
@@ -137,6 +143,8 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     keepAliveSeconds: mine.REINSTATE_KEEP_ALIVE_SECONDS,
     requestSeconds: mine.REINSTATE_REQUEST_SECONDS,
     maxConnections: mine.REINSTATE_MAX_CONNECTIONS,
+    databaseSeconds: mine.REINSTATE_DATABASE_SECONDS,
+    graceSeconds: mine.REINSTATE_GRACE_SECONDS,
     vendors: {},
   };
   for (const vendor of vendors) {

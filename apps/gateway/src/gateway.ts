@@ -8,7 +8,7 @@ import {
   type Vendor,
   type VendorInstance,
 } from "@reinstate/batch-core";
-import { cleanPath, createV1Routes, problem } from "@reinstate/batch-core/http";
+import { cleanPath, createV1Routes, faultProblem, problem } from "@reinstate/batch-core/http";
 import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
 import { createReadiness } from "./readiness.ts";
@@ -25,8 +25,9 @@ export interface Gateway {
 
 /** Opens the databases, makes every vendor, and resumes what an earlier process left. */
 export async function createGateway(settings: Settings, vendors: readonly Vendor[], log: Log): Promise<Gateway> {
-  const { databaseUrl, role } = settings;
-  const host = await createHost({ databaseUrl, role, log, ...(await engineOf(settings)) });
+  const { databaseUrl, role, databaseSeconds } = settings;
+  const answerMs = databaseSeconds * 1000;
+  const host = await createHost({ databaseUrl, role, log, answerMs, ...(await engineOf(settings)) });
   const instances: { vendor: Vendor; instance: VendorInstance }[] = [];
   const draining = new AbortController();
 
@@ -82,7 +83,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
         response = await answer(request, path, env);
       } catch (error) {
         log.error({ error: messageOf(error), request_id: requestId, path }, "a request failed");
-        response = problem(500, "internal-error", "Something went wrong here; the log tells more");
+        response = faultProblem(error);
       }
       response.headers.set("x-request-id", requestId);
       const ms = Math.round((performance.now() - started) * 10) / 10;

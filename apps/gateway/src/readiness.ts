@@ -1,6 +1,5 @@
 import { type Host, type Log, messageOf, type Vendor, type VendorInstance } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
-import { sql } from "kysely";
 
 /** A database that is silent for so long counts as not ready. */
 const checkMs = 1500;
@@ -37,7 +36,7 @@ export function createReadiness({ host, instances, log, draining }: ReadinessPar
     }
   }
 
-  const checkLedger = () => check("ledger", () => sql`select 1`.execute(host.database.tables()));
+  const checkLedger = () => check("ledger", () => host.database.storage.check());
   const checkVendor = ({ vendor, instance }: ReadinessParts["instances"][number]) =>
     check(vendor.name, async () => instance.ready?.());
 

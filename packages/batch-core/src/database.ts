@@ -80,12 +80,15 @@ export function checkDatabaseUrl(url: string): void {
   }
 }
 
-/** Opens `sqlite:PATH` (the folder is made when missing), `sqlite::memory:` or `postgres://…`. */
-export function openDatabase(url: string): Database {
+/**
+ * Opens `sqlite:PATH` (the folder is made when missing), `sqlite::memory:` or `postgres://…`. `answerMs`: milliseconds after which a
+ * statement that PostgreSQL does not answer fails; without it, a statement may take as long as it likes.
+ */
+export function openDatabase(url: string, options: { answerMs?: number | undefined } = {}): Database {
   try {
     checkDatabaseUrl(url);
   } catch (error) {
     throw fault(`The database URL ${messageOf(error)}`);
   }
-  return url.startsWith("sqlite:") ? openSqlite(url.slice("sqlite:".length)) : openPostgres(url);
+  return url.startsWith("sqlite:") ? openSqlite(url.slice("sqlite:".length)) : openPostgres(url, options);
 }

@@ -196,6 +196,13 @@ function sqliteCode({ code, errcode }: Cause): number | undefined {
   return code === "ERR_SQLITE_ERROR" && typeof errcode === "number" ? errcode & 0xff : undefined;
 }
 
+/** True if PostgreSQL did not answer in time. */
+export function isTimeout(error: unknown): boolean {
+  return /^(Query read timeout|timeout exceeded when trying to connect)$/.test(
+    (error as Cause | undefined)?.message as string,
+  );
+}
+
 /** True where a database took its transaction back by itself, deadlock or serialization: saying it again is safe. */
 export function wasRolledBack(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };

@@ -40,6 +40,8 @@ export interface HostOptions {
   lanes?: number;
   /** How long a chunk claimed by a process that died stays claimed. Default 15 seconds. */
   leaseMs?: number;
+  /** Milliseconds after which a statement that PostgreSQL does not answer fails as unavailable. Default 30 seconds. */
+  answerMs?: number;
   /** How long idempotency keys are kept. Default 7 days. */
   keepKeysMs?: number;
 }
@@ -53,8 +55,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
     role = "all",
     leaseMs = 15_000,
     keepKeysMs = 604_800_000,
+    answerMs = 30_000,
   } = options;
-  const database = openDatabase(options.databaseUrl);
+  const database = openDatabase(options.databaseUrl, { answerMs });
   if (database.dialect === "postgres") await checkPooler(options.databaseUrl);
   const ledger = await createSqlLedger(database);
   const worker = randomUUID();

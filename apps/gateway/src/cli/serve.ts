@@ -1,27 +1,28 @@
 import type { AddressInfo } from "node:net";
-import { messageOf } from "@reinstate/batch-core";
+import { type Log, messageOf } from "@reinstate/batch-core";
 import { demoWelcome } from "../demo.ts";
-import { createGateway } from "../gateway.ts";
+import { createGateway, type Gateway } from "../gateway.ts";
 import { createLog } from "../logger.ts";
 import { createHttpServer } from "../server.ts";
 import { print, settings, vendors } from "./context.ts";
+import { createShutdown, receiveSignal, type Shutdown } from "./shutdown.ts";
 
-/** How long requests in hand may take after the signal to stop. */
-const graceMs = 20_000;
-
-/** Serves until SIGTERM or SIGINT, then ends with status 0 when the work in hand is done. */
+/**
+ * Serves until SIGTERM, SIGINT or SIGHUP, then ends with status 0 when the work in progress is done, and with status 1 if it is not
+ * done within the grace: the next start goes on with it.
+ */
 export async function serve(options: { demo?: boolean }): Promise<void> {
   const config = settings(options.demo ? { REINSTATE_DEMO: "true" } : {});
   const log = createLog(config.logLevel);
   const gateway = await createGateway(config, vendors, log);
   if (config.role === "worker") {
     print("Reinstate works on batches; this process does not listen");
-    await signalled();
-    await gateway.stop();
-    return;
+    log.info({ signal: await receiveSignal() }, "stopping");
+    return end(createShutdown(config.graceSeconds * 1000), gateway, log);
   }
 
   const server = createHttpServer(gateway.fetch, config);
+  const shutdown = createShutdown(config.graceSeconds * 1000, server);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -36,23 +37,16 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   print(`Reinstate listens on ${baseUrl}`);
   if (config.demo) print(`\n${demoWelcome(baseUrl, vendors)}`);
 
-  const signal = await signalled();
-  log.info({ signal }, "stopping");
+  log.info({ signal: await receiveSignal() }, "stopping");
   gateway.drain();
-  // A connection whose last answer ends from now on is not kept for another request.
-  server.keepAliveTimeout = 1;
-  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
-  clearTimeout(cut);
-  await gateway.stop();
-  log.info({}, "stopped");
+  await shutdown.closeServer();
+  await end(shutdown, gateway, log);
 }
 
-function signalled(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
-  });
+/** Finishes the work in progress within the grace. What hangs, be it a database or a vendor, is left behind. */
+async function end(shutdown: Shutdown, gateway: Gateway, log: Log): Promise<void> {
+  const finished = await shutdown.finish(gateway.stop);
+  if (finished) log.info({}, "stopped");
+  else log.error({}, "stopped before all work was finished");
+  process.exit(finished ? 0 : 1);
 }

@@ -3,7 +3,7 @@ import { isStorageFault } from "../errors.ts";
 /** How long a failed write says that nothing can be stored. A waiting batch tries again more often than that. */
 const faultKeptMs = 10_000;
 /** A probe that succeeded is believed for this long. */
-const probeKeptMs = 1_000;
+const probeKeptMs = 200;
 
 /** What a database knows about its ability to store: from its failed writes, and from a small write on request. */
 export interface StorageWatch {

@@ -1,5 +1,5 @@
 import type { Database } from "../database.ts";
-import { wasRolledBack } from "../errors.ts";
+import { isTimeout, wasRolledBack } from "../errors.ts";
 import type { LedgerTransaction } from "../operation.ts";
 
 type Work<Result> = (transaction: LedgerTransaction) => Promise<Result>;
@@ -66,7 +66,9 @@ export function createTogether({ transaction, atOnce, each, soon }: Sharing): Da
       });
       for (const [index, { resolve }] of group.entries()) resolve(results[index]);
     } catch (error) {
-      if (!committing || wasUndone(error)) await Promise.all(group.map(alone));
+      // A server that fell silent would keep each of them waiting once more.
+      const again = (!committing || wasUndone(error)) && !isTimeout(error);
+      if (again) await Promise.all(group.map(alone));
       else for (const { reject } of group) reject(error);
     }
   }

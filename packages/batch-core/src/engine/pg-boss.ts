@@ -36,6 +36,8 @@ const renewMs = 5000;
 const longestWaitMs = 60_000;
 /** How long a process that met an operation that it cannot carry out leaves the queue to others. */
 const foreignMs = 250;
+/** Of the connections of pg-boss, which hands them to the driver. A server that is paused would never answer. */
+const timeouts = { connectionTimeoutMillis: 5_000, query_timeout: 30_000, keepAlive: true };
 /** Rows of one INSERT. */
 const insertRows = 1000;
 
@@ -138,6 +140,7 @@ export function createPgBossEngine(parts: EngineParts): Engine {
         schema: "reinstate_pgboss",
         application_name: "reinstate pg-boss",
         max: 3,
+        ...timeouts,
         ...((await acceptsOptions(databaseUrl, withoutFlush)) && { options: withoutFlush }),
         schedule: false,
         superviseIntervalSeconds: 5,

@@ -16,5 +16,5 @@ export { batchBody } from "./batch-body.ts";
 export { decodeUtf8, readBody } from "./body.ts";
 export { parseJson } from "./json.ts";
 export { cleanPath } from "./path.ts";
-export { type Problem, problem, problemOf } from "./problem.ts";
+export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";
 export { createV1Routes, type V1Options } from "./v1.ts";

@@ -1,0 +1,77 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { until } from "@reinstate/batch-core/testing";
+import { sqliteDatabase } from "@reinstate/tooling/databases";
+import { expect, test } from "vitest";
+import { startGateway } from "../testing/gateway-process.ts";
+
+/** Opens a connection to the gateway and sends the beginning of a request. */
+async function open(baseUrl: string, head: string) {
+  const { hostname, port } = new URL(baseUrl);
+  const socket = connect(Number(port), hostname);
+  await once(socket, "connect");
+  socket.on("error", () => {});
+  socket.write(head);
+  return socket;
+}
+
+const halfBody =
+  "POST /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo-admin-key\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+
+test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("%s ends the gateway in order", async (signal) => {
+  await using database = sqliteDatabase();
+  await using gateway = await startGateway({ REINSTATE_DATABASE_URL: database.url });
+  expect(await gateway.end(signal)).toBe(0);
+  expect(gateway.output().err).toContain('"msg":"stopped"');
+});
+
+test.each([
+  ["a half-sent body", halfBody],
+  ["a half-sent head", "POST /v1/batches HTTP/1.1\r\nHost: x\r\nAutho"],
+  ["a kept-alive connection", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"],
+])("%s does not hold up the end", async (_, head) => {
+  await using database = sqliteDatabase();
+  await using gateway = await startGateway({
+    REINSTATE_DATABASE_URL: database.url,
+    REINSTATE_DEMO: "true",
+    REINSTATE_GRACE_SECONDS: "60",
+  });
+  const socket = await open(gateway.baseUrl, head);
+  // The gateway has read it.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const started = performance.now();
+  expect(await gateway.end("SIGTERM")).toBe(0);
+  expect(performance.now() - started).toBeLessThan(30_000);
+  socket.destroy();
+});
+
+test("a second signal ends the gateway at once", async () => {
+  await using database = sqliteDatabase();
+  await using gateway = await startGateway({
+    REINSTATE_DATABASE_URL: database.url,
+    REINSTATE_DEMO: "true",
+    REINSTATE_GRACE_SECONDS: "60",
+  });
+  const socket = await open(gateway.baseUrl, halfBody);
+  // A client that keeps sending holds the end up until its grace is over.
+  const sending = setInterval(() => socket.write(" "), 50);
+  gateway.child.kill("SIGTERM");
+  await until(async () => gateway.output().err.includes('"msg":"stopping"'));
+  expect(await gateway.end("SIGTERM")).toBe(143);
+  clearInterval(sending);
+  socket.destroy();
+});
+
+test("the grace ends a gateway whose client never finishes", async () => {
+  await using database = sqliteDatabase();
+  await using gateway = await startGateway({
+    REINSTATE_DATABASE_URL: database.url,
+    REINSTATE_DEMO: "true",
+    REINSTATE_GRACE_SECONDS: "2",
+  });
+  const socket = await open(gateway.baseUrl, halfBody);
+  const sending = setInterval(() => socket.write(" "), 50);
+  expect(await gateway.end("SIGTERM")).toBe(0);
+  clearInterval(sending);
+  socket.destroy();
+});
