@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { type Batch, isFinished, noCounts, type StopRule } from "./batch.ts";
 import type { Clock } from "./clock.ts";
 import type { Database } from "./database.ts";
@@ -11,7 +12,7 @@ import { allowedFrom } from "./pace.ts";
 import { pack } from "./pack.ts";
 import type { Runner } from "./runner.ts";
 import { type Settlement, settle } from "./settle.ts";
-import { isYieldDue, yieldIfDue } from "./time-slice.ts";
+import { itemsPerSlice } from "./time-slice.ts";
 import { type Progress, watchBatch } from "./watch.ts";
 
 /** An item that is counted but cannot be worked on: refused at the door, with its outcome from the start. */
@@ -401,8 +402,8 @@ async function distinct(operation: AnyOperation, items: unknown[]): Promise<unkn
   const seen = new Set<ItemKey>();
   const kept: unknown[] = [];
   let integers = true;
-  for (const item of items) {
-    if (isYieldDue()) await yieldIfDue();
+  for (const [index, item] of items.entries()) {
+    if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
     const key = operation.key(item);
     if (seen.has(key)) continue;
     seen.add(key);

@@ -1,8 +1,9 @@
+import { setImmediate } from "node:timers/promises";
 import type * as z from "zod";
 import { type Issue, invalidRequest } from "./errors.ts";
 import type { NewChunk } from "./ledger.ts";
 import type { AnyOperation } from "./operation.ts";
-import { isYieldDue, yieldIfDue } from "./time-slice.ts";
+import { itemsPerSlice } from "./time-slice.ts";
 
 /** Items that were taken in one by one: distinct, valid, and ready to be packed. */
 export interface Intake {
@@ -35,7 +36,7 @@ export async function parseItems(
   const issues = parsed.success ? [] : issuesOf(parsed.error, "params");
   const items: unknown[] = [];
   for (let index = 0; index < given.length && issues.length < issueLimit; index++) {
-    if (isYieldDue()) await yieldIfDue();
+    if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
     const item = operation.item.safeParse(given[index]);
     if (item.success) items.push(item.data);
     else issues.push(...issuesOf(item.error, `items[${index}]`));

@@ -2,7 +2,6 @@ import { invalidRequest } from "./errors.ts";
 import type { ChunkContent, Ledger } from "./ledger.ts";
 import type { OutcomeWord } from "./operation.ts";
 import { unpack } from "./pack.ts";
-import { yieldIfDue } from "./time-slice.ts";
 
 /** One item with what became of it; `outcome` is undefined while it waits. */
 export interface ItemOutcome {
@@ -64,7 +63,6 @@ async function* walk(
       const start = generation === from.generation && seq === from.seq ? from.position : 0;
       const unpacked = unpack(chunk.codec, chunk.packed);
       items += unpacked.length;
-      await yieldIfDue();
       yield fatesOf(chunk, unpacked, start, { outcome, last });
     }
     const end = read.at(-1);
