@@ -58,11 +58,15 @@ export async function openSession(
     const locksGaps = Number(rows[0]?.statements) === 1;
     const isolation = locksGaps ? "REPEATABLE READ" : "READ COMMITTED";
     await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}`);
+    const close = () => {
+      broken = true;
+      connection.destroy();
+    };
     return {
       connection,
       database,
       uptime: Number(rows[0]?.uptime) * 1000,
-      alone: (work, noted) => underLock(connection, { schema, seconds: lockWaitSeconds }, work, noted),
+      alone: (work, noted) => underLock(connection, { schema, seconds: lockWaitSeconds, close }, work, noted),
       broken: () => broken,
       alive: async () =>
         !broken &&
@@ -70,10 +74,7 @@ export async function openSession(
           () => true,
           () => false,
         ),
-      close() {
-        broken = true;
-        connection.destroy();
-      },
+      close,
     };
   } catch (error) {
     connection.destroy();
@@ -83,7 +84,7 @@ export async function openSession(
 
 async function underLock<Result>(
   connection: Connection,
-  { schema, seconds }: { schema: string; seconds: number },
+  { schema, seconds, close }: { schema: string; seconds: number; close(): void },
   work: () => Promise<Result>,
   noted: () => Promise<void>,
 ): Promise<Result> {
@@ -97,9 +98,10 @@ async function underLock<Result>(
   try {
     return await work();
   } finally {
-    // Nobody waits for it: a session may take its own lock again before. Where the connection is gone, so is the lock.
+    // Not awaited: a session may take its own lock again before. If the release fails, the end of the session releases the lock,
+    // and the next move opens another session instead of failing on this one.
     noted()
       .then(() => connection.query("SELECT RELEASE_LOCK(?)", [name]))
-      .catch(() => {});
+      .catch(close);
   }
 }
