@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=8
 import { setFlagsFromString } from "node:v8";
-import { isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { Command, CommanderError } from "commander";
 import { exit } from "./cli/context.ts";
 import { declareImport } from "./cli/import.ts";
@@ -70,6 +70,6 @@ try {
   } else {
     process.stderr.write(`reinstate: ${messageOf(error)}\n`);
     const wrongUse = ReinstateError.is(error) && error.code !== "transient";
-    process.exitCode = wrongUse ? exit.wrongUse : isTransient(error) ? exit.unreachable : exit.unexpected;
+    process.exitCode = wrongUse ? exit.wrongUse : isUnavailable(error) ? exit.unreachable : exit.unexpected;
   }
 }

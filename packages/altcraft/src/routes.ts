@@ -1,5 +1,5 @@
 import { type Host, isUnavailable, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { cleanPath, decodeUtf8, readBody } from "@reinstate/batch-core/http";
+import { answerAborted, cleanPath, decodeUtf8, readBody } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { createDeduplication, type SentReply } from "./deduplication.ts";
 import { Refusal, refusalReply } from "./errors.ts";
@@ -83,6 +83,8 @@ export function createRoutes(
           : await carryOut(),
       );
     } catch (error) {
+      const aborted = answerAborted(request, error);
+      if (aborted) return aborted;
       const refusal = refusalOf(error);
       if (!(error instanceof Refusal) && !["too_large", "bad_request", "encoded"].includes(refusal.kind)) {
         host.log.error({ error: messageOf(error) }, "a call of the Altcraft API failed");

@@ -146,3 +146,18 @@ describe.each([
     expect(rows[0]?.ids).toBe(400);
   }, 90_000);
 });
+
+test("a SQLite file that another transaction holds counts as one that can store", async () => {
+  await using opened = sqliteDatabase();
+  await using host = await createTestHost({ databaseUrl: opened.url });
+  const held = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const holding = host.database.transaction(async () => {
+    held.resolve();
+    await release.promise;
+  });
+  await held.promise;
+  await host.database.storage.check();
+  release.resolve();
+  await holding;
+});

@@ -1,5 +1,5 @@
 import { type Host, messageOf } from "@reinstate/batch-core";
-import { cleanPath } from "@reinstate/batch-core/http";
+import { answerAborted, cleanPath } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { api, basePath, type OperationId } from "./api.ts";
 import { createBatchHandlers } from "./batch-handlers.ts";
@@ -22,6 +22,8 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
   const rateLimit = createRateLimit(options.rateLimit);
 
   routes.onError((error, c) => {
+    const aborted = answerAborted(c.req.raw, error);
+    if (aborted) return aborted;
     const refusal = refusalOf(error) ?? new Refusal("internal");
     const request = c.get("requestId");
     if (refusal.answer === "unavailable" || refusal.answer === "internal") {

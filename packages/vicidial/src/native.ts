@@ -1,5 +1,5 @@
 import { type Batch, type Host, isFinished, isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
+import { answerAborted, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
 import { toActor } from "./actor.ts";
 import { unreadBodyStatus } from "./errors.ts";
 import type { OfficeClock } from "./office-clock.ts";
@@ -49,6 +49,8 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
     try {
       values = await readValues(request);
     } catch (error) {
+      const aborted = answerAborted(request, error);
+      if (aborted) return aborted;
       const status = ReinstateError.is(error) ? unreadBodyStatus(error) : undefined;
       if (status === undefined) throw error;
       return new Response(`ERROR: ${messageOf(error)}\n`, { status, headers: { connection: "close" } });

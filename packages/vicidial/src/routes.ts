@@ -8,7 +8,7 @@ import {
   ReinstateError,
   type Submitted,
 } from "@reinstate/batch-core";
-import { cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
+import { answerAborted, cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
 import { errorReply, successReply, unreadBodyStatus } from "./errors.ts";
@@ -101,6 +101,8 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       if (explained) return Response.json(await explain(store, verb, checked));
       return await move(dialect, verb, checked, key, idempotency);
     } catch (error) {
+      const aborted = answerAborted(request, error);
+      if (aborted) return aborted;
       const told = { message: publicMessageOf(error) };
       if (ReinstateError.is(error, "idempotency_running")) {
         return errorReply(dialect, "other", { ...told, headers: { "retry-after": "1" } });

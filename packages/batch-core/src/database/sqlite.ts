@@ -1,6 +1,6 @@
-import { mkdirSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -18,12 +18,16 @@ import type { LedgerTransaction } from "../operation.ts";
 import { changed, type Direct, directWays } from "../statement.ts";
 import { yieldIfDue } from "../time-slice.ts";
 import { migrator } from "./migrate.ts";
+import { keepPrivate, makeFolder } from "./private-files.ts";
 import { createStorageWatch } from "./storage.ts";
 import { createTogether, type Sharing } from "./together.ts";
 
+/** A probe that takes longer waits for another transaction. */
+const busyMs = 500;
+
 export function openSqlite(path: string): Database {
   const file = path === ":memory:" ? path : resolve(path);
-  if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true });
+  if (file !== ":memory:") makeFolder(file);
   const dialect = new NodeSqliteDialect(() => openSqliteFile(file));
   const direct: Direct = (sql, parameters) => {
     const statement = dialect.opened.prepare(sql);
@@ -52,12 +56,17 @@ export function overSqlite(
       }
     });
   // The row is larger than a page, so the file has to grow or to have free pages; the delete frees them again.
-  const storage = createStorageWatch(() =>
-    begin(async (transaction) => {
+  let probing: Promise<void> | undefined;
+  const storage = createStorageWatch(async () => {
+    probing ??= begin(async (transaction) => {
       await sql`insert into reinstate_probe values (zeroblob(10000))`.execute(transaction);
       await sql`delete from reinstate_probe`.execute(transaction);
-    }),
-  );
+    }).finally(() => {
+      probing = undefined;
+    });
+    // A file is never silent: a probe that has to wait waits for another writer, and so there is room.
+    await Promise.race([probing, delay(busyMs, undefined, { ref: false })]);
+  });
   const transaction: Database["transaction"] = (work) => storage.observe(() => begin(work));
   return {
     dialect: "sqlite",
@@ -81,6 +90,7 @@ const oneByOne: Sharing["each"] = async (works, transaction) => {
 };
 
 function openSqliteFile(file: string): SqliteDatabase {
+  if (file !== ":memory:") keepPrivate(file);
   const db = new DatabaseSync(file, { timeout: 5000 });
   db.exec("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory");
   // Pages are copied home at 16 MB instead of at 4: those that every batch writes, four times less often.

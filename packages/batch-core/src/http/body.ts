@@ -10,7 +10,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > limit) throw tooLarge(limit);
   // An announced length is enforced by the HTTP parser, so the quick way is safe.
-  if (announced !== null) return new Uint8Array(await request.arrayBuffer());
+  if (announced !== null) return new Uint8Array(await request.arrayBuffer().catch(throwBroken));
   const parts: Uint8Array[] = [];
   for await (const part of bodyParts(request, limit)) parts.push(part);
   return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
@@ -28,9 +28,7 @@ export async function* bodyParts(request: Request, limit: number): AsyncGenerato
   let size = 0;
   try {
     for (;;) {
-      const { value, done } = await parts.next().catch((cause: unknown) => {
-        throw new ReinstateError("broken_body", "The connection ended before the body did", { cause });
-      });
+      const { value, done } = await parts.next().catch(throwBroken);
       if (done) return;
       size += value.byteLength;
       if (size > limit) throw tooLarge(limit);
@@ -49,6 +47,10 @@ function assertNotEncoded(request: Request): void {
     "encoded_body",
     `The body must not be encoded (Content-Encoding is ${encoding.slice(0, 50)})`,
   );
+}
+
+function throwBroken(cause: unknown): never {
+  throw new ReinstateError("broken_body", "The connection ended before the body did", { cause });
 }
 
 function tooLarge(limit: number): ReinstateError {

@@ -39,11 +39,15 @@ const head = {
   account: z.string().default(""),
 };
 
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
 const newBatch = z.strictObject({
   ...head,
-  params: z.record(z.string(), z.unknown()).default({}),
+  /** Validated by the operation's own schema alone, because a record would ignore the key `__proto__`. */
+  params: z.custom<Record<string, unknown>>(isObject, "must be an object").default({}),
   items: z.array(z.unknown()).max(500_000).optional(),
-  /** Instead of items. Validated by the operation's own schema alone, because a record would ignore the key `__proto__`. */
+  /** Instead of items. Validated like params. */
   filter: z.unknown().optional(),
   dry_run: z.boolean().default(false),
   stop_rule: z.strictObject({ max_failure_rate: rate, after: count.default(settledFirst) }).optional(),
@@ -131,9 +135,6 @@ async function fromJson(
 const guardParam = "params.consent_guard";
 
 type Flags = Readonly<Record<string, boolean>>;
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const withDryRun = (given: unknown, { dry_run }: Flags) =>
   isObject(given) ? withSafetyFlags(given, { dry_run }) : given;

@@ -11,6 +11,7 @@ export {
   safetyFlags,
   withSafetyFlags,
 } from "../safety-flags.ts";
+export { answerAborted } from "./aborted.ts";
 export type { VendorAccounts } from "./account.ts";
 export { batchBody } from "./batch-body.ts";
 export { decodeUtf8, readBody } from "./body.ts";

@@ -193,6 +193,24 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     }
   });
 
+  test("rejects __proto__ in params like every unknown key", async () => {
+    await using database = await open();
+    await using api = await start(database.url);
+    for (const body of [
+      '{"operation":"test.rows.double","items":[1],"params":{"__proto__":{"loud":true}}}',
+      '{"operation":"test.rows.double","items":[1],"params":{"__proto__":1,"loud":true}}',
+      '{"operation":"test.rows.double","items":[1],"params":{},"__proto__":{}}',
+    ]) {
+      const rejected = await api.call("/v1/batches", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
+      expect(rejected).toMatchObject({ status: 422, body: { detail: expect.stringContaining('"__proto__"') } });
+    }
+    expect((await api.call("/v1/batches")).body).toMatchObject({ batches: [] });
+  });
+
   test("a move that the state does not allow is refused, and names the state", async () => {
     await using database = await open();
     await using api = await start(database.url);

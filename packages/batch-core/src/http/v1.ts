@@ -5,6 +5,7 @@ import { batchStatuses } from "../batch.ts";
 import { messageOf } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
+import { answerAborted } from "./aborted.ts";
 import type { VendorAccounts } from "./account.ts";
 import { batchBody, itemBody, operationBody } from "./batch-body.ts";
 import { createBatchRoute } from "./create-batch.ts";
@@ -16,9 +17,6 @@ import { manifestResponse, reportResponse } from "./reports.ts";
 import { rejectParameters } from "./safety-flags.ts";
 
 const limit = integerText.pipe(z.int().min(1).max(500));
-
-/** The status that proxies log for a client that closed its connection before the answer. */
-const clientClosedRequest = 499;
 
 const listQuery = z.strictObject({
   status: z.enum(batchStatuses).optional(),
@@ -49,8 +47,8 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   const routes = new Hono<{ Variables: { actor: string } }>({ getPath: cleanPath });
 
   routes.onError((error, c) => {
-    // The client is gone: the status is for the log alone.
-    if (c.req.raw.signal.aborted) return new Response(null, { status: clientClosedRequest });
+    const aborted = answerAborted(c.req.raw, error);
+    if (aborted) return aborted;
     if (error instanceof HTTPException) return error.getResponse();
     const known = problemOf(error);
     if (known) return known;

@@ -1,0 +1,13 @@
+import { ReinstateError } from "../errors.ts";
+
+/** The status that proxies log for a client that closed its connection before the answer. */
+const clientClosedRequest = 499;
+
+/**
+ * Returns the answer to a request whose client closed the connection; undefined for every other error. Nobody reads it: the status
+ * is for the access log, and such a request is no error of ours.
+ */
+export function answerAborted(request: Request, error: unknown): Response | undefined {
+  if (!request.signal.aborted && !ReinstateError.is(error, "broken_body")) return undefined;
+  return new Response(null, { status: clientClosedRequest });
+}
