@@ -10,6 +10,7 @@ import mysql, {
   type PoolConnection,
   type SslOptions,
 } from "mysql2/promise";
+import { cutSilence, type Watched } from "./mariadb-silence.ts";
 
 /** How a connection is made: `fallback` is tried if the server has no TLS. */
 export interface Connecting {
@@ -53,7 +54,7 @@ export function parseMariadbUrl(url: string): Connecting {
     supportBigNumbers: true,
     bigNumberStrings: true,
     dateStrings: true,
-    connectTimeout: 5_000,
+    connectTimeout: 4_000,
   };
   const ca = parameters["ssl-ca"];
   const mode = parameters["ssl-mode"]?.toUpperCase() ?? (ca === undefined ? "DISABLED" : "VERIFY_CA");
@@ -87,13 +88,36 @@ function openSocket({ config }: { config: { host: string; port: number } }) {
 const isTlsFailure = (error: unknown) =>
   /^HANDSHAKE_(NO_SSL_SUPPORT|SSL_ERROR)$/.test(String((error as { code?: unknown }).code));
 
-/** Opens a connection. */
-export function connect({ options, fallback }: Connecting): Promise<Connection> {
+/** Opens a connection, which is cut if the server falls silent. */
+export async function connect(connecting: Connecting): Promise<Connection> {
+  const connection = await open(connecting);
+  cutSilence((connection as unknown as { connection: Watched }).connection, () => isAlive(connecting));
+  return connection;
+}
+
+function open({ options, fallback }: Connecting): Promise<Connection> {
   return mysql.createConnection(options).catch((error: unknown) => {
     if (!fallback || !isTlsFailure(error)) throw error;
     return mysql.createConnection(fallback);
   });
 }
+
+/** Whether the server answers, be it by a refusal. The login is completed: a server blocks hosts that break it off too often. */
+async function isAlive({ options, fallback }: Connecting): Promise<boolean> {
+  const quick = (given: ConnectionOptions) => ({ ...given, connectTimeout: aliveMs });
+  try {
+    const connection = await open({ options: quick(options), ...(fallback && { fallback: quick(fallback) }) });
+    connection.destroy();
+    return true;
+  } catch (error) {
+    return (error as { sqlState?: unknown }).sqlState !== undefined;
+  }
+}
+
+/** How long a server that lives may take to answer a new connection. */
+const aliveMs = 2_000;
+/** How long a free connection of a pool is waited for. */
+const freeMs = 4_000;
 
 /** Connections that read. */
 export interface Readers {
@@ -105,31 +129,47 @@ export interface Readers {
 const readerMode = "SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'";
 
 /** Opens a pool of connections, none before the first is needed. `settings` is the first statement of each. */
-export function openReaders(
-  { options, fallback }: Connecting,
-  { connections = 4, settings = readerMode } = {},
-): Readers {
+export function openReaders(connecting: Connecting, { connections = 4, settings = readerMode } = {}): Readers {
+  const { options, fallback } = connecting;
   const open = (given: ConnectionOptions) => {
     const pool = mysql.createPool({ ...given, connectionLimit: connections, maxIdle: connections });
     pool.on("connection", (connection) => {
       // The driver passes a connection with callbacks here, whatever its types say.
+      cutSilence(connection as unknown as Watched, () => isAlive(connecting));
       (connection as unknown as CallbackConnection).query(settings, (error: unknown) => error && connection.destroy());
     });
     return pool;
   };
   const pools = [open(options)];
   const current = () => pools[pools.length - 1] as Pool;
+  const take = () =>
+    current()
+      .getConnection()
+      .catch((error: unknown) => {
+        if (!fallback || !isTlsFailure(error)) throw error;
+        if (pools.length === 1) pools.push(open(fallback));
+        return current().getConnection();
+      });
   return {
-    getConnection: () =>
-      current()
-        .getConnection()
-        .catch((error: unknown) => {
-          if (!fallback || !isTlsFailure(error)) throw error;
-          if (pools.length === 1) pools.push(open(fallback));
-          return current().getConnection();
-        }),
+    getConnection: () => withinMs(freeMs, take()),
     async end() {
       await Promise.all(pools.map((pool) => pool.end()));
     },
   };
+}
+
+/** Every connection of the pool may be busy with a server that is silent. One that comes too late goes back to the pool. */
+async function withinMs(ms: number, taking: Promise<PoolConnection>): Promise<PoolConnection> {
+  let late: NodeJS.Timeout | undefined;
+  const overdue = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new ReinstateError("transient", "The VICIdial database is busy")), ms);
+  });
+  try {
+    return await Promise.race([taking, overdue]);
+  } catch (error) {
+    taking.then((connection) => connection.release()).catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
 }

@@ -94,13 +94,13 @@ export async function moveLeads(
   } catch (error) {
     const alive = await session.alive();
     if (!alive) session.close();
-    // The end of the slice is known if nothing was written, or if a transaction was rolled back: nothing is left to recover then.
-    const known = alive && (plan.locking === "rows" || slice?.state !== "writing");
+    // The end of the slice is known if no write was sent, or if a transaction was rolled back: nothing is left to recover then.
+    const known = slice?.state === "reading" || (alive && (plan.locking === "rows" || slice?.state !== "writing"));
     if (known && slice?.entry) finished.push(slice.entry.id);
     const noted = parts.ended(finished);
-    // A caller who is told that nothing was moved must not see recovery move it.
-    if (LeadsMissing.is(error)) await noted;
     const written = fates.length > 0 || slice?.state === "written" || (slice?.state === "writing" && !known);
+    // A caller who is told that nothing was moved must not see recovery move it.
+    if (!written) await noted;
     throw new MoveBroken(written, error);
   }
 }

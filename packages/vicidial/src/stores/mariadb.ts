@@ -91,6 +91,8 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   let doubted: Session | undefined;
   let plan: Plan | undefined;
   let queue: Promise<unknown> = Promise.resolve();
+  /** The latest loss of the server; the moves that were waiting then end with it, and not each after a wait of its own. */
+  let outage: { at: number; error: unknown } | undefined;
 
   /** One after the other: there is one connection that moves. */
   function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -101,7 +103,9 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
 
   /** Does the work on a session that works and is alone, after what a broken session left has been recovered. */
   function moving<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    const calledAt = performance.now();
     return inTurn(async () => {
+      if (outage && outage.at > calledAt) throw outage.error;
       try {
         if (!session || session.broken()) {
           session = await openSession(connecting, options);
@@ -116,7 +120,9 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
         }, noted);
       } catch (error) {
         if (session && !(await session.alive())) session.close();
-        throw readable(error);
+        const shown = readable(error);
+        if ((!session || session.broken()) && isTransient(shown)) outage = { at: performance.now(), error: shown };
+        throw shown;
       }
     });
   }
