@@ -1,3 +1,4 @@
+import { until } from "@reinstate/batch-core/testing";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { privateMariadb, privatePostgres } from "@reinstate/tooling/services";
 import { leadTables } from "@reinstate/vicidial/testing";
@@ -97,6 +98,8 @@ describe("readiness", () => {
       await using gateway = await startGateway({ REINSTATE_DATABASE_URL: postgres.url });
       expect((await get(`${gateway.baseUrl}/readyz`)).status).toBe(200);
       await postgres.kill();
+      // A successful probe counts for a moment.
+      await until(async () => (await get(`${gateway.baseUrl}/readyz`)).status === 503);
       expect(await get(`${gateway.baseUrl}/readyz`)).toMatchObject({
         status: 503,
         body: {

@@ -15,9 +15,11 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   const config = settings(options.demo ? { REINSTATE_DEMO: "true" } : {});
   const log = createLog(config.logLevel);
   const gateway = await createGateway(config, vendors, log);
+  // Before anything is printed: a program that reads that the gateway listens may send a signal at once.
+  const signal = receiveSignal();
   if (config.role === "worker") {
     print("Reinstate works on batches; this process does not listen");
-    log.info({ signal: await receiveSignal() }, "stopping");
+    log.info({ signal: await signal }, "stopping");
     return end(createShutdown(config.graceSeconds * 1000), gateway, log);
   }
 
@@ -37,7 +39,7 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   print(`Reinstate listens on ${baseUrl}`);
   if (config.demo) print(`\n${demoWelcome(baseUrl, vendors)}`);
 
-  log.info({ signal: await receiveSignal() }, "stopping");
+  log.info({ signal: await signal }, "stopping");
   gateway.drain();
   await shutdown.closeServer();
   await end(shutdown, gateway, log);
