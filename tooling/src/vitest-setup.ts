@@ -6,7 +6,7 @@ import { findMariadb, findPostgres } from "./services.ts";
 /** Finds or starts the database servers once for a whole test run. */
 export default async function setup(): Promise<() => Promise<void>> {
   const removeRunFolder = makeRunFolder();
-  // What one process of the run has compiled no other compiles again.
+  // The processes of a run share their compiled code.
   process.env.NODE_COMPILE_CACHE = join(runFolder() ?? "", "compiled");
   const [postgres, mariadb] = await Promise.all([findPostgres(), findMariadb()]);
   process.env.TEST_POSTGRES_URL = postgres.url;

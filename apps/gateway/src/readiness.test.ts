@@ -31,7 +31,7 @@ describe("readiness", () => {
     for (const vendor of ["firstpromoter", "altcraft", "vicidial"]) {
       expect(await get(`${gateway.baseUrl}/readyz/${vendor}`)).toEqual({ status: 200, body: { status }, retry: null });
     }
-    expect((await get(`${gateway.baseUrl}/readyz/nobody`)).status).toBe(404);
+    expect((await get(`${gateway.baseUrl}/readyz/unknown`)).status).toBe(404);
   });
 
   test("keeps the other vendors while one database is away, from the start on", async () => {

@@ -1,7 +1,7 @@
 import { type Host, type Log, messageOf, type Vendor, type VendorInstance } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
 
-/** A database that is silent for so long counts as not ready. */
+/** A database that does not answer for this long counts as not ready. */
 const checkMs = 1500;
 
 export interface ReadinessParts {

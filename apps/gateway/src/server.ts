@@ -113,7 +113,7 @@ function readToEnd(incoming: IncomingMessage): Promise<void> {
       clearTimeout(over);
       resolve();
     };
-    // Whoever read the body up to here would keep the rest in memory.
+    // The handler that read the body up to here would keep the rest in memory.
     incoming.removeAllListeners("data");
     incoming.on("data", (part: Uint8Array) => {
       idle.refresh();

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 const headersMs = 10_000;
 const sweepMs = 1_000;
 
-/** What one connection is at. */
+/** The state of one connection. */
 interface Connection {
   /** The bytes that the requests before had taken. */
   readBefore: number;

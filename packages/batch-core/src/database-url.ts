@@ -4,7 +4,7 @@ import { messageOf, ReinstateError } from "./errors.ts";
 /** Returns what is wrong with the value of a query parameter. */
 type ParameterCheck = (value: string) => string | undefined;
 
-/** What a database URL of one kind may hold. */
+/** The rules for database URLs of one kind. */
 export interface DatabaseUrlRules {
   /** The form that a fault shows, such as `mysql://user:password@host:3306/database`. */
   form: string;

@@ -28,7 +28,7 @@ export interface Database {
     scope: string,
     migrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>>,
   ): Promise<void>;
-  /** What is known of its ability to store. */
+  /** Whether it can store at present. */
   readonly storage: StorageWatch;
   /** Column types that differ: an identity key, bytes. */
   readonly types: { identity: RawBuilder<unknown>; bytes: RawBuilder<unknown> };

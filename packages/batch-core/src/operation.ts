@@ -27,7 +27,7 @@ export interface Work<Item, Params> {
   generation: number;
   /** The wall between customers: a store must never look over it. Empty where a vendor has no accounts. */
   account: string;
-  /** Who asked for the batch, as in its record; null if the caller named nobody. */
+  /** The actor of the batch, as in its record; null if the caller named none. */
   actor: string | null;
   params: Params;
   items: Item[];

@@ -309,7 +309,7 @@ export function createRunner(parts: RunnerParts): Runner {
     await ledger.waitUntil(batch.head.id, batch.waitsUntil, wait?.waitingFor);
   }
 
-  /** The wait of a batch that this process could not go on with, for nothing could be stored. */
+  /** The wait of a batch that this process could not continue, because nothing could be stored. */
   function waitForStorage(batchId: number): Wait {
     const wait: Wait = { from: clock.now() + storagePauseMs, waitingFor: "storage" };
     if (storageWaits.size >= knownLimit) storageWaits.clear();

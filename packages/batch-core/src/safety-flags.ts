@@ -29,7 +29,7 @@ const spellings = safetyFlags.map((flag) => ({
   spelling: new RegExp(`^${flag.replaceAll("_", "[_-]?")}$`, "i"),
 }));
 
-/** What every text holds in which some name resembles a flag; escapes and characters beyond ASCII may hide one. */
+/** Matches every text in which a name may resemble a flag. Escapes and characters beyond ASCII may hide one. */
 const traces = /dry|explain|consent|\\u|[^\0-\x7f]/i;
 
 /** Fields that are collected of one part at most: one is enough to reject a request. */

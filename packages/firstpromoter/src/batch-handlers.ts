@@ -255,7 +255,7 @@ function assertSelectsByIds(params: Record<string, unknown>): void {
     throw new Refusal("invalid_param", `${name} is not supported here; list the promoters in ids`);
 }
 
-/** What is done with a batch is done with all of it: a caller who names some of its promoters means less. */
+/** Rejects ids beside a batch: these actions apply to the whole batch, and the caller means a part of it. */
 function assertWholeBatch(params: Record<string, unknown>): void {
   const name = Object.keys(params).find((name) => name === "ids" || selections.includes(name));
   if (name === undefined) return;

@@ -207,7 +207,7 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
     };
   }
 
-  test("finds nobody for a value that is not valid", async () => {
+  test("finds no promoter for a value that is not valid", async () => {
     await using promoters = await begin();
     const mutation = fc.record({
       filter: fc.constantFrom(...filters),
@@ -225,7 +225,7 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
     );
   });
 
-  test("finds nobody for a name that is not valid", async () => {
+  test("finds no promoter for a name that is not valid", async () => {
     await using promoters = await begin();
     const known = new Set(filters.map(({ name }) => name));
     const mutation = fc.record({
@@ -244,14 +244,14 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
     );
   });
 
-  test("finds nobody for a shape that is not valid", async () => {
+  test("finds no promoter for a shape that is not valid", async () => {
     await using promoters = await begin();
     for (const { name, value, beside } of filters.filter(({ name }) => !name.endsWith("[]"))) {
       for (const shape of shapes) await promoters.expectNobody([shape(name, value), beside].filter(Boolean).join("&"));
     }
   });
 
-  test("finds nobody for what cannot be understood", async () => {
+  test("finds no promoter for what cannot be understood", async () => {
     await using promoters = await begin();
     expect(await promoters.find("")).toHaveLength(20);
     for (const query of misunderstood) await promoters.expectNobody(query);
@@ -267,7 +267,7 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
         .replaceAll(/filters%5B(\w+)%5D/g, "$1");
       expect({ name, found: await promoters.find(plain) }).toEqual({ name, found });
       const rare = name.includes("parent") || name.includes("last_login");
-      expect({ name, somebody: found.length > 0 }).toEqual({ name, somebody: !rare });
+      expect({ name, isFound: found.length > 0 }).toEqual({ name, isFound: !rare });
     }
     const deep = Array.from({ length: 50_000 }, () => "[").join("");
     await promoters.expectNobody(`filters=${encodeURIComponent(`{"state":${deep}`)}`);

@@ -92,7 +92,7 @@ export function pageOf(params: Record<string, unknown>, perPage = 20): { limit: 
 /**
  * Parses the query of `GET /promoters`. A filter counts the same as `filters[name]`, as plain `name`, and in a JSON text; a
  * blank one as if it were not there. If anything that selects promoters is unknown, malformed or of the wrong shape, the
- * query finds nobody.
+ * query finds no promoter.
  */
 export function parsePromoterQuery(given: ParamMap, options: Options, now: number): PromoterQuery {
   const params = withoutBlanks(given);
@@ -139,7 +139,7 @@ const selectingNames = new Set(
 const looksSelecting = (name: string, value: unknown) =>
   typeof value === "object" || /[[\]]|^filter/i.test(name) || selectingNames.has(plainName(name));
 
-/** Parameters of the list that select nobody. */
+/** Parameters of the list that select no promoter. */
 const otherNames = ["sorting", "page", "per_page", "include_parent_promoter", "exclude_payout_method"];
 
 /**
@@ -170,7 +170,7 @@ function separate(params: Record<string, unknown>) {
   };
 }
 
-/** The filters of both spellings; text if they are no map or contradict each other, which finds nobody. */
+/** The filters of both spellings; text if they are no map or contradict each other, which finds no promoter. */
 function joinFilters(plain: Record<string, unknown>, given: unknown): unknown {
   const map = parseMap(given);
   if (!map) return given;

@@ -67,7 +67,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     expect((await server.call("PUT", "/promoters/950", { custom_fields: null })).body.custom_fields).toBeNull();
   });
 
-  test("changes nobody by an unknown find_by", async () => {
+  test("changes no promoter by an unknown find_by", async () => {
     await using database = await open();
     await using server = await start(database.url);
     for (const find_by of ["custid", "Email", "x", ["email"], { a: "email" }, 5]) {
@@ -92,7 +92,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     await using server = await start(database.url, {
       answers: JSON.stringify({ cannot_find_by: { status: 404, body: notFound } }),
     });
-    expect(await server.call("GET", "/promoters/nobody?find_by=cust_id")).toMatchObject({
+    expect(await server.call("GET", "/promoters/unknown?find_by=cust_id")).toMatchObject({
       status: 404,
       body: notFound,
     });
@@ -108,7 +108,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     expect((await server.call("GET", "/promoters/1")).body.archived_at).not.toBeNull();
   });
 
-  test("rejects what it cannot read, and changes nobody", async () => {
+  test("rejects what it cannot read, and changes no promoter", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const body = '{"ids":[1]}';
@@ -146,7 +146,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     expect((await server.call("GET", "/promoters/1")).body.archived_at).not.toBeNull();
   });
 
-  test("answers 415 to a compressed body, and changes nobody", async () => {
+  test("answers 415 to a compressed body, and changes no promoter", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const body = '{"ids":[1]}';

@@ -51,7 +51,7 @@ export function queryOf(request: Request): ParamMap {
   return parseBracketParams(searchParams);
 }
 
-/** What a call does with safety flags. */
+/** The safety flags that a call supports. */
 export interface FlagRules {
   /** `read`: the call takes `dry_run` in its query and its body; `path`: its path says so. Default: the call has no dry run. */
   dryRun?: "read" | "path";
@@ -199,7 +199,7 @@ function writable({ email, cust_id, note, profile, custom_fields }: Record<strin
   };
 }
 
-/** What has no text would empty the field that it is for. */
+/** Whether a value is a text or null. Any other value would empty its field. */
 const isTextOrNull = (value: unknown) => value === undefined || value === null || lastText(value) !== undefined;
 
 function checked<Value>(parsed: { success: true; data: Value } | { success: false; error: z.ZodError }): Value {

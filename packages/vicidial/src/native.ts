@@ -167,7 +167,7 @@ function refusalOf(refusal: LoginRefusal, { user, pass }: Call, address = ""): s
   return `ERROR: Login incorrect, please try again: |${user}|${pass}|${refusal}|`;
 }
 
-/** What was asked, before it is cleaned. */
+/** The parameters of a call before they are cleaned. */
 interface Values {
   get(name: string): string | undefined;
   safetyFlag: string | undefined;

@@ -27,7 +27,7 @@ const flags: Record<Verb, ("insert_leads" | "update_leads" | "delete_leads")[]> 
 };
 
 /**
- * Checks the body of a call in the documented order: one class of faults is told, with all that is at fault. Throws
+ * Checks the body of a call in the documented order: it reports one class of faults, with every value at fault. Throws
  * `invalid_request` for a safety flag, because the body supports none.
  */
 export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsRequest | Refusal {

@@ -28,12 +28,12 @@ export interface RouteParts {
   native(request: Request, address?: string): Promise<Response>;
 }
 
-/** What is known of a request by its `Idempotency-Key`; empty without one. */
+/** The result of looking up an `Idempotency-Key`; empty without one. */
 interface Replay {
   idempotency?: ReturnType<typeof idempotencyOf>;
   /** The batch of the first request under this key. */
   before?: Submitted | undefined;
-  /** What is wrong with the key. */
+  /** The fault of the key. */
   fault?: unknown;
 }
 

@@ -9,7 +9,7 @@ import { createShutdown, receiveSignal, type Shutdown } from "./shutdown.ts";
 
 /**
  * Serves until SIGTERM, SIGINT or SIGHUP, then ends with status 0 when the work in progress is done, and with status 1 if it is not
- * done within the grace: the next start goes on with it.
+ * done within the grace. The next start resumes unfinished batches.
  */
 export async function serve(options: { demo?: boolean }): Promise<void> {
   const config = settings(options.demo ? { REINSTATE_DEMO: "true" } : {});

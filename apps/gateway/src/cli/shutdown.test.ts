@@ -45,33 +45,36 @@ test.each([
   socket.destroy();
 });
 
-test("a second signal ends the gateway at once", async () => {
-  await using database = sqliteDatabase();
-  await using gateway = await startGateway({
+/** Starts a gateway with a client that keeps sending one body and never ends it, so that only the grace ends the wait for it. */
+async function startWithEndlessUpload(graceSeconds: number) {
+  const database = sqliteDatabase();
+  const gateway = await startGateway({
     REINSTATE_DATABASE_URL: database.url,
     REINSTATE_DEMO: "true",
-    REINSTATE_GRACE_SECONDS: "60",
+    REINSTATE_GRACE_SECONDS: String(graceSeconds),
   });
   const socket = await open(gateway.baseUrl, halfBody);
-  // A client that keeps sending holds the end up until its grace is over.
   const sending = setInterval(() => socket.write(" "), 50);
+  return {
+    gateway,
+    async [Symbol.asyncDispose]() {
+      clearInterval(sending);
+      socket.destroy();
+      await gateway[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test("a second signal ends the gateway at once", async () => {
+  await using upload = await startWithEndlessUpload(60);
+  const { gateway } = upload;
   gateway.child.kill("SIGTERM");
   await until(async () => gateway.output().err.includes('"msg":"stopping"'));
   expect(await gateway.end("SIGTERM")).toBe(143);
-  clearInterval(sending);
-  socket.destroy();
 });
 
 test("the grace ends a gateway whose client never finishes", async () => {
-  await using database = sqliteDatabase();
-  await using gateway = await startGateway({
-    REINSTATE_DATABASE_URL: database.url,
-    REINSTATE_DEMO: "true",
-    REINSTATE_GRACE_SECONDS: "2",
-  });
-  const socket = await open(gateway.baseUrl, halfBody);
-  const sending = setInterval(() => socket.write(" "), 50);
-  expect(await gateway.end("SIGTERM")).toBe(0);
-  clearInterval(sending);
-  socket.destroy();
+  await using upload = await startWithEndlessUpload(2);
+  expect(await upload.gateway.end("SIGTERM")).toBe(0);
 });

@@ -63,12 +63,12 @@ const calls: DemoCall[] = [
   },
 ];
 
-/** What no caller may see: the words of databases, drivers and the file system. */
+/** Words of databases, drivers and the file system, which no caller may see. */
 const leaks =
   /ECONN|SQL|relation|pg_|postgres|connection terminated|timeout|disk|extend file|\/tmp|\/data|\bat \S+:\d+/i;
 
 /**
- * Makes one call of each API at the same moment and expects each to be answered 503 in its own form, within so many seconds.
+ * Makes one call of each API at the same moment and expects each to be answered 503 in its own form, within the given seconds.
  * `mayWork`: a small write can still find room.
  */
 export async function expectUnavailable(baseUrl: string, seconds: number, { mayWork = false } = {}): Promise<void> {

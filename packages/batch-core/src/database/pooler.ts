@@ -77,7 +77,7 @@ async function tryPreparedStatement(first: pg.Client, second: pg.Client): Promis
   if ((await findServer(first)) !== server) await findServer(first, statementName);
 }
 
-/** What an error says of the pooler; undefined for every other error. */
+/** Returns the limitation of the pooler that an error shows; undefined for every other error. */
 function describeFault(error: unknown): ReinstateError | undefined {
   const { code } = error as { code?: unknown };
   const parameter = unsupportedParameter(error);

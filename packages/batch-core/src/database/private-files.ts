@@ -26,7 +26,7 @@ function restrict(path: string, mode: number): void {
   });
 }
 
-/** Another user's file, or a file system without modes, stays as it is. SQLite tells what it cannot open. */
+/** Another user's file, or a file system without modes, stays as it is. SQLite reports a file that it cannot open. */
 function attempt(work: () => void): void {
   try {
     work();

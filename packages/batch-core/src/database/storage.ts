@@ -5,7 +5,7 @@ const faultKeptMs = 10_000;
 /** A probe that succeeded is believed for this long. */
 const probeKeptMs = 200;
 
-/** What a database knows about its ability to store: from its failed writes, and from a small write on request. */
+/** Tracks whether a database can store: from its failed writes, and from a small write on request. */
 export interface StorageWatch {
   /** Remembers an error of storage; any other is left alone. */
   note(error: unknown): void;

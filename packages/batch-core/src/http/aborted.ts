@@ -4,8 +4,8 @@ import { ReinstateError } from "../errors.ts";
 const clientClosedRequest = 499;
 
 /**
- * Returns the answer to a request whose client closed the connection; undefined for every other error. Nobody reads it: the status
- * is for the access log, and such a request is no error of ours.
+ * Returns the answer to a request whose client closed the connection; undefined for every other error. The status
+ * is for the access log alone: the client no longer reads it, and the server is not at fault.
  */
 export function answerAborted(request: Request, error: unknown): Response | undefined {
   if (!request.signal.aborted && !ReinstateError.is(error, "broken_body")) return undefined;

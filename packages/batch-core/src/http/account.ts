@@ -2,7 +2,7 @@ import { invalidRequest, type ReinstateError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import type { Target } from "../operation.ts";
 
-/** What a vendor declares about its accounts. */
+/** A vendor's declaration of its accounts. */
 export interface VendorAccounts {
   /** The first part of the names of its operations: `firstpromoter`. */
   name: string;

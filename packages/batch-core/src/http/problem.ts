@@ -77,7 +77,7 @@ export function problemOf(error: unknown): Response | undefined {
 }
 
 /**
- * Returns the problem of an error that is nobody's fault but ours: 503 with `Retry-After` if a database is away, full or
+ * Returns the problem of an error that the server is to blame for: 503 with `Retry-After` if a database is away, full or
  * read-only, else 500. The text of the error itself is for the log.
  */
 export function faultProblem(error: unknown): Response {

@@ -61,7 +61,7 @@ export function itemTable(shape: ItemShape, columns: ItemColumns): OpenTable {
   return (header, line) => {
     rejectFlagColumns(header);
     if (shape.objects) return { read: readFields(header, line, shape, columns) };
-    // What does not begin like a name is rather a bad item, and no item may be lost as a header.
+    // A first line that does not begin like a name counts as a bad item, so that no item is lost as a header.
     const isHeader = header.length > 1 || columns.named !== undefined || /^[\p{L}_]/u.test(header[0] ?? "");
     if (shape.integers && !isHeader) return { read: readCell(0, "line", shape), isHeaderless: true };
     const place = pickColumn(header, line, columns);

@@ -6,7 +6,7 @@ import type { RecordParser, Row } from "./read-records.ts";
 /** Cells of a record at most. */
 export const mostColumns = 1000;
 
-/** What a row of cells means: a value, or the reason why it has none. */
+/** Reads a row of cells as a value, or reports why it has none. */
 export type CellsReader = (cells: readonly string[]) => { value: unknown; second?: () => unknown } | { fault: string };
 
 export interface Table {
@@ -46,7 +46,7 @@ export function createCsvParser(open: OpenTable): RecordParser {
     next = place;
     size = 0;
     quotes = 0;
-    // Lines that are done are let go, at a cost that the lines themselves pay for.
+    // Performance: finished lines are dropped in blocks, so the cost stays in proportion to their number.
     if (start < lines.length && (start < 1024 || 2 * start < lines.length)) return;
     lines = lines.slice(start);
     start = 0;

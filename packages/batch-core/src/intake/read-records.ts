@@ -29,7 +29,7 @@ export type RecordFormat =
       table: OpenTable;
     };
 
-/** What is known of a stream when it was read. */
+/** Properties of a stream that are known once it has been read. */
 export interface StreamShape {
   /** At least one line ended with a line end. */
   hasLineEnd: boolean;

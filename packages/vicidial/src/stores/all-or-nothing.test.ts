@@ -129,7 +129,7 @@ const mover = `
   process.exit();
 `;
 
-/** Has another process do the call. It is killed at a step, or so many milliseconds after it began. */
+/** Has another process do the call. It is killed at a step, or the given milliseconds after it began. */
 function runKilled(place: Place, { step, afterMs, aheadMs = 0 }: { step?: Step; afterMs?: number; aheadMs?: number }) {
   const params = { insert_leads: true, delete_leads: true, all_or_nothing: true };
   const MOVE = JSON.stringify({ ledger: place.ledger, url: place.url, step, aheadMs, ids: leadIds, params });
@@ -319,7 +319,7 @@ describe("an interrupted call on MyISAM", () => {
     expect(body.lead_ids).toEqual(leadIds);
   });
 
-  test("leaves a lead where it is that somebody has brought back after it had moved", async () => {
+  test("leaves a lead alone that was brought back after its move", async () => {
     await using place = await start("MyISAM");
     await runKilled(place, { step: "finished" });
     await place.admin.query(`INSERT INTO ${archive} SELECT * FROM ${live} WHERE lead_id = 7`);

@@ -45,7 +45,7 @@ const isFromLedger = (code: string) => code.startsWith("ERR_SQLITE") || /^(?=.*\
 export function readable(error: unknown): unknown {
   const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
   if (MoveRefused.is(error) || ReinstateError.is(error) || LeadsMissing.is(error)) return error;
-  // What is said on a connection that the server has ended is refused by the driver, without a code.
+  // The driver rejects a statement on a connection that the server has ended, without a code.
   if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
   if (code === undefined || isFromLedger(code)) return error;
   const fault = (text: string) => new SiteFault(`${text} (${code})`, { cause: error });

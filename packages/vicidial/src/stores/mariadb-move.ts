@@ -99,7 +99,7 @@ export async function moveLeads(
     if (known && slice?.entry) finished.push(slice.entry.id);
     const noted = parts.ended(finished);
     const written = fates.length > 0 || slice?.state === "written" || (slice?.state === "writing" && !known);
-    // A caller who is told that nothing was moved must not see recovery move it.
+    // Invariant: after the answer that nothing was moved, recovery must not move it.
     if (!written) await noted;
     throw new MoveBroken(written, error);
   }

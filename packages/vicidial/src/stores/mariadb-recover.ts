@@ -9,7 +9,7 @@ import type { Statements } from "./mariadb-statements.ts";
 import { archive, live, type Plan, statementsFor } from "./mariadb-tables.ts";
 import { writeFitting } from "./mariadb-write.ts";
 
-/** What a server had written for so long before its end is on disk, whatever ended it. */
+/** Data that a server wrote longer ago than this is on disk, however the server ended. Milliseconds. */
 const writtenBackMs = 120_000;
 
 /** The clocks of two workers may differ by as much, and in doubt a lead is put back. */

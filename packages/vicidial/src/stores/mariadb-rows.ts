@@ -8,7 +8,7 @@ export type Duplicates = Map<number, string[]>;
 /** A statement, and the ids that its one parameter stands for. */
 export type Statement = string | readonly [sql: string, ids: readonly number[]];
 
-/** What a statement returned: its rows, texts and times as the server writes them, or how many rows it changed. */
+/** The result of a statement: its rows, with texts and times as the server writes them, or the number of rows it changed. */
 export interface StatementResult {
   rows: (string | number | null)[][];
   affected: number;

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 const quietMs = 3_000;
 const pollMs = 500;
 
-/** What is read of a connection of the driver: its socket, and the command that waits for an answer. */
+/** The parts of a driver's connection that are read: its socket, and the command that waits for an answer. */
 export interface Watched {
   stream: Socket;
   _command?: unknown;

@@ -8,7 +8,7 @@ export interface TimeCopy {
   same: string;
   /** True if the target cannot keep the source's value. */
   unkept?: string;
-  /** What is reported of such a value. */
+  /** The message for such a value. */
   reason: string;
 }
 

@@ -62,7 +62,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   const comparing = openReaders(connecting, { connections: 2, settings: comparisonSettings });
   const withReader = usePool(reading);
   const withComparer = usePool(comparing);
-  /** What is yet to be noted in the journal of moves that have ended. After a crash these are recovered. */
+  /** The pending journal update for moves that have ended. After a crash those moves are recovered. */
   let noting: Promise<void> = Promise.resolve();
   const noted = () => noting;
   const parts: MoverParts = {
