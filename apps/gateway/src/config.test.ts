@@ -149,3 +149,57 @@ describe.each(Object.entries(upstreamNeeds))("%s", (name, needed) => {
     expect(line).toBe(name.endsWith("UPSTREAM_URL") ? fault : undefined);
   });
 });
+
+/** The variables whose value is a number, of the gateway and of every vendor. */
+const numberSettings = [
+  ...["PORT", "REINSTATE_KEEP_ALIVE_SECONDS", "REINSTATE_REQUEST_SECONDS", "REINSTATE_MAX_CONNECTIONS"],
+  ...["REINSTATE_DATABASE_SECONDS", "REINSTATE_GRACE_SECONDS"],
+  ...vendors.flatMap(({ name, settings }) =>
+    Object.entries(settings.parse({}) as Record<string, unknown>)
+      .filter(([property, value]) => typeof value === "number" || property === "retentionDays")
+      .map(([property]) => `REINSTATE_${name}_${property.replace(/[A-Z]/g, "_$&")}`.toUpperCase()),
+  ),
+];
+
+describe.each(numberSettings)("%s", (name) => {
+  const malformed = [
+    "1e3",
+    " 5 ",
+    "5 ",
+    "\t5",
+    "",
+    "0x10",
+    "+5",
+    "-5",
+    "5.",
+    ".5",
+    "1_000",
+    "1,000",
+    "٥",
+    "NaN",
+    "9".repeat(20),
+  ];
+
+  test("is named if its value is no plain number", () => {
+    const fault = new RegExp(`^${name} must be (forever, or )?a (whole )?number from `);
+    expect(malformed.filter((text) => !fault.test(findFault({ [name]: text }) ?? ""))).toEqual([]);
+  });
+
+  test("accepts digits", () => {
+    const [fault, least = "", most = ""] = /from (\d+)(?:\.\d+)? to (\d+)/.exec(findFault({ [name]: "x" }) ?? "") ?? [];
+    expect(fault).toBeDefined();
+    for (const text of [String(Math.max(1, Number(least))), most]) expect(findFault({ [name]: text })).toBeUndefined();
+    expect(findFault({ [name]: String(BigInt(most) + 1n) })).toContain(name);
+  });
+});
+
+describe("REINSTATE_VICIDIAL_UPSTREAM_CA", () => {
+  const endpoint = {
+    REINSTATE_VICIDIAL_UPSTREAM_URL: "https://api.example.com",
+    REINSTATE_VICIDIAL_UPSTREAM_KEY: secret,
+  };
+  test.each(["/nowhere/ca.pem", emptyFile, folder])("is named if the file cannot be used: %s", (path) => {
+    const line = findFault({ ...endpoint, REINSTATE_VICIDIAL_UPSTREAM_CA: path });
+    expect(line).toContain(`REINSTATE_VICIDIAL_UPSTREAM_CA names the file ${path}, which cannot be used (`);
+  });
+});

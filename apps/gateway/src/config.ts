@@ -1,4 +1,4 @@
-import { checkDatabaseUrl, messageOf, ReinstateError, type Vendor } from "@reinstate/batch-core";
+import { checkDatabaseUrl, messageOf, ReinstateError, type Vendor, wholeNumber } from "@reinstate/batch-core";
 import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 
@@ -55,21 +55,7 @@ const timeZone = z.string().refine(
   { error: "must be an IANA time zone, such as Europe/Berlin" },
 );
 
-const port = z
-  .string()
-  .regex(/^\d{1,5}$/, "must be a number from 0 to 65535")
-  .transform(Number)
-  .refine((number) => number <= 65_535, "must be a number from 0 to 65535");
-
-const connections = z
-  .string()
-  .regex(/^[1-9]\d{0,5}$/, "must be a whole number from 1 to 999999")
-  .transform(Number);
-
-const seconds = z
-  .string()
-  .regex(/^[1-9]\d{0,4}$/, "must be a whole number of seconds from 1 to 99999")
-  .transform(Number);
+const seconds = wholeNumber({ least: 1, most: 99_999 });
 
 const databaseAddress = z.string().superRefine((url, context) => {
   try {
@@ -87,7 +73,7 @@ const words = <const Words extends readonly [string, ...string[]]>(allowed: Word
 /** The gateway's own variables. */
 const own = {
   HOST: z.string().min(1, "must not be empty").default("127.0.0.1"),
-  PORT: port.default(8787),
+  PORT: wholeNumber({ least: 0, most: 65_535 }).default(8787),
   LOG_LEVEL: words(levels).default("info"),
   REINSTATE_DATA: z.string().min(1, "must not be empty").default("./data"),
   REINSTATE_DATABASE_URL: databaseAddress.optional(),
@@ -97,7 +83,7 @@ const own = {
   REINSTATE_DEMO: flag.default(false),
   REINSTATE_KEEP_ALIVE_SECONDS: seconds.default(75),
   REINSTATE_REQUEST_SECONDS: seconds.default(300),
-  REINSTATE_MAX_CONNECTIONS: connections.default(10_000),
+  REINSTATE_MAX_CONNECTIONS: wholeNumber({ least: 1, most: 999_999 }).default(10_000),
   REINSTATE_DATABASE_SECONDS: seconds.default(5),
   REINSTATE_GRACE_SECONDS: seconds.default(20),
 };

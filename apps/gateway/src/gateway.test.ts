@@ -191,7 +191,7 @@ describe("the gateway", () => {
       { REINSTATE_ENGINE: "pg-boss" },
       /^reinstate: REINSTATE_ENGINE can be pg-boss only where REINSTATE_DATABASE_URL is a PostgreSQL database\n$/,
     ],
-    [{ PORT: "99999" }, /^reinstate: PORT must be a number from 0 to 65535\n$/],
+    [{ PORT: "99999" }, /^reinstate: PORT must be a whole number from 0 to 65535\n$/],
     [
       { REINSTATE_DATABSE_URL: "x" },
       /^reinstate: REINSTATE_DATABSE_URL is not a setting \(did you mean REINSTATE_DATABASE_URL\?\)\n$/,

@@ -1,8 +1,9 @@
-import { httpBaseUrl, ReinstateError } from "@reinstate/batch-core";
+import { decimalNumber, httpBaseUrl, ReinstateError, wholeNumber } from "@reinstate/batch-core";
 import * as z from "zod";
 import type { AltcraftClientOptions } from "./client.ts";
 
-const code = (standard: number) => z.coerce.number().int().min(400).max(599).default(standard);
+const code = (standard: number) => wholeNumber({ least: 400, most: 599 }).default(standard);
+const bytes = (standard: number) => wholeNumber({ least: 1, most: 1024 ** 3 }).default(standard);
 
 /**
  * What the vendor's public documents leave open, each with the default that we chose. Every value may be a string, as
@@ -43,7 +44,7 @@ export const altcraftOptions = z
     /** Whether a repeated `Request-ID` gets the first reply again. */
     deduplication: z.enum(["request_id", "off"]).default("request_id"),
     /** How long a reply is kept for that, in seconds. */
-    deduplicationSeconds: z.coerce.number().int().min(1).default(86_400),
+    deduplicationSeconds: wholeNumber({ least: 1, most: 315_360_000 }).default(86_400),
     /** `"data": null` in the reply of delete, as in that of undelete. */
     deleteReplyData: z.enum(["null", "none"]).default("null"),
     /** `data` in the reply of an error. */
@@ -55,37 +56,29 @@ export const altcraftOptions = z
     /** Parameters that a method does not have, such as `skip_triggers` on delete. */
     unknownParameters: z.enum(["ignored", "refused"]).default("ignored"),
     /** How long after its delete a subscription can be brought back, in days. */
-    retentionDays: z.union([z.literal("forever"), z.coerce.number().int().min(1)]).default("forever"),
+    retentionDays: z
+      .union([z.literal("forever"), wholeNumber({ least: 1, most: 36_500 })], {
+        error: "must be forever, or a whole number from 1 to 36500",
+      })
+      .default("forever"),
     /** The format of a reply where `format` is not given. */
     defaultFormat: z.enum(["follow_request", "json", "xml"]).default("follow_request"),
     jsonContentType: z.string().min(1).default("application/json"),
     xmlContentType: z.string().min(1).default("application/xml"),
     xmlDeclaration: z.enum(["no", "yes"]).default("no"),
     /** Bytes of a JSON body at most. */
-    jsonBodyLimit: z.coerce
-      .number()
-      .int()
-      .min(1)
-      .default(10 * 1024 * 1024),
+    jsonBodyLimit: bytes(10 * 1024 * 1024),
     /** Bytes of an XML body at most. */
-    xmlBodyLimit: z.coerce
-      .number()
-      .int()
-      .min(1)
-      .default(64 * 1024),
+    xmlBodyLimit: bytes(64 * 1024),
     /** Bytes of the XML body of `undelete_batch` at most. */
-    xmlBatchBodyLimit: z.coerce
-      .number()
-      .int()
-      .min(1)
-      .default(8 * 1024 * 1024),
+    xmlBatchBodyLimit: bytes(8 * 1024 * 1024),
     /** The real Altcraft, for batches with the target `upstream`: what stands before its methods, as `https://example.com/api/v1.1`. */
     upstreamUrl: httpBaseUrl.optional(),
     upstreamToken: z.string().min(1).optional(),
     /** Calls of the real Altcraft at once. */
-    upstreamConcurrency: z.coerce.number().int().min(1).max(100).default(4),
+    upstreamConcurrency: wholeNumber({ least: 1, most: 100 }).default(4),
     /** Calls of the real Altcraft per second. */
-    upstreamPerSecond: z.coerce.number().min(0.01).max(10_000).default(20),
+    upstreamPerSecond: decimalNumber({ least: 0.01, most: 10_000 }).default(20),
   })
   .superRefine((settings, context) => {
     const { upstreamUrl, upstreamToken, consentGuard, extensions } = settings;

@@ -36,6 +36,7 @@ export type { ItemOutcome, ItemsPage, ItemsQuery } from "./items.ts";
 export type { Key, Keys, NewKey } from "./keys.ts";
 export type { BatchFilter } from "./ledger.ts";
 export { type Log, silentLog } from "./log.ts";
+export { decimalNumber, wholeNumber } from "./number-setting.ts";
 export {
   type AnyOperation,
   defineOperation,

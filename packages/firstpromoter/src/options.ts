@@ -1,9 +1,9 @@
-import { httpBaseUrl, httpUrl } from "@reinstate/batch-core";
+import { httpBaseUrl, httpUrl, wholeNumber } from "@reinstate/batch-core";
 import * as z from "zod";
 import { type ErrorAnswer, type ErrorName, errorAnswers } from "./errors.ts";
 import { keyOfSecret } from "./signature.ts";
 
-const whole = (fallback: number, least: number) => z.coerce.number().int().min(least).default(fallback);
+const whole = (fallback: number, least: number, most = 1_000_000) => wholeNumber({ least, most }).default(fallback);
 const flag = (fallback: boolean) => z.union([z.boolean(), z.stringbool()]).default(fallback);
 
 /** What can stand in a header. */
@@ -49,7 +49,7 @@ const choices = z.strictObject({
   /** Texts in `processing_errors` at most; the items of the batch tell all of them. */
   processingErrorLimit: whole(1_000, 0),
   /** Bytes of a request's body at most; a larger one is answered 413. */
-  bodyLimit: whole(1024 * 1024, 1),
+  bodyLimit: whole(1024 * 1024, 1, 1024 ** 3),
   /** Requests per minute that an account may make, over all its keys; 0 for any number. Documented: 400. */
   rateLimit: whole(400, 0),
   /** What a promoter's `ref_link` begins with. */

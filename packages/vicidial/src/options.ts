@@ -1,14 +1,17 @@
-import { httpBaseUrl, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { X509Certificate } from "node:crypto";
+import { httpBaseUrl, messageOf, ReinstateError, readableFile, wholeNumber } from "@reinstate/batch-core";
 import * as z from "zod";
 import { dialectNames } from "./dialects.ts";
 import { isTimeZone, parseOfficeHours } from "./office-hours.ts";
 import { parseMariadbUrl } from "./stores/mariadb-connect.ts";
 
-const whole = (standard: number, most: number) => z.coerce.number().int().min(1).max(most).default(standard);
+const whole = (standard: number, most: number) => wholeNumber({ least: 1, most }).default(standard);
 
 const hours = z.string().refine((text) => parseOfficeHours(text) !== undefined, {
   error: 'must be "any", "inside HH:MM-HH:MM DAYS" or "outside HH:MM-HH:MM DAYS" with days like mon-fri',
 });
+
+const checkCertificateFile = readableFile((content) => void new X509Certificate(content));
 
 const mysqlUrl = z.string().superRefine((url, context) => {
   try {
@@ -101,6 +104,8 @@ function together({
   if (upstreamUrl === undefined && upstreamKey !== undefined) return wrong("upstreamKey", "needs an upstreamUrl");
   if (upstreamUrl !== undefined && upstreamKey === undefined) return wrong("upstreamUrl", "needs an upstreamKey");
   if (upstreamCa !== undefined && upstreamUrl === undefined) return wrong("upstreamCa", "needs an upstreamUrl");
+  const fault = upstreamCa === undefined ? undefined : checkCertificateFile(upstreamCa);
+  if (fault !== undefined) return wrong("upstreamCa", fault);
   return undefined;
 }
 
