@@ -46,6 +46,13 @@ export interface Submission extends Request {
   refused?: readonly Refused[];
 }
 
+export interface RetryOptions {
+  /** Only the items that failed with this code. */
+  code?: string | undefined;
+  /** The same key with the same digest gets the first answer, and nothing runs again. */
+  idempotency?: Request["idempotency"];
+}
+
 /** A batch as it was answered; `replayed` where an idempotency key had its answer already. */
 export type Submitted = Batch & { replayed?: true };
 
@@ -84,8 +91,11 @@ export interface Batches {
   stop(id: number): Promise<Batch>;
   /** Goes on with what is left of a stopped batch. Throws `wrong_state`. */
   resume(id: number): Promise<Batch>;
-  /** Runs the failed items of a finished batch again, as a new generation. Throws `wrong_state` where there is nothing to run. */
-  retry(id: number): Promise<Batch>;
+  /**
+   * Runs the failed items of a finished batch again, as a new generation. Throws `wrong_state` if there is nothing to run,
+   * `idempotency_mismatch` or `idempotency_running`.
+   */
+  retry(id: number, options?: RetryOptions): Promise<Submitted>;
   /** How the batch gets on, until its end. */
   watch(id: number, options?: { signal?: AbortSignal; pollMs?: number }): AsyncGenerator<Progress, void, undefined>;
   /** Resolves when the batch is completed, failed or stopped. */
@@ -325,20 +335,29 @@ export function createBatches(parts: BatchesParts): Batches {
     stop: (id) => moved(id, "stopped", () => ledger.move(id, "stopped", clock.now())),
     resume: (id) => moved(id, "resumed", () => ledger.move(id, "in_progress", clock.now(), ["stopped"])),
 
-    async retry(id) {
+    async retry(id, { code, idempotency } = {}) {
+      const now = clock.now();
+      if (idempotency) {
+        await forgetOldKeys(now);
+        const replay = await replayed(idempotency);
+        if (replay) return replay;
+      }
       const before = await batches.get(id);
       const operation = parts.operation(before.operation, before.target);
-      const items = await ledger.retry(id, clock.now(), async (generation, transaction) => {
+      const begun = async (generation: number, transaction: LedgerTransaction) => {
         if (!before.dryRun) await operation?.accepted?.({ batchId: id, generation }, transaction);
-      });
-      if (items === 0) {
-        const finished = before.status === "completed" || before.status === "failed";
-        throw new ReinstateError(
-          "wrong_state",
-          finished
-            ? `Batch ${id} is ${before.status} and has no failed items that could be run again`
-            : `Batch ${id} is ${before.status} and cannot be retried`,
-        );
+        if (!idempotency) return;
+        const answer = JSON.stringify(await ledger.get(id, transaction));
+        const entry = { ...idempotency, batchId: id, answer, createdAt: now };
+        if (await ledger.remember(entry, transaction)) throw new Replay();
+      };
+      try {
+        if ((await ledger.retry(id, now, { code, begun })) === 0) throw notRetryable(before, code);
+      } catch (error) {
+        // A repeat that came at the same moment was first.
+        const replay = idempotency && (await replayed(idempotency));
+        if (replay) return replay;
+        throw error;
       }
       const answer = await batches.get(id);
       parts.notify();
@@ -394,7 +413,15 @@ function completed(id: number, batch: NewBatch, settled: Settlement[], refused: 
   };
 }
 
-/** Undoes an acceptance whose idempotency key somebody else has used meanwhile. */
+function notRetryable({ id, status }: Batch, code: string | undefined): ReinstateError {
+  if (status !== "completed" && status !== "failed") {
+    return new ReinstateError("wrong_state", `Batch ${id} is ${status} and cannot be retried`);
+  }
+  const which = code === undefined ? "failed items" : `failed items with the code ${JSON.stringify(code)}`;
+  return new ReinstateError("wrong_state", `Batch ${id} is ${status} and has no ${which} that could be run again`);
+}
+
+/** Rolls back work whose idempotency key another call has used meanwhile. */
 class Replay extends Error {}
 
 /** Returns the first item of each key, in ascending order if the items are integers, so that chunks are ranges. */

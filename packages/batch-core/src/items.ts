@@ -1,4 +1,5 @@
 import { invalidRequest } from "./errors.ts";
+import { isRetried } from "./ledger/chunks.ts";
 import type { ChunkContent, Ledger } from "./ledger.ts";
 import type { OutcomeWord } from "./operation.ts";
 import { unpack } from "./pack.ts";
@@ -73,7 +74,7 @@ async function* walk(
 }
 
 function fatesOf(
-  { generation, seq, rest, exceptions, retried }: ChunkContent,
+  { generation, seq, rest, exceptions, retries }: ChunkContent,
   unpacked: readonly unknown[],
   start: number,
   { outcome, last }: { outcome: OutcomeWord | undefined; last: number },
@@ -86,7 +87,7 @@ function fatesOf(
     const fate = exceptions[next]?.position === position ? exceptions[next++] : rest;
     if (outcome !== undefined && fate?.outcome !== outcome) continue;
     // It stands in a later generation, with its latest fate.
-    if (retried && generation < last && fate?.outcome === "failed") continue;
+    if (fate?.outcome === "failed" && isRetried(retries, fate.code, last)) continue;
     const item: ItemOutcome = { item: unpacked[position], outcome: fate?.outcome, generation };
     if (fate?.code != null) item.code = fate.code;
     if (fate?.message != null) item.message = fate.message;

@@ -291,7 +291,7 @@ const laws: Record<string, Law> = {
       },
       "the last fate takes the place of the first": {
         ledger: (ledger) => ({
-          contents: async (...args) => (await ledger.contents(...args)).filter(({ retried }) => !retried),
+          contents: async (...args) => (await ledger.contents(...args)).filter(({ retries }) => retries.length === 0),
         }),
       },
     },

@@ -81,8 +81,15 @@ export interface ChunkContent extends ChunkId {
   /** Undefined while the chunk is not finished. */
   rest: Fate | undefined;
   exceptions: Exception[];
-  /** Its failed items are run again by a later generation. */
-  retried: boolean;
+  /** The retries that ran failed items of this chunk again. */
+  retries: readonly Retry[];
+}
+
+/** A retry of the failed items of a chunk by a later generation. */
+export interface Retry {
+  generation: number;
+  /** Only the items that failed with this code; without it, all failed items. */
+  code?: string;
 }
 
 /** How a chunk's finish is guarded: it was locked in this transaction, or it is claimed by this worker. */
@@ -176,13 +183,17 @@ export interface Ledger {
    */
   end(id: number, error: string, now: number): Promise<boolean>;
   /**
-   * Makes the failed items of a finished batch, but for those refused at the door, a new generation and the batch
-   * `in_progress` again. Answers how many items that are; 0 changes nothing. `begun` is called in the same transaction.
+   * Makes the failed items of a finished batch, except those refused at the door, a new generation and the batch
+   * `in_progress` again. Returns how many items that are; 0 changes nothing. `code`: only items that failed with this code.
+   * `begun` is called in the same transaction.
    */
   retry(
     id: number,
     now: number,
-    begun?: (generation: number, transaction: LedgerTransaction) => Promise<void>,
+    options?: {
+      code?: string | undefined;
+      begun?: (generation: number, transaction: LedgerTransaction) => Promise<void>;
+    },
   ): Promise<number>;
 
   /**

@@ -5,16 +5,18 @@ import { batchStatuses } from "../batch.ts";
 import { messageOf } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
+import { ownText } from "../text.ts";
 import { answerAborted } from "./aborted.ts";
 import type { VendorAccounts } from "./account.ts";
 import { batchBody, itemBody, operationBody } from "./batch-body.ts";
 import { createBatchRoute } from "./create-batch.ts";
 import { eventsResponse } from "./events.ts";
+import { keyedRequest } from "./idempotency.ts";
 import { cleanPath } from "./path.ts";
 import { faultProblem, problem, problemOf } from "./problem.ts";
 import { batchId, parsed } from "./query.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
-import { rejectParameters } from "./safety-flags.ts";
+import { readSmallBody, rejectParameters } from "./safety-flags.ts";
 
 const limit = integerText.pipe(z.int().min(1).max(500));
 
@@ -29,6 +31,11 @@ const itemsQuery = z.strictObject({
   outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
   cursor: z.string().optional(),
   limit: limit.default(100),
+});
+
+const retryBody = z.strictObject({
+  /** Only the items that failed with this code. */
+  code: ownText().min(1, "must not be empty").optional(),
 });
 
 export interface V1Options {
@@ -106,12 +113,20 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, batchId(c.req.param("id")), "ndjson"));
   routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id")), c.req.raw.signal));
   routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
-  for (const verb of ["stop", "resume", "retry"] as const) {
+  for (const verb of ["stop", "resume"] as const) {
     routes.post(`${path}/${verb}`, async (c) => {
       await rejectParameters(c.req.raw);
       return c.json(batchBody(await batches[verb](batchId(c.req.param("id")))));
     });
   }
+
+  routes.post(`${path}/retry`, async (c) => {
+    const id = batchId(c.req.param("id"));
+    const keyed = keyedRequest(c.req.raw, c.get("actor"));
+    const { code } = parsed(retryBody, await readSmallBody(c.req.raw, keyed?.update));
+    const batch = await batches.retry(id, { code, ...(keyed && { idempotency: keyed.end() }) });
+    return c.json(batchBody(batch), 200, batch.replayed && { "idempotency-replayed": "true" });
+  });
 
   // Every path that was given a method above answers the others with 405.
   const methods = new Map<string, string[]>();

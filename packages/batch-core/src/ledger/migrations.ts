@@ -142,4 +142,12 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
     // PostgreSQL would compress the row away.
     if (dialect === "postgres") await sql`alter table reinstate_probe alter filler set storage plain`.execute(db);
   },
+
+  async "0003_retries_by_code"(db) {
+    await sql`alter table reinstate_chunks add column retries text`.execute(db);
+    // Until now, the next generation ran all failed items of a chunk.
+    await sql`update reinstate_chunks set retries = '[{"generation":' || (generation + 1) || '}]' where retried > 0`.execute(
+      db,
+    );
+  },
 };

@@ -3,7 +3,7 @@ import { type Batch, isFinished, progressOf, type StopRule } from "../batch.ts";
 import type { Database } from "../database.ts";
 import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
-import { itemsOfChunk } from "./chunks.ts";
+import { itemsOfChunk, readRetries } from "./chunks.ts";
 import { holdsChunk, holdsCounts, type LedgerTables, neighbours, onlyChunkColumns } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
@@ -195,7 +195,7 @@ export function createReader(
       .where("codec", "is not", null)
       .executeTakeFirst();
     if (!row || !holdsChunk(row)) return undefined;
-    return { ...row, generation: 0, seq: 0, state: "finished" as const, retried: 0 };
+    return { ...row, generation: 0, seq: 0, state: "finished" as const, retries: null };
   }
 
   function chunksAfter(
@@ -205,7 +205,7 @@ export function createReader(
   ) {
     let query = db
       .selectFrom("reinstate_chunks")
-      .select(["batch_id", "generation", "seq", "state", "retried", "rest_outcome", "rest_code", "rest_message"])
+      .select(["batch_id", "generation", "seq", "state", "retries", "rest_outcome", "rest_code", "rest_message"])
       .where("batch_id", "=", batchId)
       .orderBy("generation")
       .orderBy("seq")
@@ -226,7 +226,7 @@ export function createReader(
     return db
       .selectFrom(query.as("c"))
       .innerJoin("reinstate_items as i", itemsOfChunk)
-      .select(["c.generation", "c.seq", "c.state", "c.retried", "i.codec", "i.packed"])
+      .select(["c.generation", "c.seq", "c.state", "c.retries", "i.codec", "i.packed"])
       .select(["c.rest_outcome", "c.rest_code", "c.rest_message"])
       .orderBy("c.generation")
       .orderBy("c.seq")
@@ -265,7 +265,7 @@ export function createReader(
           : undefined;
       // A chunk may have been finished between the two statements; it is shown as the first one saw it.
       const exceptions = rest ? own : [];
-      return { batchId, generation, seq, codec, packed, rest, exceptions, retried: chunk.retried > 0 };
+      return { batchId, generation, seq, codec, packed, rest, exceptions, retries: readRetries(chunk.retries) };
     });
   }
 }

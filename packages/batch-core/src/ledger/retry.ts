@@ -1,18 +1,22 @@
 import type { Kysely } from "kysely";
 import type { Database } from "../database.ts";
-import type { Ledger } from "../ledger.ts";
+import type { ChunkId, Ledger, Retry } from "../ledger.ts";
+import type { LedgerTransaction } from "../operation.ts";
 import { type Packed, pack, unpack } from "../pack.ts";
-import { itemsOfChunk, theChunk } from "./chunks.ts";
+import { isRetried, itemsOfChunk, readRetries, theChunk } from "./chunks.ts";
 import { noChunk, type WrittenChunk } from "./rows.ts";
 import { holdsChunk, type LedgerTables, type OnlyChunk, onlyChunkColumns } from "./tables.ts";
 import type { Writer } from "./write.ts";
 
 type Db = Kysely<LedgerTables>;
 
+/** Chunks that are read and written at a time. */
+const pageSize = 100;
+
 /** Makes a new generation of a finished batch from its failed items. */
 export function createRetry(database: Database, writeChunks: Writer["writeChunks"]): Ledger["retry"] {
-  return async (id, now, begun) => {
-    return database.transaction(async (transaction) => {
+  return async (id, now, { code, begun } = {}) => {
+    const begin = async (transaction: LedgerTransaction) => {
       const on = transaction as Db;
       const batch = await on
         .selectFrom("reinstate_batches")
@@ -25,40 +29,8 @@ export function createRetry(database: Database, writeChunks: Writer["writeChunks
       const { generation: before, status: _, ...row } = batch;
       if (holdsChunk(row)) await unfold(on, id, row);
       const generation = before + 1;
-      const failing = on
-        .selectFrom("reinstate_chunks")
-        .select(["generation", "seq"])
-        .where("batch_id", "=", id)
-        .where("refused", "=", 0)
-        .whereRef("failed", ">", "retried")
-        .orderBy("generation")
-        .orderBy("seq");
-      let items = 0;
-      let seq = 0;
-      // Each failing chunk becomes one of its failed items, so memory holds one page of chunks whatever the batch.
-      for (let after = { generation: -1, seq: -1 }; ; ) {
-        const page = await failing
-          .where(({ eb, refTuple, tuple }) =>
-            eb(refTuple("generation", "seq"), ">", tuple(after.generation, after.seq)),
-          )
-          .limit(100)
-          .execute();
-        const last = page.at(-1);
-        if (!last) break;
-        after = last;
-        const chunks: WrittenChunk[] = [];
-        for (const source of page) {
-          const failed = await failedItems(on, id, source);
-          const packed: Packed = pack(failed.items, failed.codec === "integers" ? undefined : "json");
-          chunks.push({ batchId: id, generation, seq: seq++, packed, now });
-          items += failed.items.length;
-          await theChunk(on, { batchId: id, ...source })
-            .set(({ ref }) => ({ retried: ref("failed") }))
-            .execute();
-        }
-        await writeChunks(on, chunks);
-      }
-      if (items === 0) return 0;
+      const items = await copyFailedItems(on, { id, generation, code, now }, writeChunks);
+      if (items === 0) throw new NothingFailed();
       await on
         .updateTable("reinstate_batches")
         .set({
@@ -74,8 +46,71 @@ export function createRetry(database: Database, writeChunks: Writer["writeChunks
         .execute();
       await begun?.(generation, transaction);
       return items;
+    };
+    return database.transaction(begin).catch((error: unknown) => {
+      if (error instanceof NothingFailed) return 0;
+      throw error;
     });
   };
+}
+
+/** Rolls back a retry that has no items. */
+class NothingFailed extends Error {}
+
+interface NewGeneration {
+  id: number;
+  generation: number;
+  code: string | undefined;
+  now: number;
+}
+
+/** Writes the failed items of every chunk as a chunk of the new generation, and returns how many items those are. */
+async function copyFailedItems(
+  on: Db,
+  { id, generation, code, now }: NewGeneration,
+  writeChunks: Writer["writeChunks"],
+): Promise<number> {
+  let items = 0;
+  let seq = 0;
+  // Each failing chunk becomes one of its failed items, so memory holds one page of chunks whatever the batch.
+  for (let after = { generation: -1, seq: -1 }; ; ) {
+    const page = await failingChunks(on, id, after, generation);
+    const last = page.at(-1);
+    if (!last) return items;
+    after = last;
+    const chunks: WrittenChunk[] = [];
+    for (const source of page) {
+      const retries = readRetries(source.retries);
+      const failed = await failedItems(on, { batchId: id, ...source }, { retries, code });
+      if (failed.items.length === 0) continue;
+      const packed: Packed = pack(failed.items, failed.codec === "integers" ? undefined : "json");
+      chunks.push({ batchId: id, generation, seq: seq++, packed, now });
+      items += failed.items.length;
+      await theChunk(on, { batchId: id, ...source })
+        .set({
+          retried: source.retried + failed.items.length,
+          retries: JSON.stringify([...retries, { generation, code }]),
+        })
+        .execute();
+    }
+    await writeChunks(on, chunks);
+  }
+}
+
+/** The next chunks with failed items that no retry runs again. */
+function failingChunks(on: Db, id: number, after: Pick<ChunkId, "generation" | "seq">, before: number) {
+  return on
+    .selectFrom("reinstate_chunks")
+    .select(["generation", "seq", "retried", "retries"])
+    .where("batch_id", "=", id)
+    .where("generation", "<", before)
+    .where("refused", "=", 0)
+    .whereRef("failed", ">", "retried")
+    .where(({ eb, refTuple, tuple }) => eb(refTuple("generation", "seq"), ">", tuple(after.generation, after.seq)))
+    .orderBy("generation")
+    .orderBy("seq")
+    .limit(pageSize)
+    .execute();
 }
 
 /** Gives the only chunk of a batch rows of its own, which a retry can go on from. */
@@ -93,25 +128,33 @@ async function unfold(on: Db, id: number, row: OnlyChunk & { total: number; fini
   await on.updateTable("reinstate_batches").set(noChunk).where("id", "=", id).execute();
 }
 
-async function failedItems(on: Db, batchId: number, { generation, seq }: { generation: number; seq: number }) {
+/** The items of a chunk that failed, with this code if there is one, and that no retry runs again. */
+async function failedItems(
+  on: Db,
+  { batchId, generation, seq }: ChunkId,
+  { retries, code }: { retries: readonly Retry[]; code: string | undefined },
+) {
   const chunk = await on
     .selectFrom("reinstate_chunks as c")
     .innerJoin("reinstate_items as i", itemsOfChunk)
-    .select(["c.rest_outcome", "i.codec", "i.packed"])
+    .select(["c.rest_outcome", "c.rest_code", "i.codec", "i.packed"])
     .where("c.batch_id", "=", batchId)
     .where("c.generation", "=", generation)
     .where("c.seq", "=", seq)
     .executeTakeFirstOrThrow();
   const rows = await on
     .selectFrom("reinstate_outcomes")
-    .select(["position", "outcome"])
+    .select(["position", "outcome", "code"])
     .where("batch_id", "=", batchId)
     .where("generation", "=", generation)
     .where("seq", "=", seq)
     .execute();
-  const outcomes = new Map(rows.map(({ position, outcome }) => [position, outcome]));
-  const items = unpack(chunk.codec, chunk.packed).filter(
-    (_, position) => (outcomes.get(position) ?? chunk.rest_outcome ?? "done") === "failed",
-  );
+  const exceptions = new Map(rows.map((row) => [row.position, row]));
+  const rest = { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code };
+  const items = unpack(chunk.codec, chunk.packed).filter((_, position) => {
+    const fate = exceptions.get(position) ?? rest;
+    if (fate.outcome !== "failed" || isRetried(retries, fate.code)) return false;
+    return code === undefined || fate.code === code;
+  });
   return { codec: chunk.codec, items };
 }

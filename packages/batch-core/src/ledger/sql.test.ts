@@ -122,7 +122,8 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
     (ledger) => ({ move: async (id, to, ...rest) => to === "stopped" || ledger.move(id, to, ...rest) }),
   ],
   ["lets everybody in", () => ({ admit: async () => undefined })],
-  ["retries without an end", (ledger) => ({ retry: async (id, now) => (await ledger.retry(id, now)) || 1 })],
+  ["retries without an end", (ledger) => ({ retry: async (...args) => (await ledger.retry(...args)) || 1 })],
+  ["retries every code", (ledger) => ({ retry: (id, now, { code: _, ...rest } = {}) => ledger.retry(id, now, rest) })],
   ["makes a key twice", () => ({ remember: async () => undefined })],
 ];
 

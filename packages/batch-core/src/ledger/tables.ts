@@ -85,6 +85,8 @@ export interface LedgerTables {
     unknown: Generated<number>;
     /** Failed items that a later generation runs again; they no longer count here. */
     retried: Generated<number>;
+    /** Which of them: `[{ "generation": 1, "code": "no" }]`, without `code` all of them. */
+    retries: Generated<string | null>;
     /** 1 where the items were refused at the door: no retry can help them. */
     refused: Generated<number>;
     /** The fate of every item without a row of its own; null while the chunk is not finished. */

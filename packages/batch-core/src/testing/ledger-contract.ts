@@ -546,6 +546,45 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     ]);
   },
 
+  async "a retry by code runs the items that failed with it, and leaves the others"(subject) {
+    const { ledger } = subject;
+    const id = await ledger.accept(batch({ total: 5 }), chunks([1, 2, 3], [4, 5]), 0);
+    const failed = (key: number, code: string) => ({ key, outcome: "failed" as const, code, message: "" });
+    await finishNext(subject, id, settle([1, 2, 3], [failed(1, "a"), failed(2, "b"), failed(3, "b")]));
+    await finishNext(subject, id, settle([4, 5], [failed(4, "a"), { key: 5, outcome: "done" }]));
+    await ledger.close(id, 20);
+    assert.equal(await ledger.retry(id, 30, { code: "c" }), 0);
+    assert.equal(await ledger.retry(id, 30, { code: "b" }), 2);
+    assert.deepEqual((await ledger.get(id))?.counts, { done: 1, skipped: 0, failed: 2, unknown: 0 });
+    await finishNext(subject, id, settle([2, 3], [{ key: 2, outcome: "done" }, failed(3, "a")]));
+    await ledger.close(id, 40);
+    assert.deepEqual((await ledger.get(id))?.counts, { done: 2, skipped: 0, failed: 3, unknown: 0 });
+    assert.equal(await ledger.retry(id, 50, { code: "b" }), 0);
+    assert.equal(await ledger.retry(id, 50, { code: "a" }), 3);
+    for (const keys of [[1], [4], [3]]) await finishNext(subject, id, done(keys));
+    await ledger.close(id, 60);
+    assert.deepEqual((await ledger.get(id))?.counts, { done: 5, skipped: 0, failed: 0, unknown: 0 });
+    assert.equal(await ledger.retry(id, 70), 0);
+    const retries = (await ledger.contents(id, { limit: 10 })).map(({ generation, retries }) => ({
+      generation,
+      retries,
+    }));
+    assert.deepEqual(retries, [
+      {
+        generation: 0,
+        retries: [
+          { generation: 1, code: "b" },
+          { generation: 2, code: "a" },
+        ],
+      },
+      { generation: 0, retries: [{ generation: 2, code: "a" }] },
+      { generation: 1, retries: [{ generation: 2, code: "a" }] },
+      { generation: 2, retries: [] },
+      { generation: 2, retries: [] },
+      { generation: 2, retries: [] },
+    ]);
+  },
+
   async "a batch ended before its time has a fate for every item, and its rest can be retried"(subject) {
     const { ledger } = subject;
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
