@@ -141,3 +141,42 @@ describe("a body that is not JSON", () => {
     },
   );
 });
+
+describe("a body that is nested too deep", () => {
+  const firstpromoter = { authorization: "Bearer demo-firstpromoter-key", "account-id": "acc_demo" };
+  const vicidial = { authorization: "Key=demo-vicidial-key" };
+  const list = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+  /** A body of this depth for each API, with the status that its own documents have for a body that is not readable. */
+  const calls: [string, Record<string, string>, (depth: number) => string, number, RegExp][] = [
+    ["/v1/batches", admin, (depth) => `{"items":${list(depth - 1)}}`, 400, /malformed-json/],
+    [
+      "/api/v2/company/promoters/restore",
+      firstpromoter,
+      (depth) => `{"ids":${list(depth - 1)}}`,
+      400,
+      /not valid JSON/,
+    ],
+    [
+      "/api/v1.1/subscriptions/set",
+      {},
+      (depth) => `{"token":"demo-altcraft-token","custom_fields":${list(depth - 1)}}`,
+      400,
+      /nested more than 64 deep/,
+    ],
+    [
+      "/api/v1.1/subscriptions/set",
+      { "content-type": "application/xml" },
+      (depth) => `<xml><token>demo-altcraft-token</token>${"<a>".repeat(depth - 1)}${"</a>".repeat(depth - 1)}</xml>`,
+      400,
+      /nested more than 64 deep/,
+    ],
+    ["/vicidial/leads/dearchive", vicidial, (depth) => `{"lead_ids":${list(depth - 1)}}`, 500, /MaxDepth of 64/],
+  ];
+
+  test.each(calls)("is rejected by %s %j", async (path, headers, body, status, words) => {
+    const send = (depth: number) => post(path, { "content-type": "application/json", ...headers }, body(depth));
+    for (const depth of [65, 1000, 8000]) expect(await send(depth)).toMatchObject({ status });
+    expect((await send(65)).text).toMatch(words);
+    expect((await send(64)).text).not.toMatch(words);
+  });
+});

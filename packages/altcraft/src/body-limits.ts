@@ -1,3 +1,4 @@
+import { maxDepth } from "@reinstate/batch-core/http";
 import { fieldLimits } from "./identity.ts";
 
 /** What a body may hold at most, in JSON or XML, so that a hostile one costs no more than a friendly one. */
@@ -20,7 +21,7 @@ export interface XmlLimits extends BodyLimits {
 
 /** No text is longer than all custom fields together may be, so XML holds what JSON does. */
 export const requestLimits: XmlLimits = {
-  ...{ depth: 16, values: 4096, children: 4096, attributes: 16 },
+  ...{ depth: maxDepth, values: 4096, children: 4096, attributes: 16 },
   text: fieldLimits.characters,
 };
 

@@ -1,3 +1,4 @@
+import { cutText } from "@reinstate/batch-core/http";
 import type { AltcraftSettings } from "./options.ts";
 
 /** What the API refuses, by our names. */
@@ -28,7 +29,7 @@ export class Refusal extends Error {
     super(`${kind}: ${detail}`);
     this.kind = kind;
     // A name out of the request may be as long as the request.
-    this.detail = detail.slice(0, 300);
+    this.detail = cutText(detail, 500);
     this.batch = batch;
   }
 }

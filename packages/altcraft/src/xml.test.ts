@@ -18,7 +18,7 @@ describe("the reader", () => {
     ["crossed elements", "<xml><a><b></a></b></xml>", /./],
     ["nothing", "", /./],
     ["text beside elements", "<xml>text<a/></xml>", /text beside elements in <xml>/],
-    ["depth", `<xml>${"<a>".repeat(16)}`, /more than 16 deep/],
+    ["depth", `<xml>${"<a>".repeat(64)}`, /more than 64 deep/],
     ["elements", `<xml>${"<a/>".repeat(4096)}</xml>`, /more than 4096 elements/],
     ["attributes", `<xml ${Array.from({ length: 17 }, (_, n) => `a${n}=""`).join(" ")}/>`, /more than 16 attributes/],
     ["text", `<xml><a>${"x".repeat(65_537)}</a></xml>`, /more than 65536 characters in <a>/],
@@ -27,7 +27,7 @@ describe("the reader", () => {
   });
 
   test("accepts all that is at its limit", () => {
-    const deep = `<xml>${"<a>".repeat(15)}${"</a>".repeat(15)}</xml>`;
+    const deep = `<xml>${"<a>".repeat(63)}${"</a>".repeat(63)}</xml>`;
     const wide = `<xml>${"<a/>".repeat(4095)}</xml>`;
     const long = `<xml><a>${"x".repeat(65_536)}</a></xml>`;
     for (const document of [deep, wide, long]) expect(readXml(document).name).toBe("xml");

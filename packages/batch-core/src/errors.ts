@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { cutList, cutText } from "./cut-text.ts";
 
 /**
  * Errors of the core, recognised by a well-known symbol and not by `instanceof`, so that two installed
@@ -26,17 +27,30 @@ export interface Issue {
   message: string;
 }
 
+/** Bytes of a message, of one issue and of all issues at most: no answer grows with the fault that it reports. */
+const messageBytes = 2000;
+const issueBytes = 500;
+const issuesBytes = 10_000;
+
+function cutIssues(issues: readonly Issue[]): Issue[] {
+  const short = issues.slice(0, 100).map(({ path, message }) => ({
+    path: cutText(path, issueBytes),
+    message: cutText(message, issueBytes),
+  }));
+  return cutList(short, issuesBytes);
+}
+
 export class ReinstateError extends Error {
   readonly [marker] = true;
   readonly code: ReinstateErrorCode;
-  /** At most 100 of the things that are wrong. */
+  /** At most 100 of the things that are wrong; fewer if their texts are long. */
   readonly issues: Issue[];
 
   constructor(code: ReinstateErrorCode, message: string, options: { issues?: Issue[]; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(cutText(message, messageBytes), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ReinstateError";
     this.code = code;
-    this.issues = (options.issues ?? []).slice(0, 100);
+    this.issues = cutIssues(options.issues ?? []);
   }
 
   static is(value: unknown, code?: ReinstateErrorCode): value is ReinstateError {

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type * as z from "zod";
+import { listNames } from "./cut-text.ts";
 import { type Issue, invalidRequest } from "./errors.ts";
 import type { NewChunk } from "./ledger.ts";
 import type { AnyOperation } from "./operation.ts";
@@ -46,11 +47,17 @@ export async function parseItems(
 
 /** Zod's issues with paths as a person writes them: `items[3].email`. */
 export function issuesOf(error: z.ZodError, root: string): Issue[] {
-  return error.issues.map(({ path, message }) => ({
-    path: path.reduce<string>(
+  return error.issues.slice(0, issueLimit).map((issue) => ({
+    path: issue.path.reduce<string>(
       (at, step) => (typeof step === "number" ? `${at}[${step}]` : `${at}.${String(step)}`),
       root,
     ),
-    message,
+    message: messageOfIssue(issue),
   }));
+}
+
+/** Returns Zod's message, which names every unknown key, with ten of them at most. */
+export function messageOfIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "unrecognized_keys" || issue.keys.length <= 10) return issue.message;
+  return `Unrecognized keys: ${listNames(issue.keys)}`;
 }

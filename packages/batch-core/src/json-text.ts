@@ -1,5 +1,5 @@
-/** Deeper than any request or record of an API here; what walks a value recursively stays within its stack. */
-const maxDepth = 100;
+/** Objects and lists within each other in a text of JSON or XML at most. Code that walks a value recursively stays within its stack. */
+export const maxDepth = 64;
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -9,7 +9,7 @@ export type JsonText = { value: unknown; fault?: undefined } | { fault: string }
 
 /**
  * Reads a JSON text, in time that grows with its length alone. The fault says why it is none, that an object holds a name twice
- * (readers differ in which value they take), or that it is nested more than 100 deep.
+ * (readers differ in which value they take), or that it is nested more than 64 deep.
  */
 export function readJson(text: string): JsonText {
   // Performance: JSON.parse takes far longer over a megabyte of brackets than over any other megabyte.

@@ -44,6 +44,8 @@ export function resemblesSafetyFlag(name: string): boolean {
 
 /** Returns the flag that a name spells in any case, in snake, camel or kebab case; undefined for any other name. */
 export function safetyFlagNamed(name: string): SafetyFlag | undefined {
+  // Performance: the shortest spelling has 6 letters, the longest 13.
+  if (name.length < 6 || name.length > 13) return undefined;
   return spellings.find(({ spelling }) => spelling.test(name))?.flag;
 }
 
@@ -92,9 +94,13 @@ function parseFlag(value: unknown): boolean | undefined {
 export function withSafetyFlags(
   members: Readonly<Record<string, unknown>>,
   flags: Readonly<Partial<Record<SafetyFlag, boolean | undefined>>>,
-): Record<string, unknown> {
-  const others = Object.entries(members).filter(([name]) => safetyFlagNamed(name) === undefined);
-  return Object.fromEntries([...others, ...Object.entries(flags).filter(([, isOn]) => isOn !== undefined)]);
+): Readonly<Record<string, unknown>> {
+  const given = Object.entries(flags).filter(([, isOn]) => isOn !== undefined);
+  const spelled = Object.keys(members).filter((name) => safetyFlagNamed(name) !== undefined);
+  // Performance: a hostile body has hundreds of thousands of members.
+  if (spelled.length === 0 && given.length === 0) return members;
+  const others = Object.entries(members).filter(([name]) => !spelled.includes(name));
+  return Object.fromEntries([...others, ...given]);
 }
 
 /** Whether the names below a member are data of the caller's own, such as custom fields, in which no flag is looked for. */

@@ -1,4 +1,5 @@
 import { isUnavailable, ReinstateError } from "@reinstate/batch-core";
+import { cutList, cutText } from "@reinstate/batch-core/http";
 import type { ErrorBody } from "./schemas.ts";
 
 /** One answer: a status with its JSON body, or with none. */
@@ -73,6 +74,10 @@ export const errorAnswers = {
 
 export type ErrorName = keyof typeof errorAnswers;
 
+/** Bytes of the text of a refusal, and of its faults by field, at most: no answer grows with the request. */
+const subjectBytes = 2000;
+const fieldsBytes = 8000;
+
 const marker = Symbol.for("reinstate.firstpromoter.refusal");
 
 /** A request that is refused, thrown from wherever that is found out; the routes turn it into the answer. */
@@ -89,10 +94,10 @@ export class Refusal extends Error {
     subject = "",
     { fields, headers = {} }: { fields?: Record<string, string[]>; headers?: Record<string, string> } = {},
   ) {
-    super(`${answer} ${subject}`);
+    super(`${answer} ${cutText(subject, subjectBytes)}`);
     this.answer = answer;
-    this.subject = subject;
-    this.fields = fields;
+    this.subject = cutText(subject, subjectBytes);
+    this.fields = fields && Object.fromEntries(cutList(Object.entries(fields), fieldsBytes));
     this.headers = headers;
   }
 

@@ -1,4 +1,5 @@
 import type { ReinstateError } from "@reinstate/batch-core";
+import { cutList, cutText } from "@reinstate/batch-core/http";
 import type { Dialect, Reason } from "./dialects.ts";
 import type { Counts, Verb } from "./store.ts";
 
@@ -26,6 +27,19 @@ export interface ErrorDetails {
   headers?: Record<string, string>;
 }
 
+/** Bytes of a message, of one value at fault and of all of them at most: no answer grows with the request. */
+const messageBytes = 2000;
+const offenderBytes = 500;
+const offendersBytes = 12_000;
+
+/** Returns the values that an answer shows. A long one is cut and shown as a string, so that the answer stays JSON. */
+function toShown(offenders: readonly string[]): string[] {
+  const short = offenders.map((text) =>
+    text.length <= offenderBytes ? text : JSON.stringify(cutText(text, offenderBytes)),
+  );
+  return cutList(short, offendersBytes);
+}
+
 /** Returns the HTTP status of a call whose body was not read; undefined for any other error. */
 export function unreadBodyStatus({ code }: ReinstateError): number | undefined {
   return code === "body_too_large" ? 413 : code === "encoded_body" ? 415 : undefined;
@@ -38,12 +52,12 @@ export function errorReply(
   details: ErrorDetails = {},
 ): Response {
   const { offenders = [], status = dialect.statuses[reason] } = details;
-  const message = reason === "other" ? (details.message ?? "") : dialect.messages[reason];
+  const message = reason === "other" ? cutText(details.message ?? "", messageBytes) : dialect.messages[reason];
   const members = [member(dialect.errorKey, JSON.stringify(message))];
   const list = dialect.lists[reason];
   if (list) {
     for (const name of list.counts) members.push(member(name, String(offenders.length)));
-    members.push(member(list.ids, `[${offenders.join(",")}]`));
+    members.push(member(list.ids, `[${toShown(offenders).join(",")}]`));
   }
   return reply(dialect, reason, status, members, details.headers);
 }

@@ -1,5 +1,5 @@
 import { type Batch, type Host, isFinished, isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { answerAborted, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
+import { answerAborted, cutText, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
 import { toActor } from "./actor.ts";
 import { unreadBodyStatus } from "./errors.ts";
 import type { OfficeClock } from "./office-clock.ts";
@@ -35,6 +35,9 @@ interface Answer {
 
 const bodyLimit = 64 * 1024;
 
+/** Bytes of an answer at most. */
+const answerBytes = 8000;
+
 /**
  * `GET|POST /vicidial/non_agent_api.php?function=lead_dearchive&…`: VICIdial's own way to bring one lead back, with its
  * answers and its checks against the users, user groups and lists of addresses of the real database, but moved as every other
@@ -66,7 +69,7 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
           host.log.warn({ error: messageOf(error) }, "VICIdial's API log could not be written"),
         );
     }
-    return new Response(`${text}\n`, {
+    return new Response(`${cutText(text, answerBytes)}\n`, {
       status: unavailable ? 503 : 200,
       headers: {
         ...(unavailable && { "retry-after": "5" }),

@@ -2,11 +2,12 @@ import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import { isFinished } from "../batch.ts";
 import type { Submitted } from "../batches.ts";
-import { invalidRequest, messageOf, ReinstateError } from "../errors.ts";
+import { invalidRequest, ReinstateError } from "../errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
 import { takeIn } from "../intake/take-in.ts";
 import { paramsOf } from "../intake.ts";
+import { readJson } from "../json-text.ts";
 import type { AnyOperation } from "../operation.ts";
 import {
   findFlags,
@@ -63,12 +64,10 @@ const streamQuery = z.strictObject({
   params: z
     .string()
     .transform((text, { issues }) => {
-      try {
-        return JSON.parse(text) as unknown;
-      } catch (error) {
-        issues.push({ code: "custom", message: `is not JSON: ${messageOf(error)}`, input: text });
-        return z.NEVER;
-      }
+      const read = readJson(text);
+      if (read.fault === undefined) return read.value;
+      issues.push({ code: "custom", message: `is not JSON: ${read.fault}`, input: text });
+      return z.NEVER;
     })
     .optional(),
   dry_run: z.boolean().default(false),

@@ -1,3 +1,5 @@
+export { cutList, cutText } from "../cut-text.ts";
+export { maxDepth } from "../json-text.ts";
 export {
   type FlagField,
   type FlagPart,

@@ -11,7 +11,7 @@ export function parseJsonBody(body: Uint8Array): unknown {
 
 /**
  * Parses a JSON text. Throws `malformed_json` if it is none, if an object holds a name twice (readers differ in which value
- * they take, so the text has no certain meaning), or if it is nested more than 100 deep.
+ * they take, so the text has no certain meaning), or if it is nested more than 64 deep.
  */
 export function parseJson(text: string): unknown {
   const read = readJson(text);

@@ -1,11 +1,12 @@
 import type * as z from "zod";
 import { ReinstateError } from "../errors.ts";
+import { messageOfIssue } from "../intake.ts";
 
 /** What was given, as the schema reads it; throws `invalid_request` with the path of everything that is wrong. */
 export function parsed<Value>(schema: z.ZodType<Value>, given: unknown): Value {
   const result = schema.safeParse(given);
   if (result.success) return result.data;
-  const issues = result.error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
+  const issues = result.error.issues.map((issue) => ({ path: issue.path.join("."), message: messageOfIssue(issue) }));
   const [first] = issues;
   throw new ReinstateError("invalid_request", first ? `${first.path}: ${first.message}` : "invalid", { issues });
 }
