@@ -29,7 +29,7 @@ export class Refusal extends Error {
     super(`${kind}: ${detail}`);
     this.kind = kind;
     // A name out of the request may be as long as the request.
-    this.detail = cutText(detail, 500);
+    this.detail = cutText(detail, 400);
     this.batch = batch;
   }
 }
