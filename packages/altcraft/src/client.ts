@@ -1,10 +1,12 @@
 import {
-  createTransport,
+  type CallerOptions,
+  createCaller,
+  type ReadReply,
   type Reply,
   type RetryOptions,
-  type TransportOptions,
   VendorError,
-  withRetries,
+  type VendorErrorKind,
+  type VendorRefusal,
 } from "@reinstate/batch-core/client";
 import type * as z from "zod";
 import { extensionMethods, type MethodRow, vendorMethods } from "./method-table.ts";
@@ -43,7 +45,7 @@ import { readValue } from "./xml-values.ts";
 export { type RetryOptions, VendorError, type VendorErrorKind } from "@reinstate/batch-core/client";
 
 export interface AltcraftClientOptions
-  extends Pick<TransportOptions, "baseUrl" | "fetch" | "timeoutMs" | "replyLimit"> {
+  extends Pick<CallerOptions, "baseUrl" | "fetch" | "timeoutMs" | "replyLimit" | "breaker"> {
   /** Sent in the header `Authorization`, never in an address and never in an error. */
   token: string;
   /** The format of requests and replies. Default `json`. */
@@ -119,31 +121,31 @@ const replyLimits = { depth: 32, values: 1_000_000, children: 1_000_000, attribu
  * `https://example.com/api/v1.1`.
  */
 export function createAltcraftClient(options: AltcraftClientOptions): AltcraftClient {
-  const { token, format = "json", retry } = options;
-  const transport = createTransport({
-    ...options,
+  const { token, format = "json", ...connection } = options;
+  const caller = createCaller({
+    ...connection,
+    vendor: "Altcraft",
     headers: { authorization: `Bearer ${token}`, "content-type": `application/${format}` },
+    requestIdHeader: "request-id",
+    readRefusal,
+    parse,
   });
 
-  function calling<Answer>(method: string, { reply: answer, changes }: MethodRow) {
+  function calling<Answer>(method: string, { reply, changes }: MethodRow) {
+    const answer = reply as z.ZodType<Answer>;
     return async (parameters: object, { signal, requestId = crypto.randomUUID() }: AltcraftCallOptions = {}) => {
       const given = { ...parameters, format };
       const body = format === "xml" ? writeXml(given, { request: true }) : JSON.stringify(given);
-      const headers = { "request-id": requestId };
-      const once = async () => {
-        const reply = await transport.call({
-          ...{ method: "POST" as const, path: `/${method}`, body, headers },
-          ...(signal && { signal }),
-        });
-        const told = read(method, reply, requestId, answer as z.ZodType<Answer>);
-        if ((parameters as Dry).dry_run === true && (told as Dry).dry_run !== true) {
-          const { status, requestId: id = requestId } = reply;
-          const message = `${method}: the server knows no dry run, and has carried it out`;
-          throw new VendorError("bad_reply", message, { status, requestId: id, body: told });
-        }
-        return told;
-      };
-      return withRetries(once, retry, { signal, changes });
+      const told = await caller({
+        ...{ method: "POST", path: `/${method}`, name: method, body, answer, signal, requestId, changes },
+        // The vendor carries out what comes with the same `Request-ID` once.
+        repeatable: true,
+      });
+      if ((parameters as Dry).dry_run === true && (told as Dry).dry_run !== true) {
+        const message = `${method}: the server knows no dry run, and has carried it out`;
+        throw new VendorError("bad_reply", message, { requestId, body: told });
+      }
+      return told;
     };
   }
 
@@ -174,36 +176,22 @@ export function createAltcraftClient(options: AltcraftClientOptions): AltcraftCl
 /** The name of a channel of one's own, for `channel`. Throws where it is the name of a documented channel. */
 export const customChannel = (name: string) => customChannelName.parse(name);
 
-function read<Answer>(method: string, reply: Reply, sentId: string, answer: z.ZodType<Answer>): Answer {
-  const { status, requestId = sentId, retryAfterMs } = reply;
-  const body = bodyOf(reply, answer);
+/** Some servers answer 200 whatever happened: the envelope is what counts. */
+function readRefusal({ status, body, retryAfterMs }: ReadReply, { name }: { name: string }): VendorRefusal | undefined {
   const result = envelope.safeParse(body);
   const code = result.data?.error;
-  const details = { status, requestId, retryAfterMs, body, code };
+  const refuse = (kind: VendorErrorKind, said: string) => ({ kind, code, message: `${name}: ${said}` });
+  if (status === 429 || code === 429) return refuse("rate_limited", "too many requests");
+  if (status === 503 || code === 503) return refuse("unavailable", "the server is not available");
   const said = result.success ? `${result.data.error_text} (${code})` : `an answer with status ${status}`;
-  if (status === 429 || code === 429) throw new VendorError("rate_limited", `${method}: too many requests`, details);
-  if (status === 503 || code === 503) {
-    throw new VendorError("unavailable", `${method}: the server is not available`, details);
-  }
   // Whether it was done is not known: it broke down on the way, or the first of two equal requests is still at work.
-  const atWork = code === 409 && retryAfterMs !== undefined;
-  if (status >= 500 || (code ?? 0) >= 500 || status === 408 || atWork) {
-    throw new VendorError("unknown_outcome", `${method}: ${said}`, details);
-  }
-  if (!result.success) throw new VendorError("bad_reply", `${method}: ${said} that is not Altcraft's`, details);
-  // Some servers answer 200 whatever happened: the envelope is what counts.
-  if (code !== 0) throw new VendorError("rejected", `${method}: ${said}`, details);
-  const parsed = answer.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const field = parsed.error.issues[0]?.path.join(".");
-  throw new VendorError("bad_reply", `${method}: an answer whose field "${field}" is not as documented`, details);
+  const isAtWork = code === 409 && retryAfterMs !== undefined;
+  if (status >= 500 || (code ?? 0) >= 500 || status === 408 || isAtWork) return refuse("unknown_outcome", said);
+  if (!result.success) return refuse("bad_reply", `${said} that is not Altcraft's`);
+  return code === 0 ? undefined : refuse("rejected", said);
 }
 
-function bodyOf({ text, headers }: Reply, schema: z.ZodType): unknown {
-  try {
-    const isXml = /xml/i.test(headers.get("content-type") ?? "") || /^\s*</.test(text);
-    return isXml ? readValue(readXml(text, replyLimits), schema, { reply: true }) : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+function parse({ text, headers }: Reply, answer: z.ZodType): unknown {
+  const isXml = /xml/i.test(headers.get("content-type") ?? "") || /^\s*</.test(text);
+  return isXml ? readValue(readXml(text, replyLimits), answer, { reply: true }) : JSON.parse(text);
 }

@@ -1,5 +1,5 @@
-import { type Host, systemClock } from "@reinstate/batch-core";
-import { createTestHost, until } from "@reinstate/batch-core/testing";
+import { type Host, isFinished, systemClock } from "@reinstate/batch-core";
+import { createTestClock, createTestHost, until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { demo, start } from "./fixtures/server.ts";
@@ -146,20 +146,46 @@ describe.each(ledgerDatabases)("the target upstream, with its ledger on $name", 
     expect(await host.batches.get(batch.id)).toEqual(finished);
   });
 
-  test("a vendor that is down is waited for, one that stays down is told of, and a retry asks anew", async () => {
+  test("a vendor that is down is waited for, at no cost of an attempt, and is not hammered", async () => {
     await using database = await open();
     await using real = await vendor(4);
     let down = 3;
     real.goWrong(() => (down-- > 0 ? new Response("", { status: 503, headers: { "retry-after": "0" } }) : undefined));
-    await using host = await createTestHost({ databaseUrl: database.url, random: () => 0 });
+    const clock = createTestClock();
+    await using host = await createTestHost({ databaseUrl: database.url, random: () => 0, clock });
     await reaching(host, real);
     const batch = await host.batches.submit({ ...undelete, items: people(2) });
-    expect((await host.batches.wait(batch.id)).counts).toMatchObject({ done: 2 });
-    const first = person(3);
+    const ends = async (id: number) =>
+      until(async () => {
+        clock.advance(1000);
+        return isFinished((await host.batches.get(id)).status);
+      });
+    await ends(batch.id);
+    expect((await host.batches.get(batch.id)).counts).toMatchObject({ done: 2 });
     real.goWrong(() => new Response("", { status: 503 }));
-    const lost = await host.batches.submit({ ...undelete, items: [person(2), first] });
+    const waiting = await host.batches.submit({ ...undelete, items: [person(2), person(3)] });
+    const before = real.sent.length;
+    const begun = clock.now();
+    await until(async () => {
+      clock.advance(1000);
+      return clock.now() > begun + 600_000;
+    });
+    expect(await host.batches.get(waiting.id)).toMatchObject({ status: "in_progress", waitingFor: "vendor" });
+    // Ten failures, then a probe in half a minute.
+    expect(real.sent.length - before).toBeLessThan(40);
+    real.goWrong(() => undefined);
+    await ends(waiting.id);
+    expect((await host.batches.get(waiting.id)).counts).toMatchObject({ done: 2, failed: 0 });
+  });
+
+  test("a retry asks anew", async () => {
+    await using database = await open();
+    await using real = await vendor(2);
+    real.goWrong(() => Response.json({ error: 400, error_text: "No" }, { status: 400 }));
+    await using host = await createTestHost({ databaseUrl: database.url });
+    await reaching(host, real);
+    const lost = await host.batches.submit({ ...undelete, items: people(2) });
     expect((await host.batches.wait(lost.id)).counts).toMatchObject({ done: 0, failed: 2 });
-    expect((await host.batches.items(lost.id)).items).toMatchObject([{ code: "unavailable" }, { code: "unavailable" }]);
     real.goWrong(() => undefined);
     const earlier = new Set(real.sent);
     await host.batches.retry(lost.id);
@@ -446,8 +472,8 @@ test("a profile that does not show an address: by its hash_id, or not at all", a
 test("lost once and refused ever after: whether it was done is not known", async () => {
   await using real = await vendor(3);
   let calls = 0;
-  // The first item's first answer is lost, and then nobody is there any more.
-  real.goWrong(() => (++calls === 1 ? "lost" : new Response("", { status: 503 })));
+  // The first item's first answer is lost, and then every call is turned away.
+  real.goWrong(() => (++calls === 1 ? "lost" : new Response("", { status: 429, headers: { "retry-after": "0" } })));
   await using host = await createTestHost({ random: () => 0 });
   await reaching(host, real, { upstreamConcurrency: 1 });
   const batch = await host.batches.submit({ ...undelete, items: people(3) });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type AnyOperation, type Clock, defineOperation, NotNow, type Outcome, type Work } from "@reinstate/batch-core";
-import type { RetryOptions } from "@reinstate/batch-core/client";
+import { createCircuitBreaker, type RetryOptions } from "@reinstate/batch-core/client";
 import { createAltcraftClient, VendorError } from "./client.ts";
 import { mayRefuse, operationNames, paramsOf } from "./operations.ts";
 import type { AltcraftSettings, Upstream } from "./options.ts";
@@ -54,7 +54,8 @@ export interface UpstreamParts {
  * never asked back, whatever the guard is told.
  */
 export function createUpstream({ upstream, installation, consent, clock, settings }: UpstreamParts): AnyOperation[] {
-  const client = createAltcraftClient({ retry, ...upstream });
+  const breaker = createCircuitBreaker("Altcraft", () => clock.now());
+  const client = createAltcraftClient({ retry, breaker, ...upstream });
   const keyText = (item: SubscriptionIdentity) => textOf(keyOf(item, settings));
 
   const requestIdOf = (verb: FlagVerb, { batchId, generation }: UpstreamWork, key: string): string =>
@@ -93,7 +94,7 @@ export function createUpstream({ upstream, installation, consent, clock, setting
       try {
         answers.set(item, await ask(item, key));
       } catch (error) {
-        if (!VendorError.is(error)) throw error;
+        if (!VendorError.is(error) || error.kind === "circuit_open") throw error;
         const refusal = refusalOfAll(error);
         if (refusal !== undefined && refusal !== 403) throw pauseFor(work, error);
         if (refusal === 403) forbidden.push(error);
@@ -133,7 +134,7 @@ export function createUpstream({ upstream, installation, consent, clock, setting
   /** Stops the batch for a while, with its items unsent. */
   function pauseFor({ batchId, log }: UpstreamWork, error: VendorError): NotNow {
     log.error({ batch: batchId, error: error.message }, "the real Altcraft lets us do nothing; the batch waits");
-    return new NotNow(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message);
+    return new NotNow(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message, "vendor");
   }
 
   /** The texts of the keys whose address is on the suppression list of this installation; of the vendor's none is documented. */

@@ -58,8 +58,11 @@ export function mostlyFails(counts: Counts, rule: StopRule): string | undefined 
   return `${counts.failed} of the first ${settled} items failed (${percent(counts.failed / settled)}), more than the ${percent(rule.maxFailureRate)} that the batch allows`;
 }
 
-/** Why an open batch makes no progress: `storage`, a database or disk that is full, read-only or failing. */
-export type WaitReason = "storage";
+/**
+ * Why an open batch makes no progress. `rate_limit`: the pace of its operation. `office_hours`: work is not allowed at this
+ * hour. `vendor`: the vendor does not answer, or lets us do nothing. `storage`: a database or disk is full, read-only or failing.
+ */
+export type WaitReason = "rate_limit" | "office_hours" | "vendor" | "storage";
 
 /** One accepted request to run one operation on N items. Times are milliseconds since 1970 UTC. */
 export interface Batch {
@@ -86,9 +89,9 @@ export interface Batch {
   error: string | null;
   /** Only tells what would happen; nothing is changed. */
   dryRun: boolean;
-  /** Where the batch waits for its pace, the earliest time at which it goes on. */
+  /** The earliest time at which a batch that waits goes on. */
   nextAllowedAt: number | null;
-  /** The reason for a wait that an operator can end; null if the batch does not wait or only waits for its limits. */
+  /** The reason for the wait; null if the batch does not wait. */
   waitingFor: WaitReason | null;
   generation: number;
   createdAt: number;

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import type { WaitReason } from "./batch.ts";
 import { cutList, cutText } from "./cut-text.ts";
 
 /**
@@ -141,11 +142,13 @@ export class NotNow extends Error {
   readonly [publicMessage] = true;
   /** Milliseconds since 1970 UTC. */
   readonly until: number;
+  readonly waitingFor: WaitReason | undefined;
 
-  constructor(until: number, message = "Not at this hour") {
+  constructor(until: number, message = "Not at this hour", waitingFor?: WaitReason) {
     super(message);
     this.name = "NotNow";
     this.until = until;
+    this.waitingFor = waitingFor;
   }
 
   static is(value: unknown): value is NotNow {
@@ -156,6 +159,12 @@ export class NotNow extends Error {
 /** True for an error of a vendor's client that says that nothing was done. */
 export function nothingWasDone(error: unknown): boolean {
   return typeof error === "object" && error !== null && (error as { retryable?: unknown }).retryable === true;
+}
+
+/** Milliseconds until a vendor that is down is asked again; undefined for any other error. Its client sent nothing. */
+export function readCircuitPause(error: unknown): number | undefined {
+  const { kind, retryAfterMs } = (error ?? {}) as { kind?: unknown; retryAfterMs?: unknown };
+  return kind === "circuit_open" && typeof retryAfterMs === "number" ? retryAfterMs : undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { WaitReason } from "./batch.ts";
-import { isStorageFault, isTransient, NotNow, nothingWasDone } from "./errors.ts";
+import { isStorageFault, isTransient, NotNow, nothingWasDone, readCircuitPause } from "./errors.ts";
 import type { ClaimedChunk } from "./ledger.ts";
 import type { AnyOperation } from "./operation.ts";
 
@@ -37,7 +37,16 @@ export function judge(
   operation: Pick<AnyOperation, "effects" | "repeatable" | "reconcile">,
   { dryRun, once, now, random }: { dryRun: boolean; once: boolean; now: number; random(): number },
 ): Verdict {
-  if (NotNow.is(error)) return { again: true, at: error.until, counted: false, interrupted, wholeBatch: true };
+  if (NotNow.is(error)) {
+    const { until: at, waitingFor } = error;
+    return { again: true, at, counted: false, interrupted, wholeBatch: true, ...(waitingFor && { waitingFor }) };
+  }
+  // A vendor that is down is no verdict on an item, however long it is down.
+  const circuitPause = readCircuitPause(error);
+  if (circuitPause !== undefined) {
+    const at = now + circuitPause;
+    return { again: true, at, counted: false, interrupted, wholeBatch: true, waitingFor: "vendor" };
+  }
   // What was undone with its transaction, or never left, is certain; everything else may have had its effect. That a second
   // try did nothing says nothing about an interrupted first one.
   const harmless = operation.effects === "ledger" || dryRun;

@@ -177,7 +177,7 @@ export function createRunner(parts: RunnerParts): Runner {
     if (verdict.again) {
       const { at, wholeBatch, counted, interrupted, waitingFor } = verdict;
       const fields = { batch: head.id, chunk: seq, attempt, error: messageOf(error) };
-      if (waitingFor) log.warn({ ...fields, waitingFor }, "chunk waits for storage");
+      if (waitingFor) log.warn({ ...fields, waitingFor }, "chunk waits");
       else if (counted) log.warn(fields, "a chunk will be tried again");
       await ledger.putBack(chunk, at, lease ? { worker: lease.name } : { held: true }, { counted, interrupted });
       if (wholeBatch && at > batch.paused.from) batch.paused = { from: at, waitingFor };
@@ -205,7 +205,7 @@ export function createRunner(parts: RunnerParts): Runner {
         const held = await ledger.hold(batch.head.id, clock.now(), transaction);
         if (!held) return "idle";
         const from = await admit(batch, held.count, transaction);
-        if (from !== undefined) return { from };
+        if (from !== undefined) return { from, waitingFor: "rate_limit" };
         chunk = held;
         settlement = await applyChunk(batch, held, transaction, never);
         await ledger.finish(held, settlement, clock.now(), { transaction });
@@ -324,13 +324,13 @@ export function createRunner(parts: RunnerParts): Runner {
     const now = clock.now();
     const hour = allowedFrom(operation, head.dryRun, now);
     if (paused.from > now && paused.from >= hour) return paused;
-    if (hour > now) return { from: hour };
+    if (hour > now) return { from: hour, waitingFor: "office_hours" };
     if (operation.effects === "ledger") return runHeld(batch);
     const admission = (transaction: LedgerTransaction, items: number) => admit(batch, items, transaction);
     const lease = newLease();
     const chunk = await ledger.claim(head.id, lease.name, now, lease.until, operation.pace && admission);
     if (chunk === undefined) return "idle";
-    if ("from" in chunk) return chunk;
+    if ("from" in chunk) return { ...chunk, waitingFor: "rate_limit" };
     return underLease(parts, lease, (lost) => runLeased(batch, chunk, lease, lost, false));
   }
 
@@ -343,7 +343,7 @@ export function createRunner(parts: RunnerParts): Runner {
       await ledger.close(batchId, clock.now());
       known.delete(batchId);
     } else await show(batch, result);
-    if (typeof result !== "object" || result.waitingFor === undefined) storageWaits.delete(batchId);
+    if (typeof result !== "object" || result.waitingFor !== "storage") storageWaits.delete(batchId);
     return result;
   }
 

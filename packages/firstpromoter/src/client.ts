@@ -1,4 +1,4 @@
-import { type ConnectionOptions, createCaller } from "./client-call.ts";
+import { type ConnectionOptions, createFirstPromoterCaller, toBracketParams } from "./client-call.ts";
 import {
   type BatchItemsReply,
   type BatchReply,
@@ -207,7 +207,7 @@ export interface FirstPromoterClient {
  * that no call could be made with.
  */
 export function createFirstPromoterClient(options: FirstPromoterClientOptions): FirstPromoterClient {
-  const call = createCaller(options);
+  const call = createFirstPromoterCaller(options);
 
   /** A call that makes a batch. `same`: made twice, it ends in the same state. */
   const batch = (
@@ -221,7 +221,7 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
       path,
       answer: batchReply,
       body,
-      query,
+      ...(query && { query: toBracketParams(query) }),
       ...(idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } }),
       signal,
       repeatable: same || (idempotencyKey !== undefined && options.keepsKeys === true),
@@ -251,19 +251,19 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
       moveToCampaign: (ids, move, options) => act("move_to_campaign", ids, move, options),
       addToCampaign: (ids, campaign, options) => act("add_to_campaign", ids, campaign, options),
       assignParent: (ids, parent_promoter_id, options) => act("assign_parent", ids, { parent_promoter_id }, options),
-      list: (query, { signal } = {}) =>
-        call({ method: "GET", path: "/promoters", answer: promoterListReply, query, signal }),
+      list: (query = {}, { signal } = {}) =>
+        call({ method: "GET", path: "/promoters", answer: promoterListReply, query: toBracketParams(query), signal }),
       all: (query, options) => byPage(query, async (page) => (await client.promoters.list(page, options)).data),
       get: (id, { signal, findBy, includeParentPromoter, excludePayoutMethod } = {}) =>
         call({
           method: "GET",
           path: `/promoters/${encodeURIComponent(id)}`,
           answer: promoterReply,
-          query: {
+          query: toBracketParams({
             find_by: findBy,
             include_parent_promoter: includeParentPromoter,
             exclude_payout_method: excludePayoutMethod,
-          },
+          }),
           signal,
         }),
       create: (given, { signal } = {}) =>
@@ -284,7 +284,7 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
           method: "GET",
           path: "/batch_processes",
           answer: batchListReply,
-          query: batchQuery(query),
+          query: toBracketParams(batchQuery(query)),
           signal,
         }),
       all: (query, options) => byPage(query, (page) => client.batches.list(page, options)),
@@ -293,7 +293,7 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
           method: "GET",
           path: "/batch_processes/progress",
           answer: progressReply,
-          query: batchQuery(query),
+          query: toBracketParams(batchQuery(query)),
           signal,
         }),
       async wait(id, { signal, pollMs = 1_000, timeoutMs } = {}) {
@@ -316,7 +316,7 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
           method: "GET",
           path: `/batch_processes/${id}/items`,
           answer: batchItemsReply,
-          query: { ...(outcome && { filters: { outcome } }), ...page },
+          query: toBracketParams({ ...(outcome && { filters: { outcome } }), ...page }),
           signal,
         }),
       async *everyItem(id, query = {}, options) {

@@ -1,4 +1,5 @@
 import { defineOperation, type Host, type Operation, type Outcome, type Work } from "@reinstate/batch-core";
+import { createCircuitBreaker } from "@reinstate/batch-core/client";
 import * as z from "zod";
 import { type BatchReply, createFirstPromoterClient, VendorError } from "./client.ts";
 import { actions, itemColumns, operationName } from "./operations.ts";
@@ -40,6 +41,7 @@ export function createUpstreamOperations(
   const limit = createRateLimit(requestsPerMinute);
   const connection = {
     ...upstream,
+    breaker: createCircuitBreaker("FirstPromoter", () => clock.now()),
     retry: {
       sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
       // Our own limit may ask for the whole of its minute.
@@ -86,7 +88,7 @@ export function createUpstreamOperations(
       already = await readArchived(items, verb !== "restore", signal);
     } catch (error) {
       if (isVerdict(error)) return { wanted: [], settled: allRefused(items, error) };
-      if (!VendorError.is(error)) throw error;
+      if (!VendorError.is(error) || error.kind === "circuit_open") throw error;
       // Only reads so far: whatever went wrong, nothing was done.
       throw new VendorError("unavailable", error.message, { retryAfterMs: error.retryAfterMs, cause: error });
     }

@@ -64,8 +64,11 @@ test("a call by a key of the caller's own can be made again, and is answered as 
 });
 
 test("an error in the middle and an answer that is not the vendor's are told apart", async () => {
-  const answering = (status: number, body: string) =>
-    createVicidialClient({ baseUrl: "https://server", apiKey: "k", fetch: async () => new Response(body, { status }) })
+  const answering = (status: number, body: string, headers = {}) =>
+    createVicidialClient({
+      ...{ baseUrl: "https://server", apiKey: "k" },
+      fetch: async () => new Response(body, { status, headers }),
+    })
       .leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids: [1] })
       .catch((error: unknown) => error);
   expect(await answering(500, '{"message":"Lock wait timeout","lead_errors":0,"lead_ids":[]}')).toMatchObject({
@@ -76,6 +79,11 @@ test("an error in the middle and an answer that is not the vendor's are told apa
     kind: "rejected",
     code: 448,
   });
-  expect(await answering(503, "<html>")).toMatchObject({ kind: "unavailable", retryable: true });
+  // A proxy that answers so does not know what became of the call.
+  expect(await answering(503, "<html>")).toMatchObject({ kind: "unknown_outcome", retryable: false });
+  expect(await answering(503, "<html>", { "retry-after": "5" })).toMatchObject({
+    kind: "unavailable",
+    retryAfterMs: 5000,
+  });
   expect(await answering(200, "<html>")).toMatchObject({ kind: "bad_reply" });
 });

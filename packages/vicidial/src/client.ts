@@ -1,5 +1,13 @@
-import { createTransport, type Reply, type TransportOptions, VendorError } from "@reinstate/batch-core/client";
-import type * as z from "zod";
+import {
+  type CallerOptions,
+  createCaller,
+  type ReadReply,
+  toErrorKind,
+  VendorError,
+  type VendorErrorKind,
+  type VendorRefusal,
+} from "@reinstate/batch-core/client";
+import * as z from "zod";
 import {
   type ArchiveReply,
   type ArchiveRequest,
@@ -17,9 +25,11 @@ export interface VicidialClientOptions {
   baseUrl: string;
   apiKey: string;
   /** The test seam, and the place for a CA file of a server with a certificate of its own. */
-  fetch?: TransportOptions["fetch"];
+  fetch?: CallerOptions["fetch"];
   /** Milliseconds until an answer must be there in full. Default 30,000. */
   timeoutMs?: number;
+  /** Shared by the clients of one server. Default: one of this client's own. */
+  breaker?: CallerOptions["breaker"];
 }
 
 export interface CallOptions {
@@ -43,29 +53,21 @@ export interface VicidialClient {
 
 /** A client of TForge's leads API, or of a gateway that serves it. */
 export function createVicidialClient({ apiKey, ...options }: VicidialClientOptions): VicidialClient {
-  const transport = createTransport({
+  const caller = createCaller({
     ...options,
-    headers: { authorization: `Key=${apiKey}`, "content-type": "application/json" },
+    vendor: "VICIdial",
+    headers: { authorization: `Key=${apiKey}` },
+    readRefusal,
   });
 
-  async function call<Answer>(
+  function call<Answer>(
     path: string,
-    request: object,
-    schema: z.ZodType<Answer>,
+    body: object,
+    answer: z.ZodType<Answer>,
     { signal, idempotencyKey }: CallOptions = {},
   ): Promise<Answer> {
-    const body = JSON.stringify(request);
-    const reply = await transport.call({
-      ...{ method: "POST", path, body },
-      ...(idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } }),
-      ...(signal && { signal }),
-    });
-    const given = parsed(reply.text);
-    if (reply.status !== 200) throw errorOf(path, reply, given);
-    const answer = schema.safeParse(given);
-    if (answer.success) return answer.data;
-    const details = { status: 200, requestId: reply.requestId, body: given };
-    throw new VendorError("bad_reply", `POST ${path}: the answer is not the vendor's`, details);
+    const headers = idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } };
+    return caller({ method: "POST", path, body, answer, ...headers, signal });
   }
 
   return {
@@ -76,28 +78,26 @@ export function createVicidialClient({ apiKey, ...options }: VicidialClientOptio
   };
 }
 
-function errorOf(path: string, reply: Reply, body: unknown): VendorError {
-  const { status, requestId, retryAfterMs } = reply;
-  const { message, error, http_code, status_code } = (typeof body === "object" && body !== null ? body : {}) as Record<
-    string,
-    unknown
-  >;
+/** The vendor's own message and code, in any of its dialects. */
+const refusalBody = z
+  .object({ message: z.unknown(), error: z.unknown(), http_code: z.unknown(), status_code: z.unknown() })
+  .partial()
+  .catch({});
+
+function readRefusal(reply: ReadReply, { name }: { name: string }): VendorRefusal | undefined {
+  const { status } = reply;
+  if (status === 200) return undefined;
+  const { message, error, http_code, status_code } = refusalBody.parse(reply.body);
   const said = message ?? error;
   const code = http_code ?? status_code;
-  const details = { status, requestId, body, retryAfterMs, code: typeof code === "number" ? code : status };
-  const text = typeof said === "string" ? said : `POST ${path}: HTTP ${status}`;
-  if (status === 429) return new VendorError("rate_limited", text, details);
-  if (status === 408 || (status > 501 && status < 505)) return new VendorError("unavailable", text, details);
-  // "Any other error", 500 or 449, may have come after some of the leads were moved.
-  if (status === 449 || status === 440 || status >= 500) return new VendorError("unknown_outcome", text, details);
-  if (status >= 400) return new VendorError("rejected", text, details);
-  return new VendorError("bad_reply", text, details);
+  return {
+    kind: toLeadsErrorKind(reply),
+    message: typeof said === "string" ? said : `${name}: HTTP ${status}`,
+    code: typeof code === "number" ? code : status,
+  };
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+/** 449 and 440 are "any other error", which may come after some of the leads were moved. */
+function toLeadsErrorKind(reply: ReadReply): VendorErrorKind {
+  return reply.status === 449 || reply.status === 440 ? "unknown_outcome" : toErrorKind(reply);
 }

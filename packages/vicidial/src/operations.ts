@@ -161,7 +161,8 @@ async function applyMove(
   } catch (error) {
     const first = work.attempt === 1 && !interrupted;
     // Somebody has to repair it first; until then a batch that is under way waits.
-    if (TablesDamaged.is(error) && (error.written || !first)) throw new NotNow(now() + repairPauseMs, error.message);
+    if (TablesDamaged.is(error) && (error.written || !first))
+      throw new NotNow(now() + repairPauseMs, error.message, "storage");
     // Nothing was written, so these leads have failed for certain; any other error, or an earlier try, leaves that open.
     if (interrupted || !(MoveRefused.is(error) || TablesDamaged.is(error))) throw error;
     work.log.warn({ batch: work.batchId, chunk: work.seq, error: messageOf(error) }, "move refused");

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { type AnyOperation, defineOperation, NotNow, type Outcome, type Work } from "@reinstate/batch-core";
+import { type CircuitBreaker, createCircuitBreaker } from "@reinstate/batch-core/client";
 import * as z from "zod";
 import { createVicidialClient, VendorError, type VicidialClient } from "./client.ts";
 import { itemColumns, operationName } from "./operations.ts";
@@ -36,7 +37,7 @@ type Call<Params> = (params: Params, lead_ids: number[], signal: AbortSignal) =>
 
 /** The moves as a real TForge endpoint carries them out. */
 export function createUpstreamOperations(options: UpstreamOptions, now: () => number): AnyOperation[] {
-  const { leads } = upstreamClient(options);
+  const { leads } = upstreamClient(options, createCircuitBreaker("VICIdial", now));
   const operation = <Params extends Flags>(
     verb: Verb,
     params: z.ZodType<Params>,
@@ -84,12 +85,20 @@ export function createUpstreamOperations(options: UpstreamOptions, now: () => nu
 }
 
 /** The client of the real endpoint, with its CA file. Throws where the file cannot be read. */
-export function upstreamClient({ upstreamUrl, upstreamKey, upstreamCa }: UpstreamOptions): VicidialClient {
+export function upstreamClient(
+  { upstreamUrl, upstreamKey, upstreamCa }: UpstreamOptions,
+  breaker?: CircuitBreaker,
+): VicidialClient {
   const fetch =
     upstreamCa === undefined || !upstreamUrl.startsWith("https:")
       ? undefined
       : fetchWith(readFileSync(upstreamCa, "utf8"));
-  return createVicidialClient({ baseUrl: upstreamUrl, apiKey: upstreamKey, ...(fetch && { fetch }) });
+  return createVicidialClient({
+    baseUrl: upstreamUrl,
+    apiKey: upstreamKey,
+    ...(fetch && { fetch }),
+    ...(breaker && { breaker }),
+  });
 }
 
 const listed = z.array(z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]));
@@ -118,7 +127,7 @@ async function send<Params extends Flags>(
     } catch (error) {
       if (!VendorError.is(error)) throw error;
       if (error.status === 403 || error.status === 441) {
-        throw new NotNow(now() + (error.retryAfterMs ?? officePauseMs), error.message);
+        throw new NotNow(now() + (error.retryAfterMs ?? officePauseMs), error.message, "office_hours");
       }
       const missing = missingOf(error, ids);
       if (missing.size === 0) {

@@ -16,17 +16,57 @@ export interface RetryOptions {
   sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
+/** Bounds the repeats of all calls together, so that repeats do not double the load of a vendor that is in trouble. */
+export interface RetryBudget {
+  /** Counts a first try. */
+  earn(): void;
+  /** True if one more repeat may be made; counts it. */
+  spend(): boolean;
+}
+
+/** Repeats that may be made at once before calls have earned any, and the most that can be saved up. */
+const savedRepeats = 10;
+const repeatsPerCall = 0.1;
+const msPerFreeRepeat = 6_000;
+
+/** A repeat for every ten calls, and ten a minute beside them, so that a client with few calls can repeat too. */
+export function createRetryBudget(now: () => number = Date.now): RetryBudget {
+  let repeats = savedRepeats;
+  let filledAt = now();
+  const add = (count: number) => {
+    repeats = Math.min(savedRepeats, repeats + count);
+  };
+  return {
+    earn: () => add(repeatsPerCall),
+    spend() {
+      const time = now();
+      add(Math.max(0, time - filledAt) / msPerFreeRepeat);
+      filledAt = time;
+      if (repeats < 1) return false;
+      repeats -= 1;
+      return true;
+    },
+  };
+}
+
+interface RetriedCall {
+  signal?: AbortSignal | undefined;
+  /** False for a read. Default true. */
+  changes?: boolean;
+  budget?: RetryBudget;
+}
+
 /**
  * Makes a call that is safe to repeat, and repeats it while the connection is lost, no answer comes in time, or the vendor
  * answers 408, 429 or 5xx, with full jitter: a pause between nothing and a bound that doubles. `Retry-After` is the least
- * that is waited. A verdict (any other answer) is thrown at once, the last failure when the tries are used up; where the
- * call `changes` something and the answer of an earlier try was lost, that failure is an `unknown_outcome`, for that the last
- * try did nothing says nothing of the one before.
+ * that is waited. A verdict (any other answer) is thrown at once, and the last failure when the tries or the budget are used
+ * up, or when the circuit opens. If the call `changes` something and the answer of an earlier try was lost, that failure is
+ * an `unknown_outcome`: the last try says nothing of the one before.
  */
 export async function withRetries<Answer>(
   call: () => Promise<Answer>,
   options: RetryOptions = {},
-  { signal, changes = true }: { signal?: AbortSignal | undefined; changes?: boolean } = {},
+  { signal, changes = true, budget }: RetriedCall = {},
 ): Promise<Answer> {
   const {
     attempts = 4,
@@ -36,6 +76,7 @@ export async function withRetries<Answer>(
     random = Math.random,
     sleep = realSleep,
   } = options;
+  budget?.earn();
   let inDoubt = false;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -43,7 +84,8 @@ export async function withRetries<Answer>(
     } catch (error) {
       if (!mayPass(error)) throw error;
       const asked = error.retryAfterMs ?? 0;
-      if (attempt >= attempts || signal?.aborted || asked > longestRetryAfterMs) {
+      const isLast = attempt >= attempts || signal?.aborted || asked > longestRetryAfterMs;
+      if (isLast || error.kind === "circuit_open" || budget?.spend() === false) {
         throw inDoubt && error.retryable ? new VendorError("unknown_outcome", error.message, error) : error;
       }
       inDoubt ||= changes && error.kind === "unknown_outcome";

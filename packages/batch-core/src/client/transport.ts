@@ -14,7 +14,7 @@ export interface TransportOptions {
 }
 
 export interface CallOptions {
-  method: "GET" | "POST" | "PUT";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** The vendor's documented path, from its slash on. */
   path: string;
   query?: URLSearchParams;

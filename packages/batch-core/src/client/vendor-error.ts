@@ -4,10 +4,17 @@ const publicMessage = Symbol.for("reinstate.public-message");
 
 /**
  * `rejected`: the vendor said no. `rate_limited`: 429. `unavailable`: no connection, or the vendor answered that it is
- * down; nothing was done. `unknown_outcome`: the request may have been carried out, but its answer was lost. `bad_reply`:
- * an answer that is not the vendor's.
+ * down; nothing was done. `circuit_open`: the vendor did not answer the calls before, so this one was not sent.
+ * `unknown_outcome`: the request may have been carried out, but its answer was lost. `bad_reply`: an answer that is not the
+ * vendor's.
  */
-export type VendorErrorKind = "rejected" | "rate_limited" | "unavailable" | "unknown_outcome" | "bad_reply";
+export type VendorErrorKind =
+  | "rejected"
+  | "rate_limited"
+  | "unavailable"
+  | "circuit_open"
+  | "unknown_outcome"
+  | "bad_reply";
 
 /** A call to a vendor that did not succeed. Holds no secret and no header of the request. */
 export class VendorError extends Error {
@@ -52,6 +59,6 @@ export class VendorError extends Error {
 
   /** May the same call succeed later without a change? */
   get retryable(): boolean {
-    return this.kind === "rate_limited" || this.kind === "unavailable";
+    return this.kind === "rate_limited" || this.kind === "unavailable" || this.kind === "circuit_open";
   }
 }

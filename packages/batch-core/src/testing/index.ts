@@ -1,4 +1,5 @@
 export { type EngineUnderTest, engineContract } from "./engine-contract.ts";
 export { type LedgerUnderTest, ledgerContract } from "./ledger-contract.ts";
+export { createTestClock, type TestClock } from "./test-clock.ts";
 export { createTestHost, type TestHost } from "./test-host.ts";
 export { until } from "./until.ts";

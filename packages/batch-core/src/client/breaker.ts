@@ -1,0 +1,69 @@
+import { VendorError } from "./vendor-error.ts";
+
+/** Failures within `windowMs` that open the circuit. */
+const failuresToOpen = 10;
+const windowMs = 30_000;
+/** While the circuit is open, one call in this time is let through, to see whether the vendor is back. */
+const probeEveryMs = 30_000;
+
+/** Stops the calls to a vendor that is down, so that it is not asked again and again while it recovers. */
+export interface CircuitBreaker {
+  /** Throws a `VendorError` of the kind `circuit_open` while the circuit is open; one call in 30 s passes as a probe. */
+  check(): void;
+  /** Closes the circuit: the vendor has answered. */
+  succeed(): void;
+  /**
+   * Counts a call that failed, and returns the error to throw. While the circuit is open, that of a call that did nothing is
+   * of the kind `circuit_open`. A refusal is an answer, so it closes the circuit.
+   */
+  fail(error: unknown): unknown;
+}
+
+/**
+ * A breaker for one vendor and one set of credentials. Ten failures in 30 s open it: no connection, no answer in time, 5xx.
+ * An answer closes it. `now` is in milliseconds; a test may set it.
+ *
+ * @example
+ * const breaker = createCircuitBreaker("FirstPromoter");
+ * const reading = createCaller({ ...options, breaker });
+ * const sending = createCaller({ ...options, breaker, retry: { attempts: 1 } });
+ */
+export function createCircuitBreaker(vendor: string, now: () => number = Date.now): CircuitBreaker {
+  let failures: number[] = [];
+  let nextProbe: number | undefined;
+
+  function describeOpen(probe: number, cause?: VendorError): VendorError {
+    const pause = probe - now();
+    const message = `${vendor} does not answer; the next call is tried in ${Math.ceil(pause / 1000)} s`;
+    return new VendorError("circuit_open", message, { ...cause, retryAfterMs: pause, cause });
+  }
+
+  function succeed() {
+    failures = [];
+    nextProbe = undefined;
+  }
+
+  return {
+    succeed,
+
+    check() {
+      const time = now();
+      if (nextProbe === undefined) return;
+      if (time < nextProbe) throw describeOpen(nextProbe);
+      nextProbe = time + probeEveryMs;
+    },
+
+    fail(error) {
+      // A caller who gave up says nothing of the vendor.
+      if (!VendorError.is(error)) return error;
+      if (error.kind !== "unavailable" && error.kind !== "unknown_outcome") {
+        succeed();
+        return error;
+      }
+      const time = now();
+      failures = [...failures.filter((at) => at > time - windowMs), time].slice(-failuresToOpen);
+      if (failures.length === failuresToOpen) nextProbe ??= time + probeEveryMs;
+      return nextProbe !== undefined && error.kind === "unavailable" ? describeOpen(nextProbe, error) : error;
+    },
+  };
+}
