@@ -12,6 +12,7 @@ import { allowedFrom } from "./pace.ts";
 import { pack } from "./pack.ts";
 import type { Runner } from "./runner.ts";
 import { type Settlement, settle } from "./settle.ts";
+import { findTextIssues, ownText } from "./text.ts";
 import { itemsPerSlice } from "./time-slice.ts";
 import { type Progress, watchBatch } from "./watch.ts";
 
@@ -114,6 +115,8 @@ export interface BatchesParts {
   notify(): void;
 }
 
+const accountText = ownText();
+
 /** Between two clean-ups of old idempotency keys. */
 const forgetEveryMs = 3_600_000;
 
@@ -139,13 +142,15 @@ export function createBatches(parts: BatchesParts): Batches {
     if (request.dryRun && operation.effects === "elsewhere" && !operation.preview) {
       throw invalidRequest({ path: "dry_run", message: `${operation.name} cannot be tried without effects` });
     }
+    const account = accountText.safeParse(request.account ?? "");
+    if (!account.success) throw invalidRequest(...issuesOf(account.error, "account"));
     const params = paramsOf(operation, request.params);
     const { filter } = request;
     const batch = {
       operation: operation.name,
       label: operation.label,
       target: operation.target,
-      account: request.account ?? "",
+      account: account.data,
       // As they will be read back.
       params: JSON.parse(JSON.stringify(filter ? { ...(params as object), filter } : params)) as unknown,
       actor: request.actor ?? null,
@@ -293,7 +298,8 @@ export function createBatches(parts: BatchesParts): Batches {
       if (!selection)
         throw invalidRequest({ path: "filter", message: `is not for ${operation.name}, which takes items` });
       const read = selection.filter.safeParse(request.filter);
-      if (!read.success) throw invalidRequest(...issuesOf(read.error, "filter"));
+      const issues = read.success ? findTextIssues(read.data, "filter") : issuesOf(read.error, "filter");
+      if (!read.success || issues.length > 0) throw invalidRequest(...issues);
       // Before a long search, not after it.
       paramsOf(operation, request.params);
       const intake = await takeFound(operation, selection.select(read.data, request.account ?? ""));

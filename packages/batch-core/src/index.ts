@@ -51,6 +51,7 @@ export {
 export type { Pace } from "./pace.ts";
 export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./report.ts";
 export { statement } from "./statement.ts";
+export { ownText } from "./text.ts";
 export {
   defineVendor,
   type ImportCounts,

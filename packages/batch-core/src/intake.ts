@@ -4,6 +4,7 @@ import { listNames } from "./cut-text.ts";
 import { type Issue, invalidRequest } from "./errors.ts";
 import type { NewChunk } from "./ledger.ts";
 import type { AnyOperation } from "./operation.ts";
+import { findTextIssues } from "./text.ts";
 import { itemsPerSlice } from "./time-slice.ts";
 
 /** Items that were taken in one by one: distinct, valid, and ready to be packed. */
@@ -22,9 +23,16 @@ export const issueLimit = 100;
 
 /** The params of a request as the operation reads them. Throws `invalid_request`. */
 export function paramsOf(operation: AnyOperation, params: unknown): unknown {
+  const read = readParams(operation, params);
+  if ("value" in read) return read.value;
+  throw invalidRequest(...read.issues);
+}
+
+function readParams(operation: AnyOperation, params: unknown): { value: unknown } | { issues: Issue[] } {
   const parsed = operation.params.safeParse(params ?? {});
-  if (parsed.success) return parsed.data;
-  throw invalidRequest(...issuesOf(parsed.error, "params"));
+  if (!parsed.success) return { issues: issuesOf(parsed.error, "params") };
+  const issues = findTextIssues(parsed.data, "params");
+  return issues.length === 0 ? { value: parsed.data } : { issues };
 }
 
 /** Parses params and items; returns the items as the operation reads them, and the issues of both by path. */
@@ -33,8 +41,8 @@ export async function parseItems(
   params: unknown,
   given: readonly unknown[],
 ): Promise<{ items: unknown[]; issues: Issue[] }> {
-  const parsed = operation.params.safeParse(params ?? {});
-  const issues = parsed.success ? [] : issuesOf(parsed.error, "params");
+  const read = readParams(operation, params);
+  const issues = "issues" in read ? read.issues : [];
   const items: unknown[] = [];
   for (let index = 0; index < given.length && issues.length < issueLimit; index++) {
     if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();

@@ -1,7 +1,10 @@
 import { hash, randomBytes, timingSafeEqual } from "node:crypto";
+import * as z from "zod";
 import type { Clock } from "./clock.ts";
 import type { Database } from "./database.ts";
+import { invalidRequest } from "./errors.ts";
 import type { LedgerTables } from "./ledger/tables.ts";
+import { findTextIssues, ownText } from "./text.ts";
 
 /** An API key as it is known after it was made: its secret is known to nobody but its holder. */
 export interface Key {
@@ -28,7 +31,7 @@ export interface NewKey {
 
 /** API keys: only SHA-256 digests are stored, and compared in constant time. */
 export interface Keys {
-  /** The secret is answered here and never again. */
+  /** The secret is returned here and never again. Throws `invalid_request` if a text is too long or holds what no database stores. */
   create(key: NewKey): Promise<{ key: Key; secret: string }>;
   list(): Promise<Key[]>;
   /** Answers false where there is no such key, or it is revoked already. Takes effect within a second. */
@@ -44,12 +47,31 @@ const freshMs = 1000;
 /** Keys kept in mind; more than a gateway sees in a second. */
 const freshLimit = 1000;
 
+const newKey = z.object({
+  vendor: ownText(),
+  account: ownText().default(""),
+  name: ownText().default(""),
+  options: z.record(z.string(), z.unknown()).default({}),
+  secret: ownText(1000).optional(),
+});
+
+/** @throws ReinstateError `invalid_request` that names the field. */
+function readNewKey(given: NewKey): z.output<typeof newKey> {
+  const read = newKey.safeParse(given);
+  const issues = read.success
+    ? findTextIssues(read.data.options, "options")
+    : read.error.issues.map(({ path, message }) => ({ path: path.join("."), message }));
+  if (!read.success || issues.length > 0) throw invalidRequest(...issues);
+  return read.data;
+}
+
 /** Keys are kept in the ledger's database, whose tables must be there. */
 export function createKeys(database: Database, clock: Clock): Keys {
   const db = database.tables<LedgerTables>();
   const fresh = new Map<string, { key: Key; until: number }>();
   return {
-    async create({ vendor, account = "", name = "", options = {}, secret }) {
+    async create(given) {
+      const { vendor, account, name, options, secret } = readNewKey(given);
       const id = randomBytes(6).toString("hex");
       const made = secret ?? `rik_${id}_${randomBytes(32).toString("base64url")}`;
       const digest = digestOf(made);

@@ -1,5 +1,6 @@
 import { type Counts, noCounts } from "./batch.ts";
 import type { ItemKey, Outcome, OutcomeWord } from "./operation.ts";
+import { toStorableText } from "./text.ts";
 
 /** What became of an item, without the item. */
 export interface Fate {
@@ -61,11 +62,12 @@ export function settleAll(
   code: string,
   message: string,
 ): Settlement {
-  return { counts: { ...noCounts(), [outcome]: count }, rest: { outcome, code, message }, exceptions: [], tally: {} };
+  const rest = { outcome, code, message: toStorableText(message) };
+  return { counts: { ...noCounts(), [outcome]: count }, rest, exceptions: [], tally: {} };
 }
 
 function fateOf({ outcome, code, message }: Exclude<Outcome, { outcome: "done" }>): Fate {
-  return { outcome, code, message: message ?? null };
+  return { outcome, code, message: message === undefined ? null : toStorableText(message) };
 }
 
 function settlementOf(fates: Fate[], tally: Record<string, number>): Settlement {

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
-import { createHost, type Vendor, type VendorInstance } from "@reinstate/batch-core";
+import { createHost, ownText, type Vendor, type VendorInstance } from "@reinstate/batch-core";
 import type { Command } from "commander";
 import type { ZodType } from "zod";
 import { exit, print, settings, vendors, wrongUse } from "./context.ts";
@@ -56,6 +56,8 @@ async function importFile(name: string, file: string, options: ImportFlags): Pro
   if (!vendor?.import) throw wrongUse(`The vendor must be one of ${importing.map(({ name }) => name).join(", ")}`);
   if (vendor.accounts && !options.account) throw wrongUse(`${vendor.label} has accounts: add --account ID`);
   if (!vendor.accounts && options.account) throw wrongUse(`${vendor.label} has no accounts: leave --account out`);
+  const account = ownText().safeParse(options.account ?? "");
+  if (!account.success) throw wrongUse(`--account ${account.error.issues[0]?.message}`);
   const own = vendorOptions(vendor, options);
   const named = options.format ?? /\.(\w+)$/.exec(file)?.[1]?.toLowerCase();
   const format = vendor.import.formats.find((format) => format === named);
@@ -74,7 +76,7 @@ async function importFile(name: string, file: string, options: ImportFlags): Pro
     const source = file === "-" ? process.stdin : createReadStream(file);
     const counts = await vendor.import.run(host, instance, source, {
       format,
-      account: options.account ?? "",
+      account: account.data,
       options: own,
       onRefused({ line, message }) {
         process.stderr.write(options.json ? `${JSON.stringify({ line, message })}\n` : `line ${line}: ${message}\n`);

@@ -17,6 +17,7 @@ import {
   safetyFlagNamed,
   withSafetyFlags,
 } from "../safety-flags.ts";
+import { ownText } from "../text.ts";
 import { checkAccount, type VendorAccounts } from "./account.ts";
 import { batchBody } from "./batch-body.ts";
 import { bodyParts, decodeUtf8, readBody } from "./body.ts";
@@ -35,9 +36,9 @@ const rate = z.number().min(0).max(1);
 const count = z.int().min(0);
 
 const head = {
-  operation: z.string(),
+  operation: ownText(),
   target: z.enum(["local", "upstream"]).default("local"),
-  account: z.string().default(""),
+  account: ownText().default(""),
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -73,7 +74,7 @@ const streamQuery = z.strictObject({
   dry_run: z.boolean().default(false),
   max_failure_rate: numberText.pipe(rate).optional(),
   after: integerText.pipe(count).optional(),
-  column: z.string().min(1).optional(),
+  column: ownText().min(1).optional(),
 });
 
 /** Answers `POST /v1/batches`: the items in a JSON body, or streamed as NDJSON or CSV with all else in the query. */

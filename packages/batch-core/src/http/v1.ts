@@ -22,7 +22,7 @@ const limit = integerText.pipe(z.int().min(1).max(500));
 
 const listQuery = z.strictObject({
   status: z.enum(batchStatuses).optional(),
-  operation: z.string().optional(),
+  operation: ownText().optional(),
   cursor: integerText.pipe(z.int().positive()).optional(),
   limit: limit.default(50),
 });

@@ -5,6 +5,7 @@ import type { ChunkId, ClaimedChunk, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
 import { takeTokens } from "../pace.ts";
 import { statement } from "../statement.ts";
+import { toStorableText } from "../text.ts";
 import { itemsOfChunk, theChunk } from "./chunks.ts";
 import { createMemory } from "./idempotency.ts";
 import { ledgerMigrations } from "./migrations.ts";
@@ -228,7 +229,11 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     },
 
     async note(id, error, transaction) {
-      await on(transaction).updateTable("reinstate_batches").set({ error }).where("id", "=", id).execute();
+      await on(transaction)
+        .updateTable("reinstate_batches")
+        .set({ error: toStorableText(error) })
+        .where("id", "=", id)
+        .execute();
     },
 
     async close(id, now, transaction) {
