@@ -90,6 +90,7 @@ describe("a database URL", () => {
     ["sqlite:./x.db?mode=ro", "has the parameter mode; sqlite:PATH takes none"],
     ["sqlite::memory:?cache=shared", "has the parameter cache; sqlite:PATH takes none"],
     ["sqlite:./x.db?", "has the parameter"],
+    ["sqlite://x.db", "must be of the form sqlite:PATH, without // before the path"],
     ["sqlite:./100% sure#1.db", undefined],
     ["postgres:///reinstate?host=/var/run/postgresql", undefined],
     ["postgresql://u@/reinstate?host=/tmp", undefined],
@@ -103,6 +104,29 @@ describe("a database URL", () => {
     const opened = createHost({ databaseUrl: url });
     await expect(opened).rejects.toThrow(line?.replace("REINSTATE_DATABASE_URL", "The database URL"));
     return undefined;
+  });
+});
+
+describe("reinstate.json", () => {
+  const fault = (file: string) => {
+    try {
+      readSettings({ env: {}, file, vendors });
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+
+  test.each([
+    ['{"port":1,"port":2}', 'reinstate.json is not JSON: the name "port" occurs twice in an object'],
+    ['{"port":1,}', "reinstate.json is not JSON: Expected double-quoted property name"],
+    ['{"vicidialUrl": s3cr3t}', "reinstate.json is not JSON: Unexpected token 's'"],
+    ['{"vicidialUrl":"x","a": 1 s3cr3t and more than that}', "reinstate.json is not JSON: Expected ',' or '}'"],
+    ['{"port":[1]}', "port in reinstate.json must be a string, a number or a boolean"],
+    ["[]", "reinstate.json must hold an object"],
+  ])("is rejected if it is %s", (file, message) => {
+    expect(fault(file)).toContain(message);
+    expect(fault(file)).not.toContain(secret);
   });
 });
 

@@ -1,4 +1,4 @@
-import { checkDatabaseUrl, messageOf, ReinstateError, type Vendor, wholeNumber } from "@reinstate/batch-core";
+import { checkDatabaseUrl, messageOf, ReinstateError, readJson, type Vendor, wholeNumber } from "@reinstate/batch-core";
 import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 
@@ -156,12 +156,12 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
 /** `reinstate.json` has the same names in camelCase; `REINSTATE_` may be left out. */
 function fromFile(text: string | undefined, known: string[]): Record<string, string> {
   if (text === undefined) return {};
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (error) {
-    throw bad(`reinstate.json is not JSON: ${messageOf(error)}`);
+  const read = readJson(text);
+  if (read.fault !== undefined) {
+    // The engine quotes the text around some faults, which may be a secret.
+    throw bad(`reinstate.json is not JSON: ${read.fault.replace(/, (?:\.{3})?".*is not valid JSON$/s, "")}`);
   }
+  const content = read.value;
   if (typeof content !== "object" || content === null || Array.isArray(content))
     throw bad("reinstate.json must hold an object");
   const variables = new Map<string, string>();

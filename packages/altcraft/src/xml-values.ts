@@ -59,7 +59,7 @@ function itemOf(element: XmlElement, schema: z.ZodType | undefined, reply: boole
   return reply && schema instanceof z.ZodString ? "" : null;
 }
 
-const whole = /^[+-]?\d{1,16}$/;
+const whole = /^-?\d{1,16}$/;
 const anyNumber = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
 function leafOf(text: string, schema: z.ZodType | undefined, reply: boolean): unknown {

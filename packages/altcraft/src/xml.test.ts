@@ -57,6 +57,7 @@ describe("values are typed by their schema", () => {
       { channel: "whatsapp", cc_data: { phone: "12" } },
     ],
     ["<channel>mine</channel><cc_data><id>12</id></cc_data>", { channel: "mine", cc_data: { id: "12" } }],
+    ["<db_id>+1</db_id><priority>1.0</priority>", { db_id: "+1", priority: "1.0" }],
     ["<db_id>x</db_id><skip_triggers>yes</skip_triggers>", { db_id: "x", skip_triggers: "yes" }],
     ["<skip_triggers>true</skip_triggers><status>0</status>", { skip_triggers: true, status: 0 }],
     ["<status>suspended</status>", { status: "suspended" }],

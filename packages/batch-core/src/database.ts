@@ -74,6 +74,7 @@ export function checkDatabaseUrl(url: string): void {
   if (/^postgres(ql)?:/.test(url)) parseDatabaseUrl(url, postgresRules);
   else if (!url.startsWith("sqlite:")) throw fault("must be sqlite:PATH or postgres://…");
   else if (url === "sqlite:") throw fault("names no file after sqlite:");
+  else if (/^sqlite:\/\/(?!\/)/.test(url)) throw fault("must be of the form sqlite:PATH, without // before the path");
   else if (url.includes("?")) {
     const [name] = new URLSearchParams(url.slice(url.indexOf("?"))).keys();
     throw fault(`has the parameter ${name ?? "?"}; sqlite:PATH takes none`);

@@ -33,6 +33,7 @@ export { type RecordFormat, type Row, readRecords, type StreamShape } from "./in
 export { type TakeInOptions, takeIn } from "./intake/take-in.ts";
 export type { Intake } from "./intake.ts";
 export type { ItemOutcome, ItemsPage, ItemsQuery } from "./items.ts";
+export { type JsonText, readJson } from "./json-text.ts";
 export type { Key, Keys, NewKey } from "./keys.ts";
 export type { BatchFilter } from "./ledger.ts";
 export { type Log, silentLog } from "./log.ts";

@@ -1,4 +1,4 @@
-import { httpBaseUrl, httpUrl, wholeNumber } from "@reinstate/batch-core";
+import { httpBaseUrl, httpUrl, readJson, wholeNumber } from "@reinstate/batch-core";
 import * as z from "zod";
 import { type ErrorAnswer, type ErrorName, errorAnswers } from "./errors.ts";
 import { keyOfSecret } from "./signature.ts";
@@ -61,12 +61,10 @@ const choices = z.strictObject({
       z
         .string()
         .transform((text, context) => {
-          try {
-            return JSON.parse(text) as unknown;
-          } catch {
-            context.addIssue("it must be JSON");
-            return z.NEVER;
-          }
+          const read = readJson(text);
+          if (read.fault === undefined) return read.value;
+          context.addIssue("must be JSON");
+          return z.NEVER;
         })
         .pipe(answers),
     ])

@@ -58,20 +58,21 @@ export const leadId = z.int().min(0);
 /** The most values that one condition of a filter lists. */
 const maxFilterValues = 1000;
 
-const oneOrMore = <Value extends z.ZodType>(value: Value, what: string) =>
-  z.union([value, z.array(value).min(1).max(maxFilterValues)], {
-    error: `must be ${what}, or a list of 1 to ${maxFilterValues} of them`,
-  });
+function oneOrMore<Value extends z.ZodType>(accept: (error: string) => Value, what: string) {
+  const error = `must be ${what}, or a list of 1 to ${maxFilterValues} of them`;
+  const value = accept(error);
+  return z.union([value, z.array(value).min(1, error).max(maxFilterValues, error)], { error });
+}
 
 /** Reports whether a database compares the text as it stands: no surrounding space, nothing invisible, no half of a character. */
 const isPlainText = (text: string) => /^[^\p{Cc}\p{Cf}\p{Cs}]+$/u.test(text) && text.trim() === text;
 
 const plainText = oneOrMore(
-  z.string().refine(isPlainText),
+  (error) => z.string().refine(isPlainText, { error }),
   "a text of at least 1 character, without surrounding spaces and without control characters",
 );
 
-const listId = oneOrMore(z.int().min(0), "a whole number of at least 0");
+const listId = oneOrMore((error) => z.int(error).min(0, error), "a whole number of at least 0");
 
 const isoDate = z.iso.date();
 

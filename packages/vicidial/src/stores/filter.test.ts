@@ -10,7 +10,7 @@ import { insertRows } from "../fixtures/insert-rows.ts";
 import { siteTables } from "../fixtures/site-tables.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
-import type { LeadFilter } from "../schemas.ts";
+import { type LeadFilter, leadFilter } from "../schemas.ts";
 import { demoArchive } from "./sql.ts";
 
 const operation = "vicidial.leads.dearchive";
@@ -203,6 +203,20 @@ describe.each(places)("a filter on $name", ({ open }) => {
       await expect(first).rejects.toThrow(/^filter/);
     }
   });
+});
+
+test("a filter that is rejected says what its values must be", () => {
+  const text = "a text of at least 1 character, without surrounding spaces and without control characters";
+  for (const status of ["", " ", "A\0", 0, null, {}, [], [""], ["A", 1]]) {
+    expect(leadFilter.safeParse({ status }).error?.issues[0]?.message).toBe(
+      `must be ${text}, or a list of 1 to 1000 of them`,
+    );
+  }
+  for (const list_id of [-1, 1.5, "1", 1e300, [], [-1], Array(1001).fill(1)]) {
+    expect(leadFilter.safeParse({ list_id }).error?.issues[0]?.message).toBe(
+      "must be a whole number of at least 0, or a list of 1 to 1000 of them",
+    );
+  }
 });
 
 test("a filter finds the lists of a campaign by its exact name", async () => {
