@@ -86,7 +86,8 @@ const move = <const Id extends string>(operationId: Id, verb: string, summary: s
     summary,
     own: true,
     replies: { 200: batchProcess },
-    errors: ["not_found", "wrong_state"],
+    // It takes no parameters, but reads a body to reject those that would select a part of the batch.
+    errors: ["not_found", "wrong_state", ...ofBodies],
   });
 
 /** The batch actions and what can be done with batches. The order is that in which a path is matched. */

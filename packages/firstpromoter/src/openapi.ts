@@ -57,6 +57,8 @@ const everywhere: ErrorName[] = [
   "foreign_account",
   "unknown_account",
   "too_many_requests",
+  // A safety flag that the call does not support, or whose value is not clear.
+  "invalid_param",
   "unavailable",
   "internal",
 ];
@@ -139,7 +141,7 @@ function operationOf(route: Route, shared: Record<string, Json>): Json {
           },
         ]),
       ),
-      ...refusals([...errors, ...everywhere], shared),
+      ...refusals([...new Set([...errors, ...everywhere])], shared),
     },
   };
 }

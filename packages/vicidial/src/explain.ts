@@ -1,36 +1,16 @@
 import type { LeadsRequest } from "./request.ts";
-import { expectedFate, highestLeadId, keptOnCall, outcomeOf, type Verdict, verdictOf } from "./rules.ts";
-import { type Companions, companionNames, type LeadStore, type Verb } from "./store.ts";
-
-/** How one lead lies, and what the call would make of it. */
-interface ExplainedLead {
-  lead_id: number | string;
-  verdict: Verdict;
-  /** Where both tables hold it and differ. */
-  columns?: readonly string[];
-  live: boolean;
-  archive: boolean;
-  /** What the same call without `explain` would end in. */
-  outcome: string;
-  code?: string;
-  /** What else hangs on the lead and is not moved with it, where there is something. */
-  companions?: Partial<Companions>;
-}
-
-export interface Explained {
-  message: string;
-  select_count: number;
-  leads: ExplainedLead[];
-}
+import { expectedFate, highestLeadId, keptOnCall, outcomeOf, verdictOf } from "./rules.ts";
+import type { ExplainReply } from "./schemas.ts";
+import { companionNames, type LeadStore, type Verb } from "./store.ts";
 
 /** Tells of each lead how it lies in the two tables. Changes nothing. */
-export async function explain(store: LeadStore, verb: Verb, request: LeadsRequest): Promise<Explained> {
+export async function explain(store: LeadStore, verb: Verb, request: LeadsRequest): Promise<ExplainReply> {
   const ids = request.ids.filter((id) => id >= 0n && id <= BigInt(highestLeadId)).map(Number);
   const standings = new Map((await store.look(verb, ids)).map((standing) => [standing.id, standing]));
   const sources = ids.filter((id) => standings.get(id)?.source);
   const companions = await store.companions(verb, "source", sources);
   const onCall = verb === "archive" && request.delete ? await store.onCall(sources) : new Set();
-  const leads = request.ids.map((given): ExplainedLead => {
+  const leads = request.ids.map((given): ExplainReply["leads"][number] => {
     const id = Number(given);
     const standing = standings.get(id) ?? { id, source: false, target: false, differs: [] };
     const { source, target, differs } = standing;
@@ -40,7 +20,7 @@ export async function explain(store: LeadStore, verb: Verb, request: LeadsReques
       // An id that no number can hold stays a text.
       lead_id: Number.isSafeInteger(id) ? id : String(given),
       verdict: verdictOf(verb, standing),
-      ...(source && target && differs.length > 0 && { columns: differs }),
+      ...(source && target && differs.length > 0 && { columns: [...differs] }),
       live: verb === "dearchive" ? target : source,
       archive: verb === "dearchive" ? source : target,
       outcome: outcome.outcome,

@@ -56,7 +56,8 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       if (aborted) return aborted;
       const status = ReinstateError.is(error) ? unreadBodyStatus(error) : undefined;
       if (status === undefined) throw error;
-      return new Response(`ERROR: ${messageOf(error)}\n`, { status, headers: { connection: "close" } });
+      const headers = { connection: "close", "content-type": "text/html; charset=utf-8" };
+      return new Response(`ERROR: ${messageOf(error)}\n`, { status, headers });
     }
     const { call, answer } = await serve(values, from);
     const { text, batch, logged, unavailable } = answer;

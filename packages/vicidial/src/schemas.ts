@@ -52,6 +52,31 @@ export const errorReply = z.object({
 });
 export type ErrorReply = z.infer<typeof errorReply>;
 
+const companions = z.partialRecord(
+  z.enum(["archived_callbacks", "lost_custom_fields", "alt_phones", "inactive_lists", "dnc_numbers"]),
+  count,
+);
+
+/** The reply to a call with `explain=true`: how each lead lies, and the outcome that the same call would have. */
+export const explainReply = z.strictObject({
+  message: z.string(),
+  select_count: count,
+  leads: z.array(
+    z.strictObject({
+      /** A text if no number holds the id exactly. */
+      lead_id: z.union([z.int(), z.string()]),
+      verdict: z.enum(["archive_only", "live_only", "both_equal", "both_differ", "id_collision", "missing"]),
+      columns: z.array(z.string()).optional(),
+      live: z.boolean(),
+      archive: z.boolean(),
+      outcome: z.enum(["done", "skipped", "failed", "unknown"]),
+      code: z.string().optional(),
+      companions: companions.optional(),
+    }),
+  ),
+});
+export type ExplainReply = z.infer<typeof explainReply>;
+
 /** An item of both operations. */
 export const leadId = z.int().min(0);
 

@@ -21,3 +21,16 @@ export { parseJson } from "./json.ts";
 export { cleanPath } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";
 export { createV1Routes, type V1Options } from "./v1.ts";
+export {
+  type BatchesReply,
+  type BatchReply,
+  batchesReply,
+  batchReply,
+  type ItemsReply,
+  itemsReply,
+  type ManifestReply,
+  manifestReply,
+  type OperationsReply,
+  operationsReply,
+  problemReply,
+} from "./v1-replies.ts";

@@ -1,0 +1,92 @@
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { fuzz, toJson } from "@reinstate/tooling/fuzz";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { demoAdminKey } from "./demo.ts";
+import { openDemoGateway } from "./testing/demo-gateway.ts";
+import { problemResponse, v1Document } from "./testing/v1-document.ts";
+
+const id = fc.integer({ min: 1, max: 1005 });
+const ids = fc.array(id, { minLength: 1, maxLength: 12 });
+const flags = { insert_leads: true, delete_leads: true };
+const subscription = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011", channel: "email" };
+const options = {
+  target: fc.constant("local"),
+  dry_run: fc.boolean(),
+  stop_rule: fc.record({ max_failure_rate: fc.double({ min: 0, max: 1, noNaN: true }), after: fc.nat(100) }),
+};
+const newBatches = fc.oneof(
+  fc.record(
+    {
+      operation: fc.constantFrom("firstpromoter.promoters.restore", "firstpromoter.promoters.archive"),
+      account: fc.constantFrom("acc_demo", "acc_other"),
+      items: ids,
+      ...options,
+    },
+    { requiredKeys: ["operation", "account", "items"] },
+  ),
+  fc.record(
+    {
+      operation: fc.constantFrom("altcraft.subscriptions.undelete", "altcraft.subscriptions.delete"),
+      items: fc.array(
+        fc.constantFrom("john@example.com", "jane@example.com").map((email) => ({ ...subscription, email })),
+        {
+          minLength: 1,
+          maxLength: 3,
+        },
+      ),
+      ...options,
+    },
+    { requiredKeys: ["operation", "items"] },
+  ),
+  fc.record(
+    { operation: fc.constant("vicidial.leads.dearchive"), params: fc.constant(flags), items: ids, ...options },
+    { requiredKeys: ["operation", "params", "items"] },
+  ),
+);
+
+/** A streamed batch has its operation in the query; its items are promoters. */
+const streams = {
+  "application/x-ndjson": (body: unknown) => lines(body),
+  "text/csv": (body: unknown) => `promoter_id\n${lines(body)}`,
+};
+const streamQuery: [string, string][] = [
+  ["operation", "firstpromoter.promoters.restore"],
+  ["account", "acc_demo"],
+];
+const lines = (body: unknown) => (Array.isArray(body) ? body : [body]).map((item) => toJson(item)).join("\n");
+
+describe.each(ledgerDatabases)("fuzzed requests to /v1 on $name", ({ name, open }) => {
+  test("are answered as documented", async () => {
+    await using database = await open();
+    await using gateway = await openDemoGateway(database.url);
+    const document = v1Document(gateway.host);
+    const report = await fuzz({
+      part: { index: ledgerDatabases.findIndex((one) => one.name === name), count: ledgerDatabases.length },
+      document,
+      elsewhere: { 401: problemResponse, 404: problemResponse, 405: problemResponse },
+      hints: {
+        id: fc.integer({ min: 1, max: 60 }),
+        cursor: fc.integer({ min: 1, max: 60 }),
+        operation: fc.constant("firstpromoter.promoters.restore"),
+        "Idempotency-Key": fc.nat(500).map((number) => `key-${number}`),
+        "POST /v1/batches application/json": newBatches,
+        "POST /v1/batches application/x-ndjson": ids,
+        "POST /v1/batches text/csv": ids,
+      },
+      headers: { Authorization: `Bearer ${demoAdminKey}` },
+      // A stream leaves the query for all that is no item.
+      prepare: (plan) =>
+        plan.mediaType !== undefined && plan.mediaType in streams ? { ...plan, query: streamQuery } : plan,
+      encoders: streams,
+      fetch: (request) => gateway.fetch(request),
+      fault: (_, { status }) =>
+        gateway.errors.length > 0
+          ? JSON.stringify(gateway.errors.splice(0))
+          : status >= 500
+            ? `status ${status}`
+            : undefined,
+    });
+    expect(report.requests).toBeGreaterThan(0);
+  });
+});

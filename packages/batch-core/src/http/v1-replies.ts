@@ -1,0 +1,110 @@
+import * as z from "zod";
+import { batchStatuses } from "../batch.ts";
+
+// The replies of `/v1` as zod schemas: strict, every field is there.
+
+const count = z.int().min(0);
+const time = z.iso.datetime({ precision: 3 });
+const outcomeWord = z.enum(["done", "skipped", "failed", "unknown"]);
+const target = z.enum(["local", "upstream"]);
+
+/** A batch. Times are RFC 3339 in UTC, `progress` is a whole percent. */
+export const batchReply = z.strictObject({
+  id: z.int().min(1),
+  operation: z.string(),
+  target,
+  account: z.string(),
+  status: z.enum(batchStatuses),
+  total: count,
+  processed: count,
+  done: count,
+  skipped: count,
+  failed: count,
+  unknown: count,
+  duplicates: count,
+  progress: z.int().min(0).max(100),
+  generation: count,
+  dry_run: z.boolean(),
+  params: z.record(z.string(), z.unknown()),
+  tally: z.record(z.string(), z.number()),
+  error: z.string().nullable(),
+  next_allowed_at: time.nullable(),
+  waiting_for: z.enum(["storage"]).nullable(),
+  created_at: time,
+  updated_at: time,
+  started_at: time.nullable(),
+  finished_at: time.nullable(),
+  actor: z.string().nullable(),
+});
+
+/** A page of batches, newest first. */
+export const batchesReply = z.strictObject({ batches: z.array(batchReply), next_cursor: z.string().nullable() });
+
+/** A page of items; `outcome` is null while an item waits. */
+export const itemsReply = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      item: z.unknown(),
+      outcome: outcomeWord.nullable(),
+      code: z.string().optional(),
+      message: z.string().optional(),
+      generation: count,
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+});
+
+const jsonSchema = z.record(z.string(), z.unknown());
+
+/** The operations, with the schemas of their items, params and filters as JSON Schema. */
+export const operationsReply = z.strictObject({
+  operations: z.array(
+    z.strictObject({
+      name: z.string(),
+      label: z.string(),
+      target,
+      columns: z.array(z.unknown()),
+      chunk_size: z.int().min(1),
+      dry_run: z.boolean(),
+      pace: z
+        .strictObject({
+          concurrency: count.nullable(),
+          per_second: z.number().nullable(),
+          burst: z.number().nullable(),
+          next_allowed_at: time.nullable(),
+        })
+        .nullable(),
+      item: jsonSchema,
+      params: jsonSchema,
+      filter: jsonSchema.nullable(),
+    }),
+  ),
+});
+
+const reportFile = z.strictObject({ bytes: count, lines: count, sha256: z.string().regex(/^[\da-f]{64}$/) });
+
+/** A batch with the counts of its items, and the sizes and digests of its reports. */
+export const manifestReply = z.strictObject({
+  batch: batchReply,
+  total: count,
+  counts: z.strictObject({ done: count, skipped: count, failed: count, unknown: count, pending: count }),
+  reports: z.strictObject({ "report.csv": reportFile, "report.ndjson": reportFile }),
+});
+
+/** An RFC 9457 problem. */
+export const problemReply = z.strictObject({
+  type: z.string().regex(/^urn:reinstate:problem:[a-z-]+$/),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  errors: z
+    .array(z.strictObject({ path: z.string(), message: z.string() }))
+    .max(100)
+    .optional(),
+});
+
+export type BatchReply = z.infer<typeof batchReply>;
+export type BatchesReply = z.infer<typeof batchesReply>;
+export type ItemsReply = z.infer<typeof itemsReply>;
+export type OperationsReply = z.infer<typeof operationsReply>;
+export type ManifestReply = z.infer<typeof manifestReply>;

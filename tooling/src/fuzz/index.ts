@@ -1,0 +1,111 @@
+import * as fc from "fast-check";
+import type { Document } from "./document.ts";
+import { createJudge, type FuzzReply, type JudgeOptions } from "./judge.ts";
+import { type Encoders, type FuzzRequest, mutated, sweep } from "./mutations.ts";
+import { type PlanOptions, validRequests } from "./valid-requests.ts";
+
+export type { FuzzReply } from "./judge.ts";
+export { type FuzzRequest, toJson } from "./mutations.ts";
+
+/** Requests for each API, over all its databases; more for a soak. */
+const requestsPerApi = Number(process.env.FUZZ ?? 2000);
+
+export interface FuzzOptions extends PlanOptions, JudgeOptions {
+  /** An OpenAPI document, or what of it tells about requests and replies. */
+  document: object;
+  fetch(request: Request): Response | Promise<Response>;
+  encoders?: Encoders;
+  /** Of how many runs over one API this is which, from 0: they share the requests, and each draws its own. */
+  part: { index: number; count: number };
+  /** Returns what else is wrong after a reply: an error in the log, say. */
+  fault?(request: FuzzRequest, reply: FuzzReply): string | undefined;
+}
+
+/** The counts of a run. */
+export interface FuzzReport {
+  requests: number;
+  byStatus: Record<string, number>;
+  slowestMs: number;
+}
+
+/** Random requests that are made ahead. */
+const batchSize = 250;
+/** At most this part of the requests is a sweep over all fields; the others are random. */
+const sweptShare = 0.5;
+const mostFaults = 20;
+
+/**
+ * Sends valid requests with one mutation each, in process, and throws if a reply is not as documented. The message holds one
+ * request of each kind of fault, and the seed that repeats the run (`TEST_SEED`).
+ */
+export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
+  const { fetch, fault, part } = options;
+  const document = options.document as Document;
+  const requests = Math.ceil(requestsPerApi / part.count);
+  const judge = createJudge(document, options);
+  const report: FuzzReport = { requests: 0, byStatus: {}, slowestMs: 0 };
+  const seed = fc.readConfigureGlobal().seed ?? Date.now() % 1_000_000;
+  const faults = new Map<string, string>();
+  for (const request of makeRequests(document, options, requests, seed + part.index * 1_000_000)) {
+    const reply = await send(fetch, request);
+    report.requests++;
+    report.byStatus[reply.status] = (report.byStatus[reply.status] ?? 0) + 1;
+    report.slowestMs = Math.max(report.slowestMs, reply.ms);
+    const wrong = judge(request, reply) ?? fault?.(request, reply);
+    if (wrong === undefined) continue;
+    const kind = `${request.route} ${wrong.replace(/\d+/g, "0")}`;
+    const shown = `${wrong}\n  ${describe(request)}\n  answer ${reply.status}: ${reply.text.slice(0, 500)}`;
+    if (!faults.has(kind)) faults.set(kind, shown);
+    if (faults.size === mostFaults) break;
+  }
+  if (faults.size > 0) {
+    throw new Error(`TEST_SEED=${seed} finds replies that are not documented:\n${[...faults.values()].join("\n")}`);
+  }
+  return report;
+}
+
+/** The requests of a run: first a part of the sweep, then random ones. */
+function* makeRequests(
+  document: Document,
+  options: FuzzOptions,
+  requests: number,
+  seed: number,
+): Generator<FuzzRequest> {
+  const { encoders = {} } = options;
+  const plans = validRequests(document, options);
+  const swept = plans.flatMap(({ arbitrary, weight }) =>
+    fc.sample(arbitrary, { numRuns: Math.ceil(weight / 2), seed }).flatMap((plan) => sweep(plan, encoders)),
+  );
+  const most = Math.floor(requests * sweptShare);
+  const chosen = fc.sample(fc.shuffledSubarray(swept, { minLength: Math.min(most, swept.length) }), {
+    numRuns: 1,
+    seed,
+  });
+  const first = (chosen[0] ?? []).slice(0, most);
+  yield* first;
+  const random = mutated(fc.oneof(...plans), encoders);
+  for (let made = first.length; made < requests; made += batchSize) {
+    yield* fc.sample(random, { numRuns: Math.min(batchSize, requests - made), seed: seed + made });
+  }
+}
+
+async function send(fetch: FuzzOptions["fetch"], { method, target, headers, body }: FuzzRequest): Promise<FuzzReply> {
+  const given = new Headers();
+  for (const [name, value] of headers) given.append(name, value);
+  const request = new Request(`http://localhost${target}`, {
+    method,
+    headers: given,
+    ...(body !== undefined && !/^(GET|HEAD)$/i.test(method) && { body }),
+  });
+  const started = performance.now();
+  const response = await fetch(request);
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, ms: performance.now() - started };
+}
+
+function describe({ route, mutation, method, target, headers, body }: FuzzRequest): string {
+  const text =
+    typeof body === "string" ? JSON.stringify(body) : body && `base64 ${Buffer.from(body).toString("base64")}`;
+  const shown = headers.map(([name, value]) => `${name}: ${value}`).join(", ");
+  return `${route}, ${mutation}: ${method} ${target} [${shown}] ${(text ?? "").slice(0, 1000)}`;
+}
