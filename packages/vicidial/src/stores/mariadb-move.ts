@@ -8,6 +8,7 @@ import {
   readDuplicates,
   readIds,
   readTargetRows,
+  runStatements,
   type Statement,
   type StatementResult,
 } from "./mariadb-rows.ts";
@@ -190,19 +191,22 @@ async function writeSlice(
   if (writesAnything(writes)) slice.state = "writing";
   let results: StatementResult[];
   try {
-    const [inserted, updated, ...rest] = await locked.commit(
-      [statements.insert, inserts],
-      [statements.update, updates],
-      ...last,
-    );
-    counts.insert_count = inserted?.affected ?? 0;
+    const early = statements.altered ? await runStatements(connection, [statements.insert, inserts]) : [];
+    const removed = early.length > 0 ? await removeAltered(run, early[0]?.affected ?? 0, inserts, unfit) : 0;
+    const copying: Statement[] = early.length > 0 ? [] : [[statements.insert, inserts]];
+    const late = await locked.commit(...copying, [statements.update, updates], ...last);
+    const [inserted, updated, ...rest] = [...early, ...late];
+    counts.insert_count = (inserted?.affected ?? 0) - removed;
     counts.update_count = updated?.affected ?? 0;
     results = rest;
   } catch (error) {
     // On row locks another session may have inserted the lead: then the whole slice is tried again first.
     const isRace = plan.locking === "rows" && !bisectAll && isRaced(error);
     if (isRace || readUnfit(error) === undefined) throw error;
-    await writeFitting(connection, statements.insert, inserts, unfit);
+    const fitting = inserts.filter((id) => !unfit.has(id));
+    const affected = await writeFitting(connection, statements.insert, fitting, unfit);
+    const copies = fitting.filter((id) => !unfit.has(id));
+    await removeAltered(run, affected, copies, unfit);
     // Without a transaction, a statement that failed has written its first rows.
     counts.insert_count = (await findIds(connection, statements.inTarget, inserts)).size;
     counts.update_count = await writeFitting(connection, statements.update, updates, unfit);
@@ -219,6 +223,27 @@ async function writeSlice(
   if (counts.insert_count > 0) logSubstitutes(log, statements, locked.images);
   const after = { source: readIds(inSource), duplicates: readDuplicates(duplicates) };
   return { counts, fates: slice.ids.map((id) => fateOf(id, { move, before: locked, after, inTarget, unfit })) };
+}
+
+/**
+ * Takes back the copies that the target has changed in silence, because a column has another type there: they would be live leads
+ * with a wrong value. Adds them to `unfit` and returns their number. `affected`: the rows that were inserted. If these are fewer
+ * than the copies on row locks, another session has inserted some of them, and none is removed.
+ */
+async function removeAltered(
+  { session: { connection }, plan, statements }: Run,
+  affected: number,
+  copies: readonly number[],
+  unfit: Map<number, string>,
+): Promise<number> {
+  if (!statements.altered || copies.length === 0) return 0;
+  if (plan.locking === "rows" && affected !== copies.length) return 0;
+  const [found] = await runStatements(connection, [statements.altered, copies]);
+  const altered = readDuplicates(found as StatementResult);
+  if (altered.size === 0) return 0;
+  await runStatements(connection, [statements.removeCopies, [...altered.keys()]]);
+  for (const [id, columns] of altered) unfit.set(id, `The target would change ${columns.join(", ")}`);
+  return altered.size;
 }
 
 /** On row locks: chosen as the victim of a deadlock, or another session inserted the same lead. */

@@ -18,6 +18,13 @@ export interface Statements {
   targetImages: string;
   /** For every row of the source with a time that the target cannot keep: its id, and the reason. Absent if there can be none. */
   unkept?: string;
+  /**
+   * For every row of the target that is not the source's in a column whose types may change a value in silence: its id, and
+   * these columns, each with a comma. Absent if there is no such column.
+   */
+  altered?: string;
+  /** Deletes rows of the target. */
+  removeCopies: string;
   inSource: string;
   countInSource: string;
   inTarget: string;
@@ -42,6 +49,8 @@ interface CopiedColumn {
   same: string;
   unkept?: string;
   reason?: string;
+  /** True if the target may take in another value than the source's, without an error. */
+  isAlterable: boolean;
   /** The image of a value. */
   text(column: string): string;
 }
@@ -80,7 +89,15 @@ export function statementsOf(from: Table, to: Table): Statements {
     if (isBinary) binary.add(name);
     const isText = /char|text|enum|set|date|time/.test(column.type);
     const text = (given: string) => (isBinary ? `HEX(${given})` : isText ? given : `CONVERT(${given} USING utf8mb4)`);
-    copied.push({ name, value, same, text, ...(time?.unkept && { unkept: time.unkept, reason: time.reason }) });
+    const isAlterable = !time && mayAlter(column, counterpart);
+    copied.push({
+      name,
+      value,
+      same,
+      isAlterable,
+      text,
+      ...(time?.unkept && { unkept: time.unkept, reason: time.reason }),
+    });
   }
   const [source, target] = [quote(from.name), quote(to.name)];
   const names = copied.map(({ name }) => name).join(", ");
@@ -88,7 +105,9 @@ export function statementsOf(from: Table, to: Table): Statements {
   const equal = copied.map(({ same }) => same).join(" AND ");
   const known = copied.filter(({ name }) => identity.some((one) => name.toLowerCase() === quote(one)));
   const sameLead = known.map(({ same }) => same).join(" OR ") || "TRUE";
-  const differing = copied.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`);
+  const differing = (columns: readonly CopiedColumn[]) =>
+    columns.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`).join(", ");
+  const alterable = copied.filter(({ isAlterable }) => isAlterable);
   // A column each: to have the server make one text of them takes half as long again.
   const image = (table: string) => copied.map(({ name, text }) => text(`${table}.${name}`)).join(", ");
   // By their keys, also where a table is so small that the server would rather read it through: who locks rows locks all he reads.
@@ -103,13 +122,19 @@ export function statementsOf(from: Table, to: Table): Statements {
     binary,
     images: `SELECT ${image("s")} FROM ${s} WHERE s.\`lead_id\` IN (?)`,
     // The target first: mostly it holds none of them.
-    duplicates: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differing.join(", ")})
+    duplicates: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differing(copied)})
       FROM ${t} JOIN ${s} ON s.\`lead_id\` = t.\`lead_id\` WHERE t.\`lead_id\` IN (?)`,
     targetImages: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     ...(lossy.length > 0 && {
       unkept: `SELECT s.\`lead_id\`, CONCAT_WS('; ', ${reasons}) FROM ${s}
         WHERE s.\`lead_id\` IN (?) AND (${lossy.map(({ unkept }) => unkept).join(" OR ")})`,
     }),
+    ...(alterable.length > 0 && {
+      altered: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differing(alterable)})
+        FROM ${t} JOIN ${s} ON s.\`lead_id\` = t.\`lead_id\`
+        WHERE t.\`lead_id\` IN (?) AND NOT (${alterable.map(({ same }) => same).join(" AND ")})`,
+    }),
+    removeCopies: `DELETE t FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     inSource: `SELECT s.\`lead_id\` FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
     countInSource: `SELECT COUNT(*) FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
     inTarget: `SELECT t.\`lead_id\` FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
@@ -131,6 +156,17 @@ function refuseRequired(from: Table, to: Table): void {
   throw new MoveRefused(
     `${to.name} needs a value in its column ${needed.name}, which ${from.name} does not have; give the column a default`,
   );
+}
+
+/**
+ * Returns whether a strict server may change a value in silence when it takes it in: spaces at the end of a text, decimals, the
+ * case of an ENUM, zeros before a number. Whole numbers that do not fit are an error, and so are texts.
+ */
+function mayAlter(from: Column, to: Column): boolean {
+  if (from.definition === to.definition) return false;
+  if ([from, to].every(({ type }) => /^(tiny|small|medium|big)?int$/.test(type))) return false;
+  const lengths = [from, to].map(({ definition }) => Number(/^varchar\((\d+)\)/.exec(definition)?.[1]));
+  return !((lengths[0] as number) <= (lengths[1] as number));
 }
 
 /** NULL is equal to NULL alone; text is compared byte by byte, whatever the collation and the character set. */

@@ -8,7 +8,10 @@ export const archive = "vicidial_list_archive";
 
 export interface Column {
   name: string;
+  /** `varchar`. */
   type: string;
+  /** `varchar(50)`. */
+  definition: string;
   nullable: boolean;
   generated: boolean;
   /** Of a text. */
@@ -116,7 +119,7 @@ async function readTables(connection: Connection): Promise<Keyless[]> {
 /** Returns the columns of each of the tables that exists. */
 export async function readColumns(connection: Connection, tables: readonly string[]): Promise<Map<string, Column[]>> {
   const [columns] = await connection.query<RowDataPacket[]>(
-    `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type, IS_NULLABLE AS nullable, EXTRA AS extra,
+    `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS definition, IS_NULLABLE AS nullable, EXTRA AS extra,
         CHARACTER_SET_NAME AS charset, DATETIME_PRECISION AS digits, COLUMN_DEFAULT AS standard
        FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?)
       ORDER BY ORDINAL_POSITION`,
@@ -129,6 +132,7 @@ export async function readColumns(connection: Connection, tables: readonly strin
     known.push({
       name: column.name,
       type: String(column.type).toLowerCase(),
+      definition: String(column.definition),
       nullable: column.nullable === "YES",
       generated: /GENERATED/i.test(column.extra),
       charset: column.charset,

@@ -236,6 +236,34 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect(await site.rows(live)).toEqual([...before.slice(0, 9), ...before.slice(11)]);
   });
 
+  test.each([
+    { type: "address1 VARCHAR(5)", column: "address1", fits: "12345", altered: "12345  " },
+    { type: "address1 CHAR(20)", column: "address1", fits: "1 Main St", altered: "1 Main St " },
+    { type: "address1 INT", column: "address1", fits: "5", altered: "05" },
+    { type: "phone_number BIGINT", column: "phone_number", fits: "312", altered: "0312" },
+    { type: "gmt_offset_now DECIMAL(4,0)", column: "gmt_offset_now", fits: "5.00", altered: "5.50" },
+    { type: "gender ENUM('M','F','u')", column: "gender", fits: "F", altered: "U" },
+  ])("a value that $type would change is kept in the source, and not copied", async (drift) => {
+    const { type, column, fits, altered } = drift;
+    await using site = await start(engines, [`ALTER TABLE ${live} MODIFY ${type}`]);
+    await site.fill(archive, [
+      makeLead(1, { [column]: fits }),
+      makeLead(2, { [column]: altered }),
+      makeLead(3, { [column]: fits }),
+    ]);
+    const before = await site.rows(archive);
+    const answer = await site.call("dearchive", dearchive([1, 2, 3]));
+    expect([answer.status, JSON.parse(answer.text).message]).toEqual([
+      500,
+      `The lead was kept: The target would change ${column}`,
+    ]);
+    expect(answer.items.map(({ outcome, code }) => code ?? outcome)).toEqual(["done", "does_not_fit", "done"]);
+    const [batch] = await site.host.batches.list({ limit: 1 });
+    expect(batch?.tally).toMatchObject({ select_count: 3, insert_count: 2, delete_count: 2 });
+    expect(await site.rows(archive)).toEqual([before[1]]);
+    expect((await site.rows(live)).map(({ lead_id }) => lead_id)).toEqual([1, 3]);
+  });
+
   test("an empty modify_date of an old archive is filled in and accepted", async () => {
     await using site = await start(engines, [`ALTER TABLE ${archive} MODIFY modify_date TIMESTAMP NULL DEFAULT NULL`]);
     const lead = { ...makeLead(1), modify_date: null } as unknown as Lead;
