@@ -177,7 +177,7 @@ describe.each(Object.entries(upstreamNeeds))("%s", (name, needed) => {
 /** The variables whose value is a number, of the gateway and of every vendor. */
 const numberSettings = [
   ...["PORT", "REINSTATE_KEEP_ALIVE_SECONDS", "REINSTATE_REQUEST_SECONDS", "REINSTATE_MAX_CONNECTIONS"],
-  ...["REINSTATE_DATABASE_SECONDS", "REINSTATE_GRACE_SECONDS"],
+  ...["REINSTATE_DATABASE_SECONDS", "REINSTATE_GRACE_SECONDS", "REINSTATE_KEEP_BATCHES_DAYS"],
   ...vendors.flatMap(({ name, settings }) =>
     Object.entries(settings.parse({}) as Record<string, unknown>)
       .filter(([property, value]) => typeof value === "number" || property === "retentionDays")

@@ -24,6 +24,8 @@ export interface Settings {
   maxConnections: number;
   /** Seconds after which a statement that the ledger's database does not answer fails. */
   databaseSeconds: number;
+  /** Days for which batches are kept after their end; undefined: for ever. */
+  keepBatchesDays: number | undefined;
   /** Seconds between the signal to stop and the end of the process, whatever hangs. */
   graceSeconds: number;
   /** Each vendor's own settings, by the vendor's name. */
@@ -86,6 +88,7 @@ const own = {
   REINSTATE_MAX_CONNECTIONS: wholeNumber({ least: 1, most: 999_999 }).default(10_000),
   REINSTATE_DATABASE_SECONDS: seconds.default(5),
   REINSTATE_GRACE_SECONDS: seconds.default(20),
+  REINSTATE_KEEP_BATCHES_DAYS: wholeNumber({ least: 1, most: 36_500 }).optional(),
 };
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
@@ -131,6 +134,7 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     maxConnections: mine.REINSTATE_MAX_CONNECTIONS,
     databaseSeconds: mine.REINSTATE_DATABASE_SECONDS,
     graceSeconds: mine.REINSTATE_GRACE_SECONDS,
+    keepBatchesDays: mine.REINSTATE_KEEP_BATCHES_DAYS,
     vendors: {},
   };
   for (const vendor of vendors) {

@@ -25,9 +25,16 @@ export interface Gateway {
 
 /** Opens the databases, makes every vendor, and resumes what an earlier process left. */
 export async function createGateway(settings: Settings, vendors: readonly Vendor[], log: Log): Promise<Gateway> {
-  const { databaseUrl, role, databaseSeconds } = settings;
+  const { databaseUrl, role, databaseSeconds, keepBatchesDays } = settings;
   const answerMs = databaseSeconds * 1000;
-  const host = await createHost({ databaseUrl, role, log, answerMs, ...(await engineOf(settings)) });
+  const host = await createHost({
+    databaseUrl,
+    role,
+    log,
+    answerMs,
+    ...(keepBatchesDays !== undefined && { keepBatchesDays }),
+    ...(await engineOf(settings)),
+  });
   const instances: { vendor: Vendor; instance: VendorInstance }[] = [];
   const draining = new AbortController();
 

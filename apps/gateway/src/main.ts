@@ -2,6 +2,7 @@
 import { setFlagsFromString } from "node:v8";
 import { isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { Command, CommanderError } from "commander";
+import { pruneBatches } from "./cli/batches.ts";
 import { exit } from "./cli/context.ts";
 import { declareImport } from "./cli/import.ts";
 import { createKey, listKeys, revokeKey } from "./cli/keys.ts";
@@ -26,6 +27,7 @@ Examples:
   reinstate keys create --vendor firstpromoter --account acc_1    a key for an account
   reinstate keys create --vendor admin                            a key for /v1
   reinstate import firstpromoter promoters.csv --account acc_1    records to try things on
+  reinstate batches prune --older-than 90 --dry-run               how much an old ledger would lose
 
 Exit status: 0 done, 1 unexpected error, 2 wrong use or bad setting, 3 finished with refused lines, 5 a database or server cannot be reached.`,
   );
@@ -59,6 +61,15 @@ keys
   .description("make a key invalid at once")
   .argument("<id>", "from reinstate keys list")
   .action(revokeKey);
+
+const batches = program.command("batches").description("batches that were accepted");
+batches
+  .command("prune")
+  .description("delete batches that are completed or failed and ended long ago; the newest batch stays")
+  .option("--older-than <days>", "days since the end of a batch; default: REINSTATE_KEEP_BATCHES_DAYS")
+  .option("--dry-run", "count the batches and delete nothing")
+  .option("--json", "one JSON line")
+  .action(pruneBatches);
 
 declareImport(program);
 

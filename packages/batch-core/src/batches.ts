@@ -6,6 +6,7 @@ import { invalidRequest, NotNow, ReinstateError, wasRolledBack } from "./errors.
 import { takeFound } from "./intake/take-in.ts";
 import { type Intake, issuesOf, paramsOf, parseItems } from "./intake.ts";
 import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "./items.ts";
+import type { Pruned, PruneOptions } from "./ledger/prune.ts";
 import type { BatchFilter, ClaimedChunk, Ledger, NewBatch, NewChunk } from "./ledger.ts";
 import type { AnyOperation, ItemKey, LedgerTransaction, OutcomeWord, Target } from "./operation.ts";
 import { allowedFrom } from "./pace.ts";
@@ -97,6 +98,11 @@ export interface Batches {
    * `idempotency_mismatch` or `idempotency_running`.
    */
   retry(id: number, options?: RetryOptions): Promise<Submitted>;
+  /**
+   * Deletes batches that are completed or failed and ended before a time, with their items. Their ids are unknown from then on. The
+   * newest batch stays.
+   */
+  prune(options: PruneOptions): Promise<Pruned>;
   /** How the batch gets on, until its end. */
   watch(id: number, options?: { signal?: AbortSignal; pollMs?: number }): AsyncGenerator<Progress, void, undefined>;
   /** Resolves when the batch is completed, failed or stopped. */
@@ -238,6 +244,11 @@ export function createBatches(parts: BatchesParts): Batches {
   async function replayed({ scope, key, digest }: NonNullable<Request["idempotency"]>): Promise<Submitted | undefined> {
     const before = await ledger.recall(scope, key);
     if (!before) return undefined;
+    // The key goes with its batch.
+    if (!(await ledger.head(before.batchId))) {
+      await ledger.forgetKey(scope, key);
+      return undefined;
+    }
     if (before.digest !== digest) {
       throw new ReinstateError("idempotency_mismatch", "This Idempotency-Key was used with another request");
     }
@@ -336,6 +347,8 @@ export function createBatches(parts: BatchesParts): Batches {
     async *everyPage(id) {
       const { generation } = await batches.get(id);
       yield* itemPages(ledger, id, generation);
+      // A batch that was pruned meanwhile must not end as if it had no more items.
+      await known(id);
     },
 
     stop: (id) => moved(id, "stopped", () => ledger.move(id, "stopped", clock.now())),
@@ -369,6 +382,8 @@ export function createBatches(parts: BatchesParts): Batches {
       parts.notify();
       return answer;
     },
+
+    prune: (options) => ledger.prune(options),
 
     watch: (id, options) => watchBatch(() => batches.get(id), clock, options),
 

@@ -6,9 +6,11 @@ import { type Database, openDatabase } from "./database.ts";
 import { createInProcessEngine } from "./engine/in-process.ts";
 import type { Engine, EngineFactory } from "./engine.ts";
 import { createKeys, type Keys } from "./keys.ts";
+import type { BatchTable } from "./ledger/prune.ts";
 import { createSqlLedger } from "./ledger/sql.ts";
 import { type Log, silentLog } from "./log.ts";
 import type { AnyOperation, Target } from "./operation.ts";
+import { startPruning } from "./pruning.ts";
 import { createRunner } from "./runner.ts";
 
 /** What a vendor package is lent: by the gateway, by a test, or by a team with one package. */
@@ -20,6 +22,8 @@ export interface Host {
   readonly log: Log;
   /** Makes operations known; batches of them that an earlier process left unfinished go on from here. */
   register(...operations: AnyOperation[]): void;
+  /** Declares tables of a vendor whose rows are deleted with their batch. */
+  keepWithBatches(...tables: BatchTable[]): void;
   /** The operations that are registered, by name. */
   operations(): AnyOperation[];
   /** Hands out no more chunks, finishes those in hand, and closes the database. */
@@ -42,6 +46,8 @@ export interface HostOptions {
   leaseMs?: number;
   /** Milliseconds after which a statement that PostgreSQL does not answer fails as unavailable. Default 30 seconds. */
   answerMs?: number;
+  /** Days for which batches are kept after their end. Default: for ever. */
+  keepBatchesDays?: number;
   /** How long idempotency keys are kept. Default 7 days. */
   keepKeysMs?: number;
 }
@@ -59,7 +65,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   } = options;
   const database = openDatabase(options.databaseUrl, { answerMs });
   if (database.dialect === "postgres") await checkPooler(options.databaseUrl);
-  const ledger = await createSqlLedger(database);
+  const batchTables: BatchTable[] = [];
+  const ledger = await createSqlLedger(database, batchTables);
   const worker = randomUUID();
   const registered = new Map<string, AnyOperation>();
   const nameOf = (name: string, target: Target) => `${name} ${target}`;
@@ -84,6 +91,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
     await database.close();
     throw error;
   }
+  const { keepBatchesDays } = options;
+  const pruning =
+    keepBatchesDays !== undefined && role !== "web"
+      ? startPruning({ ledger, clock, log, keepMs: keepBatchesDays * 86_400_000 })
+      : undefined;
   return {
     database,
     clock,
@@ -101,8 +113,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
       }
       engine.notify();
     },
+    keepWithBatches: (...tables) => void batchTables.push(...tables),
     operations: () => [...registered.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     async close() {
+      await pruning?.stop();
       await engine.stop();
       await database.close();
     },

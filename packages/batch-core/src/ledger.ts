@@ -1,4 +1,5 @@
 import type { Batch, BatchStatus, StopRule, WaitReason } from "./batch.ts";
+import type { Pruned, PruneOptions } from "./ledger/prune.ts";
 import type { AnyOperation, LedgerTransaction, OutcomeWord, Target } from "./operation.ts";
 import type { Pace } from "./pace.ts";
 import type { Codec, Packed } from "./pack.ts";
@@ -218,6 +219,10 @@ export interface Ledger {
   answered(scope: string, key: string, answer: string, transaction?: LedgerTransaction): Promise<void>;
   /** Forgets the idempotency keys made before a time. */
   forget(before: number): Promise<void>;
+  /** Forgets one idempotency key. */
+  forgetKey(scope: string, key: string): Promise<void>;
+  /** Deletes batches that ended before a time, with everything that belongs to them, except the newest batch of all. */
+  prune(options: PruneOptions): Promise<Pruned>;
 }
 
 /** An idempotency key with what it was used for. */

@@ -72,6 +72,16 @@ describe("event loop under heavy calls on SQLite", () => {
     expect([accepted.longestMs, retried.longestMs].filter((ms) => ms >= limitMs)).toEqual([]);
   });
 
+  test("prunes a large batch in short stretches", async () => {
+    const items = Array.from({ length: total }, (_, index) => index + 1);
+    const { id: large } = await host.batches.submit({ operation: fails.name, items });
+    await host.batches.wait(large);
+    await host.batches.submit({ operation: fails.name, items: [1] });
+    const { result, longestMs } = await measureLongestStretch(() => host.batches.prune({ before: Date.now() + 1000 }));
+    expect(result.items).toBeGreaterThanOrEqual(total);
+    expect(longestMs).toBeLessThan(limitMs);
+  });
+
   test("ends a manifest when its client is gone", async () => {
     const client = new AbortController();
     const request = new Request(`http://localhost/v1/batches/${id}/manifest.json`, {

@@ -40,6 +40,10 @@ export async function createFirstPromoter(host: Host, options: FirstPromoterOpti
       : []),
   ].map((operation) => webhook?.announcing(operation) ?? operation);
   host.register(...operations);
+  host.keepWithBatches(
+    { table: "firstpromoter_answers", key: ["batch_id"] },
+    { table: "firstpromoter_sent", key: ["batch_id", "generation", "seq"] },
+  );
   webhook?.start();
   return {
     routes: createRoutes(host, { promoters: store, answers: createAnswerStore(host.database) }, read),

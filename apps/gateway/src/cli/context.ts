@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { ReinstateError, type Vendor } from "@reinstate/batch-core";
+import { createHost, type Host, ReinstateError, type Vendor, type VendorInstance } from "@reinstate/batch-core";
 import { readSettings, type Settings } from "../config.ts";
 import * as exported from "../vendors.ts";
 
@@ -9,6 +9,27 @@ export const vendors: Vendor[] = Object.values(exported) as unknown as Vendor[];
 export function settings(defaults: Record<string, string> = {}): Settings {
   const file = existsSync("reinstate.json") ? decodeText(readFileSync("reinstate.json")) : undefined;
   return readSettings({ env: process.env, file, vendors, defaults });
+}
+
+/** Runs the work of a command over the ledger and some vendors, and closes them at its end. */
+export async function withVendors<Result>(
+  needed: readonly Vendor[],
+  work: (host: Host, instances: VendorInstance[]) => Promise<Result>,
+): Promise<Result> {
+  const config = settings();
+  // `web`: a command must not start working on batches.
+  const host = await createHost({ databaseUrl: config.databaseUrl, role: "web" });
+  const instances: VendorInstance[] = [];
+  try {
+    for (const vendor of needed) {
+      instances.push(await vendor.create(host, config.vendors[vendor.name], { timeZone: config.timeZone }));
+    }
+    return await work(host, instances);
+  } finally {
+    for (const instance of instances) await instance.closing?.();
+    await host.close();
+    for (const instance of instances) await instance.close?.();
+  }
 }
 
 /** Decodes the text of a settings file by its byte order mark, as editors on Windows write it; UTF-8 without one. */

@@ -1,9 +1,9 @@
 import { createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
-import { createHost, ownText, type Vendor, type VendorInstance } from "@reinstate/batch-core";
+import { ownText, type Vendor, type VendorInstance } from "@reinstate/batch-core";
 import type { Command } from "commander";
 import type { ZodType } from "zod";
-import { exit, print, settings, vendors, wrongUse } from "./context.ts";
+import { exit, print, vendors, withVendors, wrongUse } from "./context.ts";
 
 const importing = vendors.filter((vendor) => vendor.import);
 
@@ -67,26 +67,17 @@ async function importFile(name: string, file: string, options: ImportFlags): Pro
       throw wrongUse(`${file} cannot be read`);
     });
   }
-  const config = settings();
-  // `web`: a command that fills tables must not start working on batches.
-  const host = await createHost({ databaseUrl: config.databaseUrl, role: "web" });
-  let instance: VendorInstance | undefined;
-  try {
-    instance = await vendor.create(host, config.vendors[vendor.name], { timeZone: config.timeZone });
-    const source = file === "-" ? process.stdin : createReadStream(file);
-    const counts = await vendor.import.run(host, instance, source, {
+  const { run } = vendor.import;
+  const counts = await withVendors([vendor], (host, [instance]) =>
+    run(host, instance as VendorInstance, file === "-" ? process.stdin : createReadStream(file), {
       format,
       account: account.data,
       options: own,
       onRefused({ line, message }) {
         process.stderr.write(options.json ? `${JSON.stringify({ line, message })}\n` : `line ${line}: ${message}\n`);
       },
-    });
-    print(options.json ? JSON.stringify(counts) : `${counts.imported} imported, ${counts.refused} refused`);
-    if (counts.refused > 0) process.exitCode = exit.someFailed;
-  } finally {
-    await instance?.closing?.();
-    await host.close();
-    await instance?.close?.();
-  }
+    }),
+  );
+  print(options.json ? JSON.stringify(counts) : `${counts.imported} imported, ${counts.refused} refused`);
+  if (counts.refused > 0) process.exitCode = exit.someFailed;
 }

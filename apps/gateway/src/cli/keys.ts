@@ -1,16 +1,8 @@
-import { createHost, type Host, type Key, type Vendor } from "@reinstate/batch-core";
+import type { Host, Key, Vendor } from "@reinstate/batch-core";
 import * as z from "zod";
-import { print, settings, vendors, wrongUse } from "./context.ts";
+import { print, vendors, withVendors, wrongUse } from "./context.ts";
 
-async function withHost<Result>(work: (host: Host) => Promise<Result>): Promise<Result> {
-  // `web`: a command that looks at keys must not start working on batches.
-  const host = await createHost({ databaseUrl: settings().databaseUrl, role: "web" });
-  try {
-    return await work(host);
-  } finally {
-    await host.close();
-  }
-}
+const withHost = <Result>(work: (host: Host) => Promise<Result>) => withVendors([], work);
 
 export async function createKey(options: {
   vendor: string;

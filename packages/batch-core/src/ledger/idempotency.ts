@@ -7,7 +7,9 @@ import type { LedgerTables } from "./tables.ts";
 type Db = Kysely<LedgerTables>;
 
 /** The idempotency keys of the ledger. */
-export function createMemory(database: Database): Pick<Ledger, "remember" | "recall" | "answered" | "forget"> {
+export function createMemory(
+  database: Database,
+): Pick<Ledger, "remember" | "recall" | "answered" | "forget" | "forgetKey"> {
   const db = database.tables<LedgerTables>();
   const read = async (on: Db, scope: string, key: string): Promise<Remembered | undefined> => {
     const row = await on
@@ -53,6 +55,14 @@ export function createMemory(database: Database): Pick<Ledger, "remember" | "rec
       await ((transaction as Db | undefined) ?? db)
         .updateTable("reinstate_idempotency")
         .set({ answer })
+        .where("scope", "=", scope)
+        .where("idempotency_key", "=", key)
+        .execute();
+    },
+
+    async forgetKey(scope, key) {
+      await db
+        .deleteFrom("reinstate_idempotency")
         .where("scope", "=", scope)
         .where("idempotency_key", "=", key)
         .execute();

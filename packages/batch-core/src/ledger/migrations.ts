@@ -8,7 +8,7 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
     const byKey = dialect === "sqlite" ? sql`without rowid` : sql``;
     // On PostgreSQL, chunk rows are updated in place while a batch runs: room in the page keeps that off the indexes.
     const inPlace = dialect === "postgres" ? sql`with (fillfactor = 70)` : byKey;
-    // Batches are never deleted, so on SQLite no id can come a second time, and the page where it would note the last one is spared.
+    // The newest batch is never deleted, so on SQLite no id can come a second time, and the page where it would note the last one is spared.
     const batchId = dialect === "sqlite" ? sql`integer primary key` : types.identity;
     await sql`create table reinstate_batches (
       id ${batchId},
@@ -149,5 +149,9 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
     await sql`update reinstate_chunks set retries = '[{"generation":' || (generation + 1) || '}]' where retried > 0`.execute(
       db,
     );
+  },
+
+  async "0004_pruned"(db) {
+    await sql`create table reinstate_pruned (batch_id bigint primary key)`.execute(db);
   },
 };

@@ -9,6 +9,7 @@ import { toStorableText } from "../text.ts";
 import { itemsOfChunk, theChunk } from "./chunks.ts";
 import { createMemory } from "./idempotency.ts";
 import { ledgerMigrations } from "./migrations.ts";
+import { type BatchTable, createPrune } from "./prune.ts";
 import { createReader } from "./read.ts";
 import { createRetry } from "./retry.ts";
 import { endOf, tallyText } from "./rows.ts";
@@ -25,8 +26,8 @@ const isWorkable = (table = "reinstate_batches") =>
   sql<boolean>`${sql.ref(`${table}.status`)} in ('pending', 'in_progress')`;
 const unfinished = (table = "reinstate_chunks") => sql<boolean>`${sql.ref(`${table}.state`)} <> 'finished'`;
 
-/** The ledger on SQLite or PostgreSQL. Brings its tables up to date first. */
-export async function createSqlLedger(database: Database): Promise<Ledger> {
+/** The ledger on SQLite or PostgreSQL. Brings its tables up to date first. `batchTables` may still grow. */
+export async function createSqlLedger(database: Database, batchTables: readonly BatchTable[] = []): Promise<Ledger> {
   await database.migrate("reinstate", ledgerMigrations);
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
@@ -97,6 +98,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     ...createMemory(database),
     accept,
     retry: createRetry(database, writeChunks),
+    prune: createPrune(database, batchTables),
 
     async hold(batchId, now, transaction) {
       const [row] = (await nextWaiting(transaction, { batchId, now })).rows;

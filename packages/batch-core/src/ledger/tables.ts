@@ -125,6 +125,10 @@ export interface LedgerTables {
     answer: string | null;
     created_at: number;
   };
+  /** Batches whose rows in the other tables are yet to be deleted. */
+  reinstate_pruned: {
+    batch_id: number;
+  };
   reinstate_pace: {
     name: string;
     tokens: number;

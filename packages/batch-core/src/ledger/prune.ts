@@ -1,0 +1,213 @@
+import { setImmediate } from "node:timers/promises";
+import { type Kysely, sql } from "kysely";
+import type { Database } from "../database.ts";
+import type { LedgerTransaction } from "../operation.ts";
+import { itemsPerSlice } from "../time-slice.ts";
+import { type LedgerTables, neighbours } from "./tables.ts";
+
+type Db = Kysely<LedgerTables>;
+
+/** Rows of batches that are examined by one statement. */
+const batchesPerPage = 500;
+/** Rows of chunks that are examined by one statement. */
+const chunksPerPage = 100;
+/** Rows of idempotency keys, and of a vendor's table, that one statement deletes. */
+const rowsPerSlice = 500;
+
+/** A table of a vendor with a column `batch_id`. Its rows are deleted with their batch. */
+export interface BatchTable {
+  table: string;
+  /** The columns of its primary key. */
+  key: readonly string[];
+}
+
+export interface PruneOptions {
+  /** Batches that ended before this time are deleted. Milliseconds since 1970 UTC. */
+  before: number;
+  /** Counts the batches and deletes nothing. */
+  dryRun?: boolean;
+  /** Ends the work after the slice in progress. */
+  signal?: AbortSignal;
+}
+
+/** What was deleted, or would be. */
+export interface Pruned {
+  batches: number;
+  items: number;
+}
+
+interface Ended {
+  id: number;
+  account: string;
+  total: number;
+}
+
+/**
+ * Deletes batches that ended long ago, in slices that hold neither the database nor the event loop for long.
+ *
+ * Protocol: one transaction deletes the row of a batch and lists its id in `reinstate_pruned`, so the batch is gone for every reader
+ * from then on. Slices then delete what it leaves, and the id last. A process that is killed leaves ids in the list; the next run
+ * finishes them. Two runs at the same time do no harm, because every statement deletes only what is still there.
+ *
+ * Invariant: the newest batch stays, because SQLite draws the next id from it.
+ */
+export function createPrune(database: Database, tables: readonly BatchTable[]) {
+  const db = database.tables<LedgerTables>();
+
+  return async function prune({ before, dryRun = false, signal }: PruneOptions): Promise<Pruned> {
+    const pruned: Pruned = { batches: 0, items: 0 };
+    if (!dryRun) await deleteLeftovers(signal);
+    for await (const batch of endedBatches(before)) {
+      if (signal?.aborted) return pruned;
+      if (!dryRun && !(await deleteBatch(batch, before))) continue;
+      pruned.batches++;
+      pruned.items += batch.total;
+      if (!dryRun) await deleteContents(batch.id, signal);
+    }
+    if (!dryRun) await deleteKeys(before, signal);
+    return pruned;
+  };
+
+  async function* endedBatches(before: number): AsyncGenerator<Ended> {
+    for (let after = 0; ; ) {
+      const page = await db
+        .selectFrom("reinstate_batches")
+        .select(["id", "account", "total", "status", "created_at", "finished_at"])
+        .where("id", ">", after)
+        .where("id", "<", ({ selectFrom, fn }) => selectFrom("reinstate_batches").select(fn.max("id").as("id")))
+        .orderBy("id")
+        .limit(batchesPerPage)
+        .execute();
+      for (const { id, account, total, status, created_at, finished_at } of page) {
+        // Ids tell the order of batches to the second, so no batch after this one ended before.
+        if (created_at >= before + 60_000) return;
+        const hasEnded = status === "completed" || status === "failed";
+        if (hasEnded && finished_at !== null && finished_at < before) yield { id, account, total: Number(total) };
+      }
+      const last = page.at(-1);
+      if (!last) return;
+      after = last.id;
+      await setImmediate();
+    }
+  }
+
+  /** Returns false if the batch is gone, or if a retry has begun since it was found. */
+  function deleteBatch({ id, account }: Ended, before: number): Promise<boolean> {
+    return database.transaction(async (transaction) => {
+      const on = transaction as Db;
+      const { numDeletedRows } = await on
+        .deleteFrom("reinstate_batches")
+        .where("id", "=", id)
+        .where("status", "in", ["completed", "failed"])
+        .where("finished_at", "<", before)
+        .executeTakeFirst();
+      if (numDeletedRows === 0n) return false;
+      await on.insertInto("reinstate_pruned").values({ batch_id: id }).execute();
+      if (database.dialect === "sqlite") await deleteNeighbour(on, account, Math.floor(id / neighbours));
+      return true;
+    });
+  }
+
+  /** Deletes the entry by which the batches of an account are found, if it leads to none any more. */
+  async function deleteNeighbour(on: Db, account: string, neighbourhood: number): Promise<void> {
+    const first = neighbourhood * neighbours;
+    await on
+      .deleteFrom("reinstate_neighbours")
+      .where("account", "=", account)
+      .where("neighbourhood", "=", neighbourhood)
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom("reinstate_batches")
+              .select("id")
+              .where("account", "=", account)
+              .where("id", ">=", first)
+              .where("id", "<", first + neighbours),
+          ),
+        ),
+      )
+      .execute();
+  }
+
+  /** Finishes what a process that was killed has begun. */
+  async function deleteLeftovers(signal: AbortSignal | undefined): Promise<void> {
+    for (;;) {
+      const rows = await db.selectFrom("reinstate_pruned").select("batch_id").limit(rowsPerSlice).execute();
+      for (const { batch_id } of rows) {
+        if (signal?.aborted) return;
+        await deleteContents(batch_id, signal);
+      }
+      if (rows.length < rowsPerSlice) return;
+    }
+  }
+
+  /** Deletes everything that a batch without a row has left. */
+  async function deleteContents(id: number, signal: AbortSignal | undefined): Promise<void> {
+    while (await deleteChunks(id)) {
+      if (signal?.aborted) return;
+      await setImmediate();
+    }
+    for (const { table, key } of tables) {
+      while ((await deleteRows(table, key, sql`batch_id = ${id}`)) === rowsPerSlice) {
+        if (signal?.aborted) return;
+        await setImmediate();
+      }
+    }
+    await database.transaction(async (transaction) => {
+      const on = transaction as Db;
+      // Of a chunk that stood in the row of its batch.
+      await on.deleteFrom("reinstate_outcomes").where("batch_id", "=", id).execute();
+      await on.deleteFrom("reinstate_pruned").where("batch_id", "=", id).execute();
+    });
+  }
+
+  /** Deletes some chunks with their items and outcomes. Returns false if there are none. */
+  async function deleteChunks(id: number): Promise<boolean> {
+    const found = await db
+      .selectFrom("reinstate_chunks")
+      .select(["generation", "seq", "item_count"])
+      .where("batch_id", "=", id)
+      .orderBy("generation")
+      .orderBy("seq")
+      .limit(chunksPerPage)
+      .execute();
+    const [first] = found;
+    if (!first) return false;
+    let last = first.seq;
+    let items = first.item_count;
+    for (const { generation, seq, item_count } of found.slice(1)) {
+      items += item_count;
+      if (generation !== first.generation || items > itemsPerSlice) break;
+      last = seq;
+    }
+    await database.transaction(async (transaction: LedgerTransaction) => {
+      for (const table of ["reinstate_outcomes", "reinstate_items", "reinstate_chunks"] as const) {
+        await (transaction as Db)
+          .deleteFrom(table)
+          .where("batch_id", "=", id)
+          .where("generation", "=", first.generation)
+          .where("seq", ">=", first.seq)
+          .where("seq", "<=", last)
+          .execute();
+      }
+    });
+    return true;
+  }
+
+  /** Deletes the idempotency keys of batches that are gone. */
+  async function deleteKeys(before: number, signal: AbortSignal | undefined): Promise<void> {
+    const orphaned = sql`created_at < ${before}
+      and not exists (select 1 from reinstate_batches b where b.id = reinstate_idempotency.batch_id)`;
+    const key = ["scope", "idempotency_key"];
+    while ((await deleteRows("reinstate_idempotency", key, orphaned)) === rowsPerSlice && !signal?.aborted) {
+      await setImmediate();
+    }
+  }
+
+  async function deleteRows(table: string, key: readonly string[], where: ReturnType<typeof sql>): Promise<number> {
+    const columns = sql.join(key.map((column) => sql.ref(column)));
+    const { numAffectedRows } = await sql`delete from ${sql.table(table)} where (${columns}) in
+      (select ${columns} from ${sql.table(table)} where ${where} limit ${sql.lit(rowsPerSlice)})`.execute(db);
+    return Number(numAffectedRows ?? 0);
+  }
+}
