@@ -54,8 +54,8 @@ export function plainList(bare: Bare): Hono {
       bare.dialect === "sqlite" ? JSON.stringify(found) : found,
     );
     const byPromoter = Map.groupBy(places, ({ promoter_id }) => Number(promoter_id));
-    const [pending] = await bare.rows<{ sum: number | null }>(
-      `select sum(delta) as sum from firstpromoter_pending where account = ${account}`,
+    const [pending] = await bare.rows<{ count: number }>(
+      `select count(*) as count from firstpromoter_promoters where account = ${account} and archived_at is null and waits > 0`,
       crowded,
     );
     return c.json({
@@ -128,7 +128,7 @@ export function plainList(bare: Bare): Hono {
           selected_payout_method: null,
         };
       }),
-      meta: { pending_count: Number(pending?.sum ?? 0) },
+      meta: { pending_count: Number(pending?.count) },
     });
   });
 }

@@ -17,7 +17,8 @@ const memberships = "firstpromoter_memberships";
  */
 export async function fillTables(bare: Bare, count: number): Promise<void> {
   const sqlite = bare.dialect === "sqlite";
-  const indexes = await Promise.all([promoters, memberships].map((table) => indexesOf(bare, table)));
+  const tables = [promoters, memberships, ...(sqlite ? [] : ["firstpromoter_search"])];
+  const indexes = await Promise.all(tables.map((table) => indexesOf(bare, table)));
   for (const { name } of indexes.flat()) await bare.rows(`drop index ${name}`);
   const numbers = sqlite
     ? `(with recursive n(i) as (select 1 union all select i + 1 from n where i < ${count}) select i from n) as n`
@@ -59,10 +60,6 @@ export async function fillTables(bare: Bare, count: number): Promise<void> {
     }
   }
   for (const { definition } of indexes.flat()) await bare.rows(definition);
-  // As an import leaves the search.
-  for (const index of sqlite ? ["firstpromoter_search", "firstpromoter_custom_fields"] : []) {
-    await bare.rows(`insert into ${index} (${index}) values ('optimize')`);
-  }
   await bare.rows(sqlite ? "pragma wal_checkpoint(truncate)" : "vacuum analyze");
 }
 

@@ -27,6 +27,8 @@ export interface Route<Id extends string = string> {
   summary: string;
   /** Not the vendor's: one of those that are opt-in. */
   own?: true;
+  /** The operation that this one is a dry run of, with the same handler. */
+  dryRunOf?: string;
   /** Parameters of the query, by name. */
   query?: Record<string, z.ZodType>;
   /** Headers of the request, by name. */
@@ -46,26 +48,28 @@ const action = <const Id extends string>(operationId: Id, name: ActionName, summ
     method: "POST",
     path: `/promoters/${name}`,
     summary: `${summary}. Up to 5 ids it is finished with the answer, with more it goes on in the background.`,
-    query: dryRun,
+    query: dryRunFlag,
     headers: idempotent,
     body: z.object({ ...idsRequest.shape, ...actions[name].params.shape }),
     replies: { 200: batchProcess, 202: batchProcess },
     errors: ["missing_param", "invalid_param", ...ofBodies, ...ofKeys],
   });
 
-/** The same without effects, at a path that the vendor does not have: there it is refused, and never carried out for real. */
-const tried = <const Id extends string>(operationId: Id, name: ActionName) =>
-  route({
-    ...action(operationId, name, `Tell what ${name} would do`),
-    path: `/promoters/${name}/dry_run`,
-    own: true,
-    query: {},
-  });
+/** The same as a dry run, at a path that the vendor does not have: there it is refused, and never carried out for real. */
+const dryRun = ({ operationId, path, summary, ...action }: Route): Route => ({
+  ...action,
+  operationId: `try${operationId.charAt(0).toUpperCase()}${operationId.slice(1)}`,
+  dryRunOf: operationId,
+  path: `${path}/dry_run`,
+  summary: summary.replace(/^[^.]*/, `Tell what ${path.slice("/promoters/".length)} would do`),
+  own: true,
+  query: {},
+});
 
 const ofBodies = ["malformed_json", "body_too_large", "encoded_body"] as const satisfies ErrorName[];
 const ofKeys = ["idempotency_mismatch", "idempotency_running"] as const satisfies ErrorName[];
 
-const dryRun = { dry_run: z.boolean().describe("Only tell what would happen") };
+const dryRunFlag = { dry_run: z.boolean().describe("Only tell what would happen") };
 
 const idempotent = {
   "Idempotency-Key": z.string().min(1).max(255).describe("A repeat with the same key is answered as the first time"),
@@ -90,8 +94,7 @@ const move = <const Id extends string>(operationId: Id, verb: string, summary: s
     errors: ["not_found", "wrong_state", ...ofBodies],
   });
 
-/** The batch actions and what can be done with batches. The order is that in which a path is matched. */
-export const batchApi = [
+const actionApi = [
   action("restorePromoters", "restore", "Bring archived promoters back"),
   action("archivePromoters", "archive", "Archive promoters"),
   action("acceptPromoters", "accept", "Accept promoters into a campaign that they are in"),
@@ -100,14 +103,10 @@ export const batchApi = [
   action("movePromotersToCampaign", "move_to_campaign", "Move promoters from one campaign to another"),
   action("addPromotersToCampaign", "add_to_campaign", "Add promoters to a campaign"),
   action("assignParentToPromoters", "assign_parent", "Give promoters a parent"),
-  tried("tryRestorePromoters", "restore"),
-  tried("tryArchivePromoters", "archive"),
-  tried("tryAcceptPromoters", "accept"),
-  tried("tryRejectPromoters", "reject"),
-  tried("tryBlockPromoters", "block"),
-  tried("tryMovePromotersToCampaign", "move_to_campaign"),
-  tried("tryAddPromotersToCampaign", "add_to_campaign"),
-  tried("tryAssignParentToPromoters", "assign_parent"),
+] as const;
+
+/** What can be done with batches. The order is that in which a path is matched. */
+const batchApi = [
   route({
     operationId: "listBatchProcesses",
     method: "GET",
@@ -155,7 +154,7 @@ export const batchApi = [
     path: "/batch_processes/{id}/undo",
     summary: "Bring those back whom an archive batch archived and nobody has restored since; a batch of its own",
     own: true,
-    query: dryRun,
+    query: dryRunFlag,
     headers: idempotent,
     replies: { 200: batchProcess, 202: batchProcess },
     errors: ["not_found", "wrong_state", "invalid_param", ...ofBodies, ...ofKeys],
@@ -163,7 +162,7 @@ export const batchApi = [
 ] as const;
 
 /** Reading and writing promoters. */
-export const promoterApi = [
+const promoterApi = [
   route({
     operationId: "getPromoters",
     method: "GET",
@@ -210,8 +209,7 @@ export const promoterApi = [
 ] as const;
 
 /** Every call that is served. */
-export const api = [...batchApi, ...promoterApi];
+export const api: readonly Route[] = [...actionApi, ...actionApi.map(dryRun), ...batchApi, ...promoterApi];
 
-export type BatchOperationId = (typeof batchApi)[number]["operationId"];
+export type BatchOperationId = (typeof actionApi | typeof batchApi)[number]["operationId"];
 export type PromoterOperationId = (typeof promoterApi)[number]["operationId"];
-export type OperationId = BatchOperationId | PromoterOperationId;

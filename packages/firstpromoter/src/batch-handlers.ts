@@ -10,7 +10,7 @@ import { Refusal } from "./errors.ts";
 import { type ActionName, actions, operationName } from "./operations.ts";
 import type { Options } from "./options.ts";
 import { pageOf } from "./promoter-query.ts";
-import { type Ctx, type FlagRules, type Handler, idsOf, paramsOf, queryOf } from "./requests.ts";
+import { type Ctx, type Handler, idsOf, paramsOf, queryOf } from "./requests.ts";
 import { type BatchItem, type BatchStatus, batchStatus, itemOutcome } from "./schemas.ts";
 import type { AnswerStore } from "./store.ts";
 
@@ -30,8 +30,9 @@ export function createBatchHandlers(
   options: Options,
 ): Record<BatchOperationId, Handler> {
   const act =
-    (name: ActionName, { dryRun = "read" }: FlagRules = {}): Handler =>
+    (name: ActionName): Handler =>
     async (c) => {
+      const dryRun = c.req.path.endsWith("/dry_run") ? "path" : "read";
       const given = await paramsOf(c.req.raw, options, { dryRun });
       assertSelectsByIds(given);
       const { items, refused, count } = idsOf(given.ids, options);
@@ -109,14 +110,6 @@ export function createBatchHandlers(
     movePromotersToCampaign: act("move_to_campaign"),
     addPromotersToCampaign: act("add_to_campaign"),
     assignParentToPromoters: act("assign_parent"),
-    tryRestorePromoters: act("restore", { dryRun: "path" }),
-    tryArchivePromoters: act("archive", { dryRun: "path" }),
-    tryAcceptPromoters: act("accept", { dryRun: "path" }),
-    tryRejectPromoters: act("reject", { dryRun: "path" }),
-    tryBlockPromoters: act("block", { dryRun: "path" }),
-    tryMovePromotersToCampaign: act("move_to_campaign", { dryRun: "path" }),
-    tryAddPromotersToCampaign: act("add_to_campaign", { dryRun: "path" }),
-    tryAssignParentToPromoters: act("assign_parent", { dryRun: "path" }),
 
     async listBatchProcesses(c) {
       const batches = await listBatches(c, 20);

@@ -133,8 +133,6 @@ export async function importPromoters(
     }
   }
   if (set.length > 0) await flush();
-  // What a single set leaves behind is merged by the writes to come.
-  if (report.imported > setSize) await store.tidy();
   return report;
 }
 

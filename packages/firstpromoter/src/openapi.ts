@@ -150,7 +150,7 @@ function operationOf(route: Route, shared: Record<string, Json>): Json {
 export function openApi(): Json {
   const paths: Record<string, Json> = {};
   const responses: Record<string, Json> = {};
-  for (const route of api as readonly Route[]) {
+  for (const route of api) {
     paths[route.path] ??= {};
     (paths[route.path] as Json)[route.method.toLowerCase()] = operationOf(route, responses);
   }

@@ -1,13 +1,13 @@
 import { type Host, messageOf } from "@reinstate/batch-core";
 import { answerAborted, cleanPath } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
-import { api, basePath, type OperationId } from "./api.ts";
+import { api, basePath } from "./api.ts";
 import { createBatchHandlers } from "./batch-handlers.ts";
 import { answerOf, Refusal, refusalOf } from "./errors.ts";
 import type { Options } from "./options.ts";
 import { createPromoterHandlers } from "./promoter-handlers.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import { type Env, type Handler, requestIdOf } from "./requests.ts";
+import { type Env, requestIdOf } from "./requests.ts";
 import type { AnswerStore, PromoterStore } from "./store.ts";
 
 /** What the routes read and write, beside batches. */
@@ -61,12 +61,12 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
     await next();
   });
 
-  const handlers: Record<OperationId, Handler> = {
+  const handlers = {
     ...createBatchHandlers(host, stores.answers, options),
     ...createPromoterHandlers(host, stores.promoters, options),
   };
-  for (const { operationId, method, path } of api) {
-    routes.on(method, `${basePath}${path.replace(/\{(\w+)\}/g, ":$1")}`, handlers[operationId]);
+  for (const { operationId, dryRunOf = operationId, method, path } of api) {
+    routes.on(method, `${basePath}${path.replace(/\{(\w+)\}/g, ":$1")}`, handlers[dryRunOf as keyof typeof handlers]);
   }
   return routes;
 }

@@ -230,7 +230,7 @@ export interface PromoterStore {
   find(account: string, by: LookUp, value: string): Promise<PromoterRecord | undefined>;
   /** Newest first, unless sorted. */
   list(account: string, query: PromoterQuery): Promise<PromoterRecord[]>;
-  /** How many live promoters wait for acceptance in some campaign; told without counting them. */
+  /** How many live promoters wait for acceptance in some campaign. */
   countPending(account: string): Promise<number>;
   create(account: string, promoters: readonly NewPromoterRecord[], now: number): Promise<number[]>;
   /**
@@ -243,8 +243,6 @@ export interface PromoterStore {
     campaigns: readonly CampaignRecord[],
     now: number,
   ): Promise<({ id: number } | { fault: string })[]>;
-  /** After a large load: brings what searches look through into the form in which they are quick. Changes no promoter. */
-  tidy(): Promise<void>;
   /** Answers false where there is no such promoter. */
   update(account: string, id: number, update: PromoterUpdate, now: number): Promise<boolean>;
 }

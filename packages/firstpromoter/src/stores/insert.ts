@@ -9,14 +9,14 @@ type Db = Kysely<Tables>;
 /** Rows per INSERT: far below the parameter limits of both databases. */
 export const rowsPerInsert = 500;
 
-/** One set of promoters with their places in campaigns; answers their ids in the order given, and how many of them are live and wait. */
+/** One set of promoters with their places in campaigns; answers their ids in the order given. */
 export async function insertPromoters(
   on: Db,
   account: string,
   given: readonly NewPromoterRecord[],
   now: number,
-): Promise<{ ids: number[]; waiting: number }> {
-  if (given.length === 0) return { ids: [], waiting: 0 };
+): Promise<number[]> {
+  if (given.length === 0) return [];
   const places = given.map(({ campaigns = [] }) =>
     campaigns.map((place) => ({ ...place, ref_token: place.ref_token ?? newRefToken() })),
   );
@@ -85,7 +85,7 @@ export async function insertPromoters(
     const slice = memberships.slice(start, start + rowsPerInsert);
     await on.insertInto("firstpromoter_memberships").values(slice).execute();
   }
-  return { ids: created, waiting: rows.filter(({ waits, archived_at }) => waits > 0 && archived_at === null).length };
+  return created;
 }
 
 export const newRefToken = () => randomBytes(6).toString("hex");

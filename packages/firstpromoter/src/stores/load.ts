@@ -2,7 +2,6 @@ import type { Database } from "@reinstate/batch-core";
 import { type Kysely, sql } from "kysely";
 import type { CampaignRecord, NewPromoterRecord } from "../store.ts";
 import { insertPromoters } from "./insert.ts";
-import type { PendingCount } from "./pending.ts";
 import type { Tables } from "./tables.ts";
 
 type Db = Kysely<Tables>;
@@ -11,7 +10,6 @@ type Db = Kysely<Tables>;
 export async function loadPromoters(
   database: Database,
   on: Db,
-  pending: PendingCount,
   {
     account,
     given,
@@ -23,9 +21,8 @@ export async function loadPromoters(
   const taken = await takenOf(database, on, account, given);
   const faults = given.map((promoter) => faultOf(promoter, taken, ours));
   const free = given.filter((_, index) => faults[index] === undefined);
-  const { ids, waiting } = await insertPromoters(on, account, free, now);
+  const ids = await insertPromoters(on, account, free, now);
   if (free.some(({ id }) => id !== undefined)) await moveSequence(database, "firstpromoter_promoters", on);
-  await pending.add(account, waiting, on);
   let next = 0;
   return faults.map((fault) => (fault === undefined ? { id: ids[next++] as number } : { fault }));
 }

@@ -1,9 +1,8 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { PromoterStore } from "../store.ts";
-import { inAccount, isLive } from "./by-id.ts";
+import { inAccount } from "./by-id.ts";
 import { newRefToken, rowsPerInsert } from "./insert.ts";
-import type { PendingCount } from "./pending.ts";
 import type { Tables } from "./tables.ts";
 
 type Db = Kysely<Tables>;
@@ -12,7 +11,6 @@ type Present = Pick<Selectable<Tables["firstpromoter_promoters"]>, "id" | "archi
 /** Campaigns, and the promoters' places in them. `present` reads and locks the promoters of a set. */
 export function createMemberships(
   database: Database,
-  pending: PendingCount,
   present: (account: string, ids: readonly number[], transaction: LedgerTransaction) => Promise<Present[]>,
 ): Pick<
   PromoterStore,
@@ -21,28 +19,8 @@ export function createMemberships(
   const db = database.tables<Tables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
-  /** Of these promoters, how many are live and wait. */
-  async function waiting(account: string, ids: readonly number[], on: Db): Promise<number> {
-    const { count } = await on
-      .selectFrom("firstpromoter_promoters")
-      .select(({ fn }) => fn.countAll<number>().as("count"))
-      .where(inAccount(database, account))
-      .where(database.anyOf("id", ids))
-      .where(isLive(database))
-      .where("waits", ">", 0)
-      .executeTakeFirstOrThrow();
-    return Number(count);
-  }
-
-  /** Changes places of promoters, and with them who waits. */
-  async function recounting(
-    account: string,
-    ids: readonly number[],
-    on: Db,
-    change: () => Promise<unknown>,
-  ): Promise<void> {
-    const before = await waiting(account, ids, on);
-    await change();
+  /** Counts anew in how many campaigns promoters wait for acceptance. */
+  async function countWaits(account: string, ids: readonly number[], on: Db): Promise<void> {
     await on
       .updateTable("firstpromoter_promoters as p")
       .set(({ selectFrom, fn }) => ({
@@ -54,7 +32,6 @@ export function createMemberships(
       .where(inAccount(database, account))
       .where(database.anyOf("id", ids))
       .execute();
-    await pending.add(account, (await waiting(account, ids, on)) - before, on);
   }
 
   /** Lets `q` find the promoters by their new ref tokens too. */
@@ -87,16 +64,15 @@ export function createMemberships(
       }));
     },
 
-    setStates(account, ids, campaignId, state, transaction) {
-      return recounting(account, ids, on(transaction), () =>
-        on(transaction)
-          .updateTable("firstpromoter_memberships")
-          .set({ state })
-          .where(inAccount(database, account))
-          .where("campaign_id", "=", campaignId)
-          .where(database.anyOf("promoter_id", ids))
-          .execute(),
-      );
+    async setStates(account, ids, campaignId, state, transaction) {
+      await on(transaction)
+        .updateTable("firstpromoter_memberships")
+        .set({ state })
+        .where(inAccount(database, account))
+        .where("campaign_id", "=", campaignId)
+        .where(database.anyOf("promoter_id", ids))
+        .execute();
+      await countWaits(account, ids, on(transaction));
     },
 
     async moveMemberships(account, ids, from, to, transaction) {
@@ -111,20 +87,17 @@ export function createMemberships(
 
     async addMemberships(account, ids, campaignId, state, now, transaction) {
       const added = ids.map((promoter_id) => ({ promoter_id, ref_token: newRefToken() }));
-      const insert = async () => {
-        for (let start = 0; start < added.length; start += rowsPerInsert) {
-          await on(transaction)
-            .insertInto("firstpromoter_memberships")
-            .values(
-              added.slice(start, start + rowsPerInsert).map((place) => ({
-                ...{ account, ...place, campaign_id: campaignId, state, coupon: null, created_at: now },
-              })),
-            )
-            .execute();
-        }
-        await addSearchWords(account, added, on(transaction));
-      };
-      await recounting(account, ids, on(transaction), insert);
+      for (let start = 0; start < added.length; start += rowsPerInsert) {
+        const rows = added.slice(start, start + rowsPerInsert);
+        await on(transaction)
+          .insertInto("firstpromoter_memberships")
+          .values(
+            rows.map((place) => ({ ...place, account, campaign_id: campaignId, state, coupon: null, created_at: now })),
+          )
+          .execute();
+      }
+      await addSearchWords(account, added, on(transaction));
+      if (state === "pending") await countWaits(account, ids, on(transaction));
     },
 
     campaigns(account, ids, transaction) {

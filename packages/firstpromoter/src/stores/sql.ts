@@ -15,21 +15,19 @@ import { inAccount } from "./by-id.ts";
 import { hasForm, insertPromoters, rowsPerInsert, searchText } from "./insert.ts";
 import { loadPromoters, moveSequence } from "./load.ts";
 import { createMemberships } from "./memberships.ts";
-import { createPages, type PromoterRow } from "./pages.ts";
-import { createPendingCount } from "./pending.ts";
+import { mergePages, type PromoterSearch } from "./search.ts";
+import { createPostgresSearch, createTrigramIndexes } from "./search-postgres.ts";
+import { createSqliteSearch } from "./search-sqlite.ts";
 import { migrations, type Tables } from "./tables.ts";
-import { indexSearch, mergeSearch } from "./tables-search.ts";
 
 type Db = Kysely<Tables>;
+type PromoterRow = Selectable<Tables["firstpromoter_promoters"]>;
 
 /** Promoters in SQLite or PostgreSQL, in the ledger's own database. Brings its tables up to date first. */
 export async function createSqlStore(database: Database, log: Log = silentLog): Promise<PromoterStore> {
   await database.migrate("firstpromoter", migrations);
-  const trigrams = await indexSearch(database);
-  if (!trigrams) log.warn({}, "FirstPromoter: q is slow on a large table without PostgreSQL's extension pg_trgm");
-  const pageOf = createPages(database, trigrams);
+  const search = await openSearch(database, log);
   const db = database.tables<Tables>();
-  const pending = createPendingCount(database);
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
   const locked = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>
@@ -45,6 +43,19 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
   /** The promoters of a set that are there. On PostgreSQL they are locked in the order of their ids, so that two sets never lock each other out. */
   const present = async (account: string, ids: readonly number[], transaction: LedgerTransaction) =>
     (await locked(transaction, { account, ids })).rows;
+
+  const byIds = statement(({ ids }: { ids: readonly number[] }) =>
+    db.selectFrom("firstpromoter_promoters").selectAll().where(database.anyOf("id", ids)),
+  );
+
+  const pending = statement(({ account }: { account: string }) =>
+    db
+      .selectFrom("firstpromoter_promoters")
+      .select(({ fn }) => fn.countAll<number>().as("count"))
+      .where("account", "=", account)
+      .where("archived_at", "is", null)
+      .where("waits", ">", sql.lit(0)),
+  );
 
   const promoters = () => db.selectFrom("firstpromoter_promoters as p").selectAll("p");
 
@@ -109,9 +120,9 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
   }
 
   return {
-    ...createMemberships(database, pending, present),
+    ...createMemberships(database, present),
 
-    ...createArchival(database, pending),
+    ...createArchival(database),
 
     async setParent(account, ids, parentId, now, transaction) {
       await on(transaction)
@@ -167,9 +178,19 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
       return (await whole(found))[0];
     },
 
-    list: async (account, query) => whole(await pageOf(account, query)),
+    async list(account, query) {
+      const ids =
+        query.archived === undefined && query.sorting.length === 0
+          ? await mergePages(search, account, query)
+          : await search.findPage(account, query);
+      const rows = new Map((await byIds(db, { ids })).rows.map((row) => [row.id, row]));
+      return whole(ids.flatMap((id) => rows.get(id) ?? []));
+    },
 
-    countPending: (account) => pending.count(account),
+    async countPending(account) {
+      const { rows } = await pending(db, { account });
+      return Number(rows[0]?.count);
+    },
 
     create(account, given, now) {
       const { email, cust_id } = given[0] ?? {};
@@ -178,9 +199,7 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
           const created: number[] = [];
           for (let start = 0; start < given.length; start += rowsPerInsert) {
             const set = given.slice(start, start + rowsPerInsert);
-            const { ids, waiting } = await insertPromoters(on(transaction), account, set, now);
-            await pending.add(account, waiting, on(transaction));
-            created.push(...ids);
+            created.push(...(await insertPromoters(on(transaction), account, set, now)));
           }
           if (given.some(({ id }) => id !== undefined))
             await moveSequence(database, "firstpromoter_promoters", on(transaction));
@@ -189,12 +208,10 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
       );
     },
 
-    tidy: () => mergeSearch(database),
-
     load(account, given, campaigns, now) {
       const set = () =>
         database.transaction((transaction) =>
-          loadPromoters(database, on(transaction), pending, { account, given, campaigns, now }),
+          loadPromoters(database, on(transaction), { account, given, campaigns, now }),
         );
       // Somebody else has meanwhile taken what was free: it is looked at again.
       return set().catch((error: unknown) => (isUniqueViolation(error) ? set() : Promise.reject(error)));
@@ -243,6 +260,14 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
       );
     },
   };
+}
+
+async function openSearch(database: Database, log: Log): Promise<PromoterSearch> {
+  if (database.dialect === "sqlite") return createSqliteSearch(database);
+  if (!(await createTrigramIndexes(database))) {
+    log.warn({}, "FirstPromoter: q is slow on a large table without PostgreSQL's extension pg_trgm");
+  }
+  return createPostgresSearch(database);
 }
 
 type PlaceRow = Selectable<Tables["firstpromoter_memberships"]> & Pick<CampaignRecord, "name" | "color">;

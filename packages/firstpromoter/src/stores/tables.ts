@@ -1,7 +1,9 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
-import { type Generated, sql } from "kysely";
+import { type Generated, type RawBuilder, sql } from "kysely";
 import type { CampaignState } from "../schemas.ts";
-import { cutInOneWalk, indexEachColumn, indexPieces, makeSearch, sortApart } from "./tables-search.ts";
+import { listColumns } from "./search.ts";
+import { createPostgresIndexes } from "./search-postgres.ts";
+import { createSqliteIndexes } from "./search-sqlite.ts";
 
 export interface Tables {
   firstpromoter_campaigns: {
@@ -59,12 +61,6 @@ export interface Tables {
     ref_token: string;
     created_at: number;
   };
-  /** How many live promoters of an account wait for acceptance: the sum of these. */
-  firstpromoter_pending: {
-    id: Generated<number>;
-    account: string;
-    delta: number;
-  };
   /** Batches whose end is to be told to the webhook. */
   firstpromoter_notices: {
     batch_id: number;
@@ -72,7 +68,7 @@ export interface Tables {
     /** JSON; null until the batch is finished. */
     body: string | null;
     attempts: number;
-    announced_at: Generated<number>;
+    announced_at: number;
     /** When it is looked at next; null when there is nothing left to do. */
     due_at: number | null;
   };
@@ -97,157 +93,104 @@ export interface Tables {
 }
 
 export const migrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
-  async "0001_promoters"(db, { types }) {
-    await sql`create table firstpromoter_campaigns (
-      id ${types.identity},
-      account text not null,
-      name text not null,
-      color text not null,
-      is_default integer
-    )`.execute(db);
-    await sql`create unique index firstpromoter_campaigns_default on firstpromoter_campaigns (account, is_default)`.execute(
-      db,
-    );
-    await sql`create table firstpromoter_promoters (
-      id ${types.identity},
-      account text not null,
-      email text not null,
-      cust_id text,
-      note text,
-      auth_token text not null,
-      search text not null,
-      profile text not null,
-      custom_fields text,
-      clicks_count bigint not null default 0,
-      referrals_count bigint not null default 0,
-      sales_count bigint not null default 0,
-      customers_count bigint not null default 0,
-      active_customers_count bigint not null default 0,
-      revenue_amount bigint not null default 0,
-      joined_at bigint not null,
-      last_login_at bigint,
-      archived_at bigint,
-      parent_promoter_id bigint,
-      updated_at bigint not null
-    )`.execute(db);
-    await sql`create unique index firstpromoter_promoters_email on firstpromoter_promoters (account, email)`.execute(
-      db,
-    );
-    await sql`create unique index firstpromoter_promoters_cust_id on firstpromoter_promoters (account, cust_id) where cust_id is not null`.execute(
-      db,
-    );
-    await sql`create index firstpromoter_promoters_auth_token on firstpromoter_promoters (account, auth_token)`.execute(
-      db,
-    );
-    await sql`create index firstpromoter_promoters_parent on firstpromoter_promoters (parent_promoter_id) where parent_promoter_id is not null`.execute(
-      db,
-    );
-    // A list is read off one of these from its end, whatever the number of promoters: the live ones and the archived apart.
-    await sql`create index firstpromoter_promoters_live on firstpromoter_promoters (account, id) where archived_at is null`.execute(
-      db,
-    );
-    await sql`create index firstpromoter_promoters_archived on firstpromoter_promoters (account, id) where archived_at is not null`.execute(
-      db,
-    );
-    for (const column of ["clicks_count", "referrals_count", "customers_count", "revenue_amount", "joined_at"]) {
-      await sql`create index ${sql.id(`firstpromoter_promoters_${column}`)} on firstpromoter_promoters (account, ${sql.id(column)}, id)`.execute(
-        db,
-      );
-    }
-    await sql`create table firstpromoter_memberships (
-      id ${types.identity},
-      account text not null,
-      promoter_id bigint not null references firstpromoter_promoters (id),
-      campaign_id bigint not null references firstpromoter_campaigns (id),
-      state text not null,
-      coupon text,
-      ref_token text not null,
-      created_at bigint not null
-    )`.execute(db);
-    await sql`create unique index firstpromoter_memberships_promoter on firstpromoter_memberships (promoter_id, campaign_id)`.execute(
-      db,
-    );
-    await sql`create index firstpromoter_memberships_campaign on firstpromoter_memberships (campaign_id, promoter_id)`.execute(
-      db,
-    );
-    await sql`create unique index firstpromoter_memberships_ref_token on firstpromoter_memberships (account, ref_token)`.execute(
-      db,
-    );
-    await sql`create index firstpromoter_memberships_coupon on firstpromoter_memberships (account, coupon) where coupon is not null`.execute(
-      db,
-    );
-    await sql`create index firstpromoter_memberships_state on firstpromoter_memberships (account, state, promoter_id)`.execute(
-      db,
-    );
+  async "0001_promoters"(db, { dialect, types }) {
+    for (const statement of tables(types.identity)) await statement.execute(db);
+    await (dialect === "sqlite" ? createSqliteIndexes : createPostgresIndexes)(db, listColumns);
   },
-  async "0002_undo"(db) {
-    await sql`alter table firstpromoter_promoters add column archived_batch bigint`.execute(db);
-  },
-  async "0003_notices"(db) {
-    await sql`create table firstpromoter_notices (
-      batch_id bigint not null,
-      generation integer not null,
-      body text,
-      attempts integer not null,
-      due_at bigint,
-      primary key (batch_id, generation)
-    )`.execute(db);
-    await sql`create index firstpromoter_notices_due on firstpromoter_notices (due_at) where due_at is not null`.execute(
-      db,
-    );
-  },
-  async "0004_filters"(db, { dialect, types }) {
-    await sql`alter table firstpromoter_promoters add column waits integer not null default 0`.execute(db);
-    await sql`alter table firstpromoter_promoters add column fraud_suspicions text`.execute(db);
-    await sql`alter table firstpromoter_promoters add column invoice_details_status text not null default 'pending'`.execute(
-      db,
-    );
-    await sql`alter table firstpromoter_promoters add column subscribed_to_email integer not null default 1`.execute(
-      db,
-    );
-    await sql`create table firstpromoter_pending (
-      id ${types.identity},
-      account text not null,
-      delta integer not null
-    )`.execute(db);
-    await sql`create index firstpromoter_pending_account on firstpromoter_pending (account)`.execute(db);
-    const joined =
-      dialect === "sqlite" ? sql`group_concat(lower(ref_token), ' ')` : sql`string_agg(lower(ref_token), ' ')`;
-    await sql`update firstpromoter_promoters set
-      search = search || ' ' || (select ${joined} from firstpromoter_memberships m where m.promoter_id = firstpromoter_promoters.id),
-      waits = (select count(*) from firstpromoter_memberships m
-        where m.promoter_id = firstpromoter_promoters.id and m.state = 'pending')
-      where exists (select 1 from firstpromoter_memberships m where m.promoter_id = firstpromoter_promoters.id)`.execute(
-      db,
-    );
-    await sql`insert into firstpromoter_pending (account, delta) select account, count(*) from firstpromoter_promoters
-      where archived_at is null and waits > 0 group by account`.execute(db);
-  },
-  "0005_search": makeSearch,
-  "0006_sorted": sortApart,
-  "0007_pieces": indexPieces,
-  async "0008_imported"(db) {
-    await sql`alter table firstpromoter_promoters add column imported text`.execute(db);
-  },
-  async "0009_kept"(db) {
-    await sql`alter table firstpromoter_notices add column announced_at bigint not null default 0`.execute(db);
-    await sql`create table firstpromoter_answers (
-      batch_id bigint primary key,
-      body text not null,
-      kept_at bigint not null
-    )`.execute(db);
-    await sql`create index firstpromoter_answers_kept on firstpromoter_answers (kept_at)`.execute(db);
-    await sql`create table firstpromoter_sent (
-      batch_id bigint not null,
-      generation integer not null,
-      seq integer not null,
-      ids text not null,
-      theirs bigint,
-      sent_at bigint not null,
-      primary key (batch_id, generation, seq)
-    )`.execute(db);
-    await sql`create index firstpromoter_sent_at on firstpromoter_sent (sent_at)`.execute(db);
-  },
-  "0010_pieces": cutInOneWalk,
-  "0011_search": indexEachColumn,
 };
+
+const tables = (identity: RawBuilder<unknown>) => [
+  sql`create table firstpromoter_campaigns (
+    id ${identity},
+    account text not null,
+    name text not null,
+    color text not null,
+    is_default integer
+  )`,
+  sql`create unique index firstpromoter_campaigns_default on firstpromoter_campaigns (account, is_default)`,
+  sql`create table firstpromoter_promoters (
+    id ${identity},
+    account text not null,
+    email text not null,
+    cust_id text,
+    note text,
+    auth_token text not null,
+    search text not null,
+    profile text not null,
+    custom_fields text,
+    clicks_count bigint not null default 0,
+    referrals_count bigint not null default 0,
+    sales_count bigint not null default 0,
+    customers_count bigint not null default 0,
+    active_customers_count bigint not null default 0,
+    revenue_amount bigint not null default 0,
+    joined_at bigint not null,
+    last_login_at bigint,
+    archived_at bigint,
+    archived_batch bigint,
+    parent_promoter_id bigint,
+    waits integer not null default 0,
+    fraud_suspicions text,
+    invoice_details_status text not null default 'pending',
+    subscribed_to_email integer not null default 1,
+    has_form integer not null default 0,
+    imported text,
+    updated_at bigint not null
+  )`,
+  sql`create unique index firstpromoter_promoters_email on firstpromoter_promoters (account, email)`,
+  sql`create unique index firstpromoter_promoters_cust_id on firstpromoter_promoters (account, cust_id)
+    where cust_id is not null`,
+  sql`create index firstpromoter_promoters_auth_token on firstpromoter_promoters (account, auth_token)`,
+  sql`create index firstpromoter_promoters_parent on firstpromoter_promoters (account, parent_promoter_id, id)
+    where parent_promoter_id is not null`,
+  // A list is read off one of these from its end, whatever the number of promoters.
+  sql`create index firstpromoter_promoters_live on firstpromoter_promoters (account, id) where archived_at is null`,
+  sql`create index firstpromoter_promoters_archived on firstpromoter_promoters (account, id)
+    where archived_at is not null`,
+  // What `meta.pending_count` counts.
+  sql`create index firstpromoter_promoters_pending on firstpromoter_promoters (account, waits)
+    where archived_at is null and waits > 0`,
+  sql`create table firstpromoter_memberships (
+    id ${identity},
+    account text not null,
+    promoter_id bigint not null references firstpromoter_promoters (id),
+    campaign_id bigint not null references firstpromoter_campaigns (id),
+    state text not null,
+    coupon text,
+    ref_token text not null,
+    created_at bigint not null
+  )`,
+  sql`create unique index firstpromoter_memberships_promoter on firstpromoter_memberships (promoter_id, campaign_id)`,
+  sql`create index firstpromoter_memberships_campaign
+    on firstpromoter_memberships (account, campaign_id, state, promoter_id)`,
+  sql`create index firstpromoter_memberships_state on firstpromoter_memberships (account, state, promoter_id)`,
+  sql`create unique index firstpromoter_memberships_ref_token on firstpromoter_memberships (account, ref_token)`,
+  sql`create index firstpromoter_memberships_coupon on firstpromoter_memberships (account, coupon)
+    where coupon is not null`,
+  sql`create table firstpromoter_notices (
+    batch_id bigint not null,
+    generation integer not null,
+    body text,
+    attempts integer not null,
+    announced_at bigint not null,
+    due_at bigint,
+    primary key (batch_id, generation)
+  )`,
+  sql`create index firstpromoter_notices_due on firstpromoter_notices (due_at) where due_at is not null`,
+  sql`create table firstpromoter_answers (
+    batch_id bigint primary key,
+    body text not null,
+    kept_at bigint not null
+  )`,
+  sql`create index firstpromoter_answers_kept on firstpromoter_answers (kept_at)`,
+  sql`create table firstpromoter_sent (
+    batch_id bigint not null,
+    generation integer not null,
+    seq integer not null,
+    ids text not null,
+    theirs bigint,
+    sent_at bigint not null,
+    primary key (batch_id, generation, seq)
+  )`,
+  sql`create index firstpromoter_sent_at on firstpromoter_sent (sent_at)`,
+];
