@@ -2,7 +2,6 @@ import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { ledgerDatabases, sqliteDatabase } from "@reinstate/tooling/databases";
-import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { start } from "./fixtures/server.ts";
 import { createFirstPromoter, importPromoters, type RefusedLine } from "./index.ts";
@@ -37,18 +36,12 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     return { host, store, get, take, [Symbol.asyncDispose]: dispose };
   }
 
-  test("a large import leaves the search in one part, and it finds everybody", async () => {
+  test("search finds every promoter of a large import", async () => {
     await using ours = await empty();
     const lines = Array.from({ length: 6_000 }, (_, n) =>
       JSON.stringify({ email: `p${n}@example.com`, name: `Ada ${n}`, custom_fields: { tier: `t${n}` } }),
     );
     await ours.take(lines.join("\n"), "ndjson");
-    if (ours.host.database.dialect === "sqlite") {
-      for (const index of ["firstpromoter_search_idx", "firstpromoter_custom_fields_idx"]) {
-        const parts = sql<{ n: number }>`select count(distinct segid) as n from ${sql.table(index)}`;
-        expect((await parts.execute(ours.host.database.tables())).rows).toEqual([{ n: 1 }]);
-      }
-    }
     for (const n of [0, 2_999, 5_999]) {
       const { data } = await ours.get(`/promoters?q=p${n}@example.com`);
       expect(data.map(({ email }: { email: string }) => email)).toEqual([`p${n}@example.com`]);
