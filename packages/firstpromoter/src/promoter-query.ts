@@ -133,6 +133,18 @@ const selectingNames = new Set(
     ...Object.keys({ ...promoter.shape, ...profileInput.shape }),
     ...findBy.options,
     ...["q", "ids", "search", "query", "find_by"],
+    // What other parts of the API and its exports call them.
+    ...[
+      "promoter_id",
+      "promoter_ids",
+      "campaign",
+      "campaign_ids",
+      "coupon",
+      "ref_id",
+      "status",
+      "created_at",
+      "updated_at",
+    ],
   ].map(plainName),
 );
 
