@@ -1,4 +1,14 @@
-import { checkDatabaseUrl, messageOf, ReinstateError, readJson, type Vendor, wholeNumber } from "@reinstate/batch-core";
+import {
+  type AdmissionLimits,
+  checkDatabaseUrl,
+  defaultLimits,
+  isProxyAddress,
+  messageOf,
+  ReinstateError,
+  readJson,
+  type Vendor,
+  wholeNumber,
+} from "@reinstate/batch-core";
 import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 
@@ -22,6 +32,8 @@ export interface Settings {
   requestSeconds: number;
   /** Connections at the same time; the server closes every further one. */
   maxConnections: number;
+  /** The limits within which calls are let in. */
+  admission: AdmissionLimits;
   /** Seconds after which a statement that the ledger's database does not answer fails. */
   databaseSeconds: number;
   /** Days for which batches are kept after their end; undefined: for ever. */
@@ -59,6 +71,15 @@ const timeZone = z.string().refine(
 
 const seconds = wholeNumber({ least: 1, most: 99_999 });
 
+const megabyte = 1024 * 1024;
+
+const proxies = z
+  .string()
+  .transform((list) => list.split(",").flatMap((address) => address.trim() || []))
+  .refine((list) => list.every(isProxyAddress), {
+    error: "must be addresses or networks with commas between them, such as 10.0.0.1,192.168.0.0/16",
+  });
+
 const databaseAddress = z.string().superRefine((url, context) => {
   try {
     checkDatabaseUrl(url);
@@ -86,6 +107,13 @@ const own = {
   REINSTATE_KEEP_ALIVE_SECONDS: seconds.default(75),
   REINSTATE_REQUEST_SECONDS: seconds.default(300),
   REINSTATE_MAX_CONNECTIONS: wholeNumber({ least: 1, most: 999_999 }).default(10_000),
+  REINSTATE_MAX_IN_FLIGHT: wholeNumber({ least: 1, most: 999_999 }).default(defaultLimits.maxInFlight),
+  REINSTATE_MAX_IN_FLIGHT_PER_KEY: wholeNumber({ least: 1, most: 999_999 }).default(defaultLimits.maxInFlightPerKey),
+  REINSTATE_MAX_UNKNOWN_MEGABYTES: wholeNumber({ least: 1, most: 99_999 }).default(
+    defaultLimits.maxUnknownBytes / megabyte,
+  ),
+  REINSTATE_WRONG_KEYS_PER_MINUTE: wholeNumber({ least: 1, most: 999_999 }).default(defaultLimits.wrongKeysPerMinute),
+  REINSTATE_TRUSTED_PROXIES: proxies.default([]),
   REINSTATE_DATABASE_SECONDS: seconds.default(5),
   REINSTATE_GRACE_SECONDS: seconds.default(20),
   REINSTATE_KEEP_BATCHES_DAYS: wholeNumber({ least: 1, most: 36_500 }).optional(),
@@ -132,6 +160,13 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     keepAliveSeconds: mine.REINSTATE_KEEP_ALIVE_SECONDS,
     requestSeconds: mine.REINSTATE_REQUEST_SECONDS,
     maxConnections: mine.REINSTATE_MAX_CONNECTIONS,
+    admission: {
+      maxInFlight: mine.REINSTATE_MAX_IN_FLIGHT,
+      maxInFlightPerKey: mine.REINSTATE_MAX_IN_FLIGHT_PER_KEY,
+      maxUnknownBytes: mine.REINSTATE_MAX_UNKNOWN_MEGABYTES * megabyte,
+      wrongKeysPerMinute: mine.REINSTATE_WRONG_KEYS_PER_MINUTE,
+      trustedProxies: mine.REINSTATE_TRUSTED_PROXIES,
+    },
     databaseSeconds: mine.REINSTATE_DATABASE_SECONDS,
     graceSeconds: mine.REINSTATE_GRACE_SECONDS,
     keepBatchesDays: mine.REINSTATE_KEEP_BATCHES_DAYS,

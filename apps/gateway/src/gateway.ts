@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import {
   createHost,
   type EngineFactory,
@@ -12,6 +11,7 @@ import { cleanPath, createV1Routes, faultProblem, problem } from "@reinstate/bat
 import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
 import { createReadiness } from "./readiness.ts";
+import { requestIdOf } from "./turn-away.ts";
 
 /** The composed service: hand `fetch` to any server that takes a web Request; `env` is what the server has beside it. */
 export interface Gateway {
@@ -25,13 +25,14 @@ export interface Gateway {
 
 /** Opens the databases, makes every vendor, and resumes what an earlier process left. */
 export async function createGateway(settings: Settings, vendors: readonly Vendor[], log: Log): Promise<Gateway> {
-  const { databaseUrl, role, databaseSeconds, keepBatchesDays } = settings;
+  const { databaseUrl, role, databaseSeconds, keepBatchesDays, admission } = settings;
   const answerMs = databaseSeconds * 1000;
   const host = await createHost({
     databaseUrl,
     role,
     log,
     answerMs,
+    admission,
     ...(keepBatchesDays !== undefined && { keepBatchesDays }),
     ...(await engineOf(settings)),
   });
@@ -70,7 +71,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   async function answer(request: Request, path: string, env?: object): Promise<Response> {
     const vendor = mounted.find((mount) => path === mount.path || path.startsWith(`${mount.path}/`));
     if (vendor) return vendor.instance.routes.fetch(request, env);
-    if (path === "/v1" || path.startsWith("/v1/")) return v1.fetch(request);
+    if (path === "/v1" || path.startsWith("/v1/")) return v1.fetch(request, env);
     if (path === "/healthz") return Response.json({ status: "ok" });
     if (path === "/readyz") return ready();
     if (path.startsWith("/readyz/")) return ready(path.slice("/readyz/".length));
@@ -83,8 +84,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
       const started = performance.now();
       // The query is left out of the log: one vendor takes its token there.
       const path = cleanPath(request);
-      const given = request.headers.get("x-request-id");
-      const requestId = given !== null && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+      const requestId = requestIdOf(request.headers.get("x-request-id"));
       let response: Response;
       try {
         response = await answer(request, path, env);
@@ -93,6 +93,8 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
         response = faultProblem(error);
       }
       response.headers.set("x-request-id", requestId);
+      // Under overload a line for each would cost more than the calls.
+      if (host.admission.wasTurnedAway(request)) return response;
       const ms = Math.round((performance.now() - started) * 10) / 10;
       log.info({ method: request.method, path, status: response.status, ms, request_id: requestId }, "request");
       return response;

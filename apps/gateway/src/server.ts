@@ -3,6 +3,7 @@ import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-
 import { messageOf } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
 import { endSlowClients } from "./slow-clients.ts";
+import type { TurnAway } from "./turn-away.ts";
 
 /** How long and how far the rest of a body is read after an early answer, before the connection is closed. */
 const discardMs = 30_000;
@@ -17,6 +18,8 @@ export interface HttpServerOptions {
   /** Seconds that the body of a request may take; an upload to `/v1/batches` may take an hour. */
   requestSeconds: number;
   maxConnections: number;
+  /** Answers calls for which there is no place. */
+  turnAway?: TurnAway;
 }
 
 /** Node's own limit of every request: ten million ids over a slow line take longer than its five minutes. */
@@ -25,12 +28,13 @@ const uploadMs = 3_600_000;
 /** Serves a web `fetch` over HTTP/1.1 and HTTP/1.0; `env` holds Node's own request and response. */
 export function createHttpServer(
   fetch: (request: Request, env: HttpBindings) => Promise<Response>,
-  { keepAliveSeconds, requestSeconds, maxConnections }: HttpServerOptions,
+  { keepAliveSeconds, requestSeconds, maxConnections, turnAway }: HttpServerOptions,
 ): Server {
   const listener = getRequestListener(
     async (request, env) => {
       const { incoming, outgoing } = env as HttpBindings;
       const response = await fetch(request, { incoming, outgoing });
+      await turnAway?.learn(incoming, request, response);
       // The adaptor leaves the phrase to Node, which has none for a status that HTTP does not name.
       if (response.statusText !== "") outgoing.statusMessage = response.statusText;
       if (!outgoing.shouldKeepAlive && isEventStream(response)) outgoing.removeHeader("transfer-encoding");
@@ -40,6 +44,7 @@ export function createHttpServer(
     { hostname: "localhost", errorHandler: replyToError },
   );
   const server = createServer({ connectionsCheckingInterval: 5000 }, (incoming, outgoing) => {
+    if (turnAway?.answer(incoming, outgoing)) return;
     normalizeHost(incoming);
     return listener(incoming, outgoing);
   });

@@ -15,6 +15,7 @@ export type RefusalKind =
   | "post_only"
   | "too_large"
   | "encoded"
+  | "too_many_requests"
   | "unavailable"
   | "internal";
 
@@ -24,13 +25,15 @@ export class Refusal extends Error {
   readonly detail: string;
   /** The batch that the refused call made, if it came so far. */
   readonly batch: number | undefined;
+  readonly headers: Record<string, string>;
 
-  constructor(kind: RefusalKind, detail = "", batch?: number) {
+  constructor(kind: RefusalKind, detail = "", batch?: number, headers: Record<string, string> = {}) {
     super(`${kind}: ${detail}`);
     this.kind = kind;
     // A name out of the request may be as long as the request.
     this.detail = cutText(detail, 400);
     this.batch = batch;
+    this.headers = headers;
   }
 }
 
@@ -76,6 +79,7 @@ const errors: Record<RefusalKind, ErrorRow> = {
     headers: { "accept-encoding": "identity" },
     transport: true,
   },
+  too_many_requests: { code: () => 429, text: (detail) => detail, transport: true },
   unavailable: {
     code: () => 503,
     text: () => "Service is busy, try again",
@@ -98,6 +102,6 @@ export function refusalReply(refusal: Refusal, settings: AltcraftSettings) {
   return {
     status: settings.httpStatus === "follow_error" || row.transport ? body.error : 200,
     body: { ...(settings.errorReplyData === "null" && { data: null }), ...body },
-    headers: row.headers ?? {},
+    headers: { ...row.headers, ...refusal.headers },
   };
 }

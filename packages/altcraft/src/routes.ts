@@ -1,5 +1,5 @@
 import { type Host, isUnavailable, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { answerAborted, cleanPath, decodeUtf8, readBody } from "@reinstate/batch-core/http";
+import { answerAborted, cleanPath, decodeUtf8 } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { createDeduplication, type SentReply } from "./deduplication.ts";
 import { Refusal, refusalReply } from "./errors.ts";
@@ -8,6 +8,7 @@ import type { AltcraftSettings } from "./options.ts";
 import { readParameters, xmlLimit } from "./parameters.ts";
 import type { RequestStore } from "./store.ts";
 import { success } from "./success.ts";
+import { readUnknownBody } from "./token-scan.ts";
 import { writeXml } from "./xml.ts";
 
 export const basePath = "/api/v1.1";
@@ -42,15 +43,15 @@ export function createRoutes(
     };
   }
 
-  async function keyOf(token: string): Promise<Key> {
-    const key = await host.keys.find("altcraft", token);
+  async function keyOf(request: Request, token: string): Promise<Key> {
+    const key = await host.admission.findKey(request, "altcraft", token);
     if (!key) throw new Refusal("unknown_token");
     return key;
   }
 
-  async function authorized(token: string, method: Method): Promise<Key> {
+  async function authorized(request: Request, token: string, method: Method): Promise<Key> {
     if (token === "") throw new Refusal("token_required");
-    const key = await keyOf(token);
+    const key = await keyOf(request, token);
     if (!mayCall(key, method)) throw new Refusal("forbidden", `the token may not call ${method.name}`);
     return key;
   }
@@ -60,17 +61,19 @@ export function createRoutes(
     const url = new URL(request.url);
     const declared = declaredFormat(request);
     let format = formatNamed(url.searchParams.get("format")) ?? defaultFormat(settings, declared ?? "json");
+    let leave = () => {};
     try {
+      leave = host.admission.enter(request, c.env);
       const method = byName.get(methodName(c.req.path));
       if (!method) throw new Refusal("no_such_method");
       if (request.method !== "POST") throw new Refusal("post_only");
       const outside = bearer(request) ?? url.searchParams.get("token") ?? "";
       // Before the body is read: a stranger who shows his token costs nothing.
-      if (outside !== "") await keyOf(outside);
-      const text = await bodyText(request, declared, method, settings);
+      if (outside !== "") await keyOf(request, outside);
+      const text = await bodyText(request, declared, method, settings, (token) => keyOf(request, token));
       const given = await readParameters(request, text, declared, method, settings);
       format = replyFormat(url.searchParams, given, settings);
-      const key = await authorized(given.token || outside, method);
+      const key = await authorized(request, given.token || outside, method);
       const parameters = given.parse();
       const carryOut = async () => {
         const { members, batch } = await method.handle(parameters, key);
@@ -86,11 +89,17 @@ export function createRoutes(
       const aborted = answerAborted(request, error);
       if (aborted) return aborted;
       const refusal = refusalOf(error);
-      if (!(error instanceof Refusal) && !["too_large", "bad_request", "encoded"].includes(refusal.kind)) {
+      if (
+        !(error instanceof Refusal) &&
+        ["unavailable", "internal"].includes(refusal.kind) &&
+        !ReinstateError.is(error, "overloaded")
+      ) {
         host.log.error({ error: messageOf(error) }, "a call of the Altcraft API failed");
       }
       const { status, body, headers } = refusalReply(refusal, settings);
       return responseOf(replyIn(format, status, body, headers, refusal.batch));
+    } finally {
+      leave();
     }
   });
 
@@ -117,6 +126,11 @@ function refusalOf(error: unknown): Refusal {
   if (ReinstateError.is(error, "invalid_request")) {
     const { path, message } = error.issues[0] ?? { path: "", message: error.message };
     return new Refusal("bad_request", `field ${JSON.stringify(path)}: ${message}`);
+  }
+  if (ReinstateError.is(error, "overloaded") || ReinstateError.is(error, "too_many_requests")) {
+    const headers = { "retry-after": String(error.retryAfterSeconds ?? 1) };
+    const kind = error.code === "overloaded" ? "unavailable" : "too_many_requests";
+    return new Refusal(kind, error.message, undefined, headers);
   }
   if (ReinstateError.is(error, "encoded_body")) return new Refusal("encoded", error.message);
   return new Refusal(isUnavailable(error) ? "unavailable" : "internal");
@@ -156,12 +170,13 @@ async function bodyText(
   declared: Format | undefined,
   method: Method,
   settings: AltcraftSettings,
+  checkToken: (token: string) => Promise<unknown>,
 ): Promise<string> {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers.get("content-type") ?? "")?.[1];
   if (charset !== undefined && !/^utf-?8$/i.test(charset))
     throw new Refusal("bad_request", "the charset must be UTF-8");
   const limit = declared === "xml" ? xmlLimit(method, settings) : settings.jsonBodyLimit;
-  const text = decodeUtf8(await readBody(request, limit));
+  const text = decodeUtf8(await readUnknownBody(request, limit, checkToken));
   if (text === undefined) throw new Refusal("bad_request", "the body is not UTF-8");
   return text;
 }

@@ -20,6 +20,8 @@ export type ReinstateErrorCode =
   | "wrong_state"
   | "idempotency_mismatch"
   | "idempotency_running"
+  | "overloaded"
+  | "too_many_requests"
   | "transient";
 
 /** One thing that is wrong with a request: `path` names the place (`items[3]`, `params.insert_leads`). */
@@ -46,12 +48,19 @@ export class ReinstateError extends Error {
   readonly code: ReinstateErrorCode;
   /** At most 100 of the things that are wrong; fewer if their texts are long. */
   readonly issues: Issue[];
+  /** Of `overloaded` and `too_many_requests`: when the same call may succeed. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ReinstateErrorCode, message: string, options: { issues?: Issue[]; cause?: unknown } = {}) {
+  constructor(
+    code: ReinstateErrorCode,
+    message: string,
+    options: { issues?: Issue[]; cause?: unknown; retryAfterSeconds?: number } = {},
+  ) {
     super(cutText(message, messageBytes), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ReinstateError";
     this.code = code;
     this.issues = cutIssues(options.issues ?? []);
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   static is(value: unknown, code?: ReinstateErrorCode): value is ReinstateError {

@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { type Admission, createAdmission } from "./admission/admission.ts";
+import type { AdmissionLimits } from "./admission/limits.ts";
 import { type Batches, createBatches } from "./batches.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { checkPooler } from "./database/pooler.ts";
@@ -18,6 +20,8 @@ export interface Host {
   readonly database: Database;
   readonly clock: Clock;
   readonly keys: Keys;
+  /** The limits within which its HTTP routes let calls in. */
+  readonly admission: Admission;
   readonly batches: Batches;
   readonly log: Log;
   /** Makes operations known; batches of them that an earlier process left unfinished go on from here. */
@@ -50,6 +54,8 @@ export interface HostOptions {
   keepBatchesDays?: number;
   /** How long idempotency keys are kept. Default 7 days. */
   keepKeysMs?: number;
+  /** The limits of HTTP routes, where they are not to be the default ones. */
+  admission?: Partial<AdmissionLimits>;
 }
 
 /** Opens the database, brings the ledger's tables up to date and starts the engine. */
@@ -96,11 +102,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
     keepBatchesDays !== undefined && role !== "web"
       ? startPruning({ ledger, clock, log, keepMs: keepBatchesDays * 86_400_000 })
       : undefined;
+  const keys = createKeys(database, clock);
   return {
     database,
     clock,
     log,
-    keys: createKeys(database, clock),
+    keys,
+    admission: createAdmission({ limits: options.admission, keys, clock, log }),
     batches: createBatches({
       ...{ ledger, database, runner, operation, clock, keepKeysMs },
       notify: engine.notify,

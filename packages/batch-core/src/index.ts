@@ -1,3 +1,6 @@
+export type { Admission, AdmissionCounts } from "./admission/admission.ts";
+export { isProxyAddress } from "./admission/caller-address.ts";
+export { type AdmissionLimits, defaultLimits } from "./admission/limits.ts";
 export {
   type Batch,
   type BatchStatus,

@@ -61,9 +61,9 @@ export const errorAnswers = {
     body: { message: "The request body must not be encoded (Content-Encoding)", code: "encoded_body" },
     headers: { "accept-encoding": "identity" },
   },
-  /** More requests in a minute than `rateLimit`; the header `Retry-After` tells the seconds until the next may come. */
+  /** More requests in a minute than `rateLimit`, too many at a time, or too many wrong keys; the header `Retry-After` tells the seconds until the next may come. */
   too_many_requests: { status: 429, body: { message: "Too many requests", code: "too_many_requests" } },
-  /** A database is away, full or read-only. */
+  /** A database is away, full or read-only, or more calls are in progress than the server takes at a time. */
   unavailable: {
     status: 503,
     body: { message: "Service unavailable", code: "service_unavailable" },
@@ -106,6 +106,8 @@ export class Refusal extends Error {
   }
 }
 
+const retryAfter = ({ retryAfterSeconds = 1 }: ReinstateError) => ({ "retry-after": String(retryAfterSeconds) });
+
 /** The refusal in an error, the core's among them; undefined for any other. */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (Refusal.is(error)) return error;
@@ -115,6 +117,10 @@ export function refusalOf(error: unknown): Refusal | undefined {
       return new Refusal("not_found");
     case "invalid_request":
       return new Refusal("invalid_param", error.message);
+    case "overloaded":
+      return new Refusal("unavailable", "", { headers: retryAfter(error) });
+    case "too_many_requests":
+      return new Refusal("too_many_requests", "", { headers: retryAfter(error) });
     case "encoded_body":
     case "malformed_json":
       return new Refusal(error.code);

@@ -1,4 +1,4 @@
-import { type Host, messageOf } from "@reinstate/batch-core";
+import { type Host, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { answerAborted, cleanPath } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { api, basePath } from "./api.ts";
@@ -26,7 +26,8 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
     if (aborted) return aborted;
     const refusal = refusalOf(error) ?? new Refusal("internal");
     const request = c.get("requestId");
-    if (refusal.answer === "unavailable" || refusal.answer === "internal") {
+    const isFault = refusal.answer === "unavailable" || refusal.answer === "internal";
+    if (isFault && !ReinstateError.is(error, "overloaded")) {
       host.log.error({ request, error: messageOf(error) }, "a request to FirstPromoter's API failed");
     }
     return answerOf(options.answers, refusal, request);
@@ -41,9 +42,18 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
     await next();
   });
 
+  routes.use(async (c, next) => {
+    const leave = host.admission.enter(c.req.raw, c.env);
+    try {
+      await next();
+    } finally {
+      leave();
+    }
+  });
+
   routes.use(`${basePath}/*`, async (c, next) => {
     const secret = /^Bearer +(\S+) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    const key = secret === undefined ? undefined : await host.keys.find("firstpromoter", secret);
+    const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "firstpromoter", secret);
     if (!key) throw new Refusal("bad_key");
     const account = c.req.header("account-id")?.trim() ?? "";
     if (account === "") throw new Refusal("missing_account");

@@ -1,4 +1,4 @@
-import type { ReinstateError } from "@reinstate/batch-core";
+import { ReinstateError } from "@reinstate/batch-core";
 import { cutList, cutText } from "@reinstate/batch-core/http";
 import type { Dialect, Reason } from "./dialects.ts";
 import type { Counts, Verb } from "./store.ts";
@@ -38,6 +38,13 @@ function toShown(offenders: readonly string[]): string[] {
     text.length <= offenderBytes ? text : JSON.stringify(cutText(text, offenderBytes)),
   );
   return cutList(short, offendersBytes);
+}
+
+/** Returns status and headers of the answer to a call beyond the limits of the server; undefined for any other error. */
+export function turnedAwayReply(error: unknown): { status: number; headers: Record<string, string> } | undefined {
+  const isBusy = ReinstateError.is(error, "overloaded");
+  if (!isBusy && !ReinstateError.is(error, "too_many_requests")) return undefined;
+  return { status: isBusy ? 503 : 429, headers: { "retry-after": String(error.retryAfterSeconds ?? 1) } };
 }
 
 /** Returns the HTTP status of a call whose body was not read; undefined for any other error. */

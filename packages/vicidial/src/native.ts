@@ -1,7 +1,7 @@
 import { type Batch, type Host, isFinished, isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { answerAborted, cutText, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
 import { toActor } from "./actor.ts";
-import { unreadBodyStatus } from "./errors.ts";
+import { turnedAwayReply, unreadBodyStatus } from "./errors.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
 import { highestLeadId } from "./rules.ts";
@@ -38,13 +38,33 @@ const bodyLimit = 64 * 1024;
 /** Bytes of an answer at most. */
 const answerBytes = 8000;
 
+/** Where a call comes from. `env`: what the server hands over beside the request. */
+interface Caller {
+  env?: unknown;
+  address?: string | undefined;
+}
+
 /**
  * `GET|POST /vicidial/non_agent_api.php?function=lead_dearchive&…`: VICIdial's own way to bring one lead back, with its
  * answers and its checks against the users, user groups and lists of addresses of the real database, but moved as every other
  * lead. Without a VICIdial database nobody can log in. `address` is where the call comes from, where that is known.
  */
 export function createNativeApi(host: Host, site: Site | undefined, office: OfficeClock) {
-  return async (request: Request, address?: string): Promise<Response> => {
+  return async (request: Request, { env, address }: Caller = {}): Promise<Response> => {
+    let leave = () => {};
+    try {
+      leave = host.admission.enter(request, env);
+      return await respond(request, address);
+    } catch (error) {
+      const turnedAway = turnedAwayReply(error);
+      if (!turnedAway) throw error;
+      return new Response(`ERROR: ${messageOf(error)}\n`, turnedAway);
+    } finally {
+      leave();
+    }
+  };
+
+  async function respond(request: Request, address: string | undefined): Promise<Response> {
     const started = host.clock.now();
     // A server that listens on IPv6 names the callers of IPv4 so.
     const from = address?.replace(/^::ffff:(?=\d+\.)/i, "");
@@ -59,7 +79,7 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       const headers = { connection: "close", "content-type": "text/html; charset=utf-8" };
       return new Response(`ERROR: ${messageOf(error)}\n`, { status, headers });
     }
-    const { call, answer } = await serve(values, from);
+    const { call, answer } = await serve(request, values, from);
     const { text, batch, logged, unavailable } = answer;
     if (logged) {
       const { user, agentUser, source, url } = call;
@@ -80,24 +100,33 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
         ...(batch !== undefined && { "x-reinstate-batch": String(batch) }),
       },
     });
-  };
+  }
 
   /** Cleans and answers a call. An error before the login leaves no row in VICIdial's log. */
-  async function serve(values: Values, address: string | undefined): Promise<{ call: Call; answer: Answer }> {
+  async function serve(
+    request: Request,
+    values: Values,
+    address: string | undefined,
+  ): Promise<{ call: Call; answer: Answer }> {
     let call = cleanCall(values, false);
     try {
       call = cleanCall(values, (await site?.usesNonLatin()) ?? false);
-      return { call, answer: await answerCall(call, address) };
+      return { call, answer: await answerCall(request, call, address) };
     } catch (error) {
+      if (turnedAwayReply(error)) throw error;
       const { logged: _, ...answer } = broken(call, error);
       return { call, answer };
     }
   }
 
-  async function answerCall(call: Call, address: string | undefined): Promise<Answer> {
+  async function answerCall(request: Request, call: Call, address: string | undefined): Promise<Answer> {
     const { user, pass, source } = call;
     const login = (await site?.login({ user, pass, address })) ?? "BAD";
-    if (typeof login === "string") return { text: refusalOf(login, call, address) };
+    if (typeof login === "string") {
+      host.admission.countWrongKey(request, "vicidial");
+      return { text: refusalOf(login, call, address) };
+    }
+    host.admission.identify(request, `vicidial user ${user}`);
     if (call.safetyFlag !== undefined) return error("PARAMETER NOT SUPPORTED", `${user}|${call.safetyFlag}`);
     if (call.function !== "lead_dearchive") return said("ERROR", "NO FUNCTION SPECIFIED", "", "");
     // VICIdial counts bytes.

@@ -11,7 +11,7 @@ import {
 import { answerAborted, cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
-import { errorReply, successReply, unreadBodyStatus } from "./errors.ts";
+import { errorReply, successReply, turnedAwayReply, unreadBodyStatus } from "./errors.ts";
 import { explain } from "./explain.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
@@ -25,7 +25,7 @@ export interface RouteParts {
   store: LeadStore;
   office: OfficeClock;
   /** VICIdial's own API. */
-  native(request: Request, address?: string): Promise<Response>;
+  native(request: Request, caller: { env?: unknown; address?: string | undefined }): Promise<Response>;
 }
 
 /** The result of looking up an `Idempotency-Key`; empty without one. */
@@ -40,9 +40,17 @@ interface Replay {
 /** Of answers to calls that can succeed in a moment, in every dialect. */
 const unavailable = { status: 503, headers: { "retry-after": "5" } };
 
+/** A call of the leads API. `env`: what the server hands over beside the request. */
+interface LeadsCall {
+  request: Request;
+  env: unknown;
+  word: string;
+  verb: Verb;
+  customer?: string | undefined;
+}
+
 /** What `@hono/node-server` hands over beside the request. */
 interface NodeServer {
-  incoming: { socket: { remoteAddress?: string | undefined } };
   outgoing: { statusMessage: string };
 }
 
@@ -72,12 +80,14 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
 
   async function keyOf(request: Request): Promise<Key | undefined> {
     const secret = /^Key=(\S+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
-    return secret === undefined ? undefined : host.keys.find("vicidial", secret);
+    return secret === undefined ? undefined : host.admission.findKey(request, "vicidial", secret);
   }
 
-  async function answer(request: Request, word: string, verb: Verb, customer = ""): Promise<Response> {
+  async function answer({ request, env, word, verb, customer = "" }: LeadsCall): Promise<Response> {
     let dialect = dialectOf(word, verb);
+    let leave = () => {};
     try {
+      leave = host.admission.enter(request, env);
       const key = await keyOf(request);
       dialect = dialectOf(word, verb, key);
       if (!key) return errorReply(dialect, "unauthorized");
@@ -104,6 +114,8 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       const aborted = answerAborted(request, error);
       if (aborted) return aborted;
       const told = { message: publicMessageOf(error) };
+      const turnedAway = turnedAwayReply(error);
+      if (turnedAway) return errorReply(dialect, "other", { ...told, ...turnedAway });
       if (ReinstateError.is(error, "idempotency_running")) {
         return errorReply(dialect, "other", { ...told, headers: { "retry-after": "1" } });
       }
@@ -116,6 +128,8 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       }
       host.log.error({ error: messageOf(error), verb }, "a call to the leads API failed");
       return errorReply(dialect, "other", { ...told, ...(isUnavailable(error) && unavailable) });
+    } finally {
+      leave();
     }
   }
 
@@ -204,7 +218,13 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
 
   const path = "/vicidial/:word{leads?}/:verb{(?:de)?archive}/:customer?";
   routes.post(path, (c) =>
-    answer(c.req.raw, c.req.param("word"), c.req.param("verb") as Verb, c.req.param("customer")),
+    answer({
+      request: c.req.raw,
+      env: c.env,
+      word: c.req.param("word"),
+      verb: c.req.param("verb") as Verb,
+      customer: c.req.param("customer"),
+    }),
   );
   routes.all(path, (c) => {
     const message = `The requested resource does not support http method '${c.req.method}'.`;
@@ -218,9 +238,8 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       const headers = { allow: "GET, POST", "content-type": "text/html; charset=utf-8" };
       return new Response(`ERROR: The method ${method} is not allowed; use GET or POST\n`, { status: 405, headers });
     }
-    const { incoming } = (c.env ?? {}) as Partial<NodeServer>;
-    const address = options.address ? options.address(c.req.raw, c.env) : incoming?.socket.remoteAddress;
-    return native(c.req.raw, address);
+    const address = options.address ? options.address(c.req.raw, c.env) : host.admission.addressOf(c.req.raw, c.env);
+    return native(c.req.raw, { env: c.env, address });
   });
   routes.notFound((c) =>
     errorReply(dialects[options.dialect].dearchive, "other", {

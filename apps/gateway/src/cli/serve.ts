@@ -4,6 +4,7 @@ import { demoWelcome } from "../demo.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
 import { createLog } from "../logger.ts";
 import { createHttpServer } from "../server.ts";
+import { createTurnAway } from "../turn-away.ts";
 import { print, settings, vendors } from "./context.ts";
 import { createShutdown, receiveSignal, type Shutdown } from "./shutdown.ts";
 
@@ -23,7 +24,7 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
     return end(createShutdown(config.graceSeconds * 1000), gateway, log);
   }
 
-  const server = createHttpServer(gateway.fetch, config);
+  const server = createHttpServer(gateway.fetch, { ...config, turnAway: createTurnAway(gateway.host.admission) });
   const shutdown = createShutdown(config.graceSeconds * 1000, server);
   try {
     await new Promise<void>((resolve, reject) => {

@@ -1,16 +1,24 @@
+import { passOf, waitForClient } from "../admission/pass.ts";
 import { ReinstateError } from "../errors.ts";
+
+/** Bytes of a body that are read in one go for a caller who is not known. */
+export const unknownCallerBytes = 64 * 1024;
 
 /**
  * The body of a request, at most `limit` bytes of it. Throws `body_too_large` as soon as the limit is known to be passed:
  * from the header, before anything is read, or from the stream, without reading on. Throws `encoded_body` before anything is
- * read if the body is compressed.
+ * read if the body is compressed, and `overloaded` if the caller is not known and the memory for such callers is full.
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
   assertNotEncoded(request);
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > limit) throw tooLarge(limit);
+  const pass = passOf(request);
   // An announced length is enforced by the HTTP parser, so the quick way is safe.
-  if (announced !== null) return new Uint8Array(await request.arrayBuffer().catch(throwBroken));
+  if (announced !== null && (!pass || pass.isKnown || Number(announced) <= unknownCallerBytes)) {
+    pass?.reserve(Number(announced));
+    return new Uint8Array(await waitForClient(request, request.arrayBuffer().catch(throwBroken)));
+  }
   const parts: Uint8Array[] = [];
   for await (const part of bodyParts(request, limit)) parts.push(part);
   return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
@@ -26,16 +34,21 @@ export async function* bodyParts(request: Request, limit: number): AsyncGenerato
   if (!request.body) return;
   const parts = (request.body as unknown as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
   let size = 0;
+  let isWaiting = false;
   try {
     for (;;) {
-      const { value, done } = await parts.next().catch(throwBroken);
+      isWaiting = true;
+      const { value, done } = await waitForClient(request, parts.next().catch(throwBroken));
+      isWaiting = false;
       if (done) return;
       size += value.byteLength;
       if (size > limit) throw tooLarge(limit);
+      passOf(request)?.reserve(value.byteLength);
       yield value;
     }
   } finally {
-    await parts.return?.();
+    // It would wait for the part that is under way.
+    if (!isWaiting) await parts.return?.();
   }
 }
 

@@ -16,7 +16,7 @@ export {
 export { answerAborted } from "./aborted.ts";
 export type { VendorAccounts } from "./account.ts";
 export { batchBody } from "./batch-body.ts";
-export { decodeUtf8, readBody } from "./body.ts";
+export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./body.ts";
 export { parseJson } from "./json.ts";
 export { cleanPath } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";

@@ -18,6 +18,7 @@ const titles: Record<number, string> = {
   413: "Body too large",
   415: "Unsupported media type",
   422: "Invalid request",
+  429: "Too many requests",
   500: "Internal error",
   503: "Not available",
 };
@@ -53,6 +54,8 @@ const statuses: Partial<Record<ReinstateError["code"], number>> = {
   wrong_state: 409,
   idempotency_mismatch: 422,
   idempotency_running: 409,
+  overloaded: 503,
+  too_many_requests: 429,
 };
 
 /** Headers that go with an error of the core. */
@@ -68,7 +71,8 @@ export function problemOf(error: unknown): Response | undefined {
   if (!ReinstateError.is(error)) return undefined;
   const status = statuses[error.code];
   if (status === undefined) return undefined;
-  const headers = headersOf[error.code];
+  const headers =
+    error.retryAfterSeconds === undefined ? headersOf[error.code] : { "retry-after": String(error.retryAfterSeconds) };
   const type = error.code === "encoded_body" ? "unsupported-media-type" : error.code.replaceAll("_", "-");
   return problem(status, type, error.message, {
     errors: error.issues,

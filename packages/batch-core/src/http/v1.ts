@@ -71,8 +71,17 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   });
 
   routes.use(async (c, next) => {
+    const leave = host.admission.enter(c.req.raw, c.env);
+    try {
+      await next();
+    } finally {
+      leave();
+    }
+  });
+
+  routes.use(async (c, next) => {
     const secret = /^Bearer +(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
-    const key = secret === undefined ? undefined : await host.keys.find("admin", secret);
+    const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "admin", secret);
     if (!key) {
       return problem(401, "unauthorized", "This needs the header Authorization: Bearer <admin key>", {
         headers: { "www-authenticate": "Bearer" },

@@ -1,0 +1,163 @@
+import type { Clock } from "../clock.ts";
+import type { Key, Keys } from "../keys.ts";
+import type { Log } from "../log.ts";
+import { createCallerAddress } from "./caller-address.ts";
+import { createInFlight } from "./in-flight.ts";
+import { type AdmissionLimits, defaultLimits } from "./limits.ts";
+import { givePass, overloaded, type Pass, passOf } from "./pass.ts";
+import { createUnknownBytes } from "./unknown-bytes.ts";
+import { createWrongKeys } from "./wrong-keys.ts";
+
+/** Lets calls in within the limits of the process, and finds out whose they are. Every route of every API uses it. */
+export interface Admission {
+  /**
+   * Lets a call in; the returned function ends it and must be called when the answer is made. `env`: what the server hands over
+   * beside the request.
+   * @throws ReinstateError `overloaded`
+   * @example
+   * const leave = host.admission.enter(request, env);
+   * try { return await answer(request); } finally { leave(); }
+   */
+  enter(request: Request, env?: unknown): () => void;
+  /**
+   * Returns the valid key with this secret, and counts the call as one of that key. Undefined for a wrong key.
+   * @throws ReinstateError `too_many_requests` for too many calls of the key, or too many wrong keys of the address.
+   */
+  findKey(request: Request, vendor: string, secret: string): Promise<Key | undefined>;
+  /** Counts the call as one of `holder`, who has been recognized without a key. @throws ReinstateError `too_many_requests` */
+  identify(request: Request, holder: string): void;
+  /** Counts a wrong password. @throws ReinstateError `too_many_requests` */
+  countWrongKey(request: Request, vendor: string): void;
+  /** Returns the address of the caller; undefined if the server does not report it. */
+  addressOf(request: Request, env: unknown): string | undefined;
+  /** Whether a call got no place, then or while its body was read. */
+  wasTurnedAway(request: Request): boolean;
+  /** Whether the next call will not be let in. */
+  isFull(): boolean;
+  /** Counts a call that was turned away before `enter`. */
+  countShed(): void;
+  counts(): AdmissionCounts;
+}
+
+export interface AdmissionCounts {
+  inFlight: number;
+  /** Calls that were turned away with 503 since the start. */
+  shed: number;
+  wrongKeys: number;
+  unknownBytes: number;
+}
+
+export interface AdmissionParts {
+  limits?: Partial<AdmissionLimits> | undefined;
+  keys: Keys;
+  clock: Clock;
+  log: Log;
+}
+
+/** Between two lines of the log about calls that were turned away. */
+const logEveryMs = 1000;
+
+export function createAdmission({ limits: given, keys, clock, log }: AdmissionParts): Admission {
+  const limits = { ...defaultLimits, ...given };
+  const inFlight = createInFlight(limits);
+  const unknownBytes = createUnknownBytes(limits.maxUnknownBytes);
+  const wrongKeys = createWrongKeys({ perMinute: limits.wrongKeysPerMinute, clock, log });
+  const addressOf = createCallerAddress(limits.trustedProxies);
+  let shed = 0;
+  let logged = 0;
+  let isLogging = false;
+
+  function countShed(): void {
+    shed++;
+    if (isLogging) return;
+    isLogging = true;
+    setTimeout(() => {
+      isLogging = false;
+      log.warn({ shed: shed - logged, in_flight: inFlight.count }, "calls turned away");
+      logged = shed;
+    }, logEveryMs).unref();
+  }
+
+  const turnedAway = new WeakSet<Request>();
+
+  function takePlace(request: Request): void {
+    if (inFlight.take()) return;
+    countShed();
+    turnedAway.add(request);
+    throw overloaded();
+  }
+
+  function enter(request: Request, env?: unknown): () => void {
+    takePlace(request);
+    let isPaused = false;
+    let isOver = false;
+    const pass: Pass = {
+      address: addressOf(request, env),
+      isKnown: false,
+      holder: undefined,
+      hasWrongKey: false,
+      unknownBytes: 0,
+      evict: undefined,
+      isEvicted: false,
+      reserve(bytes) {
+        if (!pass.isKnown) unknownBytes.reserve(pass, bytes);
+      },
+      pause() {
+        if (isPaused || isOver) return;
+        isPaused = true;
+        inFlight.release();
+      },
+      resume() {
+        if (!isPaused || isOver) return;
+        takePlace(request);
+        isPaused = false;
+      },
+    };
+    givePass(request, pass);
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      if (!isPaused) inFlight.release();
+      unknownBytes.release(pass);
+      if (pass.holder !== undefined) inFlight.releaseOfKey(pass.holder);
+    };
+  }
+
+  function identify(request: Request, holder: string): void {
+    const pass = passOf(request);
+    if (!pass || pass.isKnown) return;
+    pass.isKnown = true;
+    unknownBytes.release(pass);
+    inFlight.takeOfKey(holder);
+    pass.holder = holder;
+  }
+
+  function countWrongKey(request: Request, vendor: string): void {
+    const pass = passOf(request);
+    if (pass?.address === undefined || pass.hasWrongKey) return;
+    pass.hasWrongKey = true;
+    wrongKeys.add(pass.address, vendor);
+  }
+
+  return {
+    enter,
+    identify,
+    countWrongKey,
+    addressOf,
+    countShed,
+    isFull: inFlight.isFull,
+    wasTurnedAway: (request) => turnedAway.has(request),
+    async findKey(request, vendor, secret) {
+      const key = await keys.find(vendor, secret);
+      if (key) identify(request, `${vendor} ${key.id}`);
+      else countWrongKey(request, vendor);
+      return key;
+    },
+    counts: () => ({
+      inFlight: inFlight.count,
+      shed,
+      wrongKeys: wrongKeys.count,
+      unknownBytes: unknownBytes.count,
+    }),
+  };
+}

@@ -1,0 +1,51 @@
+import { ReinstateError } from "../errors.ts";
+
+/** Counts the calls in progress, of this process and of each key. */
+export interface InFlight {
+  readonly count: number;
+  isFull(): boolean;
+  /** Returns false if there is no place. */
+  take(): boolean;
+  release(): void;
+  /** @throws ReinstateError `too_many_requests` */
+  takeOfKey(id: string): void;
+  releaseOfKey(id: string): void;
+}
+
+export function createInFlight({
+  maxInFlight,
+  maxInFlightPerKey,
+}: {
+  maxInFlight: number;
+  maxInFlightPerKey: number;
+}): InFlight {
+  const ofKeys = new Map<string, number>();
+  let count = 0;
+  return {
+    get count() {
+      return count;
+    },
+    isFull: () => count >= maxInFlight,
+    take() {
+      if (count >= maxInFlight) return false;
+      count++;
+      return true;
+    },
+    release() {
+      count--;
+    },
+    takeOfKey(id) {
+      const ofKey = ofKeys.get(id) ?? 0;
+      if (ofKey >= maxInFlightPerKey) {
+        const message = `More than ${maxInFlightPerKey} calls of this key are in progress; try again in a second`;
+        throw new ReinstateError("too_many_requests", message, { retryAfterSeconds: 1 });
+      }
+      ofKeys.set(id, ofKey + 1);
+    },
+    releaseOfKey(id) {
+      const ofKey = ofKeys.get(id) ?? 0;
+      if (ofKey > 1) ofKeys.set(id, ofKey - 1);
+      else ofKeys.delete(id);
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import type { Clock } from "../clock.ts";
+import { ReinstateError } from "../errors.ts";
+import type { Log } from "../log.ts";
+
+/** Counts the wrong keys of each address. */
+export interface WrongKeys {
+  readonly count: number;
+  /** @throws ReinstateError `too_many_requests` if the address has shown too many in the last minute. */
+  add(address: string, vendor: string): void;
+}
+
+const minuteMs = 60_000;
+/** Addresses that are remembered; beyond that the oldest is forgotten. */
+const maxAddresses = 10_000;
+
+export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; clock: Clock; log: Log }): WrongKeys {
+  const addresses = new Map<string, { count: number; until: number }>();
+  let count = 0;
+
+  function entryOf(address: string) {
+    const now = clock.now();
+    const known = addresses.get(address);
+    if (known && now < known.until) return known;
+    if (known && known.count > perMinute) {
+      log.warn({ address, wrong_keys: known.count }, "wrong keys in a minute");
+    }
+    addresses.delete(address);
+    if (addresses.size >= maxAddresses) addresses.delete(addresses.keys().next().value as string);
+    const entry = { count: 0, until: now + minuteMs };
+    addresses.set(address, entry);
+    return entry;
+  }
+
+  return {
+    get count() {
+      return count;
+    },
+    add(given, vendor) {
+      const address = networkOf(given);
+      const entry = entryOf(address);
+      count++;
+      entry.count++;
+      if (entry.count <= perMinute) return log.info({ address, vendor }, "wrong key");
+      if (entry.count === perMinute + 1) log.warn({ address, vendor, wrong_keys: entry.count }, "wrong keys throttled");
+      const retryAfterSeconds = Math.max(1, Math.ceil((entry.until - clock.now()) / 1000));
+      throw new ReinstateError("too_many_requests", "Too many wrong keys from this address; check the key", {
+        retryAfterSeconds,
+      });
+    },
+  };
+}
+
+/** The address of IPv4, or the /64 network of IPv6, which is the least that one caller has. */
+function networkOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
+  if (!plain.includes(":")) return plain;
+  const [head = ""] = plain.split("::");
+  const groups = head.split(":").filter((group) => group !== "");
+  return `${[...groups, "0", "0", "0", "0"].slice(0, 4).join(":")}::/64`;
+}
