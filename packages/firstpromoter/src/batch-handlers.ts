@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type Batch, type Host, isFinished, type Submitted, takeIn } from "@reinstate/batch-core";
 import type * as z from "zod";
 import type { BatchOperationId } from "./api.ts";
-import { acceptedBody, batchBody, progressOf, textOfItem } from "./batch-body.ts";
+import { acceptedBody, batchBody, textOfItem } from "./batch-body.ts";
 import { lastText, type ParamMap, parseMap, parseWords, readText, withoutBlanks } from "./bracket-params.ts";
 import { Refusal } from "./errors.ts";
 import { type ActionName, actions, operationName } from "./operations.ts";
@@ -35,7 +35,7 @@ export function createBatchHandlers(
       const dryRun = c.req.path.endsWith("/dry_run") ? "path" : "read";
       const given = await paramsOf(c.req.raw, options, { dryRun });
       assertSelectsByIds(given);
-      const { items, refused, count } = idsOf(given.ids, options);
+      const { items, refused, count } = idsOf(given.ids);
       const wanted: Wanted = {
         operation: operationName(name),
         params: actionParams(name, given),
@@ -98,7 +98,7 @@ export function createBatchHandlers(
       const { id } = await ownBatch(c);
       // A safety flag or a selection in the request is rejected.
       assertWholeBatch(await paramsOf(c.req.raw, options));
-      return c.json(await batchBody(host, await host.batches[verb](id), options));
+      return c.json(await batchBody(host, await host.batches[verb](id)));
     };
 
   return {
@@ -113,18 +113,18 @@ export function createBatchHandlers(
 
     async listBatchProcesses(c) {
       const batches = await listBatches(c, 20);
-      return c.json(await Promise.all(batches.map((batch) => batchBody(host, batch, options))));
+      return c.json(await Promise.all(batches.map((batch) => batchBody(host, batch))));
     },
 
     async getBatchProcessProgress(c) {
       const batches = await listBatches(c, 100);
       // Written by hand: a JavaScript object would put the smallest id first.
-      const entries = batches.map((batch) => `"${batch.id}":${progressOf(batch, options)}`);
+      const entries = batches.map((batch) => `"${batch.id}":${batch.progress}`);
       return c.body(`{${entries.join(",")}}`, 200, { "content-type": "application/json" });
     },
 
     async getBatchProcess(c) {
-      return c.json(await batchBody(host, await ownBatch(c), options));
+      return c.json(await batchBody(host, await ownBatch(c)));
     },
 
     async listBatchProcessItems(c) {

@@ -111,7 +111,11 @@ const undoArchive = action({
 });
 
 /** The actions as operations on promoter ids, carried out in the ledger's own database: exactly once. */
-export function createOperations(host: Host, store: PromoterStore, options: Options): Operation<number, unknown>[] {
+export function createOperations(
+  host: Host,
+  store: PromoterStore,
+  { syncLimit }: Options,
+): Operation<number, unknown>[] {
   return Object.entries<Action<unknown>>({ ...actions, undo_archive: undoArchive }).map(
     ([name, { params, oneStatement = false, apply }]) =>
       defineOperation({
@@ -122,11 +126,11 @@ export function createOperations(host: Host, store: PromoterStore, options: Opti
         params,
         key: (promoter: number) => promoter,
         chunkSize: 500,
-        inlineLimit: options.syncLimit,
+        inlineLimit: syncLimit,
         effects: "ledger",
         repeatable: true,
         sharesCommit: oneStatement,
-        apply: async (work) => (await apply(work, store, host.clock.now())).map((outcome) => asSet(outcome, options)),
+        apply: (work) => apply(work, store, host.clock.now()),
       }),
   );
 }
@@ -158,16 +162,4 @@ async function judged<Params>(
 
 function failed(key: number, code: string, message: string): Outcome {
   return { key, outcome: "failed", code, message };
-}
-
-/** The two outcomes that an option can turn round. */
-function asSet(outcome: Outcome, { unknownIds, unchanged }: Options): Outcome {
-  if (outcome.outcome === "failed" && outcome.code === "not_found" && unknownIds === "processed") {
-    return { key: outcome.key, outcome: "skipped", code: "not_found" };
-  }
-  if (outcome.outcome === "skipped" && unchanged === "failed") {
-    const message = `Promoter ${outcome.key} was not changed: ${outcome.code.replaceAll("_", " ")}`;
-    return { key: outcome.key, outcome: "failed", code: outcome.code, message };
-  }
-  return outcome;
 }

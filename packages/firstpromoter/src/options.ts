@@ -22,32 +22,14 @@ const answers = z.partialRecord(z.enum(names), answer);
 const choices = z.strictObject({
   /** Up to so many ids a batch is finished before it is answered. Documented: 5. */
   syncLimit: whole(5, 0),
-  /** Whether repeated ids count towards `syncLimit`. They are worked on once in any case. */
-  countDuplicates: flag(true),
-  /** Whether `"12"` is the id 12; otherwise it is a failed item. */
-  numericStrings: flag(true),
-  /** `null` and other things that are no id: one failed item each, or a 422 for the whole request. */
-  invalidIds: z.enum(["failed", "refused"]).default("failed"),
-  /** An id that is nobody's or another account's: a failed item, or quietly counted as processed. */
-  unknownIds: z.enum(["failed", "processed"]).default("failed"),
-  /** A promoter for whom nothing had to change: counted as processed, or as failed with a text. */
-  unchanged: z.enum(["processed", "failed"]).default("processed"),
   /** The status that the first answer of an asynchronous batch shows. */
   firstStatus: z.enum(["pending", "in_progress"]).default("pending"),
-  /** The status of a synchronous batch none of whose items succeeded. */
-  allFailedStatus: z.enum(["completed", "failed"]).default("completed"),
-  /** Whether `processed_count` counts successes alone, or failures too. */
-  processedCount: z.enum(["successes", "settled"]).default("successes"),
-  /** Whether the `progress` of a batch at work counts failures too, or successes alone. */
-  progressCounts: z.enum(["settled", "successes"]).default("settled"),
   /** The campaign state that an archived promoter shows; `kept` shows the remembered one. */
   archivedState: z.enum(["blocked", "inactive", "kept"]).default("blocked"),
   /** Whether lists without `filters[archived]` leave archived promoters out. */
   hideArchived: flag(true),
   /** Which batches the two lists show without `filters[status]`. */
   listedBatches: z.enum(["unfinished", "all"]).default("unfinished"),
-  /** Texts in `processing_errors` at most; the items of the batch tell all of them. */
-  processingErrorLimit: whole(1_000, 0),
   /** Bytes of a request's body at most; a larger one is answered 413. */
   bodyLimit: whole(1024 * 1024, 1, 1024 ** 3),
   /** Requests per minute that an account may make, over all its keys; 0 for any number. Documented: 400. */

@@ -97,35 +97,29 @@ export async function paramsOf(
   return together(named, findFlagsInJson(text, { data }));
 }
 
-/** The ids of a batch action: those to work on, as they came, and those that are none, once each. */
-export function idsOf(given: unknown, options: Options): { count: number; items: number[]; refused: Refused[] } {
+/**
+ * The ids of a batch action: those to work on, as they came, and those that are none, once each. `count` is how many came,
+ * repeated ones too.
+ */
+export function idsOf(given: unknown): { count: number; items: number[]; refused: Refused[] } {
   const entries = (typeof given === "object" && given !== null && parseList(given)) || [];
   if (entries.length === 0) throw new Refusal("missing_param", "ids");
   const items: number[] = [];
   const refused = new Map<string, Refused>();
   for (const entry of entries) {
-    const id =
-      typeof entry === "number" || options.numericStrings
-        ? parseInteger(Array.isArray(entry) ? null : entry)
-        : undefined;
-    if (id !== undefined && id > 0 && typeof entry !== "boolean") items.push(id);
-    else {
-      const text = typeof entry === "string" || typeof entry === "number" ? shorten(String(entry)) : undefined;
-      const integer =
-        text !== undefined && /^\s*-?\d+\s*$/.test(text) && (typeof entry === "number" || options.numericStrings);
-      refused.set(JSON.stringify(entry), {
-        item: entry,
-        code: integer ? "not_found" : "invalid_id",
-        message: integer ? notFoundText(text.trim()) : `${shorten(JSON.stringify(entry))} is not a promoter id`,
-      });
-    }
+    const isText = typeof entry === "string" || typeof entry === "number";
+    const id = isText ? parseInteger(entry) : undefined;
+    if (id !== undefined && id > 0) items.push(id);
+    else refused.set(JSON.stringify(entry), refuseId(entry, isText && /^\s*-?\d+\s*$/.test(shorten(String(entry)))));
   }
-  if (options.invalidIds === "refused" && refused.size > 0) throw new Refusal("missing_param", "ids");
-  return {
-    count: options.countDuplicates ? entries.length : new Set(items).size + refused.size,
-    items,
-    refused: [...refused.values()],
-  };
+  return { count: entries.length, items, refused: [...refused.values()] };
+}
+
+/** A whole number that is no id is nobody's; anything else is no id. */
+function refuseId(item: unknown, isInteger: boolean): Refused {
+  return isInteger
+    ? { item, code: "not_found", message: notFoundText(shorten(String(item)).trim()) }
+    : { item, code: "invalid_id", message: `${shorten(JSON.stringify(item))} is not a promoter id` };
 }
 
 const shorten = (text: string) => (text.length > 50 ? `${text.slice(0, 50)}…` : text);

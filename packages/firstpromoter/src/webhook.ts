@@ -67,7 +67,7 @@ export function createWebhook(
     return JSON.stringify({
       type: `batch_process.${batch.status}`,
       timestamp: new Date(batch.finishedAt ?? batch.updatedAt).toISOString(),
-      data: { account_id: batch.account, batch_process: await batchBody(host, batch, options) },
+      data: { account_id: batch.account, batch_process: await batchBody(host, batch) },
     });
   }
 
