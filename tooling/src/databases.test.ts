@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { basename } from "node:path";
+import mysql from "mysql2/promise";
 import pg from "pg";
 import { expect, test } from "vitest";
-import { postgresDatabase } from "./databases.ts";
+import { dropAbandonedDatabases, mariadbDatabase, postgresDatabase } from "./databases.ts";
 
 async function query(url: string, statement: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url });
@@ -53,4 +55,30 @@ test("cuts the sessions that a test left open", async () => {
   await client.query("create table locked (id integer); begin; lock table locked");
   await database[Symbol.asyncDispose]();
   await expect.poll(() => errors.length, { timeout: 60_000 }).toBeGreaterThan(0);
+});
+
+test("drops the databases of a run whose process is gone, and keeps those of others", async () => {
+  await using kept = await postgresDatabase();
+  await using other = await mariadbDatabase();
+  const { pid: gone } = spawnSync(process.execPath, ["--version"]);
+  const abandon = (url: string) => basename(url).replace(/^(reinstate_test_[0-9a-f]+_)\d+/, `$1${gone}`);
+  const onPostgres = abandon(kept.url);
+  const onMariadb = abandon(other.url);
+  const connection = await mysql.createConnection(other.url);
+  const databases = async () => {
+    const names = await query(kept.url, "select datname as name from pg_database");
+    const [more] = await connection.query<mysql.RowDataPacket[]>(
+      "select schema_name as name from information_schema.schemata",
+    );
+    return [...names, ...more].map(({ name }) => name);
+  };
+  await query(kept.url, `create database ${onPostgres}`);
+  await connection.query(`create database ${onMariadb}`);
+  expect(await databases()).toEqual(expect.arrayContaining([onPostgres, onMariadb]));
+  await dropAbandonedDatabases();
+  const left = await databases();
+  expect(left).not.toContain(onPostgres);
+  expect(left).not.toContain(onMariadb);
+  expect(left).toEqual(expect.arrayContaining([basename(kept.url), basename(other.url)]));
+  await connection.end();
 });

@@ -1,9 +1,11 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { hostname } from "node:os";
+import { join } from "node:path";
 import mysql from "mysql2/promise";
 import pg from "pg";
-import { makeFolder, runFolder } from "./run-folder.ts";
+import { isAlive } from "./launchers.ts";
+import { makeFolder, runFolder, runName } from "./run-folder.ts";
 
 /** A database of one test's own, empty at first and released at the end of its `await using` block. */
 export interface TestDatabase extends AsyncDisposable {
@@ -17,11 +19,11 @@ function serverUrl(variable: string): URL {
   return new URL(url);
 }
 
-/** The part of a database's name by which the end of a run finds what it made. */
-const runPrefix = () =>
-  `reinstate_test_${basename(runFolder() ?? "alone")
-    .replace(/\W+/g, "_")
-    .toLowerCase()}_`;
+/** The start of the names of all databases that this machine's test runs make: another machine may use the same server. */
+const machinePrefix = `reinstate_test_${createHash("sha256").update(hostname()).digest("hex").slice(0, 6)}_`;
+
+/** The part of a database's name by which the end of a run finds what it made. The id of the run's process comes first. */
+const runPrefix = () => `${machinePrefix}${runName().replace(/\W+/g, "_").toLowerCase()}_`;
 
 const newName = () => `${runPrefix()}${process.pid}_${randomBytes(5).toString("hex")}`;
 
@@ -41,10 +43,10 @@ export async function postgresDatabase(): Promise<TestDatabase> {
 export async function mariadbDatabase(charset = "utf8mb3"): Promise<TestDatabase> {
   const server = serverUrl("TEST_MARIADB_URL");
   const name = newName();
-  await onMariadb(server, `create database ${name} default character set ${charset}`);
+  await onMariadb(server, (connection) => connection.query(`create database ${name} default character set ${charset}`));
   return {
     url: withName(server, name).href,
-    [Symbol.asyncDispose]: () => onMariadb(server, `drop database if exists ${name}`),
+    [Symbol.asyncDispose]: () => onMariadb(server, (connection) => connection.query(`drop database if exists ${name}`)),
   };
 }
 
@@ -64,16 +66,32 @@ export const ledgerDatabases: { name: string; open(): Promise<TestDatabase> }[] 
   { name: "PostgreSQL", open: postgresDatabase },
 ];
 
-/** Drops every PostgreSQL database that the test run made. */
-export async function dropRunDatabases(): Promise<void> {
-  const server = serverUrl("TEST_POSTGRES_URL");
-  await onPostgres(server, async (client) => {
-    const { rows } = await client.query<{ datname: string }>(
-      "select datname from pg_database where starts_with(datname, $1)",
-      [runPrefix()],
-    );
-    for (const { datname } of rows) await client.query(`drop database if exists ${datname} with (force)`);
+/** Drops every database that the test run made. */
+export const dropRunDatabases = (): Promise<void> => dropDatabases((name) => name.startsWith(runPrefix()));
+
+/** Drops the databases of test runs of this machine that were killed before they could. */
+export const dropAbandonedDatabases = (): Promise<void> =>
+  dropDatabases((name) => {
+    const [pid] = name.slice(machinePrefix.length).split("_");
+    return name.startsWith(machinePrefix) && !isAlive(Number(pid));
   });
+
+async function dropDatabases(isDue: (name: string) => boolean): Promise<void> {
+  await Promise.all([
+    onPostgres(serverUrl("TEST_POSTGRES_URL"), async (client) => {
+      const { rows } = await client.query<{ datname: string }>("select datname from pg_database");
+      for (const { datname } of rows.filter(({ datname }) => isDue(datname))) {
+        await client.query(`drop database if exists ${datname} with (force)`);
+      }
+    }),
+    onMariadb(serverUrl("TEST_MARIADB_URL"), async (connection) => {
+      const [rows] = await connection.query<mysql.RowDataPacket[]>(
+        "select schema_name as name from information_schema.schemata",
+      );
+      for (const { name } of rows.filter(({ name }) => isDue(name)))
+        await connection.query(`drop database if exists ${name}`);
+    }),
+  ]);
 }
 
 async function createOnPostgres(server: URL): Promise<string> {
@@ -139,10 +157,10 @@ async function onPostgres(server: URL, work: (client: pg.Client) => Promise<unkn
   }
 }
 
-async function onMariadb(server: URL, statement: string): Promise<void> {
+async function onMariadb(server: URL, work: (connection: mysql.Connection) => Promise<unknown>): Promise<void> {
   const connection = await mysql.createConnection({ uri: server.href });
   try {
-    await connection.query(statement);
+    await work(connection);
   } finally {
     await connection.end();
   }

@@ -96,9 +96,12 @@ function arrowsOf(root: string, folder: string, vendors: string[]): string[] {
   const at = relative(root, folder);
   const isVendor = vendors.some((vendor) => at === join("packages", vendor));
   const allowed = at === "apps/gateway" ? [...vendors, "batch-core"] : isVendor ? ["batch-core"] : [];
+  const { exports = {} } = manifestOf(folder);
+  // What tests alone use lies in testing/ too, unless the package publishes that.
+  const testFile = "./testing" in exports ? /\.test(\.fixture)?\.ts$/ : /\.test(\.fixture)?\.ts$|\/src\/testing\//;
   const complaints: string[] = [];
   for (const file of sourcesOf(join(folder, "src"))) {
-    const isTest = /\.test(\.fixture)?\.ts$/.test(file);
+    const isTest = testFile.test(file);
     for (const specifier of importsOf(file)) {
       const sibling = /^@reinstate\/([^/]+)/.exec(specifier)?.[1];
       if (sibling === undefined || (isTest && sibling === "tooling")) continue;

@@ -25,12 +25,13 @@ export function findLaunchers(): number[] | undefined {
   return startedByNpx && !npxLives ? undefined : launchers;
 }
 
-/** Returns whether a process of this user lives. */
+/** Returns whether a process lives. */
 export function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
-  } catch {
-    return false;
+  } catch (error) {
+    // It lives and belongs to another user.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -1,6 +1,6 @@
 import { accessSync, chmodSync, constants, mkdtempSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { isAlive } from "./launchers.ts";
 
 /** Free bytes below which a file system in memory is not used: a test of a million items fills some hundred megabytes. */
@@ -26,6 +26,9 @@ export function makeRunFolder(): () => void {
 
 /** Returns the folder of the test run, or `undefined` outside of one. */
 export const runFolder = (): string | undefined => process.env.TEST_RUN_FOLDER;
+
+/** Returns the name of the test run: the id of the process that runs it, and in a run a random part. */
+export const runName = (): string => basename(runFolder() ?? String(process.pid)).replace(namePrefix, "");
 
 /** Makes an empty folder with a unique name: in the run's folder, or on the disk outside of a run. */
 export const makeFolder = (prefix: string): string => mkdtempSync(join(runFolder() ?? tmpdir(), prefix));

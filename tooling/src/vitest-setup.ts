@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { dropRunDatabases } from "./databases.ts";
+import { dropAbandonedDatabases, dropRunDatabases } from "./databases.ts";
 import { makeRunFolder, runFolder } from "./run-folder.ts";
 import { findMariadb, findPostgres } from "./services.ts";
 
@@ -11,6 +11,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const [postgres, mariadb] = await Promise.all([findPostgres(), findMariadb()]);
   process.env.TEST_POSTGRES_URL = postgres.url;
   process.env.TEST_MARIADB_URL = mariadb.url;
+  await dropAbandonedDatabases();
   return async () => {
     await dropRunDatabases();
     postgres.stop();

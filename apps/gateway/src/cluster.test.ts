@@ -33,6 +33,7 @@ describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with t
         ),
       );
     let kills = 0;
+    let steps = 0;
     let longestGapMs = 0;
     /** Waits until the batches of a round are finished, and sees to it that none of their items was done before. */
     const finish = async (ids: { id: number }[]) => {
@@ -42,7 +43,10 @@ describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with t
         const batches = await Promise.all(ids.map(({ id }) => v1.get(id)));
         const now = batches.reduce((sum, batch) => sum + batch.processed, 0);
         longestGapMs = Math.max(longestGapMs, Date.now() - changedAt);
-        if (now !== processed) changedAt = Date.now();
+        if (now !== processed) {
+          changedAt = Date.now();
+          steps++;
+        }
         processed = now;
         return batches.every(({ status }) => status === "completed") && batches;
       });
@@ -66,7 +70,9 @@ describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with t
     let over = false;
     const killing = (async () => {
       while (!over) {
-        await new Promise((resolve) => setTimeout(resolve, 700));
+        // The next dies when the batches have gone on.
+        const from = steps;
+        await until(() => over || steps > from + 1);
         await cluster.replaceWorker();
         kills++;
       }

@@ -27,7 +27,7 @@ describe.each(["in-process", "pg-boss"])("the gateway with the engine %s", (engi
       await until(async () => (await readyz(baseUrl)) === 200);
       postgres.pause();
       // A check that succeeded just before is believed for a moment.
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await until(async () => (await readyz(baseUrl)) === 503);
       const [ready] = await Promise.all([timed(() => readyz(baseUrl)), expectUnavailable(baseUrl, 10 + slack)]);
       expect(ready.result).toBe(503);
       expect(ready.seconds).toBeLessThan(2 + slack);

@@ -14,33 +14,39 @@ const admin = { authorization: "Bearer demo-admin-key", "content-type": "applica
 
 describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
   test("killed in the middle of 900 promoters, it goes on at the next start, each promoter once", async () => {
-    // Killed at five moments, from right after the answer on.
-    for (const delay of [0, 1, 3, 6, 12]) {
-      await using database = await open();
-      const settings = { REINSTATE_DEMO: "1", REINSTATE_DATABASE_URL: database.url, LOG_LEVEL: "silent" };
-      const first = await startGateway(settings);
-      const response = await fetch(`${first.baseUrl}/api/v2/company/promoters/restore`, {
-        method: "POST",
-        headers: firstpromoter,
-        body: JSON.stringify({ ids: Array.from({ length: 900 }, (_, index) => index + 1) }),
-      });
-      expect(response.status).toBe(202);
-      const { id } = (await response.json()) as { id: number };
-      await new Promise((resolve) => setTimeout(resolve, delay));
-      await first.end("SIGKILL");
+    await using database = await open();
+    const settings = { REINSTATE_DEMO: "1", REINSTATE_DATABASE_URL: database.url, LOG_LEVEL: "silent" };
+    let gateway = await startGateway(settings);
+    try {
+      // Killed at five moments, from right after the answer on. Restored and archived by turns.
+      for (const [round, delay] of [0, 1, 3, 6, 12].entries()) {
+        const verb = round % 2 === 0 ? "restore" : "archive";
+        const response = await fetch(`${gateway.baseUrl}/api/v2/company/promoters/${verb}`, {
+          method: "POST",
+          headers: firstpromoter,
+          body: JSON.stringify({ ids: Array.from({ length: 900 }, (_, index) => index + 1) }),
+        });
+        expect(response.status).toBe(202);
+        const { id } = (await response.json()) as { id: number };
+        await new Promise((resolve) => setTimeout(resolve, delay));
+        await gateway.end("SIGKILL");
 
-      await using second = await startGateway(settings);
-      const batch = await until(async () => {
-        const read = await fetch(`${second.baseUrl}/v1/batches/${id}`, { headers: admin });
-        const batch = (await read.json()) as { status: string };
-        return batch.status === "completed" && batch;
-      });
-      // A promoter restored a second time would be counted as skipped.
-      expect(batch).toMatchObject({ total: 900, processed: 900, done: 900, skipped: 0, failed: 0, unknown: 0 });
-      const list = await fetch(`${second.baseUrl}/api/v2/company/promoters?filters[archived]=true`, {
-        headers: firstpromoter,
-      });
-      expect(await list.json()).toMatchObject({ data: [] });
+        gateway = await startGateway(settings);
+        const batch = await until(async () => {
+          const read = await fetch(`${gateway.baseUrl}/v1/batches/${id}`, { headers: admin });
+          const batch = (await read.json()) as { status: string };
+          return batch.status === "completed" && batch;
+        });
+        // A promoter done a second time would be counted as skipped.
+        expect(batch).toMatchObject({ total: 900, processed: 900, done: 900, skipped: 0, failed: 0, unknown: 0 });
+        if (verb === "archive") continue;
+        const list = await fetch(`${gateway.baseUrl}/api/v2/company/promoters?filters[archived]=true`, {
+          headers: firstpromoter,
+        });
+        expect(await list.json()).toMatchObject({ data: [] });
+      }
+    } finally {
+      await gateway[Symbol.asyncDispose]();
     }
   });
 

@@ -1,38 +1,40 @@
 import { until } from "@reinstate/batch-core/testing";
-import { ledgerDatabases } from "@reinstate/tooling/databases";
-import { describe, expect, test } from "vitest";
-import { startGateway, temporaryFolder } from "./testing/gateway-process.ts";
+import { ledgerDatabases, type TestDatabase } from "@reinstate/tooling/databases";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type GatewayProcess, startGateway, temporaryFolder } from "./testing/gateway-process.ts";
 
 // The calls of the three vendors' documents, as printed there but for host and key, against the real process.
+// All tests of one database share its gateway, and each uses records of its own or puts them back.
 describe.each(ledgerDatabases)("the demo on $name", ({ open }) => {
-  async function start() {
-    const database = await open();
-    const folder = temporaryFolder();
-    const gateway = await startGateway({
+  const folder = temporaryFolder();
+  let database: TestDatabase;
+  let gateway: GatewayProcess;
+
+  beforeAll(async () => {
+    database = await open();
+    gateway = await startGateway({
       REINSTATE_DEMO: "true",
       REINSTATE_DATA: folder.path,
       REINSTATE_DATABASE_URL: database.url,
       LOG_LEVEL: "silent",
     });
-    const call = async (path: string, { body, ...init }: Omit<RequestInit, "body"> & { body?: unknown } = {}) => {
-      const response = await fetch(`${gateway.baseUrl}${path}`, {
-        method: body === undefined ? "GET" : "POST",
-        ...init,
-        ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
-      });
-      const text = await response.text();
-      const isJson = /json/.test(response.headers.get("content-type") ?? "");
-      return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
-    };
-    return {
-      ...{ gateway, call },
-      async [Symbol.asyncDispose]() {
-        await gateway[Symbol.asyncDispose]();
-        await database[Symbol.asyncDispose]();
-        await folder[Symbol.asyncDispose]();
-      },
-    };
-  }
+  });
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]();
+    await database[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+
+  const call = async (path: string, { body, ...init }: Omit<RequestInit, "body"> & { body?: unknown } = {}) => {
+    const response = await fetch(`${gateway.baseUrl}${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      ...init,
+      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get("content-type") ?? "");
+    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+  };
 
   const firstpromoter = {
     authorization: "Bearer demo-firstpromoter-key",
@@ -43,9 +45,8 @@ describe.each(ledgerDatabases)("the demo on $name", ({ open }) => {
   const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
   test("FirstPromoter restores 1, 5, 6 and 900 promoters", async () => {
-    await using demo = await start();
     const restore = (ids: number[]) =>
-      demo.call("/api/v2/company/promoters/restore", { headers: firstpromoter, body: { ids } });
+      call("/api/v2/company/promoters/restore", { headers: firstpromoter, body: { ids } });
     for (const ids of [[1], range(2, 6)]) {
       const { status, json } = await restore(ids);
       expect(status).toBe(200);
@@ -61,16 +62,16 @@ describe.each(ledgerDatabases)("the demo on $name", ({ open }) => {
       expect(status).toBe(202);
       expect(json).toMatchObject({ status: "pending", total: ids.length, processed_count: 0, progress: 0 });
       const batch = await until(async () => {
-        const { json: batch } = await demo.call(`/api/v2/company/batch_processes/${json.id}`, {
+        const { json: batch } = await call(`/api/v2/company/batch_processes/${json.id}`, {
           headers: firstpromoter,
         });
         return batch.status === "completed" && batch;
       });
       expect(batch).toMatchObject({ processed_count: ids.length, failed_count: 0, progress: 100 });
-      const { json: ours } = await demo.call(`/v1/batches/${headers.get("x-reinstate-batch")}`, { headers: admin });
+      const { json: ours } = await call(`/v1/batches/${headers.get("x-reinstate-batch")}`, { headers: admin });
       expect(ours).toMatchObject({ id: json.id, total: ids.length, processed: ids.length });
     }
-    const { json: list } = await demo.call("/api/v2/company/promoters?filters[archived]=true&per_page=100", {
+    const { json: list } = await call("/api/v2/company/promoters?filters[archived]=true&per_page=100", {
       headers: firstpromoter,
     });
     expect(list.data).toEqual([]);
@@ -92,25 +93,24 @@ describe.each(ledgerDatabases)("the demo on $name", ({ open }) => {
   test.each(channels)(
     "Altcraft undeletes a subscription of the channel %s, in JSON and in XML",
     async (channel, address, xml) => {
-      await using demo = await start();
       const token = "demo-altcraft-token";
       const body = { token, ...subscription, channel, ...address };
       const path = (method: string) => `/api/v1.1/subscriptions/${method}`;
       const json = { "content-type": "application/json" };
-      expect((await demo.call(path("get"), { headers: json, body })).json).toMatchObject({ error: 404 });
-      const undeleted = await demo.call(path("undelete"), { headers: json, body });
+      expect((await call(path("get"), { headers: json, body })).json).toMatchObject({ error: 404 });
+      const undeleted = await call(path("undelete"), { headers: json, body });
       expect(undeleted).toMatchObject({
         status: 200,
         text: '{"data":null,"error":0,"error_text":"Successful operation"}',
       });
       expect(undeleted.headers.get("x-reinstate-batch")).toMatch(/^\d+$/);
-      expect((await demo.call(path("get"), { headers: json, body })).json).toMatchObject({
+      expect((await call(path("get"), { headers: json, body })).json).toMatchObject({
         data: { channel, ...address },
       });
-      expect((await demo.call(path("delete"), { headers: json, body })).status).toBe(200);
+      expect((await call(path("delete"), { headers: json, body })).status).toBe(200);
       const { db_id, resource_id, profile_id } = subscription;
       const document = `<xml><token>${token}</token><db_id>${db_id}</db_id><resource_id>${resource_id}</resource_id><channel>${channel}</channel><profile_id>${profile_id}</profile_id>${xml}</xml>`;
-      const inXml = await demo.call(path("undelete"), {
+      const inXml = await call(path("undelete"), {
         headers: { "content-type": "application/xml" },
         body: document,
       });
@@ -118,7 +118,7 @@ describe.each(ledgerDatabases)("the demo on $name", ({ open }) => {
         status: 200,
         text: "<xml><data/><error>0</error><error_text>Successful operation</error_text></xml>",
       });
-      expect((await demo.call(path("get"), { headers: json, body })).json).toMatchObject({
+      expect((await call(path("get"), { headers: json, body })).json).toMatchObject({
         data: { channel, ...address },
       });
     },
@@ -133,18 +133,17 @@ describe.each(ledgerDatabases)("the demo on $name", ({ open }) => {
   });
 
   test("VICIdial dearchives 1 and 500 leads, and archives them again", async () => {
-    await using demo = await start();
     const leads = "/vicidial/leads";
     const message = "lead_ids batch was successfully processed";
     for (const ids of [[1], range(2, 501)]) {
-      const { status, text } = await demo.call(`${leads}/dearchive`, { headers: vicidial, body: dearchive(ids) });
+      const { status, text } = await call(`${leads}/dearchive`, { headers: vicidial, body: dearchive(ids) });
       expect(status, text).toBe(200);
       const counts = { select_count: ids.length, insert_count: ids.length, delete_count: ids.length };
       expect(text).toBe(JSON.stringify({ message, ...counts }));
-      const again = await demo.call(`${leads}/dearchive`, { headers: vicidial, body: dearchive(ids) });
+      const again = await call(`${leads}/dearchive`, { headers: vicidial, body: dearchive(ids) });
       expect(again).toMatchObject({ status: 400, json: { message: "lead_ids does not exist", lead_ids: ids } });
       const body = dearchive(ids, { update_leads: true });
-      expect((await demo.call(`${leads}/archive`, { headers: vicidial, body })).json).toEqual({
+      expect((await call(`${leads}/archive`, { headers: vicidial, body })).json).toEqual({
         ...{ message, select_count: ids.length, insert_count: ids.length, update_count: 0, delete_count: ids.length },
       });
     }
@@ -173,19 +172,22 @@ describe.each(ledgerDatabases)("the demo on $name", ({ open }) => {
   ];
 
   test.each(errors)("VICIdial refuses %s and changes nothing", async (_, body, status, reply) => {
-    await using demo = await start();
-    expect(await demo.call("/vicidial/leads/dearchive", { headers: vicidial, body })).toMatchObject({
+    expect(await call("/vicidial/leads/dearchive", { headers: vicidial, body })).toMatchObject({
       status,
       json: reply,
     });
-    const all = await demo.call("/vicidial/leads/dearchive", { headers: vicidial, body: dearchive(range(1, 500)) });
-    expect(all.json).toMatchObject({ select_count: 500, insert_count: 500 });
+    for (const verb of ["dearchive", "archive"]) {
+      const all = dearchive(range(1, 500), verb === "archive" ? { update_leads: true } : {});
+      expect((await call(`/vicidial/leads/${verb}`, { headers: vicidial, body: all })).json).toMatchObject({
+        select_count: 500,
+        insert_count: 500,
+      });
+    }
   });
 
   test("VICIdial refuses a wrong key", async () => {
-    await using demo = await start();
     const headers = { ...vicidial, authorization: "Key=wrong" };
-    expect(await demo.call("/vicidial/leads/dearchive", { headers, body: dearchive([1]) })).toMatchObject({
+    expect(await call("/vicidial/leads/dearchive", { headers, body: dearchive([1]) })).toMatchObject({
       status: 401,
       text: '{"message":"unable to validate api user"}',
     });

@@ -14,8 +14,8 @@ import { type Point, points } from "./testing/kill/points.ts";
 import type { Orders } from "./testing/kill/worker.ts";
 import { seeded } from "./testing/simulation/scheduler.ts";
 
-/** More for a soak. */
-const kills = Number(process.env.KILLS ?? 200);
+/** Kills on each database: the short form, at every point and as often at any moment. `pnpm soak` does 200. */
+const kills = Number(process.env.KILLS ?? 40);
 const worker = await bundleProgram(fileURLToPath(new URL("./testing/kill/worker.ts", import.meta.url)));
 
 interface Start {

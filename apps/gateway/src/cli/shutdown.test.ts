@@ -5,13 +5,15 @@ import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { expect, test } from "vitest";
 import { startGateway } from "../testing/gateway-process.ts";
 
-/** Opens a connection to the gateway and sends the beginning of a request. */
+/** Opens a connection to the gateway and sends the beginning of a request. Resolves when the gateway has read it. */
 async function open(baseUrl: string, head: string) {
   const { hostname, port } = new URL(baseUrl);
   const socket = connect(Number(port), hostname);
   await once(socket, "connect");
   socket.on("error", () => {});
-  socket.write(head);
+  await new Promise((resolve) => socket.write(head, resolve));
+  // A process reads what has come on one connection before it takes up a later connection.
+  expect((await fetch(`${baseUrl}/healthz`)).status).toBe(200);
   return socket;
 }
 
@@ -37,8 +39,6 @@ test.each([
     REINSTATE_GRACE_SECONDS: "60",
   });
   const socket = await open(gateway.baseUrl, head);
-  // The gateway has read it.
-  await new Promise((resolve) => setTimeout(resolve, 300));
   const started = performance.now();
   expect(await gateway.end("SIGTERM")).toBe(0);
   expect(performance.now() - started).toBeLessThan(30_000);

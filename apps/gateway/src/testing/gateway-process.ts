@@ -4,10 +4,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundleProgram } from "@reinstate/tooling/bundle";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 /** As the command's first line has it. */
 const nodeOptions = readFileSync(main, "utf8").split("\n", 1)[0]?.split(" ").slice(3) ?? [];
+const program = await bundleProgram(main);
 
 /** A folder that vanishes with its `await using` block. */
 export function temporaryFolder(): { path: string } & AsyncDisposable {
@@ -33,7 +35,7 @@ export interface GatewayProcess extends AsyncDisposable {
 
 /** The real command in a process of its own, listening or at work. */
 export async function startGateway(settings: Record<string, string>, args = ["serve"]): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [...nodeOptions, main, ...args], {
+  const child = spawn(process.execPath, [...nodeOptions, program, ...args], {
     env: environment({ PORT: "0", ...settings }),
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -71,7 +73,7 @@ export async function run(
   settings: Record<string, string> = {},
   cwd?: string,
 ): Promise<{ status: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [...nodeOptions, main, ...args], {
+  const child = spawn(process.execPath, [...nodeOptions, program, ...args], {
     env: environment(settings),
     stdio: ["ignore", "pipe", "pipe"],
     cwd,

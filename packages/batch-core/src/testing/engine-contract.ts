@@ -154,11 +154,8 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     await until(() => seen.length > 0, { timeoutMs: subject.patienceMs ?? 120_000 });
     await web.batches.stop(id);
     gate.resolve();
-    await until(async () => {
-      const before = seen.length;
-      await pause(200);
-      return seen.length === before;
-    });
+    // What was in hand is finished.
+    await until(async () => (await web.batches.get(id)).counts.done === seen.length);
     assert.ok(seen.length < 200, "the stop came to nothing");
     await web.batches.resume(id);
     assert.deepEqual((await ended(subject, host, id)).counts, counts(200));
@@ -297,9 +294,25 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
   async "a batch of an operation that becomes known later is worked on then"(subject) {
     const { operation, seen } = recording();
     await using web = await open(subject, operation, { role: "web" });
-    await using host = await open(subject, undefined);
+    let looks = 0;
+    const engine: EngineFactory = (parts) => {
+      const { ledger } = parts;
+      const counted = <Args extends unknown[], Result>(ask: (...args: Args) => Promise<Result>) => {
+        return (...args: Args): Promise<Result> => {
+          looks++;
+          return ask(...args);
+        };
+      };
+      return subject.engine({
+        ...parts,
+        ledger: { ...ledger, open: counted(ledger.open), ready: counted(ledger.ready) },
+      });
+    };
+    await using host = await open({ ...subject, engine }, undefined, { lanes: 1 });
     const id = await submit(web, 3);
-    await pause(300);
+    const before = looks;
+    // The second look begins when the first has passed over the batch.
+    await until(() => looks >= before + 2);
     host.register(operation);
     assert.equal((await ended(subject, host, id)).status, "completed");
     eachOnce(seen, 3);

@@ -1,12 +1,10 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createHost, systemClock } from "@reinstate/batch-core";
 import { until } from "@reinstate/batch-core/testing";
+import { bundleText } from "@reinstate/tooling/bundle";
 import { mariadbDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
 import mysql, { type RowDataPacket } from "mysql2/promise";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { insertRows } from "../fixtures/insert-rows.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
@@ -25,9 +23,6 @@ const secret = "a-key-of-the-tests";
 const leadIds = Array.from({ length: 500 }, (_, index) => index + 1);
 const none = { transaction: undefined as never };
 const move: Move = { verb: "dearchive", ids: leadIds, insert: true, update: false, delete: true, allOrNothing: true };
-
-const compiled = mkdtempSync(join(tmpdir(), "reinstate-compiled-"));
-afterAll(() => rmSync(compiled, { recursive: true, force: true }));
 
 type Place = Awaited<ReturnType<typeof start>>;
 
@@ -109,10 +104,11 @@ const all = { live: 500, archive: 0 };
 const unmoved = { live: 0, archive: 500 };
 
 // A process of its own that answers one call, and is killed at a step.
-const mover = `
+const mover = await bundleText(
+  `
   import { createHost, systemClock } from "@reinstate/batch-core";
-  import { createOperations } from ${JSON.stringify(new URL("../operations.ts", import.meta.url).href)};
-  import { createMariadbStore } from ${JSON.stringify(new URL("./mariadb.ts", import.meta.url).href)};
+  import { createOperations } from "../operations.ts";
+  import { createMariadbStore } from "./mariadb.ts";
   const { ledger, url, step, aheadMs, ids, params } = JSON.parse(process.env.MOVE);
   const clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
   const host = await createHost({ databaseUrl: ledger, clock, role: "web" });
@@ -127,15 +123,16 @@ const mover = `
   console.log("at work");
   await host.batches.submit({ operation: "vicidial.leads.dearchive", items: ids, params, inline: true });
   process.exit();
-`;
+`,
+  import.meta.dirname,
+);
 
 /** Has another process do the call. It is killed at a step, or the given milliseconds after it began. */
 function runKilled(place: Place, { step, afterMs, aheadMs = 0 }: { step?: Step; afterMs?: number; aheadMs?: number }) {
   const params = { insert_leads: true, delete_leads: true, all_or_nothing: true };
   const MOVE = JSON.stringify({ ledger: place.ledger, url: place.url, step, aheadMs, ids: leadIds, params });
-  const child = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", mover], {
-    cwd: import.meta.dirname,
-    env: { ...process.env, MOVE, NODE_COMPILE_CACHE: compiled },
+  const child = spawn(process.execPath, ["--no-warnings", mover], {
+    env: { ...process.env, MOVE },
     stdio: ["ignore", "pipe", "inherit"],
   });
   child.stdout.once("data", () => {

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHost, type Host, type Log, systemClock } from "@reinstate/batch-core";
+import { bundleText } from "@reinstate/tooling/bundle";
 import { mariadbDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import mysql, { type RowDataPacket } from "mysql2/promise";
@@ -20,10 +21,11 @@ const both = { insert_leads: true, delete_leads: true };
 const later = { ...systemClock, now: () => systemClock.now() + 60_000 };
 
 /** A process of its own that dearchives leads, in slices of two, and is killed at the given visit of the given step. */
-const mover = `
+const mover = await bundleText(
+  `
   import { createHost } from "@reinstate/batch-core";
-  import { createOperations } from ${JSON.stringify(new URL("../operations.ts", import.meta.url).href)};
-  import { createMariadbStore } from ${JSON.stringify(new URL("./mariadb.ts", import.meta.url).href)};
+  import { createOperations } from "../operations.ts";
+  import { createMariadbStore } from "./mariadb.ts";
   const { ledger, url, step, visit, items, params } = JSON.parse(process.env.MOVE);
   const host = await createHost({ databaseUrl: ledger, role: "web" });
   let visits = 0;
@@ -35,7 +37,9 @@ const mover = `
   });
   host.register(...createOperations(store, { isAllowed: async () => true, allowedFrom: (_verb, now) => now }, () => Date.now()));
   await host.batches.submit({ operation: "vicidial.leads.dearchive", items, params, inline: true });
-`;
+`,
+  import.meta.dirname,
+);
 
 /** A VICIdial database and a ledger, between which processes come and go. */
 async function start(engine = "MyISAM") {
@@ -57,8 +61,9 @@ async function start(engine = "MyISAM") {
     ids: async (table: string) => (await rows(table)).map(({ lead_id }) => lead_id),
     killedAt(step: string, visit: number, items: number[], params: object = both) {
       const MOVE = JSON.stringify({ ledger: ledger.url, url: database.url, step, visit, items, params });
-      const { signal, stderr } = spawnSync(process.execPath, ["--no-warnings", "--input-type=module", "-e", mover], {
-        ...{ cwd: import.meta.dirname, encoding: "utf8", env: { ...process.env, MOVE } },
+      const { signal, stderr } = spawnSync(process.execPath, ["--no-warnings", mover], {
+        encoding: "utf8",
+        env: { ...process.env, MOVE },
       });
       expect([signal, stderr]).toEqual(["SIGKILL", ""]);
     },
