@@ -12,7 +12,7 @@ import type { Options } from "./options.ts";
 import { pageOf } from "./promoter-query.ts";
 import { type Ctx, type Handler, idsOf, paramsOf, queryOf } from "./requests.ts";
 import { type BatchItem, type BatchStatus, batchStatus, itemOutcome } from "./schemas.ts";
-import type { AnswerStore } from "./store.ts";
+import type { AnswerStore } from "./stores/answers.ts";
 
 /** A batch that a request asks for. */
 interface Wanted {

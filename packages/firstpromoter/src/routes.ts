@@ -8,7 +8,8 @@ import type { Options } from "./options.ts";
 import { createPromoterHandlers } from "./promoter-handlers.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { type Env, requestIdOf } from "./requests.ts";
-import type { AnswerStore, PromoterStore } from "./store.ts";
+import type { PromoterStore } from "./store.ts";
+import type { AnswerStore } from "./stores/answers.ts";
 
 /** What the routes read and write, beside batches. */
 export interface Stores {

@@ -247,38 +247,6 @@ export interface PromoterStore {
   update(account: string, id: number, update: PromoterUpdate, now: number): Promise<boolean>;
 }
 
-/** That the webhook is to be told of the end of a batch, of one generation of it. */
-export interface Notice {
-  batchId: number;
-  generation: number;
-  announcedAt: number;
-  /** What is sent, the same at every attempt; null until the batch is finished. */
-  body: string | null;
-  /** Attempts that failed. */
-  attempts: number;
-}
-
-/**
- * Where notices wait until they are delivered. Promises: a notice is announced once, and with its transaction or not at all;
- * `take` hands one to one caller at a time, who then has until `nextDue` of it before it is handed out again.
- */
-export interface NoticeStore {
-  announce(batchId: number, generation: number, now: number, transaction: LedgerTransaction): Promise<void>;
-  take(now: number, limit: number, nextDue: (notice: Notice) => number): Promise<Notice[]>;
-  /** `dueAt` null: there is nothing left to do. */
-  update(notice: Notice, dueAt: number | null): Promise<void>;
-  /** Takes the announcement back: there is no such batch. */
-  withdraw(notice: Notice): Promise<void>;
-  /** Forgets the notices that there is nothing left to do about and that were announced before a time. */
-  forget(before: number): Promise<void>;
-}
-
-/** Where the first answers of calls with an idempotency key stand, by their batches. Whoever keeps one first has the say. */
-export interface AnswerStore {
-  find(batchId: number): Promise<string | undefined>;
-  keep(batchId: number, body: string, now: number): Promise<string>;
-}
-
 /** A chunk of a batch that the real vendor carries out. */
 export type SentChunk = Pick<Work<unknown, unknown>, "batchId" | "generation" | "seq">;
 

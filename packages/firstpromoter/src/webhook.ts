@@ -2,7 +2,7 @@ import { type AnyOperation, type Host, isFinished, messageOf, ReinstateError } f
 import { batchBody } from "./batch-body.ts";
 import type { Fetch, Options } from "./options.ts";
 import { keyOfSecret, signedHeaders } from "./signature.ts";
-import type { Notice, NoticeStore } from "./store.ts";
+import type { Notice, NoticeStore } from "./stores/notices.ts";
 
 const second = 1_000;
 const minute = 60 * second;

@@ -1,12 +1,13 @@
 import type { Database } from "@reinstate/batch-core";
-import type { AnswerStore } from "../store.ts";
 import type { Tables } from "./tables.ts";
 
 /** So long answers are kept: longer than any idempotency key. */
 const keptMs = 30 * 86_400_000;
 
-/** Answers in the ledger's own database, whose tables must be up to date. */
-export function createAnswerStore(database: Database): AnswerStore {
+export type AnswerStore = ReturnType<typeof createAnswerStore>;
+
+/** The first answers of calls with an idempotency key, by their batches, in the ledger's own database. */
+export function createAnswerStore(database: Database) {
   const db = database.tables<Tables>();
 
   async function find(batchId: number): Promise<string | undefined> {
@@ -21,7 +22,8 @@ export function createAnswerStore(database: Database): AnswerStore {
   return {
     find,
 
-    async keep(batchId, body, now) {
+    /** Keeps an answer, unless there is one; returns the one that is kept. */
+    async keep(batchId: number, body: string, now: number): Promise<string> {
       await db
         .insertInto("firstpromoter_answers")
         .values({ batch_id: batchId, body, kept_at: now })

@@ -1,11 +1,23 @@
-import { type Database, statement } from "@reinstate/batch-core";
-import type { Notice, NoticeStore } from "../store.ts";
+import { type Database, type LedgerTransaction, statement } from "@reinstate/batch-core";
 import type { Tables } from "./tables.ts";
+
+/** That the webhook is to be told of the end of a batch, of one generation of it. */
+export interface Notice {
+  batchId: number;
+  generation: number;
+  announcedAt: number;
+  /** What is sent, the same at every attempt; null until the batch is finished. */
+  body: string | null;
+  /** Attempts that failed. */
+  attempts: number;
+}
+
+export type NoticeStore = ReturnType<typeof createNoticeStore>;
 
 type Values = Record<"batch_id" | "generation" | "announced_at", number>;
 
-/** Notices in the ledger's own database, whose tables must be up to date. */
-export function createNoticeStore(database: Database): NoticeStore {
+/** Notices that wait until they are delivered, in the ledger's own database. A notice is announced once, with its transaction. */
+export function createNoticeStore(database: Database) {
   const db = database.tables<Tables>();
 
   // With every batch that is accepted, so it is built once, and PostgreSQL's answer is not waited for.
@@ -18,11 +30,12 @@ export function createNoticeStore(database: Database): NoticeStore {
   );
 
   return {
-    async announce(batch_id, generation, announced_at, transaction) {
+    async announce(batch_id: number, generation: number, announced_at: number, transaction: LedgerTransaction) {
       await announced(transaction, { batch_id, generation, announced_at });
     },
 
-    async take(now, limit, nextDue) {
+    /** Takes what is due. Each notice goes to one caller, and is due again at `nextDue`. */
+    async take(now: number, limit: number, nextDue: (notice: Notice) => number): Promise<Notice[]> {
       const due = await db
         .selectFrom("firstpromoter_notices")
         .selectAll()
@@ -46,7 +59,8 @@ export function createNoticeStore(database: Database): NoticeStore {
       return taken;
     },
 
-    async update({ batchId, generation, body, attempts }, dueAt) {
+    /** `dueAt` null: there is nothing left to do. */
+    async update({ batchId, generation, body, attempts }: Notice, dueAt: number | null): Promise<void> {
       await db
         .updateTable("firstpromoter_notices")
         .set({ body, attempts, due_at: dueAt })
@@ -55,7 +69,8 @@ export function createNoticeStore(database: Database): NoticeStore {
         .execute();
     },
 
-    async withdraw({ batchId, generation }) {
+    /** Takes the announcement back: there is no such batch. */
+    async withdraw({ batchId, generation }: Notice): Promise<void> {
       await db
         .deleteFrom("firstpromoter_notices")
         .where("batch_id", "=", batchId)
@@ -64,7 +79,8 @@ export function createNoticeStore(database: Database): NoticeStore {
         .execute();
     },
 
-    async forget(before) {
+    /** Forgets what is done with, and was announced before a time. */
+    async forget(before: number): Promise<void> {
       await db
         .deleteFrom("firstpromoter_notices")
         .where("due_at", "is", null)
