@@ -1,10 +1,10 @@
+import { v1OpenApi } from "@reinstate/batch-core/http";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { fuzz, toJson } from "@reinstate/tooling/fuzz";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { demoAdminKey } from "./demo.ts";
 import { openDemoGateway } from "./testing/demo-gateway.ts";
-import { problemResponse, v1Document } from "./testing/v1-document.ts";
 
 const id = fc.integer({ min: 1, max: 1005 });
 const ids = fc.array(id, { minLength: 1, maxLength: 12 });
@@ -60,11 +60,12 @@ describe.each(ledgerDatabases)("fuzzed requests to /v1 on $name", ({ name, open 
   test("are answered as documented", async () => {
     await using database = await open();
     await using gateway = await openDemoGateway(database.url);
-    const document = v1Document(gateway.host);
+    const document = v1OpenApi();
+    const problem = { content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } } };
     const report = await fuzz({
       part: { index: ledgerDatabases.findIndex((one) => one.name === name), count: ledgerDatabases.length },
       document,
-      elsewhere: { 401: problemResponse, 404: problemResponse, 405: problemResponse },
+      elsewhere: { 401: problem, 404: problem, 405: problem },
       hints: {
         id: fc.integer({ min: 1, max: 60 }),
         cursor: fc.integer({ min: 1, max: 60 }),
@@ -75,9 +76,9 @@ describe.each(ledgerDatabases)("fuzzed requests to /v1 on $name", ({ name, open 
         "POST /v1/batches text/csv": ids,
       },
       headers: { Authorization: `Bearer ${demoAdminKey}` },
-      // A stream leaves the query for all that is no item.
+      // The query of a new batch is for streams alone, and theirs leaves the rest to the items.
       prepare: (plan) =>
-        plan.mediaType !== undefined && plan.mediaType in streams ? { ...plan, query: streamQuery } : plan,
+        plan.mediaType === undefined ? plan : { ...plan, query: plan.mediaType in streams ? streamQuery : [] },
       encoders: streams,
       fetch: (request) => gateway.fetch(request),
       fault: (_, { status }) =>

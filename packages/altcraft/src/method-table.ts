@@ -61,7 +61,7 @@ export const vendorMethods = {
     reply: plainReply,
   },
   "subscriptions/delete": {
-    summary: "Mark a subscription as deleted; it stays, and can be brought back",
+    summary: "Mark a subscription as deleted; undelete brings it back",
     source: "profiles/subscriptions/2195529",
     changes: true,
     parameters: subscriptionIdentity,
@@ -76,21 +76,21 @@ export const vendorMethods = {
     reply: plainReply,
   },
   "subscriptions/get": {
-    summary: "One subscription",
+    summary: "Get one subscription",
     source: "profiles/subscriptions/2195527",
     changes: false,
     parameters: subscriptionIdentity,
     reply: getReply,
   },
   "subscriptions/list": {
-    summary: "All subscriptions of a profile",
+    summary: "List the subscriptions of a profile",
     source: "profiles/subscriptions/2195522",
     changes: false,
     parameters: subscriptionList,
     reply: listReply,
   },
   "subscriptions/list_all": {
-    summary: "The subscriptions of a resource, a page at a time",
+    summary: "List the subscriptions of a resource, a page at a time",
     source: "profiles/subscriptions/2195524",
     changes: false,
     parameters: subscriptionListAll,
@@ -113,7 +113,7 @@ export const vendorMethods = {
     reply: updatedReply,
   },
   "profiles/get": {
-    summary: "A profile with all its subscriptions, deleted ones too",
+    summary: "Get a profile with its subscriptions, deleted ones too",
     source: "profiles/2195482",
     changes: false,
     parameters: profileGet,
@@ -124,7 +124,7 @@ export const vendorMethods = {
 /** What is served beyond the vendor where the option `extensions` says so. */
 export const extensionMethods = {
   "subscriptions/undelete": {
-    summary: "Bring back one subscription, or those of a hash_id or of a profile that is found by a matching",
+    summary: "Bring back one subscription, or all that a value finds",
     changes: true,
     parameters: subscriptionUndelete,
     shape: subscriptionUndeleteShape,
@@ -134,7 +134,7 @@ export const extensionMethods = {
     reply: undeleteReply,
   },
   "subscriptions/delete": {
-    summary: "Mark a subscription as deleted, and keep who asked for it, and why",
+    summary: "Mark a subscription as deleted, with who asked and why",
     changes: true,
     parameters: subscriptionDelete,
     batch: true,
@@ -142,7 +142,7 @@ export const extensionMethods = {
     reply: plainReply,
   },
   "subscriptions/undelete_batch": {
-    summary: "Bring back up to 10,000 subscriptions, each with a result of its own",
+    summary: "Bring back up to 10,000 subscriptions in one call",
     changes: true,
     parameters: undeleteBatch,
     shape: undeleteBatchShape,
@@ -152,14 +152,14 @@ export const extensionMethods = {
     reply: batchReply,
   },
   "subscriptions/list_deleted": {
-    summary: "The deleted subscriptions of a database, a page at a time",
+    summary: "List the deleted subscriptions of a database",
     changes: false,
     parameters: subscriptionListDeleted,
     strict: true,
     reply: deletedReply,
   },
   "subscriptions/erase": {
-    summary: "Forget a subscription for good: undelete cannot bring it back",
+    summary: "Erase a subscription: undelete cannot bring it back",
     changes: true,
     parameters: subscriptionErase,
     strict: true,
@@ -167,7 +167,7 @@ export const extensionMethods = {
     reply: plainReply,
   },
   "subscriptions/suppress": {
-    summary: "Put an address on the suppression list, at which the consent guard looks",
+    summary: "Put an address on the suppression list",
     changes: true,
     parameters: suppression,
     strict: true,
@@ -183,7 +183,7 @@ export const extensionMethods = {
     reply: plainReply,
   },
   "subscriptions/list_consent": {
-    summary: "Who suppressed, unsuppressed or erased what, and why, newest first, a page at a time",
+    summary: "List who suppressed, unsuppressed or erased what",
     changes: false,
     parameters: subscriptionListConsent,
     strict: true,

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { findOpenApiFaults } from "@reinstate/batch-core/testing";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { documentedCalls } from "./fixtures/documents.ts";
@@ -13,7 +14,7 @@ test("the published file is what the table of methods says; the script `openapi`
   expect(JSON.parse(readFileSync(new URL("../openapi.json", import.meta.url), "utf8"))).toEqual(description);
 });
 
-test("every method is described, with both media types, and every reference leads somewhere", () => {
+test("every method is described, with both media types", () => {
   const names = new Set([...Object.keys(vendorMethods), ...Object.keys(extensionMethods)]);
   expect(Object.keys(description.paths)).toEqual([...names].map((name) => `/api/v1.1/${name}`));
   for (const path of Object.keys(description.paths)) {
@@ -22,19 +23,12 @@ test("every method is described, with both media types, and every reference lead
       expect(Object.keys(content), path).toEqual(["application/json", "application/xml"]);
     }
   }
-  for (const [, id] of JSON.stringify(description).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
-    expect(description.components.schemas[id as string], id).toBeTypeOf("object");
-  }
 });
 
-test("names a server and has no component that nothing refers to", () => {
+test("the document names a server and has no fault", () => {
   expect(description.servers).toEqual([{ url: "/", description: expect.any(String) }]);
-  const text = JSON.stringify(description);
-  const unused = Object.keys(description.components.schemas).filter((id) => !text.includes(`"${refTo(id)}"`));
-  expect(unused).toEqual([]);
+  expect(findOpenApiFaults(description)).toEqual([]);
 });
-
-const refTo = (id: string) => `#/components/schemas/${id}`;
 
 /** Every name that a request may have, out of its published schema. */
 function namesIn(schema: { [word: string]: unknown }): string[] {

@@ -1,4 +1,5 @@
 import { safetyFlagNamed } from "@reinstate/batch-core/http";
+import { type ApiRoute, assembleOpenApi, createSchemaWriter, type Json } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
 import { namesOf } from "./body-names.ts";
 import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./method-table.ts";
@@ -16,8 +17,7 @@ import {
 
 const guide = "https://guides.altcraft.com/en/developer-guide/";
 
-/** What stands in several methods, by the name under which the description has it. */
-const shared = {
+const named = {
   Envelope: envelope,
   Subscription: subscription,
   SubscriptionIdentity: subscriptionIdentity,
@@ -28,32 +28,16 @@ const shared = {
   DeletedSubscriptions: deletedReply,
   ConsentLog: consentReply,
 };
+const writer = createSchemaWriter(named);
 
+const mediaTypes = ["application/json", "application/xml"];
 const vendorTag = "Altcraft";
 const extensionTag = "Beyond Altcraft";
 
 /** The API as OpenAPI 3.1, in JSON and XML, out of the table of methods: what is served with the option `extensions`. */
-export function openApi() {
+export function openApi(): Json {
   const rows: [string, MethodRow][] = Object.entries({ ...vendorMethods, ...extensionMethods });
-  const schemas = schemasOf();
-  const paths: Record<string, object> = {};
-  for (const [name, row] of rows) {
-    const word = wordOf(name);
-    schemas[`${word}Request`] = {
-      allOf: [
-        withNulls(jsonSchema(row.shape ?? row.parameters, "input")),
-        withNulls(jsonSchema(commonParameters, "input")),
-        ...(row.filters
-          ? [{ type: "object", properties: Object.fromEntries(row.filters.map((name) => [name, notNull])) }]
-          : []),
-      ],
-      ...(row.strict && { unevaluatedProperties: false }),
-    };
-    schemas[`${word}Reply`] = jsonSchema(row.reply, "output");
-    paths[`/api/v1.1/${name}`] = { post: operationOf(name, row) };
-  }
-  return {
-    openapi: "3.1.0",
+  return assembleOpenApi({
     info: {
       title: "Altcraft's subscriptions API v1.1, as Reinstate serves it",
       version: "1.1",
@@ -65,14 +49,31 @@ export function openApi() {
       { name: vendorTag, description: "As Altcraft documents them" },
       { name: extensionTag, description: "Served with the option `extensions: on`" },
     ],
-    paths,
-    components: {
-      securitySchemes: {
-        bearer: { type: "http", scheme: "bearer" },
-        query: { type: "apiKey", in: "query", name: "token" },
-      },
-      schemas,
+    securitySchemes: {
+      bearer: { type: "http", scheme: "bearer" },
+      query: { type: "apiKey", in: "query", name: "token" },
     },
+    routes: rows.map(([name, row]) => describeMethod(name, row)),
+    writer,
+    schemas: { ...writeNamed(), ...Object.assign({}, ...rows.map(([name, row]) => writeBodies(name, row))) },
+  });
+}
+
+/** The schemas of the request and the reply of a method, by name. */
+function writeBodies(name: string, row: MethodRow): Json {
+  const word = wordOf(name);
+  return {
+    [`${word}Request`]: {
+      allOf: [
+        withNulls(writer.write(row.shape ?? row.parameters, "input")),
+        withNulls(writer.write(commonParameters, "input")),
+        ...(row.filters
+          ? [{ type: "object", properties: Object.fromEntries(row.filters.map((name) => [name, notNull])) }]
+          : []),
+      ],
+      ...(row.strict && { unevaluatedProperties: false }),
+    },
+    [`${word}Reply`]: writer.write(row.reply, "output"),
   };
 }
 
@@ -87,81 +88,59 @@ function beyondVendor(row: MethodRow, vendors: MethodRow | undefined): true | st
   return [...new Set(namesOf(row.shape ?? row.parameters))].filter((one) => !known.has(one));
 }
 
-function operationOf(name: string, row: MethodRow) {
-  const { summary, source, changes, batch, restricted } = row;
+function describeMethod(name: string, row: MethodRow): ApiRoute {
+  const { summary, source, changes, restricted } = row;
   const vendors = (vendorMethods as Record<string, MethodRow>)[name];
   // What goes beyond the vendor is described where the vendor's own is.
   const page = source ?? vendors?.source;
   const beyond = beyondVendor(row, vendors);
   return {
     operationId: name.replace(/\W+/g, "_"),
-    tags: [vendors ? vendorTag : extensionTag],
+    method: "POST",
+    path: `/api/v1.1/${name}`,
     summary,
     ...(restricted && { description: "Only for a token whose option `methods` names it" }),
-    // Served with the option `extensions: on` alone: the whole method, or these parameters of it.
-    ...(beyond && { "x-reinstate-extension": beyond }),
-    ...(page !== undefined && { externalDocs: { url: `${guide}${page}` } }),
-    // The token may also stand in the body.
-    security: [{ bearer: [] }, { query: [] }, {}],
-    parameters: [
-      { name: "format", in: "query", schema: { enum: ["json", "xml"] }, description: "The format of the reply" },
-      ...(changes
-        ? [
-            {
-              ...{ name: "Request-ID", in: "header", schema: { type: "string", minLength: 1, maxLength: 255 } },
-              description: "A repeat within 24 hours gets the first reply again, and nothing is done",
-            },
-          ]
-        : []),
-    ],
-    requestBody: {
-      required: true,
-      content: inBoth(`${wordOf(name)}Request`),
+    tag: vendors ? vendorTag : extensionTag,
+    parameters: {
+      query: { format: z.enum(["json", "xml"]).describe("The format of the reply") },
+      ...(changes && { header: { "Request-ID": requestId } }),
     },
-    responses: {
-      "200": {
-        description: "Done",
-        ...(changes && {
-          headers: {
-            ...(batch && {
-              "X-Reinstate-Batch": { schema: { type: "string" }, description: "The batch that the call made" },
-            }),
-            "Duplicate-Request": { schema: { const: "true" }, description: "This is the reply to an earlier request" },
-            "Duplicate-Key": { schema: { type: "string" }, description: "Names that request" },
-          },
-        }),
-        content: inBoth(`${wordOf(name)}Reply`),
-      },
+    body: toBody(`${wordOf(name)}Request`),
+    answers: {
+      "200": { description: "Done", headers: describeHeaders(row), body: toBody(`${wordOf(name)}Reply`) },
       default: {
         description:
           "Refused: `error` is the code, and the HTTP status too unless the option `httpStatus` says otherwise",
-        content: inBoth("Envelope"),
+        body: toBody("Envelope"),
       },
+    },
+    more: {
+      // Served with the option `extensions: on` alone: the whole method, or these parameters of it.
+      ...(beyond && { "x-reinstate-extension": beyond }),
+      ...(page !== undefined && { externalDocs: { url: `${guide}${page}` } }),
+      // The token may also stand in the body.
+      security: [{ bearer: [] }, { query: [] }, {}],
     },
   };
 }
 
-const inBoth = (id: string) => ({
-  "application/json": { schema: { $ref: refOf(id) } },
-  "application/xml": { schema: { $ref: refOf(id), xml: { name: "xml" } } },
-});
+const requestId = z
+  .string()
+  .min(1)
+  .max(255)
+  .describe("A repeat within 24 hours gets the first reply again, and nothing is done");
 
-const refOf = (id: string) => `#/components/schemas/${id}`;
-
-function registryWith(more: Record<string, z.ZodType> = {}) {
-  const registry = z.registry<{ id: string }>();
-  for (const [id, schema] of Object.entries({ ...shared, ...more })) {
-    if (!registry.has(schema)) registry.add(schema, { id });
-  }
-  return registry;
+function describeHeaders({ changes, batch }: MethodRow): Record<string, z.ZodType> {
+  return {
+    ...(batch && { "X-Reinstate-Batch": z.string().describe("The batch that the call made") }),
+    ...(changes && {
+      "Duplicate-Request": z.literal("true").describe("This is the reply to an earlier request"),
+      "Duplicate-Key": z.string().describe("Names that request"),
+    }),
+  };
 }
 
-function converted(more: Record<string, z.ZodType>, io: "input" | "output"): Record<string, object> {
-  const { schemas } = z.toJSONSchema(registryWith(more), { io, uri: refOf, unrepresentable: "any" });
-  return Object.fromEntries(
-    Object.entries(schemas).map(([id, { $schema: _schema, $id: _id, id: _name, ...schema }]) => [id, schema]),
-  );
-}
+const toBody = (name: string) => ({ schema: writer.reference(name), mediaTypes });
 
 /** A part of a schema that parameters may stand in, at any depth of composition. */
 interface Schema {
@@ -189,19 +168,12 @@ function withNulls({ properties, ...schema }: Schema): Schema {
   };
 }
 
-/** A schema that refers to the shared ones. */
-function jsonSchema(schema: z.ZodType, io: "input" | "output"): Schema {
-  const known = Object.entries(shared).find(([, one]) => one === schema);
-  if (known) return { $ref: refOf(known[0]) } as Schema;
-  return converted({ It: schema }, io).It as Schema;
-}
-
 /** Requests are described as they are given, replies as they come. */
-function schemasOf(): Record<string, object> {
-  const given = converted({}, "input");
-  const come = converted({}, "output");
-  const isRequest = (id: string) => /Identity|Changes|Match/.test(id);
+function writeNamed(): Json {
+  const given = writer.writeNamed("input");
+  const come = writer.writeNamed("output");
+  const isRequest = (name: string) => /Identity|Changes|Match/.test(name);
   return Object.fromEntries(
-    Object.keys(shared).map((id) => [id, isRequest(id) ? withNulls(given[id] as Schema) : (come[id] as object)]),
+    Object.keys(named).map((name) => [name, isRequest(name) ? withNulls(given[name] as Schema) : come[name]]),
   );
 }

@@ -62,7 +62,8 @@ export function mostlyFails(counts: Counts, rule: StopRule): string | undefined 
  * Why an open batch makes no progress. `rate_limit`: the pace of its operation. `office_hours`: work is not allowed at this
  * hour. `vendor`: the vendor does not answer, or lets us do nothing. `storage`: a database or disk is full, read-only or failing.
  */
-export type WaitReason = "rate_limit" | "office_hours" | "vendor" | "storage";
+export const waitReasons = ["rate_limit", "office_hours", "vendor", "storage"] as const;
+export type WaitReason = (typeof waitReasons)[number];
 
 /** One accepted request to run one operation on N items. Times are milliseconds since 1970 UTC. */
 export interface Batch {

@@ -25,6 +25,7 @@ export interface Route<Id extends string = string> {
   /** From `basePath` on; `{id}` is a parameter. */
   path: string;
   summary: string;
+  description?: string;
   /** Not the vendor's: one of those that are opt-in. */
   own?: true;
   /** The operation that this one is a dry run of, with the same handler. */
@@ -47,7 +48,8 @@ const action = <const Id extends string>(operationId: Id, name: ActionName, summ
     operationId,
     method: "POST",
     path: `/promoters/${name}`,
-    summary: `${summary}. Up to 5 ids it is finished with the answer, with more it goes on in the background.`,
+    summary,
+    description: "A batch of up to 5 ids is finished with the answer, a larger one goes on in the background.",
     query: dryRunFlag,
     headers: idempotent,
     body: z.object({ ...idsRequest.shape, ...actions[name].params.shape }),
@@ -56,12 +58,12 @@ const action = <const Id extends string>(operationId: Id, name: ActionName, summ
   });
 
 /** The same as a dry run, at a path that the vendor does not have: there it is refused, and never carried out for real. */
-const dryRun = ({ operationId, path, summary, ...action }: Route): Route => ({
+const dryRun = ({ operationId, path, ...action }: Route): Route => ({
   ...action,
   operationId: `try${operationId.charAt(0).toUpperCase()}${operationId.slice(1)}`,
   dryRunOf: operationId,
   path: `${path}/dry_run`,
-  summary: summary.replace(/^[^.]*/, `Tell what ${path.slice("/promoters/".length)} would do`),
+  summary: `Tell what ${path.slice("/promoters/".length)} would do`,
   own: true,
   query: {},
 });
@@ -111,7 +113,8 @@ const batchApi = [
     operationId: "listBatchProcesses",
     method: "GET",
     path: "/batch_processes",
-    summary: "Batches, newest first; without a filter those that are not finished",
+    summary: "List batches, newest first",
+    description: "Without a filter those that are not finished.",
     query: { ...statusFilter, ...page },
     replies: { 200: z.array(batchProcess) },
   }),
@@ -119,7 +122,8 @@ const batchApi = [
     operationId: "getBatchProcessProgress",
     method: "GET",
     path: "/batch_processes/progress",
-    summary: "Batch id to whole percent; without a filter of those that are not finished",
+    summary: "Get the progress of batches",
+    description: "Batch id to whole percent; without a filter those that are not finished.",
     query: { ...statusFilter, ...page },
     replies: { 200: batchProgress },
   }),
@@ -127,7 +131,7 @@ const batchApi = [
     operationId: "getBatchProcess",
     method: "GET",
     path: "/batch_processes/{id}",
-    summary: "One batch",
+    summary: "Get one batch",
     replies: { 200: batchProcess },
     errors: ["not_found"],
   }),
@@ -152,7 +156,8 @@ const batchApi = [
     operationId: "undoBatchProcess",
     method: "POST",
     path: "/batch_processes/{id}/undo",
-    summary: "Bring those back whom an archive batch archived and nobody has restored since; a batch of its own",
+    summary: "Undo an archive batch",
+    description: "Brings those back whom the batch archived and nobody has restored since, in a batch of its own.",
     own: true,
     query: dryRunFlag,
     headers: idempotent,
@@ -167,7 +172,8 @@ const promoterApi = [
     operationId: "getPromoters",
     method: "GET",
     path: "/promoters",
-    summary: "Promoters, newest first; archived ones only with filters[archived]",
+    summary: "List promoters, newest first",
+    description: "Archived ones only with filters[archived].",
     query: {
       q: z.string().describe("Part of the address, the name, the website or a ref token"),
       "ids[]": z.array(z.int()),

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { createTestHost } from "@reinstate/batch-core/testing";
+import { createTestHost, findOpenApiFaults, listOpenApiCalls } from "@reinstate/batch-core/testing";
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { api, basePath } from "./api.ts";
+import { basePath } from "./api.ts";
 import { scenarios } from "./fixtures/exchanges.ts";
 import { start } from "./fixtures/server.ts";
 import { createFirstPromoter, openApi } from "./index.ts";
@@ -17,34 +17,12 @@ test("what is served is in the document, and nothing else", async () => {
   await using host = await createTestHost();
   const { routes } = await createFirstPromoter(host);
   const served = routes.routes.filter(({ method }) => method !== "ALL");
-  const told = Object.entries(openApi().paths as Record<string, object>).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-  );
-  expect(told.sort()).toEqual(
-    served.map(({ method, path }) => `${method} ${path.replace(basePath, "").replace(/:(\w+)/g, "{$1}")}`).sort(),
-  );
-  expect(new Set(api.map(({ operationId }) => operationId)).size).toBe(api.length);
+  const calls = served.map(({ method, path }) => `${method} ${path.replace(basePath, "").replace(/:(\w+)/g, "{$1}")}`);
+  expect(listOpenApiCalls(openApi())).toEqual(calls.sort());
 });
 
-test("every reference leads somewhere", () => {
-  const document = openApi();
-  const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)];
-  expect(references.length).toBeGreaterThan(100);
-  for (const [, path] of references) {
-    const found = path!.split("/").reduce<unknown>((at, step) => (at as Record<string, unknown>)?.[step], document);
-    expect({ path, found: typeof found }).toEqual({ path, found: "object" });
-  }
-});
-
-test("names a server and has no component that nothing refers to", () => {
-  const document = openApi() as { servers: object[]; components: Record<string, object>; security?: unknown };
-  expect(document.servers).toEqual([{ url: basePath }]);
-  const { securitySchemes: _, ...components } = document.components;
-  const text = JSON.stringify(document);
-  const unused = Object.entries(components).flatMap(([kind, entries]) =>
-    Object.keys(entries).filter((name) => !text.includes(`"#/components/${kind}/${name}"`)),
-  );
-  expect(unused).toEqual([]);
+test("the document has no fault", () => {
+  expect(findOpenApiFaults(openApi())).toEqual([]);
 });
 
 /** The schema as a check. */

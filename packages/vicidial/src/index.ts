@@ -1,6 +1,7 @@
 export { createVicidial, type Vicidial } from "./create.ts";
 export { type DialectName, dialectNames } from "./dialects.ts";
 export type { Finding } from "./doctor.ts";
+export { openApi } from "./openapi.ts";
 export type { VicidialOptions } from "./options.ts";
 export type { LeadFilter } from "./schemas.ts";
 export {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import type { Document } from "./document.ts";
-import { createJudge, type FuzzReply, type JudgeOptions } from "./judge.ts";
+import { createJudge, type FuzzReply, type JudgeOptions, slowestMs } from "./judge.ts";
 import { type Encoders, type FuzzRequest, mutated, sweep } from "./mutations.ts";
 import { type PlanOptions, validRequests } from "./valid-requests.ts";
 
@@ -47,7 +47,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const seed = fc.readConfigureGlobal().seed ?? Date.now() % 1_000_000;
   const faults = new Map<string, string>();
   for (const request of makeRequests(document, options, requests, seed + part.index * 1_000_000)) {
-    const reply = await send(fetch, request);
+    const reply = await sendInTime(fetch, request);
     report.requests++;
     report.byStatus[reply.status] = (report.byStatus[reply.status] ?? 0) + 1;
     report.slowestMs = Math.max(report.slowestMs, reply.ms);
@@ -87,6 +87,19 @@ function* makeRequests(
   for (let made = first.length; made < requests; made += batchSize) {
     yield* fc.sample(random, { numRuns: Math.min(batchSize, requests - made), seed: seed + made });
   }
+}
+
+/** How often a request that was slow is sent again: a busy machine makes one slow now and then, a fault does each time. */
+const slowRepeats = 4;
+
+/** The first reply, with the shortest time of several tries if the first was slow. */
+async function sendInTime(fetch: FuzzOptions["fetch"], request: FuzzRequest): Promise<FuzzReply> {
+  const reply = await send(fetch, request);
+  let { ms } = reply;
+  for (let repeat = 0; ms > slowestMs && repeat < slowRepeats; repeat++) {
+    ms = Math.min(ms, (await send(fetch, request)).ms);
+  }
+  return { ...reply, ms };
 }
 
 async function send(fetch: FuzzOptions["fetch"], { method, target, headers, body }: FuzzRequest): Promise<FuzzReply> {

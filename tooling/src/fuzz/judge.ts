@@ -19,7 +19,7 @@ export interface JudgeOptions {
 }
 
 /** Longest time that an answer may take. */
-const slowestMs = 2000;
+export const slowestMs = 2000;
 
 const formats = {
   "date-time": /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/,

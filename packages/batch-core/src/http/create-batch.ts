@@ -44,7 +44,8 @@ const head = {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const newBatch = z.strictObject({
+/** The JSON body of `POST /v1/batches`. */
+export const newBatch = z.strictObject({
   ...head,
   /** Validated by the operation's own schema alone, because a record would ignore the key `__proto__`. */
   params: z.custom<Record<string, unknown>>(isObject, "must be an object").default({}),
@@ -60,7 +61,8 @@ const numberText = z
   .regex(/^\d+(\.\d+)?$/, "must be a number")
   .transform(Number);
 
-const streamQuery = z.strictObject({
+/** The query of `POST /v1/batches` where the body is a stream of items. */
+export const streamQuery = z.strictObject({
   ...head,
   params: z
     .string()

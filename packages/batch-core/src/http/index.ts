@@ -21,6 +21,7 @@ export { parseJson } from "./json.ts";
 export { cleanPath } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";
 export { createV1Routes, type V1Options } from "./v1.ts";
+export { v1OpenApi } from "./v1-openapi.ts";
 export {
   type BatchesReply,
   type BatchReply,

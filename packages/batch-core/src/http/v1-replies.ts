@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { batchStatuses } from "../batch.ts";
+import { batchStatuses, waitReasons } from "../batch.ts";
 
 // The replies of `/v1` as zod schemas: strict, every field is there.
 
@@ -13,28 +13,28 @@ export const batchReply = z.strictObject({
   id: z.int().min(1),
   operation: z.string(),
   target,
-  account: z.string(),
+  account: z.string().describe("Empty for a vendor without accounts"),
   status: z.enum(batchStatuses),
-  total: count,
-  processed: count,
+  total: count.describe("Distinct items"),
+  processed: count.describe("Items that have an outcome"),
   done: count,
   skipped: count,
   failed: count,
-  unknown: count,
-  duplicates: count,
-  progress: z.int().min(0).max(100),
-  generation: count,
+  unknown: count.describe("Items whose effect cannot be known"),
+  duplicates: count.describe("Items that were given more than once and are worked on once"),
+  progress: z.int().min(0).max(100).describe("Percent"),
+  generation: count.describe("How often the failed items were run again"),
   dry_run: z.boolean(),
   params: z.record(z.string(), z.unknown()),
   tally: z.record(z.string(), z.number()),
   error: z.string().nullable(),
-  next_allowed_at: time.nullable(),
-  waiting_for: z.enum(["storage"]).nullable(),
+  next_allowed_at: time.nullable().describe("When a batch that waits goes on"),
+  waiting_for: z.enum(waitReasons).nullable(),
   created_at: time,
   updated_at: time,
   started_at: time.nullable(),
   finished_at: time.nullable(),
-  actor: z.string().nullable(),
+  actor: z.string().nullable().describe("The id of the key that made the batch"),
 });
 
 /** A page of batches, newest first. */

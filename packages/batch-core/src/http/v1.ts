@@ -20,20 +20,20 @@ import { readSmallBody, rejectParameters } from "./safety-flags.ts";
 
 const limit = integerText.pipe(z.int().min(1).max(500));
 
-const listQuery = z.strictObject({
+export const listQuery = z.strictObject({
   status: z.enum(batchStatuses).optional(),
   operation: ownText().optional(),
   cursor: integerText.pipe(z.int().positive()).optional(),
   limit: limit.default(50),
 });
 
-const itemsQuery = z.strictObject({
+export const itemsQuery = z.strictObject({
   outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
   cursor: z.string().optional(),
   limit: limit.default(100),
 });
 
-const retryBody = z.strictObject({
+export const retryBody = z.strictObject({
   /** Only the items that failed with this code. */
   code: ownText().min(1, "must not be empty").optional(),
 });

@@ -1,0 +1,256 @@
+import * as z from "zod";
+import { type ApiAnswer, type ApiBody, type ApiRoute, assembleOpenApi } from "../openapi/document.ts";
+import { type ApiError, writeErrors } from "../openapi/errors.ts";
+import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
+import { newBatch, streamQuery } from "./create-batch.ts";
+import { itemsQuery, listQuery, retryBody } from "./v1.ts";
+import { batchesReply, batchReply, itemsReply, manifestReply, operationsReply, problemReply } from "./v1-replies.ts";
+
+const writer = createSchemaWriter({
+  Batch: batchReply,
+  BatchList: batchesReply,
+  ItemList: itemsReply,
+  Manifest: manifestReply,
+  OperationList: operationsReply,
+  NewBatch: newBatch,
+  Problem: problemReply,
+});
+
+const problemType = ["application/problem+json"];
+
+const error = (status: number, type: string, title: string, detail: string): ApiError => ({
+  status,
+  body: { type: `urn:reinstate:problem:${type}`, title, status, detail },
+});
+
+const errors = {
+  unauthorized: error(
+    ...([401, "unauthorized", "Unauthorized"] as const),
+    "This needs the header Authorization: Bearer <admin key>",
+  ),
+  unknown_batch: error(404, "unknown-batch", "Not found", "There is no batch 7"),
+  invalid_request: error(422, "invalid-request", "Invalid request", "items.0: must be a whole number"),
+  unknown_operation: error(
+    ...([422, "unknown-operation", "Invalid request"] as const),
+    'There is no operation "a.b.c" for the target "local"',
+  ),
+  malformed_json: error(400, "malformed-json", "Bad request", "The request body is not valid JSON"),
+  invalid_idempotency_key: error(
+    ...([400, "invalid-idempotency-key", "Bad request"] as const),
+    "Idempotency-Key must be 1 to 255 printable characters",
+  ),
+  body_too_large: error(413, "body-too-large", "Body too large", "The request body is larger than 8388608 bytes"),
+  unsupported_media_type: error(
+    ...([415, "unsupported-media-type", "Unsupported media type"] as const),
+    "Content-Type must be application/json, application/x-ndjson or text/csv",
+  ),
+  wrong_state: error(409, "wrong-state", "Conflict", "Batch 7 is completed and cannot be stopped"),
+  idempotency_running: error(
+    ...([409, "idempotency-running", "Conflict"] as const),
+    "The first request with this Idempotency-Key is still being worked on",
+  ),
+  idempotency_mismatch: error(
+    ...([422, "idempotency-mismatch", "Invalid request"] as const),
+    "This Idempotency-Key was used with another request",
+  ),
+  too_many_requests: error(429, "too-many-requests", "Too many requests", "Too many requests at once; try again"),
+  not_available: error(503, "not-available", "Not available", "A database is away; try again in a few seconds"),
+  internal_error: error(500, "internal-error", "Internal error", "Unexpected error; see the server log"),
+};
+type ErrorName = keyof typeof errors;
+
+/** The errors that every call can end with. */
+const everywhere: ErrorName[] = ["unauthorized", "too_many_requests", "not_available", "internal_error"];
+const ofKeys: ErrorName[] = ["invalid_idempotency_key", "idempotency_running", "idempotency_mismatch"];
+
+interface Route extends Omit<ApiRoute, "answers" | "tag"> {
+  answers: Record<string, ApiAnswer>;
+  errors?: ErrorName[];
+}
+
+const id = { id: z.int().min(1) };
+const idempotencyKey = {
+  "Idempotency-Key": z.string().min(1).max(255).describe("A repeat with the same key is answered as the first time"),
+};
+const batch = (description: string): ApiAnswer => ({ description, body: { schema: batchReply } });
+const replayed = { "Idempotency-Replayed": z.literal("true").describe("The first answer to this key") };
+const location = { Location: z.string().describe("The path of the batch") };
+
+const text = (mediaType: string): ApiBody => ({ schema: { type: "string" }, mediaTypes: [mediaType] });
+
+/** A change of one batch. */
+const change = (operationId: string, verb: string, summary: string): Route => ({
+  ...{ operationId, method: "POST", path: `/v1/batches/{id}/${verb}`, summary },
+  parameters: { path: id },
+  answers: { "200": batch("The batch afterwards") },
+  errors: [
+    "unknown_batch",
+    "wrong_state",
+    "invalid_request",
+    "malformed_json",
+    "body_too_large",
+    "unsupported_media_type",
+  ],
+});
+
+const report = (format: "csv" | "ndjson", mediaType: string): Route => ({
+  operationId: `get${format === "csv" ? "Csv" : "Ndjson"}Report`,
+  ...{ method: "GET", path: `/v1/batches/{id}/report.${format}` },
+  summary: `Download the outcome of every item as ${format.toUpperCase()}`,
+  parameters: { path: id },
+  answers: { "200": { description: "A line for each item", body: text(mediaType) } },
+  errors: ["unknown_batch"],
+});
+
+const routes: Route[] = [
+  {
+    operationId: "listOperations",
+    method: "GET",
+    path: "/v1/operations",
+    summary: "List the operations with the schemas of their items",
+    answers: { "200": { description: "All operations", body: { schema: operationsReply } } },
+  },
+  {
+    operationId: "listBatches",
+    method: "GET",
+    path: "/v1/batches",
+    summary: "List batches, newest first",
+    parameters: { query: listQuery.shape },
+    answers: { "200": { description: "A page", body: { schema: batchesReply } } },
+    errors: ["invalid_request"],
+  },
+  {
+    operationId: "createBatch",
+    method: "POST",
+    path: "/v1/batches",
+    summary: "Run an operation over any number of items",
+    description:
+      "The items stand in a JSON body, or are streamed as NDJSON or CSV with all else in the query. A small batch is finished with the answer (201), a larger one goes on (202).",
+    parameters: { query: streamQuery.shape, header: idempotencyKey },
+    body: [
+      {
+        schema: newBatch,
+        examples: {
+          restore: { operation: "firstpromoter.promoters.restore", account: "acc_demo", items: [123, 456] },
+          dry_run: {
+            operation: "vicidial.leads.dearchive",
+            items: [7],
+            params: { insert_leads: true, delete_leads: true },
+            dry_run: true,
+          },
+        },
+      },
+      text("application/x-ndjson"),
+      text("text/csv"),
+    ],
+    answers: {
+      "201": { ...batch("Finished"), headers: { ...location, ...replayed } },
+      "202": { ...batch("Accepted; the batch goes on"), headers: { ...location, ...replayed } },
+    },
+    errors: [
+      ...([
+        "invalid_request",
+        "unknown_operation",
+        "malformed_json",
+        "body_too_large",
+        "unsupported_media_type",
+      ] as const),
+      ...(["unsupported_media_type", ...ofKeys] as const),
+    ],
+  },
+  {
+    operationId: "getBatch",
+    method: "GET",
+    path: "/v1/batches/{id}",
+    summary: "Get one batch",
+    parameters: { path: id },
+    answers: { "200": batch("The batch") },
+    errors: ["unknown_batch"],
+  },
+  {
+    operationId: "listItems",
+    method: "GET",
+    path: "/v1/batches/{id}/items",
+    summary: "List the items of a batch with their outcomes",
+    parameters: { path: id, query: itemsQuery.shape },
+    answers: { "200": { description: "A page", body: { schema: itemsReply } } },
+    errors: ["unknown_batch", "invalid_request"],
+  },
+  report("csv", "text/csv"),
+  report("ndjson", "application/x-ndjson"),
+  {
+    operationId: "getManifest",
+    method: "GET",
+    path: "/v1/batches/{id}/manifest.json",
+    summary: "Get the counts and checksums of the reports",
+    parameters: { path: id },
+    answers: { "200": { description: "The manifest", body: { schema: manifestReply } } },
+    errors: ["unknown_batch"],
+  },
+  {
+    operationId: "watchBatch",
+    method: "GET",
+    path: "/v1/batches/{id}/events",
+    summary: "Stream the progress of a batch as server-sent events",
+    parameters: {
+      path: id,
+      header: { "Last-Event-ID": z.string().describe("The id of the last event that was read") },
+    },
+    answers: {
+      "200": {
+        description: "Events `progress` and `end`, each with the batch as JSON",
+        body: text("text/event-stream"),
+      },
+      "204": { description: "The client has read the end" },
+    },
+    errors: ["unknown_batch"],
+  },
+  change("stopBatch", "stop", "Stop a batch at the next chunk"),
+  change("resumeBatch", "resume", "Go on with a stopped batch"),
+  {
+    ...change("retryBatch", "retry", "Run the failed items of a batch again"),
+    parameters: { path: id, header: idempotencyKey },
+    body: { schema: retryBody, required: false, examples: { one_code: { code: "not_found" } } },
+    answers: { "200": { ...batch("The batch, in a new generation"), headers: replayed } },
+    errors: [
+      ...([
+        "unknown_batch",
+        "wrong_state",
+        "invalid_request",
+        "malformed_json",
+        "body_too_large",
+        "unsupported_media_type",
+      ] as const),
+      ...ofKeys,
+    ],
+  },
+];
+
+/** The OpenAPI 3.1 document of `/v1`. */
+export function v1OpenApi(): Json {
+  const answers: Record<string, ApiAnswer> = {};
+  return assembleOpenApi({
+    info: {
+      title: "Reinstate /v1",
+      version: "1",
+      description: "Batches over all vendors: run an operation over any number of items, and see what became of each.",
+    },
+    servers: [{ url: "/" }],
+    tags: [{ name: "Batches", description: "Reinstate's own API" }],
+    security: [{ adminKey: [] }],
+    securitySchemes: { adminKey: { type: "http", scheme: "bearer" } },
+    routes: routes.map(({ errors: names = [], ...route }) => ({
+      ...route,
+      tag: "Batches",
+      answers: {
+        ...route.answers,
+        ...writeErrors(errors, [...names, ...everywhere], {
+          ...{ schema: writer.reference("Problem"), mediaTypes: problemType, shared: answers },
+        }),
+      },
+    })),
+    writer,
+    schemas: { ...writer.writeNamed("output"), NewBatch: writer.writeNamed("input").NewBatch },
+    answers,
+  });
+}

@@ -1,0 +1,54 @@
+import type * as z from "zod";
+import type { ApiAnswer } from "./document.ts";
+import type { Json } from "./schemas.ts";
+
+/** One error of an API's table: its status, and its body or null where it has none. */
+export interface ApiError {
+  status: number;
+  body: unknown;
+}
+
+/**
+ * The answers to the errors that a call can end with, by status, for `ApiRoute.answers`. Errors with one status are one
+ * answer with an example of each; it is kept in `shared` under their names, for `ApiDescription.answers`.
+ *
+ * @example
+ * const shared = {};
+ * const answers = { ...success, ...writeErrors(errors, ["not_found", "unavailable"], { schema: errorBody, shared }) };
+ */
+export function writeErrors<Name extends string>(
+  errors: Record<Name, ApiError>,
+  names: readonly Name[],
+  to: {
+    schema: z.ZodType | Json;
+    shared: Record<string, ApiAnswer>;
+    mediaTypes?: readonly string[];
+    headers?: Record<string, z.ZodType | Json>;
+  },
+): Record<string, string> {
+  const byStatus = Map.groupBy(new Set(names), (name) => errors[name].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, those]) => {
+      const key = those.join(".");
+      to.shared[key] = writeError(status, those, errors, to);
+      return [String(status), key];
+    }),
+  );
+}
+
+function writeError<Name extends string>(
+  status: number,
+  names: readonly Name[],
+  errors: Record<Name, ApiError>,
+  { schema, mediaTypes, headers = {} }: Parameters<typeof writeErrors>[2],
+): ApiAnswer {
+  const description = names.map((name) => name.replaceAll("_", " ")).join(", or ");
+  const bodies = names.filter((name) => errors[name].body !== null);
+  const retryAfter = { "Retry-After": { schema: { type: "integer" }, description: "Seconds" } };
+  const examples = Object.fromEntries(bodies.map((name) => [name, errors[name].body]));
+  return {
+    description: bodies.length === 0 ? `${description}: without a body` : description,
+    headers: { ...headers, ...((status === 429 || status === 503) && retryAfter) },
+    ...(bodies.length > 0 && { body: { schema, examples, ...(mediaTypes && { mediaTypes }) } }),
+  };
+}

@@ -1,0 +1,9 @@
+export {
+  type ApiAnswer,
+  type ApiBody,
+  type ApiDescription,
+  type ApiRoute,
+  assembleOpenApi,
+} from "./document.ts";
+export { type ApiError, writeErrors } from "./errors.ts";
+export { createSchemaWriter, type Direction, type Json, type SchemaWriter } from "./schemas.ts";
