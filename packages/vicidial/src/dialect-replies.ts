@@ -18,8 +18,8 @@ export function replySchemas(dialect: Dialect, verb: Verb): Record<number, z.Zod
   return Object.fromEntries([...byStatus].map(([status, schemas]) => [status, z.union(schemas)]));
 }
 
-/** Statuses of HTTP that every dialect has for "any other error": method, path, body too large, body encoded, unavailable. */
-const unlistedStatuses = [404, 405, 413, 415, 503];
+/** Statuses that HTTP adds to every dialect, for its "other": path, method, body too large, body encoded, throttled, unavailable. */
+const unlistedStatuses = [404, 405, 413, 415, 429, 503];
 
 function successSchema({ successKey, messages, codeKey, statuses }: Dialect, verb: Verb): z.ZodType {
   return z.strictObject({

@@ -58,7 +58,8 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
     } catch (error) {
       const turnedAway = turnedAwayReply(error);
       if (!turnedAway) throw error;
-      return new Response(`ERROR: ${messageOf(error)}\n`, turnedAway);
+      const headers = { ...turnedAway.headers, "content-type": "text/html; charset=utf-8" };
+      return new Response(`ERROR: ${messageOf(error)}\n`, { status: turnedAway.status, headers });
     } finally {
       leave();
     }
