@@ -106,6 +106,22 @@ export const calls: Record<string, Call[]> = {
     ),
     { name: "list ids", path: (size) => `/promoters?ids[]=1&ids[]=2&ids[]=${size}&${archived}` },
   ],
+  "pages far back": [
+    "page=50&per_page=100",
+    "page=400&per_page=100&filters[archived]=true",
+    "page=40&per_page=100&sorting[clicks_count]=desc",
+    "page=40&per_page=100&sorting[clicks_count]=desc&filters[archived]=true",
+    "page=200&q=ada&filters[archived]=true",
+  ].map((query) => list(query)),
+  // Promoters with numbers that begin alike lie together, far from the newest.
+  "texts of every length": ["e", "z", "99", "ada", "...", "er12", "ref9999", "promoter1", "ada rarebird ref1"].flatMap(
+    (q) => [list(`q=${q}`), list(`q=${q}&${archived}`), list(`q=${q}&${archived}&${sorted}`)],
+  ),
+  "filters that few pass together": [
+    "filters[campaign_id]=1&filters[has_wform]=yes",
+    "filters[campaign_id]=1&filters[subscribed_to_email]=no",
+    "filters[invoice_details_status]=pending&filters[clicks_count][from]=990",
+  ].flatMap((filter) => [list(filter), list(`${filter}&${archived}`), list(`${filter}&${archived}&${sorted}`)]),
   "filters that find thirty": rare.flatMap((filter) => [
     list(filter),
     list(`${filter}&${archived}`),

@@ -56,31 +56,20 @@ export interface CampaignRecord {
   color: string;
 }
 
-export interface NewPromoterRecord {
-  /** For records that bring their id along; otherwise the next one of all accounts. */
-  id?: number;
+/** `id` is for records that bring theirs along; otherwise it is the next one of all accounts. */
+export interface NewPromoterRecord
+  extends Partial<Omit<PromoterRecord, "account" | "email" | "auth_token" | "parent" | "campaigns" | CountName>> {
   email: string;
-  cust_id?: string | null;
-  note?: string | null;
-  profile?: ProfileInput;
-  custom_fields?: Record<string, unknown> | null;
-  stats?: Partial<Record<Sorting["by"] | "sales_count" | "active_customers_count", number>>;
-  joined_at?: number;
-  last_login_at?: number | null;
-  archived_at?: number | null;
-  fraud_suspicions?: string[];
-  invoice_details_status?: string;
-  subscribed_to_email?: boolean;
-  imported?: ImportedFields | null;
-  campaigns?: {
-    campaign_id: number;
-    state: CampaignState;
-    ref_token?: string;
-    coupon?: string;
-    /** Without it he is in the campaign since he joined. */
-    created_at?: number;
-  }[];
+  stats?: Partial<Record<CountName, number>>;
+  campaigns?: NewMembership[];
 }
+
+/** Without `created_at` the promoter is in the campaign since joining. */
+interface NewMembership
+  extends Pick<MembershipRecord, "campaign_id" | "state">,
+    Partial<Pick<MembershipRecord, "ref_token" | "coupon" | "created_at">> {}
+
+type CountName = Exclude<Sorting["by"], "joined_at"> | "sales_count" | "active_customers_count";
 
 export interface PromoterUpdate {
   email?: string;

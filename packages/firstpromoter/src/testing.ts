@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { LedgerTransaction } from "@reinstate/batch-core";
-import { type NewPromoterRecord, type PromoterStore, Taken } from "./store.ts";
+import { type NewPromoterRecord, type PromoterQuery, type PromoterStore, Taken } from "./store.ts";
 
 let made = 0;
 
@@ -15,6 +15,12 @@ export function makePromoter(given: Partial<NewPromoterRecord> = {}): NewPromote
 }
 
 const ascending = (ids: readonly number[]) => ids.toSorted((x, y) => x - y);
+
+/** The ids of a list, in its order. */
+async function listIds(store: PromoterStore, query: Partial<PromoterQuery>): Promise<number[]> {
+  const promoters = await store.list("a", { sorting: [], limit: 100, offset: 0, ...query });
+  return promoters.map(({ id }) => id);
+}
 
 /** A store over empty tables, and a way to write to it. */
 export interface StoreUnderTest {
@@ -67,11 +73,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       assert.equal(await store.find("a", "ref_token", "token"), undefined);
       assert.equal((await store.find("a", "email", "x@example.com"))?.id, ours);
       assert.equal(await store.countPending("a"), 0);
-      const page = { sorting: [], limit: 100, offset: 0 };
-      assert.deepEqual(
-        (await store.list("a", { ...page, ids: [ours, theirs] })).map(({ id }) => id),
-        [ours],
-      );
+      assert.deepEqual(await listIds(store, { ids: [ours, theirs] }), [ours]);
       const untouched = await store.find("b", "id", String(theirs));
       assert.deepEqual([untouched?.archived_at, untouched?.note, untouched?.parent], [null, null, null]);
       assert.equal(untouched?.campaigns[0]?.state, "pending");
@@ -153,8 +155,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       );
       const [a, b, c] = (await store.create("a", given, 1)) as [number, number, number];
       await transaction((t) => store.archive("a", [b], 2, t));
-      const ids = async (query: Partial<Parameters<PromoterStore["list"]>[1]>) =>
-        (await store.list("a", { sorting: [], limit: 100, offset: 0, ...query })).map(({ id }) => id);
+      const ids = (query: Partial<PromoterQuery>) => listIds(store, query);
       assert.deepEqual(await ids({}), [c, b, a]);
       assert.deepEqual(await ids({ limit: 1, offset: 1 }), [b]);
       assert.deepEqual(await ids({ archived: true }), [b]);
@@ -182,8 +183,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
         makePromoter({ invoice_details_status: "denied", subscribed_to_email: false }),
       ];
       const [a, b, c, d] = (await store.create("a", given, 1)) as [number, number, number, number];
-      const ids = async (query: Partial<Parameters<PromoterStore["list"]>[1]>) =>
-        (await store.list("a", { sorting: [], limit: 100, offset: 0, ...query })).map(({ id }) => id);
+      const ids = (query: Partial<PromoterQuery>) => listIds(store, query);
       assert.deepEqual(await ids({ hasForm: true }), [a]);
       assert.deepEqual(await ids({ hasForm: false }), [d, c, b]);
       assert.deepEqual(await ids({ subscribed: false }), [d]);
@@ -286,8 +286,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       const token = (await store.find("a", "id", String(b)))?.campaigns[0]?.ref_token as string;
       await store.update("a", a, { profile: { first_name: "Other" } }, 3);
       await store.update("a", b, { email: "new@example.com" }, 3);
-      const ids = async (q: string) =>
-        (await store.list("a", { q, sorting: [], limit: 9, offset: 0 })).map(({ id }) => id);
+      const ids = (q: string) => listIds(store, { q });
       assert.deepEqual(await ids("sttok"), [a]);
       assert.deepEqual(await ids(token), [b]);
       assert.deepEqual(await ids("other"), [a]);

@@ -38,12 +38,8 @@ export async function insertPromoters(
       ),
       profile: JSON.stringify(profile),
       custom_fields: custom_fields ? JSON.stringify(custom_fields) : null,
-      clicks_count: stats.clicks_count ?? 0,
-      referrals_count: stats.referrals_count ?? 0,
-      sales_count: stats.sales_count ?? 0,
-      customers_count: stats.customers_count ?? 0,
-      active_customers_count: stats.active_customers_count ?? 0,
-      revenue_amount: stats.revenue_amount ?? 0,
+      ...noCounts,
+      ...stats,
       joined_at,
       last_login_at: promoter.last_login_at ?? null,
       archived_at: promoter.archived_at ?? null,
@@ -87,6 +83,15 @@ export async function insertPromoters(
   }
   return created;
 }
+
+const noCounts = {
+  clicks_count: 0,
+  referrals_count: 0,
+  sales_count: 0,
+  customers_count: 0,
+  active_customers_count: 0,
+  revenue_amount: 0,
+};
 
 export const newRefToken = () => randomBytes(6).toString("hex");
 

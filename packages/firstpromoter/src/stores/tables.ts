@@ -1,6 +1,6 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type Generated, type RawBuilder, sql } from "kysely";
-import type { CampaignState } from "../schemas.ts";
+import type { MembershipRecord, PromoterRecord } from "../store.ts";
 import { listColumns } from "./search.ts";
 import { createPostgresIndexes } from "./search-postgres.ts";
 import { createSqliteIndexes } from "./search-sqlite.ts";
@@ -14,53 +14,8 @@ export interface Tables {
     /** 1 for the campaign of promoters who come without one, otherwise null: so an account has at most one. */
     is_default: number | null;
   };
-  firstpromoter_promoters: {
-    id: Generated<number>;
-    account: string;
-    email: string;
-    cust_id: string | null;
-    note: string | null;
-    auth_token: string;
-    /** What `q` looks through: address, names, website and ref tokens in lower case. */
-    search: string;
-    /** JSON */
-    profile: string;
-    /** JSON */
-    custom_fields: string | null;
-    clicks_count: number;
-    referrals_count: number;
-    sales_count: number;
-    customers_count: number;
-    active_customers_count: number;
-    revenue_amount: number;
-    joined_at: number;
-    last_login_at: number | null;
-    archived_at: number | null;
-    /** The batch that archived him; null while he is live, or where none did. */
-    archived_batch: number | null;
-    parent_promoter_id: number | null;
-    /** In so many campaigns he waits for acceptance. */
-    waits: number;
-    /** JSON; null where there are none. */
-    fraud_suspicions: string | null;
-    invoice_details_status: string;
-    subscribed_to_email: number;
-    /** 1 where a W-8 or W-9 form is in the profile. */
-    has_form: number;
-    /** JSON: what an import brought along and nothing changes; null where there is none. */
-    imported: string | null;
-    updated_at: number;
-  };
-  firstpromoter_memberships: {
-    id: Generated<number>;
-    account: string;
-    promoter_id: number;
-    campaign_id: number;
-    state: CampaignState;
-    coupon: string | null;
-    ref_token: string;
-    created_at: number;
-  };
+  firstpromoter_promoters: Omit<PromoterRecord, "id" | "parent" | "campaigns" | keyof StoredFields> & StoredFields;
+  firstpromoter_memberships: Omit<MembershipRecord, "id" | "campaign"> & { id: Generated<number>; account: string };
   /** Batches whose end is to be told to the webhook. */
   firstpromoter_notices: {
     batch_id: number;
@@ -90,6 +45,30 @@ export interface Tables {
     theirs: number | null;
     sent_at: number;
   };
+}
+
+/** What is stored of a promoter beside the record, or otherwise than there. */
+interface StoredFields {
+  id: Generated<number>;
+  /** What `q` looks through: address, names, website and ref tokens in lower case. */
+  search: string;
+  /** JSON */
+  profile: string;
+  /** JSON */
+  custom_fields: string | null;
+  /** The batch that archived the promoter; null for live ones, and if no batch did. */
+  archived_batch: number | null;
+  parent_promoter_id: number | null;
+  /** In how many campaigns the promoter waits for acceptance. */
+  waits: number;
+  /** JSON; null if there are none. */
+  fraud_suspicions: string | null;
+  subscribed_to_email: number;
+  /** 1 if a W-8 or W-9 form is in the profile. */
+  has_form: number;
+  /** JSON */
+  imported: string | null;
+  updated_at: number;
 }
 
 export const migrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
