@@ -1,4 +1,5 @@
-import { maxDepth } from "@reinstate/batch-core/http";
+import { setImmediate } from "node:timers/promises";
+import { findClosingQuote, longestText, maxDepth } from "@reinstate/batch-core/http";
 import { fieldLimits } from "./identity.ts";
 
 /** What a body may hold at most, in JSON or XML, so that a hostile one costs no more than a friendly one. */
@@ -25,25 +26,33 @@ export const requestLimits: XmlLimits = {
   text: fieldLimits.characters,
 };
 
+/** Characters that are examined before others get a turn. */
+const turnLength = 1024 * 1024;
+
 const opened = 0x7b;
 const openedList = 0x5b;
 const closed = 0x7d;
 const closedList = 0x5d;
 const comma = 0x2c;
 const quote = 0x22;
-const backslash = 0x5c;
 
 /**
- * What is too much in a JSON text; undefined where nothing is. Looked for before the text is parsed, in one pass that remembers
- * nothing of it: a parser would build millions of nested lists first. Says nothing of whether the text is JSON.
+ * Returns what is too much in a JSON text; undefined if nothing is. One pass before the text is parsed, with turns of the event loop in
+ * between: a parser would build millions of nested lists first. Does not report whether the text is JSON.
  */
-export function excessOf(json: string, limits: BodyLimits): string | undefined {
+export async function findExcess(json: string, limits: BodyLimits): Promise<string | undefined> {
   const children: number[] = [];
   let values = 0;
-  for (let at = 0; at < json.length; at++) {
+  for (let at = 0, turn = turnLength; at < json.length; at++) {
+    if (at > turn) {
+      await setImmediate();
+      turn = at + turnLength;
+    }
     const character = json.charCodeAt(at);
     if (character === quote) {
-      at = endOfText(json, at);
+      const end = findClosingQuote(json, at, longestText);
+      if (end - at > longestText) return `a text of more than ${longestText} characters`;
+      at = end < 0 ? json.length : end;
     } else if (character === opened || character === openedList || character === comma) {
       if (++values > limits.values) return `more than ${limits.values} values`;
       if (character === comma) {
@@ -58,14 +67,4 @@ export function excessOf(json: string, limits: BodyLimits): string | undefined {
     } else if (character === closed || character === closedList) children.pop();
   }
   return undefined;
-}
-
-/** The place of the quote that ends the text that begins at `start`, or the end of all. */
-function endOfText(json: string, start: number): number {
-  for (let at = json.indexOf('"', start + 1); at >= 0; at = json.indexOf('"', at + 1)) {
-    let escapes = 0;
-    while (json.charCodeAt(at - 1 - escapes) === backslash) escapes++;
-    if (escapes % 2 === 0) return at;
-  }
-  return json.length;
 }

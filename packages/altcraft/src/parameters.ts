@@ -2,7 +2,8 @@ import { messageOf } from "@reinstate/batch-core";
 import {
   type FlagField,
   findFlags,
-  findFlagsInJson,
+  findFlagsInSlices,
+  readJsonInSlices,
   readSafetyFlags,
   resemblesSafetyFlag,
   safetyFlagNamed,
@@ -10,7 +11,7 @@ import {
   withSafetyFlags,
 } from "@reinstate/batch-core/http";
 import type * as z from "zod";
-import { excessOf, requestLimits, type XmlLimits } from "./body-limits.ts";
+import { findExcess, requestLimits, type XmlLimits } from "./body-limits.ts";
 import { notKnown } from "./body-names.ts";
 import { Refusal } from "./errors.ts";
 import { commonParameters } from "./method-table.ts";
@@ -42,7 +43,7 @@ export async function readParameters(
   settings: AltcraftSettings,
 ): Promise<Given> {
   const written = declared ?? (/^\s*</.test(text) ? "xml" : "json");
-  const { body, fields } = written === "xml" ? await fromXml(text, method, settings) : fromJson(text, method);
+  const { body, fields } = written === "xml" ? await fromXml(text, method, settings) : await fromJson(text, method);
   const given = withoutNulls(body);
   const { token, format } = checked(commonParameters, given);
   return {
@@ -85,22 +86,23 @@ const dataOf = ({ names, bulk }: Method) => [
   ...(bulk ? ["data"] : []),
 ];
 
-function fromJson(text: string, method: Method): Body {
+async function fromJson(text: string, method: Method): Promise<Body> {
   const { bulk } = method;
-  const excess = excessOf(text, bulk ? bulkLimits : requestLimits);
-  if (excess !== undefined) throw new Refusal("bad_request", `the body is not JSON that is accepted: ${excess}`);
-  let body: unknown;
-  try {
-    body = text.trim() === "" ? {} : JSON.parse(text);
-  } catch {
-    // The parser's own message quotes the body, and with it perhaps the token.
-    throw new Refusal("bad_request", "the body is not JSON");
+  const excess = await findExcess(text, bulk ? bulkLimits : requestLimits);
+  if (excess !== undefined) throw notAccepted(excess);
+  const read = /\S/.test(text) ? await readJsonInSlices(text) : { value: {} };
+  if (read.fault !== undefined) {
+    // A message that quotes the body might show the token.
+    throw read.quotes ? new Refusal("bad_request", "the body is not JSON") : notAccepted(read.fault);
   }
+  const body = read.value;
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new Refusal("bad_request", "the body must be an object");
   }
-  return { body, fields: text.trim() === "" ? [] : findFlagsInJson(text, { data: dataOf(method) }) };
+  return { body, fields: await findFlagsInSlices(body, { data: dataOf(method) }) };
 }
+
+const notAccepted = (fault: string) => new Refusal("bad_request", `the body is not JSON that is accepted: ${fault}`);
 
 async function fromXml(text: string, method: Method, settings: AltcraftSettings): Promise<Body> {
   // A body whose type was not declared has been read under the limit of JSON.

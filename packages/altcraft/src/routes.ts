@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { type Host, isUnavailable, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { answerAborted, cleanPath, decodeUtf8 } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
@@ -10,6 +11,9 @@ import type { RequestStore } from "./store.ts";
 import { success } from "./success.ts";
 import { readUnknownBody } from "./token-scan.ts";
 import { writeXml } from "./xml.ts";
+
+/** Bytes of a body whose reading is cut into turns. */
+const longBody = 100_000;
 
 export const basePath = "/api/v1.1";
 
@@ -176,7 +180,10 @@ async function bodyText(
   if (charset !== undefined && !/^utf-?8$/i.test(charset))
     throw new Refusal("bad_request", "the charset must be UTF-8");
   const limit = declared === "xml" ? xmlLimit(method, settings) : settings.jsonBodyLimit;
-  const text = decodeUtf8(await readUnknownBody(request, limit, checkToken));
+  const bytes = await readUnknownBody(request, limit, checkToken);
+  const text = decodeUtf8(bytes);
+  // A long body takes a turn of its own to decode.
+  if (bytes.length > longBody) await setImmediate();
   if (text === undefined) throw new Refusal("bad_request", "the body is not UTF-8");
   return text;
 }

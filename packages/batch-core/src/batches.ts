@@ -447,6 +447,10 @@ class Replay extends Error {}
 
 /** Returns the first item of each key, in ascending order if the items are integers, so that chunks are ranges. */
 async function distinct(operation: AnyOperation, items: unknown[]): Promise<unknown[]> {
+  // Performance: a set stops for long whenever it grows beyond some hundred thousand keys.
+  if (items.length > sortedAtOnce && items.every(Number.isSafeInteger) && operation.key(1) === 1) {
+    return dropRepeated(await sortIntegers(items as number[]));
+  }
   const seen = new Set<ItemKey>();
   const kept: unknown[] = [];
   let integers = true;
@@ -458,21 +462,81 @@ async function distinct(operation: AnyOperation, items: unknown[]): Promise<unkn
     kept.push(item);
     integers &&= typeof item === "number";
   }
-  // A typed array is sorted many times faster than an array with a comparison function.
-  return integers ? Array.from(Float64Array.from(kept as number[]).sort()) : kept;
+  return integers ? dropRepeated(await sortIntegers(kept as number[])) : kept;
 }
 
-function* chunksOf(operation: AnyOperation, items: unknown[], refused: readonly Refused[]): Generator<NewChunk> {
+/** Integers that are sorted before others get a turn. */
+const sortedAtOnce = 100_000;
+
+/**
+ * Sorts integers, with turns of the event loop in between: runs of them first, and then pairs of runs.
+ * Performance: a typed array is sorted many times faster than an array with a comparison function.
+ */
+async function sortIntegers(integers: readonly number[]): Promise<Float64Array> {
+  let runs: Float64Array[] = [];
+  for (let start = 0; start < integers.length; start += sortedAtOnce) {
+    if (start > 0) await setImmediate();
+    runs.push(Float64Array.from(integers.slice(start, start + sortedAtOnce)).sort());
+  }
+  while (runs.length > 1) {
+    const longer: Float64Array[] = [];
+    for (let at = 0; at < runs.length; at += 2) {
+      await setImmediate();
+      longer.push(mergeRuns(runs[at] as Float64Array, runs[at + 1] ?? new Float64Array()));
+    }
+    runs = longer;
+  }
+  return runs[0] ?? new Float64Array();
+}
+
+/** Performance: `Array.from` would walk a typed array by its iterator, which takes many times longer. */
+async function dropRepeated(sorted: Float64Array): Promise<number[]> {
+  const kept: number[] = [];
+  for (let index = 0; index < sorted.length; index++) {
+    if (index % sortedAtOnce === sortedAtOnce - 1) await setImmediate();
+    if (index === 0 || sorted[index] !== sorted[index - 1]) kept.push(sorted[index] as number);
+  }
+  return kept;
+}
+
+function mergeRuns(one: Float64Array, other: Float64Array): Float64Array {
+  const merged = new Float64Array(one.length + other.length);
+  for (let at = 0, left = 0, right = 0; at < merged.length; at++) {
+    const isLeft = right === other.length || (left < one.length && (one[left] as number) <= (other[right] as number));
+    merged[at] = (isLeft ? one[left++] : other[right++]) as number;
+  }
+  return merged;
+}
+
+/** Characters of a rejected item, as JSON, that are kept at most. */
+const mostRejectedCharacters = 10_000;
+
+/** Returns a rejected item as its batch keeps it: one that is very long as the beginning of its JSON. */
+function toBounded(item: unknown): unknown {
+  if (typeof item === "number") return item;
+  const json = JSON.stringify(item) ?? "null";
+  return json.length <= mostRejectedCharacters ? item : `${json.slice(0, mostRejectedCharacters)}…`.toWellFormed();
+}
+
+async function* chunksOf(
+  operation: AnyOperation,
+  items: unknown[],
+  refused: readonly Refused[],
+): AsyncGenerator<NewChunk, void, undefined> {
+  const perSlice = Math.ceil(itemsPerSlice / operation.chunkSize);
+  let made = 0;
   for (let start = 0; start < items.length; start += operation.chunkSize) {
+    if (++made % perSlice === 0) await setImmediate();
     yield { packed: pack(items.slice(start, start + operation.chunkSize)) };
   }
   for (let start = 0; start < refused.length; start += operation.chunkSize) {
+    if (++made % perSlice === 0) await setImmediate();
     const slice = refused.slice(start, start + operation.chunkSize);
     const keys = slice.map((_, index) => index);
     const outcomes = slice.map(({ code, message }, key) => ({ key, outcome: "failed" as const, code, message }));
     // Not as integers, which would be sorted: the reasons go by position.
     const packed = pack(
-      slice.map(({ item }) => item),
+      slice.map(({ item }) => toBounded(item)),
       "json",
     );
     yield { packed, refused: settle(keys, outcomes) };

@@ -5,7 +5,13 @@ const quote = 0x22;
 const backslash = 0x5c;
 
 /** A value that was read from JSON, or the reason why the text has no certain meaning. */
-export type JsonText = { value: unknown; fault?: undefined } | { fault: string };
+export type JsonText =
+  | { value: unknown; fault?: undefined }
+  | {
+      fault: string;
+      /** The fault quotes some of the text, which may hold a secret. */
+      quotes?: true;
+    };
 
 /**
  * Reads a JSON text, in time that grows with its length alone. The fault says why it is none, that an object holds a name twice
@@ -18,7 +24,7 @@ export function readJson(text: string): JsonText {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { fault: (error as SyntaxError).message };
+    return { fault: (error as SyntaxError).message, quotes: true };
   }
   const name = findRepeatedName(text);
   if (name === undefined) return { value };
@@ -43,7 +49,8 @@ function isTooDeep(text: string): boolean {
 }
 
 /** Returns a name that an object holds twice, in a text that `JSON.parse` accepts. */
-function findRepeatedName(text: string): string | undefined {
+export function findRepeatedName(text: string): string | undefined {
+  if (!text.includes("{")) return undefined;
   /** The names of each open object; undefined for an open list. */
   const open: (Set<string> | undefined)[] = [];
   const token = /["{}[\]]/g;
@@ -64,10 +71,20 @@ function findRepeatedName(text: string): string | undefined {
   return undefined;
 }
 
-function findClosingQuote(text: string, start: number): number {
-  for (let at = start + 1; ; at++) {
-    const code = text.charCodeAt(at);
-    if (code === backslash) at++;
-    else if (code === quote) return at;
+/** Characters of one text in a long JSON text at most: no API here takes a longer one, and it is parsed in one piece. */
+export const longestText = 1024 * 1024;
+
+/**
+ * Returns the place of the quote that ends the text that begins at `start`; -1 without one. If the text has more characters than
+ * `longest`, any place beyond them.
+ * Performance: a text of megabytes is searched by `indexOf`.
+ */
+export function findClosingQuote(text: string, start: number, longest = Number.POSITIVE_INFINITY): number {
+  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    if (at - start > longest) return at;
+    let escapes = 0;
+    while (text.charCodeAt(at - 1 - escapes) === backslash) escapes++;
+    if (escapes % 2 === 0) return at;
   }
+  return -1;
 }

@@ -1,4 +1,6 @@
+import { setImmediate } from "node:timers/promises";
 import { type Issue, invalidRequest } from "./errors.ts";
+import { itemsPerSlice } from "./time-slice.ts";
 
 /**
  * The flags that keep a call from changing records, or let it change fewer. A call that ignored one of them, or misread its
@@ -137,6 +139,19 @@ export function findFlagsInValue(
   return walk(value, { root, data, nameOf: (name) => name });
 }
 
+/** Finds the same fields in a value of any size, with turns of the event loop in between. */
+export async function findFlagsInSlices(
+  value: unknown,
+  { root, data = [] }: { root?: string; data?: readonly string[] } = {},
+): Promise<FlagField[]> {
+  const slices = walkInSlices(value, { root, data, nameOf: (name) => name });
+  for (;;) {
+    const slice = slices.next();
+    if (slice.done) return slice.value;
+    await setImmediate();
+  }
+}
+
 /**
  * The same for a JSON text, with every occurrence of a name that is repeated: `JSON.parse` keeps only the last one.
  * @throws SyntaxError for a text that is not JSON.
@@ -181,22 +196,41 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-function walk(
-  value: unknown,
-  { root, data, nameOf }: { root: string | undefined; data: readonly string[]; nameOf(name: string): string },
-): FlagField[] {
+interface WalkOptions {
+  root: string | undefined;
+  data: readonly string[];
+  nameOf(name: string): string;
+}
+
+function walk(value: unknown, options: WalkOptions): FlagField[] {
+  const slices = walkInSlices(value, options);
+  for (;;) {
+    const slice = slices.next();
+    if (slice.done) return slice.value;
+  }
+}
+
+/** Yields after each slice of nodes, and returns the fields. */
+function* walkInSlices(value: unknown, { root, data, nameOf }: WalkOptions): Generator<void, FlagField[], undefined> {
   const found: FlagField[] = [];
   const open: Node[] = [{ name: root ?? "", value, parent: undefined }];
+  let visited = 0;
   for (let node = open.pop(); node && found.length < fieldLimit; node = open.pop()) {
+    if (++visited % itemsPerSlice === 0) yield;
     if (typeof node.value !== "object" || node.value === null) continue;
-    const entries = Array.isArray(node.value) ? node.value.entries() : Object.entries(node.value);
-    for (const [key, inner] of entries) {
-      // Performance: most lists are of ids.
-      if (typeof key === "number" && typeof inner !== "object") continue;
-      const name = typeof key === "number" ? String(key) : nameOf(key);
+    if (Array.isArray(node.value)) {
+      // Performance: most lists are of ids, and long.
+      for (let index = 0; index < node.value.length; index++) {
+        const inner: unknown = node.value[index];
+        if (typeof inner === "object") open.push({ name: String(index), value: inner, parent: node });
+      }
+      continue;
+    }
+    for (const [key, inner] of Object.entries(node.value)) {
+      const name = nameOf(key);
       if (node.parent === undefined && isData(name, data)) continue;
       const child: Node = { name, value: inner, parent: node };
-      if (typeof key === "string" && resemblesSafetyFlag(name)) found.push({ path: pathTo(child), value: inner });
+      if (resemblesSafetyFlag(name)) found.push({ path: pathTo(child), value: inner });
       else if (typeof inner === "object") open.push(child);
     }
   }

@@ -69,7 +69,7 @@ const broken: [string, Sabotage, RegExp][] = [
     "items that are run again are told of twice",
     {
       ledger: (ledger) => ({
-        contents: async (...args) => (await ledger.contents(...args)).map((chunk) => ({ ...chunk, retried: false })),
+        contents: async (...args) => (await ledger.contents(...args)).map((chunk) => ({ ...chunk, retries: [] })),
       }),
     },
     /are told of/,

@@ -35,7 +35,7 @@ export function createBatchHandlers(
       const dryRun = c.req.path.endsWith("/dry_run") ? "path" : "read";
       const given = await paramsOf(c.req.raw, options, { dryRun });
       assertSelectsByIds(given);
-      const { items, refused, count } = idsOf(given.ids);
+      const { items, refused, count } = await idsOf(given.ids);
       const wanted: Wanted = {
         operation: operationName(name),
         params: actionParams(name, given),

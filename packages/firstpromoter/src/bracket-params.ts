@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { parseJson } from "@reinstate/batch-core/http";
 
 /**
@@ -18,6 +19,24 @@ const maxDepth = 5;
 export function parseBracketParams(pairs: Iterable<[string, string]>): ParamMap {
   const root: ParamMap = Object.create(null);
   for (const [name, value] of pairs) put(root, parseName(name), value);
+  return root;
+}
+
+/** Characters of a form that are read before others get a turn. */
+const formSlice = 16 * 1024;
+
+/** Parses the text of a form of any length, with turns of the event loop in between. `visit` gets each part of its pairs. */
+export async function parseFormInSlices(text: string, visit: (pairs: URLSearchParams) => void): Promise<ParamMap> {
+  const root: ParamMap = Object.create(null);
+  for (let start = 0; start < text.length; ) {
+    const end = start + formSlice < text.length ? text.indexOf("&", start + formSlice) : -1;
+    const pairs = new URLSearchParams(text.slice(start, end < 0 ? text.length : end));
+    for (const [name, value] of pairs) put(root, parseName(name), value);
+    visit(pairs);
+    if (end < 0) break;
+    await setImmediate();
+    start = end + 1;
+  }
   return root;
 }
 

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { type Refused, ReinstateError } from "@reinstate/batch-core";
 import {
   decodeUtf8,
   type FlagField,
   findFlags,
-  findFlagsInJson,
-  parseJson,
+  findFlagsInSlices,
+  parseJsonInSlices,
   readBody,
   readSafetyFlags,
   withSafetyFlags,
@@ -19,6 +20,7 @@ import {
   type ParamMap,
   parseBoolean,
   parseBracketParams,
+  parseFormInSlices,
   parseInteger,
   parseList,
   parseMap,
@@ -89,24 +91,29 @@ export async function paramsOf(
   if (text.trim() === "") return together({}, []);
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/x-www-form-urlencoded\b/i.test(type)) {
-    const form = new URLSearchParams(text);
-    return together(parseBracketParams(form), findFlags(form, data));
+    const fields: FlagField[] = [];
+    const form = await parseFormInSlices(text, (pairs) => void fields.push(...findFlags(pairs, data)));
+    return together(form, fields);
   }
-  const body = parseJson(text);
+  const body = await parseJsonInSlices(text);
   const named = typeof body === "object" ? expandNames(parseMap(body) ?? {}) : {};
-  return together(named, findFlagsInJson(text, { data }));
+  return together(named, await findFlagsInSlices(body, { data }));
 }
+
+/** Ids that are read before others get a turn. */
+const itemsPerSlice = 2000;
 
 /**
  * The ids of a batch action: those to work on, as they came, and those that are none, once each. `count` is how many came,
  * repeated ones too.
  */
-export function idsOf(given: unknown): { count: number; items: number[]; refused: Refused[] } {
+export async function idsOf(given: unknown): Promise<{ count: number; items: number[]; refused: Refused[] }> {
   const entries = (typeof given === "object" && given !== null && parseList(given)) || [];
   if (entries.length === 0) throw new Refusal("missing_param", "ids");
   const items: number[] = [];
   const refused = new Map<string, Refused>();
-  for (const entry of entries) {
+  for (const [index, entry] of entries.entries()) {
+    if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
     const isText = typeof entry === "string" || typeof entry === "number";
     const id = isText ? parseInteger(entry) : undefined;
     if (id !== undefined && id > 0) items.push(id);

@@ -12,6 +12,7 @@ import type { AnyOperation } from "../operation.ts";
 import {
   findFlags,
   findFlagsInJson,
+  findFlagsInSlices,
   readSafetyFlags,
   type SafetyFlag,
   safetyFlagNamed,
@@ -20,7 +21,7 @@ import {
 import { ownText } from "../text.ts";
 import { checkAccount, type VendorAccounts } from "./account.ts";
 import { batchBody } from "./batch-body.ts";
-import { bodyParts, decodeUtf8, readBody } from "./body.ts";
+import { bodyParts, readBody } from "./body.ts";
 import { type KeyedRequest, keyedRequest } from "./idempotency.ts";
 import { parseJsonBody } from "./json.ts";
 import { problem } from "./problem.ts";
@@ -31,6 +32,12 @@ const jsonLimit = 8 * 1024 * 1024;
 
 /** Items that must be settled before a stop rule can end a batch, where the request does not say. */
 const settledFirst = 100;
+
+/** Items of a JSON body at most. */
+const mostItems = 500_000;
+
+const streaming =
+  "any number of items can be streamed: POST /v1/batches?operation=… with application/x-ndjson or text/csv as the body";
 
 const rate = z.number().min(0).max(1);
 const count = z.int().min(0);
@@ -49,7 +56,11 @@ export const newBatch = z.strictObject({
   ...head,
   /** Validated by the operation's own schema alone, because a record would ignore the key `__proto__`. */
   params: z.custom<Record<string, unknown>>(isObject, "must be an object").default({}),
-  items: z.array(z.unknown()).max(500_000).optional(),
+  /** Performance: an array of zod copies every item at once. */
+  items: z
+    .custom<unknown[]>(Array.isArray, "must be a list")
+    .refine((items) => items.length <= mostItems, `must have at most ${mostItems} items; ${streaming}`)
+    .optional(),
   /** Instead of items. Validated like params. */
   filter: z.unknown().optional(),
   dry_run: z.boolean().default(false),
@@ -112,10 +123,10 @@ async function fromJson(
     throw new ReinstateError("body_too_large", `${error.message}; ${streaming}`);
   });
   keyed?.update(body);
-  const json = parseJsonBody(body);
+  const json = await parseJsonBody(body);
   const flags = readSafetyFlags(
     { place: "header", fields: findFlags(request.headers) },
-    { place: "body", fields: findFlagsInJson(decodeUtf8(body) ?? ""), supported: ["dry_run", guardParam] },
+    { place: "body", fields: await findFlagsInSlices(json), supported: ["dry_run", guardParam] },
   );
   const { dry_run, stop_rule, items, filter, ...given } = parsed(newBatch, withDryRun(json, flags));
   given.params = withGuard(host.batches.operation(given.operation, given.target), given.params, flags);
@@ -160,9 +171,6 @@ function findFlagsInParams(text: string) {
     return [];
   }
 }
-
-const streaming =
-  "any number of items can be streamed: POST /v1/batches?operation=… with application/x-ndjson or text/csv as the body";
 
 /** The parameters of a query, each of which must have one value: `account=a&account=b` names no account. */
 function readOnce(query: URLSearchParams): Record<string, string> {

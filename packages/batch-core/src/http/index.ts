@@ -1,10 +1,12 @@
 export { cutList, cutText } from "../cut-text.ts";
-export { maxDepth } from "../json-text.ts";
+export { readJsonInSlices } from "../json-slices.ts";
+export { findClosingQuote, longestText, maxDepth } from "../json-text.ts";
 export {
   type FlagField,
   type FlagPart,
   findFlags,
   findFlagsInJson,
+  findFlagsInSlices,
   findFlagsInValue,
   readSafetyFlags,
   resemblesSafetyFlag,
@@ -17,7 +19,7 @@ export { answerAborted } from "./aborted.ts";
 export type { VendorAccounts } from "./account.ts";
 export { batchBody } from "./batch-body.ts";
 export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./body.ts";
-export { parseJson } from "./json.ts";
+export { parseJson, parseJsonInSlices } from "./json.ts";
 export { cleanPath } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";
 export { createV1Routes, type V1Options } from "./v1.ts";

@@ -1,13 +1,30 @@
+import { setImmediate } from "node:timers/promises";
 import { ReinstateError } from "../errors.ts";
+import { readJsonInSlices } from "../json-slices.ts";
 import { readJson } from "../json-text.ts";
 import { decodeUtf8 } from "./body.ts";
 
-/** Parses a JSON body. Throws `malformed_json` if it is not UTF-8, and as `parseJson` does. */
-export function parseJsonBody(body: Uint8Array): unknown {
+/**
+ * Parses a JSON body, with turns of the event loop in between. Throws `malformed_json` if it is not UTF-8, if it holds a text of more
+ * than a mebibyte, and as `parseJson` does.
+ */
+export async function parseJsonBody(body: Uint8Array): Promise<unknown> {
   const text = decodeUtf8(body);
   if (text === undefined) throw malformed("it is not UTF-8");
-  return parseJson(text);
+  // A long body takes a turn of its own to decode.
+  if (text.length > longBody) await setImmediate();
+  return parseJsonInSlices(text);
 }
+
+/** Parses a JSON text like `parseJson`, with turns of the event loop in between. */
+export async function parseJsonInSlices(text: string): Promise<unknown> {
+  const read = await readJsonInSlices(text);
+  if (read.fault !== undefined) throw malformed(read.fault);
+  return read.value;
+}
+
+/** Characters of a body whose reading is cut into turns. */
+const longBody = 100_000;
 
 /**
  * Parses a JSON text. Throws `malformed_json` if it is none, if an object holds a name twice (readers differ in which value

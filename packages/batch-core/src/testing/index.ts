@@ -1,5 +1,6 @@
 export { type EngineUnderTest, engineContract } from "./engine-contract.ts";
 export { type LedgerUnderTest, ledgerContract } from "./ledger-contract.ts";
+export { measureLongestStretch, type Stretch } from "./longest-stretch.ts";
 export { checkOpenApiAnswer, findOpenApiFaults, listOpenApiCalls } from "./openapi-faults.ts";
 export { createTestClock, type TestClock } from "./test-clock.ts";
 export { createTestHost, type TestHost } from "./test-host.ts";
