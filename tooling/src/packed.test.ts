@@ -47,23 +47,15 @@ interface App {
 }
 
 const alone = packages.map((path): App => ({ readme: join(path, "README.md"), paths: [...new Set([path, core])] }));
-const together: App = { readme: "README.md", paths: packages };
-
-async function install(name: string, paths: string[]): Promise<string> {
-  const app = join(folder, "apps", name);
-  mkdirSync(app, { recursive: true });
-  writeFileSync(join(app, "package.json"), '{ "private": true, "type": "module" }');
-  await run(
-    "npm",
-    ["install", "--no-audit", "--no-fund", "--prefer-offline", ...paths.map((path) => tarballs[path] ?? path)],
-    { cwd: app },
-  );
-  return app;
-}
+const together: App = { readme: "README.md", paths: published };
 
 /** Installs the packages and writes the README's examples as programs. Returns the paths of these. */
 async function prepare({ readme, paths }: App): Promise<string[]> {
-  const app = await install(readme.replace(/\W+/g, "-"), paths);
+  const app = join(folder, "apps", readme.replace(/\W+/g, "-"));
+  mkdirSync(app, { recursive: true });
+  writeFileSync(join(app, "package.json"), '{ "private": true, "type": "module" }');
+  const tarballsOfApp = paths.map((path) => tarballs[path] ?? path);
+  await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...tarballsOfApp], { cwd: app });
   return samplesOf(readme).map((sample, index) => {
     const file = join(app, `example-${index}.ts`);
     writeFileSync(file, sample);
@@ -112,7 +104,7 @@ test.concurrent("all examples compile against what is published", async ({ expec
 });
 
 test.concurrent("the gateway installs with its command, and the command explains itself", async ({ expect }) => {
-  const app = await install("gateway", published);
-  const { stdout } = await run(join(app, "node_modules/.bin/reinstate"), ["--help"]);
+  const [example = ""] = await examplesOf(together);
+  const { stdout } = await run(join(dirname(example), "node_modules/.bin/reinstate"), ["--help"]);
   expect(stdout).toContain("reinstate serve --demo");
 });

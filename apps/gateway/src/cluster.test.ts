@@ -7,7 +7,7 @@ import { createV1, startCluster } from "./testing/cluster.ts";
 import { run } from "./testing/gateway-process.ts";
 
 const account = "acc_cluster";
-const total = 20_000;
+const total = 10_000;
 const parts = 5;
 
 /** Items of one batch: every fifth promoter. */

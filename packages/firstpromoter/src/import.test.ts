@@ -180,11 +180,11 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
       refused: [`2 ${quote}`, expect.stringMatching(/^4 /)],
     });
     expect(await take("email,note\rg1@x.com,x\r")).toEqual({ imported: 1, refused: [] });
-    const long = Array.from({ length: 40_000 }, (_, index) =>
-      index === 0 ? 'h0@x.com,"oops' : `h${index}@x.com,${"n".repeat(30)}`,
+    const long = Array.from({ length: 4_000 }, (_, index) =>
+      index === 0 ? 'h0@x.com,"oops' : `h${index}@x.com,${"n".repeat(400)}`,
     );
     const { refused, imported } = await ours.take(["email,note", ...long].join("\n"), "csv", 65_536);
-    expect({ refused, imported }).toEqual({ imported: 39_999, refused: [{ line: 2, message: quote }] });
+    expect({ refused, imported }).toEqual({ imported: 3_999, refused: [{ line: 2, message: quote }] });
   });
 
   test.each([

@@ -19,6 +19,7 @@ import type { LedgerTransaction } from "../operation.ts";
 import { type Direct, directWays, prepared, statement } from "../statement.ts";
 import { migrator } from "./migrate.ts";
 import { createStorageWatch } from "./storage.ts";
+import { listPostgresTables } from "./table-names.ts";
 import { createTogether, type Sharing } from "./together.ts";
 
 /** How long a new connection may take, or the wait for a free one, if `answerMs` does not say. */
@@ -75,7 +76,9 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
       // A migration of large tables takes its time, so it has connections without a limit.
       const unlimited = new pg.Pool(connecting);
       unlimited.on("error", () => {});
-      const patient = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: unlimited }) });
+      const dialect = new PostgresDialect({ pool: unlimited });
+      dialect.createIntrospector = listPostgresTables;
+      const patient = new Kysely<unknown>({ dialect });
       try {
         await migrator(patient).call(this, scope, migrations);
       } finally {

@@ -20,6 +20,7 @@ import { yieldIfDue } from "../time-slice.ts";
 import { migrator } from "./migrate.ts";
 import { keepPrivate, makeFolder } from "./private-files.ts";
 import { createStorageWatch } from "./storage.ts";
+import { listSqliteTables } from "./table-names.ts";
 import { createTogether, type Sharing } from "./together.ts";
 
 /** A probe that takes longer waits for another transaction. */
@@ -146,6 +147,8 @@ class NodeSqliteDialect extends SqliteDialect {
   override createAdapter() {
     return new TransactionalDdlAdapter();
   }
+
+  override createIntrospector = listSqliteTables;
 }
 
 /** How long a statement waits for another process's transaction, in milliseconds. */

@@ -1,13 +1,18 @@
-/** Waits for a condition, never for a guessed time: asks again and again until the answer is not undefined or false. */
+/**
+ * Waits for a condition, never for a guessed time: asks again and again until the answer is not undefined or false. Pauses for
+ * `pollMs` at first and for up to five times as long later, so that a long wait leaves the machine to what is waited for.
+ */
 export async function until<Answer>(
   ask: () => Promise<Answer | undefined | false> | Answer | undefined | false,
   { timeoutMs = 120_000, pollMs = 10 } = {},
 ): Promise<Answer> {
-  const deadline = Date.now() + timeoutMs;
+  const started = Date.now();
   for (;;) {
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer;
-    if (Date.now() > deadline) throw new Error(`The condition did not come true within ${timeoutMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, pollMs));
+    const waitedMs = Date.now() - started;
+    if (waitedMs > timeoutMs) throw new Error(`The condition did not come true within ${timeoutMs} ms`);
+    const pauseMs = Math.min(Math.max(pollMs, waitedMs / 20), 5 * pollMs);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
