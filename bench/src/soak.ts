@@ -1,16 +1,17 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { postgresDatabase } from "@reinstate/tooling/databases";
+import { postgresDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
 import { findPostgres } from "@reinstate/tooling/services";
 import { type Cluster, createV1, startCluster, type V1Batch } from "../../apps/gateway/src/testing/cluster.ts";
 import { run } from "../../apps/gateway/src/testing/gateway-process.ts";
 import { openBare } from "./bare.ts";
+import { soakOverload } from "./overload.ts";
 import { account, countRestored, fillPromoters } from "./promoters.ts";
 
 /**
- * Four gateways on one PostgreSQL bring back and archive a million promoters again and again, in five batches at once, while
- * a worker is killed with -9 every few seconds and replaced. Ends with status 1 where an item was lost or done twice, or
- * nothing went on for 30 seconds.
+ * Sends a gateway ten times the calls that it can answer, for a minute on each database. Then four gateways on one PostgreSQL restore
+ * and archive a million promoters again and again, in five batches at once, while a worker is killed with -9 every few seconds and
+ * replaced. Ends with status 1 if a target under overload was missed, an item was lost or done twice, or nothing went on for 30 seconds.
  */
 const { values } = parseArgs({
   options: {
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "5" },
     engine: { type: "string", default: "pg-boss" },
     "kill-every": { type: "string", default: "3" },
+    "overload-seconds": { type: "string", default: "60" },
   },
 });
 const parts = 5;
@@ -67,6 +69,15 @@ function residentMb(pid: number): number {
 const postgres = await findPostgres();
 process.env.TEST_POSTGRES_URL = postgres.url;
 try {
+  const overloadSeconds = Number(values["overload-seconds"]);
+  if (overloadSeconds > 0) {
+    for (const open of [sqliteDatabase, postgresDatabase]) {
+      await using database = await open();
+      const missed = await soakOverload(database.url, { seconds: overloadSeconds });
+      for (const target of missed) say(`missed: ${target}`);
+      if (missed.length > 0) process.exitCode = 1;
+    }
+  }
   await using database = await postgresDatabase();
   const settings = { REINSTATE_DATABASE_URL: database.url, REINSTATE_ENGINE: values.engine };
   const key = (await run(["keys", "create", "--vendor", "admin"], settings)).out.trim();

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
 import { messageOf } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
+import { createCallQueue } from "./call-queue.ts";
 import { endSlowClients } from "./slow-clients.ts";
 import type { TurnAway } from "./turn-away.ts";
 
@@ -43,10 +44,11 @@ export function createHttpServer(
     },
     { hostname: "localhost", errorHandler: replyToError },
   );
+  const queue = createCallQueue();
   const server = createServer({ connectionsCheckingInterval: 5000 }, (incoming, outgoing) => {
-    if (turnAway?.answer(incoming, outgoing)) return;
     normalizeHost(incoming);
-    return listener(incoming, outgoing);
+    if (!turnAway || isHealthCheck(incoming)) return void listener(incoming, outgoing);
+    if (!turnAway.answer(incoming, outgoing, queue.length)) queue.add(() => void listener(incoming, outgoing));
   });
   server.on("checkContinue", (incoming: IncomingMessage, outgoing: ServerResponse) => {
     // Only a body that is read is asked for, so that an early answer spares the client the upload.
@@ -63,6 +65,8 @@ export function createHttpServer(
   endSlowClients(server, { bodyMs: requestSeconds * 1000, isUpload });
   return server;
 }
+
+const isHealthCheck = ({ url = "" }: IncomingMessage) => /^\/+(healthz|readyz)\b/.test(url);
 
 /** Streamed items; a caller without a key is answered before the body is read. */
 const isUpload = ({ method, url, headers }: IncomingMessage) =>

@@ -10,8 +10,11 @@ interface Reply {
 }
 
 export interface TurnAway {
-  /** Answers a call if the process is full and the answer of its API is known; returns false otherwise. */
-  answer(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+  /**
+   * Answers a call if the process is full and the answer of its API is known; returns false otherwise. `waiting`: calls that have
+   * not been started yet.
+   */
+  answer(incoming: IncomingMessage, outgoing: ServerResponse, waiting: number): boolean;
   /** Keeps the answer of an API to a call that was turned away. */
   learn(incoming: IncomingMessage, request: Request, response: Response): Promise<void>;
 }
@@ -26,16 +29,17 @@ const maxReplies = 1000;
  */
 export function createTurnAway(admission: Admission): TurnAway {
   const replies = new Map<string, Reply>();
+  const pace = createPace();
   return {
-    answer(incoming, outgoing) {
-      if (!admission.isFull()) return false;
+    answer(incoming, outgoing, waiting) {
+      if (!admission.isFull(waiting)) return false;
       const kind = kindOf(incoming);
       const reply = kind === undefined ? undefined : replies.get(kind);
       if (!reply) return false;
       admission.countShed();
       const { status, headers, body } = reply;
       outgoing.writeHead(status, { ...headers, "x-request-id": requestIdOf(incoming.headers["x-request-id"]) });
-      outgoing.end(body);
+      pace(() => outgoing.end(body));
       return true;
     },
 
@@ -49,6 +53,31 @@ export function createTurnAway(admission: Admission): TurnAway {
       headers["content-length"] = String(Buffer.byteLength(body));
       replies.set(kind, { status: response.status, headers, body });
     },
+  };
+}
+
+/** Answers in this time that go out at once. */
+const windowMs = 100;
+const atOnce = 50;
+const heldMs = 500;
+
+/**
+ * Returns a function that sends an answer at once, or after half a second if there are hundreds in a second. A client that
+ * calls again without regard to `Retry-After` would otherwise get thousands of answers a second, each at the cost of a system call,
+ * and the calls in progress would not get on.
+ */
+function createPace(): (send: () => void) => void {
+  let windowEnd = 0;
+  let sent = 0;
+  return (send) => {
+    const now = performance.now();
+    if (now >= windowEnd) {
+      windowEnd = now + windowMs;
+      sent = 0;
+    }
+    sent++;
+    if (sent <= atOnce) send();
+    else setTimeout(send, heldMs);
   };
 }
 

@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import { type Log, messageOf } from "@reinstate/batch-core";
 import { demoWelcome } from "../demo.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
+import { listen } from "../listen.ts";
 import { createLog } from "../logger.ts";
 import { createHttpServer } from "../server.ts";
 import { createTurnAway } from "../turn-away.ts";
@@ -26,16 +27,14 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
 
   const server = createHttpServer(gateway.fetch, { ...config, turnAway: createTurnAway(gateway.host.admission) });
   const shutdown = createShutdown(config.graceSeconds * 1000, server);
+  let listening: AddressInfo;
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(config.port, config.host, resolve);
-    });
+    listening = await listen(server, config);
   } catch (error) {
     await gateway.stop();
     throw new Error(`Cannot listen on ${config.host}:${config.port}: ${messageOf(error)}`);
   }
-  const { address, port, family } = server.address() as AddressInfo;
+  const { address, port, family } = listening;
   const baseUrl = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
   print(`Reinstate listens on ${baseUrl}`);
   if (config.demo) print(`\n${demoWelcome(baseUrl, vendors)}`);

@@ -32,8 +32,8 @@ export interface Admission {
   addressOf(request: Request, env: unknown): string | undefined;
   /** Whether a call got no place, then or while its body was read. */
   wasTurnedAway(request: Request): boolean;
-  /** Whether the next call will not be let in. */
-  isFull(): boolean;
+  /** Whether the next call will not be let in. `waiting`: calls before it that have not entered yet. */
+  isFull(waiting?: number): boolean;
   /** Counts a call that was turned away before `enter`. */
   countShed(): void;
   counts(): AdmissionCounts;

@@ -3,7 +3,7 @@ import { ReinstateError } from "../errors.ts";
 /** Counts the calls in progress, of this process and of each key. */
 export interface InFlight {
   readonly count: number;
-  isFull(): boolean;
+  isFull(waiting?: number): boolean;
   /** Returns false if there is no place. */
   take(): boolean;
   release(): void;
@@ -25,7 +25,7 @@ export function createInFlight({
     get count() {
       return count;
     },
-    isFull: () => count >= maxInFlight,
+    isFull: (waiting = 0) => count + waiting >= maxInFlight,
     take() {
       if (count >= maxInFlight) return false;
       count++;
