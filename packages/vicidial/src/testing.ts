@@ -6,6 +6,7 @@ import { type LeadStore, LeadsMissing, type Move, type Moved, type Verb } from "
 
 export type { Lead } from "./columns.ts";
 export { insertRows } from "./fixtures/insert-rows.ts";
+export { siteTables } from "./fixtures/site-tables.ts";
 export { leadTables } from "./fixtures/vicidial-tables.ts";
 export { makeLead } from "./lead.ts";
 export type { LeadStore, Move, Moved, Verb } from "./store.ts";

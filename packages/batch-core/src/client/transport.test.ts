@@ -38,6 +38,23 @@ test("an answer comes back whatever its status, with its request id and its wish
   expect(reply).toMatchObject({ status: 429, requestId: "r1", retryAfterMs: 7000, text: "GET /things?a=b+c secret 1" });
 });
 
+test("takes the caller's secrets out of an answer that repeats them", async () => {
+  await using server = await serving((request, response) => {
+    const { authorization = "" } = request.headers;
+    const repeated = [
+      authorization,
+      authorization.slice(7),
+      encodeURIComponent(authorization),
+      JSON.stringify({ authorization }),
+    ];
+    response.writeHead(401, { "x-request-id": authorization }).end(`${repeated.join(" ")} acc_1`);
+  });
+  const transport = server.transport({ headers: { authorization: 'Bearer se"cret=key', "account-id": "acc_1" } });
+  const { text, requestId } = await transport.call({ method: "GET", path: "/" });
+  expect(`${text} ${requestId}`).not.toMatch(/se.{0,3}cret|cret=key|cret%3Dkey/);
+  expect(text).toContain("acc_1");
+});
+
 test("a redirect is not followed", async () => {
   const seen: string[] = [];
   await using server = await serving((request, response) => {

@@ -43,6 +43,7 @@ export function createTransport(options: TransportOptions): Transport {
   const baseUrl = options.baseUrl.replace(/\/+$/, "");
   refuseUnfit(baseUrl, headers);
   const send = options.fetch ?? ((input, init) => fetch(input, init));
+  const redact = createRedaction(headers);
   return {
     async call({ method, path, query, body, headers: more, signal }) {
       const timeout = AbortSignal.timeout(timeoutMs);
@@ -55,12 +56,13 @@ export function createTransport(options: TransportOptions): Transport {
           signal: signal ? AbortSignal.any([timeout, signal]) : timeout,
           ...(body === undefined ? {} : { body }),
         });
-        const text = await readReply(response, replyLimit);
+        const text = redact(await readReply(response, replyLimit));
+        const requestId = response.headers.get("x-request-id");
         return {
           status: response.status,
           headers: response.headers,
           text,
-          requestId: response.headers.get("x-request-id") ?? undefined,
+          requestId: requestId === null ? undefined : redact(requestId),
           retryAfterMs: retryAfter(response.headers.get("retry-after")),
         };
       } catch (error) {
@@ -80,6 +82,26 @@ export function createTransport(options: TransportOptions): Transport {
       }
     },
   };
+}
+
+/** Shorter values of a header are found in texts that have nothing to do with it. */
+const shortestSecret = 8;
+
+/**
+ * Returns a function that takes the secrets of these headers out of a text: a server that repeats a request in its error must not
+ * bring them into a log or a report.
+ */
+function createRedaction(headers: Record<string, string>): (text: string) => string {
+  const values = Object.entries(headers).flatMap(([name, value]) =>
+    /auth|key|token|secret|cookie/i.test(name)
+      ? [value, value.replace(/^\w+[\s=]+/, ""), ...value.split(/[\s=,;]+/)]
+      : [],
+  );
+  const secrets = values
+    .flatMap((value) => [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)])
+    .filter((value) => value.length >= shortestSecret)
+    .sort((one, other) => other.length - one.length);
+  return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
 }
 
 /** What `fetch` would refuse at every call, and with the secret in its message. */
