@@ -92,4 +92,20 @@ describe("event loop under heavy calls on SQLite", () => {
     client.abort();
     expect((await answer).status).toBe(499);
   });
+
+  test("accepts nothing for a client that is gone", async () => {
+    const client = new AbortController();
+    const items = Array.from({ length: total }, (_, index) => index + 1);
+    const request = new Request("http://localhost/v1/batches", {
+      method: "POST",
+      headers: { authorization, "content-type": "application/json" },
+      body: JSON.stringify({ operation: fails.name, items }),
+      signal: client.signal,
+    });
+    const before = await host.batches.list({ limit: 1 });
+    const answer = Promise.resolve(routes.request(request));
+    setImmediate(() => client.abort());
+    expect((await answer).status).toBe(499);
+    expect((await host.batches.list({ limit: 1 }))[0]?.id).toBe(before[0]?.id);
+  });
 });

@@ -134,6 +134,8 @@ async function fromJson(
     throw misused("items", items === undefined ? "is required, or a filter" : "cannot stand beside a filter");
   }
   await checkAccount(host, vendors, given);
+  // Nothing is accepted for a client that has gone while its body was read.
+  request.signal.throwIfAborted();
   const batch = {
     ...given,
     actor,
