@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import type { WaitReason } from "./batch.ts";
 import { cutList, cutText } from "./cut-text.ts";
+import { isMarked } from "./marked.ts";
 
 /**
  * Errors of the core, recognised by a well-known symbol and not by `instanceof`, so that two installed
@@ -64,7 +65,7 @@ export class ReinstateError extends Error {
   }
 
   static is(value: unknown, code?: ReinstateErrorCode): value is ReinstateError {
-    if (typeof value !== "object" || value === null || !(marker in value)) return false;
+    if (!isMarked(value, marker)) return false;
     return code === undefined || (value as ReinstateError).code === code;
   }
 }
@@ -161,7 +162,7 @@ export class NotNow extends Error {
   }
 
   static is(value: unknown): value is NotNow {
-    return typeof value === "object" && value !== null && notNowMarker in value;
+    return isMarked(value, notNowMarker);
   }
 }
 

@@ -41,6 +41,7 @@ export type { Key, Keys, NewKey } from "./keys.ts";
 export type { BatchTable, Pruned, PruneOptions } from "./ledger/prune.ts";
 export type { BatchFilter } from "./ledger.ts";
 export { type Log, silentLog } from "./log.ts";
+export { isMarked } from "./marked.ts";
 export { decimalNumber, wholeNumber } from "./number-setting.ts";
 export {
   type AnyOperation,

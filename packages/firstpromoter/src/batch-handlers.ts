@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { type Batch, type Host, isFinished, type Submitted, takeIn } from "@reinstate/batch-core";
+import { isIdempotencyKey } from "@reinstate/batch-core/http";
 import type * as z from "zod";
 import type { BatchOperationId } from "./api.ts";
 import { acceptedBody, batchBody, textOfItem } from "./batch-body.ts";
@@ -205,7 +206,7 @@ async function* linesOfChanged(host: Host, batchId: number): AsyncGenerator<Uint
 function idempotencyOf(c: Ctx, request: object) {
   const key = c.req.header("idempotency-key")?.trim();
   if (key === undefined) return {};
-  if (!/^[ -~]{1,255}$/.test(key)) {
+  if (!isIdempotencyKey(key)) {
     throw new Refusal("invalid_param", "Idempotency-Key must be 1 to 255 visible characters");
   }
   const digest = createHash("sha256").update(JSON.stringify(request)).digest("hex");

@@ -1,3 +1,4 @@
+import { isMarked, sleep } from "@reinstate/batch-core/client";
 import { type ConnectionOptions, createFirstPromoterCaller, toBracketParams } from "./client-call.ts";
 import {
   type BatchItemsReply,
@@ -128,7 +129,7 @@ export class WaitTimedOut extends Error {
   }
 
   static is(value: unknown): value is WaitTimedOut {
-    return typeof value === "object" && value !== null && timedOut in value;
+    return isMarked(value, timedOut);
   }
 }
 
@@ -305,7 +306,7 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
             stop.throwIfAborted();
             batch = await client.batches.get(id, { signal: stop });
             if (isOver(batch)) return batch;
-            await pause(pollMs, stop);
+            await sleep(pollMs, stop);
           }
         } catch (error) {
           throw timeout?.aborted && error === timeout.reason ? new WaitTimedOut(id, batch) : error;
@@ -347,16 +348,4 @@ async function* byPage<Query extends { page?: number; per_page?: number }, One>(
     yield* found;
     if (found.length < per_page) return;
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, ms);
-    signal.addEventListener("abort", wake);
-  });
 }

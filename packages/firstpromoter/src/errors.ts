@@ -1,4 +1,4 @@
-import { isUnavailable, ReinstateError } from "@reinstate/batch-core";
+import { isMarked, isUnavailable, ReinstateError } from "@reinstate/batch-core";
 import { cutList, cutText } from "@reinstate/batch-core/http";
 import type { ErrorBody } from "./schemas.ts";
 
@@ -102,7 +102,7 @@ export class Refusal extends Error {
   }
 
   static is(value: unknown): value is Refusal {
-    return typeof value === "object" && value !== null && marker in value;
+    return isMarked(value, marker);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { LedgerTransaction, Work } from "@reinstate/batch-core";
+import { isMarked, type LedgerTransaction, type Work } from "@reinstate/batch-core";
 import type { CampaignState, FindBy, ProfileInput } from "./schemas.ts";
 
 /** A promoter as it is kept. Times are milliseconds since 1970 UTC, money is in cents, addresses are in lower case. */
@@ -264,7 +264,7 @@ export class Taken extends Error {
   }
 
   static is(value: unknown): value is Taken {
-    return typeof value === "object" && value !== null && marker in value;
+    return isMarked(value, marker);
   }
 }
 

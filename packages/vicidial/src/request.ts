@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Request as BatchRequest, ReinstateError } from "@reinstate/batch-core";
-import { findFlags, readSafetyFlags } from "@reinstate/batch-core/http";
+import { findFlags, isIdempotencyKey, readSafetyFlags } from "@reinstate/batch-core/http";
 import type { Reason } from "./dialects.ts";
 import { JsonFault, type JsonNode, type JsonValue, parseObject, textOf } from "./json.ts";
 import type { Verb } from "./store.ts";
@@ -89,7 +89,7 @@ export function idempotencyOf(
   key: string,
   { actor, operation, body }: { actor: string; operation: string; body: string },
 ): NonNullable<BatchRequest["idempotency"]> {
-  if (!/^[\x20-\x7e]{1,255}$/.test(key)) {
+  if (!isIdempotencyKey(key)) {
     const message = "The header Idempotency-Key must be 1 to 255 printable ASCII characters";
     throw new ReinstateError("invalid_request", message);
   }

@@ -1,4 +1,4 @@
-import { type LedgerTransaction, publicMessage } from "@reinstate/batch-core";
+import { isMarked, type LedgerTransaction, publicMessage } from "@reinstate/batch-core";
 import type { LeadFilter } from "./schemas.ts";
 import type { Diagnosis } from "./stores/mariadb-doctor.ts";
 import type { Site } from "./stores/mariadb-site.ts";
@@ -142,7 +142,7 @@ export class MoveRefused extends Error {
   readonly [publicMessage] = true;
 
   static is(value: unknown): value is MoveRefused {
-    return typeof value === "object" && value !== null && marker in value;
+    return isMarked(value, marker);
   }
 }
 
@@ -171,7 +171,7 @@ export class LeadsMissing extends Error {
   }
 
   static is(value: unknown): value is LeadsMissing {
-    return typeof value === "object" && value !== null && missingMarker in value;
+    return isMarked(value, missingMarker);
   }
 }
 
@@ -190,7 +190,7 @@ export class TablesDamaged extends Error {
   }
 
   static is(value: unknown): value is TablesDamaged {
-    return typeof value === "object" && value !== null && damagedMarker in value;
+    return isMarked(value, damagedMarker);
   }
 }
 

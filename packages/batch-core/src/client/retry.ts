@@ -1,3 +1,4 @@
+import { sleep as sleepFor } from "./sleep.ts";
 import { VendorError } from "./vendor-error.ts";
 
 /** How often and how patiently a call is repeated. */
@@ -74,7 +75,7 @@ export async function withRetries<Answer>(
     longestPauseMs = 30_000,
     longestRetryAfterMs = 60_000,
     random = Math.random,
-    sleep = realSleep,
+    sleep = sleepFor,
   } = options;
   budget?.earn();
   let inDoubt = false;
@@ -98,23 +99,4 @@ export async function withRetries<Answer>(
 function mayPass(error: unknown): error is VendorError {
   if (!VendorError.is(error)) return false;
   return error.retryable || error.kind === "unknown_outcome" || error.status === 408;
-}
-
-function realSleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-    };
-    const abort = () => {
-      end();
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      end();
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", abort);
-  });
 }

@@ -1,3 +1,5 @@
+import { isMarked } from "../marked.ts";
+
 const marker = Symbol.for("reinstate.vendor-error");
 // Declared here again: the client loads nothing of the server side.
 const publicMessage = Symbol.for("reinstate.public-message");
@@ -54,7 +56,7 @@ export class VendorError extends Error {
   }
 
   static is(value: unknown): value is VendorError {
-    return typeof value === "object" && value !== null && marker in value;
+    return isMarked(value, marker);
   }
 
   /** May the same call succeed later without a change? */

@@ -3,6 +3,9 @@ import { HTTPException } from "hono/http-exception";
 import { cleanPath } from "./path.ts";
 import { problem } from "./problem.ts";
 
+/** True for 1 to 255 printable ASCII characters. */
+export const isIdempotencyKey = (text: string): boolean => /^[\x20-\x7e]{1,255}$/.test(text);
+
 /** A request that carries an Idempotency-Key, while its body is read. */
 export interface KeyedRequest {
   /** Takes the bytes of the body, in order. */
@@ -18,7 +21,7 @@ export interface KeyedRequest {
 export function keyedRequest(request: Request, actor: string): KeyedRequest | undefined {
   const key = request.headers.get("idempotency-key");
   if (key === null) return undefined;
-  if (!/^[\x20-\x7e]{1,255}$/.test(key)) {
+  if (!isIdempotencyKey(key)) {
     const detail = "The header Idempotency-Key must be 1 to 255 printable ASCII characters";
     throw new HTTPException(400, { res: problem(400, "invalid-idempotency-key", detail) });
   }

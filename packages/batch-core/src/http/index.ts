@@ -19,6 +19,7 @@ export { answerAborted } from "./aborted.ts";
 export type { VendorAccounts } from "./account.ts";
 export { batchBody } from "./batch-body.ts";
 export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./body.ts";
+export { isIdempotencyKey } from "./idempotency.ts";
 export { parseJson, parseJsonInSlices } from "./json.ts";
 export { cleanPath } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";
