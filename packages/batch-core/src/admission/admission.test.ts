@@ -77,6 +77,23 @@ describe("admission", () => {
     expect(admission.counts().unknownBytes).toBe(0);
   });
 
+  test.each([
+    ["known", "ok"],
+    ["unknown", "overloaded"],
+  ])("a slow upload of an %s caller in a busy moment: %s", async (who, end) => {
+    await using host = await createTestHost({ admission: { maxInFlight: 1 } });
+    const { secret } = await host.keys.create({ vendor: "admin" });
+    const upload = slowCall();
+    host.admission.enter(upload.request);
+    if (who === "known") await host.admission.findKey(upload.request, "admin", secret);
+    const reading = codeOf(readBody(upload.request, 10_000));
+    await expect.poll(() => host.admission.counts().inFlight).toBe(0);
+    host.admission.enter(call());
+    upload.send(10);
+    upload.end();
+    expect(await reading).toBe(end);
+  });
+
   test("does not count the bytes of known callers", async () => {
     await using host = await createTestHost({ admission: { maxUnknownBytes: 1000 } });
     const { request, send, end } = slowCall();

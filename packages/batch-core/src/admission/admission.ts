@@ -109,7 +109,9 @@ export function createAdmission({ limits: given, keys, clock, log }: AdmissionPa
       },
       resume() {
         if (!isPaused || isOver) return;
-        takePlace(request);
+        // An upload of an hour must not fail for a busy moment; the limit per key bounds how many come back.
+        if (pass.isKnown) inFlight.retake();
+        else takePlace(request);
         isPaused = false;
       },
     };

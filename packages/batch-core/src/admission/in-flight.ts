@@ -6,6 +6,8 @@ export interface InFlight {
   isFull(waiting?: number): boolean;
   /** Returns false if there is no place. */
   take(): boolean;
+  /** Takes a place again for a call that was let in before, also if there is none. */
+  retake(): void;
   release(): void;
   /** @throws ReinstateError `too_many_requests` */
   takeOfKey(id: string): void;
@@ -30,6 +32,9 @@ export function createInFlight({
       if (count >= maxInFlight) return false;
       count++;
       return true;
+    },
+    retake() {
+      count++;
     },
     release() {
       count--;

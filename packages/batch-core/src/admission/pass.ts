@@ -19,7 +19,7 @@ export interface Pass {
   reserve(bytes: number): void;
   /** The call waits for its client, so it does not count as in progress. */
   pause(): void;
-  /** @throws ReinstateError `overloaded` */
+  /** @throws ReinstateError `overloaded` if there is no place for a caller who is not known. */
   resume(): void;
 }
 
@@ -35,7 +35,8 @@ const patienceMs = 100;
 /**
  * Waits for a part of the body of a call. After 100 ms the call no longer counts as in progress, because a slow client must not
  * take the place of others.
- * @throws ReinstateError `overloaded` if there is no place when the part arrives, or memory was needed for other callers.
+ * @throws ReinstateError `overloaded` if memory was needed for other callers, or if there is no place when the part arrives and
+ * the caller is not known.
  */
 export async function waitForClient<Part>(request: Request, part: Promise<Part>): Promise<Part> {
   const pass = passOf(request);
