@@ -3,9 +3,13 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Files of minutes: one that starts last would leave the other cores idle. The test command prints the slowest. */
-const slowFiles =
-  /\/(kill|crash|server-crash|cluster|gateway|packed|engines|pg-boss|simulation|simulation-odd|laws|import|checks)\.test\.ts$/;
+/** Slow files start first, for one that starts last would leave the other cores idle. The test command prints the slowest. */
+const slowFiles = new RegExp(
+  `/(${[
+    "packed|gateway|cluster|simulation|simulation-odd|crash|server-crash|kill|checks|laws|engines|pg-boss",
+    "readers|import|database-faults|database-restart|full-disk|memory|pooler|xml|fuzz|texts|safety-flags|vendors",
+  ].join("|")})\\.test\\.ts$`,
+);
 
 class SlowestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
