@@ -155,7 +155,7 @@ export function createReader(
               .where("c.state", "<>", "finished")
               .where(({ and, eb, or }) =>
                 or([
-                  and([eb("c.state", "=", "waiting"), eb("c.not_before", "<=", now)]),
+                  and([eb("c.state", "in", ["waiting", "interrupted"]), eb("c.not_before", "<=", now)]),
                   and([eb("c.state", "=", "claimed"), eb("c.lease_until", "<", now)]),
                 ]),
               )

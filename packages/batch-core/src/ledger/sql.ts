@@ -63,7 +63,7 @@ export async function createSqlLedger(database: Database, batchTables: readonly 
         .innerJoin("reinstate_items as i", itemsOfChunk)
         .select(["c.generation", "c.seq", "c.item_count", "c.attempts", "c.state", "i.codec", "i.packed"]),
     );
-  const nextWaiting = nextChunk(() => sql`state <> 'claimed'`);
+  const nextWaiting = nextChunk(() => sql`state = 'waiting'`);
   const nextToClaim = nextChunk((now) => sql`(state <> 'claimed' or lease_until < ${now})`);
 
   const claimed = (batchId: number, row: Awaited<ReturnType<typeof nextWaiting>>["rows"][number]): ClaimedChunk => ({
@@ -74,7 +74,8 @@ export async function createSqlLedger(database: Database, batchTables: readonly 
     packed: row.packed,
     count: row.item_count,
     attempt: row.attempts + 1,
-    interrupted: row.state === "claimed",
+    // A claim that ended without a result may have had its effect.
+    interrupted: row.state === "interrupted" || row.state === "claimed",
   });
 
   const finish = statement(
@@ -147,10 +148,10 @@ export async function createSqlLedger(database: Database, batchTables: readonly 
       // A held chunk's attempt was never written; a claimed one's was, with the claim.
       const change = held ? Number(counted) : Number(counted) - 1;
       let update = theChunk(db, chunk).set((set) => ({
-        state: interrupted ? ("claimed" as const) : ("waiting" as const),
+        state: interrupted ? ("interrupted" as const) : ("waiting" as const),
         not_before: notBefore,
         worker: null,
-        lease_until: interrupted ? notBefore : null,
+        lease_until: null,
         attempts: set("attempts", "+", change),
       }));
       update =
@@ -182,8 +183,6 @@ export async function createSqlLedger(database: Database, batchTables: readonly 
           .select(({ fn }) => fn.countAll<number>().as("busy"))
           .where(unfinished("c"))
           .where("c.state", "=", "claimed")
-          // One that was put back is in nobody's hands.
-          .where("c.worker", "is not", null)
           .where("c.lease_until", ">=", now)
           .where("b.operation", "=", operation.name)
           .where("b.target", "=", operation.target)

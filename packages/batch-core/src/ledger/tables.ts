@@ -77,7 +77,8 @@ export interface LedgerTables {
     batch_id: number;
     generation: number;
     seq: number;
-    state: "waiting" | "claimed" | "finished";
+    /** `interrupted`: nobody holds the chunk, and an earlier attempt may have had its effect. */
+    state: "waiting" | "claimed" | "interrupted" | "finished";
     item_count: number;
     done: Generated<number>;
     skipped: Generated<number>;

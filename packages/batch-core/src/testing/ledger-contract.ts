@@ -440,13 +440,21 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal((await claim(ledger, id, "a", 11, 100, async () => undefined))?.attempt, 1);
   },
 
-  async "a chunk that may have had its effect is handed out as interrupted"({ ledger }) {
+  async "a chunk that may have had its effect is handed out as interrupted"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const first = await claim(ledger, id, "a", 10, 100);
     assert.ok(first);
     await ledger.putBack(first, 50, { worker: "a" }, { counted: true, interrupted: true });
-    assert.equal(await claim(ledger, id, "b", 50, 200), undefined);
-    const second = await claim(ledger, id, "b", 51, 200);
+    const ready = async (now: number) => (await ledger.ready(10, now)).map(({ chunks }) => chunks);
+    assert.deepEqual([await ready(49), await ready(50)], [[0], [1]]);
+    // It is in nobody's hands meanwhile, and not for a transaction that takes it for untouched.
+    await database.transaction(async (transaction) => {
+      const operation = { name: "test.rows.touch", target: "local" } as const;
+      assert.equal(await ledger.admit(operation, { concurrency: 1 }, 1, 20, transaction), undefined);
+      assert.equal(await ledger.hold(id, 60, transaction), undefined);
+    });
+    assert.equal(await claim(ledger, id, "b", 49, 200), undefined);
+    const second = await claim(ledger, id, "b", 50, 200);
     assert.deepEqual([second?.interrupted, second?.attempt], [true, 2]);
   },
 

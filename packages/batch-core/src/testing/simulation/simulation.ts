@@ -64,7 +64,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
   function disturbClaims(owner: Owner): void {
     if (claimedInline.has(owner)) disturbed.add(`${claimedInline.get(owner)} 0 0`);
     for (const { name } of disk.read<{ name: string }>(
-      "select batch_id || ' ' || generation || ' ' || seq as name from reinstate_chunks where state = 'claimed'",
+      "select batch_id || ' ' || generation || ' ' || seq as name from reinstate_chunks where state in ('claimed', 'interrupted')",
     )) {
       disturbed.add(name);
     }

@@ -1,0 +1,50 @@
+import { isStorageFault } from "../errors.ts";
+import type { ClaimedChunk } from "../ledger.ts";
+import type { LedgerTransaction } from "../operation.ts";
+import type { Settlement } from "../settle.ts";
+import type { ActiveBatch, ExecutionParts, Turn } from "./active-batch.ts";
+import { afterFailure } from "./after-failure.ts";
+import { applyChunk } from "./apply-chunk.ts";
+import { obeyStopRule } from "./stop-rule.ts";
+
+/** Never aborts: a chunk locked by an open transaction cannot be taken over. */
+export const neverAborted: AbortSignal = new AbortController().signal;
+
+/** Takes the tokens of a chunk from the pace of its operation. Returns the time from which there are enough, if there are not. */
+export async function admitChunk(
+  { ledger, clock }: Pick<ExecutionParts, "ledger" | "clock">,
+  { operation }: Pick<ActiveBatch, "operation">,
+  items: number,
+  transaction: LedgerTransaction,
+): Promise<number | undefined> {
+  const { pace } = operation;
+  if (!pace || (pace.perSecond === undefined && pace.concurrency === undefined)) return undefined;
+  const cost = pace.requests?.(items) ?? 1;
+  return ledger.admit(operation, pace, cost, clock.now(), transaction);
+}
+
+/** Runs the next chunk of a batch with effects in the ledger's database: effects and outcomes commit together, exactly once. */
+export async function runInTransaction(parts: ExecutionParts, batch: ActiveBatch): Promise<Turn> {
+  const { ledger, database, clock, log } = parts;
+  let chunk: ClaimedChunk | undefined;
+  let settlement: Settlement | undefined;
+  try {
+    const turn = await database.transaction<Turn>(async (transaction) => {
+      const next = await ledger.hold(batch.head.id, clock.now(), transaction);
+      if (!next) return "idle";
+      const from = await admitChunk(parts, batch, next.count, transaction);
+      if (from !== undefined) return { from, waitingFor: "rate_limit" };
+      chunk = next;
+      settlement = await applyChunk(batch, next, { transaction, signal: neverAborted, log });
+      await ledger.finish(next, settlement, clock.now(), { transaction });
+      return "ran";
+    });
+    if (turn !== "ran") return turn;
+  } catch (error) {
+    // The rollback has released the chunk, and there may be nowhere to store anything about it.
+    if (!chunk || isStorageFault(error)) throw error;
+    return afterFailure(parts, batch, chunk, error);
+  }
+  if (settlement) await obeyStopRule(parts, batch, settlement);
+  return "ran";
+}
