@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type RetryOptions, VendorError, type VendorErrorKind, withRetries } from "./index.ts";
+import { createRetryBudget, type RetryOptions, VendorError, type VendorErrorKind, withRetries } from "./index.ts";
 
 /** Fails with these errors one after the other, then answers; tells the pauses that were made. */
 function failing(errors: unknown[], options: RetryOptions = {}) {
@@ -87,4 +87,21 @@ test("a signal ends the wait", async () => {
   const running = withRetries(call, {}, { signal: stop.signal });
   setImmediate(() => stop.abort(new Error("enough")));
   await expect(running).rejects.toThrow("enough");
+});
+
+test("a budget gives ten repeats at once, one for ten calls, and ten in a minute", () => {
+  let now = 0;
+  const budget = createRetryBudget(() => now);
+  const spendAll = () => {
+    let spent = 0;
+    while (budget.spend()) spent++;
+    return spent;
+  };
+  expect(spendAll()).toBe(10);
+  for (let n = 0; n < 50; n++) budget.earn();
+  expect(spendAll()).toBe(5);
+  now += 18_000;
+  expect(spendAll()).toBe(3);
+  now += 3_600_000;
+  expect(spendAll()).toBe(10);
 });

@@ -25,26 +25,28 @@ export interface RetryBudget {
   spend(): boolean;
 }
 
-/** Repeats that may be made at once before calls have earned any, and the most that can be saved up. */
-const savedRepeats = 10;
-const repeatsPerCall = 0.1;
-const msPerFreeRepeat = 6_000;
+// In calls: whole numbers add up exactly.
+const callsPerRepeat = 10;
+/** What ten repeats cost: the most that can be saved up, and what is there at first. */
+const savedCalls = 100;
+/** Ten repeats a minute. */
+const msPerFreeCall = 600;
 
 /** A repeat for every ten calls, and ten a minute beside them, so that a client with few calls can repeat too. */
 export function createRetryBudget(now: () => number = Date.now): RetryBudget {
-  let repeats = savedRepeats;
+  let calls = savedCalls;
   let filledAt = now();
   const add = (count: number) => {
-    repeats = Math.min(savedRepeats, repeats + count);
+    calls = Math.min(savedCalls, calls + count);
   };
   return {
-    earn: () => add(repeatsPerCall),
+    earn: () => add(1),
     spend() {
       const time = now();
-      add(Math.max(0, time - filledAt) / msPerFreeRepeat);
+      add(Math.max(0, time - filledAt) / msPerFreeCall);
       filledAt = time;
-      if (repeats < 1) return false;
-      repeats -= 1;
+      if (calls < callsPerRepeat) return false;
+      calls -= callsPerRepeat;
       return true;
     },
   };
