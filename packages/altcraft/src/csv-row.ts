@@ -42,7 +42,7 @@ function fieldOf(name: string, line: number): string | undefined {
   const field = name.trim().replace(/^[^.]*/, columnName);
   if (made.has(field) || made.has(name)) return undefined;
   if (plain.has(field) || /^(cc_data|custom_fields)\.[A-Za-z_][\w-]*$/.test(field)) return field;
-  const message = `The column ${JSON.stringify(name)} is not known`;
+  const message = `The column ${JSON.stringify(name)} is not known; remove it`;
   throw new ReinstateError("invalid_request", message, { issues: [{ path: `line ${line}`, message }] });
 }
 

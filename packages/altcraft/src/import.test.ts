@@ -106,6 +106,26 @@ describe.each(ledgerDatabases)("on $name", ({ open }) => {
   });
 });
 
+describe("a safety flag in a file", () => {
+  test.each(["dry_run", "dryRun", "explain", "consent-guard", "x.dry_run"])("refuses a line with %s", async (name) => {
+    await using server = await start();
+    const content = json(email(1, { [name]: true }), email(2, { custom_fields: { [name]: 1 } }));
+    const imported = await server.read(content, { format: "ndjson" });
+    expect(imported).toMatchObject({
+      added: 1,
+      firstRefused: [{ line: 1, message: `${name} is not supported in an item; remove it` }],
+    });
+  });
+
+  test.each(["dry_run", "Dry Run", "explain", "consent-guard"])("refuses a CSV with the column %s", async (name) => {
+    await using server = await start();
+    const content = `db_id,resource_id,profile_id,channel,email,${name}\n1,26,p1,email,a@b,true\n`;
+    const error = await server.read(content, { format: "csv" }).catch((error: unknown) => error);
+    expect(error).toMatchObject({ message: `The column "${name}" is not known; remove it` });
+    expect(await server.all()).toEqual([]);
+  });
+});
+
 describe("CSV", () => {
   const csv = { format: "csv" } as const;
 
@@ -226,7 +246,7 @@ describe("CSV", () => {
     await using server = await start();
     const error = await server.read("db_id,emial\n1,a\n", csv).catch((error: unknown) => error);
     expect(ReinstateError.is(error, "invalid_request")).toBe(true);
-    expect(error).toMatchObject({ message: 'The column "emial" is not known' });
+    expect(error).toMatchObject({ message: 'The column "emial" is not known; remove it' });
     const header = "db_id,resource_id,profile_id,channel,email,email\n1,26,p1,email,a@b,c@d\n";
     await expect(server.read(header, csv)).rejects.toThrow(
       "line 1: the columns email and email are both for email; keep one",

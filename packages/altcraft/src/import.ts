@@ -1,4 +1,4 @@
-import { type Row, readRecords } from "@reinstate/batch-core";
+import { findFlagFault, type Row, readRecords } from "@reinstate/batch-core";
 import type { Altcraft } from "./create.ts";
 import { subscriptionTable } from "./csv-row.ts";
 import { withoutNulls } from "./nulls.ts";
@@ -70,11 +70,10 @@ export async function importSubscriptions(
   function take(row: Row): void {
     sum.read++;
     const { line } = row;
-    if (row.fault !== undefined) {
-      refuse({ line, message: row.fault });
-      return;
-    }
+    if (row.fault !== undefined) return refuse({ line, message: row.fault });
     const { value } = row;
+    const fault = findFlagFault(value, ["custom_fields"]);
+    if (fault !== undefined) return refuse({ line, message: fault });
     const whole = isMembers(value) ? { ...(channel !== undefined && { channel }), ...withoutNulls(value) } : value;
     const parsed = subscriptionImport.safeParse(whole, { reportInput: true });
     if (parsed.success) waiting.push({ line, subscription: parsed.data });

@@ -67,4 +67,5 @@ export {
   type VendorImport,
   type VendorInstance,
 } from "./vendor.ts";
+export { findFlagFault } from "./safety-flags.ts";
 export type { Progress } from "./watch.ts";

@@ -153,7 +153,16 @@ export async function findFlagsInSlices(
 }
 
 /**
- * The same for a JSON text, with every occurrence of a name that is repeated: `JSON.parse` keeps only the last one.
+ * Returns the fault of a record with a property that resembles a flag: readers of records ignore names that they do not know, and
+ * so they would ignore the flag. Returns undefined for any other value. `data`: properties whose names inside are data.
+ */
+export function findFlagFault(record: unknown, data: readonly string[] = []): string | undefined {
+  const [flag] = typeof record === "object" ? findFlagsInValue(record, { data }) : [];
+  return flag && `${flag.path.join(".")} is not supported in an item; remove it`;
+}
+
+/**
+ * Finds the properties that resemble a flag in a JSON text, with every occurrence of a name that is repeated: `JSON.parse` keeps only the last one.
  * @throws SyntaxError for a text that is not JSON.
  */
 export function findFlagsInJson(

@@ -77,6 +77,23 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect((await ours.take(JSON.stringify(shown[0]), "ndjson")).refused[0]?.message).toContain("is in use");
   });
 
+  test("refuses a line, and a CSV, with a name that resembles a safety flag", async () => {
+    await using ours = await empty();
+    for (const name of ["dry_run", "dryRun", "Dry-Run", "explain", "consent_guard"]) {
+      const lines = [
+        { email: `a-${name}@example.com`, [name]: true },
+        { email: `b-${name}@example.com`, custom_fields: { [name]: 1 } },
+      ];
+      const taken = await ours.take(lines.map((line) => JSON.stringify(line)).join("\n"), "ndjson");
+      const message = `${name} is not supported in an item; remove it`;
+      expect(taken).toEqual({ imported: 1, refused: [{ line: 1, message }] });
+      const csv = `email,${name}\nc-${name}@example.com,true\n`;
+      const error = await ours.take(csv, "csv").catch((error: unknown) => error);
+      expect(error).toMatchObject({ issues: [{ path: name, message: expect.stringMatching(/remove it$/) }] });
+    }
+    expect((await ours.get("/promoters?per_page=100")).data).toHaveLength(5);
+  });
+
   test("a line that cannot be taken is told by its number and its field; the others come in", async () => {
     await using ours = await empty();
     await ours.store.create("other", [{ id: 77, email: "their@example.com" }], 1);

@@ -1,4 +1,4 @@
-import { type Host, type Row, readRecords } from "@reinstate/batch-core";
+import { findFlagFault, type Host, type Row, readRecords } from "@reinstate/batch-core";
 import * as z from "zod";
 import { promoterTable } from "./import-rows.ts";
 import { campaignState, profileInput } from "./schemas.ts";
@@ -128,7 +128,7 @@ export async function importPromoters(
   for await (const rows of records) {
     for (const row of rows) {
       options.signal?.throwIfAborted();
-      set.push({ line: row.line, read: row.fault ?? readPromoter(row, home) });
+      set.push({ line: row.line, read: row.fault ?? findFlagFault(row.value, ["custom_fields"]) ?? readPromoter(row, home) });
       if (set.length === setSize) await flush();
     }
   }

@@ -29,7 +29,8 @@ const list = (names: readonly string[]) => names.join(", ").slice(0, namesShown)
 /**
  * Returns the field of each column, undefined for a column that is not read.
  *
- * @throws `invalid_request` when two columns are for one field: none of them may win in silence.
+ * @throws `invalid_request` when two columns are for one field: none of them may win in silence; and for a column that is not read
+ * and resembles a safety flag.
  */
 export function mapColumns(
   header: readonly string[],
@@ -39,7 +40,10 @@ export function mapColumns(
   const names = new Map<string, string>();
   return header.map((name) => {
     const field = fieldOf(name);
-    if (field === undefined) return undefined;
+    if (field === undefined) {
+      rejectFlagColumns([name]);
+      return undefined;
+    }
     const rival = names.get(field);
     if (rival !== undefined)
       throw rejectColumns(line, `the columns ${rival} and ${name} are both for ${field}; keep one`);

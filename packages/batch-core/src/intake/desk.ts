@@ -1,7 +1,7 @@
 import { type Issue, invalidRequest } from "../errors.ts";
 import { issueLimit, issuesOf } from "../intake.ts";
 import type { AnyOperation } from "../operation.ts";
-import { findFlagsInValue } from "../safety-flags.ts";
+import { findFlagFault } from "../safety-flags.ts";
 import type { Row } from "./read-records.ts";
 import type { Sink } from "./sink.ts";
 
@@ -25,8 +25,8 @@ export function createDesk(operation: AnyOperation, sink: Sink<unknown>): Desk {
     take(row) {
       if (row.fault !== undefined) return report(row.line, row.fault);
       // The schema of an item may ignore names that it does not know.
-      const [flag] = typeof row.value === "object" ? findFlagsInValue(row.value) : [];
-      if (flag) return report(row.line, `${flag.path.join(".")} is not supported in an item; remove it`);
+      const fault = findFlagFault(row.value);
+      if (fault !== undefined) return report(row.line, fault);
       const parsed = operation.item.safeParse(row.value);
       if (parsed.success) return sink.add(parsed.data);
       const again = row.second && operation.item.safeParse(row.second());
