@@ -70,14 +70,9 @@ export async function importSubscriptions(
   function take(row: Row): void {
     sum.read++;
     const { line } = row;
-    if (row.fault !== undefined) return refuse({ line, message: row.fault });
-    const { value } = row;
-    const fault = findFlagFault(value, ["custom_fields"]);
-    if (fault !== undefined) return refuse({ line, message: fault });
-    const whole = isMembers(value) ? { ...(channel !== undefined && { channel }), ...withoutNulls(value) } : value;
-    const parsed = subscriptionImport.safeParse(whole, { reportInput: true });
-    if (parsed.success) waiting.push({ line, subscription: parsed.data });
-    else refuse({ line, message: describeIssue(parsed.error.issues[0]) });
+    const read = row.fault ?? readSubscription(row.value, channel);
+    if (typeof read === "string") refuse({ line, message: read });
+    else waiting.push({ line, subscription: read });
   }
 
   const records = readRecords(stream, format === "csv" ? { format, table: subscriptionTable(channel) } : { format });
@@ -89,6 +84,15 @@ export async function importSubscriptions(
   }
   await load();
   return sum;
+}
+
+/** Returns the subscription of a line, or why it is refused. */
+function readSubscription(value: unknown, channel: string | undefined): SubscriptionRead | string {
+  const fault = findFlagFault(value, ["custom_fields"]);
+  if (fault !== undefined) return fault;
+  const whole = isMembers(value) ? { ...(channel !== undefined && { channel }), ...withoutNulls(value) } : value;
+  const parsed = subscriptionImport.safeParse(whole, { reportInput: true });
+  return parsed.success ? parsed.data : describeIssue(parsed.error.issues[0]);
 }
 
 const isMembers = (given: unknown): given is object =>

@@ -56,6 +56,7 @@ export {
 } from "./operation.ts";
 export type { Pace } from "./pace.ts";
 export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./report.ts";
+export { findFlagFault } from "./safety-flags.ts";
 export { statement } from "./statement.ts";
 export { ownText } from "./text.ts";
 export {
@@ -67,5 +68,4 @@ export {
   type VendorImport,
   type VendorInstance,
 } from "./vendor.ts";
-export { findFlagFault } from "./safety-flags.ts";
 export type { Progress } from "./watch.ts";

@@ -128,7 +128,10 @@ export async function importPromoters(
   for await (const rows of records) {
     for (const row of rows) {
       options.signal?.throwIfAborted();
-      set.push({ line: row.line, read: row.fault ?? findFlagFault(row.value, ["custom_fields"]) ?? readPromoter(row, home) });
+      set.push({
+        line: row.line,
+        read: row.fault ?? findFlagFault(row.value, ["custom_fields"]) ?? readPromoter(row, home),
+      });
       if (set.length === setSize) await flush();
     }
   }

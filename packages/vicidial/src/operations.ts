@@ -9,7 +9,7 @@ import {
 } from "@reinstate/batch-core";
 import { findUser } from "./actor.ts";
 import type { OfficeClock } from "./office-clock.ts";
-import { expectedFate, highestLeadId, keptOnCall, outcomeOf } from "./rules.ts";
+import { expectedFate, highestLeadId, keptOnCall, keptUnfit, outcomeOf } from "./rules.ts";
 import {
   type ArchiveParams,
   archiveParams,
@@ -25,11 +25,11 @@ import {
   type EarlierMoves,
   type Fate,
   type LeadStore,
-  LeadsMissing,
   type Move,
   type Moved,
   MoveRefused,
   type MoveWork,
+  NoneMoved,
   noCounts,
   TablesDamaged,
   type Verb,
@@ -136,27 +136,22 @@ async function applyMove(
   const { ids, beyond } = possible(work.items);
   const { transaction, signal, interrupted } = work;
   const allOrNothing = work.params.all_or_nothing === true;
-  if (allOrNothing && beyond.length > 0) return [...noneMoved(ids, []), ...beyond];
+  if (allOrNothing && beyond.length > 0) return [...notMoved(ids, new NoneMoved([])), ...beyond];
   const chunk = `${work.batchId}.${work.generation}.${work.seq}`;
   try {
     const { free: movable, busy } = await free(store, asked, ids);
     // A call of the API is one chunk, for which a client waits; what has more can let the others go first.
     const moveWork = { transaction, signal, chunk, throttled: work.seq > 0 };
     const move = { ...asked, ids: movable, allOrNothing };
-    const { counts, fates, missing } = await (interrupted
+    const { counts, fates, refusal } = await (interrupted
       ? repeatMove(store, move, moveWork)
-      : moveUnlessMissing(store, move, moveWork));
-    if (missing.length === 0) Object.assign(work.tally, counts);
+      : tryMove(store, move, moveWork));
+    if (!refusal) Object.assign(work.tally, counts);
     if (busy.length > 0) work.tally.select_count = counts.select_count + (await store.existing(asked.verb, busy)).size;
     await attend(store, work, asked.verb, fates);
     const known = new Set(fates.map(({ id }) => id));
-    const kept =
-      missing.length > 0
-        ? noneMoved(
-            movable.filter((id) => !known.has(id)),
-            missing,
-          )
-        : [];
+    const rest = movable.filter((id) => !known.has(id));
+    const kept = refusal ? notMoved(rest, refusal) : [];
     return [...fates.map((fate) => outcomeOf(asked, fate)), ...kept, ...busy.map(keptOnCall), ...beyond];
   } catch (error) {
     const first = work.attempt === 1 && !interrupted;
@@ -171,14 +166,14 @@ async function applyMove(
   }
 }
 
-/** A move, and the leads because of which an all-or-nothing move was not carried out. */
-type Attempted = Moved & { missing: readonly number[] };
+/** A move, or why an all-or-nothing move was not carried out. */
+type Attempted = Moved & { refusal?: NoneMoved };
 
-async function moveUnlessMissing(store: LeadStore, move: Move, work: MoveWork): Promise<Attempted> {
+async function tryMove(store: LeadStore, move: Move, work: MoveWork): Promise<Attempted> {
   try {
-    return { ...(await store.move(move, work)), missing: [] };
+    return await store.move(move, work);
   } catch (error) {
-    if (LeadsMissing.is(error)) return { counts: noCounts(), fates: [], missing: error.ids };
+    if (NoneMoved.is(error)) return { counts: noCounts(), fates: [], refusal: error };
     throw error;
   }
 }
@@ -188,17 +183,17 @@ async function repeatMove(store: LeadStore, move: Move, work: MoveWork & { chunk
   const earlier: EarlierMoves = (await store.movedBefore?.(work.chunk)) ?? new Map();
   if (!move.allOrNothing) {
     const { counts, fates } = await store.move(move, work);
-    return { counts, fates: fates.map((fate) => withEarlier(fate, earlier, move, counts)), missing: [] };
+    return { counts, fates: fates.map((fate) => withEarlier(fate, earlier, move, counts)) };
   }
   const states = await store.look(move.verb, move.ids);
   const gone = states.filter(({ source }) => !source);
   const before = gone.filter(({ id, target }) => target && earlier.has(id));
   const missing = gone.filter((state) => !before.includes(state)).map(({ id }) => id);
   const ids = states.filter(({ source }) => source).map(({ id }) => id);
-  const moved =
+  const moved: Attempted =
     missing.length > 0
-      ? { counts: noCounts(), fates: [], missing }
-      : await moveUnlessMissing(store, { ...move, ids }, work);
+      ? { counts: noCounts(), fates: [], refusal: new NoneMoved(missing) }
+      : await tryMove(store, { ...move, ids }, work);
   const fates = [...moved.fates, ...before.map((state) => expectedFate(move, state))];
   return { ...moved, fates: fates.map((fate) => withEarlier(fate, earlier, move, moved.counts)) };
 }
@@ -218,14 +213,16 @@ function withEarlier(fate: Fate, earlier: EarlierMoves, asked: Asked, counts: Co
 }
 
 /** Returns the outcomes of an all-or-nothing move that was not carried out. */
-function noneMoved(ids: readonly number[], missing: readonly number[]): Outcome[] {
+function notMoved(ids: readonly number[], { missing, unfit }: NoneMoved): Outcome[] {
   const gone = new Set(missing);
-  const kept = "Nothing was moved: other leads that were to go with it do not exist";
-  return ids.map((key) =>
-    gone.has(key)
-      ? { key, outcome: "failed", code: "missing", message: "The lead is not in the source table" }
-      : { key, outcome: "failed", code: "not_moved", message: kept },
-  );
+  const fault = unfit.size > 0 && gone.size === 0 ? "do not fit into the other table" : "do not exist";
+  const message = `Nothing was moved: other leads that were to go with it ${fault}`;
+  return ids.map((key) => {
+    if (gone.has(key))
+      return { key, outcome: "failed", code: "missing", message: "The lead is not in the source table" };
+    const reason = unfit.get(key);
+    return reason === undefined ? { key, outcome: "failed", code: "not_moved", message } : keptUnfit(key, reason);
+  });
 }
 
 /**
@@ -290,11 +287,12 @@ async function previewMove(
 ): Promise<Outcome[]> {
   const { ids, beyond } = possible(work.items);
   const { free: movable, busy } = await free(store, asked, ids);
-  const standings = await store.look(asked.verb, movable);
-  const missing = standings.filter(({ source }) => !source).map(({ id }) => id);
-  if (work.params.all_or_nothing && missing.length + beyond.length > 0) {
-    return [...noneMoved(movable, missing), ...busy.map(keptOnCall), ...beyond];
-  }
-  const outcomes = standings.map((standing) => outcomeOf(asked, expectedFate(asked, standing)));
+  const fates = (await store.look(asked.verb, movable)).map((standing) => expectedFate(asked, standing));
+  const missing = fates.filter(({ source }) => !source).map(({ id }) => id);
+  const unfit = new Map(fates.flatMap(({ id, unfit }) => (unfit === undefined ? [] : [[id, unfit] as const])));
+  const isRefused = work.params.all_or_nothing === true && missing.length + unfit.size + beyond.length > 0;
+  const outcomes = isRefused
+    ? notMoved(movable, new NoneMoved(missing, unfit))
+    : fates.map((fate) => outcomeOf(asked, fate));
   return [...outcomes, ...busy.map(keptOnCall), ...beyond];
 }

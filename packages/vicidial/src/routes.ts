@@ -210,8 +210,13 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       // They were there a moment ago: somebody else has moved them.
       const gone = items.filter(({ code }) => code === "missing").map(({ item }) => String(item));
       if (gone.length > 0) return errorReply(dialect, "missing", { offenders: gone, headers });
-      const fault = items.find(({ code }) => code === "refused" || code === "does_not_fit");
-      if (fault) return errorReply(dialect, "other", { message: fault.message ?? "", headers });
+      const refused = items.find(({ code }) => code === "refused");
+      if (refused) return errorReply(dialect, "other", { message: refused.message ?? "", headers });
+      const unfit = items.filter(({ code }) => code === "does_not_fit");
+      const reasons = unfit.map(({ item, message }) => String(message).replace(/^The lead/, `lead ${item}`));
+      if (reasons.length > 0) {
+        return errorReply(dialect, "other", { message: `No lead was moved: ${reasons.join("; ")}`, headers });
+      }
     }
     return successReply(dialect, verb, { ...noCounts(), ...batch.tally }, headers);
   }

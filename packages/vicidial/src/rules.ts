@@ -14,7 +14,7 @@ export function outcomeOf(asked: Pick<Move, "insert" | "update" | "delete">, fat
       : { key, outcome: "failed", code: "missing", message: "The lead is in neither table" };
   }
   if (fate.unfit !== undefined) {
-    return { key, outcome: "failed", code: "does_not_fit", message: `The lead was kept: ${fate.unfit}` };
+    return keptUnfit(key, fate.unfit);
   }
   if (fate.differs.length > 0 && (asked.insert || asked.update || asked.delete)) {
     const columns = fate.differs.join(", ");
@@ -54,6 +54,14 @@ export const keptOnCall = (key: number): Outcome => ({
   outcome: "failed",
   code: "on_call",
   message: "The lead was kept: somebody is on a call with it",
+});
+
+/** A lead that the target cannot hold stays in the source. */
+export const keptUnfit = (key: number, reason: string): Outcome => ({
+  key,
+  outcome: "failed",
+  code: "does_not_fit",
+  message: `The lead was kept: ${reason}`,
 });
 
 /** Do the two tables hold different leads under one id? */

@@ -15,7 +15,10 @@ export interface Move {
   /** Archive only: a copy in the archive that differs is overwritten with the live row; one of another lead never is. */
   update: boolean;
   delete: boolean;
-  /** All of the leads or none: if one is not in the source, nothing is written, and a `LeadsMissing` is thrown. */
+  /**
+   * All of the leads or none: if one is not in the source, or the target cannot hold one that is to be copied, both tables stay as
+   * they are, and a `NoneMoved` is thrown.
+   */
   allOrNothing?: boolean;
 }
 
@@ -158,20 +161,24 @@ export class SiteFault extends Error {
   readonly [publicMessage] = true;
 }
 
-const missingMarker = Symbol.for("reinstate.vicidial.leads-missing");
+const noneMovedMarker = Symbol.for("reinstate.vicidial.none-moved");
 
-/** Leads of an all-or-nothing move are not in the source. Nothing was written. */
-export class LeadsMissing extends Error {
-  readonly [missingMarker] = true;
-  readonly ids: readonly number[];
+/** Some leads keep an all-or-nothing move from being carried out. Both tables are as they were before. */
+export class NoneMoved extends Error {
+  readonly [noneMovedMarker] = true;
+  /** Leads that are not in the source. */
+  readonly missing: readonly number[];
+  /** By lead id, why the target cannot hold a lead. */
+  readonly unfit: ReadonlyMap<number, string>;
 
-  constructor(ids: readonly number[]) {
-    super("Leads of this move are not in the source");
-    this.ids = ids;
+  constructor(missing: readonly number[], unfit: ReadonlyMap<number, string> = new Map()) {
+    super("Leads of this move are not in the source, or do not fit into the target");
+    this.missing = missing;
+    this.unfit = unfit;
   }
 
-  static is(value: unknown): value is LeadsMissing {
-    return isMarked(value, missingMarker);
+  static is(value: unknown): value is NoneMoved {
+    return isMarked(value, noneMovedMarker);
   }
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { LedgerTransaction } from "@reinstate/batch-core";
 import type { Lead } from "./columns.ts";
 import { makeLead } from "./lead.ts";
-import { type LeadStore, LeadsMissing, type Move, type Moved, type Verb } from "./store.ts";
+import { type LeadStore, type Move, type Moved, NoneMoved, type Verb } from "./store.ts";
 
 export type { Lead } from "./columns.ts";
 export { insertRows } from "./fixtures/insert-rows.ts";
@@ -139,8 +139,8 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
           () => undefined,
           (error: unknown) => error,
         );
-        assert.ok(LeadsMissing.is(error), "the move must be refused");
-        assert.deepEqual(error.ids, [2, 5]);
+        assert.ok(NoneMoved.is(error), "the move must be refused");
+        assert.deepEqual(error.missing, [2, 5]);
         await expectLeads(under, from, leads, "nothing may be taken from the source");
         await expectLeads(under, to, [makeLead(2)], "nothing may be copied to the target");
         const { counts } = await run(under, verb, [1, 3, 4], { allOrNothing: true });

@@ -219,6 +219,47 @@ describe.each(["MyISAM", "InnoDB"])("an all-or-nothing call of 500 leads on %s",
     expect(killed).toBeGreaterThan(0);
   });
 
+  describe.each([
+    { drift: "does not fit", type: "called_count TINYINT", values: "called_count = 200" },
+    { drift: "would be changed", type: "phone_number BIGINT", values: "phone_number = '0312'" },
+  ])("of which one lead $drift", ({ type, values }) => {
+    async function startUnfit() {
+      const place = await start(engine);
+      await place.admin.query(`ALTER TABLE ${live} MODIFY ${type}`);
+      await place.admin.query(`UPDATE ${archive} SET ${values} WHERE lead_id = 250`);
+      return place;
+    }
+
+    test.each(["journaled", "locked", "copied", "finished"] as const)(
+      "has moved none before the next answer if the process is killed when %s",
+      async (step) => {
+        await using place = await startUnfit();
+        // It does not come to an end.
+        expect(await runKilled(place, { step })).toBe(step === "finished" ? null : "SIGKILL");
+        if (step === "copied" && engine === "MyISAM") expect((await place.counts()).live).toBeGreaterThan(498);
+        await using server = await serve(place);
+        const { body } = await server.call(leadIds, "?explain=true");
+        const verdicts = new Set((body.leads as { verdict: string }[]).map(({ verdict }) => verdict));
+        expect([[...verdicts], await place.counts()]).toEqual([["archive_only"], unmoved]);
+        expect(await server.call()).toMatchObject({
+          status: 500,
+          body: { message: expect.stringMatching(/^No lead was moved: lead 250 was kept: [^;]+$/), lead_ids: [] },
+        });
+        expect(await place.counts()).toEqual(unmoved);
+      },
+    );
+
+    test("has moved none before the next answer if the process is killed at any time", async () => {
+      await using place = await startUnfit();
+      for (let round = 0; round < 3; round++) {
+        await runKilled(place, { afterMs: Math.random() * 150 });
+        await using server = await serve(place);
+        await server.call([1], "?explain=true");
+        expect(await place.counts()).toEqual(unmoved);
+      }
+    });
+  });
+
   test("leaves a lead alone that was removed before the killed process could lock it", async () => {
     await using place = await start(engine);
     // Long after the start of any server.

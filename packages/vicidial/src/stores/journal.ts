@@ -11,6 +11,8 @@ export interface Entry {
   verb: Verb;
   /** True if a delete was requested: recovery then deletes a lead from the source if the target holds an equal copy. */
   deletes: boolean;
+  /** True if recovery must undo the copies when one of the leads does not fit into the target. */
+  allOrNothing?: boolean;
   /** Names of the columns, quoted for SQL. */
   columns: string[];
   /** By lead id. */

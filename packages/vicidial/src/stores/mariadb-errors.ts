@@ -1,5 +1,5 @@
 import { isStorageFault, isTransient, ReinstateError } from "@reinstate/batch-core";
-import { LeadsMissing, MoveRefused, NothingMoved, SiteFault, TablesDamaged } from "../store.ts";
+import { MoveRefused, NoneMoved, NothingMoved, SiteFault, TablesDamaged } from "../store.ts";
 import { TablesAltered } from "./mariadb-lock.ts";
 import { MoveBroken } from "./mariadb-move.ts";
 import { archive, live } from "./mariadb-tables.ts";
@@ -27,7 +27,7 @@ export function afterMove(error: unknown): unknown {
   const broken = error instanceof MoveBroken;
   const reason = readable(broken ? error.cause : error);
   const { message } = reason as Error;
-  if (TablesDamaged.is(reason) || LeadsMissing.is(reason)) return reason;
+  if (TablesDamaged.is(reason) || NoneMoved.is(reason)) return reason;
   if (isDamage(broken ? error.cause : reason)) {
     return new TablesDamaged(message, broken && error.written);
   }
@@ -44,7 +44,7 @@ const isFromLedger = (code: string) => code.startsWith("ERR_SQLITE") || /^(?=.*\
 /** Returns an error whose message can be shown to a caller: no account, no address and no text of the server. The cause keeps the rest. */
 export function readable(error: unknown): unknown {
   const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
-  if (MoveRefused.is(error) || ReinstateError.is(error) || LeadsMissing.is(error)) return error;
+  if (MoveRefused.is(error) || ReinstateError.is(error) || NoneMoved.is(error)) return error;
   // The driver rejects a statement on a connection that the server has ended, without a code.
   if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
   if (code === undefined || isFromLedger(code)) return error;

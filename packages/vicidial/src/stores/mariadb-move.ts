@@ -1,5 +1,5 @@
 import type { Clock, Log } from "@reinstate/batch-core";
-import { addCounts, type Fate, LeadsMissing, type Move, type Moved, type MoveWork, noCounts } from "../store.ts";
+import { addCounts, type Fate, type Move, type Moved, type MoveWork, NoneMoved, noCounts } from "../store.ts";
 import { type Journal, type RowImage, writeRecord } from "./journal.ts";
 import { type Locked, type Snapshot, takeSnapshot, underLocks } from "./mariadb-lock.ts";
 import {
@@ -8,16 +8,27 @@ import {
   readDuplicates,
   readIds,
   readTargetRows,
-  runStatements,
   type Statement,
   type StatementResult,
 } from "./mariadb-rows.ts";
 import type { Session } from "./mariadb-session.ts";
 import type { Statements } from "./mariadb-statements.ts";
 import { type Plan, statementsFor } from "./mariadb-tables.ts";
-import { planWrites, readUnfit, type WritePlan, writeFitting, writesAnything } from "./mariadb-write.ts";
+import {
+  type Copies,
+  planWrites,
+  readUnfit,
+  takeBack,
+  takeBackAltered,
+  type WritePlan,
+  writeFitting,
+  writesAnything,
+} from "./mariadb-write.ts";
 
-/** `copied` is reached only if a lead did not fit; otherwise nothing is said between the copy and the delete. */
+/**
+ * `copied` is reached only if a lead did not fit, or if a column has another type in the target; otherwise nothing is reported
+ * between the copy and the delete.
+ */
 export type Step = "journaled" | "locked" | "copied" | "released" | "finished";
 
 export interface MoverParts {
@@ -110,8 +121,9 @@ export async function moveLeads(
 async function moveSlice(run: Run, slice: Slice): Promise<{ moved: Moved; heldMs: number }> {
   const { session, plan, statements, clock, onStep, lockedSilence } = run;
   const snapshot = await takeSnapshot(session.connection, statements, slice.ids);
-  refuseMissing(run.move, slice.ids, snapshot);
-  await journalSlice(run, slice, snapshot, planWrites(run.move, snapshot));
+  const planned = planWrites(run.move, snapshot);
+  refuseIncomplete(run.move, slice.ids, snapshot, planned);
+  await journalSlice(run, slice, snapshot, planned);
   for (let attempt = 1; ; attempt++) {
     try {
       return await underLocks(
@@ -122,10 +134,10 @@ async function moveSlice(run: Run, slice: Slice): Promise<{ moved: Moved; heldMs
         async (locked) => {
           const lockedAt = clock.now() - locked.heldMs;
           await onStep("locked");
-          refuseMissing(run.move, slice.ids, locked);
           const writes = planWrites(run.move, locked);
-          await journalSlice(run, slice, locked, writes);
-          const moved = await writeSlice(run, slice, locked, { writes, bisectAll: attempt === maxTries });
+          refuseIncomplete(run.move, slice.ids, locked, writes);
+          const overwritten = await journalSlice(run, slice, locked, writes);
+          const moved = await writeSlice(run, slice, locked, { writes, overwritten, isLastTry: attempt === maxTries });
           await onStep("released");
           return { moved, heldMs: clock.now() - lockedAt };
         },
@@ -138,47 +150,66 @@ async function moveSlice(run: Run, slice: Slice): Promise<{ moved: Moved; heldMs
   }
 }
 
-function refuseMissing({ allOrNothing }: Move, ids: readonly number[], { images }: Snapshot): void {
-  if (!allOrNothing || images.size === ids.length) return;
-  throw new LeadsMissing(ids.filter((id) => !images.has(id)));
+/** Throws a `NoneMoved` if an all-or-nothing move cannot move all of its leads. */
+function refuseIncomplete(
+  { allOrNothing }: Move,
+  ids: readonly number[],
+  { images }: Snapshot,
+  { unkept }: WritePlan,
+): void {
+  if (!allOrNothing || (images.size === ids.length && unkept.size === 0)) return;
+  throw new NoneMoved(
+    ids.filter((id) => !images.has(id)),
+    unkept,
+  );
 }
 
-/** The before-images of what a move is about to change must be on disk before anything is written. */
-async function journalSlice(run: Run, slice: Slice, { images }: Snapshot, writes: WritePlan): Promise<void> {
-  if (!writesAnything(writes)) return;
+/**
+ * The before-images of what a move is about to change must be on disk before anything is written. Returns those of the target's
+ * rows that the move overwrites.
+ */
+async function journalSlice(
+  run: Run,
+  slice: Slice,
+  { images }: Snapshot,
+  writes: WritePlan,
+): Promise<Map<number, RowImage>> {
+  if (!writesAnything(writes)) return new Map();
   const { journal, session, statements, move, chunk } = run;
   const target = await readTargetRows(session.connection, statements, writes.updates);
   const record = writeRecord({
     verb: move.verb,
     deletes: move.delete,
+    ...(move.allOrNothing && { allOrNothing: true }),
     columns: statements.columns,
     source: images,
     target,
     copied: writes.inserts,
   });
-  if (slice.entry?.record === record) return;
+  if (slice.entry?.record === record) return target;
   if (slice.entry) await journal.update(slice.entry.id, record);
   const id = slice.entry?.id ?? (await journal.open(session.database, record, chunk));
   slice.entry = { id, record };
   await run.onStep("journaled");
+  return target;
 }
 
-/** Copies, deletes and looks again, under the locks, and releases them. */
-async function writeSlice(
-  run: Run,
-  slice: Slice,
-  locked: Locked,
-  { writes, bisectAll }: { writes: WritePlan; bisectAll: boolean },
-): Promise<Moved> {
-  const { session, plan, statements, move, log, onStep } = run;
-  const { connection } = session;
+/** What one try of a slice writes. */
+interface Writes {
+  writes: WritePlan;
+  /** The before-images of the target's rows that are overwritten. */
+  overwritten: ReadonlyMap<number, RowImage>;
+  /** On row locks, the other tries end early if another session has inserted one of the leads. */
+  isLastTry: boolean;
+}
+
+/** Copies, deletes, reads the leads again under the locks, and releases them. */
+async function writeSlice(run: Run, slice: Slice, locked: Locked, { writes, ...work }: Writes): Promise<Moved> {
+  const { session, plan, statements, move, log } = run;
   const { inserts, updates, deletes } = writes;
   const found = [...locked.images.keys()];
-  const inTarget = await findIds(
-    connection,
-    statements.inTarget,
-    slice.ids.filter((id) => !locked.images.has(id)),
-  );
+  const absent = slice.ids.filter((id) => !locked.images.has(id));
+  const inTarget = await findIds(session.connection, statements.inTarget, absent);
   const lockAgain = plan.copiesFirst ? ["UNLOCK TABLES", statements.lockTables] : [];
   const last: Statement[] = [
     ...lockAgain,
@@ -186,64 +217,77 @@ async function writeSlice(
     [statements.inSource, found],
     [statements.duplicates, found],
   ];
-  const unfit = new Map(writes.unkept);
-  const counts = { ...noCounts(), select_count: found.length };
+  const readFault = (error: unknown) =>
+    plan.locking === "rows" && !work.isLastTry && isRaced(error) ? undefined : readUnfit(error);
   if (writesAnything(writes)) slice.state = "writing";
-  let results: StatementResult[];
-  try {
-    const early = statements.altered ? await runStatements(connection, [statements.insert, inserts]) : [];
-    const removed = early.length > 0 ? await removeAltered(run, early[0]?.affected ?? 0, inserts, unfit) : 0;
-    const copying: Statement[] = early.length > 0 ? [] : [[statements.insert, inserts]];
-    const late = await locked.commit(...copying, [statements.update, updates], ...last);
-    const [inserted, updated, ...rest] = [...early, ...late];
-    counts.insert_count = (inserted?.affected ?? 0) - removed;
-    counts.update_count = updated?.affected ?? 0;
-    results = rest;
-  } catch (error) {
-    // On row locks another session may have inserted the lead: then the whole slice is tried again first.
-    const isRace = plan.locking === "rows" && !bisectAll && isRaced(error);
-    if (isRace || readUnfit(error) === undefined) throw error;
-    const fitting = inserts.filter((id) => !unfit.has(id));
-    const affected = await writeFitting(connection, statements.insert, fitting, unfit);
-    const copies = fitting.filter((id) => !unfit.has(id));
-    await removeAltered(run, affected, copies, unfit);
-    // Without a transaction, a statement that failed has written its first rows.
-    counts.insert_count = (await findIds(connection, statements.inTarget, inserts)).size;
-    counts.update_count = await writeFitting(connection, statements.update, updates, unfit);
-    await onStep("copied");
-    results = await locked.commit(...last);
+  let results: StatementResult[] | undefined;
+  if (statements.alterable.size === 0) {
+    const copying: Statement[] = [
+      [statements.insert, inserts],
+      [statements.update, updates],
+    ];
+    results = await locked.commit(...copying, ...last).catch((error: unknown) => {
+      if (readFault(error) === undefined) throw error;
+      return undefined;
+    });
+  }
+  const unfit = new Map(writes.unkept);
+  if (!results) {
+    const copied = await copyFitting(run, slice, { writes, overwritten: work.overwritten, unfit, readFault });
+    results = [...copied, ...(await locked.commit(...last))];
   }
   slice.state = "written";
-  const [deleted, inSource, duplicates] = results.slice(lockAgain.length) as [
+  const [inserted, updated, ...ended] = results as [StatementResult, StatementResult, ...StatementResult[]];
+  const [deleted, inSource, duplicates] = ended.slice(lockAgain.length) as [
     StatementResult,
     StatementResult,
     StatementResult,
   ];
-  counts.delete_count = deleted.affected;
+  const counts = {
+    select_count: found.length,
+    insert_count: inserted.affected,
+    update_count: updated.affected,
+    delete_count: deleted.affected,
+  };
   if (counts.insert_count > 0) logSubstitutes(log, statements, locked.images);
   const after = { source: readIds(inSource), duplicates: readDuplicates(duplicates) };
   return { counts, fates: slice.ids.map((id) => fateOf(id, { move, before: locked, after, inTarget, unfit })) };
 }
 
 /**
- * Takes back the copies that the target has changed in silence, because a column has another type there: they would be live leads
- * with a wrong value. Adds them to `unfit` and returns their number. `affected`: the rows that were inserted. If these are fewer
- * than the copies on row locks, another session has inserted some of them, and none is removed.
+ * Copies the leads that the target holds as they are, and adds the others to `unfit`. Returns the numbers of copied and of
+ * overwritten rows. An all-or-nothing move undoes its copies if there are others, and throws a `NoneMoved`.
  */
-async function removeAltered(
-  { session: { connection }, plan, statements }: Run,
-  affected: number,
-  copies: readonly number[],
-  unfit: Map<number, string>,
-): Promise<number> {
-  if (!statements.altered || copies.length === 0) return 0;
-  if (plan.locking === "rows" && affected !== copies.length) return 0;
-  const [found] = await runStatements(connection, [statements.altered, copies]);
-  const altered = readDuplicates(found as StatementResult);
-  if (altered.size === 0) return 0;
-  await runStatements(connection, [statements.removeCopies, [...altered.keys()]]);
-  for (const [id, columns] of altered) unfit.set(id, `The target would change ${columns.join(", ")}`);
-  return altered.size;
+async function copyFitting(
+  { session: { connection }, plan, statements, move, onStep }: Run,
+  slice: Slice,
+  {
+    writes: { inserts, updates },
+    overwritten,
+    unfit,
+    readFault,
+  }: {
+    writes: WritePlan;
+    overwritten: ReadonlyMap<number, RowImage>;
+    unfit: Map<number, string>;
+    readFault(error: unknown): string | undefined;
+  },
+): Promise<StatementResult[]> {
+  await writeFitting(connection, statements.insert, inserts, unfit, readFault);
+  await writeFitting(connection, statements.update, updates, unfit, readFault);
+  await onStep("copied");
+  const copies: Copies = { inserted: inserts, overwritten, columns: statements.columns };
+  for (const [id, reason] of await takeBackAltered(connection, statements, copies)) unfit.set(id, reason);
+  if (move.allOrNothing && unfit.size > 0) {
+    if (plan.locking === "tables") {
+      await takeBack(connection, statements, copies, new Set(slice.ids));
+      slice.state = "reading";
+    }
+    // A transaction is rolled back.
+    throw new NoneMoved([], unfit);
+  }
+  // Without a transaction, a statement that failed has written its first rows, so its own number is too low.
+  return [inserts, updates].map((ids) => ({ rows: [], affected: ids.filter((id) => !unfit.has(id)).length }));
 }
 
 /** On row locks: chosen as the victim of a deadlock, or another session inserted the same lead. */

@@ -3,11 +3,11 @@ import type { Connection } from "mysql2/promise";
 import { TablesDamaged } from "../store.ts";
 import type { Entry, Journal, RowImage } from "./journal.ts";
 import { type Locked, underLocks } from "./mariadb-lock.ts";
-import { isSame, readTargetRows, runStatements, type StatementResult } from "./mariadb-rows.ts";
+import { isSame, readDuplicates, readTargetRows, runStatements, type StatementResult } from "./mariadb-rows.ts";
 import type { Session } from "./mariadb-session.ts";
 import type { Statements } from "./mariadb-statements.ts";
 import { archive, live, type Plan, statementsFor } from "./mariadb-tables.ts";
-import { writeFitting } from "./mariadb-write.ts";
+import { type Copies, takeBack, takeBackAltered, writeFitting } from "./mariadb-write.ts";
 
 /** Data that a server wrote longer ago than this is on disk, however the server ended. Milliseconds. */
 const writtenBackMs = 120_000;
@@ -24,8 +24,9 @@ export const doubtFinishedMoves = (journal: Journal, database: string, startedAt
 
 /**
  * Recovers what a mover left that died or lost its connection. The session must be alone. Without transactions the rest of an
- * interrupted move is done too, so that all of its leads are moved; with them the server has done or undone all of it. A lead of the
- * move that is in neither table is put back from its image.
+ * interrupted move is done too, so that all of its leads are moved; with them the server has done or undone all of it. Copies that
+ * the target has changed are undone, and all copies of an all-or-nothing move of which a lead does not fit. A lead of the move that
+ * is in neither table is put back from its image.
  */
 export async function recoverMoves(
   { journal, log }: { journal: Journal; log: Log },
@@ -93,8 +94,14 @@ function recoverEntry(
     }
     const deleteBegan = ids.some((id) => !locked.images.has(id) && !lost.includes(id));
     if (!doubted && !deleteBegan && lost.length === 0) {
-      const fitting = ids.filter((id) => !locked.unkept.has(id));
-      recovered.inserted = await copyRest(connection, statements, entry, { copies, ids: fitting });
+      const isCopied = (id: number) => entry.copied.includes(id) || entry.target[id] !== undefined;
+      const unfit = new Map([...locked.unkept].filter(([id]) => isCopied(id)));
+      recovered.inserted = await copyRest(connection, statements, entry, { copies, ids, unfit });
+      if (entry.allOrNothing && unfit.size > 0) {
+        await undoCopies(connection, statements, entry, ids);
+        await locked.commit();
+        return recovered;
+      }
     }
     const [deleted] = await locked.commit([statements.delete, entry.deletes ? ids : []]);
     recovered.deleted = deleted?.affected ?? 0;
@@ -127,21 +134,50 @@ async function restore(
   for (const id of ids) await connection.query(sql, entry.source[id]);
 }
 
-/** Copies what an interrupted statement had not come to. Leads that do not fit stay. Returns how many rows were written. */
+/**
+ * Copies what an interrupted statement had not come to, and undoes the copies that the target has changed. Leads that do not fit
+ * stay, and are added to `unfit`. Returns how many rows were written.
+ */
 async function copyRest(
   connection: Connection,
   statements: Statements,
   entry: Entry,
-  { copies, ids }: { copies: ReadonlyMap<number, RowImage>; ids: readonly number[] },
+  { copies, ids, unfit }: { copies: ReadonlyMap<number, RowImage>; ids: readonly number[]; unfit: Map<number, string> },
 ): Promise<number> {
-  const unfit = new Map<number, string>();
-  const inserts = ids.filter((id) => entry.copied.includes(id) && !copies.has(id));
-  const updates = ids.filter((id) => {
+  const fitting = ids.filter((id) => !unfit.has(id));
+  const inserts = fitting.filter((id) => entry.copied.includes(id) && !copies.has(id));
+  const updates = fitting.filter((id) => {
     const overwritten = entry.target[id];
     return overwritten !== undefined && isSame(overwritten, copies.get(id));
   });
   const inserted = await writeFitting(connection, statements.insert, inserts, unfit);
-  return inserted + (await writeFitting(connection, statements.update, updates, unfit));
+  const updated = await writeFitting(connection, statements.update, updates, unfit);
+  const altered = await takeBackAltered(connection, statements, findCopies(entry, ids));
+  for (const [id, reason] of altered) unfit.set(id, reason);
+  return inserted + updated;
+}
+
+/** Undoes the copies of a move that equal their leads; any other row was changed by another session. */
+async function undoCopies(
+  connection: Connection,
+  statements: Statements,
+  entry: Entry,
+  ids: readonly number[],
+): Promise<void> {
+  const [found] = await runStatements(connection, [statements.duplicates, ids]);
+  const equal = [...readDuplicates(found as StatementResult)].filter(([, differs]) => differs.length === 0);
+  await takeBack(connection, statements, findCopies(entry, ids), new Set(equal.map(([id]) => id)));
+}
+
+/** Returns the rows that a move may have written to the target for these leads. */
+function findCopies({ copied, target, columns }: Entry, ids: readonly number[]): Copies {
+  const wanted = new Set(ids);
+  const overwritten = Object.entries(target).map(([id, image]) => [Number(id), image] as const);
+  return {
+    inserted: copied.filter((id) => wanted.has(id)),
+    overwritten: new Map(overwritten.filter(([id]) => wanted.has(id))),
+    columns,
+  };
 }
 
 /** Checks the tables that were not closed properly, after a crash of the server; others take no time. */

@@ -18,11 +18,9 @@ export interface Statements {
   targetImages: string;
   /** For every row of the source with a time that the target cannot keep: its id, and the reason. Absent if there can be none. */
   unkept?: string;
-  /**
-   * For every row of the target that is not the source's in a column whose types may change a value in silence: its id, and
-   * these columns, each with a comma. Absent if there is no such column.
-   */
-  altered?: string;
+  /** The columns, as `duplicates` names them, whose type in the target may change a value in silence. */
+  alterable: ReadonlySet<string>;
+  target: string;
   /** Deletes rows of the target. */
   removeCopies: string;
   inSource: string;
@@ -105,9 +103,7 @@ export function statementsOf(from: Table, to: Table): Statements {
   const equal = copied.map(({ same }) => same).join(" AND ");
   const known = copied.filter(({ name }) => identity.some((one) => name.toLowerCase() === quote(one)));
   const sameLead = known.map(({ same }) => same).join(" OR ") || "TRUE";
-  const differing = (columns: readonly CopiedColumn[]) =>
-    columns.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`).join(", ");
-  const alterable = copied.filter(({ isAlterable }) => isAlterable);
+  const differing = copied.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`);
   // A column each: to have the server make one text of them takes half as long again.
   const image = (table: string) => copied.map(({ name, text }) => text(`${table}.${name}`)).join(", ");
   // By their keys, also where a table is so small that the server would rather read it through: who locks rows locks all he reads.
@@ -118,22 +114,19 @@ export function statementsOf(from: Table, to: Table): Statements {
   const reasons = lossy.map(({ unkept, reason }) => `IF(${unkept}, ${reason}, NULL)`).join(", ");
   return {
     source,
+    target,
     columns: copied.map(({ name }) => name),
     binary,
     images: `SELECT ${image("s")} FROM ${s} WHERE s.\`lead_id\` IN (?)`,
     // The target first: mostly it holds none of them.
-    duplicates: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differing(copied)})
+    duplicates: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differing.join(", ")})
       FROM ${t} JOIN ${s} ON s.\`lead_id\` = t.\`lead_id\` WHERE t.\`lead_id\` IN (?)`,
     targetImages: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     ...(lossy.length > 0 && {
       unkept: `SELECT s.\`lead_id\`, CONCAT_WS('; ', ${reasons}) FROM ${s}
         WHERE s.\`lead_id\` IN (?) AND (${lossy.map(({ unkept }) => unkept).join(" OR ")})`,
     }),
-    ...(alterable.length > 0 && {
-      altered: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differing(alterable)})
-        FROM ${t} JOIN ${s} ON s.\`lead_id\` = t.\`lead_id\`
-        WHERE t.\`lead_id\` IN (?) AND NOT (${alterable.map(({ same }) => same).join(" AND ")})`,
-    }),
+    alterable: new Set(copied.filter(({ isAlterable }) => isAlterable).map(({ name }) => name.slice(1, -1))),
     removeCopies: `DELETE t FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     inSource: `SELECT s.\`lead_id\` FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
     countInSource: `SELECT COUNT(*) FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,

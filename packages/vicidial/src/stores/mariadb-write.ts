@@ -1,8 +1,10 @@
 import type { Connection } from "mysql2/promise";
 import { isCollision } from "../rules.ts";
 import type { Move } from "../store.ts";
+import type { RowImage } from "./journal.ts";
 import type { Snapshot } from "./mariadb-lock.ts";
-import { runStatements, withoutSchema } from "./mariadb-rows.ts";
+import { readDuplicates, runStatements, type StatementResult, withoutSchema } from "./mariadb-rows.ts";
+import type { Statements } from "./mariadb-statements.ts";
 
 /** The leads that each statement of a move is about. */
 export interface WritePlan {
@@ -38,28 +40,73 @@ export const writesAnything = ({ inserts, updates, deletes }: WritePlan) =>
 
 /**
  * Runs a statement over row sets that get smaller, until the rows are found whose values do not fit. These are added to `unfit`,
- * with the server's message. Returns how many rows were changed.
+ * with the server's message. Returns how many rows were changed. `readFault`: returns the message of an error by which a row does
+ * not fit; any other error is thrown.
  */
 export async function writeFitting(
   connection: Connection,
   statement: string,
   ids: readonly number[],
   unfit: Map<number, string>,
+  readFault = readUnfit,
 ): Promise<number> {
   try {
     const [result] = await runStatements(connection, [statement, ids]);
     return result?.affected ?? 0;
   } catch (error) {
-    const message = readUnfit(error);
+    const message = readFault(error);
     if (message === undefined) throw error;
     if (ids.length === 1) {
       unfit.set(ids[0] as number, message);
       return 0;
     }
     const middle = ids.length >> 1;
-    const first = await writeFitting(connection, statement, ids.slice(0, middle), unfit);
-    return first + (await writeFitting(connection, statement, ids.slice(middle), unfit));
+    const first = await writeFitting(connection, statement, ids.slice(0, middle), unfit, readFault);
+    return first + (await writeFitting(connection, statement, ids.slice(middle), unfit, readFault));
   }
+}
+
+/** What a move has written to the target. */
+export interface Copies {
+  /** Leads of which the target had no copy. */
+  inserted: readonly number[];
+  /** By lead id, the before-images of the target's rows that were overwritten. */
+  overwritten: ReadonlyMap<number, RowImage>;
+  /** The columns of these images. */
+  columns: readonly string[];
+}
+
+/** Undoes what a move has written to the target for these leads. */
+export async function takeBack(
+  connection: Connection,
+  { target, binary, removeCopies }: Statements,
+  { inserted, overwritten, columns }: Copies,
+  ids: ReadonlySet<number>,
+): Promise<void> {
+  await runStatements(connection, [removeCopies, inserted.filter((id) => ids.has(id))]);
+  const values = columns.map((name) => `${name} = ${binary.has(name) ? "UNHEX(?)" : "?"}`);
+  const restore = `UPDATE ${target} SET ${values.join(", ")} WHERE \`lead_id\` = ?`;
+  for (const [id, image] of overwritten) if (ids.has(id)) await connection.query(restore, [...image, id]);
+}
+
+/**
+ * Undoes the copies that the target has changed in silence because a column has another type there: they would be leads with a
+ * wrong value. A row that differs in another column too is no copy of the move and stays. Returns the reasons by lead id.
+ */
+export async function takeBackAltered(
+  connection: Connection,
+  statements: Statements,
+  copies: Copies,
+): Promise<Map<number, string>> {
+  const { alterable, duplicates } = statements;
+  const ids = [...copies.inserted, ...copies.overwritten.keys()];
+  if (alterable.size === 0 || ids.length === 0) return new Map();
+  const [found] = await runStatements(connection, [duplicates, ids]);
+  const altered = [...readDuplicates(found as StatementResult)].filter(
+    ([, differs]) => differs.length > 0 && differs.every((name) => alterable.has(name)),
+  );
+  await takeBack(connection, statements, copies, new Set(altered.map(([id]) => id)));
+  return new Map(altered.map(([id, differs]) => [id, `The target would change ${differs.join(", ")}`]));
 }
 
 /**

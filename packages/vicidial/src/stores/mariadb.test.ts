@@ -61,6 +61,13 @@ async function start(engines: { live: string; archive: string }, change: string[
       const items = batch > 0 ? (await host.batches.items(batch)).items : [];
       return { status: response.status, headers: response.headers, text: await response.text(), items };
     },
+    /** The outcome of each item of a batch that does not go all or none. */
+    async batch(verb: string, items: number[], flags = {}) {
+      const params = { insert_leads: true, delete_leads: true, ...flags };
+      const batch = await host.batches.submit({ operation: `vicidial.leads.${verb}`, items, params });
+      const outcomes = (await host.batches.items(batch.id)).items.map(({ outcome, code }) => code ?? outcome);
+      return { outcomes, tally: batch.tally };
+    },
     async [Symbol.asyncDispose]() {
       await vicidial.close();
       await host.close();
@@ -69,6 +76,14 @@ async function start(engines: { live: string; archive: string }, change: string[
     },
   };
 }
+
+const noLeads = { lead_errors: 0, lead_ids: [] };
+
+/** The answer to a call that moves nothing because of leads, each with the column that does not fit. */
+const unfitAnswer = (...leads: [id: number, column: string][]) =>
+  new RegExp(
+    `^No lead was moved: ${leads.map(([id, column]) => `lead ${id} was kept: [^;]*${column}[^;]*`).join("; ")}$`,
+  );
 
 const dearchive = (lead_ids: number[], flags = {}) => ({ insert_leads: true, delete_leads: true, lead_ids, ...flags });
 
@@ -208,7 +223,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect((await site.call("dearchive", dearchive([5]))).status).toBe(200);
   });
 
-  test("a lead with a value that does not fit is kept and named, the others move", async () => {
+  test("a lead with a value that does not fit is kept and named: a call moves none, a batch the others", async () => {
     await using site = await start(engines, [
       `ALTER TABLE ${live} MODIFY first_name VARCHAR(3), MODIFY called_since_last_reset ENUM('Y','N')`,
     ]);
@@ -220,18 +235,21 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     ]);
     const before = await site.rows(archive);
     const answer = await site.call("dearchive", dearchive(ids(1, 12)));
-    expect([answer.status, JSON.parse(answer.text).message]).toEqual([
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([
       500,
-      "The lead was kept: Data too long for column 'first_name' at row 1",
+      { message: expect.stringMatching(unfitAnswer([10, "first_name"], [11, "called_since_last_reset"])), ...noLeads },
     ]);
     expect(answer.items.map(({ outcome, code }) => code ?? outcome)).toEqual([
-      ...Array(9).fill("done"),
+      ...Array(9).fill("not_moved"),
       "does_not_fit",
       "does_not_fit",
-      "done",
+      "not_moved",
     ]);
-    const [batch] = await site.host.batches.list({ limit: 1 });
-    expect(batch?.tally).toMatchObject({ select_count: 12, insert_count: 10, delete_count: 10 });
+    expect([await site.rows(archive), await site.rows(live)]).toEqual([before, []]);
+
+    const { outcomes, tally } = await site.batch("dearchive", ids(1, 12));
+    expect(outcomes).toEqual([...Array(9).fill("done"), "does_not_fit", "does_not_fit", "done"]);
+    expect(tally).toMatchObject({ select_count: 12, insert_count: 10, delete_count: 10 });
     expect(await site.rows(archive)).toEqual(before.slice(9, 11));
     expect(await site.rows(live)).toEqual([...before.slice(0, 9), ...before.slice(11)]);
   });
@@ -243,7 +261,8 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     { type: "phone_number BIGINT", column: "phone_number", fits: "312", altered: "0312" },
     { type: "gmt_offset_now DECIMAL(4,0)", column: "gmt_offset_now", fits: "5.00", altered: "5.50" },
     { type: "gender ENUM('M','F','u')", column: "gender", fits: "F", altered: "U" },
-  ])("a value that $type would change is kept in the source, and not copied", async (drift) => {
+    { type: "called_count TINYINT", column: "called_count", fits: "5", altered: "200" },
+  ])("a value that $type would change or refuse is kept in the source, and not copied", async (drift) => {
     const { type, column, fits, altered } = drift;
     await using site = await start(engines, [`ALTER TABLE ${live} MODIFY ${type}`]);
     await site.fill(archive, [
@@ -252,17 +271,56 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
       makeLead(3, { [column]: fits }),
     ]);
     const before = await site.rows(archive);
-    const answer = await site.call("dearchive", dearchive([1, 2, 3]));
-    expect([answer.status, JSON.parse(answer.text).message]).toEqual([
-      500,
-      `The lead was kept: The target would change ${column}`,
-    ]);
-    expect(answer.items.map(({ outcome, code }) => code ?? outcome)).toEqual(["done", "does_not_fit", "done"]);
-    const [batch] = await site.host.batches.list({ limit: 1 });
-    expect(batch?.tally).toMatchObject({ select_count: 3, insert_count: 2, delete_count: 2 });
+    for (const delete_leads of [true, false]) {
+      const answer = await site.call("dearchive", dearchive([1, 2, 3], { delete_leads }));
+      expect([answer.status, JSON.parse(answer.text).message]).toEqual([
+        500,
+        expect.stringMatching(unfitAnswer([2, column])),
+      ]);
+      expect([await site.rows(archive), await site.rows(live)]).toEqual([before, []]);
+    }
+    const { outcomes, tally } = await site.batch("dearchive", [1, 2, 3]);
+    expect(outcomes).toEqual(["done", "does_not_fit", "done"]);
+    expect(tally).toMatchObject({ select_count: 3, insert_count: 2, delete_count: 2 });
     expect(await site.rows(archive)).toEqual([before[1]]);
     expect((await site.rows(live)).map(({ lead_id }) => lead_id)).toEqual([1, 3]);
   });
+
+  test.each([
+    { type: "comments VARCHAR(3)", column: "comments", fits: "new", unfit: "newer" },
+    { type: "phone_number BIGINT", column: "phone_number", fits: "312", unfit: "0312" },
+    { type: "called_count TINYINT", column: "called_count", fits: "5", unfit: "200" },
+  ])(
+    "archive: a lead that $type cannot hold leaves its stale copy as it was",
+    async ({ type, column, fits, unfit }) => {
+      await using site = await start(engines, [`ALTER TABLE ${archive} MODIFY ${type}`]);
+      const stale = { comments: "old", called_count: 0 };
+      await site.fill(live, [
+        ...[1, 2].map((id) => makeLead(id, { [column]: fits, status: "SALE" })),
+        ...[3, 4].map((id) => makeLead(id, { [column]: unfit, status: "SALE" })),
+      ]);
+      await site.fill(
+        archive,
+        [1, 3].map((id) => makeLead(id, stale)),
+      );
+      const before = [await site.rows(live), await site.rows(archive)];
+      const answer = await site.call("archive", dearchive([1, 2, 3, 4], { update_leads: true }));
+      expect([answer.status, JSON.parse(answer.text).message]).toEqual([
+        500,
+        expect.stringMatching(unfitAnswer([3, column], [4, column])),
+      ]);
+      expect([await site.rows(live), await site.rows(archive)]).toEqual(before);
+      // Leads that fit move all, and copies that differ are the vendor's own case.
+      const kept = await site.call("archive", dearchive([3], { update_leads: false }));
+      expect([kept.status, JSON.parse(kept.text)]).toMatchObject([200, { select_count: 1, delete_count: 0 }]);
+
+      const { outcomes, tally } = await site.batch("archive", [1, 2, 3, 4], { update_leads: true });
+      expect(outcomes).toEqual(["done", "done", "does_not_fit", "does_not_fit"]);
+      expect(tally).toMatchObject({ select_count: 4, insert_count: 1, update_count: 1, delete_count: 2 });
+      expect(await site.rows(live)).toEqual(before[0]?.slice(2));
+      expect(await site.rows(archive, "lead_id > 2")).toEqual(before[1]?.slice(1));
+    },
+  );
 
   test("an empty modify_date of an old archive is filled in and accepted", async () => {
     await using site = await start(engines, [`ALTER TABLE ${archive} MODIFY modify_date TIMESTAMP NULL DEFAULT NULL`]);

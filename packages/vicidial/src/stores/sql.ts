@@ -2,7 +2,7 @@ import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type RawBuilder, sql } from "kysely";
 import { columnNames, identity, leadColumns } from "../columns.ts";
 import { toConditions } from "../filter.ts";
-import { type LeadStore, LeadsMissing, type Move, type Moved, MoveRefused, type Verb } from "../store.ts";
+import { type LeadStore, type Move, type Moved, MoveRefused, NoneMoved, type Verb } from "../store.ts";
 
 export const demoLive = "vicidial_demo_list";
 export const demoArchive = "vicidial_demo_list_archive";
@@ -103,7 +103,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
       }
       const seen = await observe(db, source, target, move.ids);
       const absent = move.ids.filter((id) => !seen.has(id));
-      if (move.allOrNothing && absent.length > 0) throw new LeadsMissing(absent);
+      if (move.allOrNothing && absent.length > 0) throw new NoneMoved(absent);
       const elsewhere = await idsIn(db, target, absent);
 
       const changed = async (wanted: boolean, statement: RawBuilder<unknown>) => {

@@ -61,7 +61,7 @@ async function site(zone: string, engine: string) {
       }),
     );
     const answer = (await response.json()) as { leads?: { lead_id: number; outcome: string; code?: string }[] };
-    return { response, answer };
+    return answer;
   };
   return {
     wall,
@@ -76,13 +76,18 @@ async function site(zone: string, engine: string) {
       const [rows] = await wall.query<RowDataPacket[]>(`SELECT lead_id FROM ${table} ORDER BY lead_id`);
       return rows.map(({ lead_id }) => Number(lead_id));
     },
-    /** What `explain` says of each lead, and what the call then does with it. */
+    /** What `explain` says of each lead, and what a batch then does with it. */
     async move(lead_ids: number[], flags = { insert_leads: true, delete_leads: true }) {
       const explained = await post("dearchive", { ...flags, lead_ids }, "?explain=true");
-      if (!explained.answer.leads) throw new Error(`explain answered ${JSON.stringify(explained.answer)}`);
-      const said = new Map(explained.answer.leads.map((lead) => [lead.lead_id, lead.code ?? lead.outcome]));
-      const { response } = await post("dearchive", { ...flags, lead_ids });
-      const { items } = await host.batches.items(Number(response.headers.get("x-reinstate-batch")), { limit: 500 });
+      if (!explained.leads) throw new Error(`explain answered ${JSON.stringify(explained)}`);
+      const said = new Map(explained.leads.map((lead) => [lead.lead_id, lead.code ?? lead.outcome]));
+      const { id } = await host.batches.submit({
+        operation: "vicidial.leads.dearchive",
+        items: lead_ids,
+        params: flags,
+        inline: true,
+      });
+      const { items } = await host.batches.items(id, { limit: 500 });
       return { said, done: new Map(items.map(({ item, code, outcome }) => [Number(item), String(code ?? outcome)])) };
     },
     async [Symbol.asyncDispose]() {
