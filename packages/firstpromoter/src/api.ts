@@ -217,5 +217,6 @@ const promoterApi = [
 /** Every call that is served. */
 export const api: readonly Route[] = [...actionApi, ...actionApi.map(dryRun), ...batchApi, ...promoterApi];
 
-export type BatchOperationId = (typeof actionApi | typeof batchApi)[number]["operationId"];
+export type ActionOperationId = (typeof actionApi)[number]["operationId"];
+export type BatchOperationId = (typeof batchApi)[number]["operationId"];
 export type PromoterOperationId = (typeof promoterApi)[number]["operationId"];

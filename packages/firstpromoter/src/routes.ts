@@ -1,6 +1,7 @@
 import { type Host, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { answerAborted, cleanPath } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
+import { createActionHandlers } from "./action-handlers.ts";
 import { api, basePath } from "./api.ts";
 import { createBatchHandlers } from "./batch-handlers.ts";
 import { answerOf, Refusal, refusalOf } from "./errors.ts";
@@ -73,7 +74,8 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
   });
 
   const handlers = {
-    ...createBatchHandlers(host, stores.answers, options),
+    ...createActionHandlers(host, stores.answers, options),
+    ...createBatchHandlers(host, options),
     ...createPromoterHandlers(host, stores.promoters, options),
   };
   for (const { operationId, dryRunOf = operationId, method, path } of api) {

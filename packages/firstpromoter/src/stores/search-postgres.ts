@@ -49,12 +49,12 @@ const readInOrder = (account: string, { archived, sorting }: PromoterQuery) =>
 const orderedPage = ({ sorting, limit, offset }: PromoterQuery, table: string) =>
   sql`order by ${orderBy(sorting, table)} limit ${limit} offset ${offset}`;
 
-/** The page among the first rows in the order of the list. */
+/** The page among the first rows in the order of the list. Sorted rows cost less, because their index holds all that is read. */
 function selectNearby(account: string, query: PromoterQuery, database: Database): Ids {
   const isSorted = query.sorting.length > 0;
   const table = isSorted ? "s" : "p";
   const rows = sql`(select * from ${readInOrder(account, query)}
-    order by ${orderBy(query.sorting, table)} limit ${nearbyRows(query)}) as ${sql.id(table)}`;
+    order by ${orderBy(query.sorting, table)} limit ${nearbyRows(query, isSorted ? 10 : 2)}) as ${sql.id(table)}`;
   const other = isSorted
     ? sql`join firstpromoter_promoters p on p.id = s.id`
     : // With an offset PostgreSQL reads row by row, until the page is full.

@@ -19,6 +19,7 @@ import {
 } from "./search.ts";
 
 type Ids = RawBuilder<{ id: number }>;
+type NoTables = Record<string, never>;
 
 /** The full-text indexes, each of the promoters' column of the same name. */
 const textIndexes = { search: "firstpromoter_search", custom_fields: "firstpromoter_custom_fields" } as const;
@@ -33,49 +34,10 @@ const fewCandidates = 500;
  * filter's rarest condition. SQLite has no statistics, so every index is named.
  */
 export function createSqliteSearch(database: Database): PromoterSearch {
-  const db = database.tables<Record<string, never>>();
+  const db = database.tables<NoTables>();
 
   async function read(ids: Ids): Promise<number[]> {
     return (await ids.execute(db)).rows.map(({ id }) => id);
-  }
-
-  /** Returns the promoters of the rarest condition; undefined if each condition has many. */
-  async function findCandidates(account: string, query: PromoterQuery): Promise<Ids | undefined> {
-    let best: Ids | undefined;
-    let fewest = maxCandidates(query);
-    for await (const ids of candidates(account, query)) {
-      const { rows } = await sql<{ found: number }>`select count(*) as found from (${ids} limit ${fewest})`.execute(db);
-      const found = rows[0]?.found ?? 0;
-      if (found < fewest) [best, fewest] = [ids, found];
-      if (fewest <= fewCandidates) break;
-    }
-    // A full-text index is read by id, so it has the order of an unsorted list.
-    const trigrams = query.sorting.length > 0 ? [] : toTrigrams(query.q?.toLowerCase() ?? "");
-    return best ?? (trigrams.length > 0 ? matching("search", [trigrams]) : undefined);
-  }
-
-  async function* candidates(account: string, filter: PromoterFilter): AsyncGenerator<Ids> {
-    yield* indexedConditions(account, filter, database);
-    for (const field of filter.customFields ?? []) {
-      yield matching(
-        "custom_fields",
-        toJsonParts(field).map((parts) => parts.flatMap(toTrigrams)),
-      );
-    }
-    if (!filter.q) return;
-    const text = filter.q.toLowerCase();
-    const trigrams = toTrigrams(text);
-    // The trigrams of the end are read sooner than all, and often lead to as few.
-    const end = toTrigrams(toEnd(text));
-    if (end.length > 0 && end.length < trigrams.length) yield matching("search", [end]);
-    yield matching("search", trigrams.length > 0 ? [trigrams] : await findTrigrams(text));
-  }
-
-  /** Returns the trigrams that begin with one or two characters. */
-  async function findTrigrams(text: string): Promise<string[][]> {
-    const { rows } = await sql<{ term: string }>`select term from firstpromoter_trigrams
-      where term >= ${text} and term < ${`${text}\u{10ffff}`}`.execute(db);
-    return rows.map(({ term }) => [term]);
   }
 
   return {
@@ -84,22 +46,64 @@ export function createSqliteSearch(database: Database): PromoterSearch {
       if (!filter) return [];
       const { archived, sorting, limit, offset } = filter;
       const conditions = readConditions(account, filter, database, expressions);
-      const page = sql`order by ${orderBy(sorting, "p")} limit ${limit} offset ${offset}`;
-      const index = sorting[0]?.by ?? (archived ? "archived" : "live");
-      const inOrder = sql`${promotersBy(index)} where p.account = ${account}
-        ${sorting.length === 0 ? sql`and ${isArchived(archived === true)}` : sql``}`;
+      const order = sql`order by ${orderBy(sorting, "p")}`;
+      const page = sql`${order} limit ${limit} offset ${offset}`;
+      const kept = sorting.length === 0 ? sql`and ${isArchived(archived === true)}` : sql``;
+      const inOrder = sql`${promotersBy(sorting[0]?.by ?? (archived ? "archived" : "live"))}
+        where p.account = ${account} ${kept}`;
       if (isPlain(filter)) return read(sql`select p.id from ${inOrder} ${page}`);
       const scan = (rows: number) =>
-        read(sql`select p.id from (select p.* from ${inOrder} order by ${orderBy(sorting, "p")} limit ${rows}) as p
-          where ${conditions} ${page}`);
+        read(
+          sql`select p.id from (select p.* from ${inOrder} ${order} limit ${rows}) as p where ${conditions} ${page}`,
+        );
       const nearby = filter.ids ? [] : await scan(nearbyRows(filter));
       if (nearby.length === limit) return nearby;
-      const ids = await findCandidates(account, filter);
+      const ids = await findCandidates(account, filter, database);
       if (!ids) return scan(-1);
       return read(sql`select p.id from (${ids}) as c cross join firstpromoter_promoters p on p.id = c.id
         where ${conditions} ${page}`);
     },
   };
+}
+
+/** Returns the promoters of the rarest condition; undefined if each condition has many. */
+async function findCandidates(account: string, query: PromoterQuery, database: Database): Promise<Ids | undefined> {
+  const db = database.tables<NoTables>();
+  let best: Ids | undefined;
+  let fewest = maxCandidates(query);
+  for await (const ids of readCandidates(account, query, database)) {
+    const { rows } = await sql<{ found: number }>`select count(*) as found from (${ids} limit ${fewest})`.execute(db);
+    const found = rows[0]?.found ?? 0;
+    if (found < fewest) [best, fewest] = [ids, found];
+    if (fewest <= fewCandidates) break;
+  }
+  // A full-text index is read by id, so it has the order of an unsorted list.
+  const trigrams = query.sorting.length > 0 ? [] : toTrigrams(query.q?.toLowerCase() ?? "");
+  return best ?? (trigrams.length > 0 ? matching("search", [trigrams]) : undefined);
+}
+
+async function* readCandidates(account: string, filter: PromoterFilter, database: Database): AsyncGenerator<Ids> {
+  yield* indexedConditions(account, filter, database);
+  for (const field of filter.customFields ?? []) {
+    yield matching(
+      "custom_fields",
+      toJsonParts(field).map((parts) => parts.flatMap(toTrigrams)),
+    );
+  }
+  if (!filter.q) return;
+  const text = filter.q.toLowerCase();
+  const trigrams = toTrigrams(text);
+  // The trigrams of the end are read sooner than all, and often lead to as few.
+  const end = toTrigrams(toEnd(text));
+  if (end.length > 0 && end.length < trigrams.length) yield matching("search", [end]);
+  yield matching("search", trigrams.length > 0 ? [trigrams] : await findTrigrams(text, database));
+}
+
+/** Returns the trigrams that begin with one or two characters. */
+async function findTrigrams(text: string, database: Database): Promise<string[][]> {
+  const { rows } = await sql<{ term: string }>`select term from firstpromoter_trigrams
+    where term >= ${text} and term < ${`${text}\u{10ffff}`}`.execute(database.tables<NoTables>());
+  return rows.map(({ term }) => [term]);
 }
 
 const promotersBy = (index: string) =>

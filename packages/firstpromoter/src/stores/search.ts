@@ -57,10 +57,8 @@ export interface Expressions {
  * Rows that are read in the order of a list before an index of its filter is used. A filter that leaves the page unfilled then
  * lets few promoters through, so such an index leads to few.
  */
-export function nearbyRows({ sorting, limit, offset }: PromoterQuery): number {
-  // A sorted page is left to an index only if few promoters are live or archived.
-  return 1_000 + (sorting.length > 0 ? 10 : 2) * (limit + offset);
-}
+export const nearbyRows = ({ limit, offset }: PromoterQuery, perPromoter = 2): number =>
+  1_000 + perPromoter * (limit + offset);
 
 /** Removes contradictions from a filter; undefined if no promoter can pass it. */
 export function simplifyFilter<Filter extends PromoterFilter>(filter: Filter): Filter | undefined {

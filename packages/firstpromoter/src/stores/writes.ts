@@ -1,7 +1,7 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import type { Kysely } from "kysely";
 import type { ProfileInput } from "../schemas.ts";
-import { type PromoterStore, Taken } from "../store.ts";
+import { type PromoterStore, type PromoterUpdate, Taken } from "../store.ts";
 import { hasForm, insertPromoters, rowsPerInsert, searchText } from "./insert.ts";
 import { loadPromoters, moveSequence } from "./load.ts";
 import type { Tables } from "./tables.ts";
@@ -61,49 +61,54 @@ export function createWrites(database: Database): Pick<PromoterStore, "create" |
       return set().catch((error: unknown) => (isUniqueViolation(error) ? set() : Promise.reject(error)));
     },
 
-    update(account, id, { profile, email, custom_fields, custom_fields_changed, ...rest }, now) {
-      return orTaken(account, { email, cust_id: rest.cust_id, id }, () =>
-        database.transaction(async (transaction) => {
-          const row = await on(transaction)
-            .selectFrom("firstpromoter_promoters")
-            .select(["email", "profile", "custom_fields"])
-            .where("account", "=", account)
-            .where("id", "=", id)
-            .$if(database.dialect === "postgres", (query) => query.forNoKeyUpdate())
-            .executeTakeFirst();
-          if (!row) return false;
-          const places = await on(transaction)
-            .selectFrom("firstpromoter_memberships")
-            .select("ref_token")
-            .where("promoter_id", "=", id)
-            .execute();
-          const merged = { ...(JSON.parse(row.profile) as ProfileInput), ...profile };
-          const address = email?.toLowerCase() ?? row.email;
-          const fields = custom_fields_changed
-            ? { ...(JSON.parse(row.custom_fields ?? "{}") as object), ...custom_fields_changed }
-            : custom_fields;
-          await on(transaction)
-            .updateTable("firstpromoter_promoters")
-            .set({
-              ...rest,
-              email: address,
-              profile: JSON.stringify(merged),
-              has_form: hasForm(merged),
-              search: searchText(
-                address,
-                merged,
-                places.map(({ ref_token }) => ref_token),
-              ),
-              ...(fields !== undefined && { custom_fields: fields && JSON.stringify(fields) }),
-              updated_at: now,
-            })
-            .where("id", "=", id)
-            .execute();
-          return true;
-        }),
+    update(account, id, update, now) {
+      const { email, cust_id } = update;
+      return orTaken(account, { email, cust_id, id }, () =>
+        database.transaction((transaction) => updatePromoter(database, on(transaction), { account, id, update, now })),
       );
     },
   };
+}
+
+async function updatePromoter(
+  { dialect }: Database,
+  on: Db,
+  { account, id, update, now }: { account: string; id: number; update: PromoterUpdate; now: number },
+): Promise<boolean> {
+  const { profile, email, custom_fields, custom_fields_changed, ...rest } = update;
+  const row = await on
+    .selectFrom("firstpromoter_promoters")
+    .select(["email", "profile", "custom_fields"])
+    .where("account", "=", account)
+    .where("id", "=", id)
+    .$if(dialect === "postgres", (query) => query.forNoKeyUpdate())
+    .executeTakeFirst();
+  if (!row) return false;
+  const places = await on
+    .selectFrom("firstpromoter_memberships")
+    .select("ref_token")
+    .where("promoter_id", "=", id)
+    .execute();
+  const merged = { ...(JSON.parse(row.profile) as ProfileInput), ...profile };
+  const address = email?.toLowerCase() ?? row.email;
+  const refTokens = places.map(({ ref_token }) => ref_token);
+  const fields = custom_fields_changed
+    ? { ...(JSON.parse(row.custom_fields ?? "{}") as object), ...custom_fields_changed }
+    : custom_fields;
+  await on
+    .updateTable("firstpromoter_promoters")
+    .set({
+      ...rest,
+      email: address,
+      profile: JSON.stringify(merged),
+      has_form: hasForm(merged),
+      search: searchText(address, merged, refTokens),
+      ...(fields !== undefined && { custom_fields: fields && JSON.stringify(fields) }),
+      updated_at: now,
+    })
+    .where("id", "=", id)
+    .execute();
+  return true;
 }
 
 function isUniqueViolation(error: unknown): boolean {
