@@ -197,6 +197,13 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       assert.deepEqual(await ids(field("tier", "gold", true)), [b, a]);
       assert.deepEqual(await ids(field("age", "7")), [a]);
       assert.deepEqual(await ids(field("tier", "%", true)), []);
+      const nested = { list: ["a b"], map: { "x y": 'say "so"' }, text: 'a"b\\c' };
+      const [e] = (await store.create("a", [makePromoter({ custom_fields: nested })], 1)) as [number];
+      assert.deepEqual(await ids(field("list", '["a b"]')), [e]);
+      assert.deepEqual(await ids(field("list", '"a B"', true)), [e]);
+      assert.deepEqual(await ids(field("map", '"x Y"', true)), [e]);
+      assert.deepEqual(await ids(field("text", 'a"b\\c')), [e]);
+      assert.deepEqual(await ids(field("text", '"B\\', true)), [e]);
       const both = [...field("tier", "Gold").customFields, ...field("age", "8").customFields];
       assert.deepEqual(await ids({ customFields: both }), []);
     },

@@ -65,7 +65,10 @@ export function createReads(
           ? await mergePages(search, account, query)
           : await search.findPage(account, query);
       const rows = new Map((await byIds(db, { ids })).rows.map((row) => [row.id, row]));
-      return assemble(ids.flatMap((id) => rows.get(id) ?? []));
+      const found = ids.flatMap((id) => rows.get(id) ?? []);
+      // One of them may have been archived or restored since.
+      const { archived } = query;
+      return assemble(found.filter((row) => archived === undefined || (row.archived_at !== null) === archived));
     },
 
     async countPending(account) {

@@ -152,5 +152,7 @@ export function toJsonParts({ key, value, partial }: CustomField): string[][] {
   // JSON may write a number otherwise than the filter does.
   if (/^[-+.\d]/.test(value) && (partial || !/^\d{1,15}$/.test(value))) return [[name]];
   const text = JSON.stringify(value);
-  return partial ? [[name, text.slice(1, -1)]] : [[`${name}${text}`], [`${name}${value}`]];
+  // As a text, and as a number, a truth value, or in a list or a map of its own.
+  const forms = [...new Set([partial ? text.slice(1, -1) : text, value])];
+  return forms.map((form) => (partial ? [name, form] : [`${name}${form}`]));
 }
