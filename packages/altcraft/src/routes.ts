@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { type Host, isUnavailable, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
 import { answerAborted, cleanPath, decodeUtf8 } from "@reinstate/batch-core/http";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { createDeduplication, type SentReply } from "./deduplication.ts";
 import { Refusal, refusalReply } from "./errors.ts";
 import type { Method } from "./methods.ts";
@@ -60,7 +60,7 @@ export function createRoutes(
     return key;
   }
 
-  routes.all("*", async (c) => {
+  const answer = async (c: Context): Promise<Response> => {
     const request = c.req.raw;
     const url = new URL(request.url);
     const declared = declaredFormat(request);
@@ -105,7 +105,11 @@ export function createRoutes(
     } finally {
       leave();
     }
-  });
+  };
+
+  // Each method has a route of its own, so that the router lists what is served; all else is rejected.
+  for (const { name } of methods) routes.post(`${basePath}/${name}`, answer);
+  routes.all("*", answer);
 
   return routes;
 }

@@ -37,7 +37,7 @@ export { type TakeInOptions, takeIn } from "./intake/take-in.ts";
 export type { Intake } from "./intake.ts";
 export type { ItemOutcome, ItemsPage, ItemsQuery } from "./items.ts";
 export { type JsonText, readJson } from "./json-text.ts";
-export type { Key, Keys, NewKey } from "./keys.ts";
+export { adminKeyOptions, type Key, type Keys, type NewKey } from "./keys.ts";
 export type { BatchTable, Pruned, PruneOptions } from "./ledger/prune.ts";
 export type { BatchFilter } from "./ledger.ts";
 export { type Log, silentLog } from "./log.ts";

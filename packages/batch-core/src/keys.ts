@@ -29,6 +29,9 @@ export interface NewKey {
   secret?: string;
 }
 
+/** The options of an admin key: with `access: "read"` it may only read. */
+export const adminKeyOptions = z.strictObject({ access: z.enum(["full", "read"]).optional() });
+
 /** API keys: only SHA-256 digests are stored, and compared in constant time. */
 export interface Keys {
   /** The secret is returned here and never again. Throws `invalid_request` if a text is too long or holds what no database stores. */

@@ -1,4 +1,4 @@
-import type { Host, Key, Vendor } from "@reinstate/batch-core";
+import { adminKeyOptions, type Host, type Key, type Vendor } from "@reinstate/batch-core";
 import * as z from "zod";
 import { print, vendors, withVendors, wrongUse } from "./context.ts";
 
@@ -35,7 +35,7 @@ export async function createKey(options: {
 /** What a vendor keeps with a key, out of texts like `dialect=L1`. */
 function keptWith(vendor: Vendor | undefined, options: readonly string[]): Record<string, unknown> {
   const given = options.map((text) => /^([^=]+)=(.*)$/s.exec(text)?.slice(1) ?? [text, ""]) as [string, string][];
-  const known = vendor?.keyOptions ?? z.strictObject({});
+  const known = vendor ? (vendor.keyOptions ?? z.strictObject({})) : adminKeyOptions;
   const parsed = known.safeParse(Object.fromEntries(given));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -1,9 +1,9 @@
-import type { Log } from "@reinstate/batch-core";
+import type { Log, Vendor } from "@reinstate/batch-core";
 import { readSettings } from "../config.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
 import * as vendorModules from "../vendors.ts";
 
-export const vendors = Object.values(vendorModules);
+export const vendors: Vendor[] = Object.values(vendorModules);
 
 /** A gateway with the demo records in this process. `errors` collects what it logs as an error. */
 export async function openDemoGateway(

@@ -87,6 +87,9 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
         headers: { "www-authenticate": "Bearer" },
       });
     }
+    if (key.options.access === "read" && !["GET", "HEAD"].includes(c.req.method)) {
+      return problem(403, "forbidden", "This key may only read; use an admin key without access=read");
+    }
     c.set("actor", key.id);
     await next();
   });
