@@ -122,4 +122,6 @@ export interface Upstream {
   accountId: string;
   /** Default: the global `fetch`. */
   fetch?: Fetch;
+  /** Milliseconds until an answer must be there in full. Default 30,000. */
+  timeoutMs?: number;
 }

@@ -32,6 +32,7 @@ const hints = {
 
 async function fuzzVicidial(databaseUrl: string, options: { url?: string }, index: number) {
   const errors: unknown[] = [];
+  let calls = 0;
   const log: Log = { error: (fields) => void errors.push(fields), warn() {}, info() {}, debug() {} };
   await using host = await createTestHost({ databaseUrl, log });
   const instance = await createVicidial(host, options);
@@ -45,8 +46,12 @@ async function fuzzVicidial(databaseUrl: string, options: { url?: string }, inde
       headers: { Authorization: "Key=demo-vicidial-key" },
       encoders: { "application/x-www-form-urlencoded": toForm },
       part: { index, count: 3 },
+      // Each call from another address: wrong keys are limited by address.
       fetch: (request) =>
-        instance.routes.fetch(request, { incoming: { socket: { remoteAddress: "127.0.0.1" } }, outgoing: {} }),
+        instance.routes.fetch(request, {
+          incoming: { socket: { remoteAddress: `10.0.${calls >> 8}.${calls++ & 255}` } },
+          outgoing: {},
+        }),
       fault: (_, { status }) =>
         errors.length > 0 ? JSON.stringify(errors.splice(0)) : status === 503 ? "status 503" : undefined,
     });

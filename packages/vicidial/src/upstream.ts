@@ -19,6 +19,8 @@ export interface UpstreamOptions {
   upstreamKey: string;
   /** The path of a CA file, for a server with a certificate of its own. */
   upstreamCa?: string | undefined;
+  /** Milliseconds until an answer must be there in full. Default 30,000. */
+  timeoutMs?: number | undefined;
 }
 
 /** What the vendor can be told beside the leads; all else that our own operations take it would leave undone. */
@@ -86,7 +88,7 @@ export function createUpstreamOperations(options: UpstreamOptions, now: () => nu
 
 /** The client of the real endpoint, with its CA file. Throws where the file cannot be read. */
 export function upstreamClient(
-  { upstreamUrl, upstreamKey, upstreamCa }: UpstreamOptions,
+  { upstreamUrl, upstreamKey, upstreamCa, timeoutMs }: UpstreamOptions,
   breaker?: CircuitBreaker,
 ): VicidialClient {
   const fetch =
@@ -97,6 +99,7 @@ export function upstreamClient(
     baseUrl: upstreamUrl,
     apiKey: upstreamKey,
     ...(fetch && { fetch }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
     ...(breaker && { breaker }),
   });
 }
@@ -132,14 +135,18 @@ async function send<Params extends Flags>(
       const missing = missingOf(error, ids);
       if (missing.size === 0) {
         if (error.kind !== "rejected") throw error;
-        const { message } = error;
-        return { outcomes: ids.map((key) => ({ key, outcome: "failed", code: "rejected", message })), absent };
+        return { outcomes: ids.map(toRejected(error, work)), absent };
       }
       absent.push(...missing);
       ids = ids.filter((id) => !missing.has(id));
     }
   }
   return { outcomes: [], absent };
+}
+
+/** The vendor rejected the call as a whole. That says nothing of an earlier call whose answer was lost. */
+function toRejected({ message }: VendorError, { interrupted }: Work<number, unknown>): (key: number) => Outcome {
+  return (key) => ({ key, outcome: interrupted ? "unknown" : "failed", code: "rejected", message });
 }
 
 /** Returns the outcomes of leads that are not in the source table. A call whose answer was lost may have moved them. */

@@ -142,11 +142,14 @@ const unsent = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
+/** A certificate that was not accepted: the handshake ended before the request could be sent. */
+const certificateCodes = /^(CERT_|UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|ERR_TLS_CERT_)/;
+
 /** True where the connection was never made, so the vendor cannot have done anything. */
 function neverLeft(error: unknown): boolean {
   for (let cause: unknown = error; typeof cause === "object" && cause !== null; ) {
     const { code, cause: next } = cause as { code?: unknown; cause?: unknown };
-    if (typeof code === "string" && unsent.has(code)) return true;
+    if (typeof code === "string" && (unsent.has(code) || certificateCodes.test(code))) return true;
     cause = next;
   }
   return false;

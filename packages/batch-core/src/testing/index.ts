@@ -1,4 +1,15 @@
+export { findDisagreements } from "./disagreements.ts";
 export { type EngineUnderTest, engineContract } from "./engine-contract.ts";
+export { expiredCertificate } from "./expired-certificate.ts";
+export {
+  type Fault,
+  type FaultName,
+  type FaultProxy,
+  type FaultProxyOptions,
+  faults,
+  type ProxiedRequest,
+  startFaultProxy,
+} from "./fault-proxy.ts";
 export { type LedgerUnderTest, ledgerContract } from "./ledger-contract.ts";
 export { measureLongestStretch, type Stretch } from "./longest-stretch.ts";
 export { checkOpenApiAnswer, findOpenApiFaults, listOpenApiCalls } from "./openapi-faults.ts";

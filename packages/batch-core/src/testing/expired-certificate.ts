@@ -1,0 +1,20 @@
+/** A certificate for `localhost` and 127.0.0.1 that expired on 2 January 2020, with its key. Only tests use it. */
+export const expiredCertificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBYzCCAQigAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwHhcNMjAwMTAxMDAwMDAwWhcNMjAwMTAyMDAwMDAwWjAUMRIwEAYDVQQDDAls
+b2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQdAwVDGnnYBF80lH7t
+uNNLyK27DTqHCGhgoB9ziRKhdVUzltf8Gwc7ic5ImaE8An5tdNTosRwlV3bXtKxv
+mduYo0swSTAMBgNVHRMEBTADAQH/MBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAA
+ATAdBgNVHQ4EFgQU/Hb88FZwY6aIO94tlTQ9qOf6YmEwCgYIKoZIzj0EAwIDSQAw
+RgIhAO0gmCIzKxhYTEismoI3chchKWDkUcYFiu7HVuxj5XmSAiEA0QNw2GHxyJ/m
+1Q2uXZakjj+U9TLd09nOnIgmUzc2QMo=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgOfJcGI+ySmcIWE9p
+05HL8l4J1hvxaHvLz7iTa9MmwouhRANCAAQdAwVDGnnYBF80lH7tuNNLyK27DTqH
+CGhgoB9ziRKhdVUzltf8Gwc7ic5ImaE8An5tdNTosRwlV3bXtKxvmduY
+-----END PRIVATE KEY-----
+`,
+};
