@@ -7,7 +7,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const slowFiles = new RegExp(
   `/(${[
     "packed|gateway|cluster|simulation|simulation-odd|crash|server-crash|kill|checks|laws|engines|pg-boss",
-    "readers|import|database-faults|database-restart|full-disk|memory|pooler|xml|fuzz|texts|safety-flags|vendors",
+    "readers|import|database-faults|database-restart|full-disk|memory|pooler|xml|fuzz|faults|sigterm|tenants|texts|safety-flags|vendors",
   ].join("|")})\\.test\\.ts$`,
 );
 

@@ -1,126 +1,135 @@
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { postgresDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
-import { findPostgres } from "@reinstate/tooling/services";
-import { type Cluster, createV1, startCluster, type V1Batch } from "../../apps/gateway/src/testing/cluster.ts";
-import { run } from "../../apps/gateway/src/testing/gateway-process.ts";
-import { openBare } from "./bare.ts";
-import { soakOverload } from "./overload.ts";
-import { account, countRestored, fillPromoters } from "./promoters.ts";
 
 /**
- * Sends a gateway ten times the calls that it can answer, for a minute on each database. Then four gateways on one PostgreSQL restore
- * and archive a million promoters again and again, in five batches at once, while a worker is killed with -9 every few seconds and
- * replaced. Ends with status 1 if a target under overload was missed, an item was lost or done twice, or nothing went on for 30 seconds.
+ * The long form of the tests of attacks, faults and kills: each part runs what `pnpm test` runs in short, with larger numbers. Ends
+ * with a table of the parts and with status 1 if one of them failed. `--only fuzz,kills` runs these parts alone.
  */
 const { values } = parseArgs({
   options: {
+    only: { type: "string" },
+    /** Requests to each API. */
+    fuzz: { type: "string", default: "100000" },
+    /** Random sequences of faults between each upstream operation and its vendor. */
+    faults: { type: "string", default: "60" },
+    /** Workers killed with -9, and gateways stopped by SIGTERM, on each database. */
+    kills: { type: "string", default: "200" },
+    terms: { type: "string", default: "200" },
+    /** Simulated runs of the core, each from a seed of its own. */
+    simulations: { type: "string", default: "20000" },
+    /** Movers of leads that are killed, MariaDB servers that are killed, leads moved among writers. */
+    proof: { type: "string", default: "100,20,2000" },
+    /** Seconds of ten times the load that a gateway can answer, on each database. */
+    "overload-seconds": { type: "string", default: "60" },
+    /** Of the cluster: promoters restored and archived in turn, for how long, and how often a worker is killed, in seconds. */
     ids: { type: "string", default: "1000000" },
     minutes: { type: "string", default: "5" },
     engine: { type: "string", default: "pg-boss" },
     "kill-every": { type: "string", default: "3" },
-    "overload-seconds": { type: "string", default: "60" },
   },
 });
-const parts = 5;
-const each = Math.floor(Number(values.ids) / parts);
-const total = each * parts;
-const longestGapAllowedMs = 30_000;
 
-const say = (line: string) => process.stdout.write(`${line}\n`);
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-let kills = 0;
-let longestGapMs = 0;
-let largestMb = 0;
-
-/** Waits for the end of a round; throws where an item was not done exactly once. */
-async function finish(v1: ReturnType<typeof createV1>, cluster: Cluster, ids: number[]): Promise<void> {
-  let processed = -1;
-  let changedAt = Date.now();
-  for (;;) {
-    const batches: V1Batch[] = [];
-    for (const id of ids) batches.push(await v1.get(id));
-    const now = batches.reduce((sum, batch) => sum + batch.processed, 0);
-    longestGapMs = Math.max(longestGapMs, Date.now() - changedAt);
-    if (now !== processed) changedAt = Date.now();
-    if (longestGapMs > longestGapAllowedMs) throw new Error(`Nothing went on for ${longestGapMs} ms`);
-    processed = now;
-    for (const pid of cluster.pids()) largestMb = Math.max(largestMb, residentMb(pid));
-    if (batches.every(({ status }) => status === "completed")) {
-      for (const { id, done, skipped, failed, unknown } of batches) {
-        if (done !== each) throw new Error(`Batch ${id}: ${JSON.stringify({ done, skipped, failed, unknown })}`);
-      }
-      return;
-    }
-    await pause(250);
-  }
+interface Part {
+  name: string;
+  /** What was done, with its numbers. */
+  figure: string;
+  command: string[];
+  env?: Record<string, string>;
 }
 
-/** 0 where the process has just been killed, or the system does not tell. */
-function residentMb(pid: number): number {
-  try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
-  } catch {
-    return 0;
-  }
+const vitest = (...filters: string[]) => ["vitest", "run", "--reporter=default", ...filters];
+const program = (path: string, ...args: string[]) => [
+  process.execPath,
+  fileURLToPath(new URL(path, import.meta.url)),
+  ...args,
+];
+
+const { fuzz, faults, kills, terms, simulations, proof, ids, minutes, engine, "kill-every": killEvery } = values;
+const overloadSeconds = values["overload-seconds"];
+
+const parts: Part[] = [
+  { name: "fuzz", figure: `${fuzz} requests to each of 4 APIs`, command: vitest("src/fuzz.test"), env: { FUZZ: fuzz } },
+  { name: "tenants", figure: "every route, every kind of key", command: vitest("gateway/src/tenants.test") },
+  {
+    name: "faults",
+    figure: `14 faults at each place, ${faults} random sequences for each vendor`,
+    command: vitest("src/faults.test"),
+    env: { FAULTS: faults },
+  },
+  {
+    name: "databases",
+    figure: "databases stopped, killed, silent and full",
+    command: vitest(
+      "database-faults",
+      "full-disk",
+      "storage-fault",
+      "silent-server",
+      "server-crash",
+      "database-restart",
+    ),
+  },
+  {
+    name: "kills",
+    figure: `${kills} workers killed on each of 2 databases`,
+    command: vitest("batch-core/src/kill.test"),
+    env: { KILLS: kills },
+  },
+  {
+    name: "terms",
+    figure: `${terms} SIGTERMs on each of 2 databases`,
+    command: vitest("gateway/src/sigterm.test"),
+    env: { TERMS: terms },
+  },
+  {
+    name: "simulation",
+    figure: `${simulations} simulated runs`,
+    command: vitest("batch-core/src/simulation"),
+    env: { SIMULATION_SEEDS: simulations },
+  },
+  {
+    name: "proof",
+    figure: `movers, MariaDB, leads among writers: ${proof}`,
+    command: program("./vicidial-proof.ts", ...proof.split(",")),
+  },
+  {
+    name: "overload",
+    figure: `ten times the capacity for ${overloadSeconds} s on each of 2 databases`,
+    command: program("./soak-overload.ts", "--seconds", overloadSeconds),
+  },
+  {
+    name: "cluster",
+    figure: `${ids} promoters, ${minutes} minutes, a worker killed every ${killEvery} s`,
+    command: program(
+      "./soak-cluster.ts",
+      ...["--ids", ids, "--minutes", minutes, "--engine", engine, "--kill-every", killEvery],
+    ),
+  },
+];
+
+function run({ command: [file = "", ...args], env }: Part): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    const cwd = fileURLToPath(new URL("../..", import.meta.url));
+    spawn(file, args, { cwd, env: { ...process.env, ...env }, stdio: "inherit" })
+      .once("error", reject)
+      .once("exit", resolve);
+  });
 }
 
-const postgres = await findPostgres();
-process.env.TEST_POSTGRES_URL = postgres.url;
-try {
-  const overloadSeconds = Number(values["overload-seconds"]);
-  if (overloadSeconds > 0) {
-    for (const open of [sqliteDatabase, postgresDatabase]) {
-      await using database = await open();
-      const missed = await soakOverload(database.url, { seconds: overloadSeconds });
-      for (const target of missed) say(`missed: ${target}`);
-      if (missed.length > 0) process.exitCode = 1;
-    }
-  }
-  await using database = await postgresDatabase();
-  const settings = { REINSTATE_DATABASE_URL: database.url, REINSTATE_ENGINE: values.engine };
-  const key = (await run(["keys", "create", "--vendor", "admin"], settings)).out.trim();
-  await using cluster = await startCluster(settings);
-  await using bare = await openBare(database.url);
-  await fillPromoters(bare, total);
-  const v1 = createV1(cluster.baseUrl, key);
-  await cluster.startWorking();
-
-  let over = false;
-  const killing = (async () => {
-    while (!over) {
-      await pause(Number(values["kill-every"]) * 1000);
-      await cluster.replaceWorker();
-      kills++;
-    }
-  })();
-  try {
-    const began = Date.now();
-    const end = began + Number(values.minutes) * 60_000;
-    // Ends on a round that restores, so that the table can be counted.
-    for (let round = 0; Date.now() < end || round % 2 === 0; round++) {
-      const verb = round % 2 === 0 ? "restore" : "archive";
-      const from = performance.now();
-      const ids: number[] = [];
-      for (let part = 0; part < parts; part++) {
-        const items = Array.from({ length: each }, (_, index) => index * parts + part + 1);
-        ids.push((await v1.stream(`firstpromoter.promoters.${verb}`, account, items)).id);
-      }
-      await finish(v1, cluster, ids);
-      const seconds = (performance.now() - from) / 1000;
-      const restored = await countRestored(bare);
-      if (restored !== (verb === "restore" ? total : 0)) throw new Error(`${restored} promoters are not archived`);
-      say(
-        `${verb}: ${total} ids in ${seconds.toFixed(1)} s, ${Math.round(total / seconds)} a second; so far ${kills} workers killed, ` +
-          `${longestGapMs} ms without progress at most, ${Math.round(largestMb)} MB in the largest process`,
-      );
-    }
-    say(`${Math.round((Date.now() - began) / 1000)} s with ${values.engine}: nothing lost, nothing done twice`);
-  } finally {
-    over = true;
-    await killing;
-  }
-} finally {
-  postgres.stop();
+const wanted = values.only?.split(",");
+const unknown = wanted?.find((name) => !parts.some((part) => part.name === name));
+if (unknown !== undefined) {
+  process.stderr.write(`There is no part ${unknown}; there are ${parts.map(({ name }) => name).join(", ")}\n`);
+  process.exit(2);
 }
+
+const rows: string[] = [];
+for (const part of parts) {
+  if (wanted && !wanted.includes(part.name)) continue;
+  const started = performance.now();
+  const status = await run(part);
+  const seconds = Math.round((performance.now() - started) / 1000);
+  rows.push(`| ${part.name} | ${part.figure} | ${status === 0 ? "held" : "failed"} | ${seconds} s |`);
+  if (status !== 0) process.exitCode = 1;
+}
+process.stdout.write(`\n| part | figures | result | time |\n| --- | --- | --- | --- |\n${rows.join("\n")}\n`);

@@ -25,7 +25,8 @@ export async function readSmallBody(request: Request, read?: (body: Uint8Array) 
   return isBlank(text) ? {} : parseJson(text);
 }
 
-const isBlank = (text: string) => /^\s*(\{\s*\})?\s*$/.test(text);
+// Performance: trimmed first, because one expression for all of it takes quadratic time on a body of spaces.
+const isBlank = (text: string) => /^(\{\s*\})?$/.test(text.trim());
 
 /** Returns the text of the body, of a call without safety flags and without a query. */
 async function readParameters(request: Request, read?: (body: Uint8Array) => void): Promise<string> {
