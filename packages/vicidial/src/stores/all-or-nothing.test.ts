@@ -220,12 +220,12 @@ describe.each(["MyISAM", "InnoDB"])("an all-or-nothing call of 500 leads on %s",
   });
 
   describe.each([
-    { drift: "does not fit", type: "called_count TINYINT", values: "called_count = 200" },
-    { drift: "would be changed", type: "phone_number BIGINT", values: "phone_number = '0312'" },
-  ])("of which one lead $drift", ({ type, values }) => {
+    { drift: "is refused", change: "ADD CHECK (called_count < 200)", values: "called_count = 200" },
+    { drift: "would be changed", change: "MODIFY phone_number DOUBLE", values: "phone_number = '0312'" },
+  ])("of which one lead $drift by the target", ({ change, values }) => {
     async function startUnfit() {
       const place = await start(engine);
-      await place.admin.query(`ALTER TABLE ${live} MODIFY ${type}`);
+      await place.admin.query(`ALTER TABLE ${live} ${change}`);
       await place.admin.query(`UPDATE ${archive} SET ${values} WHERE lead_id = 250`);
       return place;
     }

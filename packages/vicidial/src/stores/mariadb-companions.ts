@@ -4,6 +4,7 @@ import { runStatements, type Statement } from "./mariadb-rows.ts";
 import { quote } from "./mariadb-statements.ts";
 import { live, readColumns } from "./mariadb-tables.ts";
 import { copyTime } from "./mariadb-times.ts";
+import { copyValue } from "./mariadb-values.ts";
 
 /** What of VICIdial's tables there is, read once in a while. */
 const believedMs = 60_000;
@@ -113,15 +114,12 @@ export function createCompanionReader(now: () => number): CompanionReader {
       const known = await readColumns(connection, ["vicidial_callbacks_archive", "vicidial_callbacks"]);
       const [from = [], to] = [known.get("vicidial_callbacks_archive"), known.get("vicidial_callbacks")];
       if (!to || !from.some(({ name }) => name === "callback_id")) return 0;
-      const bytes = (value: string) => `BINARY CONVERT(${value} USING utf8mb4)`;
       const copied = from.map((column) => {
         const name = quote(column.name);
         const target = to.find((one) => one.name === column.name);
-        const time = target && copyTime(name, column, target);
-        const same = time?.same ?? `${bytes(`s.${name}`)} <=> ${bytes(`t.${name}`)}`;
-        return { name, target, value: time?.value ?? `s.${name}`, same, unkept: time?.unkept };
+        return target && { name, ...(copyTime(name, column, target) ?? copyValue(name, column, target)) };
       });
-      if (copied.some(({ target }) => !target)) return 0;
+      if (!copied.every((column) => column !== undefined)) return 0;
       const unkept = copied.flatMap(({ unkept }) => unkept ?? []);
       // As leads are: copied by name where the target has none, and deleted by a statement that looks for the copy.
       await connection.query(

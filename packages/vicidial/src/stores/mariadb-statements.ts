@@ -2,6 +2,7 @@ import { identity } from "../columns.ts";
 import { MoveRefused } from "../store.ts";
 import type { Column, Table } from "./mariadb-tables.ts";
 import { copyTime, fillModifyDate } from "./mariadb-times.ts";
+import { copyValue, mayAlter } from "./mariadb-values.ts";
 
 /** Each takes a list of ids as its one parameter; the source is `s`, its counterpart in the target `t`. */
 export interface Statements {
@@ -16,7 +17,7 @@ export interface Statements {
   duplicates: string;
   /** For every row of the target: its image. */
   targetImages: string;
-  /** For every row of the source with a time that the target cannot keep: its id, and the reason. Absent if there can be none. */
+  /** For every row of the source with a value that the target cannot keep: its id, and the reason. Absent if there can be none. */
   unkept?: string;
   /** The columns, as `duplicates` names them, whose type in the target may change a value in silence. */
   alterable: ReadonlySet<string>;
@@ -74,9 +75,10 @@ export function statementsOf(from: Table, to: Table): Statements {
     }
     const name = quote(column.name);
     const isFilled = column.name.toLowerCase() === "modify_date" && column.nullable && !counterpart.nullable;
-    const time = copyTime(name, column, isFilled ? { ...counterpart, nullable: true } : counterpart);
-    let value = time?.value ?? `s.${name}`;
-    let same = time?.same ?? comparison(name, column, counterpart);
+    const place = isFilled ? { ...counterpart, nullable: true } : counterpart;
+    const time = copyTime(name, column, place);
+    const { unkept, reason, ...copy } = time ?? copyValue(name, column, place);
+    let { value, same } = copy;
     if (isFilled) {
       const entry = from.columns.find((one) => one.name.toLowerCase() === "entry_date");
       value = fillModifyDate(value, entry && copyTime("`entry_date`", entry, counterpart), counterpart);
@@ -94,7 +96,7 @@ export function statementsOf(from: Table, to: Table): Statements {
       same,
       isAlterable,
       text,
-      ...(time?.unkept && { unkept: time.unkept, reason: time.reason }),
+      ...(unkept && { unkept, reason }),
     });
   }
   const [source, target] = [quote(from.name), quote(to.name)];
@@ -149,24 +151,4 @@ function refuseRequired(from: Table, to: Table): void {
   throw new MoveRefused(
     `${to.name} needs a value in its column ${needed.name}, which ${from.name} does not have; give the column a default`,
   );
-}
-
-/**
- * Returns whether a strict server may change a value in silence when it takes it in: spaces at the end of a text, decimals, the
- * case of an ENUM, zeros before a number. Whole numbers that do not fit are an error, and so are texts.
- */
-function mayAlter(from: Column, to: Column): boolean {
-  if (from.definition === to.definition) return false;
-  if ([from, to].every(({ type }) => /^(tiny|small|medium|big)?int$/.test(type))) return false;
-  const lengths = [from, to].map(({ definition }) => Number(/^varchar\((\d+)\)/.exec(definition)?.[1]));
-  return !((lengths[0] as number) <= (lengths[1] as number));
-}
-
-/** NULL is equal to NULL alone; text is compared byte by byte, whatever the collation and the character set. */
-function comparison(name: string, column: Column, counterpart: Column): string {
-  const alike = column.charset === counterpart.charset;
-  const text = (value: string) => `BINARY ${alike ? value : `CONVERT(${value} USING utf8mb4)`}`;
-  return [column, counterpart].some(({ type }) => /char|text|enum|set/.test(type))
-    ? `${text(`s.${name}`)} <=> ${text(`t.${name}`)}`
-    : `s.${name} <=> t.${name}`;
 }

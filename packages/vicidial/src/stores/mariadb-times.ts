@@ -1,16 +1,5 @@
 import type { Column } from "./mariadb-tables.ts";
-
-/** How a column that holds a time in one of the tables is copied and compared. `s.` is the source, `t.` the target. */
-export interface TimeCopy {
-  /** The value that the target gets. */
-  value: string;
-  /** True if both rows hold the same time. */
-  same: string;
-  /** True if the target cannot keep the source's value. */
-  unkept?: string;
-  /** The message for such a value. */
-  reason: string;
-}
+import type { ColumnCopy } from "./mariadb-values.ts";
 
 /**
  * Every comparison runs with `time_zone = '+00:00'`, in which each instant of a TIMESTAMP has one text. A wall clock, which all
@@ -42,13 +31,14 @@ function stored({ type, precision }: Column, value: string): string {
 
 /**
  * Returns how a time is copied from one column to another, or undefined if neither column holds one. Between two TIMESTAMPs the
- * instant stays, also in an hour that the clock shows twice; between columns of different types the wall clock stays.
+ * instant stays, also in an hour that the clock shows twice; between columns of different types the wall clock stays. A time is
+ * not kept as a number or as bytes, nor made of them: the server reads digits in more ways than one.
  */
-export function copyTime(name: string, from: Column, to: Column): TimeCopy | undefined {
+export function copyTime(name: string, from: Column, to: Column): ColumnCopy | undefined {
   const columns = [from, to];
-  if (!columns.some(isTime) || !columns.every((column) => isTime(column) || isText(column))) return undefined;
+  if (!columns.some(isTime)) return undefined;
   const [ours, theirs] = [`s.${name}`, `t.${name}`];
-  const asText = isText(from) || isText(to);
+  const asText = !columns.every(isTime);
   const alike = from.type === to.type;
   const source = alike ? ours : wallClock(from, ours);
   const same = compare(source, alike ? theirs : wallClock(to, theirs), asText);
@@ -70,13 +60,14 @@ function unkeptIf(
     alike,
     asText,
   }: { value: string; source: string; ours: string; alike: boolean; asText: boolean },
-): Pick<TimeCopy, "unkept"> {
+): Pick<ColumnCopy, "unkept"> {
   // The server fills an empty TIMESTAMP with the current time, without an error.
-  const needsValue = isTimestamp(to) && !to.nullable && from.nullable;
+  const needsValue = !to.nullable && from.nullable;
   const losesDate = (from.type === "time") !== (to.type === "time") && !asText;
   const holdsAll =
     isText(to) || (alike && to.precision >= from.precision) || (from.type === "date" && to.type === "datetime");
-  if (losesDate) return { unkept: `${ours} IS NOT NULL` };
+  const isReadable = [from, to].every((column) => isTime(column) || isText(column));
+  if (losesDate || !isReadable) return { unkept: needsValue ? "TRUE" : `${ours} IS NOT NULL` };
   if (holdsAll) return needsValue ? { unkept: `${ours} IS NULL` } : {};
   const kept = stored(to, value);
   const shown = alike ? kept : wallClock(to, kept);
@@ -86,7 +77,7 @@ function unkeptIf(
 }
 
 /** Returns the value of a `modify_date` that may be empty where the target needs one: the time of the lead's entry, or else now. */
-export function fillModifyDate(value: string, entry: TimeCopy | undefined, to: Column): string {
+export function fillModifyDate(value: string, entry: ColumnCopy | undefined, to: Column): string {
   const now = isTimestamp(to) ? "NOW()" : `CONVERT_TZ(NOW(), '+00:00', ${serverZone})`;
   const entered = entry?.unkept ? `IF(${entry.unkept}, NULL, ${entry.value})` : entry?.value;
   return `COALESCE(${[value, ...(entered ? [entered] : []), now].join(", ")})`;

@@ -228,6 +228,83 @@ describe.each(zones)("times of a server in the zone %s", (zone) => {
   });
 });
 
+/** Types of columns, and values of which each takes in some. */
+const kinds = [
+  ...["BIGINT", "BIGINT UNSIGNED", "SMALLINT", "DECIMAL(20,4)", "DECIMAL(6,2) UNSIGNED", "DOUBLE", "YEAR"],
+  ...["DATE", "TIME", "DATETIME(3)", "TIMESTAMP", "VARCHAR(40)", "VARCHAR(4)", "CHAR(20)", "TINYTEXT", "VARBINARY(40)"],
+  "ENUM('25','2025','0','x')",
+];
+const contents = [
+  ...[
+    "0",
+    "25",
+    "025",
+    "-5",
+    "5.5",
+    "5.50",
+    "2025",
+    "250615",
+    "20250615120000",
+    "9007199254740993",
+    "x",
+    "X",
+    "x ",
+    "",
+  ],
+  ...["18446744073709551615", "2025-06-15", "12:00:00", "2025-06-15 12:00:00", "2025-06-15 12:00:00.250"],
+];
+
+/** A value without what adds nothing to it in another type: zeros around a number, and midnight. */
+function meaning(text: string, types: readonly string[]) {
+  if (types.some((type) => /CHAR|TEXT|ENUM|BINARY/.test(type))) return text;
+  const digits = /\de\d/.test(text) ? String(BigInt(Number(text))) : text;
+  const number = types.includes("YEAR") ? digits.replace(/^0+(?=\d)/, "") : digits;
+  return plain(number.includes(".") ? number : `${number}.`);
+}
+
+test.each(kinds)("a %s stays as it is in a column of any type, or does not fit", async (from) => {
+  await using place = await site("-03:00", from === "YEAR" ? "InnoDB" : "MyISAM");
+  const columns = kinds.map((_, index) => `c${index}`);
+  for (const [table, typeAt] of [
+    [archive, () => from],
+    [live, (index: number) => kinds[index]],
+  ] as const) {
+    const added = columns.map((name, index) => `ADD COLUMN ${name} ${typeAt(index)} NULL DEFAULT NULL`);
+    await place.wall.query(`ALTER TABLE ${table} ${added.join(", ")}`);
+  }
+  // One lead for each type and each value that the source takes in; its other columns are empty.
+  const leads = new Map<number, { column: string; to: string }>();
+  for (const [row, content] of contents.entries()) {
+    for (const [index, to] of kinds.entries()) {
+      const [id, column] = [row * 100 + index + 1, columns[index] as string];
+      const inserted = await insertRows(place.wall, archive, [{ ...makeLead(id), [column]: content }]).catch(
+        () => false,
+      );
+      if (inserted === false) break;
+      leads.set(id, { column, to });
+    }
+  }
+  const read = async (table: string) => {
+    const [rows] = await place.wall.query<RowDataPacket[]>(
+      `SELECT lead_id, CONVERT(COALESCE(${columns.join(", ")}) USING utf8mb4) AS value FROM ${table}`,
+    );
+    return new Map(rows.map(({ lead_id, value }) => [Number(lead_id), String(value)]));
+  };
+  const before = await read(archive);
+  const { done } = await place.move([...leads.keys()]);
+  const [left, moved] = [await read(archive), await read(live)];
+  for (const [id, { column, to }] of leads) {
+    const [value, name] = [before.get(id) as string, `${id} ${column}: ${before.get(id)} to ${to}`];
+    if (done.get(id) !== "done") {
+      expect([name, done.get(id), left.get(id), moved.get(id)]).toEqual([name, "does_not_fit", value, undefined]);
+    } else {
+      expect([name, left.has(id)]).toEqual([name, false]);
+      expect([name, meaning(moved.get(id) as string, [from, to])]).toEqual([name, meaning(value, [from, to])]);
+    }
+    if (from === to) expect([name, done.get(id)]).toEqual([name, "done"]);
+  }
+});
+
 test("a time that the clocks left out does not fit into a TIMESTAMP, and one that came twice does", async () => {
   await using place = await site("Europe/Berlin", "InnoDB");
   await place.wall.query(`ALTER TABLE ${archive} MODIFY modify_date DATETIME NOT NULL`);
