@@ -14,7 +14,7 @@ import { createRoutes } from "../routes.ts";
 import type { Move } from "../store.ts";
 import { createMariadbStore } from "./mariadb.ts";
 import { underLocks } from "./mariadb-lock.ts";
-import type { Step } from "./mariadb-move.ts";
+import type { Step } from "./mariadb-slice.ts";
 import { preflight, statementsFor } from "./mariadb-tables.ts";
 
 const live = "vicidial_list";

@@ -9,7 +9,7 @@ import { makeLead } from "../lead.ts";
 import { createOperations } from "../operations.ts";
 import { type LeadStore, type Move, type MoveWork, noCounts } from "../store.ts";
 import { createMariadbStore } from "./mariadb.ts";
-import type { Step } from "./mariadb-move.ts";
+import type { Step } from "./mariadb-slice.ts";
 
 const archive = "vicidial_list_archive";
 const none = { transaction: undefined as never };

@@ -2,7 +2,7 @@ import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type ColumnFacts, examine, type Finding, type TableFacts } from "../doctor.ts";
 import { isCollision } from "../rules.ts";
 import { MoveRefused } from "../store.ts";
-import { readDuplicates, runStatements, type StatementResult } from "./mariadb-rows.ts";
+import { readDuplicates, runStatements } from "./mariadb-rows.ts";
 import { quote } from "./mariadb-statements.ts";
 import { archive, isRefused, live, preflight, statementsFor } from "./mariadb-tables.ts";
 
@@ -47,7 +47,7 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
     const ids = rows.map((row) => Number(row.lead_id));
     if (ids.length === 0) break;
     const [pairs] = await runStatements(connection, [statements.duplicates, ids]);
-    for (const differs of readDuplicates(pairs as StatementResult).values()) {
+    for (const differs of readDuplicates(pairs).values()) {
       if (differs.length === 0) twins.equal++;
       else if (isCollision({ differs })) twins.collisions++;
       else twins.differing++;

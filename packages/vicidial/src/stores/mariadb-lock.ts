@@ -2,6 +2,8 @@ import type { Connection } from "mysql2/promise";
 import type { RowImage } from "./journal.ts";
 import {
   type Duplicates,
+  noStatement,
+  type Results,
   readDuplicates,
   readImages,
   readReasons,
@@ -27,7 +29,7 @@ export interface Locked extends Snapshot {
   /** For how many milliseconds the locks had been held when the rows had been read. */
   heldMs: number;
   /** Runs the last statements and releases the locks: on row locks with a commit. */
-  commit(...last: Statement[]): Promise<StatementResult[]>;
+  commit<const Last extends readonly Statement[]>(...last: Last): Promise<Results<Last>>;
 }
 
 /** The tables are not as the plan knows them: a new plan is needed. */
@@ -50,16 +52,24 @@ const snapshotStatements = (
   { images, duplicates, unkept }: Statements,
   ids: readonly number[],
   lock = (statement: string) => statement,
-): Statement[] => [[lock(images), ids], [lock(duplicates), ids], unkept === undefined ? "DO 0" : [unkept, ids]];
+): [Statement, Statement, Statement] => [
+  [lock(images), ids],
+  [lock(duplicates), ids],
+  unkept === undefined ? noStatement : [unkept, ids],
+];
 
-function readSnapshot([images, duplicates, unkept]: readonly StatementResult[]): Snapshot {
-  const rows = readImages(images as StatementResult);
+function readSnapshot([images, duplicates, unkept]: readonly [
+  StatementResult,
+  StatementResult,
+  StatementResult,
+]): Snapshot {
+  const rows = readImages(images);
   // A row that came into the source in between has no image, so this move leaves it alone.
   const known = <Value>(found: Map<number, Value>) => new Map([...found].filter(([id]) => rows.has(id)));
   return {
     images: rows,
-    duplicates: known(readDuplicates(duplicates as StatementResult)),
-    unkept: known(readReasons(unkept as StatementResult)),
+    duplicates: known(readDuplicates(duplicates)),
+    unkept: known(readReasons(unkept)),
   };
 }
 
@@ -91,7 +101,7 @@ export async function underLocks<Result>(
   try {
     // The locking reads take the rows of each table in the order of the ids.
     const lock = (statement: string) => (byTable ? statement : `${statement} FOR UPDATE`);
-    const results = await runStatements(
+    const [, , from, images, duplicates, unkept, until, ...tables] = await runStatements(
       connection,
       dropAfter(lockedSilence),
       byTable ? statements.lockTables : "START TRANSACTION",
@@ -101,25 +111,16 @@ export async function underLocks<Result>(
       ...showTables,
       findTriggers,
     );
-    const [from, images, duplicates, unkept, until, live, archive, triggers] = results.slice(2) as [
-      StatementResult,
-      StatementResult,
-      StatementResult,
-      StatementResult,
-      StatementResult,
-      StatementResult,
-      StatementResult,
-      StatementResult,
-    ];
+    const [live, archive, triggers] = tables;
     if (fingerprintOf([live, archive]) !== plan.fingerprint) throw new TablesAltered();
     refuseTriggers(triggers);
     return await work({
       ...readSnapshot([images, duplicates, unkept]),
       heldMs: Math.max(0, readTime(until) - readTime(from)),
-      async commit(...last) {
+      async commit<const Last extends readonly Statement[]>(...last: Last) {
         const returned = await runStatements(connection, ...last, ...release("COMMIT"));
         committed = true;
-        return returned;
+        return returned.slice(0, last.length) as Results<Last>;
       },
     });
   } finally {

@@ -40,7 +40,7 @@ export async function recoverMoves(
   // A damaged table shows less than it holds: nothing may be concluded from it.
   if (plan.locking === "tables") {
     const [checked] = await runStatements(connection, checkTables);
-    refuseDamaged(checked as StatementResult);
+    refuseDamaged(checked);
   }
   // Of a lead the newest entry alone counts: an older one knows nothing of what was changed since.
   const seen = new Set<number>();
@@ -165,7 +165,7 @@ async function undoCopies(
   ids: readonly number[],
 ): Promise<void> {
   const [found] = await runStatements(connection, [statements.duplicates, ids]);
-  const equal = [...readDuplicates(found as StatementResult)].filter(([, differs]) => differs.length === 0);
+  const equal = [...readDuplicates(found)].filter(([, differs]) => differs.length === 0);
   await takeBack(connection, statements, findCopies(entry, ids), new Set(equal.map(([id]) => id)));
 }
 

@@ -17,19 +17,27 @@ export interface StatementResult {
 export const isSame = (image: RowImage, other: RowImage | undefined) =>
   other !== undefined && image.every((value, index) => value === other[index]);
 
+/** The result of each statement. */
+export type Results<Statements extends readonly Statement[]> = {
+  -readonly [Place in keyof Statements]: StatementResult;
+};
+
+/** A statement that is not sent, in the place of one that is not needed. */
+export const noStatement: Statement = ["", []];
+
 const nothing: StatementResult = { rows: [], affected: 0 };
 
 /**
  * Runs the statements in one message, because each message costs its way there and back. The first that fails ends the rest. A
  * statement over no ids returns nothing and is not sent. The connection must allow several statements.
  */
-export async function runStatements(
+export async function runStatements<const Given extends readonly Statement[]>(
   connection: Connection,
-  ...statements: readonly Statement[]
-): Promise<StatementResult[]> {
+  ...statements: Given
+): Promise<Results<Given>> {
   const isSent = (one: Statement) => typeof one === "string" || one[1].length > 0;
   const sent = statements.filter(isSent);
-  if (sent.length === 0) return statements.map(() => nothing);
+  if (sent.length === 0) return statements.map(() => nothing) as Results<Given>;
   const [results] = await connection.query({
     sql: sent.map((one) => (typeof one === "string" ? one : one[0])).join(";\n"),
     values: sent.flatMap((one) => (typeof one === "string" ? [] : [one[1]])),
@@ -44,7 +52,7 @@ export async function runStatements(
     const result = isSent(one) ? returned[next++] : undefined;
     if (result === undefined) return nothing;
     return Array.isArray(result) ? { rows: result, affected: 0 } : { rows: [], affected: result.affectedRows };
-  });
+  }) as Results<Given>;
 }
 
 /** Rows by lead id, as `images` and `overwritten` return them. */
@@ -66,7 +74,7 @@ export const withoutSchema = (message: string) => message.replace(/`[^`]*`\.(?=`
 /** Returns the ids that a statement over ids finds. */
 export async function findIds(connection: Connection, statement: string, ids: readonly number[]): Promise<Set<number>> {
   const [found] = await runStatements(connection, [statement, ids]);
-  return readIds(found as StatementResult);
+  return readIds(found);
 }
 
 /** Returns the target's rows by lead id. */
@@ -76,5 +84,5 @@ export async function readTargetRows(
   ids: readonly number[],
 ): Promise<Map<number, RowImage>> {
   const [found] = await runStatements(connection, [statements.targetImages, ids]);
-  return readImages(found as StatementResult);
+  return readImages(found);
 }

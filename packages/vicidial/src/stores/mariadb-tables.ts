@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { MoveRefused, type Verb } from "../store.ts";
 import { runStatements, type StatementResult } from "./mariadb-rows.ts";
-import { quote, type Statements, statementsOf } from "./mariadb-statements.ts";
+import { type Statements, statementsOf } from "./mariadb-statements.ts";
 
 export const live = "vicidial_list";
 export const archive = "vicidial_list_archive";
@@ -72,7 +72,7 @@ async function readPlan(connection: Connection): Promise<Plan> {
   const keys = await readKeys(connection);
   const [first, second] = [withKey(found[0], keys), withKey(found[1], keys)];
   const [triggers] = await runStatements(connection, findTriggers);
-  refuseTriggers(triggers as StatementResult);
+  refuseTriggers(triggers);
   const engines = new Set([first, second].map(({ engine }) => engine.toLowerCase()));
   return {
     fingerprint,
@@ -92,7 +92,7 @@ function statementsOrRefusal(from: Table, to: Table): Statements | MoveRefused {
 }
 
 /** Shows both tables as the server would create them: a quick way to see that neither was altered. */
-export const showTables = [live, archive].map((name) => `SHOW CREATE TABLE ${quote(name)}`);
+export const showTables = [`SHOW CREATE TABLE ${live}`, `SHOW CREATE TABLE ${archive}`] as const;
 
 /** What `showTables` gave, as one text. */
 export function fingerprintOf(shown: readonly StatementResult[]): string {

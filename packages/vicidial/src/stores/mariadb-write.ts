@@ -3,7 +3,7 @@ import { isCollision } from "../rules.ts";
 import type { Move } from "../store.ts";
 import type { RowImage } from "./journal.ts";
 import type { Snapshot } from "./mariadb-lock.ts";
-import { readDuplicates, runStatements, type StatementResult, withoutSchema } from "./mariadb-rows.ts";
+import { readDuplicates, runStatements, withoutSchema } from "./mariadb-rows.ts";
 import type { Statements } from "./mariadb-statements.ts";
 
 /** The leads that each statement of a move is about. */
@@ -102,7 +102,7 @@ export async function takeBackAltered(
   const ids = [...copies.inserted, ...copies.overwritten.keys()];
   if (alterable.size === 0 || ids.length === 0) return new Map();
   const [found] = await runStatements(connection, [duplicates, ids]);
-  const altered = [...readDuplicates(found as StatementResult)].filter(
+  const altered = [...readDuplicates(found)].filter(
     ([, differs]) => differs.length > 0 && differs.every((name) => alterable.has(name)),
   );
   await takeBack(connection, statements, copies, new Set(altered.map(([id]) => id)));

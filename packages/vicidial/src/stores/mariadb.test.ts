@@ -12,7 +12,7 @@ import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 import type { Entry } from "./journal.ts";
 import { createMariadbStore } from "./mariadb.ts";
-import type { Step } from "./mariadb-move.ts";
+import type { Step } from "./mariadb-slice.ts";
 import { findTriggers } from "./mariadb-tables.ts";
 
 const live = "vicidial_list";

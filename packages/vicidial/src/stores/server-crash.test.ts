@@ -10,7 +10,7 @@ import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../lead.ts";
 import type { Move, Verb } from "../store.ts";
 import { createMariadbStore } from "./mariadb.ts";
-import type { Step } from "./mariadb-move.ts";
+import type { Step } from "./mariadb-slice.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";

@@ -13,7 +13,7 @@ import { createOperations } from "../operations.ts";
 import { readOptions } from "../options.ts";
 import { createRoutes } from "../routes.ts";
 import { createMariadbStore } from "./mariadb.ts";
-import type { Step } from "./mariadb-move.ts";
+import type { Step } from "./mariadb-slice.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";
