@@ -44,8 +44,8 @@ const flagged = { insert_leads: true, update_leads: true, delete_leads: true, le
 const dearchive = { operation: "vicidial.leads.dearchive", params: { insert_leads: true, delete_leads: true } };
 
 const dryRunEverywhere: Call["supports"] = { query: ["dry_run"], json: ["dry_run"], form: ["dry_run"] };
-/** Some readers reject a name that an object holds twice, whatever its values. */
-const allowsRepeatedNames = ({ vendor }: Call) => vendor === "altcraft" || vendor === "vicidial";
+/** Most readers reject a name that an object holds twice, whatever its values. */
+const allowsRepeatedNames = ({ vendor }: Call) => vendor === "vicidial";
 const ofVendors: Place[] = ["query", "json", "twice in json", "nested in json", "header"];
 
 const calls: Call[] = [
