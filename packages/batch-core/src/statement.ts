@@ -1,24 +1,25 @@
 import type { Compilable, CompiledQuery, Kysely, QueryResult } from "kysely";
 
-/** Carries out a statement at once, without the layers that a query builder has in between. */
-export type Direct = (
-  sql: string,
-  parameters: readonly unknown[],
-) => QueryResult<unknown> | Promise<QueryResult<unknown>>;
-
-/** The transactions that have a direct way to their database. */
-export const directWays = new WeakMap<object, Direct>();
-
-/** How PostgreSQL gets a statement: under which name it may keep it parsed, and whether its answer is awaited. */
-interface Prepared {
-  name: string;
+/** A statement that is compiled once and run many times. */
+export interface PreparedStatement {
+  sql: string;
+  /** The name under which PostgreSQL may keep it parsed; without it, it is planned each time. */
+  name?: string;
+  /** Whether anything waits for its answer. */
   awaited: boolean;
 }
 
-const known = new Map<string, Prepared>();
+/** Carries out a statement at once, without the layers that a query builder has in between. */
+export type Direct = (
+  statement: PreparedStatement,
+  parameters: readonly unknown[],
+) => QueryResult<unknown> | Promise<QueryResult<unknown>>;
 
-/** What is known of a statement that is run time and again. */
-export const prepared = (text: string): Prepared | undefined => known.get(text);
+/** The databases and transactions that have a direct way. */
+export const directWays = new WeakMap<object, Direct>();
+
+/** The names of statements by their texts. */
+const names = new Map<string, string>();
 
 /** Stands in a statement for a value that is given when it is run. */
 class Slot {
@@ -51,29 +52,32 @@ export function statement<Values extends object, Row>(
   // biome-ignore lint/suspicious/noExplicitAny: each package sees its own tables in the one database.
 ): (on: Kysely<any>, values: Values) => Promise<QueryResult<Row>> {
   let compiled: CompiledQuery<Row> | undefined;
+  let prepared: PreparedStatement;
   return async (on, values) => {
-    compiled ??= prepare(
-      build(Object.fromEntries(Object.keys(values).map((name) => [name, new Slot(name)])) as Values).compile(),
-      { awaited, byKey },
-    );
+    if (!compiled) {
+      compiled = build(
+        Object.fromEntries(Object.keys(values).map((name) => [name, new Slot(name)])) as Values,
+      ).compile();
+      prepared = prepare(compiled, { awaited, byKey });
+    }
     const parameters = compiled.parameters.map((parameter) =>
       parameter instanceof Slot ? parameter.change(values[parameter.name as keyof Values]) : parameter,
     );
     const direct = directWays.get(on);
-    if (direct) return direct(compiled.sql, parameters) as QueryResult<Row> | Promise<QueryResult<Row>>;
+    if (direct) return direct(prepared, parameters) as QueryResult<Row> | Promise<QueryResult<Row>>;
     return on.executeQuery({ ...compiled, parameters });
   };
 }
 
 /** A plan that is kept grows old with the tables it was made for; a plain insert has none, and a row's key leads to one place. */
-function prepare<Row>(
-  compiled: CompiledQuery<Row>,
+function prepare(
+  { sql, query }: CompiledQuery,
   { awaited, byKey }: { awaited: boolean; byKey: boolean },
-): CompiledQuery<Row> {
-  if ((byKey || !awaited || compiled.query.kind === "InsertQueryNode") && !known.has(compiled.sql)) {
-    known.set(compiled.sql, { name: `reinstate_${known.size + 1}`, awaited });
-  }
-  return compiled;
+): PreparedStatement {
+  if (!byKey && awaited && query.kind !== "InsertQueryNode") return { sql, awaited };
+  const name = names.get(sql) ?? `reinstate_${names.size + 1}`;
+  names.set(sql, name);
+  return { sql, name, awaited };
 }
 
 /** The value as `change` makes it; where it is yet to be given, then. */

@@ -1,23 +1,11 @@
-import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  CompiledQuery,
-  type DatabaseConnection,
-  type Dialect,
-  type Driver,
-  Kysely,
-  PostgresAdapter,
-  PostgresDialect,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  type QueryResult,
-  sql,
-} from "kysely";
+import { CompiledQuery, Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import type { Database } from "../database.ts";
 import type { LedgerTransaction } from "../operation.ts";
-import { type Direct, directWays, prepared, statement } from "../statement.ts";
+import { directWays, statement } from "../statement.ts";
 import { migrator } from "./migrate.ts";
+import { inPipelinedTransaction, sendOn, toResult } from "./pipeline.ts";
 import { createStorageWatch } from "./storage.ts";
 import { listPostgresTables } from "./table-names.ts";
 import { createTogether, type Sharing } from "./together.ts";
@@ -26,8 +14,6 @@ import { createTogether, type Sharing } from "./together.ts";
 const connectMs = 10_000;
 /** The part of `answerMs` that a connection may take: both together must end before a caller loses patience. */
 const connectPart = 0.8;
-/** When the server counts a transaction as abandoned: its client is gone without a word, and its locks hold up others. */
-const abandonedAfter = "60s";
 const closeMs = 5_000;
 
 /**
@@ -47,7 +33,6 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
     ...connecting,
     max: 10,
     pipeline: true,
-    Client: EagerClient,
     ...(answerMs !== undefined && { query_timeout: answerMs }),
   });
   // A connection that is lost is replaced by the pool, and who was using it is told by its statement; without listeners it
@@ -55,17 +40,18 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  directWays.set(kysely, async (statement, parameters) => toResult(await sendOn(pool, statement, parameters)));
   let probes = 0;
   // The row takes a page of its own, so the table has to grow. VACUUM gives the pages back now and then.
   const storage = createStorageWatch(async () => {
-    await inTransaction(pool, async (transaction) => {
+    await inPipelinedTransaction(pool, async (transaction) => {
       await sql`insert into reinstate_probe values (${Buffer.alloc(5000)})`.execute(transaction);
       await sql`delete from reinstate_probe`.execute(transaction);
     });
     if (++probes % 100 === 0) await sql`vacuum reinstate_probe`.execute(kysely);
   });
   const transaction = <Result>(work: (transaction: LedgerTransaction) => Promise<Result>) =>
-    storage.observe(() => inTransaction(pool, work));
+    storage.observe(() => inPipelinedTransaction(pool, work));
   return {
     dialect: "postgres",
     tables: <Tables>() => kysely as Kysely<Tables>,
@@ -92,82 +78,6 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
   };
 }
 
-/**
- * A transaction whose statements are sent when they are asked for. Kysely's own sends one when the one before it was answered,
- * so that works which share a transaction would take their ways to PostgreSQL one after the other.
- */
-async function inTransaction<Result>(
-  pool: pg.Pool,
-  work: (transaction: LedgerTransaction) => Promise<Result>,
-): Promise<Result> {
-  const client = await pool.connect();
-  let broken = false;
-  let over = false;
-  const send: Direct = async (text, parameters) => {
-    if (over) throw new Error("The transaction is over");
-    const { command, rowCount, rows } = await client.query(text, parameters as unknown[]);
-    return { rows, ...(command !== "SELECT" && rowCount !== null && { numAffectedRows: BigInt(rowCount) }) };
-  };
-  const transaction = new Kysely<unknown>({ dialect: new OneTransaction(send) });
-  directWays.set(transaction, send);
-  try {
-    await client.query(begin);
-    const result = await work(transaction);
-    over = true;
-    await client.query("commit");
-    return result;
-  } catch (error) {
-    over = true;
-    // Where it cannot be taken back by a word, it is by the end of its connection.
-    await client.query("rollback").catch(() => {
-      broken = true;
-    });
-    throw error;
-  } finally {
-    client.release(broken);
-  }
-}
-
-/** Both in one message. The setting ends with the transaction, so a pooler can give the session to another client. */
-const begin = `begin; set local idle_in_transaction_session_timeout = '${abandonedAfter}'`;
-
-// As a query builder has one of each for all of its transactions.
-const adapter = new PostgresAdapter();
-const compiler = new PostgresQueryCompiler();
-
-/** The dialect of a query builder that has one connection, in a transaction already. */
-class OneTransaction implements Dialect {
-  readonly #connection: DatabaseConnection;
-
-  constructor(send: Direct) {
-    this.#connection = {
-      executeQuery: async <Row>({ sql, parameters }: CompiledQuery) =>
-        (await send(sql, parameters)) as QueryResult<Row>,
-      streamQuery: () => unsupported("stream"),
-    };
-  }
-
-  createDriver(): Driver {
-    return {
-      init: async () => {},
-      acquireConnection: async () => this.#connection,
-      beginTransaction: () => unsupported("begin"),
-      commitTransaction: () => unsupported("commit"),
-      rollbackTransaction: () => unsupported("roll back"),
-      releaseConnection: async () => {},
-      destroy: async () => {},
-    };
-  }
-
-  createAdapter = () => adapter;
-  createIntrospector = (db: Kysely<unknown>) => new PostgresIntrospector(db);
-  createQueryCompiler = () => compiler;
-}
-
-function unsupported(what: string): never {
-  throw new Error(`A transaction that is open already cannot ${what}`);
-}
-
 // Who holds a row for longer holds up who wants it, and not who happened to ask at the same moment. Far below the second after
 // which PostgreSQL looks for deadlocks, so that two shared transactions do not wait for each other that long.
 const brief = CompiledQuery.raw("set local lock_timeout = '100ms'");
@@ -182,71 +92,6 @@ const abreast: Sharing["each"] = async (works, transaction) => {
     return end.value;
   });
 };
-
-type Answer = Promise<pg.QueryResult>;
-
-/**
- * Saves a part of the ways to PostgreSQL and back: BEGIN, and inserts whose answer says nothing, travel with the statement after
- * them; a statement that is run time and again is sent by name.
- */
-class EagerClient extends pg.Client {
-  /** What was sent and not awaited. It has failed by the time that the statement after it is answered. */
-  #sent: Answer[] = [];
-  #gathering = false;
-
-  // biome-ignore lint/suspicious/noExplicitAny: the driver's method has many forms; those with a text are used here.
-  override query(given: any, ...rest: any[]): any {
-    const statement = typeof given === "string" ? prepared(given) : undefined;
-    this.#gather();
-    const answer: Answer = statement ? this.#byName(statement.name, given, rest[0]) : super.query(given, ...rest);
-    if (given === begin || statement?.awaited === false) {
-      answer.catch(() => {});
-      this.#sent.push(answer);
-      return Promise.resolve({ command: "", rowCount: 0, rows: [] });
-    }
-    const before = this.#sent;
-    this.#sent = [];
-    // A failure is what led to the ROLLBACK, and no failure of it.
-    if (given === "rollback") return answer;
-    if (given === "commit") return Promise.all([...before, answer]).then(committed);
-    if (before.length === 0) return answer;
-    return Promise.all([...before, answer]).then((answers) => answers.at(-1));
-  }
-
-  #byName(name: string, text: string, values: unknown[]): Answer {
-    // The driver's own object instead of a description of it, which the driver would copy property by property.
-    const query = new pg.Query(text, values) as pg.Query & {
-      name: string;
-      callback: (error: Error | null, result: pg.QueryResult) => void;
-    };
-    query.name = name;
-    return new Promise((resolve, reject) => {
-      query.callback = (error, result) => (error ? reject(error) : resolve(result));
-      super.query(query);
-    });
-  }
-
-  /** What is asked for in one turn of the event loop goes out in one write. */
-  #gather(): void {
-    if (this.#gathering) return;
-    const { stream } = (this as unknown as { connection: { stream: Writable } }).connection;
-    this.#gathering = true;
-    stream.cork();
-    process.nextTick(() => {
-      this.#gathering = false;
-      stream.uncork();
-    });
-  }
-}
-
-/** PostgreSQL answers the COMMIT of a transaction in which a statement has failed by a ROLLBACK, and does not call that an error. */
-function committed(answers: pg.QueryResult[]): pg.QueryResult | undefined {
-  const answer = answers.at(-1);
-  if (answer?.command === "COMMIT") return answer;
-  throw Object.assign(new Error("The transaction was rolled back, for one of its statements had failed"), {
-    severity: "ERROR",
-  });
-}
 
 // bigint columns hold ids and milliseconds: numbers, as on SQLite. A value that a number cannot hold is an error, not a rounding.
 const numberTypes: pg.CustomTypesConfig = {

@@ -30,7 +30,7 @@ export function openSqlite(path: string): Database {
   const file = path === ":memory:" ? path : resolve(path);
   if (file !== ":memory:") makeFolder(file);
   const dialect = new NodeSqliteDialect(() => openSqliteFile(file));
-  const direct: Direct = (sql, parameters) => {
+  const direct: Direct = ({ sql }, parameters) => {
     const statement = dialect.opened.prepare(sql);
     if (statement.reader) return { rows: statement.all(parameters) };
     return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) };
