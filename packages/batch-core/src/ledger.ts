@@ -38,6 +38,15 @@ export interface NewChunk {
   refused?: Settlement;
 }
 
+/** What becomes of the chunks of a batch when it is accepted. Chunks that were refused are finished in every mode. */
+export type Acceptance =
+  /** They wait for a worker, and the batch is pending. */
+  | { mode: "queued" }
+  /** They are settled in the same transaction, before they are written, and the batch is completed. */
+  | { mode: "within"; settle(chunk: ClaimedChunk): Promise<Settlement> }
+  /** They are claimed by the caller, who takes each of them, and the batch is in progress. */
+  | { mode: "leased"; worker: string; leaseUntil: number; take(chunk: ClaimedChunk): void };
+
 export interface ChunkId {
   batchId: number;
   generation: number;
@@ -114,16 +123,9 @@ export interface Ledger {
     batch: NewBatch,
     chunks: Iterable<NewChunk> | AsyncIterable<NewChunk>,
     now: number,
-    options?: {
-      transaction?: LedgerTransaction;
-      /** The chunks are claimed from the start by somebody who is handed each, to work it off at once: the batch is in progress. */
-      claim?: { worker: string; leaseUntil: number; hand(chunk: ClaimedChunk): void };
-      /**
-       * The chunks, but for those refused, are worked off as they come, before they are written: the batch is completed when it
-       * is accepted.
-       */
-      workOff?: (chunk: ClaimedChunk) => Promise<Settlement>;
-    },
+    /** Without it, the chunks are queued. */
+    acceptance?: Acceptance,
+    transaction?: LedgerTransaction,
   ): Promise<number>;
 
   head(id: number, transaction?: LedgerTransaction): Promise<BatchHead | undefined>;

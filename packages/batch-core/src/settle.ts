@@ -25,6 +25,17 @@ export interface Settlement {
   tally: Record<string, number>;
 }
 
+/** The counts and the tally of several chunks. */
+export type Sums = Pick<Settlement, "counts" | "tally">;
+
+export const noSums = (): Sums => ({ counts: noCounts(), tally: {} });
+
+/** Adds a chunk to sums. */
+export function addSettlement(sums: Sums, { counts, tally }: Sums): void {
+  for (const outcome of Object.keys(counts) as OutcomeWord[]) sums.counts[outcome] += counts[outcome];
+  for (const [name, sum] of Object.entries(tally)) sums.tally[name] = (sums.tally[name] ?? 0) + sum;
+}
+
 const done: Fate = { outcome: "done", code: null, message: null };
 const silent: Fate = { outcome: "failed", code: "no_answer", message: "The operation gave no answer for this item" };
 

@@ -56,10 +56,10 @@ const broken: [string, Sabotage, RegExp][] = [
     "the last chunk is forgotten",
     {
       ledger: (ledger) => ({
-        async accept(batch, chunks, now, options) {
+        async accept(batch, chunks, ...rest) {
           const kept = [];
           for await (const chunk of chunks) kept.push(chunk);
-          return ledger.accept(batch, kept.length > 1 ? kept.slice(0, -1) : kept, now, options);
+          return ledger.accept(batch, kept.length > 1 ? kept.slice(0, -1) : kept, ...rest);
         },
       }),
     },

@@ -1,6 +1,12 @@
-import type { JoinBuilder, Kysely } from "kysely";
+import { type JoinBuilder, type Kysely, sql } from "kysely";
 import type { ChunkId, Retry } from "../ledger.ts";
 import type { LedgerTables } from "./tables.ts";
+
+/**
+ * Said in the very words of a partial index. SQLite compares a parameter's value with them when it plans, and looks at the value of a
+ * limit: with parameters in these places it plans the statement anew each time that it is run.
+ */
+export const unfinished = (table = "reinstate_chunks") => sql<boolean>`${sql.ref(`${table}.state`)} <> 'finished'`;
 
 /** A change of one chunk. */
 export const theChunk = (on: Kysely<LedgerTables>, { batchId, generation, seq }: ChunkId) =>

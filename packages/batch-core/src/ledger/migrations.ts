@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Database } from "../database.ts";
 import type { LedgerTransaction } from "../operation.ts";
 
@@ -10,148 +10,132 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
     const inPlace = dialect === "postgres" ? sql`with (fillfactor = 70)` : byKey;
     // The newest batch is never deleted, so on SQLite no id can come a second time, and the page where it would note the last one is spared.
     const batchId = dialect === "sqlite" ? sql`integer primary key` : types.identity;
-    await sql`create table reinstate_batches (
-      id ${batchId},
-      operation text not null,
-      label text not null,
-      target text not null,
-      account text not null,
-      params text not null,
-      actor text,
-      status text not null,
-      total bigint not null,
-      duplicates bigint not null,
-      generation integer not null default 0,
-      error text,
-      dry_run integer not null default 0,
-      max_failure_rate double precision,
-      failure_after bigint,
-      next_allowed_at bigint,
-      created_at bigint not null,
-      updated_at bigint not null,
-      started_at bigint,
-      finished_at bigint,
-      done integer,
-      skipped integer,
-      failed integer,
-      unknown integer,
-      rest_outcome text,
-      rest_code text,
-      rest_message text,
-      tally text,
-      codec text,
-      packed ${types.bytes}
-    )`.execute(db);
-    await sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`.execute(
-      db,
-    );
-    // The batches of an account, newest first. An entry of an index is a page more to write with every tiny batch; on SQLite
-    // there is one for some dozen neighbours instead, found there already by all but the first of them.
-    await (dialect === "sqlite"
-      ? sql`create table reinstate_neighbours (
-          account text not null,
-          neighbourhood integer not null,
-          primary key (account, neighbourhood)
-        ) ${byKey}`
-      : sql`create index reinstate_batches_account on reinstate_batches (account, id)`
-    ).execute(db);
-    await sql`create table reinstate_chunks (
-      batch_id bigint not null,
-      generation integer not null,
-      seq integer not null,
-      state text not null,
-      item_count integer not null,
-      done integer not null default 0,
-      skipped integer not null default 0,
-      failed integer not null default 0,
-      unknown integer not null default 0,
-      retried integer not null default 0,
-      refused integer not null default 0,
-      rest_outcome text,
-      rest_code text,
-      rest_message text,
-      tally text,
-      attempts integer not null default 0,
-      not_before bigint not null default 0,
-      worker text,
-      lease_until bigint,
-      finished_at bigint,
-      primary key (batch_id, generation, seq)
-    ) ${inPlace}`.execute(db);
-    await sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`.execute(
-      db,
-    );
-    // Those with failures are asked for most, and there may be one in thousands.
-    await sql`create index reinstate_chunks_failed on reinstate_chunks (batch_id, generation, seq) where failed > 0`.execute(
-      db,
-    );
-    // The packed items never change, so they stand apart from the rows that do.
-    await sql`create table reinstate_items (
-      batch_id bigint not null,
-      generation integer not null,
-      seq integer not null,
-      codec text not null,
-      packed ${types.bytes} not null,
-      primary key (batch_id, generation, seq)
-    ) ${byKey}`.execute(db);
-    await sql`create table reinstate_outcomes (
-      batch_id bigint not null,
-      generation integer not null,
-      seq integer not null,
-      position integer not null,
-      outcome text not null,
-      code text,
-      message text,
-      primary key (batch_id, generation, seq, position)
-    ) ${byKey}`.execute(db);
-    await sql`create table reinstate_idempotency (
-      scope text not null,
-      idempotency_key text not null,
-      digest text not null,
-      batch_id bigint not null,
-      answer text,
-      created_at bigint not null,
-      primary key (scope, idempotency_key)
-    ) ${byKey}`.execute(db);
-    await sql`create index reinstate_idempotency_age on reinstate_idempotency (created_at)`.execute(db);
-    // One row per paced operation: its token bucket, and the lock under which claims of it are admitted one by one.
-    await sql`create table reinstate_pace (
-      name text primary key,
-      tokens double precision not null,
-      filled_at bigint not null
-    )`.execute(db);
-    await sql`create table reinstate_keys (
-      id text primary key,
-      lookup text not null,
-      digest ${types.bytes} not null,
-      vendor text not null,
-      account text not null,
-      name text not null,
-      options text not null,
-      created_at bigint not null,
-      revoked_at bigint
-    )`.execute(db);
-    await sql`create index reinstate_keys_lookup on reinstate_keys (lookup)`.execute(db);
-    await sql`create index reinstate_keys_account on reinstate_keys (vendor, account)`.execute(db);
-  },
-
-  async "0002_storage"(db, { dialect, types }) {
-    await sql`alter table reinstate_batches add column waiting_for text`.execute(db);
-    // Always empty: what is written to find out whether anything can be stored.
-    await sql`create table reinstate_probe (filler ${types.bytes} not null)`.execute(db);
+    for (const statement of [
+      ...batchTables(batchId, byKey),
+      ...chunkTables(types.bytes, byKey, inPlace),
+      ...otherTables(types.bytes),
+    ]) {
+      await statement.execute(db);
+    }
     // PostgreSQL would compress the row away.
     if (dialect === "postgres") await sql`alter table reinstate_probe alter filler set storage plain`.execute(db);
   },
-
-  async "0003_retries_by_code"(db) {
-    await sql`alter table reinstate_chunks add column retries text`.execute(db);
-    // Until now, the next generation ran all failed items of a chunk.
-    await sql`update reinstate_chunks set retries = '[{"generation":' || (generation + 1) || '}]' where retried > 0`.execute(
-      db,
-    );
-  },
-
-  async "0004_pruned"(db) {
-    await sql`create table reinstate_pruned (batch_id bigint primary key)`.execute(db);
-  },
 };
+
+const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
+  sql`create table reinstate_batches (
+    id ${id},
+    operation text not null,
+    label text not null,
+    target text not null,
+    account text not null,
+    params text not null,
+    actor text,
+    status text not null,
+    total bigint not null,
+    duplicates bigint not null,
+    generation integer not null default 0,
+    error text,
+    dry_run integer not null default 0,
+    max_failure_rate double precision,
+    failure_after bigint,
+    next_allowed_at bigint,
+    waiting_for text,
+    created_at bigint not null,
+    updated_at bigint not null,
+    started_at bigint,
+    finished_at bigint,
+    done integer,
+    skipped integer,
+    failed integer,
+    unknown integer,
+    tally text
+  )`,
+  sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`,
+  // The batches of an account, newest first.
+  sql`create index reinstate_batches_account on reinstate_batches (account, id)`,
+  sql`create table reinstate_idempotency (
+    scope text not null,
+    idempotency_key text not null,
+    digest text not null,
+    batch_id bigint not null,
+    answer text,
+    created_at bigint not null,
+    primary key (scope, idempotency_key)
+  ) ${byKey}`,
+  sql`create index reinstate_idempotency_age on reinstate_idempotency (created_at)`,
+  sql`create table reinstate_pruned (batch_id bigint primary key)`,
+];
+
+const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inPlace: RawBuilder<unknown>) => [
+  sql`create table reinstate_chunks (
+    batch_id bigint not null,
+    generation integer not null,
+    seq integer not null,
+    state text not null,
+    item_count integer not null,
+    done integer not null default 0,
+    skipped integer not null default 0,
+    failed integer not null default 0,
+    unknown integer not null default 0,
+    retried integer not null default 0,
+    retries text,
+    refused integer not null default 0,
+    rest_outcome text,
+    rest_code text,
+    rest_message text,
+    tally text,
+    attempts integer not null default 0,
+    not_before bigint not null default 0,
+    worker text,
+    lease_until bigint,
+    finished_at bigint,
+    primary key (batch_id, generation, seq)
+  ) ${inPlace}`,
+  sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`,
+  // Those with failures are asked for most, and there may be one in thousands.
+  sql`create index reinstate_chunks_failed on reinstate_chunks (batch_id, generation, seq) where failed > 0`,
+  // The packed items never change, so they stand apart from the rows that do.
+  sql`create table reinstate_items (
+    batch_id bigint not null,
+    generation integer not null,
+    seq integer not null,
+    codec text not null,
+    packed ${bytes} not null,
+    primary key (batch_id, generation, seq)
+  ) ${byKey}`,
+  sql`create table reinstate_outcomes (
+    batch_id bigint not null,
+    generation integer not null,
+    seq integer not null,
+    position integer not null,
+    outcome text not null,
+    code text,
+    message text,
+    primary key (batch_id, generation, seq, position)
+  ) ${byKey}`,
+];
+
+const otherTables = (bytes: RawBuilder<unknown>) => [
+  // One row per paced operation: its token bucket, and the lock under which claims of it are admitted one by one.
+  sql`create table reinstate_pace (
+    name text primary key,
+    tokens double precision not null,
+    filled_at bigint not null
+  )`,
+  sql`create table reinstate_keys (
+    id text primary key,
+    lookup text not null,
+    digest ${bytes} not null,
+    vendor text not null,
+    account text not null,
+    name text not null,
+    options text not null,
+    created_at bigint not null,
+    revoked_at bigint
+  )`,
+  sql`create index reinstate_keys_lookup on reinstate_keys (lookup)`,
+  sql`create index reinstate_keys_account on reinstate_keys (vendor, account)`,
+  // Always empty: what is written to find out whether anything can be stored.
+  sql`create table reinstate_probe (filler ${bytes} not null)`,
+];

@@ -78,7 +78,10 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
     await host.batches.retry(large, { code: "unlucky" });
     await finish(host, large);
     await using web = await start(database.url, { role: "web", clock });
-    const stopped = await submit(web, 20);
+    // The other process does not know its operation, so it cannot finish the batch before it is stopped.
+    const rest = { ...touch, name: "test.rows.rest" };
+    web.register(rest);
+    const stopped = await submit(web, 20, { operation: rest.name });
     await web.batches.stop(stopped);
     clock.advance(10 * dayMs);
     const young = await submit(host, 3, { account: "b" });
@@ -126,11 +129,12 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
     expect(await host.batches.prune({ before: clock.now(), signal })).toEqual({ batches: 1, items: 6000 });
     // The batch is gone for its readers, whatever is left of it.
     const left = await idsWithRows(host);
-    expect([left.reinstate_pruned, left.reinstate_chunks?.length]).toEqual([[ids[0]], 2]);
+    expect([left.reinstate_pruned, left.reinstate_chunks?.length]).toEqual([[ids[0]], 3]);
     await expect(host.batches.items(ids[0] as number)).rejects.toMatchObject({ code: "unknown_batch" });
     await Promise.all([host.batches.prune({ before: clock.now() }), host.batches.prune({ before: clock.now() })]);
     const end = await idsWithRows(host);
-    expect([end.reinstate_batches, end.reinstate_chunks, end.reinstate_items]).toEqual([[newest], [], []]);
+    for (const rows of [end.reinstate_batches, end.reinstate_chunks, end.reinstate_items])
+      expect(rows).toEqual([newest]);
     expect([end.reinstate_outcomes, end.reinstate_pruned]).toEqual([[], []]);
   });
 

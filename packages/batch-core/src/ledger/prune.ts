@@ -3,7 +3,7 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "../database.ts";
 import type { LedgerTransaction } from "../operation.ts";
 import { itemsPerSlice } from "../time-slice.ts";
-import { type LedgerTables, neighbours } from "./tables.ts";
+import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
@@ -38,7 +38,6 @@ export interface Pruned {
 
 interface Ended {
   id: number;
-  account: string;
   total: number;
 }
 
@@ -72,17 +71,17 @@ export function createPrune(database: Database, tables: readonly BatchTable[]) {
     for (let after = 0; ; ) {
       const page = await db
         .selectFrom("reinstate_batches")
-        .select(["id", "account", "total", "status", "created_at", "finished_at"])
+        .select(["id", "total", "status", "created_at", "finished_at"])
         .where("id", ">", after)
         .where("id", "<", ({ selectFrom, fn }) => selectFrom("reinstate_batches").select(fn.max("id").as("id")))
         .orderBy("id")
         .limit(batchesPerPage)
         .execute();
-      for (const { id, account, total, status, created_at, finished_at } of page) {
+      for (const { id, total, status, created_at, finished_at } of page) {
         // Ids tell the order of batches to the second, so no batch after this one ended before.
         if (created_at >= before + 60_000) return;
         const hasEnded = status === "completed" || status === "failed";
-        if (hasEnded && finished_at !== null && finished_at < before) yield { id, account, total: Number(total) };
+        if (hasEnded && finished_at !== null && finished_at < before) yield { id, total: Number(total) };
       }
       const last = page.at(-1);
       if (!last) return;
@@ -92,7 +91,7 @@ export function createPrune(database: Database, tables: readonly BatchTable[]) {
   }
 
   /** Returns false if the batch is gone, or if a retry has begun since it was found. */
-  function deleteBatch({ id, account }: Ended, before: number): Promise<boolean> {
+  function deleteBatch({ id }: Ended, before: number): Promise<boolean> {
     return database.transaction(async (transaction) => {
       const on = transaction as Db;
       const { numDeletedRows } = await on
@@ -103,30 +102,8 @@ export function createPrune(database: Database, tables: readonly BatchTable[]) {
         .executeTakeFirst();
       if (numDeletedRows === 0n) return false;
       await on.insertInto("reinstate_pruned").values({ batch_id: id }).execute();
-      if (database.dialect === "sqlite") await deleteNeighbour(on, account, Math.floor(id / neighbours));
       return true;
     });
-  }
-
-  /** Deletes the entry by which the batches of an account are found, if it leads to none any more. */
-  async function deleteNeighbour(on: Db, account: string, neighbourhood: number): Promise<void> {
-    const first = neighbourhood * neighbours;
-    await on
-      .deleteFrom("reinstate_neighbours")
-      .where("account", "=", account)
-      .where("neighbourhood", "=", neighbourhood)
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom("reinstate_batches")
-              .select("id")
-              .where("account", "=", account)
-              .where("id", ">=", first)
-              .where("id", "<", first + neighbours),
-          ),
-        ),
-      )
-      .execute();
   }
 
   /** Finishes what a process that was killed has begun. */
@@ -153,12 +130,7 @@ export function createPrune(database: Database, tables: readonly BatchTable[]) {
         await setImmediate();
       }
     }
-    await database.transaction(async (transaction) => {
-      const on = transaction as Db;
-      // Of a chunk that stood in the row of its batch.
-      await on.deleteFrom("reinstate_outcomes").where("batch_id", "=", id).execute();
-      await on.deleteFrom("reinstate_pruned").where("batch_id", "=", id).execute();
-    });
+    await db.deleteFrom("reinstate_pruned").where("batch_id", "=", id).execute();
   }
 
   /** Deletes some chunks with their items and outcomes. Returns false if there are none. */

@@ -4,7 +4,7 @@ import type { Database } from "../database.ts";
 import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
 import { itemsOfChunk, readRetries } from "./chunks.ts";
-import { holdsChunk, holdsCounts, type LedgerTables, neighbours, onlyChunkColumns } from "./tables.ts";
+import { holdsCounts, type LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 type BatchRow = Selectable<LedgerTables["reinstate_batches"]>;
@@ -117,18 +117,8 @@ export function createReader(
       if (operation !== undefined) where.push(sql`b.operation = ${operation}`);
       if (operationPrefix !== undefined) where.push(sql`b.operation like ${`${operationPrefix}%`}`);
       if (statuses !== undefined) where.push(sql`b.status in (${sql.join(statuses)})`);
-      let from = sql`reinstate_batches b`;
-      let order = sql`b.id desc`;
-      if (account !== undefined && database.dialect === "sqlite") {
-        // One after the other, as it is written: so the batches come in their order, and nothing is sorted.
-        const first = sql`n.neighbourhood * ${sql.lit(neighbours)}`;
-        from = sql`reinstate_neighbours n cross join ${from} on b.id >= ${first} and b.id < ${first} + ${sql.lit(neighbours)}`;
-        order = sql`n.neighbourhood desc, ${order}`;
-        where.push(sql`n.account = ${account}`);
-        if (before !== undefined) where.push(sql`n.neighbourhood <= ${Math.floor(before / neighbours)}`);
-      }
-      const { rows } = await sql<BatchRow>`select b.* from ${from} where ${sql.join(where, sql` and `)}
-        order by ${order} limit ${limit} offset ${offset}`.execute(db);
+      const { rows } = await sql<BatchRow>`select b.* from reinstate_batches b where ${sql.join(where, sql` and `)}
+        order by b.id desc limit ${limit} offset ${offset}`.execute(db);
       return withCounts(rows, db);
     },
 
@@ -174,10 +164,6 @@ export function createReader(
     async contents(batchId, { after, outcome, limit }) {
       const page = (after: Pick<ChunkId, "generation" | "seq"> | undefined, within?: "generation") =>
         chunksAfter(batchId, { after, outcome, limit }, within);
-      if (!after || (after.generation === 0 && after.seq < 0)) {
-        const only = await onlyChunkOf(batchId);
-        if (only) return withExceptions(batchId, outcome && only[outcome] === 0 ? [] : [only]);
-      }
       // A generation's chunks are numbered without gaps, so a page of it is a range that PostgreSQL finds by its index alone;
       // a limit it weighs by statistics that a batch just accepted is not yet in.
       const inGeneration = after && !outcome ? await page(after, "generation") : [];
@@ -185,18 +171,6 @@ export function createReader(
       return withExceptions(batchId, chunks);
     },
   };
-
-  /** The chunk of a batch that stands in the batch's own row. */
-  async function onlyChunkOf(batchId: number) {
-    const row = await db
-      .selectFrom("reinstate_batches")
-      .select(onlyChunkColumns)
-      .where("id", "=", batchId)
-      .where("codec", "is not", null)
-      .executeTakeFirst();
-    if (!row || !holdsChunk(row)) return undefined;
-    return { ...row, generation: 0, seq: 0, state: "finished" as const, retries: null };
-  }
 
   function chunksAfter(
     batchId: number,

@@ -4,8 +4,8 @@ import type { ChunkId, Ledger, Retry } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
 import { type Packed, pack, unpack } from "../pack.ts";
 import { isRetried, itemsOfChunk, readRetries, theChunk } from "./chunks.ts";
-import { noChunk, type WrittenChunk } from "./rows.ts";
-import { holdsChunk, type LedgerTables, type OnlyChunk, onlyChunkColumns } from "./tables.ts";
+import { noKeptCounts, type WrittenChunk } from "./rows.ts";
+import type { LedgerTables } from "./tables.ts";
 import type { Writer } from "./write.ts";
 
 type Db = Kysely<LedgerTables>;
@@ -20,15 +20,12 @@ export function createRetry(database: Database, writeChunks: Writer["writeChunks
       const on = transaction as Db;
       const batch = await on
         .selectFrom("reinstate_batches")
-        .select(["generation", "status", "total", "finished_at"])
-        .select(onlyChunkColumns)
+        .select(["generation", "status"])
         .where("id", "=", id)
         .$if(database.dialect === "postgres", (query) => query.forUpdate())
         .executeTakeFirst();
       if (!batch || (batch.status !== "completed" && batch.status !== "failed")) return 0;
-      const { generation: before, status: _, ...row } = batch;
-      if (holdsChunk(row)) await unfold(on, id, row);
-      const generation = before + 1;
+      const generation = batch.generation + 1;
       const items = await copyFailedItems(on, { id, generation, code, now }, writeChunks);
       if (items === 0) throw new NothingFailed();
       await on
@@ -40,7 +37,7 @@ export function createRetry(database: Database, writeChunks: Writer["writeChunks
           next_allowed_at: null,
           updated_at: now,
           finished_at: null,
-          ...noChunk,
+          ...noKeptCounts,
         })
         .where("id", "=", id)
         .execute();
@@ -111,21 +108,6 @@ function failingChunks(on: Db, id: number, after: Pick<ChunkId, "generation" | "
     .orderBy("seq")
     .limit(pageSize)
     .execute();
-}
-
-/** Gives the only chunk of a batch rows of its own, which a retry can go on from. */
-async function unfold(on: Db, id: number, row: OnlyChunk & { total: number; finished_at: number | null }) {
-  const { codec, packed, total, ...end } = row;
-  const chunk = { batch_id: id, generation: 0, seq: 0 };
-  await on
-    .insertInto("reinstate_chunks")
-    .values({ ...chunk, ...end, state: "finished", item_count: total })
-    .execute();
-  await on
-    .insertInto("reinstate_items")
-    .values({ ...chunk, codec, packed })
-    .execute();
-  await on.updateTable("reinstate_batches").set(noChunk).where("id", "=", id).execute();
 }
 
 /** The items of a chunk that failed, with this code if there is one, and that no retry runs again. */

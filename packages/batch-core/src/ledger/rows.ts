@@ -1,8 +1,8 @@
 import { type BatchStatus, noCounts } from "../batch.ts";
 import type { ChunkId, ClaimedChunk, NewBatch } from "../ledger.ts";
 import type { Packed } from "../pack.ts";
-import type { Settlement } from "../settle.ts";
-import type { OnlyChunk } from "./tables.ts";
+import type { Settlement, Sums } from "../settle.ts";
+import type { KeptCounts } from "./tables.ts";
 
 /** A chunk as it is first written: waiting, claimed, or settled already. */
 export interface WrittenChunk extends ChunkId {
@@ -13,15 +13,14 @@ export interface WrittenChunk extends ChunkId {
   refused?: true;
 }
 
-/** Column by column: to spread some rows into one takes longer than to insert it. */
-export function batchRow(
-  id: number,
-  batch: NewBatch,
-  now: number,
-  status: BatchStatus,
-  only?: Packed,
-  end?: Settlement,
-) {
+export interface AcceptedBatch {
+  id: number;
+  batch: NewBatch;
+  now: number;
+}
+
+/** The row of a new batch; `sums` of one that is finished. Column by column, because a spread takes longer than the insert. */
+export function batchRow({ id, batch, now }: AcceptedBatch, status: BatchStatus, sums?: Sums) {
   return {
     id,
     operation: batch.operation,
@@ -42,16 +41,11 @@ export function batchRow(
     updated_at: now,
     started_at: status === "pending" ? null : now,
     finished_at: status === "completed" ? now : null,
-    done: end?.counts.done ?? null,
-    skipped: end?.counts.skipped ?? null,
-    failed: end?.counts.failed ?? null,
-    unknown: end?.counts.unknown ?? null,
-    rest_outcome: end ? restOutcome(end) : null,
-    rest_code: end?.rest.code ?? null,
-    rest_message: end?.rest.message ?? null,
-    tally: end ? tallyText(end.tally) : null,
-    codec: only?.codec ?? null,
-    packed: only?.bytes ?? null,
+    done: sums?.counts.done ?? null,
+    skipped: sums?.counts.skipped ?? null,
+    failed: sums?.counts.failed ?? null,
+    unknown: sums?.counts.unknown ?? null,
+    tally: sums ? tallyText(sums.tally) : null,
   };
 }
 
@@ -78,9 +72,12 @@ export function newlyClaimed({ batchId, generation, seq, packed }: ChunkId & { p
   return { batchId, generation, seq, codec, packed: bytes, count, attempt: 1, interrupted: false };
 }
 
-export const noChunk: { [Column in keyof OnlyChunk]: null } = {
-  ...{ done: null, skipped: null, failed: null, unknown: null },
-  ...{ rest_outcome: null, rest_code: null, rest_message: null, tally: null, codec: null, packed: null },
+export const noKeptCounts: { [Column in keyof KeptCounts]: null } = {
+  done: null,
+  skipped: null,
+  failed: null,
+  unknown: null,
+  tally: null,
 };
 
 const noEnd = {

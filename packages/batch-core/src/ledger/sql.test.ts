@@ -81,17 +81,17 @@ async function all(chunks: Iterable<NewChunk> | AsyncIterable<NewChunk>): Promis
 const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
   [
     "forgets a chunk",
-    (ledger) => ({ accept: async (b, chunks, now, o) => ledger.accept(b, (await all(chunks)).slice(0, -1), now, o) }),
+    (ledger) => ({ accept: async (b, chunks, ...rest) => ledger.accept(b, (await all(chunks)).slice(0, -1), ...rest) }),
   ],
   [
     "keeps half a batch",
     (ledger) => ({
-      async accept(batch, chunks, now, options) {
+      async accept(batch, chunks, ...rest) {
         const kept: NewChunk[] = [];
         try {
           for await (const chunk of chunks) kept.push(chunk);
         } finally {
-          await ledger.accept(batch, kept, now, options);
+          await ledger.accept(batch, kept, ...rest);
         }
         throw new Error("the upload broke off");
       },

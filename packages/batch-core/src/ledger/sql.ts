@@ -3,10 +3,10 @@ import { isFinished, sourcesOf } from "../batch.ts";
 import type { Database } from "../database.ts";
 import type { ChunkId, ClaimedChunk, Ledger } from "../ledger.ts";
 import type { LedgerTransaction } from "../operation.ts";
-import { takeTokens } from "../pace.ts";
 import { statement } from "../statement.ts";
 import { toStorableText } from "../text.ts";
-import { itemsOfChunk, theChunk } from "./chunks.ts";
+import { createAdmit } from "./admission.ts";
+import { itemsOfChunk, theChunk, unfinished } from "./chunks.ts";
 import { createMemory } from "./idempotency.ts";
 import { ledgerMigrations } from "./migrations.ts";
 import { type BatchTable, createPrune } from "./prune.ts";
@@ -18,13 +18,9 @@ import { createWriter } from "./write.ts";
 
 type Db = Kysely<LedgerTables>;
 
-/*
- * Both are said in the very words of a partial index. SQLite compares a parameter's value with them when it plans, and looks at
- * the value of a limit: with parameters in these places it plans the statement anew each time that it is run.
- */
+/** Said in the very words of a partial index, as `unfinished` is. */
 const isWorkable = (table = "reinstate_batches") =>
   sql<boolean>`${sql.ref(`${table}.status`)} in ('pending', 'in_progress')`;
-const unfinished = (table = "reinstate_chunks") => sql<boolean>`${sql.ref(`${table}.state`)} <> 'finished'`;
 
 /** The ledger on SQLite or PostgreSQL. Brings its tables up to date first. `batchTables` may still grow. */
 export async function createSqlLedger(database: Database, batchTables: readonly BatchTable[] = []): Promise<Ledger> {
@@ -100,6 +96,7 @@ export async function createSqlLedger(database: Database, batchTables: readonly 
     accept,
     retry: createRetry(database, writeChunks),
     prune: createPrune(database, batchTables),
+    admit: createAdmit(database),
 
     async hold(batchId, now, transaction) {
       const [row] = (await nextWaiting(transaction, { batchId, now })).rows;
@@ -159,46 +156,6 @@ export async function createSqlLedger(database: Database, batchTables: readonly 
           ? update.where("state", "=", "claimed").where("worker", "=", by.worker)
           : update.where("state", "=", "waiting");
       await update.execute();
-    },
-
-    async admit(operation, { name: shared, concurrency, perSecond, burst }, cost, now, transaction) {
-      const on = transaction as Db;
-      const name = shared ?? `${operation.name} ${operation.target}`;
-      await on
-        .insertInto("reinstate_pace")
-        .values({ name, tokens: 0, filled_at: -1 })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-      const row = await on
-        .selectFrom("reinstate_pace")
-        .selectAll()
-        .where("name", "=", name)
-        // The lock under which callers are admitted one by one.
-        .$if(database.dialect === "postgres", (query) => query.forUpdate())
-        .executeTakeFirstOrThrow();
-      if (concurrency !== undefined) {
-        const { busy } = await on
-          .selectFrom("reinstate_chunks as c")
-          .innerJoin("reinstate_batches as b", "b.id", "c.batch_id")
-          .select(({ fn }) => fn.countAll<number>().as("busy"))
-          .where(unfinished("c"))
-          .where("c.state", "=", "claimed")
-          .where("c.lease_until", ">=", now)
-          .where("b.operation", "=", operation.name)
-          .where("b.target", "=", operation.target)
-          .executeTakeFirstOrThrow();
-        if (Number(busy) >= concurrency) return now + 250;
-      }
-      if (perSecond === undefined) return undefined;
-      const bucket = row.filled_at < 0 ? undefined : { tokens: row.tokens, filledAt: row.filled_at };
-      const result = takeTokens(bucket, { cost, perSecond, burst: burst ?? Math.max(perSecond, cost) }, now);
-      if ("from" in result) return result.from;
-      await on
-        .updateTable("reinstate_pace")
-        .set({ tokens: result.taken.tokens, filled_at: result.taken.filledAt })
-        .where("name", "=", name)
-        .execute();
-      return undefined;
     },
 
     async waitUntil(id, time, reason = null) {

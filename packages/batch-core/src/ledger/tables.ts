@@ -12,35 +12,11 @@ export interface KeptCounts {
   tally: string | null;
 }
 
-/**
- * The one chunk of a batch that was worked off before it was written: it stands in the batch's row, which is all that is
- * written then. It has rows of its own from the first retry on.
- */
-export interface OnlyChunk extends KeptCounts {
-  rest_outcome: OutcomeWord | null;
-  rest_code: string | null;
-  rest_message: string | null;
-  codec: Codec;
-  packed: Uint8Array;
-}
-
-export const onlyChunkColumns = [
-  ...(["done", "skipped", "failed", "unknown"] as const),
-  ...(["rest_outcome", "rest_code", "rest_message", "tally", "codec", "packed"] as const),
-];
-
-/** Whether the row of a batch holds its chunk. */
-export const holdsChunk = <Row extends Nullable<Pick<OnlyChunk, "codec">>>(row: Row): row is Row & OnlyChunk =>
-  row.codec !== null;
-
 /** Whether the row of a batch holds the sums over its chunks. */
 export const holdsCounts = <Row extends Nullable<Pick<KeptCounts, "done">>>(row: Row): row is Row & KeptCounts =>
   row.done !== null;
 
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
-
-/** So many ids of batches, one after the other, are a neighbourhood. Ledgers are written by it: it stays as it is. */
-export const neighbours = 64;
 
 /** The core's own tables. Times are milliseconds since 1970 UTC. */
 export interface LedgerTables {
@@ -67,12 +43,7 @@ export interface LedgerTables {
     updated_at: number;
     started_at: number | null;
     finished_at: number | null;
-  } & Nullable<OnlyChunk>;
-  /** On SQLite: where the batches of an account lie. */
-  reinstate_neighbours: {
-    account: string;
-    neighbourhood: number;
-  };
+  } & Nullable<KeptCounts>;
   reinstate_chunks: {
     batch_id: number;
     generation: number;

@@ -1,11 +1,11 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "../database.ts";
-import type { ChunkId, Ledger } from "../ledger.ts";
-import type { Settlement } from "../settle.ts";
+import type { Acceptance, ChunkId, Ledger } from "../ledger.ts";
+import { addSettlement, noSums, type Settlement, type Sums } from "../settle.ts";
 import { statement } from "../statement.ts";
-import { createIdsAhead } from "./ids-ahead.ts";
-import { batchRow, chunkRow, itemsRow, newlyClaimed, type WrittenChunk } from "./rows.ts";
-import { type LedgerTables, neighbours } from "./tables.ts";
+import { createIdPool } from "./id-pool.ts";
+import { type AcceptedBatch, batchRow, chunkRow, itemsRow, newlyClaimed, type WrittenChunk } from "./rows.ts";
+import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
@@ -16,9 +16,11 @@ const bytesPerInsert = 1_000_000;
 
 export type Writer = ReturnType<typeof createWriter>;
 
-/** What writes batches and their chunks for the first time. */
+type Chunks = Parameters<Ledger["accept"]>[1];
+
+/** Writes batches and their chunks for the first time. */
 export function createWriter(database: Database) {
-  const db = database.tables<LedgerTables>();
+  const { reserveId, insertBatch, insertChunk, insertItems } = prepareStatements(database);
 
   async function writeExceptions(on: Db, { batchId, generation, seq }: ChunkId, settlement: Settlement) {
     for (const slice of slices(settlement.exceptions)) {
@@ -29,6 +31,96 @@ export function createWriter(database: Database) {
     }
   }
 
+  async function writeChunks(on: Db, chunks: WrittenChunk[]) {
+    const [chunk] = chunks;
+    if (!chunk) return;
+    if (chunks.length > 1) {
+      await on.insertInto("reinstate_chunks").values(chunks.map(chunkRow)).execute();
+      await on.insertInto("reinstate_items").values(chunks.map(itemsRow)).execute();
+    } else {
+      await insertChunk(on, chunkRow(chunk));
+      await insertItems(on, itemsRow(chunk));
+    }
+    for (const chunk of chunks) if (chunk.settled) await writeExceptions(on, chunk, chunk.settled);
+  }
+
+  /**
+   * Writes the chunks of a new batch as they come; `prepare` says how each begins that was not refused. Returns the sums over those
+   * that are settled.
+   */
+  async function writeEach(
+    on: Db,
+    { id, now }: AcceptedBatch,
+    chunks: Chunks,
+    prepare: (chunk: WrittenChunk) => WrittenChunk | Promise<WrittenChunk>,
+  ): Promise<Sums> {
+    const sums = noSums();
+    let seq = 0;
+    let slice: WrittenChunk[] = [];
+    let bytes = 0;
+    for await (const { packed, refused } of chunks) {
+      const chunk: WrittenChunk = { batchId: id, generation: 0, seq: seq++, packed, now };
+      const prepared = refused ? { ...chunk, settled: refused, refused: true as const } : await prepare(chunk);
+      if (prepared.settled) addSettlement(sums, prepared.settled);
+      slice.push(prepared);
+      bytes += packed.bytes.length;
+      if (slice.length < rowsPerInsert && bytes < bytesPerInsert) continue;
+      await writeChunks(on, slice);
+      slice = [];
+      bytes = 0;
+    }
+    await writeChunks(on, slice);
+    return sums;
+  }
+
+  async function writeQueued(on: Db, accepted: AcceptedBatch, chunks: Chunks): Promise<void> {
+    await insertBatch(on, batchRow(accepted, "pending"));
+    await writeEach(on, accepted, chunks, (chunk) => chunk);
+  }
+
+  async function writeLeased(
+    on: Db,
+    accepted: AcceptedBatch,
+    chunks: Chunks,
+    { worker, leaseUntil, take }: Extract<Acceptance, { mode: "leased" }>,
+  ): Promise<void> {
+    await insertBatch(on, batchRow(accepted, "in_progress"));
+    await writeEach(on, accepted, chunks, (chunk) => {
+      take(newlyClaimed(chunk));
+      return { ...chunk, claim: { worker, leaseUntil } };
+    });
+  }
+
+  async function writeSettled(
+    on: Db,
+    accepted: AcceptedBatch,
+    chunks: Chunks,
+    { settle }: Extract<Acceptance, { mode: "within" }>,
+  ): Promise<void> {
+    const run = async (chunk: WrittenChunk) => ({ ...chunk, settled: await settle(newlyClaimed(chunk)) });
+    const sums = await writeEach(on, accepted, chunks, run);
+    await insertBatch(on, batchRow(accepted, "completed", sums));
+  }
+
+  const accept: Ledger["accept"] = (batch, chunks, now, acceptance = { mode: "queued" }, transaction) => {
+    const write = async (on: Db) => {
+      const accepted = { id: await reserveId(on, now), batch, now };
+      if (acceptance.mode === "within") await writeSettled(on, accepted, chunks, acceptance);
+      else if (acceptance.mode === "leased") await writeLeased(on, accepted, chunks, acceptance);
+      else await writeQueued(on, accepted, chunks);
+      return accepted.id;
+    };
+    return transaction ? write(transaction as Db) : database.transaction((trx) => write(trx as Db));
+  };
+
+  return { accept, writeChunks, writeExceptions };
+}
+
+/** The statements of a small batch, which is most of them. */
+function prepareStatements(database: Database) {
+  const db = database.tables<LedgerTables>();
+  // Nothing needs their answers: on PostgreSQL they travel with the COMMIT.
+  const unawaited = { awaited: false };
   const nextId = statement(() => ({
     compile: () => sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`.compile(db),
   }));
@@ -41,81 +133,24 @@ export function createWriter(database: Database) {
     }),
     { byKey: true },
   );
-  const idsAhead = createIdsAhead();
-  async function reserveId(on: Db, now: number): Promise<number> {
-    if (database.dialect === "sqlite") return (await nextId(on, {})).rows[0]?.id as number;
-    return idsAhead.take(async (count) => (await drawIds(on, { count })).rows.map(({ id }) => id), now);
-  }
-
-  // Nobody needs their answers: on PostgreSQL they travel with the COMMIT.
-  const insertBatch = statement((row: ReturnType<typeof batchRow>) => db.insertInto("reinstate_batches").values(row), {
-    awaited: false,
-  });
-  const insertNeighbour = statement((row: LedgerTables["reinstate_neighbours"]) =>
-    db
-      .insertInto("reinstate_neighbours")
-      .values(row)
-      .onConflict((conflict) => conflict.doNothing()),
-  );
-  const insertOpen = statement((row: ReturnType<typeof chunkRow>) => db.insertInto("reinstate_chunks").values(row), {
-    awaited: false,
-  });
-  const insertItems = statement((row: ReturnType<typeof itemsRow>) => db.insertInto("reinstate_items").values(row), {
-    awaited: false,
-  });
-
-  async function writeChunks(on: Db, chunks: WrittenChunk[]) {
-    const [chunk] = chunks;
-    if (!chunk) return;
-    if (chunks.length > 1) {
-      await on.insertInto("reinstate_chunks").values(chunks.map(chunkRow)).execute();
-      await on.insertInto("reinstate_items").values(chunks.map(itemsRow)).execute();
-    } else {
-      await insertOpen(on, chunkRow(chunk));
-      await insertItems(on, itemsRow(chunk));
-    }
-    for (const chunk of chunks) if (chunk.settled) await writeExceptions(on, chunk, chunk.settled);
-  }
-
-  const accept: Ledger["accept"] = async (batch, chunks, now, { transaction, claim, workOff } = {}) => {
-    const insert = async (on: Db) => {
-      const batchId = await reserveId(on, now);
-      // What is worked off here is written when it is known how that ended.
-      if (!workOff) await insertBatch(on, batchRow(batchId, batch, now, claim ? "in_progress" : "pending"));
-      if (database.dialect === "sqlite") {
-        await insertNeighbour(on, { account: batch.account, neighbourhood: Math.floor(batchId / neighbours) });
-      }
-      let seq = 0;
-      let slice: WrittenChunk[] = [];
-      let bytes = 0;
-      for await (const { packed, refused } of chunks) {
-        const chunk = { batchId, generation: 0, seq: seq++, packed, now };
-        if (refused) slice.push({ ...chunk, settled: refused, refused: true });
-        else if (workOff) slice.push({ ...chunk, settled: await workOff(newlyClaimed(chunk)) });
-        else {
-          claim?.hand(newlyClaimed(chunk));
-          slice.push({ ...chunk, claim });
-        }
-        bytes += packed.bytes.length;
-        if (slice.length < rowsPerInsert && bytes < bytesPerInsert) continue;
-        await writeChunks(on, slice);
-        slice = [];
-        bytes = 0;
-      }
-      const only = seq === 1 ? slice[0] : undefined;
-      if (workOff && only?.settled && !only.refused) {
-        await insertBatch(on, batchRow(batchId, batch, now, "completed", only.packed, only.settled));
-        await writeExceptions(on, only, only.settled);
-        return batchId;
-      }
-      await writeChunks(on, slice);
-      if (workOff) await insertBatch(on, batchRow(batchId, batch, now, "completed"));
-      return batchId;
-    };
-    return transaction ? insert(transaction as Db) : database.transaction((trx) => insert(trx as Db));
+  const pool = createIdPool();
+  const takeId = (on: Db, now: number) =>
+    pool.take(async (count) => (await drawIds(on, { count })).rows.map(({ id }) => id), now);
+  return {
+    reserveId: database.dialect === "sqlite" ? async (on: Db) => (await nextId(on, {})).rows[0]?.id as number : takeId,
+    insertBatch: statement(
+      (row: ReturnType<typeof batchRow>) => db.insertInto("reinstate_batches").values(row),
+      unawaited,
+    ),
+    insertChunk: statement(
+      (row: ReturnType<typeof chunkRow>) => db.insertInto("reinstate_chunks").values(row),
+      unawaited,
+    ),
+    insertItems: statement(
+      (row: ReturnType<typeof itemsRow>) => db.insertInto("reinstate_items").values(row),
+      unawaited,
+    ),
   };
-
-  return { accept, writeChunks, writeExceptions };
 }
 
 function* slices<Row>(rows: readonly Row[]): Generator<Row[]> {

@@ -84,7 +84,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
       seen.push([chunk.batchId, chunk.seq, unpack(chunk.codec, chunk.packed)]);
       return settle(unpack(chunk.codec, chunk.packed) as number[], [{ key: 7, outcome: "done" }]);
     };
-    const id = await ledger.accept(batch({ total: 2 }), chunks([9, 7]), 1000, { workOff });
+    const id = await ledger.accept(batch({ total: 2 }), chunks([9, 7]), 1000, { mode: "within", settle: workOff });
     assert.deepEqual(seen, [[id, 0, [7, 9]]]);
     const stored = await ledger.get(id);
     assert.deepEqual(stored?.counts, { done: 1, skipped: 0, failed: 1, unknown: 0 });
@@ -96,7 +96,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
       [[1, "failed"]],
     );
     const fails = async () => Promise.reject(new Error("it broke"));
-    await assert.rejects(ledger.accept(batch(), chunks([1]), 0, { workOff: fails }), /it broke/);
+    await assert.rejects(ledger.accept(batch(), chunks([1]), 0, { mode: "within", settle: fails }), /it broke/);
     assert.deepEqual(
       (await ledger.list({ limit: 10 })).map((batch) => batch.id),
       [id],
@@ -203,8 +203,11 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
 
   async "chunks can be claimed by whoever accepts them"({ ledger }) {
     const mine: ClaimedChunk[] = [];
-    const mineAlready = { worker: "me", leaseUntil: 100, hand: (chunk: ClaimedChunk) => void mine.push(chunk) };
-    const id = await ledger.accept(batch({ total: 3 }), chunks([1, 2], [3]), 0, { claim: mineAlready });
+    const leased = { mode: "leased", worker: "me", leaseUntil: 100 } as const;
+    const id = await ledger.accept(batch({ total: 3 }), chunks([1, 2], [3]), 0, {
+      ...leased,
+      take: (chunk) => void mine.push(chunk),
+    });
     assert.deepEqual(
       mine.map(({ packed, codec, ...chunk }) => ({ ...chunk, items: unpack(codec, packed) })),
       [
@@ -344,7 +347,10 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
       { inserted: 2 },
     );
     const given = batch({ total: 4 });
-    const atOnce = await ledger.accept(given, chunks([1, 2, 3, 4]), 7, { workOff: async () => settlement });
+    const atOnce = await ledger.accept(given, chunks([1, 2, 3, 4]), 7, {
+      mode: "within",
+      settle: async () => settlement,
+    });
     const later = await ledger.accept(given, chunks([1, 2, 3, 4]), 7);
     await ledger.move(later, "in_progress", 7);
     await database.transaction((transaction) =>

@@ -115,8 +115,8 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
         if (name === "claim") noteLateClaim(answer, args[3] as number);
         if (name === "accept") {
           claimedInline.set(owner, answer as number);
-          const { claim } = args[3] as { claim?: { leaseUntil: number } };
-          noteLateClaim({ batchId: answer as number, generation: 0, seq: 0 }, claim?.leaseUntil ?? scheduler.now);
+          const { leaseUntil } = args[3] as { leaseUntil?: number };
+          noteLateClaim({ batchId: answer as number, generation: 0, seq: 0 }, leaseUntil ?? scheduler.now);
         }
         if (fault(owner, 0.01)) await clock.sleep(scheduler.below(2 * leaseMs));
         if (fault(owner, 0.01)) throw broken();

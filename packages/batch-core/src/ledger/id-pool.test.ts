@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createIdsAhead } from "./ids-ahead.ts";
+import { createIdPool } from "./id-pool.ts";
 
 /** A sequence, and how many were drawn each time. */
 function sequence() {
@@ -17,14 +17,14 @@ function sequence() {
 
 test("whoever needs an id now and then draws one, and leaves no gap", async () => {
   const { draw, draws } = sequence();
-  const { take } = createIdsAhead();
+  const { take } = createIdPool();
   expect([await take(draw, 0), await take(draw, 5_000), await take(draw, 10_000)]).toEqual([1, 2, 3]);
   expect(draws).toEqual([1, 1, 1]);
 });
 
 test("whoever needs them often has them drawn ahead, in their order", async () => {
   const { draw, draws } = sequence();
-  const { take } = createIdsAhead();
+  const { take } = createIdPool();
   const ids: number[] = [];
   for (let now = 0; now < 40; now++) ids.push(await take(draw, now));
   expect(ids).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
@@ -33,7 +33,7 @@ test("whoever needs them often has them drawn ahead, in their order", async () =
 
 test("hundreds at one moment get one each, by a few draws", async () => {
   const { draw, draws } = sequence();
-  const { take } = createIdsAhead();
+  const { take } = createIdPool();
   const ids = await Promise.all(Array.from({ length: 300 }, () => take(draw, 1)));
   expect(new Set(ids).size).toBe(300);
   expect(draws.length).toBeLessThan(12);
@@ -41,7 +41,7 @@ test("hundreds at one moment get one each, by a few draws", async () => {
 
 test("an id that was drawn a while ago is used no more, for others may have come after it", async () => {
   const { draw } = sequence();
-  const { take } = createIdsAhead();
+  const { take } = createIdPool();
   for (let now = 0; now < 3; now++) await take(draw, now);
   // Eight were drawn when there were two; six of them are left.
   expect(await take(draw, 60_000)).toBe(10);
@@ -49,7 +49,7 @@ test("an id that was drawn a while ago is used no more, for others may have come
 
 test("whose draw failed is told so, and nobody else", async () => {
   const { draw } = sequence();
-  const { take } = createIdsAhead();
+  const { take } = createIdPool();
   const broken = () => Promise.reject(new Error("gone"));
   const [first, ...others] = await Promise.allSettled([take(broken, 0), take(draw, 0), take(draw, 0)]);
   expect(first).toMatchObject({ status: "rejected", reason: new Error("gone") });

@@ -1,0 +1,54 @@
+import type { Kysely } from "kysely";
+import type { Database } from "../database.ts";
+import type { Ledger } from "../ledger.ts";
+import { takeTokens } from "../pace.ts";
+import { unfinished } from "./chunks.ts";
+import type { LedgerTables } from "./tables.ts";
+
+type Db = Kysely<LedgerTables>;
+
+/** How long a chunk waits for another one of its operation to end, in milliseconds. */
+const busyMs = 250;
+
+/** Keeps the paces of operations: a row for each, with its token bucket. */
+export function createAdmit(database: Database): Ledger["admit"] {
+  return async (operation, { name: shared, concurrency, perSecond, burst }, cost, now, transaction) => {
+    const on = transaction as Db;
+    const name = shared ?? `${operation.name} ${operation.target}`;
+    await on
+      .insertInto("reinstate_pace")
+      .values({ name, tokens: 0, filled_at: -1 })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    const row = await on
+      .selectFrom("reinstate_pace")
+      .selectAll()
+      .where("name", "=", name)
+      // The lock under which callers are admitted one by one.
+      .$if(database.dialect === "postgres", (query) => query.forUpdate())
+      .executeTakeFirstOrThrow();
+    if (concurrency !== undefined) {
+      const { busy } = await on
+        .selectFrom("reinstate_chunks as c")
+        .innerJoin("reinstate_batches as b", "b.id", "c.batch_id")
+        .select(({ fn }) => fn.countAll<number>().as("busy"))
+        .where(unfinished("c"))
+        .where("c.state", "=", "claimed")
+        .where("c.lease_until", ">=", now)
+        .where("b.operation", "=", operation.name)
+        .where("b.target", "=", operation.target)
+        .executeTakeFirstOrThrow();
+      if (Number(busy) >= concurrency) return now + busyMs;
+    }
+    if (perSecond === undefined) return undefined;
+    const bucket = row.filled_at < 0 ? undefined : { tokens: row.tokens, filledAt: row.filled_at };
+    const result = takeTokens(bucket, { cost, perSecond, burst: burst ?? Math.max(perSecond, cost) }, now);
+    if ("from" in result) return result.from;
+    await on
+      .updateTable("reinstate_pace")
+      .set({ tokens: result.taken.tokens, filled_at: result.taken.filledAt })
+      .where("name", "=", name)
+      .execute();
+    return undefined;
+  };
+}

@@ -1,0 +1,220 @@
+import { type Batch, isFinished } from "../batch.ts";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../database.ts";
+import { invalidRequest, NotNow, wasRolledBack } from "../errors.ts";
+import { issuesOf, paramsOf } from "../intake.ts";
+import type { Acceptance, BatchHead, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger.ts";
+import type { AnyOperation, LedgerTransaction } from "../operation.ts";
+import { allowedFrom } from "../pace.ts";
+import type { Runner } from "../runner.ts";
+import { addSettlement, noSums, type Sums } from "../settle.ts";
+import { ownText } from "../text.ts";
+import { KeyTaken, type Replays } from "./replay.ts";
+import type { IdempotencyKey, Request, Submitted } from "./request.ts";
+
+/** Attempts to accept a batch whose transaction the database rolled back, because of a deadlock for instance. */
+const maxAttempts = 3;
+
+const accountText = ownText();
+
+/** The valid, distinct items of a new batch. */
+export interface ItemSource {
+  /** Without the refused ones. */
+  items: number;
+  total: number;
+  duplicates: number;
+  chunks(): Iterable<NewChunk> | AsyncIterable<NewChunk>;
+  /** Whether `chunks` can be called again, after a rollback. */
+  repeatable: boolean;
+}
+
+export interface AcceptParts {
+  ledger: Ledger;
+  database: Database;
+  runner: Runner;
+  clock: Clock;
+  replays: Replays;
+  get(id: number): Promise<Batch>;
+  /** Tells the engine that there is work. */
+  notify(): void;
+}
+
+interface NewRequest {
+  batch: NewBatch & Pick<BatchHead, "dryRun" | "stopRule">;
+  operation: AnyOperation;
+  source: ItemSource;
+  idempotency: IdempotencyKey | undefined;
+  now: number;
+}
+
+/**
+ * How a batch is accepted:
+ *
+ * | mode | for | its chunks | answered |
+ * | --- | --- | --- | --- |
+ * | `queued` | large batches, and all that must wait | wait for the engine | when it is stored |
+ * | `within` | small, effects in the ledger's database | run in the transaction that accepts it | when that is committed |
+ * | `leased` | small, effects elsewhere | claimed from the start, run after the commit | when each was tried once |
+ */
+const modes = {
+  queued: acceptQueued,
+  within: acceptWithin,
+  leased: acceptLeased,
+};
+
+/** Accepts a batch whose items are valid. A request with an idempotency key that was used before gets the first answer. */
+export async function acceptBatch(
+  parts: AcceptParts,
+  request: Request & { filter?: unknown },
+  operation: AnyOperation,
+  source: ItemSource,
+): Promise<Submitted> {
+  const { idempotency } = request;
+  const batch = describeBatch(request, operation, source);
+  const replay = await parts.replays.find(idempotency);
+  if (replay) return replay;
+  const accepting: NewRequest = { batch, operation, source, idempotency, now: parts.clock.now() };
+  try {
+    return await modes[chooseMode(accepting, request.inline)](parts, accepting);
+  } catch (error) {
+    if (error instanceof KeyTaken) return (await parts.replays.find(idempotency)) as Submitted;
+    throw error;
+  }
+}
+
+function describeBatch(
+  request: Request & { filter?: unknown },
+  operation: AnyOperation,
+  { total, duplicates }: ItemSource,
+): NewRequest["batch"] {
+  const { filter, dryRun = false, actor = null, stopRule } = request;
+  if (dryRun && operation.effects === "elsewhere" && !operation.preview) {
+    throw invalidRequest({ path: "dry_run", message: `${operation.name} cannot be tried without effects` });
+  }
+  const account = accountText.safeParse(request.account ?? "");
+  if (!account.success) throw invalidRequest(...issuesOf(account.error, "account"));
+  const params = paramsOf(operation, request.params);
+  return {
+    operation: operation.name,
+    label: operation.label,
+    target: operation.target,
+    account: account.data,
+    // As they will be read back.
+    params: JSON.parse(JSON.stringify(filter ? { ...(params as object), filter } : params)) as unknown,
+    actor,
+    total,
+    duplicates,
+    dryRun,
+    stopRule,
+  };
+}
+
+function chooseMode({ operation, batch, source, now }: NewRequest, inline: boolean | undefined): keyof typeof modes {
+  const { pace, effects, inlineLimit } = operation;
+  // The engine keeps a pace, because it can wait.
+  const hasPace = pace?.concurrency !== undefined || pace?.perSecond !== undefined;
+  const mustWait = hasPace || allowedFrom(operation, batch.dryRun, now) > now;
+  if (mustWait || !(inline ?? source.items <= inlineLimit)) return "queued";
+  return effects === "elsewhere" ? "leased" : "within";
+}
+
+async function acceptQueued(parts: AcceptParts, accepting: NewRequest): Promise<Submitted> {
+  const accepted = await inTransaction(parts, accepting, { groupCommit: false }, async (transaction) => {
+    const id = await insert(parts, accepting, { mode: "queued" }, transaction);
+    const batch = (await parts.ledger.get(id, transaction)) as Batch;
+    await parts.replays.storeAnswer(accepting.idempotency, batch, transaction);
+    return batch;
+  });
+  parts.notify();
+  return accepted;
+}
+
+async function acceptWithin(parts: AcceptParts, accepting: NewRequest): Promise<Submitted> {
+  const { batch, operation, source, idempotency, now } = accepting;
+  // A dry run rolls back to a savepoint, which transactions that are shared cannot do.
+  const groupCommit = operation.sharesCommit && !batch.dryRun;
+  try {
+    return await inTransaction(parts, accepting, { groupCommit }, async (transaction) => {
+      const sums = noSums();
+      sums.counts.failed = source.total - source.items;
+      const settle = async (chunk: ClaimedChunk) => {
+        const settlement = await parts.runner.runWithin(transaction, batch, chunk);
+        addSettlement(sums, settlement);
+        return settlement;
+      };
+      const id = await insert(parts, accepting, { mode: "within", settle }, transaction);
+      const completed = describeCompleted(id, batch, sums, now);
+      await parts.replays.storeAnswer(idempotency, completed, transaction);
+      return completed;
+    });
+  } catch (error) {
+    // Nothing is left of it, so it is accepted anew and waits for its hour.
+    if (source.repeatable && NotNow.is(error)) return acceptQueued(parts, accepting);
+    throw error;
+  }
+}
+
+async function acceptLeased(parts: AcceptParts, accepting: NewRequest): Promise<Submitted> {
+  const { runner, replays, get, notify } = parts;
+  const lease = runner.newLease();
+  const { id, chunks } = await inTransaction(parts, accepting, { groupCommit: true }, async (transaction) => {
+    const chunks: ClaimedChunk[] = [];
+    const claimed = { worker: lease.name, leaseUntil: lease.until, take: (chunk: ClaimedChunk) => chunks.push(chunk) };
+    return { id: await insert(parts, accepting, { mode: "leased", ...claimed }, transaction), chunks };
+  });
+  await runner.runClaimed({ ...accepting.batch, id }, chunks, lease);
+  const batch = await get(id);
+  if (!isFinished(batch.status)) notify();
+  await replays.storeAnswer(accepting.idempotency, batch);
+  return batch;
+}
+
+/** Stores the batch with its chunks, what its operation stores with it, and its idempotency key. Returns its id. */
+async function insert(
+  { ledger, replays }: AcceptParts,
+  { batch, operation, source, idempotency, now }: NewRequest,
+  acceptance: Acceptance,
+  transaction: LedgerTransaction,
+): Promise<number> {
+  const id = await ledger.accept(batch, source.chunks(), now, acceptance, transaction);
+  if (!batch.dryRun) await operation.accepted?.({ batchId: id, generation: 0 }, transaction);
+  await replays.insert(idempotency, id, transaction);
+  return id;
+}
+
+async function inTransaction<Result>(
+  { database }: AcceptParts,
+  { source: { repeatable } }: NewRequest,
+  { groupCommit }: { groupCommit: boolean },
+  work: (transaction: LedgerTransaction) => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      // What shares a commit may be done again, and an upload cannot.
+      return await (groupCommit && repeatable ? database.together(work) : database.transaction(work));
+    } catch (error) {
+      if (!repeatable || attempt === maxAttempts || !wasRolledBack(error)) throw error;
+    }
+  }
+}
+
+/** Returns a batch that was run while it was accepted, as the ledger would return it. */
+function describeCompleted(id: number, batch: NewRequest["batch"], { counts, tally }: Sums, now: number): Batch {
+  const { stopRule: _, ...rest } = batch;
+  return {
+    ...rest,
+    id,
+    counts,
+    tally,
+    status: "completed",
+    progress: 100,
+    generation: 0,
+    error: null,
+    nextAllowedAt: null,
+    waitingFor: null,
+    createdAt: now,
+    updatedAt: now,
+    startedAt: now,
+    finishedAt: now,
+  };
+}

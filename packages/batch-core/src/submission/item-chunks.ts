@@ -1,0 +1,64 @@
+import { setImmediate } from "node:timers/promises";
+import type { NewChunk } from "../ledger.ts";
+import type { AnyOperation, ItemKey } from "../operation.ts";
+import { pack } from "../pack.ts";
+import { settle } from "../settle.ts";
+import { itemsPerSlice } from "../time-slice.ts";
+import type { Refused } from "./request.ts";
+import { dropRepeated, sortedAtOnce, sortIntegers } from "./sort-integers.ts";
+
+/** Returns the first item of each key, in ascending order if the items are integers, so that chunks are ranges. */
+export async function listDistinct(operation: AnyOperation, items: unknown[]): Promise<unknown[]> {
+  // Performance: a set stops for long whenever it grows beyond some hundred thousand keys.
+  if (items.length > sortedAtOnce && items.every(Number.isSafeInteger) && operation.key(1) === 1) {
+    return dropRepeated(await sortIntegers(items as number[]));
+  }
+  const seen = new Set<ItemKey>();
+  const kept: unknown[] = [];
+  let integers = true;
+  for (const [index, item] of items.entries()) {
+    if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
+    const key = operation.key(item);
+    if (seen.has(key)) continue;
+    seen.add(key);
+    kept.push(item);
+    integers &&= typeof item === "number";
+  }
+  return integers ? dropRepeated(await sortIntegers(kept as number[])) : kept;
+}
+
+/** Characters of a rejected item, as JSON, that are kept at most. */
+const mostRejectedCharacters = 10_000;
+
+/** Returns a rejected item as its batch keeps it: one that is very long as the beginning of its JSON. */
+function toBounded(item: unknown): unknown {
+  if (typeof item === "number") return item;
+  const json = JSON.stringify(item) ?? "null";
+  return json.length <= mostRejectedCharacters ? item : `${json.slice(0, mostRejectedCharacters)}…`.toWellFormed();
+}
+
+/** Packs items into chunks. Items that were refused have their outcome from the start, in chunks of their own. */
+export async function* packChunks(
+  { chunkSize }: AnyOperation,
+  items: unknown[],
+  refused: readonly Refused[],
+): AsyncGenerator<NewChunk, void, undefined> {
+  const perSlice = Math.ceil(itemsPerSlice / chunkSize);
+  let made = 0;
+  for (let start = 0; start < items.length; start += chunkSize) {
+    if (++made % perSlice === 0) await setImmediate();
+    yield { packed: pack(items.slice(start, start + chunkSize)) };
+  }
+  for (let start = 0; start < refused.length; start += chunkSize) {
+    if (++made % perSlice === 0) await setImmediate();
+    const slice = refused.slice(start, start + chunkSize);
+    const keys = slice.map((_, index) => index);
+    const outcomes = slice.map(({ code, message }, key) => ({ key, outcome: "failed" as const, code, message }));
+    // Not as integers, which would be sorted: the reasons go by position.
+    const packed = pack(
+      slice.map(({ item }) => toBounded(item)),
+      "json",
+    );
+    yield { packed, refused: settle(keys, outcomes) };
+  }
+}

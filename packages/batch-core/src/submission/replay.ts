@@ -1,0 +1,86 @@
+import { type Batch, isFinished } from "../batch.ts";
+import type { Clock } from "../clock.ts";
+import { ReinstateError } from "../errors.ts";
+import type { Ledger } from "../ledger.ts";
+import type { LedgerTransaction } from "../operation.ts";
+import type { IdempotencyKey, Submitted } from "./request.ts";
+
+/** Time between two purges of old idempotency keys. */
+const purgeEveryMs = 3_600_000;
+
+/** Rolls back a transaction whose idempotency key another call has used meanwhile. */
+export class KeyTaken extends Error {}
+
+/** Idempotency keys with the answers that they got. Each step does nothing for a request without a key. */
+export interface Replays {
+  /** Returns the first answer of a key, undefined if the key is new. Throws `idempotency_mismatch` or `idempotency_running`. */
+  find(key: IdempotencyKey | undefined): Promise<Submitted | undefined>;
+  /** Stores a key in the transaction that makes its batch. Throws `KeyTaken`, which rolls that back. */
+  insert(
+    key: IdempotencyKey | undefined,
+    batchId: number,
+    transaction: LedgerTransaction,
+    answer?: Batch,
+  ): Promise<void>;
+  storeAnswer(key: IdempotencyKey | undefined, answer: Batch, transaction?: LedgerTransaction): Promise<void>;
+}
+
+export function createReplays(parts: {
+  ledger: Ledger;
+  clock: Clock;
+  /** How long keys are kept, in milliseconds. */
+  keepKeysMs: number;
+  get(id: number): Promise<Batch>;
+}): Replays {
+  const { ledger, clock, keepKeysMs, get } = parts;
+  let purgedAt = Number.NEGATIVE_INFINITY;
+
+  async function purgeIfDue(): Promise<void> {
+    const now = clock.now();
+    if (now - purgedAt < purgeEveryMs) return;
+    purgedAt = now;
+    await ledger.forget(now - keepKeysMs);
+  }
+
+  return {
+    async find(idempotency) {
+      if (!idempotency) return undefined;
+      await purgeIfDue();
+      const { scope, key, digest } = idempotency;
+      const first = await ledger.recall(scope, key);
+      if (!first) return undefined;
+      // A key is deleted with its batch.
+      if (!(await ledger.head(first.batchId))) {
+        await ledger.forgetKey(scope, key);
+        return undefined;
+      }
+      if (first.digest !== digest) {
+        throw new ReinstateError("idempotency_mismatch", "This Idempotency-Key was used with another request");
+      }
+      if (first.answer !== null) return { ...(JSON.parse(first.answer) as Batch), replayed: true };
+      const batch = await get(first.batchId);
+      // The process died before it could answer, and another one finished the batch.
+      if (isFinished(batch.status)) return { ...batch, replayed: true };
+      throw new ReinstateError(
+        "idempotency_running",
+        "The first request with this Idempotency-Key is still being worked on",
+      );
+    },
+
+    async insert(idempotency, batchId, transaction, answer) {
+      if (!idempotency) return;
+      const entry = {
+        ...idempotency,
+        batchId,
+        answer: answer === undefined ? null : JSON.stringify(answer),
+        createdAt: clock.now(),
+      };
+      if (await ledger.remember(entry, transaction)) throw new KeyTaken();
+    },
+
+    async storeAnswer(idempotency, answer, transaction) {
+      if (!idempotency) return;
+      await ledger.answered(idempotency.scope, idempotency.key, JSON.stringify(answer), transaction);
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { Batch, StopRule } from "../batch.ts";
+import type { Target } from "../operation.ts";
+
+/** An item that is counted but cannot be worked on: refused at the door, with its outcome from the start. */
+export interface Refused {
+  item: unknown;
+  code: string;
+  message: string;
+}
+
+/** The same key with the same digest of the request is answered as the first time. */
+export interface IdempotencyKey {
+  scope: string;
+  key: string;
+  digest: string;
+}
+
+/** What every way to make a batch says of it, but for its items. */
+export interface Request {
+  operation: string;
+  target?: Target;
+  /** Taken as it is: whether the vendor has accounts, and this one, is checked by `/v1`, where a person writes it. */
+  account?: string;
+  params?: unknown;
+  /** The id of the key that asked. */
+  actor?: string;
+  /** Whether the batch is finished before it is answered; without it, its size decides. */
+  inline?: boolean;
+  /** Only tell what would happen. */
+  dryRun?: boolean;
+  stopRule?: StopRule;
+  idempotency?: IdempotencyKey;
+}
+
+export interface Submission extends Request {
+  items: readonly unknown[];
+  /** Items that the vendor's contract counts as failed though they are not valid. */
+  refused?: readonly Refused[];
+}
+
+export interface RetryOptions {
+  /** Only the items that failed with this code. */
+  code?: string | undefined;
+  /** The same key with the same digest gets the first answer, and nothing runs again. */
+  idempotency?: IdempotencyKey;
+}
+
+/** A batch as it was answered; `replayed` where an idempotency key had its answer already. */
+export type Submitted = Batch & { replayed?: true };
