@@ -54,7 +54,8 @@ async function listening(): Promise<string> {
   for (;;) {
     const [, url] = /listens on (http:\S+)/.exec(output) ?? [];
     if (url) return url;
-    if (launched?.exitCode !== null) throw new Error(`It ended before it listened: ${output}`);
+    if (launched?.exitCode !== null || launched.signalCode !== null)
+      throw new Error(`It ended before it listened: ${output}`);
     await wait(50);
   }
 }
@@ -73,10 +74,11 @@ describe("start", () => {
   test("serves without a build and ends with SIGTERM to npx", async () => {
     const npx = launch("npx", ["-y", packageManager, "start"]);
     const url = await listening();
+    // Every process has closed its end of the output: none is left.
+    const closed = once(npx, "close");
     npx.kill("SIGTERM");
     await refused(url);
-    // Every process has closed its end of the output: none is left.
-    await once(npx, "close");
+    await closed;
     expect(output).toContain('"msg":"stopped"');
   });
 });
