@@ -7,10 +7,12 @@ import { scenarios } from "./fixtures/exchanges.ts";
 import { start } from "./fixtures/server.ts";
 import { createFirstPromoter, openApi } from "./index.ts";
 
+const document = openApi();
+
 // After a change of the table of routes: `pnpm --filter @reinstate/firstpromoter openapi` writes the file anew.
 test("the file in the package is what the table of routes says", () => {
   const file = readFileSync(new URL("../openapi.json", import.meta.url), "utf8");
-  expect(JSON.parse(file)).toEqual(openApi());
+  expect(JSON.parse(file)).toEqual(document);
 });
 
 test("what is served is in the document, and nothing else", async () => {
@@ -18,16 +20,16 @@ test("what is served is in the document, and nothing else", async () => {
   const { routes } = await createFirstPromoter(host);
   const served = routes.routes.filter(({ method }) => method !== "ALL");
   const calls = served.map(({ method, path }) => `${method} ${path.replace(basePath, "").replace(/:(\w+)/g, "{$1}")}`);
-  expect(listOpenApiCalls(openApi())).toEqual(calls.sort());
+  expect(listOpenApiCalls(document)).toEqual(calls.sort());
 });
 
 test("the document has no fault", () => {
-  expect(findOpenApiFaults(openApi())).toEqual([]);
+  expect(findOpenApiFaults(document)).toEqual([]);
 });
 
 /** The schema as a check. */
 function checkOf(schema: object) {
-  const { components } = openApi() as { components: { schemas: object } };
+  const { components } = document as { components: { schemas: object } };
   const text = JSON.stringify({ ...schema, $defs: components.schemas }).replaceAll("#/components/schemas/", "#/$defs/");
   return z.fromJSONSchema(JSON.parse(text));
 }
@@ -38,7 +40,7 @@ interface Operation {
 
 /** The operation that a path is served by. */
 function operationAt(method: string, path: string): Operation | undefined {
-  const found = Object.entries(openApi().paths as Record<string, Record<string, Operation>>).find(
+  const found = Object.entries(document.paths as Record<string, Record<string, Operation>>).find(
     ([template, operations]) =>
       method.toLowerCase() in operations && new RegExp(`^${template.replace(/\{\w+\}/g, "[^/]+")}$`).test(path),
   );
@@ -46,7 +48,7 @@ function operationAt(method: string, path: string): Operation | undefined {
 }
 
 test("every answer that is served is one of the document's", async () => {
-  const { responses } = (openApi() as { components: { responses: Operation["responses"] } }).components;
+  const { responses } = (document as { components: { responses: Operation["responses"] } }).components;
   const seen = new Set<string>();
   for (const { options, host, exchanges } of scenarios.slice(0, 4)) {
     await using server = await start("sqlite::memory:", { rateLimit: 0, ...options }, host);
