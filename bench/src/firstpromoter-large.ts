@@ -48,7 +48,7 @@ async function serve(host: Host, url: string, size: number): Promise<Served> {
   await fillTables(bare, size);
   process.stderr.write(`${url}: ${size} filled in ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
   const secret = async (account: string) => (await host.keys.create({ vendor: "firstpromoter", account })).secret;
-  // Everybody in one batch, which changes nobody who is live.
+  // All promoters in one batch, which changes no live one.
   const batch = await host.batches.submit({
     operation: "firstpromoter.promoters.archive",
     account: crowded,

@@ -2,7 +2,7 @@ import { type GatewayProcess, run, startGateway } from "../../apps/gateway/src/t
 import { writeRequest } from "../../apps/gateway/src/testing/http-connection.ts";
 import { measureOverload, type OverloadFigures } from "../../apps/gateway/src/testing/overload.ts";
 
-/** What a gateway must keep up at ten times its capacity. */
+/** The targets at ten times the capacity. */
 const targets: [keyof OverloadFigures | "share", string, (value: number) => boolean][] = [
   ["share", "at least 0.9 of the capacity", (value) => value >= 0.9],
   ["healthP99Ms", "under 250 ms", (value) => value < 250],
@@ -28,7 +28,7 @@ async function callsOf(settings: Record<string, string>, keys: number, ids: numb
   return requests;
 }
 
-/** Overloads a gateway for so many seconds and prints the figures. Returns the targets that were missed. */
+/** Overloads a gateway for `seconds` and prints the figures. Returns the missed targets. */
 export async function soakOverload(
   databaseUrl: string,
   { seconds, factor = 10, keys = 4, ids = 1 }: { seconds: number; factor?: number; keys?: number; ids?: number },

@@ -32,7 +32,7 @@ const { values } = parseArgs({
 
 interface Part {
   name: string;
-  /** What was done, with its numbers. */
+  /** A description with numbers. */
   figure: string;
   command: string[];
   env?: Record<string, string>;

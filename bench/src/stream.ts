@@ -6,8 +6,8 @@ import { account, fillPromoters } from "./promoters.ts";
 import { type Line, thousands } from "./report.ts";
 
 /**
- * Ids streamed to the real gateway as NDJSON, a million and ten, in no order; the larger batch worked off and both reports of it
- * read. One id in ten is a promoter, the others fail as nobody's. One process all the time: its largest size is taken.
+ * Ids streamed to the real gateway as NDJSON, a million and ten, in no order; the larger batch executed and both its reports
+ * read. One id in ten is a promoter; the others fail as not found. All runs in one process, whose peak memory is reported.
  */
 export async function stream(scale: number): Promise<Line[]> {
   const lines: Line[] = [];

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { createHttpServer } from "./server.ts";
+import { demoSubscription as subscription } from "./testing/demo-subscription.ts";
 import { createTurnAway } from "./turn-away.ts";
 import * as vendors from "./vendors.ts";
 
@@ -46,13 +47,6 @@ interface Call {
 }
 
 const json = { "content-type": "application/json" };
-const subscription = {
-  db_id: 1,
-  resource_id: 26,
-  profile_id: "507f1f77bcf86cd799439011",
-  channel: "email",
-  email: "john@example.com",
-};
 const leads = JSON.stringify({ insert_leads: true, delete_leads: true, lead_ids: [7] });
 
 /** A call of each API by a caller with this key. */

@@ -10,6 +10,7 @@ import { insertRows, leadTables, makeLead, siteTables } from "@reinstate/vicidia
 import { type Kysely, sql } from "kysely";
 import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
+import { demoSubscription as john } from "./testing/demo-subscription.ts";
 import { run, startGateway } from "./testing/gateway-process.ts";
 
 let made = 0;
@@ -132,13 +133,6 @@ const xml = { "content-type": "application/xml" };
 const promoters = "/api/v2/company/promoters";
 const undelete = "/api/v1.1/subscriptions/undelete";
 const nonAgent = "/vicidial/non_agent_api.php";
-const john = {
-  db_id: 1,
-  resource_id: 26,
-  profile_id: "507f1f77bcf86cd799439011",
-  channel: "email",
-  email: "john@example.com",
-};
 const leads = { insert_leads: true, delete_leads: true, lead_ids: [1] };
 const basic = () => `Basic ${Buffer.from(`${plant()}:${plant()}`).toString("base64")}`;
 
@@ -324,7 +318,7 @@ describe.each(ledgerDatabases)("secrets on $name and MariaDB", ({ open }) => {
       return secret === undefined ? [] : [{ place, secret }];
     });
     expect(leaks).toEqual([]);
-    // What was searched is what was written.
+    // The search covers everything that was written.
     expect(Object.keys(places)).toEqual(
       expect.arrayContaining(["reinstate_outcomes", "vicidial_api_urls", "firstpromoter_notices"]),
     );

@@ -26,7 +26,7 @@ interface Family {
   path: string;
   method?: string;
   headers?: Record<string, string>;
-  /** What every body needs, with `hostile` among it. */
+  /** Adds the required fields to a hostile body. */
   wrap?(hostile: Record<string, unknown>): unknown;
 }
 
@@ -87,7 +87,7 @@ const many = <Value>(count: number, make: (index: number) => Value) =>
   Array.from({ length: count }, (_, index) => make(index));
 const long = "\0ä".repeat(10_000);
 
-/** What is wrong many times, or at length. */
+/** Faults that are many or long. */
 const hostiles: Record<string, unknown> = {
   "many unknown keys": Object.fromEntries(many(5000, (index) => [`k${index}`, 1])),
   "a huge key": { [long]: 1 },

@@ -5,11 +5,12 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { demoAdminKey } from "./demo.ts";
 import { openDemoGateway } from "./testing/demo-gateway.ts";
+import { demoProfile } from "./testing/demo-subscription.ts";
 
 const id = fc.integer({ min: 1, max: 1005 });
 const ids = fc.array(id, { minLength: 1, maxLength: 12 });
 const flags = { insert_leads: true, delete_leads: true };
-const subscription = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011", channel: "email" };
+const subscription = { ...demoProfile, channel: "email" };
 const options = {
   target: fc.constant("local"),
   dry_run: fc.boolean(),

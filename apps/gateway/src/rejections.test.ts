@@ -1,5 +1,6 @@
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { demoSubscription } from "./testing/demo-subscription.ts";
 import { type GatewayProcess, startGateway, temporaryFolder } from "./testing/gateway-process.ts";
 
 const folder = temporaryFolder();
@@ -33,13 +34,6 @@ async function post(path: string, headers: Record<string, string>, body: string 
 
 describe("the account of a batch", () => {
   const restore = "firstpromoter.promoters.restore";
-  const subscription = {
-    db_id: 1,
-    resource_id: 26,
-    profile_id: "507f1f77bcf86cd799439011",
-    channel: "email",
-    email: "john@example.com",
-  };
   const rejected = async (given: Record<string, unknown>, query: Record<string, string>, lines: string) => {
     const answers = [
       await post("/v1/batches", admin, JSON.stringify(given)),
@@ -71,7 +65,7 @@ describe("the account of a batch", () => {
 
   test("is rejected for Altcraft and VICIdial", async () => {
     const undelete = { operation: "altcraft.subscriptions.undelete", account: "acc_demo" };
-    await rejected({ ...undelete, items: [subscription] }, undelete, `${JSON.stringify(subscription)}\n{}\n`);
+    await rejected({ ...undelete, items: [demoSubscription] }, undelete, `${JSON.stringify(demoSubscription)}\n{}\n`);
     const dearchive = { operation: "vicidial.leads.dearchive", account: "acc_demo" };
     const params = { insert_leads: true, delete_leads: true };
     await rejected({ ...dearchive, params, items: [1] }, { ...dearchive, params: JSON.stringify(params) }, "1\n2\n");
@@ -84,13 +78,6 @@ describe("the account of a batch", () => {
 describe("a compressed body", () => {
   const firstpromoter = { authorization: "Bearer demo-firstpromoter-key", "account-id": "acc_demo" };
   const token = "demo-altcraft-token";
-  const address = {
-    db_id: 1,
-    resource_id: 26,
-    profile_id: "507f1f77bcf86cd799439011",
-    channel: "email",
-    email: "john@example.com",
-  };
   const xml = `<xml><token>${token}</token></xml>`;
   const leads = { insert_leads: true, delete_leads: true, lead_ids: [1] };
   const calls: [string, Record<string, string>, string, RegExp][] = [
@@ -99,7 +86,7 @@ describe("a compressed body", () => {
     [
       "/api/v1.1/subscriptions/undelete",
       {},
-      JSON.stringify({ token, ...address }),
+      JSON.stringify({ token, ...demoSubscription }),
       /^\{"error":415,"error_text":".+"\}$/,
     ],
     ["/api/v1.1/subscriptions/undelete", { "content-type": "application/xml" }, xml, /^<xml><error>415<\/error>/],

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { vendors } from "./cli/context.ts";
 import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
+import { demoSubscription as john } from "./testing/demo-subscription.ts";
 
 type Flag = "dry_run" | "explain" | "consent_guard";
 type Place = "none" | "query" | "json" | "twice in json" | "nested in json" | "form" | "header" | "xml";
@@ -31,13 +32,6 @@ const headersOf = {
 };
 
 const promoters = "/api/v2/company/promoters";
-const john = {
-  db_id: 1,
-  resource_id: 26,
-  profile_id: "507f1f77bcf86cd799439011",
-  channel: "email",
-  email: "john@example.com",
-};
 const { email: _, ...profile } = john;
 const sms = { ...profile, channel: "sms", phone: "+79000000000" };
 const flagged = { insert_leads: true, update_leads: true, delete_leads: true, lead_ids: [1] };

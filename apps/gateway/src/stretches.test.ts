@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { vendors } from "./cli/context.ts";
 import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
+import { demoProfile } from "./testing/demo-subscription.ts";
 
 /** Milliseconds for which no call may hold the event loop. */
 const limitMs = 50;
@@ -19,7 +20,7 @@ const token = "demo-altcraft-token";
 const altcraft = { "content-type": "application/json" };
 const restore = { operation: "firstpromoter.promoters.restore", account: "acc_demo", dry_run: true };
 const undelete = { operation: "altcraft.subscriptions.undelete", dry_run: true };
-const subscription = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011", channel: "email" };
+const subscription = { ...demoProfile, channel: "email" };
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => ((index * 7919) % 1_000_003) + 1);
 /** Repeats a text up to a number of megabytes. */

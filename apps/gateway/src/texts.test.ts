@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { vendors } from "./cli/context.ts";
 import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
+import { demoProfile as place } from "./testing/demo-subscription.ts";
 
 const halfPair = "\ud800";
 /** Texts that a database rejects, or that do not fit into its columns and indexes. */
@@ -31,7 +32,6 @@ const promoter = {
 const token = "demo-altcraft-token";
 const lead = { authorization: "Key=demo-vicidial-key", "content-type": "application/json" };
 const admin = { authorization: "Bearer demo-admin-key", "content-type": "application/json" };
-const place = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011" };
 const email = { ...place, channel: "email", email: "john@example.com" };
 const push = { ...place, channel: "push", provider: "Firefox", subscription_id: "abc" };
 const custom = { ...place, channel: "mine", cc_data: { name: "a", deep: { list: ["b"] } } };

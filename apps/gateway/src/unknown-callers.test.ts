@@ -5,6 +5,7 @@ import { platform } from "node:os";
 import { until } from "@reinstate/batch-core/testing";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { demoSubscription as subscription } from "./testing/demo-subscription.ts";
 import { type GatewayProcess, startGateway } from "./testing/gateway-process.ts";
 
 const megabyte = 1024 * 1024;
@@ -65,13 +66,6 @@ const write = async ({ socket }: Connection, bytes: Buffer) => {
 };
 
 const token = "demo-altcraft-token";
-const subscription = {
-  db_id: 1,
-  resource_id: 26,
-  profile_id: "507f1f77bcf86cd799439011",
-  channel: "email",
-  email: "john@example.com",
-};
 
 /** A call of a real client that must be answered while others do their worst. */
 async function isServed(): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases, type TestDatabase } from "@reinstate/tooling/databases";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { demoProfile as subscription } from "./testing/demo-subscription.ts";
 import { type GatewayProcess, startGateway, temporaryFolder } from "./testing/gateway-process.ts";
 
 // The calls of the three vendors' documents, as printed there but for host and key, against the real process.
@@ -77,7 +78,6 @@ describe.each(ledgerDatabases)("the demo on $name", ({ open }) => {
     expect(list.data).toEqual([]);
   });
 
-  const subscription = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011" };
   const channels: [string, object, string][] = [
     ["email", { email: "john@example.com" }, "<email>john@example.com</email>"],
     [

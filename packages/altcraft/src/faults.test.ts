@@ -1,12 +1,14 @@
-import { type Clock, systemClock } from "@reinstate/batch-core";
 import {
+  createQuickTime,
   createTestHost,
+  endlessFaults,
   type FaultName,
-  type FaultProxyOptions,
   faults,
+  findChangedTwice,
   findDisagreements,
   type ProxiedRequest,
   startFaultProxy,
+  startFaultyVendor,
 } from "@reinstate/batch-core/testing";
 import * as fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
@@ -22,36 +24,15 @@ const names = Object.keys(faults) as FaultName[];
 const sequences = Number(process.env.FAULTS ?? 10);
 const operation = "altcraft.subscriptions.undelete";
 
-// Pauses are short; the lease takes that into account.
-const factor = 200;
-const leaseMs = 60_000_000;
-function quickClock(): Clock {
-  const begun = Date.now();
-  return {
-    now: () => begun + (Date.now() - begun) * factor,
-    sleep: (ms, signal) => systemClock.sleep(ms / factor, signal),
-  };
-}
-
 // The vendor, played by our own server, behind a proxy. Each test has subscriptions of its own there.
 const vendor = await start();
-const state: { fault: FaultProxyOptions["fault"] } = { fault: () => undefined };
-const proxy = await startFaultProxy({
-  target: (request) => vendor.server.routes.fetch(request),
-  fault: (request) => state.fault(request),
-});
+const proxy = await startFaultyVendor((request) => vendor.server.routes.fetch(request));
 afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
   await vendor[Symbol.asyncDispose]();
 });
 
 const isSend = ({ path }: ProxiedRequest) => path.includes("/subscriptions/undelete");
-
-/** Spoils the first `count` requests of a kind. */
-function spoil(name: FaultName, count: number, spoils: (request: ProxiedRequest) => boolean = isSend): void {
-  let left = count;
-  state.fault = (request) => (spoils(request) && left-- > 0 ? faults[name] : undefined);
-}
 
 const retry = { attempts: 2, sleep: async () => {} };
 const connectionFor = (name?: FaultName) => ({
@@ -76,31 +57,17 @@ async function isLive(item: unknown): Promise<boolean> {
   return live.some((subscription) => JSON.stringify(subscription).includes(`"${email}"`));
 }
 
-/** Returns the subscriptions that the vendor's batches since `first` undeleted more than once. */
-async function findUndeletedTwice(first: number): Promise<unknown[]> {
-  const { batches } = vendor.host;
-  const times = new Map<string, number>();
-  for (const { id, operation: name } of await batches.list({ limit: 200 })) {
-    if (name !== operation || id <= first) continue;
-    for await (const { item, outcome } of batches.everyItem(id)) {
-      const { email } = item as { email: string };
-      if (outcome === "done") times.set(email, (times.get(email) ?? 0) + 1);
-    }
-  }
-  return [...times].filter(([, count]) => count > 1).map(([email]) => email);
-}
-
 /** Undeletes subscriptions by the vendor and checks every outcome against what the vendor holds. */
 async function undeleteAndCompare(name: FaultName, params: object = {}): Promise<string> {
   const [last] = await vendor.host.batches.list({ limit: 1 });
-  await using host = await createTestHost({ clock: quickClock(), leaseMs });
+  await using host = await createTestHost(createQuickTime());
   await createAltcraft(host, { upstreamPerSecond: 10_000, upstream: connectionFor(name) });
   const unknownOne = { ...place, channel: "email", email: "nobody@example.com" };
   const items = [...(await deletedSubscriptions(4)), unknownOne];
   const { id } = await host.batches.submit({ operation, target: "upstream", items, params });
   const { status } = await host.batches.wait(id, { pollMs: 5 });
   expect(await findDisagreements(host, id, isLive)).toEqual([]);
-  expect(await findUndeletedTwice(last?.id ?? 0)).toEqual([]);
+  expect(await findChangedTwice(vendor.host, last?.id ?? 0)).toEqual([]);
   return status;
 }
 
@@ -108,42 +75,35 @@ describe("a batch upstream", () => {
   const cases = names.flatMap((name) => [1, 12].map((count) => ({ name, count })));
 
   test.each(cases)("records the truth after $name, $count times", async ({ name, count }) => {
-    spoil(name, count);
+    proxy.spoil(name, count, isSend);
     expect(await undeleteAndCompare(name)).toBe("completed");
   });
 
   test.each(names)("records the truth after %s at the reading calls of the consent guard", async (name) => {
-    spoil(name, 2, (request) => !isSend(request));
+    proxy.spoil(name, 2, (request) => !isSend(request));
     expect(await undeleteAndCompare(name, { consent_guard: true, reason: "asked" })).toBe("completed");
   });
 
   test("records the truth after any sequence of faults", async () => {
     const sequence = fc.array(fc.option(fc.constantFrom(...names)), { minLength: 1, maxLength: 6 });
     const run = fc.asyncProperty(sequence, async (script) => {
-      let index = 0;
-      state.fault = () => {
-        const name = script[index++];
-        return name ? faults[name] : undefined;
-      };
+      proxy.spoilByScript(script);
       await undeleteAndCompare("one byte at a time");
     });
     await fc.assert(run, { numRuns: sequences, endOnFailure: true });
   });
 
-  test.each(["HTML with 200 after the effect", "truncated JSON", "oversized JSON", "reset before the reply"] as const)(
-    "ends and records the truth if %s goes on and on",
-    async (name) => {
-      spoil(name, 40);
-      await undeleteAndCompare(name);
-    },
-  );
+  test.each(endlessFaults)("ends and records the truth if %s goes on and on", async (name) => {
+    proxy.spoil(name, 40, isSend);
+    await undeleteAndCompare(name);
+  });
 });
 
 describe("the client", () => {
   const cases = names.flatMap((name) => [1, 9].map((count) => ({ name, count })));
 
   test.each(cases)("reports no more than it knows after $name, $count times", async ({ name, count }) => {
-    spoil(name, count);
+    proxy.spoil(name, count, isSend);
     const client = createAltcraftClient(connectionFor(name));
     const [item] = (await deletedSubscriptions(1)) as [SubscriptionIdentity];
     const result = await client.subscriptions.undelete(item).then(

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { type Host, isUnavailable, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { answerAborted, cleanPath, decodeUtf8 } from "@reinstate/batch-core/http";
+import { answerAborted, cleanPath, decodeUtf8, readBearer } from "@reinstate/batch-core/http";
 import { type Context, Hono } from "hono";
 import { createDeduplication, type SentReply } from "./deduplication.ts";
 import { Refusal, refusalReply } from "./errors.ts";
@@ -71,7 +71,7 @@ export function createRoutes(
       const method = byName.get(methodName(c.req.path));
       if (!method) throw new Refusal("no_such_method");
       if (request.method !== "POST") throw new Refusal("post_only");
-      const outside = bearer(request) ?? url.searchParams.get("token") ?? "";
+      const outside = readBearer(request) ?? url.searchParams.get("token") ?? "";
       // Before the body is read: a stranger who shows his token costs nothing.
       if (outside !== "") await keyOf(request, outside);
       const text = await bodyText(request, declared, method, settings, (token) => keyOf(request, token));
@@ -145,10 +145,6 @@ function refusalOf(error: unknown): Refusal {
 }
 
 const methodName = (path: string) => (path.startsWith(`${basePath}/`) ? path.slice(basePath.length + 1) : "");
-
-function bearer(request: Request): string | undefined {
-  return /^Bearer +(\S+) *$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-}
 
 /** The format that the Content-Type names; undefined where it names neither. */
 function declaredFormat(request: Request): Format | undefined {

@@ -38,7 +38,7 @@ export interface NewChunk {
   refused?: Settlement;
 }
 
-/** What becomes of the chunks of a batch when it is accepted. Chunks that were refused are finished in every mode. */
+/** How the chunks of a new batch are stored. Refused chunks are finished in every mode. */
 export type Acceptance =
   /** They wait for a worker, and the batch is pending. */
   | { mode: "queued" }

@@ -8,7 +8,7 @@ interface Range {
 
 /**
  * Accepts a whole number as a setting: a number, or a text of digits alone. `1e3`, ` 5 ` and an empty text are rejected, because
- * whoever wrote them may have meant another number. The message follows the name of the setting.
+ * they may stand for another number. The message follows the name of the setting.
  *
  * @example wholeNumber({ least: 1, most: 500 }).parse("20") // 20
  */

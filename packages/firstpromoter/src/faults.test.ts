@@ -1,11 +1,14 @@
-import { type Clock, systemClock } from "@reinstate/batch-core";
 import {
+  createQuickTime,
   createTestHost,
+  endlessFaults,
   type FaultName,
   faults,
+  findChangedTwice,
   findDisagreements,
   type ProxiedRequest,
   startFaultProxy,
+  startFaultyVendor,
 } from "@reinstate/batch-core/testing";
 import * as fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
@@ -19,38 +22,15 @@ const sequences = Number(process.env.FAULTS ?? 10);
 const credentials = { apiKey: "demo-firstpromoter-key", accountId: "acc_demo" };
 const operation = "firstpromoter.promoters.restore";
 
-// Pauses are short; the lease takes that into account.
-const factor = 200;
-const leaseMs = 60_000_000;
-function quickClock(): Clock {
-  const begun = Date.now();
-  return {
-    now: () => begun + (Date.now() - begun) * factor,
-    sleep: (ms, signal) => systemClock.sleep(ms / factor, signal),
-  };
-}
-
-type Fault = Parameters<typeof startFaultProxy>[0]["fault"];
-
 // The vendor, played by our own server, behind a proxy. Each test has promoters of its own there.
 const vendor = await start("sqlite::memory:", { rateLimit: 0 });
-const state: { fault: Fault } = { fault: () => undefined };
-const proxy = await startFaultProxy({
-  target: (request) => vendor.instance.routes.fetch(request),
-  fault: (request) => state.fault(request),
-});
+const proxy = await startFaultyVendor((request) => vendor.instance.routes.fetch(request));
 afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
   await vendor[Symbol.asyncDispose]();
 });
 
 const isSend = ({ method }: ProxiedRequest) => method === "POST";
-
-/** Spoils the first `count` requests of a kind. */
-function spoil(name: FaultName, count: number, spoils: (request: ProxiedRequest) => boolean = isSend): void {
-  let left = count;
-  state.fault = (request) => (spoils(request) && left-- > 0 ? faults[name] : undefined);
-}
 
 const connectionFor = (name?: FaultName): Upstream => ({
   ...credentials,
@@ -67,24 +47,10 @@ async function isLive(id: unknown): Promise<boolean> {
   return (await vendor.instance.store.list("acc_demo", query)).length === 1;
 }
 
-/** Waits for the vendor's batches since `first`, and returns the promoters that they restored more than once. */
-async function findRestoredTwice(first: number): Promise<unknown[]> {
-  const { batches } = vendor.host;
-  const times = new Map<unknown, number>();
-  for (const { id } of await batches.list({ limit: 50 })) {
-    if (id <= first) break;
-    await batches.wait(id, { pollMs: 5 });
-    for await (const { item, outcome } of batches.everyItem(id)) {
-      if (outcome === "done") times.set(item, (times.get(item) ?? 0) + 1);
-    }
-  }
-  return [...times].filter(([, count]) => count > 1).map(([item]) => item);
-}
-
 /** Restores promoters by the vendor and checks every outcome against what the vendor holds. */
 async function restoreAndCompare(name: FaultName): Promise<string> {
   const [last] = await vendor.host.batches.list({ limit: 1 });
-  await using host = await createTestHost({ clock: quickClock(), leaseMs });
+  await using host = await createTestHost(createQuickTime());
   const { closing } = await createFirstPromoter(host, { upstream: connectionFor(name) });
   const { id } = await host.batches.submit({
     operation,
@@ -92,7 +58,7 @@ async function restoreAndCompare(name: FaultName): Promise<string> {
     items: [...archivedIds(7), 950, 5_000_000],
   });
   const { status } = await host.batches.wait(id, { pollMs: 5 });
-  expect(await findRestoredTwice(last?.id ?? 0)).toEqual([]);
+  expect(await findChangedTwice(vendor.host, last?.id ?? 0)).toEqual([]);
   expect(await findDisagreements(host, id, isLive)).toEqual([]);
   await closing();
   return status;
@@ -106,34 +72,27 @@ describe("a batch upstream", () => {
   ]);
 
   test.each(cases)("records the truth after $name, $count times at $place", async ({ name, spoils, count }) => {
-    spoil(name, count, spoils);
+    proxy.spoil(name, count, spoils);
     expect(await restoreAndCompare(name)).toBe("completed");
   });
 
   test("records the truth after any sequence of faults", async () => {
     const sequence = fc.array(fc.option(fc.constantFrom(...names)), { minLength: 1, maxLength: 6 });
     const run = fc.asyncProperty(sequence, async (script) => {
-      let index = 0;
-      state.fault = () => {
-        const name = script[index++];
-        return name ? faults[name] : undefined;
-      };
+      proxy.spoilByScript(script);
       await restoreAndCompare("one byte at a time");
     });
     await fc.assert(run, { numRuns: sequences, endOnFailure: true });
   });
 
-  test.each(["HTML with 200 after the effect", "truncated JSON", "oversized JSON", "reset before the reply"] as const)(
-    "ends and records the truth if %s goes on and on",
-    async (name) => {
-      spoil(name, 40);
-      await restoreAndCompare(name);
-    },
-  );
+  test.each(endlessFaults)("ends and records the truth if %s goes on and on", async (name) => {
+    proxy.spoil(name, 40, isSend);
+    await restoreAndCompare(name);
+  });
 
   test("sends nothing to a server whose certificate has expired", async () => {
     await using expired = await startFaultProxy({ target: proxy.url, fault: () => undefined, expiredTls: true });
-    await using host = await createTestHost({ clock: quickClock(), leaseMs });
+    await using host = await createTestHost(createQuickTime());
     const upstream = { ...connectionFor(), baseUrl: `${expired.url}/api/v2/company` };
     const { closing } = await createFirstPromoter(host, { upstream });
     const { id } = await host.batches.submit({ operation, target: "upstream", items: archivedIds(1), inline: false });
@@ -148,7 +107,7 @@ describe("the client", () => {
   const cases = names.flatMap((name) => [1, 9].map((count) => ({ name, count })));
 
   test.each(cases)("reports no more than it knows after $name, $count times", async ({ name, count }) => {
-    spoil(name, count);
+    proxy.spoil(name, count, isSend);
     const client = createFirstPromoterClient({ ...connectionFor(name), retry: { sleep: async () => {} } });
     const ids = archivedIds(2);
     const result = await client.promoters.restore(ids).then(

@@ -1,5 +1,5 @@
 import { type Host, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { answerAborted, cleanPath } from "@reinstate/batch-core/http";
+import { admitCalls, answerAborted, cleanPath, readBearer } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { createActionHandlers } from "./action-handlers.ts";
 import { api, basePath } from "./api.ts";
@@ -44,17 +44,10 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
     await next();
   });
 
-  routes.use(async (c, next) => {
-    const leave = host.admission.enter(c.req.raw, c.env);
-    try {
-      await next();
-    } finally {
-      leave();
-    }
-  });
+  routes.use(admitCalls(host.admission));
 
   routes.use(`${basePath}/*`, async (c, next) => {
-    const secret = /^Bearer +(\S+) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    const secret = readBearer(c.req.raw);
     const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "firstpromoter", secret);
     if (!key) throw new Refusal("bad_key");
     const account = c.req.header("account-id")?.trim() ?? "";

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { demoProfile } from "./demo-subscription.ts";
 
 /** One call of each API of a demo gateway that writes to the ledger, and the form of its answer while the ledger cannot be used. */
 interface DemoCall {
@@ -12,7 +13,7 @@ interface DemoCall {
 
 const json = { "content-type": "application/json" };
 const xml = { "content-type": "application/xml" };
-const subscription = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011", channel: "email" };
+const subscription = { ...demoProfile, channel: "email" };
 const leads = JSON.stringify({ insert_leads: true, delete_leads: true, lead_ids: [5] });
 const message = expect.stringMatching(/^(A database or server cannot be reached|The database cannot store anything)/);
 

@@ -1,6 +1,6 @@
 import { type HttpConnection, openHttp } from "./http-connection.ts";
 
-/** What the process of the load generator is told, as JSON in its first argument. */
+/** The options of the load generator, as JSON in the first argument of its process. */
 export interface LoadOptions {
   baseUrl: string;
   /** Requests as text, sent in turn. */

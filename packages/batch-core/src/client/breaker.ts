@@ -54,7 +54,7 @@ export function createCircuitBreaker(vendor: string, now: () => number = Date.no
     },
 
     fail(error) {
-      // A caller who gave up says nothing of the vendor.
+      // A call that its caller cancelled is no failure of the vendor.
       if (!VendorError.is(error)) return error;
       if (error.kind !== "unavailable" && error.kind !== "unknown_outcome") {
         succeed();

@@ -11,7 +11,7 @@ export interface ReadReply extends Reply {
   changes: boolean;
 }
 
-/** What a vendor says instead of carrying a call out. */
+/** The reason why a vendor did not carry a call out. */
 export interface VendorRefusal {
   kind: VendorErrorKind;
   /** Default: the name of the call and the status. */
@@ -97,7 +97,7 @@ export function createCaller(options: CallerOptions): Caller {
   };
 }
 
-/** The kind of error that a status tells of, for a vendor that documents no rules of its own. */
+/** Returns the kind of error for an HTTP status, for a vendor that documents no other rules. */
 export function toErrorKind({ status, retryAfterMs, changes }: ReadReply): VendorErrorKind {
   if (status === 429) return "rate_limited";
   // The server waited for the request in vain, or says when it takes one again.
@@ -146,7 +146,7 @@ function readAnswer<Answer>(
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   const message = `${name}: the answer is not what ${vendor} documents${at === "" ? "" : ` (at ${at})`}`;
-  // Without the answer, which may hold what nobody may see.
+  // The body is left out, because it may hold a secret.
   throw new VendorError("bad_reply", message, { status, requestId });
 }
 

@@ -27,7 +27,7 @@ export interface RetryBudget {
 
 // In calls: whole numbers add up exactly.
 const callsPerRepeat = 10;
-/** What ten repeats cost: the most that can be saved up, and what is there at first. */
+/** Ten repeats: the budget at the start, and its limit. */
 const savedCalls = 100;
 /** Ten repeats a minute. */
 const msPerFreeCall = 600;

@@ -5,7 +5,7 @@ import type { BatchHead, Ledger } from "../ledger.ts";
 import type { Log } from "../log.ts";
 import type { AnyOperation } from "../operation.ts";
 
-/** What the steps of an execution share. */
+/** The dependencies of every execution step. */
 export interface ExecutionParts {
   ledger: Ledger;
   database: Database;

@@ -4,7 +4,7 @@ import type { ActiveBatch, ExecutionParts } from "./active-batch.ts";
 
 /** How often a batch with a stop rule is counted, at most. */
 const countEveryMs = 200;
-/** A batch of up to so many chunks is counted after every chunk with failures. */
+/** A batch with at most this many chunks is counted after every chunk with failures. */
 const alwaysCountedChunks = 200;
 
 /** Ends a batch that mostly fails, by its stop rule. `latest`: the chunk that was just finished. */

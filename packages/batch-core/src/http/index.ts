@@ -17,7 +17,9 @@ export {
 } from "../safety-flags.ts";
 export { answerAborted } from "./aborted.ts";
 export type { VendorAccounts } from "./account.ts";
+export { admitCalls } from "./admit-calls.ts";
 export { batchBody } from "./batch-body.ts";
+export { readBearer } from "./bearer.ts";
 export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./body.ts";
 export { isIdempotencyKey } from "./idempotency.ts";
 export { parseJson, parseJsonInSlices } from "./json.ts";

@@ -24,7 +24,12 @@ const titles: Record<number, string> = {
   503: "Not available",
 };
 
-/** `type` is the last part of the problem's type: `unknown-batch`. */
+/** The body of a problem. `type` is the last part of its type: `unknown-batch`. */
+export function problemBody(status: number, type: string, detail: string): Problem {
+  return { type: `urn:reinstate:problem:${type}`, title: titles[status] ?? "Error", status, detail };
+}
+
+/** The answer with a problem: see `problemBody`. */
 export function problem(
   status: number,
   type: string,
@@ -32,10 +37,7 @@ export function problem(
   options: { errors?: Issue[]; headers?: Record<string, string> } = {},
 ): Response {
   const body: Problem = {
-    type: `urn:reinstate:problem:${type}`,
-    title: titles[status] ?? "Error",
-    status,
-    detail,
+    ...problemBody(status, type, detail),
     ...(options.errors && options.errors.length > 0 ? { errors: options.errors } : {}),
   };
   return new Response(JSON.stringify(body), {

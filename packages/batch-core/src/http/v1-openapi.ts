@@ -3,6 +3,7 @@ import { type ApiAnswer, type ApiBody, type ApiRoute, assembleOpenApi } from "..
 import { type ApiError, writeErrors } from "../openapi/errors.ts";
 import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
 import { newBatch, streamQuery } from "./create-batch.ts";
+import { problemBody } from "./problem.ts";
 import { itemsQuery, listQuery, retryBody } from "./v1.ts";
 import { batchesReply, batchReply, itemsReply, manifestReply, operationsReply, problemReply } from "./v1-replies.ts";
 
@@ -18,46 +19,31 @@ const writer = createSchemaWriter({
 
 const problemType = ["application/problem+json"];
 
-const error = (status: number, type: string, title: string, detail: string): ApiError => ({
-  status,
-  body: { type: `urn:reinstate:problem:${type}`, title, status, detail },
-});
+/** The status and an example of the detail of every error. */
+const details = {
+  unauthorized: [401, "This needs the header Authorization: Bearer <admin key>"],
+  unknown_batch: [404, "There is no batch 7"],
+  invalid_request: [422, "items.0: must be a whole number"],
+  unknown_operation: [422, 'There is no operation "a.b.c" for the target "local"'],
+  malformed_json: [400, "The request body is not valid JSON"],
+  invalid_idempotency_key: [400, "The header Idempotency-Key must be 1 to 255 printable ASCII characters"],
+  body_too_large: [413, "The request body is larger than 8388608 bytes"],
+  unsupported_media_type: [415, "Content-Type must be application/json, application/x-ndjson or text/csv"],
+  wrong_state: [409, "Batch 7 is completed and cannot be stopped"],
+  idempotency_running: [409, "The first request with this Idempotency-Key is still being worked on"],
+  idempotency_mismatch: [422, "This Idempotency-Key was used with another request"],
+  too_many_requests: [429, "Too many requests at once; try again"],
+  not_available: [503, "A database is away; try again in a few seconds"],
+  internal_error: [500, "Unexpected error; see the server log"],
+} as const;
+type ErrorName = keyof typeof details;
 
-const errors = {
-  unauthorized: error(
-    ...([401, "unauthorized", "Unauthorized"] as const),
-    "This needs the header Authorization: Bearer <admin key>",
-  ),
-  unknown_batch: error(404, "unknown-batch", "Not found", "There is no batch 7"),
-  invalid_request: error(422, "invalid-request", "Invalid request", "items.0: must be a whole number"),
-  unknown_operation: error(
-    ...([422, "unknown-operation", "Invalid request"] as const),
-    'There is no operation "a.b.c" for the target "local"',
-  ),
-  malformed_json: error(400, "malformed-json", "Bad request", "The request body is not valid JSON"),
-  invalid_idempotency_key: error(
-    ...([400, "invalid-idempotency-key", "Bad request"] as const),
-    "Idempotency-Key must be 1 to 255 printable characters",
-  ),
-  body_too_large: error(413, "body-too-large", "Body too large", "The request body is larger than 8388608 bytes"),
-  unsupported_media_type: error(
-    ...([415, "unsupported-media-type", "Unsupported media type"] as const),
-    "Content-Type must be application/json, application/x-ndjson or text/csv",
-  ),
-  wrong_state: error(409, "wrong-state", "Conflict", "Batch 7 is completed and cannot be stopped"),
-  idempotency_running: error(
-    ...([409, "idempotency-running", "Conflict"] as const),
-    "The first request with this Idempotency-Key is still being worked on",
-  ),
-  idempotency_mismatch: error(
-    ...([422, "idempotency-mismatch", "Invalid request"] as const),
-    "This Idempotency-Key was used with another request",
-  ),
-  too_many_requests: error(429, "too-many-requests", "Too many requests", "Too many requests at once; try again"),
-  not_available: error(503, "not-available", "Not available", "A database is away; try again in a few seconds"),
-  internal_error: error(500, "internal-error", "Internal error", "Unexpected error; see the server log"),
-};
-type ErrorName = keyof typeof errors;
+const errors = Object.fromEntries(
+  Object.entries(details).map(([name, [status, detail]]): [string, ApiError] => [
+    name,
+    { status, body: problemBody(status, name.replaceAll("_", "-"), detail) },
+  ]),
+) as Record<ErrorName, ApiError>;
 
 /** The errors that every call can end with. */
 const everywhere: ErrorName[] = ["unauthorized", "too_many_requests", "not_available", "internal_error"];

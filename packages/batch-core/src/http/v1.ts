@@ -8,7 +8,9 @@ import { integerText } from "../intake/integer-text.ts";
 import { ownText } from "../text.ts";
 import { answerAborted } from "./aborted.ts";
 import type { VendorAccounts } from "./account.ts";
+import { admitCalls } from "./admit-calls.ts";
 import { batchBody, itemBody, operationBody } from "./batch-body.ts";
+import { readBearer } from "./bearer.ts";
 import { createBatchRoute } from "./create-batch.ts";
 import { eventsResponse } from "./events.ts";
 import { keyedRequest } from "./idempotency.ts";
@@ -70,17 +72,10 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
     if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
   });
 
-  routes.use(async (c, next) => {
-    const leave = host.admission.enter(c.req.raw, c.env);
-    try {
-      await next();
-    } finally {
-      leave();
-    }
-  });
+  routes.use(admitCalls(host.admission));
 
   routes.use(async (c, next) => {
-    const secret = /^Bearer +(\S+)$/i.exec(c.req.header("authorization") ?? "")?.[1];
+    const secret = readBearer(c.req.raw);
     const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "admin", secret);
     if (!key) {
       return problem(401, "unauthorized", "This needs the header Authorization: Bearer <admin key>", {

@@ -3,7 +3,7 @@ const keptMs = 1000;
 const atLeast = 8;
 const atMost = 64;
 
-/** Draws so many ids, in one round trip to the database. They are not drawn again, whatever becomes of the transaction. */
+/** Draws `count` ids in one round trip to the database. No id is drawn twice, even after a rollback. */
 export type Draw = (count: number) => Promise<number[]>;
 
 /**

@@ -30,7 +30,7 @@ export interface PruneOptions {
   signal?: AbortSignal;
 }
 
-/** What was deleted, or would be. */
+/** Counts of what was deleted; in a dry run, of what would be deleted. */
 export interface Pruned {
   batches: number;
   items: number;

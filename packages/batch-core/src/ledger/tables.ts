@@ -48,7 +48,7 @@ export interface LedgerTables {
     batch_id: number;
     generation: number;
     seq: number;
-    /** `interrupted`: nobody holds the chunk, and an earlier attempt may have had its effect. */
+    /** `interrupted`: no worker holds the chunk, and an earlier attempt may have had its effect. */
     state: "waiting" | "claimed" | "interrupted" | "finished";
     item_count: number;
     done: Generated<number>;

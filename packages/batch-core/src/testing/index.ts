@@ -10,6 +10,13 @@ export {
   type ProxiedRequest,
   startFaultProxy,
 } from "./fault-proxy.ts";
+export {
+  createQuickTime,
+  endlessFaults,
+  type FaultyVendor,
+  findChangedTwice,
+  startFaultyVendor,
+} from "./faulty-vendor.ts";
 export { type LedgerUnderTest, ledgerContract } from "./ledger-contract.ts";
 export { measureLongestStretch, type Stretch } from "./longest-stretch.ts";
 export { checkOpenApiAnswer, findOpenApiFaults, listOpenApiCalls } from "./openapi-faults.ts";
