@@ -62,7 +62,8 @@ test.each([
     const response = await fetch(`${web.baseUrl}${path}`, { headers: admin, ...init });
     return { status: response.status, body: (await response.json()) as Reply };
   };
-  const items = Array.from({ length: 900 }, (_, index) => index + 1);
+  // Without the promoters that the other calls of this test may restore.
+  const items = Array.from({ length: 800 }, (_, index) => index + 101);
   const body = JSON.stringify({ operation: "firstpromoter.promoters.restore", account: "acc_demo", items });
   const { id } = (await call("/v1/batches", { method: "POST", body })).body;
   disk.fill();
@@ -86,6 +87,6 @@ test.each([
     },
     { timeoutMs: 90_000 },
   );
-  expect(ended).toMatchObject({ waiting_for: null, done: 900, failed: 0, unknown: 0 });
+  expect(ended).toMatchObject({ waiting_for: null, done: items.length, failed: 0, unknown: 0 });
   await until(async () => (await fetch(`${worker.baseUrl}/readyz`)).status === 200, { timeoutMs: 30_000 });
 });

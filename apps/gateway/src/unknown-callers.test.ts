@@ -4,22 +4,29 @@ import { connect, type Socket } from "node:net";
 import { platform } from "node:os";
 import { until } from "@reinstate/batch-core/testing";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { demoSubscription as subscription } from "./testing/demo-subscription.ts";
 import { type GatewayProcess, startGateway } from "./testing/gateway-process.ts";
 
 const megabyte = 1024 * 1024;
 const database = sqliteDatabase();
 let gateway: GatewayProcess;
+/** Closed after each test, whatever becomes of it. */
+const opened: Socket[] = [];
 
 beforeAll(async () => {
   gateway = await startGateway({
     REINSTATE_DATABASE_URL: database.url,
     REINSTATE_DEMO: "yes",
     REINSTATE_ALTCRAFT_EXTENSIONS: "on",
+    // Only the limit for unknown callers is to turn anybody away here.
+    REINSTATE_MAX_IN_FLIGHT: "2000",
     REINSTATE_MAX_UNKNOWN_MEGABYTES: process.env.TEST_UNKNOWN_MEGABYTES ?? "16",
     LOG_LEVEL: "warn",
   });
+});
+afterEach(() => {
+  for (const socket of opened.splice(0)) socket.destroy();
 });
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]();
@@ -41,6 +48,7 @@ interface Connection {
 async function open(head: string): Promise<Connection> {
   const { hostname, port } = new URL(gateway.baseUrl);
   const socket = connect(Number(port), hostname);
+  opened.push(socket);
   socket.on("error", () => {});
   let text = "";
   socket.setEncoding("utf8").on("data", (part: string) => {
@@ -93,7 +101,6 @@ describe("callers without a valid token", () => {
     const isRefused = (text: string) =>
       /^HTTP\/1\.1 503 /.test(text) && /\nretry-after: 1\r/i.test(text) && text.includes('"error":503');
     await until(() => connections.filter(({ text }) => isRefused(text())).length >= count - 2);
-    for (const { socket } of connections) socket.destroy();
     const grown = peakMegabytes() - before;
     process.stdout.write(
       `${count} sockets with 10 MB: ${Math.round(before)} MB before, ${Math.round(grown)} MB more\n`,
@@ -110,14 +117,12 @@ describe("callers without a valid token", () => {
     expect(await isServed()).toBe(true);
     const health = await fetch(`${gateway.baseUrl}/healthz`);
     expect(health.status).toBe(200);
-    for (const { socket } of connections) socket.destroy();
   });
 
   test("are refused before the rest of a large body", async () => {
     const connection = await open(head(9 * megabyte));
     await write(connection, Buffer.from(`{"data":"${"x".repeat(70_000)}","token":"wrong"`));
     await until(() => connection.text().includes('{"error":401,"error_text":"API token is not valid"}'));
-    connection.socket.destroy();
   });
 });
 

@@ -22,9 +22,6 @@ import type { ConsentStore } from "./store.ts";
 /** So many times a chunk is tried as a whole; the last try tells what it knows of each item. */
 const lastAttempt = 5;
 
-// The core repeats chunks, and more patiently; the client repeats what a moment mends.
-const retry: RetryOptions = { attempts: 3 };
-
 /** Chunks kept in mind. Those that other processes took over are never heard of again, so the whole is dropped now and then. */
 const triesInMind = 1000;
 
@@ -55,6 +52,8 @@ export interface UpstreamParts {
  */
 export function createUpstream({ upstream, installation, consent, clock, settings }: UpstreamParts): AnyOperation[] {
   const breaker = createCircuitBreaker("Altcraft", () => clock.now());
+  // The core repeats chunks, and more patiently; the client repeats what a moment mends.
+  const retry: RetryOptions = { attempts: 3, sleep: (ms, signal) => clock.sleep(ms, signal) };
   const client = createAltcraftClient({ retry, breaker, ...upstream });
   const keyText = (item: SubscriptionIdentity) => textOf(keyOf(item, settings));
 
