@@ -7,7 +7,6 @@ import { createRoutes } from "./routes.ts";
 import type { PromoterStore } from "./store.ts";
 import { createAnswerStore } from "./stores/answers.ts";
 import { createNoticeStore } from "./stores/notices.ts";
-import { createSentStore } from "./stores/sent.ts";
 import { createSqlStore } from "./stores/sql.ts";
 import { createUpstreamOperations } from "./upstream.ts";
 import { createWebhook } from "./webhook.ts";
@@ -35,15 +34,10 @@ export async function createFirstPromoter(host: Host, options: FirstPromoterOpti
   const ending = new AbortController();
   const operations = [
     ...createOperations(host, store, read),
-    ...(options.upstream
-      ? createUpstreamOperations(host, options.upstream, createSentStore(host.database), ending.signal)
-      : []),
+    ...(options.upstream ? createUpstreamOperations(host, options.upstream, ending.signal) : []),
   ].map((operation) => webhook?.announcing(operation) ?? operation);
   host.register(...operations);
-  host.keepWithBatches(
-    { table: "firstpromoter_answers", key: ["batch_id"] },
-    { table: "firstpromoter_sent", key: ["batch_id", "generation", "seq"] },
-  );
+  host.keepWithBatches({ table: "firstpromoter_answers", key: ["batch_id"] });
   webhook?.start();
   return {
     routes: createRoutes(host, { promoters: store, answers: createAnswerStore(host.database) }, read),

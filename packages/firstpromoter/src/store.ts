@@ -1,4 +1,4 @@
-import { isMarked, type LedgerTransaction, type Work } from "@reinstate/batch-core";
+import { isMarked, type LedgerTransaction } from "@reinstate/batch-core";
 import type { CampaignState, FindBy, ProfileInput } from "./schemas.ts";
 
 /** A promoter as it is kept. Times are milliseconds since 1970 UTC, money is in cents, addresses are in lower case. */
@@ -234,21 +234,6 @@ export interface PromoterStore {
   ): Promise<({ id: number } | { fault: string })[]>;
   /** Answers false where there is no such promoter. */
   update(account: string, id: number, update: PromoterUpdate, now: number): Promise<boolean>;
-}
-
-/** A chunk of a batch that the real vendor carries out. */
-export type SentChunk = Pick<Work<unknown, unknown>, "batchId" | "generation" | "seq">;
-
-/**
- * What was sent to the real vendor, written down before it is sent: what a process that died was about to do is known by this
- * alone.
- */
-export interface SentStore {
-  /** Undefined where nothing was sent. */
-  find(chunk: SentChunk): Promise<{ ids: number[]; theirs: number | null } | undefined>;
-  /** `theirs`: the vendor's batch, as soon as it is known. */
-  write(chunk: SentChunk, ids: readonly number[], theirs: number | null, now: number): Promise<void>;
-  forget(before: number, transaction: LedgerTransaction): Promise<void>;
 }
 
 const marker = Symbol.for("reinstate.firstpromoter.taken");

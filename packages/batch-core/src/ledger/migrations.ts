@@ -114,6 +114,14 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
     message text,
     primary key (batch_id, generation, seq, position)
   ) ${byKey}`,
+  sql`create table reinstate_intents (
+    batch_id bigint not null,
+    generation integer not null,
+    seq integer not null,
+    keys text not null,
+    reference text,
+    primary key (batch_id, generation, seq)
+  )`,
 ];
 
 const otherTables = (bytes: RawBuilder<unknown>) => [

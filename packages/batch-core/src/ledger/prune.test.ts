@@ -33,6 +33,7 @@ const tables = [
   "reinstate_chunks",
   "reinstate_items",
   "reinstate_outcomes",
+  "reinstate_intents",
   "reinstate_idempotency",
 ];
 

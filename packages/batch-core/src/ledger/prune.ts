@@ -153,7 +153,7 @@ export function createPrune(database: Database, tables: readonly BatchTable[]) {
       last = seq;
     }
     await database.transaction(async (transaction: LedgerTransaction) => {
-      for (const table of ["reinstate_outcomes", "reinstate_items", "reinstate_chunks"] as const) {
+      for (const table of ["reinstate_intents", "reinstate_outcomes", "reinstate_items", "reinstate_chunks"] as const) {
         await (transaction as Db)
           .deleteFrom(table)
           .where("batch_id", "=", id)

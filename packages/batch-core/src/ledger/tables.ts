@@ -88,6 +88,16 @@ export interface LedgerTables {
     code: string | null;
     message: string | null;
   };
+  /** What was about to be sent to a vendor for chunks that are not finished. */
+  reinstate_intents: {
+    batch_id: number;
+    generation: number;
+    seq: number;
+    /** JSON: the keys of the items. */
+    keys: string;
+    /** The vendor's job; null until its id is known. */
+    reference: string | null;
+  };
   reinstate_idempotency: {
     scope: string;
     idempotency_key: string;

@@ -34,17 +34,6 @@ export interface Tables {
     body: string;
     kept_at: number;
   };
-  /** What was sent to the real vendor. */
-  firstpromoter_sent: {
-    batch_id: number;
-    generation: number;
-    seq: number;
-    /** JSON: the ids that were to be changed. */
-    ids: string;
-    /** The vendor's batch; null until it is known. */
-    theirs: number | null;
-    sent_at: number;
-  };
 }
 
 /** What is stored of a promoter beside the record, or otherwise than there. */
@@ -162,14 +151,4 @@ const tables = (identity: RawBuilder<unknown>) => [
     kept_at bigint not null
   )`,
   sql`create index firstpromoter_answers_kept on firstpromoter_answers (kept_at)`,
-  sql`create table firstpromoter_sent (
-    batch_id bigint not null,
-    generation integer not null,
-    seq integer not null,
-    ids text not null,
-    theirs bigint,
-    sent_at bigint not null,
-    primary key (batch_id, generation, seq)
-  )`,
-  sql`create index firstpromoter_sent_at on firstpromoter_sent (sent_at)`,
 ];

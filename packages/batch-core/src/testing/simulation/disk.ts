@@ -67,7 +67,7 @@ export class Disk {
     this.#holder = undefined;
     this.#waiting = [];
     if (this.#raw.isTransaction) this.#raw.exec("rollback");
-    for (const table of ["batches", "chunks", "items", "outcomes", "idempotency", "pace"]) {
+    for (const table of ["batches", "chunks", "items", "outcomes", "intents", "idempotency", "pace"]) {
       this.#raw.exec(`delete from reinstate_${table}`);
     }
     this.#raw.exec("delete from effects");

@@ -1,0 +1,51 @@
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import { defineOperation } from "../operation.ts";
+import { createTestHost } from "../testing/test-host.ts";
+import { createIntents } from "./intents.ts";
+
+describe.each(ledgerDatabases)("intents on $name", ({ open }) => {
+  test("are found by their chunk until they are replaced", async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url, role: "web" });
+    const intents = createIntents<number>(host.database);
+    const chunk = { batchId: 1, generation: 0, seq: 2 };
+    expect(await intents.find(chunk)).toBeUndefined();
+    await intents.intend(chunk, [1, 2]);
+    await intents.confirm(chunk, "job 7");
+    expect(await intents.find(chunk)).toEqual({ keys: [1, 2], reference: "job 7" });
+    expect(await intents.find({ ...chunk, generation: 1 })).toBeUndefined();
+    await intents.intend(chunk, [1, 2, 3]);
+    expect(await intents.find(chunk)).toEqual({ keys: [1, 2, 3], reference: null });
+    await intents.withdraw(chunk, [1]);
+    expect(await intents.find(chunk)).toEqual({ keys: [1], reference: null });
+  });
+
+  test("are deleted once their chunks are finished", async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    const intents = createIntents<number>(host.database);
+    host.register(
+      defineOperation<number, unknown>({
+        name: "test.rows.send",
+        label: "row/send",
+        item: z.int(),
+        params: z.unknown(),
+        key: (id) => id,
+        chunkSize: 2,
+        effects: "elsewhere",
+        pace: { concurrency: 1 },
+        async apply(work) {
+          await intents.intend(work, work.items);
+          return work.items.map((key) => ({ key, outcome: "done" }));
+        },
+      }),
+    );
+    const { id } = await host.batches.submit({ operation: "test.rows.send", items: [1, 2, 3, 4, 5] });
+    await host.batches.wait(id);
+    const left = await Promise.all([0, 1, 2].map((seq) => intents.find({ batchId: id, generation: 0, seq })));
+    // That of the chunk that was finished last stays.
+    expect(left.filter((intent) => intent !== undefined)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,88 @@
+import type { Database } from "../database.ts";
+import type { ItemKey, Work } from "../operation.ts";
+import type { LedgerTables } from "./tables.ts";
+
+/** The chunk of a batch, in one of its generations. */
+export type ChunkId = Pick<Work<unknown, unknown>, "batchId" | "generation" | "seq">;
+
+/** What was about to be sent to a vendor for a chunk. */
+export interface Intent<Key extends ItemKey> {
+  /** The items that calls may have changed. */
+  keys: Key[];
+  /** The vendor's job, once its id is known. */
+  reference: string | null;
+}
+
+/**
+ * The write-ahead journal of calls to vendors: the items are stored before they are sent, so a process that takes a chunk over
+ * knows what the one before it may have changed.
+ */
+export interface Intents<Key extends ItemKey> {
+  /** Returns undefined if nothing was sent for the chunk. */
+  find(chunk: ChunkId): Promise<Intent<Key> | undefined>;
+  /** Stores the items that are about to be sent, in place of earlier ones. */
+  intend(chunk: ChunkId, keys: readonly Key[]): Promise<void>;
+  /** Stores the vendor's job that the call has started. */
+  confirm(chunk: ChunkId, reference: string): Promise<void>;
+  /** Stores that the calls changed at most these items, if any: the vendor refused the others. */
+  withdraw(chunk: ChunkId, keys: readonly Key[]): Promise<void>;
+}
+
+/** @example const intents = createIntents<number>(host.database); */
+export function createIntents<Key extends ItemKey>(database: Database): Intents<Key> {
+  const db = database.tables<LedgerTables>();
+  const columns = ({ batchId, generation, seq }: ChunkId) => ({ batch_id: batchId, generation, seq });
+
+  /** An intent serves until its chunk is finished. Those of the last chunks go with their batch. */
+  async function deleteServed({ batchId }: ChunkId): Promise<void> {
+    await db
+      .deleteFrom("reinstate_intents as i")
+      .where("batch_id", "=", batchId)
+      .where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom("reinstate_chunks as c")
+            .select("c.seq")
+            .whereRef("c.batch_id", "=", "i.batch_id")
+            .whereRef("c.generation", "=", "i.generation")
+            .whereRef("c.seq", "=", "i.seq")
+            .where("c.state", "=", "finished"),
+        ),
+      )
+      .execute();
+  }
+
+  async function store(chunk: ChunkId, keys: readonly Key[]): Promise<void> {
+    const values = { keys: JSON.stringify(keys), reference: null };
+    await db
+      .insertInto("reinstate_intents")
+      .values({ ...columns(chunk), ...values })
+      .onConflict((conflict) => conflict.columns(["batch_id", "generation", "seq"]).doUpdateSet(values))
+      .execute();
+  }
+
+  return {
+    async find(chunk) {
+      const row = await db
+        .selectFrom("reinstate_intents")
+        .select(["keys", "reference"])
+        .where((where) => where.and(columns(chunk)))
+        .executeTakeFirst();
+      return row && { keys: JSON.parse(row.keys) as Key[], reference: row.reference };
+    },
+
+    async intend(chunk, keys) {
+      await deleteServed(chunk);
+      await store(chunk, keys);
+    },
+
+    async confirm(chunk, reference) {
+      await db
+        .updateTable("reinstate_intents")
+        .set({ reference })
+        .where((where) => where.and(columns(chunk)))
+        .execute();
+    },
+
+    withdraw: store,
+  };
+}

@@ -1,0 +1,2 @@
+export { defineReadBackOperation, type ItemStates, type ReadBackOperation } from "./read-back.ts";
+export type { VendorJobs } from "./vendor-job.ts";
