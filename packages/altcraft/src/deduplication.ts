@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { Clock } from "@reinstate/batch-core";
-import { Refusal } from "./errors.ts";
+import { apiError } from "./errors.ts";
 import type { AltcraftSettings } from "./options.ts";
 import type { RequestClaim, RequestStore } from "./store.ts";
 
@@ -39,7 +39,7 @@ export function createDeduplication(store: RequestStore, clock: Clock, settings:
         const requestId = headers.get(header);
         if (requestId === null) continue;
         if (!/^[!-~]{1,255}$/.test(requestId)) {
-          throw new Refusal("bad_request", "the header Request-ID must be 1 to 255 printable characters");
+          throw apiError("bad_request", "the header Request-ID must be 1 to 255 printable characters");
         }
         // The vendor's way to tell two requests of one id apart.
         const apart = query.get("request_id");
@@ -48,7 +48,7 @@ export function createDeduplication(store: RequestStore, clock: Clock, settings:
       return undefined;
     },
 
-    /** Throws a `Refusal` where the first one is still at work, or asked for something else. A refused request leaves no trace. */
+    /** Throws an `ApiError` where the first one is still at work, or asked for something else. A refused request leaves no trace. */
     async once(request: Repeatable, carryOut: () => Promise<SentReply>): Promise<SentReply> {
       const claim = { token_id: request.tokenId, request_id: request.requestId, claim: randomUUID() };
       const digest = digestOf(request.content);
@@ -63,9 +63,9 @@ export function createDeduplication(store: RequestStore, clock: Clock, settings:
       });
       if (earlier) {
         if (earlier.digest !== digest) {
-          throw new Refusal("bad_request", "this Request-ID was used for another request");
+          throw apiError("bad_request", "this Request-ID was used for another request");
         }
-        if (earlier.reply === null) throw new Refusal("in_progress");
+        if (earlier.reply === null) throw apiError("in_progress");
         return asRepeat(JSON.parse(earlier.reply) as SentReply, request);
       }
       const reply = await alive(claim, carryOut).catch(async (error: unknown) => {

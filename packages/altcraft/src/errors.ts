@@ -1,8 +1,8 @@
-import { cutText } from "@reinstate/batch-core/http";
+import { type ApiError, defineErrors } from "@reinstate/batch-core/http";
 import type { AltcraftSettings } from "./options.ts";
 
-/** What the API refuses, by our names. */
-export type RefusalKind =
+/** What the API rejects, and the faults of the server, by our names. */
+export type ErrorKind =
   | "bad_request"
   | "token_required"
   | "unknown_token"
@@ -19,24 +19,6 @@ export type RefusalKind =
   | "unavailable"
   | "internal";
 
-/** A request that is refused. Nothing has been changed by it. */
-export class Refusal extends Error {
-  readonly kind: RefusalKind;
-  readonly detail: string;
-  /** The batch that the refused call made, if it came so far. */
-  readonly batch: number | undefined;
-  readonly headers: Record<string, string>;
-
-  constructor(kind: RefusalKind, detail = "", batch?: number, headers: Record<string, string> = {}) {
-    super(`${kind}: ${detail}`);
-    this.kind = kind;
-    // A name out of the request may be as long as the request.
-    this.detail = cutText(detail, 400);
-    this.batch = batch;
-    this.headers = headers;
-  }
-}
-
 interface ErrorRow {
   code(settings: AltcraftSettings): number;
   text(detail: string, settings: AltcraftSettings): string;
@@ -46,7 +28,7 @@ interface ErrorRow {
 }
 
 /** The one table of the errors. The vendor documents the codes; of the texts only that of a missing token is known. */
-const errors: Record<RefusalKind, ErrorRow> = {
+const errors: Record<ErrorKind, ErrorRow> = {
   bad_request: { code: (s) => s.badRequestError, text: (detail) => `Incorrect request: ${detail}` },
   token_required: { code: () => 401, text: (_, s) => s.tokenRequiredText },
   unknown_token: { code: (s) => s.unknownTokenError, text: () => "API token is not valid" },
@@ -89,19 +71,38 @@ const errors: Record<RefusalKind, ErrorRow> = {
   internal: { code: () => 500, text: () => "Internal error" },
 };
 
-/** Code and text of a refusal. */
-export function errorOf({ kind, detail }: Refusal, settings: AltcraftSettings) {
+export const { apiError, answerError } = defineErrors<ErrorKind>({
+  vendor: "altcraft",
+  detailBytes: 400,
+  codes: {
+    // A safety flag that is not clear, or that the method does not support.
+    invalid_request: "bad_request",
+    body_too_large: "too_large",
+    encoded_body: "encoded",
+    overloaded: "unavailable",
+    too_many_requests: "too_many_requests",
+  },
+  details: {
+    invalid_request({ issues, message }) {
+      const [issue = { path: "", message }] = issues;
+      return `field ${JSON.stringify(issue.path)}: ${issue.message}`;
+    },
+  },
+});
+
+/** Returns code and text of an error, as every reply has them. */
+export function toErrorBody({ kind, detail }: ApiError<ErrorKind>, settings: AltcraftSettings) {
   const row = errors[kind];
   return { error: row.code(settings), error_text: row.text(detail, settings) };
 }
 
-/** The reply to a refusal: its HTTP status, its body, its headers. */
-export function refusalReply(refusal: Refusal, settings: AltcraftSettings) {
-  const row = errors[refusal.kind];
-  const body = errorOf(refusal, settings);
+/** Returns the reply to an error: its HTTP status, its body, its headers. */
+export function toErrorReply(error: ApiError<ErrorKind>, settings: AltcraftSettings) {
+  const row = errors[error.kind];
+  const body = toErrorBody(error, settings);
   return {
     status: settings.httpStatus === "follow_error" || row.transport ? body.error : 200,
     body: { ...(settings.errorReplyData === "null" && { data: null }), ...body },
-    headers: { ...row.headers, ...refusal.headers },
+    headers: { ...row.headers, ...error.headers },
   };
 }

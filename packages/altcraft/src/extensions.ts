@@ -1,8 +1,8 @@
 import type { Key } from "@reinstate/batch-core";
-import { findFlagsInValue } from "@reinstate/batch-core/http";
+import { type ApiError, findFlagsInValue } from "@reinstate/batch-core/http";
 import { namesOf, notKnown, strangerIn } from "./body-names.ts";
 import { afterOfCursor, cursorAfter } from "./cursor.ts";
-import { errorOf, Refusal } from "./errors.ts";
+import { apiError, type ErrorKind, toErrorBody } from "./errors.ts";
 import { createMatching } from "./matching.ts";
 import type { extensionMethods } from "./method-table.ts";
 import type { Handlers, MethodParts, MethodReply } from "./methods.ts";
@@ -39,30 +39,30 @@ export function createExtensions({
   function askingOf({ consent_guard, override_consent, reason, requested_by, dry_run }: UndeleteAsking) {
     const asking: Asking = given({ consent_guard, override_consent, reason, requested_by });
     const message = missingReason(asking, settings);
-    if (message !== undefined) throw new Refusal("bad_request", `field "reason": ${message}`);
+    if (message !== undefined) throw apiError("bad_request", `field "reason": ${message}`);
     return { asking, dryRun: dry_run === true };
   }
 
-  /** What is given is a place in a list: valid, or refused with what is wrong with it. */
-  type Place = { item: SubscriptionIdentity } | { given: unknown; refusal: Refusal };
+  /** What is given is a place in a list: valid, or with its error. */
+  type Place = { item: SubscriptionIdentity } | { given: unknown; error: ApiError<ErrorKind> };
 
   /** Brings many back, and answers with a result for each, in their order. */
   async function undeleteMany(places: readonly Place[], asked: UndeleteAsking, token: Key): Promise<MethodReply> {
     const { asking, dryRun } = askingOf(asked);
-    const { batch, refusalOf } = await flagging.many({
+    const { batch, findError } = await flagging.many({
       verb: "undelete",
       items: places.flatMap((place) => ("item" in place ? [place.item] : [])),
       refused: places.flatMap((place) =>
-        "item" in place ? [] : [{ item: place.given, code: "invalid", message: place.refusal.detail }],
+        "item" in place ? [] : [{ item: place.given, code: "invalid", message: place.error.detail }],
       ),
       actor: token.id,
       asking,
       dryRun,
     });
     const result = places.map((place) => {
-      const refusal = "item" in place ? refusalOf(place.item) : place.refusal;
+      const error = "item" in place ? findError(place.item) : place.error;
       const profile = "item" in place ? { profile_id: place.item.profile_id } : {};
-      return { ...(refusal ? errorOf(refusal, settings) : success), ...profile };
+      return { ...(error ? toErrorBody(error, settings) : success), ...profile };
     });
     return {
       members: { ...(dryRun && { dry_run: true }), result, updated: batch.counts.done },
@@ -80,17 +80,17 @@ export function createExtensions({
   /** All deleted subscriptions of a query that can be brought back in one call. */
   async function selected(query: Omit<DeletedQuery, "limit">): Promise<Place[]> {
     const stored = await store.deleted({ ...query, deletedSince: stillThere(), limit: batchLimit + 1 });
-    if (stored.length === 0) throw new Refusal("not_found", missing.message);
+    if (stored.length === 0) throw apiError("not_found", missing.message);
     const addresses = new Set(stored.map(({ channel, address }) => `${channel} ${address}`));
     // A hash of 32 bits may be that of several addresses, and then of several people.
     if (query.hash_id !== undefined && addresses.size > 1) {
-      throw new Refusal(
+      throw apiError(
         "bad_request",
         'field "hash_id": is that of more than one address: name a channel, or the address',
       );
     }
     if (stored.length > batchLimit) {
-      throw new Refusal("bad_request", `more than ${batchLimit} deleted subscriptions: name a resource or a channel`);
+      throw apiError("bad_request", `more than ${batchLimit} deleted subscriptions: name a resource or a channel`);
     }
     return stored.map((one) => ({ item: identityOf(one) }));
   }
@@ -105,7 +105,7 @@ export function createExtensions({
         const { db_id, resource_id, channel } = asked;
         const [profile_id, another] = await matching.profiles(asked, 2);
         if (profile_id === undefined) throw await matching.unknownProfile(db_id);
-        if (another !== undefined) throw new Refusal("bad_request", "more than one profile matches");
+        if (another !== undefined) throw apiError("bad_request", "more than one profile matches");
         return undeleteMany(await selected({ db_id, profile_id, resource_id, channel }), asked, token);
       }
       const { asking, dryRun } = askingOf(asked);
@@ -126,7 +126,7 @@ export function createExtensions({
     async "subscriptions/list_deleted"({ from_id, limit, ...query }) {
       const after = from_id ? afterOfCursor(from_id) : undefined;
       if (from_id && !after) throw notACursor();
-      if (!(await store.hasDatabase(query.db_id))) throw new Refusal("not_found", "Database not found");
+      if (!(await store.hasDatabase(query.db_id))) throw apiError("not_found", "Database not found");
       const page = await store.deleted({ ...query, deletedSince: stillThere(), after, limit });
       const last = page.length === limit ? page.at(-1) : undefined;
       return { members: { data: page.map(shownDeleted), ...(last && { next_from_id: cursorAfter(last) }) } };
@@ -139,7 +139,7 @@ export function createExtensions({
         ? (await store.find(key)) !== undefined
         : await consent.erase(key, digest, { ...deedOf(given({ requested_by }), token), reason });
       // Erased already: what was asked for is so.
-      if (!found && !(await consent.erased([digest])).has(digest)) throw new Refusal("not_found", missing.message);
+      if (!found && !(await consent.erased([digest])).has(digest)) throw apiError("not_found", missing.message);
       return { members: { data: null, ...(dry_run && { dry_run: true }) } };
     },
 
@@ -172,11 +172,11 @@ export function createExtensions({
       : undefined;
     if (parsed.success && stranger === undefined) return { item: parsed.data };
     const detail = stranger === undefined ? describeIssue(parsed.error?.issues[0]) : notKnown(stranger);
-    return { given, refusal: new Refusal("bad_request", detail) };
+    return { given, error: apiError("bad_request", detail) };
   }
 }
 
-const notACursor = () => new Refusal("bad_request", 'field "from_id": is not one that a page gave out');
+const notACursor = () => apiError("bad_request", 'field "from_id": is not one that a page gave out');
 
 /** The members that are not undefined. */
 const given = <Members extends object>(members: Members) =>

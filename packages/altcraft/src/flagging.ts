@@ -1,5 +1,6 @@
 import type { Batch, Host, Outcome, Refused } from "@reinstate/batch-core";
-import { Refusal, type RefusalKind } from "./errors.ts";
+import type { ApiError } from "@reinstate/batch-core/http";
+import { apiError, type ErrorKind } from "./errors.ts";
 import type { MethodReply } from "./methods.ts";
 import { operationNames } from "./operations.ts";
 import type { AltcraftSettings } from "./options.ts";
@@ -20,11 +21,11 @@ export interface FlagRequest {
 /** A finished batch, and what became of each item, by the text of its key. */
 export interface FlagResult {
   batch: Batch;
-  refusalOf(item: SubscriptionIdentity): Refusal | undefined;
+  findError(item: SubscriptionIdentity): ApiError<ErrorKind> | undefined;
 }
 
-/** How an outcome is told in the vendor's words. */
-const refusalKinds: Record<string, RefusalKind> = {
+/** The kind of error of a failed outcome, by its code. */
+const errorKinds: Record<string, ErrorKind> = {
   not_found: "not_found",
   erased: "erased",
   suppressed: "no_consent",
@@ -33,13 +34,14 @@ const refusalKinds: Record<string, RefusalKind> = {
 
 /** Sets the flag of a call's subscriptions as one batch of the core, which is finished when it is answered. */
 export function createFlagging(host: Host, settings: AltcraftSettings) {
-  /** The refusal of one outcome; undefined where all is well. */
-  function refusalOf({ outcome, code, message = "" }: Fate, batch?: number): Refusal | undefined {
+  /** Returns the error of an outcome; undefined if there is none. */
+  function toError({ outcome, code, message = "" }: Fate, batch?: number): ApiError<ErrorKind> | undefined {
     if (outcome === "done") return undefined;
+    const options = batch === undefined ? {} : { headers: { "x-reinstate-batch": String(batch) } };
     if (outcome === "skipped") {
-      return settings.unchanged === "success" ? undefined : new Refusal("bad_request", message, batch);
+      return settings.unchanged === "success" ? undefined : apiError("bad_request", message, options);
     }
-    return new Refusal(refusalKinds[code ?? ""] ?? "internal", message, batch);
+    return apiError(errorKinds[code ?? ""] ?? "internal", message, options);
   }
 
   async function submit({ verb, items, refused, actor, asking = {}, dryRun = false }: FlagRequest): Promise<Batch> {
@@ -58,16 +60,16 @@ export function createFlagging(host: Host, settings: AltcraftSettings) {
     const batch = await submit({ ...request, items: [request.item] });
     if (batch.counts.done === 1) return batch;
     const [found] = (await host.batches.items(batch.id)).items;
-    const refusal = refusalOf(found as Fate, batch.id);
-    if (refusal) throw refusal;
+    const error = toError(found as Fate, batch.id);
+    if (error) throw error;
     return batch;
   }
 
   return {
-    /** One subscription. Throws a `Refusal`. */
+    /** One subscription. Throws an `ApiError`. */
     one,
 
-    /** Deletes one, and answers as the settings say. Throws a `Refusal`. */
+    /** Deletes one, and answers as the settings say. Throws an `ApiError`. */
     async delete(request: Omit<Parameters<typeof one>[0], "verb">): Promise<MethodReply> {
       const batch = await one({ verb: "delete", ...request });
       const data = settings.deleteReplyData === "null" && { data: null };
@@ -87,9 +89,9 @@ export function createFlagging(host: Host, settings: AltcraftSettings) {
       }
       return {
         batch,
-        refusalOf(item) {
+        findError(item) {
           const fate = fates.get(textOfItem(item));
-          return fate && refusalOf(fate);
+          return fate && toError(fate);
         },
       };
     },

@@ -1,4 +1,5 @@
-import { Refusal } from "./errors.ts";
+import type { ApiError } from "@reinstate/batch-core/http";
+import { apiError } from "./errors.ts";
 import type { AltcraftSettings } from "./options.ts";
 import { addressesToMatch } from "./rules.ts";
 import type { ProfileMatch } from "./schemas.ts";
@@ -7,8 +8,8 @@ import type { Profile, SubscriptionStore } from "./store.ts";
 /** Finds profiles, by their id or by an address of theirs. Page: profiles/2195482. */
 export function createMatching(store: SubscriptionStore, settings: AltcraftSettings) {
   /** Whether there is no such profile, or not even such a database. */
-  async function unknownProfile(dbId: number): Promise<Refusal> {
-    return new Refusal("not_found", (await store.hasDatabase(dbId)) ? "Profile not found" : "Database not found");
+  async function unknownProfile(dbId: number): Promise<ApiError> {
+    return apiError("not_found", (await store.hasDatabase(dbId)) ? "Profile not found" : "Database not found");
   }
 
   return {

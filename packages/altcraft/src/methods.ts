@@ -2,7 +2,7 @@ import type { Host, Key } from "@reinstate/batch-core";
 import * as z from "zod";
 import { namesOf } from "./body-names.ts";
 import { cursorOf, profileOfCursor } from "./cursor.ts";
-import { Refusal } from "./errors.ts";
+import { apiError } from "./errors.ts";
 import { createExtensions } from "./extensions.ts";
 import type { Flagging } from "./flagging.ts";
 import { areTooLong, tooLong } from "./identity.ts";
@@ -35,7 +35,7 @@ export interface Method extends MethodRow {
   body: z.ZodType;
   /** The names of all that. */
   names: ReadonlySet<string>;
-  /** Throws a `Refusal`. */
+  /** Throws an `ApiError`. */
   handle(parameters: unknown, token: Key): Promise<MethodReply>;
 }
 
@@ -77,7 +77,7 @@ export function createMethods(parts: MethodParts): Method[] {
 
 /** Functions such as `add` let fields grow with every call. */
 function mustBeShort({ custom_fields }: StoredSubscription): void {
-  if (areTooLong(custom_fields)) throw new Refusal("bad_request", `field "custom_fields": ${tooLong}`);
+  if (areTooLong(custom_fields)) throw apiError("bad_request", `field "custom_fields": ${tooLong}`);
 }
 
 function createVendorHandlers({ host, store, flagging, settings }: MethodParts): Handlers<typeof vendorMethods> {
@@ -85,16 +85,16 @@ function createVendorHandlers({ host, store, flagging, settings }: MethodParts):
   const matching = createMatching(store, settings);
 
   async function mustKnow({ db_id, resource_id }: { db_id?: number | undefined; resource_id?: number | undefined }) {
-    if (db_id !== undefined && !(await store.hasDatabase(db_id))) throw new Refusal("not_found", "Database not found");
+    if (db_id !== undefined && !(await store.hasDatabase(db_id))) throw apiError("not_found", "Database not found");
     if (resource_id !== undefined && !(await store.resource(resource_id))) {
-      throw new Refusal("not_found", "Resource not found");
+      throw apiError("not_found", "Resource not found");
     }
   }
 
   async function changeStatus(scope: SubscriptionScope, from: Status, to: Status): Promise<MethodReply> {
     const whole = scope.channel === undefined && scope.resource_id === undefined;
     if (whole && settings.suspendWithoutFilter === "refuse") {
-      throw new Refusal("bad_request", 'field "channel" or "resource_id": is required');
+      throw apiError("bad_request", 'field "channel" or "resource_id": is required');
     }
     await mustKnow(scope);
     const deleted = settings.suspendDeleted === "include";
@@ -112,16 +112,16 @@ function createVendorHandlers({ host, store, flagging, settings }: MethodParts):
 
     async "subscriptions/set"(given) {
       const resource = await store.resource(given.resource_id);
-      if (!resource) throw new Refusal("not_found", "Resource not found");
+      if (!resource) throw apiError("not_found", "Resource not found");
       if (unknownCats(resource.cats, given.cats).length > 0) {
-        throw new Refusal("bad_request", 'field "subscriptions.cats" is not valid: category not found in resource');
+        throw apiError("bad_request", 'field "subscriptions.cats" is not valid: category not found in resource');
       }
       const withProfile = settings.unknownProfile === "create";
       if (!withProfile) await matching.mustKnowProfile(given);
       const now = host.clock.now();
       const mustFit = (stored: Record<string, unknown>) => {
         const field = unfit(stored, given.custom_fields);
-        if (field !== undefined) throw new Refusal("bad_request", `field "custom_fields.${field}": ${unfitField}`);
+        if (field !== undefined) throw apiError("bad_request", `field "custom_fields.${field}": ${unfitField}`);
       };
       mustFit({});
       const begun = fresh(given, given, now, settings);
@@ -129,7 +129,7 @@ function createVendorHandlers({ host, store, flagging, settings }: MethodParts):
       const edit = (stored: StoredSubscription) => {
         // The one other way to bring something back, and to give it another status before.
         if (stored.is_delete && settings.consentGuard === "always") {
-          throw new Refusal("no_consent", "the subscription is deleted: bring it back with subscriptions/undelete");
+          throw apiError("no_consent", "the subscription is deleted: bring it back with subscriptions/undelete");
         }
         mustFit(stored.custom_fields);
         const next = edited(stored, given, now, settings.setRevives);
@@ -142,7 +142,7 @@ function createVendorHandlers({ host, store, flagging, settings }: MethodParts):
 
     async "subscriptions/get"(item) {
       const stored = await store.find(keyOf(item, settings));
-      if (!stored || (stored.is_delete && !withDeleted)) throw new Refusal("not_found", missing.message);
+      if (!stored || (stored.is_delete && !withDeleted)) throw apiError("not_found", missing.message);
       return { members: { data: shown(stored) } };
     },
 
@@ -155,7 +155,7 @@ function createVendorHandlers({ host, store, flagging, settings }: MethodParts):
     async "subscriptions/list_all"({ status, from_id, ...query }) {
       const after = from_id ? profileOfCursor(from_id) : undefined;
       if (from_id && after === undefined) {
-        throw new Refusal("bad_request", 'field "from_id": is not one that a page gave out');
+        throw apiError("bad_request", 'field "from_id": is not one that a page gave out');
       }
       await mustKnow(query);
       const wanted = status === undefined ? undefined : statusWord(status);

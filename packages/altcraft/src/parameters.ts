@@ -1,5 +1,6 @@
 import { messageOf } from "@reinstate/batch-core";
 import {
+  ApiError,
   type FlagField,
   findFlags,
   findFlagsInSlices,
@@ -13,7 +14,7 @@ import {
 import type * as z from "zod";
 import { findExcess, requestLimits, type XmlLimits } from "./body-limits.ts";
 import { notKnown } from "./body-names.ts";
-import { Refusal } from "./errors.ts";
+import { apiError } from "./errors.ts";
 import { commonParameters } from "./method-table.ts";
 import type { Method } from "./methods.ts";
 import { withoutNulls } from "./nulls.ts";
@@ -28,12 +29,12 @@ export interface Given {
   format: string | undefined;
   /** The format that the body is written in. */
   written: "json" | "xml";
-  /** The method's parameters. Throws a `Refusal` that names the first field that is wrong. */
+  /** The method's parameters. Throws an `ApiError` that names the first field that is wrong. */
   parse(): unknown;
 }
 
 /**
- * Reads a body as JSON or XML: as its Content-Type says, otherwise as its first character does. Throws a `Refusal`.
+ * Reads a body as JSON or XML: as its Content-Type says, otherwise as its first character does. Throws an `ApiError`.
  */
 export async function readParameters(
   request: Request,
@@ -54,7 +55,7 @@ export async function readParameters(
       for (const name of method.filters ?? []) {
         // Left out it would mean more, and whoever wrote it meant less.
         if (Object.hasOwn(body, name) && !Object.hasOwn(given, name)) {
-          throw new Refusal("bad_request", `field ${JSON.stringify(name)}: must not be empty`);
+          throw apiError("bad_request", `field ${JSON.stringify(name)}: must not be empty`);
         }
       }
       if (method.strict || settings.unknownParameters === "refused") refuseUnknown(given, method);
@@ -71,7 +72,7 @@ export async function readParameters(
 function checked<Output>(schema: z.ZodType<Output>, given: unknown): Output {
   const parsed = schema.safeParse(given, { reportInput: true });
   if (parsed.success) return parsed.data;
-  throw new Refusal("bad_request", describeIssue(parsed.error.issues[0]));
+  throw apiError("bad_request", describeIssue(parsed.error.issues[0]));
 }
 
 /** A body with the fields in it that resemble a safety flag. */
@@ -93,29 +94,29 @@ async function fromJson(text: string, method: Method): Promise<Body> {
   const read = /\S/.test(text) ? await readJsonInSlices(text) : { value: {} };
   if (read.fault !== undefined) {
     // A message that quotes the body might show the token.
-    throw read.quotes ? new Refusal("bad_request", "the body is not JSON") : notAccepted(read.fault);
+    throw read.quotes ? apiError("bad_request", "the body is not JSON") : notAccepted(read.fault);
   }
   const body = read.value;
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw new Refusal("bad_request", "the body must be an object");
+    throw apiError("bad_request", "the body must be an object");
   }
   return { body, fields: await findFlagsInSlices(body, { data: dataOf(method) }) };
 }
 
-const notAccepted = (fault: string) => new Refusal("bad_request", `the body is not JSON that is accepted: ${fault}`);
+const notAccepted = (fault: string) => apiError("bad_request", `the body is not JSON that is accepted: ${fault}`);
 
 async function fromXml(text: string, method: Method, settings: AltcraftSettings): Promise<Body> {
   // A body whose type was not declared has been read under the limit of JSON.
   const limit = xmlLimit(method, settings);
-  if (Buffer.byteLength(text) > limit) throw new Refusal("too_large", `The body is larger than ${limit} bytes`);
+  if (Buffer.byteLength(text) > limit) throw apiError("too_large", `The body is larger than ${limit} bytes`);
   try {
     const root = await readXmlInTurns(text, method.bulk ? bulkLimits : requestLimits);
-    if (root.name !== "xml") throw new Refusal("bad_request", "the root element must be <xml>");
-    if (root.text !== "") throw new Refusal("bad_request", "the root element must hold elements");
+    if (root.name !== "xml") throw apiError("bad_request", "the root element must be <xml>");
+    if (root.text !== "") throw apiError("bad_request", "the root element must hold elements");
     return { body: readValue(root, method.body) as object, fields: flagsInXml(root, dataOf(method)) };
   } catch (error) {
-    if (error instanceof Refusal) throw error;
-    throw new Refusal("bad_request", `the body is not XML that is accepted: ${messageOf(error)}`);
+    if (ApiError.is(error)) throw error;
+    throw apiError("bad_request", `the body is not XML that is accepted: ${messageOf(error)}`);
   }
 }
 
@@ -142,5 +143,5 @@ const bulkLimits: XmlLimits = { ...requestLimits, values: batchLimit * 16, child
 
 function refuseUnknown(given: Record<string, unknown>, method: Method): void {
   const stranger = Object.keys(given).find((name) => !method.names.has(safetyFlagNamed(name) ?? name));
-  if (stranger !== undefined) throw new Refusal("bad_request", notKnown(stranger));
+  if (stranger !== undefined) throw apiError("bad_request", notKnown(stranger));
 }

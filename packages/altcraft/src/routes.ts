@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import { type Host, isUnavailable, type Key, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { answerAborted, cleanPath, decodeUtf8, readBearer } from "@reinstate/batch-core/http";
+import type { Host, Key } from "@reinstate/batch-core";
+import { admitCalls, cleanPath, decodeUtf8, readCredentials } from "@reinstate/batch-core/http";
 import { type Context, Hono } from "hono";
 import { createDeduplication, type SentReply } from "./deduplication.ts";
-import { Refusal, refusalReply } from "./errors.ts";
+import { answerError, apiError, toErrorReply } from "./errors.ts";
 import type { Method } from "./methods.ts";
 import type { AltcraftSettings } from "./options.ts";
 import { readParameters, xmlLimit } from "./parameters.ts";
@@ -19,23 +19,27 @@ export const basePath = "/api/v1.1";
 
 export type Format = "json" | "xml";
 
+interface Env {
+  /** The format of the reply, once the body has been read. */
+  Variables: { format?: Format };
+}
+
 /** The vendor's HTTP API: every method is `POST /api/v1.1/<method>`, with or without a slash at the end. */
 export function createRoutes(
   host: Host,
   methods: readonly Method[],
   requests: RequestStore,
   settings: AltcraftSettings,
-): Hono {
+): Hono<Env> {
   const deduplication = createDeduplication(requests, host.clock, settings);
   const byName = new Map(methods.map((method) => [method.name, method]));
-  const routes = new Hono({ getPath: cleanPath });
+  const routes = new Hono<Env>({ getPath: cleanPath });
 
   function replyIn(
     format: Format,
     status: number,
     body: Record<string, unknown>,
     headers: Record<string, string>,
-    batch: number | undefined,
   ): SentReply {
     const text =
       format === "xml" ? writeXml(body, { declaration: settings.xmlDeclaration === "yes" }) : JSON.stringify(body);
@@ -43,69 +47,60 @@ export function createRoutes(
     return {
       status,
       body: text,
-      headers: { "content-type": type, ...headers, ...(batch !== undefined && { "x-reinstate-batch": String(batch) }) },
+      headers: { "content-type": type, ...headers },
     };
   }
 
   async function keyOf(request: Request, token: string): Promise<Key> {
     const key = await host.admission.findKey(request, "altcraft", token);
-    if (!key) throw new Refusal("unknown_token");
+    if (!key) throw apiError("unknown_token");
     return key;
   }
 
   async function authorized(request: Request, token: string, method: Method): Promise<Key> {
-    if (token === "") throw new Refusal("token_required");
+    if (token === "") throw apiError("token_required");
     const key = await keyOf(request, token);
-    if (!mayCall(key, method)) throw new Refusal("forbidden", `the token may not call ${method.name}`);
+    if (!mayCall(key, method)) throw apiError("forbidden", `the token may not call ${method.name}`);
     return key;
   }
 
-  const answer = async (c: Context): Promise<Response> => {
+  async function answer(c: Context<Env>): Promise<Response> {
     const request = c.req.raw;
     const url = new URL(request.url);
     const declared = declaredFormat(request);
-    let format = formatNamed(url.searchParams.get("format")) ?? defaultFormat(settings, declared ?? "json");
-    let leave = () => {};
-    try {
-      leave = host.admission.enter(request, c.env);
-      const method = byName.get(methodName(c.req.path));
-      if (!method) throw new Refusal("no_such_method");
-      if (request.method !== "POST") throw new Refusal("post_only");
-      const outside = readBearer(request) ?? url.searchParams.get("token") ?? "";
-      // Before the body is read: a stranger who shows his token costs nothing.
-      if (outside !== "") await keyOf(request, outside);
-      const text = await bodyText(request, declared, method, settings, (token) => keyOf(request, token));
-      const given = await readParameters(request, text, declared, method, settings);
-      format = replyFormat(url.searchParams, given, settings);
-      const key = await authorized(request, given.token || outside, method);
-      const parameters = given.parse();
-      const carryOut = async () => {
-        const { members, batch } = await method.handle(parameters, key);
-        return replyIn(format, 200, envelopeOf(members), {}, batch);
-      };
-      const identity = method.changes ? deduplication.identify(request.headers, url.searchParams) : undefined;
-      return responseOf(
-        identity
-          ? await deduplication.once({ ...identity, tokenId: key.id, content: `${method.name}\n${text}` }, carryOut)
-          : await carryOut(),
-      );
-    } catch (error) {
-      const aborted = answerAborted(request, error);
-      if (aborted) return aborted;
-      const refusal = refusalOf(error);
-      if (
-        !(error instanceof Refusal) &&
-        ["unavailable", "internal"].includes(refusal.kind) &&
-        !ReinstateError.is(error, "overloaded")
-      ) {
-        host.log.error({ error: messageOf(error) }, "a call of the Altcraft API failed");
-      }
-      const { status, body, headers } = refusalReply(refusal, settings);
-      return responseOf(replyIn(format, status, body, headers, refusal.batch));
-    } finally {
-      leave();
-    }
-  };
+    const method = byName.get(methodName(c.req.path));
+    if (!method) throw apiError("no_such_method");
+    if (request.method !== "POST") throw apiError("post_only");
+    const outside = readCredentials(request, "bearer")?.secret ?? url.searchParams.get("token") ?? "";
+    // Before the body is read: a stranger who shows his token costs nothing.
+    if (outside !== "") await keyOf(request, outside);
+    const text = await bodyText(request, declared, method, settings, (token) => keyOf(request, token));
+    const given = await readParameters(request, text, declared, method, settings);
+    const format = replyFormat(url.searchParams, given, settings);
+    c.set("format", format);
+    const key = await authorized(request, given.token || outside, method);
+    const parameters = given.parse();
+    const carryOut = async () => {
+      const { members, batch } = await method.handle(parameters, key);
+      return replyIn(format, 200, envelopeOf(members), {
+        ...(batch !== undefined && { "x-reinstate-batch": String(batch) }),
+      });
+    };
+    const identity = method.changes ? deduplication.identify(request.headers, url.searchParams) : undefined;
+    return responseOf(
+      identity
+        ? await deduplication.once({ ...identity, tokenId: key.id, content: `${method.name}\n${text}` }, carryOut)
+        : await carryOut(),
+    );
+  }
+
+  routes.onError((error, c) =>
+    answerError(error, { request: c.req.raw, log: host.log }, (known) => {
+      const { status, body, headers } = toErrorReply(known, settings);
+      return responseOf(replyIn(c.get("format") ?? expectedFormat(c.req.raw, settings), status, body, headers));
+    }),
+  );
+  routes.use(admitCalls(host.admission));
 
   // Each method has a route of its own, so that the router lists what is served; all else is rejected.
   for (const { name } of methods) routes.post(`${basePath}/${name}`, answer);
@@ -127,23 +122,6 @@ function envelopeOf({ data, ...rest }: Record<string, unknown>): Record<string, 
   return { ...(data !== undefined && { data }), ...success, ...rest };
 }
 
-function refusalOf(error: unknown): Refusal {
-  if (error instanceof Refusal) return error;
-  if (ReinstateError.is(error, "body_too_large")) return new Refusal("too_large", error.message);
-  // A safety flag that is not clear, or that the method does not support.
-  if (ReinstateError.is(error, "invalid_request")) {
-    const { path, message } = error.issues[0] ?? { path: "", message: error.message };
-    return new Refusal("bad_request", `field ${JSON.stringify(path)}: ${message}`);
-  }
-  if (ReinstateError.is(error, "overloaded") || ReinstateError.is(error, "too_many_requests")) {
-    const headers = { "retry-after": String(error.retryAfterSeconds ?? 1) };
-    const kind = error.code === "overloaded" ? "unavailable" : "too_many_requests";
-    return new Refusal(kind, error.message, undefined, headers);
-  }
-  if (ReinstateError.is(error, "encoded_body")) return new Refusal("encoded", error.message);
-  return new Refusal(isUnavailable(error) ? "unavailable" : "internal");
-}
-
 const methodName = (path: string) => (path.startsWith(`${basePath}/`) ? path.slice(basePath.length + 1) : "");
 
 /** The format that the Content-Type names; undefined where it names neither. */
@@ -157,6 +135,12 @@ const formatNamed = (name: unknown): Format | undefined => (name === "json" || n
 const defaultFormat = ({ defaultFormat }: AltcraftSettings, ofRequest: Format): Format =>
   defaultFormat === "follow_request" ? ofRequest : defaultFormat;
 
+/** Returns the format of a reply as far as it is known before the body is read. */
+function expectedFormat(request: Request, settings: AltcraftSettings): Format {
+  const named = formatNamed(new URL(request.url).searchParams.get("format"));
+  return named ?? defaultFormat(settings, declaredFormat(request) ?? "json");
+}
+
 function replyFormat(
   query: URLSearchParams,
   given: { format: unknown; written: Format },
@@ -165,7 +149,7 @@ function replyFormat(
   const named = given.format ?? query.get("format") ?? undefined;
   if (named === undefined || named === "") return defaultFormat(settings, given.written);
   const format = formatNamed(named);
-  if (!format) throw new Refusal("bad_request", 'field "format": must be json or xml');
+  if (!format) throw apiError("bad_request", 'field "format": must be json or xml');
   return format;
 }
 
@@ -177,13 +161,12 @@ async function bodyText(
   checkToken: (token: string) => Promise<unknown>,
 ): Promise<string> {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers.get("content-type") ?? "")?.[1];
-  if (charset !== undefined && !/^utf-?8$/i.test(charset))
-    throw new Refusal("bad_request", "the charset must be UTF-8");
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) throw apiError("bad_request", "the charset must be UTF-8");
   const limit = declared === "xml" ? xmlLimit(method, settings) : settings.jsonBodyLimit;
   const bytes = await readUnknownBody(request, limit, checkToken);
   const text = decodeUtf8(bytes);
   // A long body takes a turn of its own to decode.
   if (bytes.length > longBody) await setImmediate();
-  if (text === undefined) throw new Refusal("bad_request", "the body is not UTF-8");
+  if (text === undefined) throw apiError("bad_request", "the body is not UTF-8");
   return text;
 }

@@ -7,7 +7,7 @@ import type { ActionOperationId } from "./api.ts";
 import { acceptedBody } from "./batch-body.ts";
 import { assertWholeBatch, findOwnBatch, selections } from "./batch-handlers.ts";
 import { withoutBlanks } from "./bracket-params.ts";
-import { Refusal } from "./errors.ts";
+import { apiError } from "./errors.ts";
 import { type ActionName, actions, operationName } from "./operations.ts";
 import type { Options } from "./options.ts";
 import { type Ctx, type Handler, idsOf, paramsOf } from "./requests.ts";
@@ -122,12 +122,12 @@ async function answer(
 
 /** Refuses a batch that is no archive batch of ours, or has changed nobody. */
 function assertUndoable({ id, operation, target, status, dryRun, counts }: Batch): void {
-  if (operation !== operationName("archive")) throw new Refusal("wrong_state", `Batch ${id} is no archive batch`);
+  if (operation !== operationName("archive")) throw apiError("wrong_state", `Batch ${id} is no archive batch`);
   if (target !== "local") {
-    throw new Refusal("wrong_state", `Batch ${id} was carried out by FirstPromoter: restore its promoters there`);
+    throw apiError("wrong_state", `Batch ${id} was carried out by FirstPromoter: restore its promoters there`);
   }
-  if (!isFinished(status)) throw new Refusal("wrong_state", `Batch ${id} is ${status} and cannot be undone yet`);
-  if (dryRun || counts.done === 0) throw new Refusal("wrong_state", `Batch ${id} changed nobody`);
+  if (!isFinished(status)) throw apiError("wrong_state", `Batch ${id} is ${status} and cannot be undone yet`);
+  if (dryRun || counts.done === 0) throw apiError("wrong_state", `Batch ${id} changed nobody`);
 }
 
 /** The promoters whom a batch changed, an id a line. */
@@ -145,7 +145,7 @@ function idempotencyOf(c: Ctx, request: object) {
   const key = c.req.header("idempotency-key")?.trim();
   if (key === undefined) return {};
   if (!isIdempotencyKey(key)) {
-    throw new Refusal("invalid_param", "Idempotency-Key must be 1 to 255 visible characters");
+    throw apiError("invalid_param", "Idempotency-Key must be 1 to 255 visible characters");
   }
   const digest = createHash("sha256").update(JSON.stringify(request)).digest("hex");
   return { idempotency: { scope: `firstpromoter ${c.get("account")}`, key, digest } };
@@ -157,13 +157,12 @@ function actionParams(name: ActionName, params: Record<string, unknown>): unknow
   const full = Object.keys(schema.shape).map((field) => [field, params[field]]);
   const parsed = schema.safeParse(withoutBlanks(Object.fromEntries(full)));
   const issue = parsed.error?.issues[0];
-  if (issue) throw new Refusal("missing_param", String(issue.path[0]));
+  if (issue) throw apiError("missing_param", String(issue.path[0]));
   return parsed.data;
 }
 
 /** A batch action takes ids. What selects or excludes promoters otherwise is rejected, as leaving it out would change others. */
 function assertSelectsByIds(params: Record<string, unknown>): void {
   const [name] = Object.keys(withoutBlanks(params)).filter((name) => selections.includes(name));
-  if (name !== undefined)
-    throw new Refusal("invalid_param", `${name} is not supported here; list the promoters in ids`);
+  if (name !== undefined) throw apiError("invalid_param", `${name} is not supported here; list the promoters in ids`);
 }

@@ -3,7 +3,7 @@ import type { Batch, Host } from "@reinstate/batch-core";
 import type { BatchOperationId } from "./api.ts";
 import { batchBody, textOfItem } from "./batch-body.ts";
 import { lastText, type ParamMap, parseMap, parseWords, readText, withoutBlanks } from "./bracket-params.ts";
-import { Refusal } from "./errors.ts";
+import { apiError } from "./errors.ts";
 import type { Options } from "./options.ts";
 import { pageOf } from "./promoter-query.ts";
 import { type Ctx, type Handler, paramsOf, queryOf } from "./requests.ts";
@@ -58,7 +58,7 @@ export function createBatchHandlers(
       const word = filterOf(params, "outcome");
       const outcome = itemOutcome.safeParse(readText(word)?.trim()).data;
       if (word !== undefined && outcome === undefined) {
-        throw new Refusal("invalid_param", `outcome must be one of ${itemOutcome.options.join(", ")}`);
+        throw apiError("invalid_param", `outcome must be one of ${itemOutcome.options.join(", ")}`);
       }
       const cursor = lastText(params.cursor);
       const { items, next } = await host.batches.items(id, {
@@ -105,10 +105,10 @@ function filterOf(params: ParamMap, name: string): unknown {
 /** The batch in the path, where it is one of this account's. */
 export async function findOwnBatch(host: Host, c: Ctx): Promise<Batch> {
   const id = c.req.param("id") ?? "";
-  if (!/^\d{1,15}$/.test(id)) throw new Refusal("not_found");
+  if (!/^\d{1,15}$/.test(id)) throw apiError("not_found");
   const batch = await host.batches.get(Number(id));
   if (batch.account !== c.get("account") || !batch.operation.startsWith("firstpromoter.")) {
-    throw new Refusal("not_found");
+    throw apiError("not_found");
   }
   return batch;
 }
@@ -117,7 +117,7 @@ export async function findOwnBatch(host: Host, c: Ctx): Promise<Batch> {
 export function assertWholeBatch(params: Record<string, unknown>): void {
   const name = Object.keys(params).find((name) => name === "ids" || selections.includes(name));
   if (name === undefined) return;
-  throw new Refusal("invalid_param", `${name} is not supported here; the call is for the whole batch`);
+  throw apiError("invalid_param", `${name} is not supported here; the call is for the whole batch`);
 }
 
 /** How earlier versions of the vendor's API selected promoters, beside the filters of lists. */

@@ -1,5 +1,4 @@
-import { isMarked, isUnavailable, ReinstateError } from "@reinstate/batch-core";
-import { cutList, cutText } from "@reinstate/batch-core/http";
+import { type ApiError, cutList, defineErrors } from "@reinstate/batch-core/http";
 import type { ErrorBody } from "./schemas.ts";
 
 /** One answer: a status with its JSON body, or with none. */
@@ -14,7 +13,7 @@ const notFound = { message: "Record not found", code: "not_found" };
 const forbidden = { message: "You don't have enough rights to perform this action", code: "forbidden" };
 const unauthorized = { status: 401, body: null, headers: { "www-authenticate": "Bearer" } };
 
-/** Every refusal of the vendor's API in one table. Each can be replaced by the option `answers`. */
+/** Every error of the vendor's API in one table. Each can be replaced by the option `answers`. */
 export const errorAnswers = {
   /** Bearer missing, unknown or revoked. */
   bad_key: unauthorized,
@@ -61,7 +60,7 @@ export const errorAnswers = {
     body: { message: "The request body must not be encoded (Content-Encoding)", code: "encoded_body" },
     headers: { "accept-encoding": "identity" },
   },
-  /** More requests in a minute than `rateLimit`, too many at a time, or too many wrong keys; the header `Retry-After` tells the seconds until the next may come. */
+  /** More requests in a minute than `rateLimit`, too many at a time, or too many wrong keys; the header `Retry-After` holds the seconds until the next may come. */
   too_many_requests: { status: 429, body: { message: "Too many requests", code: "too_many_requests" } },
   /** A database is away, full or read-only, or more calls are in progress than the server takes at a time. */
   unavailable: {
@@ -74,69 +73,29 @@ export const errorAnswers = {
 
 export type ErrorName = keyof typeof errorAnswers;
 
-/** Bytes of the text of a refusal, and of its faults by field, at most: no answer grows with the request. */
-const subjectBytes = 2000;
+/** Bytes of the faults by field at most: no answer grows with the request. */
 const fieldsBytes = 8000;
 
-const marker = Symbol.for("reinstate.firstpromoter.refusal");
+export const { apiError, answerError } = defineErrors<ErrorName>({
+  vendor: "firstpromoter",
+  codes: {
+    unknown_batch: "not_found",
+    invalid_request: "invalid_param",
+    overloaded: "unavailable",
+    too_many_requests: "too_many_requests",
+    encoded_body: "encoded_body",
+    malformed_json: "malformed_json",
+    wrong_state: "wrong_state",
+    idempotency_mismatch: "idempotency_mismatch",
+    idempotency_running: "idempotency_running",
+  },
+});
 
-/** A request that is refused, thrown from wherever that is found out; the routes turn it into the answer. */
-export class Refusal extends Error {
-  readonly [marker] = true;
-  readonly answer: ErrorName;
-  readonly subject: string;
-  readonly fields: Record<string, string[]> | undefined;
-  readonly headers: Record<string, string>;
-
-  /** `subject` goes into the message; `fields` are the faults of a record, by field. */
-  constructor(
-    answer: ErrorName,
-    subject = "",
-    { fields, headers = {} }: { fields?: Record<string, string[]>; headers?: Record<string, string> } = {},
-  ) {
-    super(`${answer} ${cutText(subject, subjectBytes)}`);
-    this.answer = answer;
-    this.subject = cutText(subject, subjectBytes);
-    this.fields = fields && Object.fromEntries(cutList(Object.entries(fields), fieldsBytes));
-    this.headers = headers;
-  }
-
-  static is(value: unknown): value is Refusal {
-    return isMarked(value, marker);
-  }
-}
-
-const retryAfter = ({ retryAfterSeconds = 1 }: ReinstateError) => ({ "retry-after": String(retryAfterSeconds) });
-
-/** The refusal in an error, the core's among them; undefined for any other. */
-export function refusalOf(error: unknown): Refusal | undefined {
-  if (Refusal.is(error)) return error;
-  if (!ReinstateError.is(error)) return isUnavailable(error) ? new Refusal("unavailable") : undefined;
-  switch (error.code) {
-    case "unknown_batch":
-      return new Refusal("not_found");
-    case "invalid_request":
-      return new Refusal("invalid_param", error.message);
-    case "overloaded":
-      return new Refusal("unavailable", "", { headers: retryAfter(error) });
-    case "too_many_requests":
-      return new Refusal("too_many_requests", "", { headers: retryAfter(error) });
-    case "encoded_body":
-    case "malformed_json":
-      return new Refusal(error.code);
-    case "wrong_state":
-    case "idempotency_mismatch":
-    case "idempotency_running":
-      return new Refusal(error.code, error.message);
-    default:
-      return isUnavailable(error) ? new Refusal("unavailable") : undefined;
-  }
-}
-
-/** A record that does not pass: `{ email: ["has already been taken"] }`. */
-export function invalidRecord(fields: Record<string, string[]>): Refusal {
+/** Returns the error of a record that is not valid: `{ email: ["has already been taken"] }`. */
+export function invalidRecord(fields: Record<string, string[]>): ApiError {
   const sentences = Object.entries(fields).flatMap(([field, faults]) => faults.map((f) => `${humanName(field)} ${f}`));
-  return new Refusal("invalid_record", sentences.join(", "), { fields });
+  const errors = Object.fromEntries(cutList(Object.entries(fields), fieldsBytes));
+  return apiError("invalid_record", sentences.join(", "), { members: { errors } });
 }
 
 // As the vendor's framework names a field in a sentence: "cust_id" is "Cust".
@@ -145,17 +104,21 @@ function humanName(field: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** The HTTP answer of a refusal, by the table with the caller's replacements. */
-export function answerOf(answers: Record<ErrorName, ErrorAnswer>, refusal: Refusal, requestId: string): Response {
-  const { status, body, headers: own } = answers[refusal.answer];
-  const headers = { ...own, ...refusal.headers, "x-request-id": requestId };
-  if (body === null) return new Response(null, { status, headers });
+/** Returns the HTTP answer to an error, by the table with the replacements of the option `answers`. */
+export function writeError(
+  answers: Record<ErrorName, ErrorAnswer>,
+  { kind, detail, headers, members }: ApiError<ErrorName>,
+  requestId: string,
+): Response {
+  const { status, body, headers: own } = answers[kind];
+  const init = { status, headers: { ...own, ...headers, "x-request-id": requestId } };
+  if (body === null) return new Response(null, init);
   const { message, code, ...more } = body;
   const full = {
-    message: message.replace("{}", () => refusal.subject),
-    ...(refusal.fields && { errors: refusal.fields }),
+    message: message.replace("{}", () => detail),
+    ...members,
     ...(code !== undefined && { code }),
     ...more,
   };
-  return Response.json(full, { status, headers });
+  return Response.json(full, init);
 }

@@ -1,7 +1,7 @@
 import type { Host } from "@reinstate/batch-core";
 import type { PromoterOperationId } from "./api.ts";
 import { type ParamMap, parseBoolean, readText, withoutBlanks } from "./bracket-params.ts";
-import { invalidRecord, Refusal } from "./errors.ts";
+import { apiError, invalidRecord } from "./errors.ts";
 import type { Options } from "./options.ts";
 import { promoterBody } from "./promoter-body.ts";
 import { parsePromoterQuery } from "./promoter-query.ts";
@@ -23,11 +23,11 @@ export function createPromoterHandlers(
     missed: "not_found" | "cannot_find_by" = "cannot_find_by",
   ): Promise<PromoterRecord> {
     const by = readFindBy(findBy);
-    if (by === "id" && !/^\d{1,15}$/.test(value)) throw new Refusal("not_found");
+    if (by === "id" && !/^\d{1,15}$/.test(value)) throw apiError("not_found");
     // A word that is unknown must not find whom the id of that number belongs to. The character zero is in no record, and
     // PostgreSQL takes no text with it.
     const promoter = by === undefined || value.includes("\0") ? undefined : await store.find(account, by, value);
-    if (!promoter) throw by === "id" ? new Refusal("not_found") : new Refusal(missed, by ?? shorten(findBy));
+    if (!promoter) throw by === "id" ? apiError("not_found") : apiError(missed, by ?? shorten(findBy));
     return promoter;
   }
 
@@ -63,7 +63,7 @@ export function createPromoterHandlers(
         initial_campaign_id === undefined
           ? [await store.defaultCampaign(account)]
           : await store.campaigns(account, [initial_campaign_id]);
-      if (!campaign) throw new Refusal("not_found");
+      if (!campaign) throw apiError("not_found");
       const campaigns = [
         { campaign_id: campaign.id, state: always_approve ? ("accepted" as const) : ("pending" as const) },
       ];

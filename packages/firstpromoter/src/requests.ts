@@ -25,7 +25,7 @@ import {
   parseList,
   parseMap,
 } from "./bracket-params.ts";
-import { invalidRecord, Refusal } from "./errors.ts";
+import { apiError, invalidRecord } from "./errors.ts";
 import type { Options } from "./options.ts";
 import { notFoundText } from "./rules.ts";
 import { type NewPromoter, newPromoter, type PromoterChanges, profileInput, promoterChanges } from "./schemas.ts";
@@ -84,10 +84,10 @@ export async function paramsOf(
     return withSafetyFlags({ ...query, ...body }, { dry_run });
   };
   const bytes = await readBody(request, bodyLimit).catch((error: unknown) => {
-    throw ReinstateError.is(error, "body_too_large") ? new Refusal("body_too_large", String(bodyLimit)) : error;
+    throw ReinstateError.is(error, "body_too_large") ? apiError("body_too_large", String(bodyLimit)) : error;
   });
   const text = decodeUtf8(bytes);
-  if (text === undefined) throw new Refusal("malformed_json");
+  if (text === undefined) throw apiError("malformed_json");
   if (text.trim() === "") return together({}, []);
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/x-www-form-urlencoded\b/i.test(type)) {
@@ -109,7 +109,7 @@ const itemsPerSlice = 2000;
  */
 export async function idsOf(given: unknown): Promise<{ count: number; items: number[]; refused: Refused[] }> {
   const entries = (typeof given === "object" && given !== null && parseList(given)) || [];
-  if (entries.length === 0) throw new Refusal("missing_param", "ids");
+  if (entries.length === 0) throw apiError("missing_param", "ids");
   const items: number[] = [];
   const refused = new Map<string, Refused>();
   for (const [index, entry] of entries.entries()) {
@@ -133,10 +133,10 @@ const shorten = (text: string) => (text.length > 50 ? `${text.slice(0, 50)}…` 
 
 /** The body of `POST /promoters`. */
 export function newPromoterOf(params: Record<string, unknown>): NewPromoter {
-  if ((lastText(params.email)?.trim() ?? "") === "") throw new Refusal("missing_param", "email");
+  if ((lastText(params.email)?.trim() ?? "") === "") throw apiError("missing_param", "email");
   const { initial_campaign_id, always_approve } = params;
   const campaign = parseInteger(lastText(initial_campaign_id));
-  if (campaign === undefined && !isBlank(initial_campaign_id)) throw new Refusal("not_found");
+  if (campaign === undefined && !isBlank(initial_campaign_id)) throw apiError("not_found");
   const approve = parseBoolean(always_approve);
   return checked(
     newPromoter.safeParse({

@@ -1,14 +1,14 @@
-import { type Host, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { admitCalls, answerAborted, cleanPath, readBearer } from "@reinstate/batch-core/http";
+import type { Host } from "@reinstate/batch-core";
+import { type ApiError, admitCalls, cleanPath, readCredentials } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { createActionHandlers } from "./action-handlers.ts";
 import { api, basePath } from "./api.ts";
 import { createBatchHandlers } from "./batch-handlers.ts";
-import { answerOf, Refusal, refusalOf } from "./errors.ts";
+import { answerError, apiError, type ErrorName, writeError } from "./errors.ts";
 import type { Options } from "./options.ts";
 import { createPromoterHandlers } from "./promoter-handlers.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import { type Env, requestIdOf } from "./requests.ts";
+import { type Ctx, type Env, requestIdOf } from "./requests.ts";
 import type { PromoterStore } from "./store.ts";
 import type { AnswerStore } from "./stores/answers.ts";
 
@@ -23,18 +23,12 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
   const routes = new Hono<Env>({ getPath: cleanPath });
   const rateLimit = createRateLimit(options.rateLimit);
 
+  const write = (c: Ctx, error: ApiError<ErrorName>) => writeError(options.answers, error, c.get("requestId"));
   routes.onError((error, c) => {
-    const aborted = answerAborted(c.req.raw, error);
-    if (aborted) return aborted;
-    const refusal = refusalOf(error) ?? new Refusal("internal");
-    const request = c.get("requestId");
-    const isFault = refusal.answer === "unavailable" || refusal.answer === "internal";
-    if (isFault && !ReinstateError.is(error, "overloaded")) {
-      host.log.error({ request, error: messageOf(error) }, "a request to FirstPromoter's API failed");
-    }
-    return answerOf(options.answers, refusal, request);
+    const call = { request: c.req.raw, log: host.log, fields: { request: c.get("requestId") } };
+    return answerError(error, call, (known) => write(c, known));
   });
-  routes.notFound((c) => answerOf(options.answers, new Refusal("not_found"), c.get("requestId")));
+  routes.notFound((c) => write(c, apiError("not_found")));
 
   routes.use(async (c, next) => {
     const id = requestIdOf(c.req.raw.headers);
@@ -47,19 +41,17 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
   routes.use(admitCalls(host.admission));
 
   routes.use(`${basePath}/*`, async (c, next) => {
-    const secret = readBearer(c.req.raw);
+    const secret = readCredentials(c.req.raw, "bearer")?.secret;
     const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "firstpromoter", secret);
-    if (!key) throw new Refusal("bad_key");
+    if (!key) throw apiError("bad_key");
     const account = c.req.header("account-id")?.trim() ?? "";
-    if (account === "") throw new Refusal("missing_account");
+    if (account === "") throw apiError("missing_account");
     if (account !== key.account) {
-      throw new Refusal(
-        (await host.keys.knowsAccount("firstpromoter", account)) ? "foreign_account" : "unknown_account",
-      );
+      throw apiError((await host.keys.knowsAccount("firstpromoter", account)) ? "foreign_account" : "unknown_account");
     }
     const waitMs = rateLimit.take(account, host.clock.now());
     if (waitMs !== undefined) {
-      throw new Refusal("too_many_requests", "", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
+      throw apiError("too_many_requests", "", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
     }
     c.set("account", account);
     c.set("actor", key.id);

@@ -1,5 +1,4 @@
-import { ReinstateError } from "@reinstate/batch-core";
-import { cutList, cutText } from "@reinstate/batch-core/http";
+import { type ApiError, cutList, cutText, defineErrors } from "@reinstate/batch-core/http";
 import type { Dialect, Reason } from "./dialects.ts";
 import type { Counts, Verb } from "./store.ts";
 
@@ -40,16 +39,49 @@ function toShown(offenders: readonly string[]): string[] {
   return cutList(short, offendersBytes);
 }
 
-/** Returns status and headers of the answer to a call beyond the limits of the server; undefined for any other error. */
-export function turnedAwayReply(error: unknown): { status: number; headers: Record<string, string> } | undefined {
-  const isBusy = ReinstateError.is(error, "overloaded");
-  if (!isBusy && !ReinstateError.is(error, "too_many_requests")) return undefined;
-  return { status: isBusy ? 503 : 429, headers: { "retry-after": String(error.retryAfterSeconds ?? 1) } };
-}
+/** Errors that no dialect has a reason for. */
+export type ErrorKind =
+  | "rejected"
+  | "in_progress"
+  | "too_large"
+  | "encoded"
+  | "overloaded"
+  | "too_many_requests"
+  | "unavailable"
+  | "internal";
 
-/** Returns the HTTP status of a call whose body was not read; undefined for any other error. */
-export function unreadBodyStatus({ code }: ReinstateError): number | undefined {
-  return code === "body_too_large" ? 413 : code === "encoded_body" ? 415 : undefined;
+/** What is left of the body is not read, so the connection cannot be used again. */
+const close = { connection: "close" };
+
+/** Status and headers by kind, in every dialect. Without a status, the dialect's own for "other" counts. */
+const answers: Record<ErrorKind, { status?: number; headers?: Record<string, string> }> = {
+  rejected: {},
+  in_progress: { headers: { "retry-after": "1" } },
+  too_large: { status: 413, headers: close },
+  encoded: { status: 415, headers: close },
+  overloaded: { status: 503 },
+  too_many_requests: { status: 429 },
+  unavailable: { status: 503, headers: { "retry-after": "5" } },
+  internal: {},
+};
+
+export const { apiError, toApiError, answerError } = defineErrors<ErrorKind>({
+  vendor: "vicidial",
+  codes: {
+    invalid_request: "rejected",
+    idempotency_mismatch: "rejected",
+    idempotency_running: "in_progress",
+    body_too_large: "too_large",
+    encoded_body: "encoded",
+    overloaded: "overloaded",
+    too_many_requests: "too_many_requests",
+  },
+});
+
+/** Returns message, status and headers of the answer to an error. */
+export function toErrorDetails({ kind, detail, headers }: ApiError<ErrorKind>): ErrorDetails & { message: string } {
+  const { status, headers: own } = answers[kind];
+  return { message: detail, headers: { ...own, ...headers }, ...(status !== undefined && { status }) };
 }
 
 /** The answer to a call that was refused or went wrong. */

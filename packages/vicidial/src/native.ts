@@ -1,7 +1,7 @@
-import { type Batch, type Host, isFinished, isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
-import { answerAborted, cutText, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
+import { type Batch, type Host, isFinished, isUnavailable, messageOf } from "@reinstate/batch-core";
+import { cutText, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
 import { toActor } from "./actor.ts";
-import { turnedAwayReply, unreadBodyStatus } from "./errors.ts";
+import { answerError, toApiError, toErrorDetails } from "./errors.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
 import { highestLeadId } from "./rules.ts";
@@ -56,10 +56,13 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       leave = host.admission.enter(request, env);
       return await respond(request, address);
     } catch (error) {
-      const turnedAway = turnedAwayReply(error);
-      if (!turnedAway) throw error;
-      const headers = { ...turnedAway.headers, "content-type": "text/html; charset=utf-8" };
-      return new Response(`ERROR: ${messageOf(error)}\n`, { status: turnedAway.status, headers });
+      return answerError(error, { request, log: host.log }, (known) => {
+        const { message, status = 500, headers } = toErrorDetails(known);
+        return new Response(`ERROR: ${message}\n`, {
+          status,
+          headers: { ...headers, "content-type": "text/html; charset=utf-8" },
+        });
+      });
     } finally {
       leave();
     }
@@ -69,17 +72,7 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
     const started = host.clock.now();
     // A server that listens on IPv6 names the callers of IPv4 so.
     const from = address?.replace(/^::ffff:(?=\d+\.)/i, "");
-    let values: Values;
-    try {
-      values = await readValues(request);
-    } catch (error) {
-      const aborted = answerAborted(request, error);
-      if (aborted) return aborted;
-      const status = ReinstateError.is(error) ? unreadBodyStatus(error) : undefined;
-      if (status === undefined) throw error;
-      const headers = { connection: "close", "content-type": "text/html; charset=utf-8" };
-      return new Response(`ERROR: ${messageOf(error)}\n`, { status, headers });
-    }
+    const values = await readValues(request);
     const { call, answer } = await serve(request, values, from);
     const { text, batch, logged, unavailable } = answer;
     if (logged) {
@@ -114,7 +107,7 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       call = cleanCall(values, (await site?.usesNonLatin()) ?? false);
       return { call, answer: await answerCall(request, call, address) };
     } catch (error) {
-      if (turnedAwayReply(error)) throw error;
+      if (["overloaded", "too_many_requests"].includes(toApiError(error).kind)) throw error;
       const { logged: _, ...answer } = broken(call, error);
       return { call, answer };
     }

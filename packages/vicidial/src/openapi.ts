@@ -1,9 +1,9 @@
 import {
   type ApiAnswer,
-  type ApiError,
   type ApiRoute,
   assembleOpenApi,
   createSchemaWriter,
+  type ErrorAnswer,
   type Json,
   writeErrors,
 } from "@reinstate/batch-core/openapi";
@@ -59,7 +59,7 @@ const batchHeaders = {
 };
 
 /** The errors of a verb in its default dialect, with an example of each. */
-function toErrors({ statuses, messages, lists }: Dialect): Record<Exclude<Reason, "processed">, ApiError> {
+function toErrors({ statuses, messages, lists }: Dialect): Record<Exclude<Reason, "processed">, ErrorAnswer> {
   const reasons = Object.keys(statuses).filter((reason) => reason !== "processed") as Exclude<Reason, "processed">[];
   const body = (reason: Exclude<Reason, "processed">) => {
     const list = lists[reason];

@@ -1,17 +1,15 @@
+import { type Host, isFinished, type Key, ReinstateError, type Submitted } from "@reinstate/batch-core";
 import {
-  type Host,
-  isFinished,
-  isUnavailable,
-  type Key,
-  messageOf,
-  publicMessageOf,
-  ReinstateError,
-  type Submitted,
-} from "@reinstate/batch-core";
-import { answerAborted, cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
-import { Hono } from "hono";
+  admitCalls,
+  cleanPath,
+  findFlags,
+  readBody,
+  readCredentials,
+  readSafetyFlags,
+} from "@reinstate/batch-core/http";
+import { type Context, Hono } from "hono";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
-import { errorReply, successReply, turnedAwayReply, unreadBodyStatus } from "./errors.ts";
+import { answerError, errorReply, successReply, toErrorDetails } from "./errors.ts";
 import { explain } from "./explain.ts";
 import type { OfficeClock } from "./office-clock.ts";
 import { operationName } from "./operations.ts";
@@ -40,13 +38,11 @@ interface Replay {
 /** Of answers to calls that can succeed in a moment, in every dialect. */
 const unavailable = { status: 503, headers: { "retry-after": "5" } };
 
-/** A call of the leads API. `env`: what the server hands over beside the request. */
-interface LeadsCall {
-  request: Request;
-  env: unknown;
-  word: string;
-  verb: Verb;
-  customer?: string | undefined;
+const path = "/vicidial/:word{leads?}/:verb{(?:de)?archive}/:customer?";
+
+interface Env {
+  /** How this call is answered. */
+  Variables: { dialect?: Dialect };
 }
 
 /** What `@hono/node-server` hands over beside the request. */
@@ -58,8 +54,8 @@ interface NodeServer {
  * The leads API at `/vicidial/leads/…` and, for clients of its earlier days, `/vicidial/lead/…[/customer][/]`; beside it
  * VICIdial's own function at `/vicidial/non_agent_api.php`.
  */
-export function createRoutes({ host, store, office, native }: RouteParts, options: Options): Hono {
-  const routes = new Hono({ getPath: cleanPath });
+export function createRoutes({ host, store, office, native }: RouteParts, options: Options): Hono<Env> {
+  const routes = new Hono<Env>({ getPath: cleanPath });
   routes.use(async (c, next) => {
     await next();
     // Node's server knows no phrase for the legacy statuses and is not told that of a web Response.
@@ -79,58 +75,36 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
   }
 
   async function keyOf(request: Request): Promise<Key | undefined> {
-    const secret = /^Key=(\S+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
+    const secret = readCredentials(request, "key")?.secret;
     return secret === undefined ? undefined : host.admission.findKey(request, "vicidial", secret);
   }
 
-  async function answer({ request, env, word, verb, customer = "" }: LeadsCall): Promise<Response> {
-    let dialect = dialectOf(word, verb);
-    let leave = () => {};
-    try {
-      leave = host.admission.enter(request, env);
-      const key = await keyOf(request);
-      dialect = dialectOf(word, verb, key);
-      if (!key) return errorReply(dialect, "unauthorized");
-      const { explain: explained = false } = readSafetyFlags(
-        { place: "header", fields: findFlags(request.headers) },
-        { place: "path", fields: findFlags([[customer, undefined]]) },
-        { place: "query", fields: findFlags(new URL(request.url).searchParams), supported: ["explain"] },
-      );
-      let read: Promise<string> | undefined;
-      const readText = () => {
-        read ??= readBody(request, options.bodyLimit).then((bytes) => utf8.decode(bytes));
-        return read;
-      };
-      const { before, idempotency, fault } = explained ? {} : await findReplay(request, verb, key, readText);
-      // What was answered once is answered again at any hour, and to look changes nothing.
-      if (before) return await answerOf(dialect, verb, before);
-      if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
-      const checked = readRequest(verb, await readText(), options.leadLimit);
-      if (isRefusal(checked)) return errorReply(dialect, checked.reason as "other", checked);
-      if (fault) throw fault;
-      if (explained) return Response.json(await explain(store, verb, checked));
-      return await move(dialect, verb, checked, key, idempotency);
-    } catch (error) {
-      const aborted = answerAborted(request, error);
-      if (aborted) return aborted;
-      const told = { message: publicMessageOf(error) };
-      const turnedAway = turnedAwayReply(error);
-      if (turnedAway) return errorReply(dialect, "other", { ...told, ...turnedAway });
-      if (ReinstateError.is(error, "idempotency_running")) {
-        return errorReply(dialect, "other", { ...told, headers: { "retry-after": "1" } });
-      }
-      if (ReinstateError.is(error, "idempotency_mismatch") || ReinstateError.is(error, "invalid_request")) {
-        return errorReply(dialect, "other", told);
-      }
-      const status = ReinstateError.is(error) ? unreadBodyStatus(error) : undefined;
-      if (status !== undefined) {
-        return errorReply(dialect, "other", { ...told, status, headers: { connection: "close" } });
-      }
-      host.log.error({ error: messageOf(error), verb }, "a call to the leads API failed");
-      return errorReply(dialect, "other", { ...told, ...(isUnavailable(error) && unavailable) });
-    } finally {
-      leave();
-    }
+  async function answer(c: Context<Env, typeof path>): Promise<Response> {
+    const request = c.req.raw;
+    const { word, verb, customer = "" } = c.req.param() as { word: string; verb: Verb; customer?: string };
+    const key = await keyOf(request);
+    const dialect = dialectOf(word, verb, key);
+    c.set("dialect", dialect);
+    if (!key) return errorReply(dialect, "unauthorized");
+    const { explain: explained = false } = readSafetyFlags(
+      { place: "header", fields: findFlags(request.headers) },
+      { place: "path", fields: findFlags([[customer, undefined]]) },
+      { place: "query", fields: findFlags(new URL(request.url).searchParams), supported: ["explain"] },
+    );
+    let read: Promise<string> | undefined;
+    const readText = () => {
+      read ??= readBody(request, options.bodyLimit).then((bytes) => utf8.decode(bytes));
+      return read;
+    };
+    const { before, idempotency, fault } = explained ? {} : await findReplay(request, verb, key, readText);
+    // What was answered once is answered again at any hour, and to look changes nothing.
+    if (before) return await answerOf(dialect, verb, before);
+    if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
+    const checked = readRequest(verb, await readText(), options.leadLimit);
+    if (isRefusal(checked)) return errorReply(dialect, checked.reason as "other", checked);
+    if (fault) throw fault;
+    if (explained) return Response.json(await explain(store, verb, checked));
+    return await move(dialect, verb, checked, key, idempotency);
   }
 
   /**
@@ -221,15 +195,15 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     return successReply(dialect, verb, { ...noCounts(), ...batch.tally }, headers);
   }
 
-  const path = "/vicidial/:word{leads?}/:verb{(?:de)?archive}/:customer?";
-  routes.post(path, (c) =>
-    answer({
-      request: c.req.raw,
-      env: c.env,
-      word: c.req.param("word"),
-      verb: c.req.param("verb") as Verb,
-      customer: c.req.param("customer"),
-    }),
+  routes.post(
+    path,
+    async (c, next) => {
+      // Known from here on, whatever goes wrong before the key is read.
+      c.set("dialect", dialectOf(c.req.param("word"), c.req.param("verb") as Verb));
+      await next();
+    },
+    admitCalls(host.admission),
+    answer,
   );
   routes.all(path, (c) => {
     const message = `The requested resource does not support http method '${c.req.method}'.`;
@@ -246,6 +220,11 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     const address = options.address ? options.address(c.req.raw, c.env) : host.admission.addressOf(c.req.raw, c.env);
     return native(c.req.raw, { env: c.env, address });
   });
+  routes.onError((error, c) =>
+    answerError(error, { request: c.req.raw, log: host.log, fields: { path: c.req.path } }, (known) =>
+      errorReply(c.get("dialect") ?? dialects[options.dialect].dearchive, "other", toErrorDetails(known)),
+    ),
+  );
   routes.notFound((c) =>
     errorReply(dialects[options.dialect].dearchive, "other", {
       message: `No HTTP resource was found at '${c.req.path}'.`,

@@ -18,9 +18,10 @@ export {
 export { answerAborted } from "./aborted.ts";
 export type { VendorAccounts } from "./account.ts";
 export { admitCalls } from "./admit-calls.ts";
+export { ApiError, type ApiErrorOptions, type ApiErrors, defineErrors, type FaultKind } from "./api-errors.ts";
 export { batchBody } from "./batch-body.ts";
-export { readBearer } from "./bearer.ts";
 export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./body.ts";
+export { type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";
 export { isIdempotencyKey } from "./idempotency.ts";
 export { parseJson, parseJsonInSlices } from "./json.ts";
 export { cleanPath } from "./path.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type ApiAnswer, type ApiBody, type ApiRoute, assembleOpenApi } from "../openapi/document.ts";
-import { type ApiError, writeErrors } from "../openapi/errors.ts";
+import { type ErrorAnswer, writeErrors } from "../openapi/errors.ts";
 import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
 import { newBatch, streamQuery } from "./create-batch.ts";
 import { problemBody } from "./problem.ts";
@@ -39,11 +39,11 @@ const details = {
 type ErrorName = keyof typeof details;
 
 const errors = Object.fromEntries(
-  Object.entries(details).map(([name, [status, detail]]): [string, ApiError] => [
+  Object.entries(details).map(([name, [status, detail]]): [string, ErrorAnswer] => [
     name,
     { status, body: problemBody(status, name.replaceAll("_", "-"), detail) },
   ]),
-) as Record<ErrorName, ApiError>;
+) as Record<ErrorName, ErrorAnswer>;
 
 /** The errors that every call can end with. */
 const everywhere: ErrorName[] = ["unauthorized", "too_many_requests", "not_available", "internal_error"];

@@ -10,8 +10,8 @@ import { answerAborted } from "./aborted.ts";
 import type { VendorAccounts } from "./account.ts";
 import { admitCalls } from "./admit-calls.ts";
 import { batchBody, itemBody, operationBody } from "./batch-body.ts";
-import { readBearer } from "./bearer.ts";
 import { createBatchRoute } from "./create-batch.ts";
+import { readCredentials } from "./credentials.ts";
 import { eventsResponse } from "./events.ts";
 import { keyedRequest } from "./idempotency.ts";
 import { cleanPath } from "./path.ts";
@@ -75,7 +75,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   routes.use(admitCalls(host.admission));
 
   routes.use(async (c, next) => {
-    const secret = readBearer(c.req.raw);
+    const secret = readCredentials(c.req.raw, "bearer")?.secret;
     const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "admin", secret);
     if (!key) {
       return problem(401, "unauthorized", "This needs the header Authorization: Bearer <admin key>", {

@@ -3,7 +3,7 @@ import type { ApiAnswer } from "./document.ts";
 import type { Json } from "./schemas.ts";
 
 /** One error of an API's table: its status, and its body or null where it has none. */
-export interface ApiError {
+export interface ErrorAnswer {
   status: number;
   body: unknown;
 }
@@ -17,7 +17,7 @@ export interface ApiError {
  * const answers = { ...success, ...writeErrors(errors, ["not_found", "unavailable"], { schema: errorBody, shared }) };
  */
 export function writeErrors<Name extends string>(
-  errors: Record<Name, ApiError>,
+  errors: Record<Name, ErrorAnswer>,
   names: readonly Name[],
   to: {
     schema: z.ZodType | Json;
@@ -39,7 +39,7 @@ export function writeErrors<Name extends string>(
 function writeError<Name extends string>(
   status: number,
   names: readonly Name[],
-  errors: Record<Name, ApiError>,
+  errors: Record<Name, ErrorAnswer>,
   { schema, mediaTypes, headers = {} }: Parameters<typeof writeErrors>[2],
 ): ApiAnswer {
   const description = names.map((name) => name.replaceAll("_", " ")).join(", or ");

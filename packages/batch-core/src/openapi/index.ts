@@ -5,5 +5,5 @@ export {
   type ApiRoute,
   assembleOpenApi,
 } from "./document.ts";
-export { type ApiError, writeErrors } from "./errors.ts";
+export { type ErrorAnswer, writeErrors } from "./errors.ts";
 export { createSchemaWriter, type Direction, type Json, type SchemaWriter } from "./schemas.ts";
