@@ -55,6 +55,7 @@ export {
   type Work,
 } from "./operation.ts";
 export type { Pace } from "./pace.ts";
+export { createRateLimit, type RateLimit, type RateLimitOptions } from "./rate-limit.ts";
 export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./report.ts";
 export { findFlagFault } from "./safety-flags.ts";
 export { statement } from "./statement.ts";

@@ -2,7 +2,6 @@ import { type Clock, systemClock } from "@reinstate/batch-core";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { start } from "./fixtures/server.ts";
-import { createRateLimit } from "./rate-limit.ts";
 import { batchItems, batchProcess } from "./schemas.ts";
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -260,9 +259,4 @@ describe.each(ledgerDatabases)("a large batch on $name", ({ open }) => {
       body: { code: "wrong_state", message: expect.stringContaining("was carried out by FirstPromoter") },
     });
   });
-});
-
-test("a limit of 0 lets everything through", () => {
-  const limit = createRateLimit(0);
-  expect(range(1, 1000).map(() => limit.take("a", 0))).toEqual(range(1, 1000).map(() => undefined));
 });

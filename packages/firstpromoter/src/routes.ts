@@ -1,4 +1,4 @@
-import type { Host } from "@reinstate/batch-core";
+import { createRateLimit, type Host } from "@reinstate/batch-core";
 import { type ApiError, admitCalls, cleanPath, readCredentials } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import { createActionHandlers } from "./action-handlers.ts";
@@ -7,7 +7,6 @@ import { createBatchHandlers } from "./batch-handlers.ts";
 import { answerError, apiError, type ErrorName, writeError } from "./errors.ts";
 import type { Options } from "./options.ts";
 import { createPromoterHandlers } from "./promoter-handlers.ts";
-import { createRateLimit } from "./rate-limit.ts";
 import { type Ctx, type Env, requestIdOf } from "./requests.ts";
 import type { PromoterStore } from "./store.ts";
 import type { AnswerStore } from "./stores/answers.ts";
@@ -21,7 +20,7 @@ export interface Stores {
 /** FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
 export function createRoutes(host: Host, stores: Stores, options: Options): Hono<Env> {
   const routes = new Hono<Env>({ getPath: cleanPath });
-  const rateLimit = createRateLimit(options.rateLimit);
+  const rateLimit = createRateLimit(host, { name: "firstpromoter requests", perMinute: options.rateLimit });
 
   const write = (c: Ctx, error: ApiError<ErrorName>) => writeError(options.answers, error, c.get("requestId"));
   routes.onError((error, c) => {
@@ -49,10 +48,7 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
     if (account !== key.account) {
       throw apiError((await host.keys.knowsAccount("firstpromoter", account)) ? "foreign_account" : "unknown_account");
     }
-    const waitMs = rateLimit.take(account, host.clock.now());
-    if (waitMs !== undefined) {
-      throw apiError("too_many_requests", "", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
-    }
+    await rateLimit.admit(account);
     c.set("account", account);
     c.set("actor", key.id);
     await next();

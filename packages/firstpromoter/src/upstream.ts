@@ -1,11 +1,10 @@
-import type { Host, Operation, Outcome, Work } from "@reinstate/batch-core";
+import { createRateLimit, type Host, type Operation, type Outcome, type Work } from "@reinstate/batch-core";
 import { createCircuitBreaker } from "@reinstate/batch-core/client";
 import { defineReadBackOperation } from "@reinstate/batch-core/upstream";
 import * as z from "zod";
 import { type BatchReply, createFirstPromoterClient, type FirstPromoterClient, VendorError } from "./client.ts";
 import { actions, itemColumns, operationName } from "./operations.ts";
 import type { Upstream } from "./options.ts";
-import { createRateLimit } from "./rate-limit.ts";
 import { isOver } from "./replies.ts";
 import { notFoundText } from "./rules.ts";
 
@@ -15,7 +14,7 @@ const chunkSize = 100;
 const requestsOf = (items: number) => (items > 5 ? 7 : 4);
 /** The vendor allows 400 requests a minute; what this leaves is for other users of the account. */
 const requestsPerSecond = 5;
-/** Whatever repeats and long waits cost, this process makes no more. */
+/** Whatever repeats and long waits cost, all processes together make no more. */
 const requestsPerMinute = 380;
 
 type Verb = "restore" | "archive";
@@ -94,8 +93,10 @@ export function createUpstreamOperations(
   });
 }
 
-function createClients({ clock }: Host, upstream: Upstream): Clients {
-  const limit = createRateLimit(requestsPerMinute);
+function createClients(host: Host, upstream: Upstream): Clients {
+  const { clock } = host;
+  // Call by call: the vendor's limit must never be exceeded, and a statement costs little beside a call of the vendor.
+  const limit = createRateLimit(host, { name: "firstpromoter upstream", perMinute: requestsPerMinute, block: 1 });
   const connection = {
     ...upstream,
     breaker: createCircuitBreaker("FirstPromoter", () => clock.now()),
@@ -105,7 +106,9 @@ function createClients({ clock }: Host, upstream: Upstream): Clients {
       longestRetryAfterMs: 2 * 60_000,
     },
     async fetch(input: string, init: RequestInit) {
-      const retryAfterMs = limit.take(upstream.accountId, clock.now());
+      const retryAfterMs = await limit.take(upstream.accountId).catch((cause: unknown) => {
+        throw new VendorError("unavailable", "The rate limit in the ledger cannot be read", { cause });
+      });
       if (retryAfterMs === undefined) return (upstream.fetch ?? fetch)(input, init);
       throw new VendorError("rate_limited", "FirstPromoter's requests of this minute are used up", { retryAfterMs });
     },

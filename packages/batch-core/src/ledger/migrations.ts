@@ -131,6 +131,10 @@ const otherTables = (bytes: RawBuilder<unknown>) => [
     tokens double precision not null,
     filled_at bigint not null
   )`,
+  sql`create table reinstate_rate_windows (
+    name text primary key,
+    taken text not null
+  )`,
   sql`create table reinstate_keys (
     id text primary key,
     lookup text not null,

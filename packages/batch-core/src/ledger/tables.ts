@@ -116,6 +116,12 @@ export interface LedgerTables {
     tokens: number;
     filled_at: number;
   };
+  /** Calls of the last minute under a rate limit. */
+  reinstate_rate_windows: {
+    name: string;
+    /** JSON: `[[time, calls], …]`, oldest first. */
+    taken: string;
+  };
   reinstate_keys: {
     id: string;
     lookup: string;
