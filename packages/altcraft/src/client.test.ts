@@ -1,8 +1,8 @@
-import { createTestHost } from "@reinstate/batch-core/testing";
+import { startVendor } from "@reinstate/batch-core/testing";
 import { describe, expect, test } from "vitest";
 import { createAltcraftClient, customChannel, VendorError } from "./client.ts";
 import { demoSubscriptions } from "./demo.ts";
-import { altcraft, createAltcraft } from "./index.ts";
+import { altcraft } from "./index.ts";
 import { extensionMethods, vendorMethods } from "./method-table.ts";
 
 const baseUrl = "http://localhost/api/v1.1";
@@ -12,14 +12,12 @@ const john = { ...place, channel: "email", email: "john@example.com" } as const;
 const done = { data: null, error: 0, error_text: "Successful operation" };
 
 async function start(format: "json" | "xml", secret = token) {
-  const host = await createTestHost();
-  const server = await createAltcraft(host);
-  for (const key of altcraft.demo.keys) await host.keys.create(key);
-  await altcraft.demo.load(host, server);
-  const fetch = async (url: string, init: RequestInit) => server.routes.fetch(new Request(url, init));
-  const client = createAltcraftClient({ baseUrl, token: secret, format, fetch });
-  return { client, [Symbol.asyncDispose]: () => host.close() };
+  const server = await startVendor(altcraft);
+  const client = createAltcraftClient({ baseUrl, token: secret, format, fetch: server.fetch });
+  return { ...server, client };
 }
+
+const startExtended = () => startVendor(altcraft, { settings: { extensions: "on" } });
 
 const caught = (call: Promise<unknown>) =>
   call.then(
@@ -190,10 +188,7 @@ test("no answer in time leaves the outcome unknown", async () => {
 describe("what is repeated", () => {
   /** A server whose calls go wrong on the way, one after another as said, before it answers as it should. */
   async function unsteady(format: "json" | "xml", faults: ("refused" | "lost" | Response)[]) {
-    const host = await createTestHost();
-    const server = await createAltcraft(host, { extensions: "on" });
-    for (const key of altcraft.demo.keys) await host.keys.create(key);
-    await altcraft.demo.load(host, server);
+    const server = await startExtended();
     const ids: (string | null)[] = [];
     const pauses: number[] = [];
     const fetch = async (url: string, init: RequestInit) => {
@@ -202,13 +197,13 @@ describe("what is repeated", () => {
       const fault = faults.shift();
       if (fault instanceof Response) return fault;
       if (fault === "refused") throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNREFUSED" } });
-      const reply = await server.routes.fetch(request);
+      const reply = await server.fetch(request);
       if (fault === "lost") throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNRESET" } });
       return reply;
     };
     const sleep = async (ms: number) => void pauses.push(ms);
     const client = createAltcraftClient({ baseUrl, token, format, fetch, retry: { random: () => 0.5, sleep } });
-    return { host, server, client, ids, pauses, [Symbol.asyncDispose]: () => host.close() };
+    return { ...server, client, ids, pauses };
   }
 
   test.each(["json", "xml"] as const)("a lost answer in %s: the same Request-ID, and done once", async (format) => {
@@ -261,13 +256,10 @@ describe("what is repeated", () => {
 });
 
 test.each(["json", "xml"] as const)("the other methods in %s", async (format) => {
-  const host = await createTestHost();
-  const server = await createAltcraft(host, { extensions: "on" });
+  await using server = await startExtended();
   const methods = [...Object.keys(vendorMethods), ...Object.keys(extensionMethods)];
-  const { secret } = await host.keys.create({ vendor: "altcraft", options: { methods } });
-  await altcraft.demo.load(host, server);
-  const fetch = async (url: string, init: RequestInit) => server.routes.fetch(new Request(url, init));
-  const { subscriptions, profiles } = createAltcraftClient({ baseUrl, token: secret, format, fetch });
+  const { secret } = await server.host.keys.create({ vendor: "altcraft", options: { methods } });
+  const { subscriptions, profiles } = createAltcraftClient({ baseUrl, token: secret, format, fetch: server.fetch });
   const sms = { ...place, channel: "sms", phone: "+79000000000" } as const;
   const deleted = await subscriptions.listDeleted({ db_id: 1, limit: 5 });
   expect(deleted.data).toHaveLength(5);
@@ -301,7 +293,6 @@ test.each(["json", "xml"] as const)("the other methods in %s", async (format) =>
     { action: "erase", requested_by: "Ann" },
   ]);
   expect(await caught(subscriptions.undelete(john))).toMatchObject({ code: 410 });
-  await host.close();
 });
 
 test("the types keep channels and addresses together", () => {

@@ -1,7 +1,58 @@
-import { createTestHost } from "@reinstate/batch-core/testing";
-import { expect, test } from "vitest";
-import { demoSubscriptions } from "./demo.ts";
+import { type ContractError, createTestHost, vendorContract } from "@reinstate/batch-core/testing";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
 import { altcraft } from "./index.ts";
+import type { extensionMethods, vendorMethods } from "./method-table.ts";
+
+const statuses: Record<ContractError, number> = {
+  unauthorized: 401,
+  not_found: 404,
+  too_many_requests: 429,
+  unavailable: 503,
+  internal: 500,
+};
+
+const profile = { db_id: 1, profile_id: "507f1f77bcf86cd799439011" };
+const john = { ...profile, resource_id: 26, channel: "email", email: "john@example.com" };
+const address = { phone: "+79000000000", reason: "asked" };
+
+/** The parameters of each method. */
+const parameters: Record<keyof typeof vendorMethods | keyof typeof extensionMethods, object> = {
+  "subscriptions/undelete": john,
+  "subscriptions/delete": john,
+  "subscriptions/set": john,
+  "subscriptions/get": john,
+  "subscriptions/list": profile,
+  "subscriptions/list_all": { resource_id: 26 },
+  "subscriptions/suspend_all": { db_id: 1, channel: "email" },
+  "subscriptions/unsuspend_all": { db_id: 1, channel: "email" },
+  "profiles/get": { db_id: 1, email: john.email },
+  "subscriptions/undelete_batch": { data: [john] },
+  "subscriptions/list_deleted": { db_id: 1 },
+  "subscriptions/erase": { ...john, reason: "asked" },
+  "subscriptions/suppress": address,
+  "subscriptions/unsuppress": address,
+  "subscriptions/list_consent": {},
+};
+
+const contract = vendorContract({
+  vendor: altcraft,
+  settings: { extensions: "on" },
+  calls: ({ path }) => [{ path, body: parameters[path.replace("/api/v1.1/", "") as keyof typeof parameters] }],
+  authorize: (token) => ({ authorization: `Bearer ${token}` }),
+  isError(kind, { status, text }) {
+    const { error, error_text: message } = JSON.parse(text);
+    return status === statuses[kind] && error === status && typeof message === "string";
+  },
+  importedLine: JSON.stringify({ ...john, email: "imported@example.com" }),
+});
+
+describe.each(ledgerDatabases)("Altcraft on $name", ({ open }) => {
+  test.each(contract)("$name", async ({ check }) => {
+    await using database = await open();
+    await check(database.url);
+  });
+});
 
 test("settings arrive as strings", () => {
   const settings = altcraft.settings.parse({ httpStatus: "always200", notFoundError: "400", retentionDays: "30" });
@@ -17,18 +68,6 @@ test("what is kept with a key arrives as text", () => {
   });
   expect(altcraft.keyOptions?.parse({})).toEqual({});
   for (const wrong of ["", "get", "subscriptions/get;profiles/get"]) expect(read(wrong)?.success, wrong).toBe(false);
-});
-
-test("the demo is loaded once, however often it is asked for", async () => {
-  await using host = await createTestHost();
-  const instance = await altcraft.create(host, altcraft.settings.parse({}), { timeZone: "UTC" });
-  await altcraft.demo.load(host, instance);
-  const place = { db_id: 1, profile_id: "507f1f77bcf86cd799439011" };
-  const [first] = await instance.store.ofProfile(place, { deleted: true });
-  await instance.store.flag([first as NonNullable<typeof first>], { is_delete: false, at: 1 });
-  await altcraft.demo.load(host, instance);
-  expect(await instance.store.ofProfile(place, { deleted: false })).toHaveLength(1);
-  expect(await instance.store.ofProfile(place, { deleted: true })).toHaveLength(demoSubscriptions.length);
 });
 
 test("what is brought in is all valid or not there at all", async () => {

@@ -27,6 +27,15 @@ export {
   ReinstateError,
   type ReinstateErrorCode,
 } from "./errors.ts";
+export { defineFlagOperation, type FlagOperation } from "./flags/flag-operation.ts";
+export {
+  createFlagStore,
+  type Flagged,
+  type FlagStore,
+  type FlagTable,
+  inAccount,
+  isUnflagged,
+} from "./flags/flag-store.ts";
 export { createHost, type Host, type HostOptions } from "./host.ts";
 export { httpBaseUrl, httpUrl } from "./http-url.ts";
 export { columnName, mapColumns } from "./intake/columns.ts";

@@ -1,24 +1,16 @@
 import { inspect } from "node:util";
-import { createTestHost } from "@reinstate/batch-core/testing";
+import { startVendor } from "@reinstate/batch-core/testing";
 import { expect, test } from "vitest";
 import { createFirstPromoterClient, type FirstPromoterClientOptions, VendorError, WaitTimedOut } from "./client.ts";
-import { createFirstPromoter, firstpromoter } from "./index.ts";
+import { firstpromoter } from "./index.ts";
 
 const baseUrl = "https://api.firstpromoter.com/api/v2/company";
 
 /** The client against the real server, without a socket between them. */
 async function start(apiKey = "demo-firstpromoter-key") {
-  const host = await createTestHost();
-  const instance = await createFirstPromoter(host);
-  for (const key of firstpromoter.demo.keys) await host.keys.create(key);
-  await firstpromoter.demo.load(host, instance);
-  const client = createFirstPromoterClient({
-    baseUrl,
-    apiKey,
-    accountId: "acc_demo",
-    fetch: async (input, init) => instance.routes.fetch(new Request(input, init)),
-  });
-  return { client, [Symbol.asyncDispose]: () => host.close() };
+  const server = await startVendor(firstpromoter);
+  const client = createFirstPromoterClient({ baseUrl, apiKey, accountId: "acc_demo", fetch: server.fetch });
+  return { ...server, client };
 }
 
 /** A client whose server always answers so. */

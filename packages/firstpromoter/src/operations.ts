@@ -1,7 +1,15 @@
-import { defineOperation, type Host, type Operation, type Outcome, type Work } from "@reinstate/batch-core";
+import {
+  defineFlagOperation,
+  defineOperation,
+  type Flagged,
+  type Host,
+  type Operation,
+  type Outcome,
+  type Work,
+} from "@reinstate/batch-core";
 import * as z from "zod";
 import type { Options } from "./options.ts";
-import { add, assignParent, move, notFoundText, outcomesOf, setState, type Verdict } from "./rules.ts";
+import { add, assignParent, move, notFoundText, setState, type Verdict } from "./rules.ts";
 import type { CampaignState } from "./schemas.ts";
 import type { PromoterStore, Standing } from "./store.ts";
 
@@ -11,15 +19,23 @@ const flag = z.union([z.boolean(), z.literal([0, 1]).transform(Boolean), z.strin
 const noParams = z.strictObject({});
 const inCampaign = z.strictObject({ campaign_id: id });
 
-/** One batch action: everything that differs from the others. Source: the promoters pages of the vendor's API reference. */
+/** A batch action with rules of its own. Source: the promoters pages of the vendor's API reference. */
 interface Action<Params> {
   params: z.ZodObject & z.ZodType<Params>;
-  /** `apply` judges and changes by one statement, so small batches may share a commit: see `Operation.sharesCommit`. */
-  oneStatement?: true;
   apply(work: Work<number, Params>, store: PromoterStore, now: number): Promise<Outcome[]>;
 }
 
-const action = <Params>(entry: Action<Params>) => entry as Action<unknown>;
+/** A batch action that archives or restores. */
+interface FlagAction<Params> {
+  params: z.ZodObject & z.ZodType<Params>;
+  change(work: Work<number, Params>, store: PromoterStore, now: number): Promise<Flagged<number>>;
+  /** The code of a promoter who is in the wanted state already. */
+  unchanged: string;
+}
+
+type AnyAction = Action<unknown> | FlagAction<unknown>;
+
+const action = <Params>(entry: Action<Params> | FlagAction<Params>) => entry as AnyAction;
 
 /** Accept, reject, block: one state in one campaign. */
 const stateAction = (state: CampaignState) =>
@@ -36,17 +52,14 @@ const stateAction = (state: CampaignState) =>
 export const actions = {
   restore: action({
     params: noParams,
-    oneStatement: true,
-    async apply({ account, items, transaction }, store, now) {
-      return outcomesOf(items, await store.restore(account, items, now, transaction), "not_archived");
-    },
+    unchanged: "not_archived",
+    change: ({ account, items, transaction }, store, now) => store.restore(account, items, now, transaction),
   }),
   archive: action({
     params: noParams,
-    oneStatement: true,
-    async apply({ account, items, transaction, batchId }, store, now) {
-      return outcomesOf(items, await store.archive(account, items, now, transaction, batchId), "already_archived");
-    },
+    unchanged: "already_archived",
+    change: ({ account, items, transaction, batchId }, store, now) =>
+      store.archive(account, items, now, transaction, batchId),
   }),
   accept: stateAction("accepted"),
   reject: stateAction("rejected"),
@@ -90,7 +103,7 @@ export const actions = {
       });
     },
   }),
-} as const satisfies Record<string, Action<unknown>>;
+} as const satisfies Record<string, AnyAction>;
 
 export type ActionName = keyof typeof actions;
 
@@ -103,11 +116,9 @@ export const operationName = (name: ActionName | "undo_archive") => `firstpromot
 /** Brings back those whom one archive batch archived and who have been so since; not an action of the vendor's. */
 const undoArchive = action({
   params: z.strictObject({ batch_id: id }),
-  oneStatement: true,
-  async apply({ account, items, params, transaction }, store, now) {
-    const undone = await store.undoArchive(account, items, params.batch_id, now, transaction);
-    return outcomesOf(items, undone, "changed_since");
-  },
+  unchanged: "changed_since",
+  change: ({ account, items, params, transaction }, store, now) =>
+    store.undoArchive(account, items, params.batch_id, now, transaction),
 });
 
 /** The actions as operations on promoter ids, carried out in the ledger's own database: exactly once. */
@@ -116,23 +127,31 @@ export function createOperations(
   store: PromoterStore,
   { syncLimit }: Options,
 ): Operation<number, unknown>[] {
-  return Object.entries<Action<unknown>>({ ...actions, undo_archive: undoArchive }).map(
-    ([name, { params, oneStatement = false, apply }]) =>
-      defineOperation({
-        name: operationName(name as ActionName),
-        label: `promoter/${name}`,
-        item: z.int().min(1),
-        columns: itemColumns,
-        params,
-        key: (promoter: number) => promoter,
-        chunkSize: 500,
-        inlineLimit: syncLimit,
-        effects: "ledger",
-        repeatable: true,
-        sharesCommit: oneStatement,
-        apply: (work) => apply(work, store, host.clock.now()),
-      }),
-  );
+  return Object.entries<AnyAction>({ ...actions, undo_archive: undoArchive }).map(([name, action]) => {
+    const declared = {
+      name: operationName(name as ActionName),
+      label: `promoter/${name}`,
+      item: z.int().min(1),
+      columns: itemColumns,
+      params: action.params,
+      chunkSize: 500,
+      inlineLimit: syncLimit,
+    };
+    if ("change" in action) {
+      return defineFlagOperation<number, unknown>({
+        ...declared,
+        clock: host.clock,
+        change: (work, now) => action.change(work, store, now),
+        unchanged: action.unchanged,
+        notFound: notFoundText,
+      });
+    }
+    return defineOperation<number, unknown>({
+      ...declared,
+      key: (promoter: number) => promoter,
+      apply: (work) => action.apply(work, store, host.clock.now()),
+    });
+  });
 }
 
 /** Reads a set of promoters, lets a rule judge each one, and writes those that change, in one go. */

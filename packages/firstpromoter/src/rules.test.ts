@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { add, assignParent, move, outcomesOf, setState, shownState } from "./rules.ts";
+import { add, assignParent, move, setState, shownState } from "./rules.ts";
 import type { CampaignState } from "./schemas.ts";
 
 const promoter = (
@@ -10,14 +10,6 @@ const promoter = (
   archived: given.archived ?? false,
   parent_id: given.parent_id ?? null,
   states: new Map(Object.entries(states).map(([id, state]) => [Number(id), state])),
-});
-
-test("every id of a set has one outcome", () => {
-  expect(outcomesOf([1, 2, 3], { changed: [1], unchanged: [2] }, "not_archived")).toEqual([
-    { key: 1, outcome: "done" },
-    { key: 2, outcome: "skipped", code: "not_archived" },
-    { key: 3, outcome: "failed", code: "not_found", message: "Promoter 3 not found" },
-  ]);
 });
 
 test("an archived promoter shows blocked, a live one his state", () => {

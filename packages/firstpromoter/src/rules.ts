@@ -1,24 +1,11 @@
-import type { Outcome } from "@reinstate/batch-core";
 import type { CampaignState } from "./schemas.ts";
-import type { Changed, Standing } from "./store.ts";
+import type { Standing } from "./store.ts";
 
 /** What a rule says about one promoter: change him, leave him as he is, or refuse with a text that names him. */
 export type Verdict = "change" | { unchanged: string } | { refused: string; code: string };
 
 /** The text of `processing_errors` for an id that is nobody's, or another account's: the two look the same. */
 export const notFoundText = (id: number | string) => `Promoter ${id} not found`;
-
-/** Every id with its outcome, where a set was changed at once. */
-export function outcomesOf(ids: readonly number[], { changed, unchanged }: Changed, reason: string): Outcome[] {
-  if (changed.length === ids.length) return ids.map((key) => ({ key, outcome: "done" }));
-  const done = new Set(changed);
-  const same = new Set(unchanged);
-  return ids.map((key) => {
-    if (done.has(key)) return { key, outcome: "done" };
-    if (same.has(key)) return { key, outcome: "skipped", code: reason };
-    return { key, outcome: "failed", code: "not_found", message: notFoundText(key) };
-  });
-}
 
 /** The state that a promoter shows in a campaign: while he is archived, the remembered one is not shown. */
 export function shownState(

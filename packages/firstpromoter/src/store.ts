@@ -1,4 +1,4 @@
-import { isMarked, type LedgerTransaction } from "@reinstate/batch-core";
+import { type FlagStore, isMarked, type LedgerTransaction } from "@reinstate/batch-core";
 import type { CampaignState, FindBy, ProfileInput } from "./schemas.ts";
 
 /** A promoter as it is kept. Times are milliseconds since 1970 UTC, money is in cents, addresses are in lower case. */
@@ -123,12 +123,6 @@ export interface PromoterQuery extends PromoterFilter {
   offset: number;
 }
 
-/** What became of ids of a set: those in neither list are not there. */
-export interface Changed {
-  changed: number[];
-  unchanged: number[];
-}
-
 /** What the rules must know of a promoter to judge an action in campaigns. */
 export interface Standing {
   id: number;
@@ -151,23 +145,10 @@ export interface Standing {
  *   `Taken` for one that is in use.
  */
 export interface PromoterStore {
-  /** `batchId` is kept with those who change, for `undoArchive`. */
-  archive(
-    account: string,
-    ids: readonly number[],
-    now: number,
-    transaction: LedgerTransaction,
-    batchId?: number,
-  ): Promise<Changed>;
-  /** Restores those whom this batch archived and nobody has restored since; others are unchanged. */
-  undoArchive(
-    account: string,
-    ids: readonly number[],
-    batchId: number,
-    now: number,
-    transaction: LedgerTransaction,
-  ): Promise<Changed>;
-  restore(account: string, ids: readonly number[], now: number, transaction: LedgerTransaction): Promise<Changed>;
+  archive: FlagStore<number>["set"];
+  restore: FlagStore<number>["clear"];
+  /** Restores the promoters whom this batch archived last; others are unchanged. */
+  undoArchive: FlagStore<number>["undo"];
 
   standings(
     account: string,

@@ -1,27 +1,18 @@
-import { createTestHost } from "@reinstate/batch-core/testing";
+import { startVendor } from "@reinstate/batch-core/testing";
 import { expect, test } from "vitest";
 import { createVicidialClient, VendorError } from "./client.ts";
 import { vicidial } from "./vendor.ts";
 
 async function start() {
-  const host = await createTestHost();
-  const instance = await vicidial.create(host, vicidial.settings.parse({}), { timeZone: "UTC" });
-  for (const key of vicidial.demo.keys) await host.keys.create(key);
-  await vicidial.demo.load(host, instance);
-  await vicidial.demo.load(host, instance);
-  const client = (apiKey: string) =>
-    createVicidialClient({
-      baseUrl: "https://server/",
-      apiKey,
-      fetch: async (input, init) => instance.routes.fetch(new Request(input, init)),
-    });
-  return { host, instance, client };
+  const server = await startVendor(vicidial);
+  const client = (apiKey: string) => createVicidialClient({ baseUrl: "https://server/", apiKey, fetch: server.fetch });
+  return { ...server, client };
 }
 
 test("the demo's leads go out of the archive and back", async () => {
-  const { host, instance, client } = await start();
-  await using _ = host;
-  const { leads } = client("demo-vicidial-key");
+  await using server = await start();
+  const { host, instance } = server;
+  const { leads } = server.client("demo-vicidial-key");
   const lead_ids = Array.from({ length: 500 }, (_, index) => 501 + index);
   expect(await leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids })).toEqual({
     message: "lead_ids batch was successfully processed",
@@ -37,15 +28,16 @@ test("the demo's leads go out of the archive and back", async () => {
 });
 
 test("a refusal is thrown with the vendor's message and leads, without the key", async () => {
-  const { host, client } = await start();
-  await using _ = host;
-  const error = await client("demo-vicidial-key")
+  await using server = await start();
+  const error = await server
+    .client("demo-vicidial-key")
     .leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids: [1, 2000] })
     .catch((error: unknown) => error);
   if (!VendorError.is(error)) throw error;
   expect(error).toMatchObject({ kind: "rejected", status: 400, message: "lead_ids does not exist" });
   expect(error.body).toMatchObject({ lead_ids: [2000] });
-  const denied = await client("secret-of-mine")
+  const denied = await server
+    .client("secret-of-mine")
     .leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids: [1] })
     .catch((error: unknown) => error);
   expect(denied).toMatchObject({ kind: "rejected", status: 401 });
@@ -53,9 +45,8 @@ test("a refusal is thrown with the vendor's message and leads, without the key",
 });
 
 test("a call by a key of the caller's own can be made again, and is answered as the first time", async () => {
-  const { host, client } = await start();
-  await using _ = host;
-  const { leads } = client("demo-vicidial-key");
+  await using server = await start();
+  const { leads } = server.client("demo-vicidial-key");
   const request = { insert_leads: true, delete_leads: true, lead_ids: [7, 8] };
   const first = await leads.dearchive(request, { idempotencyKey: "mine" });
   expect(first).toMatchObject({ delete_count: 2 });

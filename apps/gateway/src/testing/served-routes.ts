@@ -1,5 +1,6 @@
 import { createHost } from "@reinstate/batch-core";
 import { createV1Routes } from "@reinstate/batch-core/http";
+import { listServedRoutes } from "@reinstate/batch-core/testing";
 import { readSettings } from "../config.ts";
 import { vendors } from "./demo-gateway.ts";
 
@@ -9,10 +10,6 @@ export interface ServedRoute {
   api: string;
   method: string;
   path: string;
-}
-
-interface Router {
-  routes?: { method: string; path: string }[];
 }
 
 /** Returns every route of every vendor and of `/v1`, read from the routers. */
@@ -33,13 +30,5 @@ export async function servedRoutes(settings: Record<string, string> = {}): Promi
   }
 }
 
-/** A route for all methods counts if its path has no other: the others only answer 405. */
-function routesOf(api: string, router: object): ServedRoute[] {
-  const { routes } = router as Router;
-  if (!routes) throw new Error(`The router of ${api} does not list its routes`);
-  const named = routes.filter(({ path }) => !path.endsWith("*"));
-  const withMethod = named.filter(({ method }) => method !== "ALL");
-  const known = new Set(withMethod.map(({ path }) => path));
-  const forAll = named.filter(({ method, path }) => method === "ALL" && !known.has(path));
-  return [...withMethod, ...forAll].map(({ method, path }) => ({ api, method, path }));
-}
+const routesOf = (api: string, router: object): ServedRoute[] =>
+  listServedRoutes(router).map((route) => ({ api, ...route }));

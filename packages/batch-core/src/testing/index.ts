@@ -17,9 +17,19 @@ export {
   findChangedTwice,
   startFaultyVendor,
 } from "./faulty-vendor.ts";
+export { type FlagStoreUnderTest, flagStoreContract } from "./flag-store-contract.ts";
 export { type LedgerUnderTest, ledgerContract } from "./ledger-contract.ts";
 export { measureLongestStretch, type Stretch } from "./longest-stretch.ts";
 export { checkOpenApiAnswer, findOpenApiFaults, listOpenApiCalls } from "./openapi-faults.ts";
+export { listServedRoutes, type ServedRoute } from "./served-routes.ts";
+export { type StartedVendor, type StartVendorOptions, startVendor } from "./start-vendor.ts";
 export { createTestClock, type TestClock } from "./test-clock.ts";
 export { createTestHost, type TestHost } from "./test-host.ts";
 export { until } from "./until.ts";
+export type {
+  ContractCall,
+  ContractError,
+  ContractReply,
+  VendorUnderTest,
+} from "./vendor-contract/tested-vendor.ts";
+export { type VendorPromise, vendorContract } from "./vendor-contract/vendor-contract.ts";

@@ -1,7 +1,6 @@
-import type { Database, LedgerTransaction } from "@reinstate/batch-core";
+import { type Database, inAccount, type LedgerTransaction } from "@reinstate/batch-core";
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { PromoterStore } from "../store.ts";
-import { inAccount } from "./by-id.ts";
 import { newRefToken, rowsPerInsert } from "./insert.ts";
 import type { Tables } from "./tables.ts";
 

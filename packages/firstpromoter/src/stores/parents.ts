@@ -1,7 +1,6 @@
-import type { Database } from "@reinstate/batch-core";
+import { type Database, inAccount } from "@reinstate/batch-core";
 import { type Kysely, sql } from "kysely";
 import type { PromoterStore } from "../store.ts";
-import { inAccount } from "./by-id.ts";
 import type { Tables } from "./tables.ts";
 
 /** Who is whose parent. */

@@ -1,4 +1,4 @@
-import { type Database, statement } from "@reinstate/batch-core";
+import { type Database, inAccount, statement } from "@reinstate/batch-core";
 import { type Selectable, sql } from "kysely";
 import type { ProfileInput } from "../schemas.ts";
 import {
@@ -9,7 +9,6 @@ import {
   type PromoterRecord,
   type PromoterStore,
 } from "../store.ts";
-import { inAccount } from "./by-id.ts";
 import { type Condition, mergePages, type PromoterSearch } from "./search.ts";
 import type { Tables } from "./tables.ts";
 

@@ -1,10 +1,9 @@
-import { openDatabase } from "@reinstate/batch-core";
+import { inAccount, isUnflagged, openDatabase } from "@reinstate/batch-core";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import type { PromoterQuery, PromoterStore } from "../store.ts";
 import { makePromoter, promoterStoreContract } from "../testing.ts";
-import { inAccount, isLive } from "./by-id.ts";
 import { createTrigramIndexes, selectAll } from "./search-postgres.ts";
 import { createSqlStore } from "./sql.ts";
 
@@ -58,7 +57,8 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     if (database.dialect === "postgres") await sql`analyze firstpromoter_promoters`.execute(database.tables());
     await transaction((t) => store.restore("a", ids, 2, t));
     const explain = database.dialect === "sqlite" ? sql`explain query plan` : sql`explain`;
-    for (const where of [isLive(database), sql`not (${isLive(database)})`]) {
+    const isLive = isUnflagged(database, "archived_at");
+    for (const where of [isLive, sql`not (${isLive})`]) {
       const { rows } = await sql`${explain} update firstpromoter_promoters set archived_at = 1
         where ${inAccount(database, "a")} and ${where} and ${database.anyOf("id", ids.slice(0, 100))}`.execute(
         database.tables(),

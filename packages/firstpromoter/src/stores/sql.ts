@@ -1,7 +1,13 @@
-import { type Database, type LedgerTransaction, type Log, silentLog, statement } from "@reinstate/batch-core";
+import {
+  createFlagStore,
+  type Database,
+  inAccount,
+  type LedgerTransaction,
+  type Log,
+  silentLog,
+  statement,
+} from "@reinstate/batch-core";
 import type { PromoterStore } from "../store.ts";
-import { createArchival } from "./archival.ts";
-import { inAccount } from "./by-id.ts";
 import { createMemberships } from "./memberships.ts";
 import { createParents } from "./parents.ts";
 import { createReads } from "./reads.ts";
@@ -30,9 +36,18 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
   const present = async (account: string, ids: readonly number[], transaction: LedgerTransaction) =>
     (await locked(transaction, { account, ids })).rows;
 
+  const archival = createFlagStore<number>(database, {
+    table: "firstpromoter_promoters",
+    flag: "archived_at",
+    batch: "archived_batch",
+    touched: "updated_at",
+  });
+
   return {
+    archive: archival.set,
+    restore: archival.clear,
+    undoArchive: archival.undo,
     ...createMemberships(database, present),
-    ...createArchival(database),
     ...createParents(database),
     ...createReads(database, search),
     ...createWrites(database),
