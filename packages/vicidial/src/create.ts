@@ -34,7 +34,7 @@ export async function createVicidial(host: Host, given: VicidialOptions = {}): P
   };
   const upstream =
     upstreamUrl !== undefined && upstreamKey !== undefined
-      ? createUpstreamOperations({ upstreamUrl, upstreamKey, upstreamCa }, () => host.clock.now())
+      ? createUpstreamOperations(host, { upstreamUrl, upstreamKey, upstreamCa })
       : [];
   const store =
     url === undefined ? await createSqlStore(host.database) : await createMariadbStore(host, { ...options, url });

@@ -59,7 +59,7 @@ async function moveAndCompare(name: FaultName, verb: Verb, items: number[], para
   const [last] = await vendor.batches.list({ limit: 1 });
   await using host = await createTestHost(createQuickTime());
   const options = { upstreamUrl: proxy.url, upstreamKey: apiKey, timeoutMs: timeoutFor(name) };
-  host.register(...createUpstreamOperations(options, () => host.clock.now()));
+  host.register(...createUpstreamOperations(host, options));
   const operation = `vicidial.leads.${verb}`;
   const { id } = await host.batches.submit({ operation, target: "upstream", items, params, inline: false });
   const { status } = await host.batches.wait(id, { pollMs: 5 });

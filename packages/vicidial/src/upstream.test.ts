@@ -114,6 +114,22 @@ test("leads that the vendor kept are found out by asking which still exist", asy
   ]);
 });
 
+test("leads that were moved are not reported as kept if the look afterwards fails", async () => {
+  await using there = await vendor();
+  await there.fill(
+    demoArchive,
+    ids(1, 5).map((id) => makeLead(id)),
+  );
+  await there.fill(demoLive, [makeLead(3, { status: "SALE" })]);
+  await using here = await ours(there.url);
+  let failures = 1;
+  there.step.answer = (body) =>
+    !body.includes('"insert_leads":true') && failures-- > 0 ? new Response("", { status: 503 }) : undefined;
+  const batch = await here.host.batches.wait((await here.submit(ids(1, 5))).id);
+  expect(failures).toBeLessThanOrEqual(0);
+  expect(await here.codes(batch.id)).toEqual({ "skipped already_there": 4, "failed kept": 1 });
+});
+
 test("the answer of the office hours waits for the window and costs no lead", async () => {
   await using there = await vendor({ hours: "outside 08:00-18:00 mon-fri" });
   await there.fill(demoArchive, [makeLead(1)]);

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
-import { type AnyOperation, defineOperation, NotNow, type Outcome, type Work } from "@reinstate/batch-core";
+import { type AnyOperation, type Host, NotNow, type Outcome, type Work } from "@reinstate/batch-core";
 import { type CircuitBreaker, createCircuitBreaker } from "@reinstate/batch-core/client";
+import { defineReadBackOperation } from "@reinstate/batch-core/upstream";
 import * as z from "zod";
 import { createVicidialClient, VendorError, type VicidialClient } from "./client.ts";
 import { itemColumns, operationName } from "./operations.ts";
@@ -37,8 +38,19 @@ type Counts = Record<string, number>;
 type SelectTarget = (lead_ids: number[], signal: AbortSignal) => Promise<unknown>;
 type Call<Params> = (params: Params, lead_ids: number[], signal: AbortSignal) => Promise<Counts>;
 
-/** The moves as a real TForge endpoint carries them out. */
-export function createUpstreamOperations(options: UpstreamOptions, now: () => number): AnyOperation[] {
+/** What the vendor replied: it counts the leads that it took and names those that are not in its source table. */
+interface Sent {
+  taken: number[];
+  counts: Counts;
+  absent: number[];
+}
+
+/**
+ * The moves as a real TForge endpoint carries them out. Nothing is read before: the vendor refuses a call with leads that are not
+ * in its source table, and names them. A second call of the same leads does nothing, because the first has moved them.
+ */
+export function createUpstreamOperations(host: Host, options: UpstreamOptions): AnyOperation[] {
+  const now = () => host.clock.now();
   const { leads } = upstreamClient(options, createCircuitBreaker("VICIdial", now));
   const operation = <Params extends Flags>(
     verb: Verb,
@@ -46,22 +58,18 @@ export function createUpstreamOperations(options: UpstreamOptions, now: () => nu
     call: Call<Params>,
     selectTarget: SelectTarget,
   ): AnyOperation =>
-    defineOperation<number, Params>({
+    defineReadBackOperation<number, Params, Sent>(host, {
       name: operationName(verb),
       label: `lead/${verb}`,
-      target: "upstream",
       item: leadId,
       columns: itemColumns,
       params,
-      key: (id) => id,
       chunkSize,
-      effects: "elsewhere",
-      // What a first call moved does not exist in the source for the second.
-      repeatable: true,
-      apply: async (work) => {
-        const { outcomes, absent } = await send(work, call, now);
-        return [...outcomes, ...(await toAbsentOutcomes(work, absent, selectTarget))];
-      },
+      send: (ids, work) => send(ids, work, call, now),
+      readBack: async (_, { taken, counts, absent }, work, earlier) => [
+        ...(await toTakenOutcomes(work, call, taken, counts)),
+        ...(await toAbsentOutcomes(work, absent, earlier, selectTarget)),
+      ],
     });
   return [
     operation(
@@ -116,78 +124,74 @@ const missingBody = z.object({
 
 /** Sends the leads, and again without those that are absent from the source table. */
 async function send<Params extends Flags>(
-  work: Work<number, Params>,
+  ids: readonly number[],
+  { params, signal, tally }: Work<number, Params>,
   call: Call<Params>,
   now: () => number,
-): Promise<{ outcomes: Outcome[]; absent: number[] }> {
+): Promise<Sent> {
   const absent: number[] = [];
-  let ids = work.items;
-  while (ids.length > 0) {
+  let taken = [...ids];
+  while (taken.length > 0) {
     try {
-      const counts = await call(work.params, ids, work.signal);
-      for (const [name, count] of Object.entries(counts)) work.tally[name] = (work.tally[name] ?? 0) + count;
-      return { outcomes: await settled(work, call, ids, counts), absent };
+      const counts = await call(params, taken, signal);
+      for (const [name, count] of Object.entries(counts)) tally[name] = (tally[name] ?? 0) + count;
+      return { taken, counts, absent };
     } catch (error) {
-      if (!VendorError.is(error)) throw error;
+      if (!isRejected(error)) throw error;
       if (error.status === 403 || error.status === 441) {
         throw new NotNow(now() + (error.retryAfterMs ?? officePauseMs), error.message, "office_hours");
       }
-      const missing = missingOf(error, ids);
-      if (missing.size === 0) {
-        if (error.kind !== "rejected") throw error;
-        return { outcomes: ids.map(toRejected(error, work)), absent };
-      }
+      const missing = missingOf(error, taken);
+      if (missing.size === 0) throw new VendorError("rejected", error.message, { ...error, code: "rejected" });
       absent.push(...missing);
-      ids = ids.filter((id) => !missing.has(id));
+      taken = taken.filter((id) => !missing.has(id));
     }
   }
-  return { outcomes: [], absent };
+  return { taken, counts: {}, absent };
 }
 
-/** The vendor rejected the call as a whole. That says nothing of an earlier call whose answer was lost. */
-function toRejected({ message }: VendorError, { interrupted }: Work<number, unknown>): (key: number) => Outcome {
-  return (key) => ({ key, outcome: interrupted ? "unknown" : "failed", code: "rejected", message });
-}
-
-/** Returns the outcomes of leads that are not in the source table. A call whose answer was lost may have moved them. */
+/** Returns the outcomes of leads that are not in the source table. An `earlier` call, whose answer was lost, may have moved them. */
 async function toAbsentOutcomes<Params extends Flags>(
-  { interrupted, params, signal }: Work<number, Params>,
+  { params, signal }: Work<number, Params>,
   absent: number[],
+  earlier: readonly number[],
   selectTarget: SelectTarget,
 ): Promise<Outcome[]> {
   const missing = (key: number): Outcome => {
     return { key, outcome: "failed", code: "missing", message: "The lead does not exist in the source table" };
   };
-  if (absent.length === 0 || !interrupted || !params.delete_leads) return absent.map(missing);
-  const nowhere = await selectTarget(absent, signal).then(
+  const inDoubt = params.delete_leads ? absent.filter((id) => earlier.includes(id)) : [];
+  if (inDoubt.length === 0) return absent.map(missing);
+  const nowhere = await selectTarget(inDoubt, signal).then(
     () => new Set<number>(),
     (error: unknown) => {
-      if (!VendorError.is(error) || error.kind !== "rejected") throw error;
-      const unknown = missingOf(error, absent);
+      if (!isRejected(error)) throw error;
+      const unknown = missingOf(error, inDoubt);
       return unknown.size === 0 ? error : unknown;
     },
   );
-  if (nowhere instanceof Error) {
-    const message = `The lead is not in the source table, and the vendor does not say whether it is in the target: ${nowhere.message}`;
-    return absent.map((key) => ({ key, outcome: "unknown", code: "not_in_source", message }));
-  }
-  const message = "The lead is in the target table and no longer in the source table";
-  return absent.map((key) =>
-    nowhere.has(key) ? missing(key) : { key, outcome: "skipped", code: "already_there", message },
-  );
+  return absent.map((key) => {
+    if (!inDoubt.includes(key)) return missing(key);
+    if (nowhere instanceof Error) {
+      const message = `The lead is not in the source table, and the vendor does not say whether it is in the target: ${nowhere.message}`;
+      return { key, outcome: "unknown", code: "not_in_source", message };
+    }
+    const message = "The lead is in the target table and no longer in the source table";
+    return nowhere.has(key) ? missing(key) : { key, outcome: "skipped", code: "already_there", message };
+  });
 }
 
 const done = (key: number): Outcome => ({ key, outcome: "done" });
 
-/** What became of leads that the vendor took; it counts them and names none. */
-async function settled<Params extends Flags>(
+/** Returns the outcomes of leads that the vendor took; it counts them and names none. */
+async function toTakenOutcomes<Params extends Flags>(
   { params, signal }: Work<number, Params>,
   call: Call<Params>,
   ids: number[],
   counts: Counts,
 ): Promise<Outcome[]> {
   if (!params.delete_leads) return ids.map(copied(params, ids.length, counts));
-  if (counts.delete_count === ids.length) return ids.map(done);
+  if (ids.length === 0 || counts.delete_count === ids.length) return ids.map(done);
   // Those that it kept still exist in the source, and a call that asks for nothing tells which do not.
   const message = "The vendor kept the lead in the source table: its copies differ, or the target has none";
   const nothing = {
@@ -197,7 +201,12 @@ async function settled<Params extends Flags>(
   };
   const gone = await call({ ...params, ...nothing }, ids, signal).then(
     () => new Set<number>(),
-    (error: unknown) => (VendorError.is(error) ? missingOf(error, ids) : Promise.reject(error)),
+    (error: unknown) => {
+      const missing = isRejected(error) ? missingOf(error, ids) : new Set<number>();
+      // A look that failed tells nothing.
+      if (missing.size === 0) throw error;
+      return missing;
+    },
   );
   return ids.map((key) => (gone.has(key) ? done(key) : { key, outcome: "failed", code: "kept", message }));
 }
@@ -215,6 +224,10 @@ function copied(params: Flags, leads: number, counts: Counts): (key: number) => 
   }
   const message = `The vendor copied ${changed} of ${leads} leads and does not tell which; the target had the others`;
   return (key) => ({ key, outcome: "unknown", code: "some_copied", message });
+}
+
+function isRejected(error: unknown): error is VendorError {
+  return VendorError.is(error) && error.kind === "rejected";
 }
 
 function missingOf(error: VendorError, ids: number[]): Set<number> {
