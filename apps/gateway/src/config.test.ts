@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createHost } from "@reinstate/batch-core";
 import { afterAll, describe, expect, test } from "vitest";
+import * as z from "zod";
 import { vendors } from "./cli/context.ts";
 import { readSettings } from "./config.ts";
 
@@ -225,5 +226,29 @@ describe("REINSTATE_VICIDIAL_UPSTREAM_CA", () => {
   test.each(["/nowhere/ca.pem", emptyFile, folder])("is named if the file cannot be used: %s", (path) => {
     const line = findFault({ ...endpoint, REINSTATE_VICIDIAL_UPSTREAM_CA: path });
     expect(line).toContain(`REINSTATE_VICIDIAL_UPSTREAM_CA names the file ${path}, which cannot be used (`);
+  });
+});
+
+describe("settings of vendors", () => {
+  const [vendor] = vendors as [(typeof vendors)[0]];
+  const fault = (change: object) => {
+    try {
+      readSettings({ env: {}, vendors: [...vendors, { ...vendor, name: "max", paths: ["/max"], ...change }] });
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+
+  test("must not have the variable of another setting", () => {
+    expect(fault({ settings: z.strictObject({ inFlight: z.string().optional() }) })).toBe(
+      "vendor max: settings.inFlight: REINSTATE_MAX_IN_FLIGHT is another setting too",
+    );
+    expect(fault({ settings: z.strictObject({ callsAtOnce: z.string().optional() }) })).toBeUndefined();
+  });
+
+  test("stop the start if a vendor has a path of another one, or of the gateway", () => {
+    expect(fault({ paths: ["/api/v1.1"] })).toBe("vendor max: paths: /api/v1.1 is a path of altcraft too");
+    expect(fault({ paths: ["/metrics"] })).toBe("vendor max: paths: /metrics is a path of the gateway too");
   });
 });

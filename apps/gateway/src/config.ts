@@ -1,6 +1,7 @@
 import {
   type AdmissionLimits,
   checkDatabaseUrl,
+  checkVendors,
   defaultLimits,
   isProxyAddress,
   messageOf,
@@ -119,6 +120,9 @@ const own = {
   REINSTATE_KEEP_BATCHES_DAYS: wholeNumber({ least: 1, most: 36_500 }).optional(),
 };
 
+/** The beginnings of the paths that the gateway answers itself. */
+const ownPaths = ["/v1", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"];
+
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 
 /**
@@ -126,12 +130,8 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
  * first setting that is unknown or malformed. Values are never part of the line: any of them may be a secret.
  */
 export function readSettings({ env, file, vendors, defaults = {} }: SettingsSource): Settings {
-  const vendorVariables = new Map<string, { vendor: Vendor; property: string }>();
-  for (const vendor of vendors) {
-    for (const property of Object.keys(vendor.settings.shape)) {
-      vendorVariables.set(`REINSTATE_${upperSnake(vendor.name)}_${upperSnake(property)}`, { vendor, property });
-    }
-  }
+  checkVendors(vendors, ownPaths);
+  const vendorVariables = nameVariables(vendors);
   const known = [...Object.keys(own), ...vendorVariables.keys()];
   const given: Record<string, string> = { ...defaults, ...fromFile(file, known) };
   for (const [name, value] of Object.entries(env)) {
@@ -190,6 +190,21 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     );
   }
   return settings;
+}
+
+/** The setting of each variable of a vendor. */
+function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor: Vendor; property: string }> {
+  const variables = new Map<string, { vendor: Vendor; property: string }>();
+  for (const vendor of vendors) {
+    for (const property of Object.keys(vendor.settings.shape)) {
+      const variable = `REINSTATE_${upperSnake(vendor.name)}_${upperSnake(property)}`;
+      if (variables.has(variable) || Object.hasOwn(own, variable)) {
+        throw bad(`vendor ${vendor.name}: settings.${property}: ${variable} is another setting too`);
+      }
+      variables.set(variable, { vendor, property });
+    }
+  }
+  return variables;
 }
 
 /** `reinstate.json` has the same names in camelCase; `REINSTATE_` may be left out. */

@@ -1,5 +1,6 @@
 import {
   createHost,
+  createInstance,
   type EngineFactory,
   type Host,
   type Log,
@@ -7,7 +8,7 @@ import {
   type Vendor,
   type VendorInstance,
 } from "@reinstate/batch-core";
-import { cleanPath, createV1Routes, faultProblem, problem } from "@reinstate/batch-core/http";
+import { cleanPath, createPathTable, createV1Routes, faultProblem, problem } from "@reinstate/batch-core/http";
 import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
 import { createReadiness } from "./readiness.ts";
@@ -49,7 +50,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   try {
     for (const vendor of vendors) {
       const common = { timeZone: settings.timeZone };
-      instances.push({ vendor, instance: await vendor.create(host, settings.vendors[vendor.name], common) });
+      instances.push({ vendor, instance: await createInstance(vendor, host, settings.vendors[vendor.name], common) });
     }
     if (settings.demo) await loadDemo(host, instances);
   } catch (error) {
@@ -57,7 +58,9 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     throw error;
   }
 
-  const mounted = instances.flatMap(({ vendor, instance }) => vendor.paths.map((path) => ({ path, instance })));
+  const findVendor = createPathTable(
+    instances.flatMap(({ vendor, instance }) => vendor.paths.map((path) => ({ path, owner: instance }))),
+  );
   const declared = instances.map(({ vendor, instance }) => ({
     name: vendor.name,
     label: vendor.label,
@@ -69,8 +72,8 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   const ready = createReadiness({ host, instances, log, draining: draining.signal });
 
   async function answer(request: Request, path: string, env?: object): Promise<Response> {
-    const vendor = mounted.find((mount) => path === mount.path || path.startsWith(`${mount.path}/`));
-    if (vendor) return vendor.instance.routes.fetch(request, env);
+    const vendor = findVendor(path);
+    if (vendor) return vendor.routes.fetch(request, env);
     if (path === "/v1" || path.startsWith("/v1/")) return v1.fetch(request, env);
     if (path === "/healthz") return Response.json({ status: "ok" });
     if (path === "/readyz") return ready();

@@ -7,6 +7,7 @@ import { checkPooler } from "./database/pooler.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { createInProcessEngine } from "./engine/in-process.ts";
 import type { Engine, EngineFactory } from "./engine.ts";
+import { ReinstateError } from "./errors.ts";
 import { createKeys, type Keys } from "./keys.ts";
 import type { BatchTable } from "./ledger/prune.ts";
 import { createSqlLedger } from "./ledger/sql.ts";
@@ -56,6 +57,12 @@ export interface HostOptions {
   keepKeysMs?: number;
   /** The limits of HTTP routes, where they are not to be the default ones. */
   admission?: Partial<AdmissionLimits>;
+}
+
+function declaredTwice({ name, target }: AnyOperation): ReinstateError {
+  const [vendor] = name.split(".");
+  const message = `vendor ${vendor}: operations: ${name} is declared twice for the target ${target}`;
+  return new ReinstateError("bad_setting", message);
 }
 
 /** Opens the database, brings the ledger's tables up to date and starts the engine. */
@@ -116,7 +123,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     register(...operations) {
       for (const operation of operations) {
         const name = nameOf(operation.name, operation.target);
-        if (registered.has(name)) throw new Error(`The operation ${operation.name} is registered twice`);
+        if (registered.has(name)) throw declaredTwice(operation);
         registered.set(name, operation);
       }
       engine.notify();

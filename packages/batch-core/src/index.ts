@@ -11,6 +11,7 @@ export {
   settledOf,
 } from "./batch.ts";
 export type { Batches, Refused, Request, Submission, Submitted } from "./batches.ts";
+export { checkVendors, createInstance } from "./check-vendors.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { checkDatabaseUrl, type Database, openDatabase } from "./database.ts";
 export { type DatabaseUrl, type DatabaseUrlRules, oneOf, parseDatabaseUrl, readableFile } from "./database-url.ts";
@@ -38,7 +39,8 @@ export {
 } from "./flags/flag-store.ts";
 export { createHost, type Host, type HostOptions } from "./host.ts";
 export { httpBaseUrl, httpUrl } from "./http-url.ts";
-export { columnName, mapColumns } from "./intake/columns.ts";
+export { columnName } from "./intake/column-name.ts";
+export { mapColumns } from "./intake/columns.ts";
 export type { CellsReader, OpenTable, Table } from "./intake/csv.ts";
 export { type IntegerText, integerText, parseInteger } from "./intake/integer-text.ts";
 export { type RecordFormat, type Row, readRecords, type StreamShape } from "./intake/read-records.ts";

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import type * as z from "zod";
+import { columnName } from "./intake/column-name.ts";
 import type { Log } from "./log.ts";
 import type { Pace } from "./pace.ts";
 
@@ -126,6 +127,12 @@ export function defineOperation<Item, Params>(
   }
   if (!Number.isInteger(operation.chunkSize) || operation.chunkSize < 1) {
     throw new Error(`${operation.name}: chunkSize must be a whole number of at least 1`);
+  }
+  const columns = (operation.columns ?? []).map(columnName);
+  const twice = columns.find((column, place) => columns.indexOf(column) !== place);
+  if (twice !== undefined) {
+    const [vendor] = operation.name.split(".");
+    throw new Error(`vendor ${vendor}: columns of ${operation.name}: ${twice} is declared twice`);
   }
   return {
     target: "local",

@@ -1,5 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
-import { createHost, type Host, ReinstateError, type Vendor, type VendorInstance } from "@reinstate/batch-core";
+import {
+  createHost,
+  createInstance,
+  type Host,
+  ReinstateError,
+  type Vendor,
+  type VendorInstance,
+} from "@reinstate/batch-core";
 import { readSettings, type Settings } from "../config.ts";
 import * as exported from "../vendors.ts";
 
@@ -22,7 +29,7 @@ export async function withVendors<Result>(
   const instances: VendorInstance[] = [];
   try {
     for (const vendor of needed) {
-      instances.push(await vendor.create(host, config.vendors[vendor.name], { timeZone: config.timeZone }));
+      instances.push(await createInstance(vendor, host, config.vendors[vendor.name], { timeZone: config.timeZone }));
     }
     return await work(host, instances);
   } finally {

@@ -24,7 +24,7 @@ export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./body.ts";
 export { type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";
 export { isIdempotencyKey } from "./idempotency.ts";
 export { parseJson, parseJsonInSlices } from "./json.ts";
-export { cleanPath } from "./path.ts";
+export { cleanPath, createPathTable } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";
 export { createV1Routes, type V1Options } from "./v1.ts";
 export { v1OpenApi } from "./v1-openapi.ts";

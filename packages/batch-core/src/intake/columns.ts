@@ -1,22 +1,10 @@
 import { invalidRequest, type ReinstateError } from "../errors.ts";
 import { readJson } from "../json-text.ts";
 import { findFlags, readSafetyFlags } from "../safety-flags.ts";
+import { columnName } from "./column-name.ts";
 import type { CellsReader, OpenTable } from "./csv.ts";
 import { parseInteger } from "./integer-text.ts";
 import type { ItemShape, Kind } from "./item-schema.ts";
-
-/**
- * Returns the name of a column as names are compared: in lower case, with one underscore between words.
- *
- * @example columnName("Lead ID") // "lead_id", as for leadId, lead-id and LEAD_ID
- */
-export function columnName(header: string): string {
-  return header
-    .trim()
-    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
-    .toLowerCase()
-    .replace(/[\s_-]+/g, "_");
-}
 
 /** Characters of names that a message repeats at most. */
 const namesShown = 500;
