@@ -48,7 +48,7 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
   const operations = [
     ...createOperations(host, store, consent, settings),
     ...(upstream
-      ? createUpstream({ upstream, installation: await consent.installation(), consent, clock: host.clock, settings })
+      ? createUpstream({ host, upstream, installation: await consent.installation(), consent, settings })
       : []),
   ];
   host.register(...operations);

@@ -4,7 +4,7 @@ import type { ClaimedChunk } from "./ledger.ts";
 import type { AnyOperation } from "./operation.ts";
 
 /** Tries of one chunk before it is given up. Only transient failures are tried again. */
-const maxAttempts = 5;
+export const maxAttempts = 5;
 const firstPauseMs = 500;
 const longestPauseMs = 60_000;
 /** A vendor that asks for more patience than this is taken at this. */

@@ -1,0 +1,195 @@
+import { createHash } from "node:crypto";
+import { VendorError } from "../client/vendor-error.ts";
+import { NotNow } from "../errors.ts";
+import { maxAttempts } from "../failure.ts";
+import type { Host } from "../host.ts";
+import { createIntents } from "../ledger/intents.ts";
+import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation.ts";
+import { forEachAtOnce } from "./for-each-at-once.ts";
+
+/** No token, a used-up tariff, no rights: a refusal of one item that holds for all. */
+const refusalsOfAll = [401, 402, 403];
+/** How long the batch waits after such a refusal. */
+const refusedPauseMs = 15 * 60_000;
+
+/** An item of a chunk on the way to its outcome. */
+export interface ListedItem<Item> {
+  item: Item;
+  key: ItemKey;
+  outcome?: Outcome | undefined;
+}
+
+/** The items of a chunk, on which each step of the work gives some their outcome. */
+export interface ItemList<Item, Params> {
+  work: Work<Item, Params>;
+  /** Returns the items without an outcome. */
+  open(): ListedItem<Item>[];
+  /**
+   * Calls the vendor for each open item, a bounded number at once. The result becomes the item's outcome; undefined leaves the
+   * item open. A refusal is the item's failure, or pauses the batch if it holds for all. Any other failure throws after the last
+   * item, so that the chunk comes again; in the last attempt it becomes the item's outcome.
+   */
+  callEach(call: (entry: ListedItem<Item>) => Promise<Outcome | undefined>): Promise<void>;
+}
+
+/** A verb of a vendor that changes one item by one call, whose reply is the item's outcome. */
+export interface PerItemOperation<Item, Params>
+  extends Pick<Operation<Item, Params>, "name" | "label" | "columns" | "item" | "params" | "key"> {
+  /** The vendor's name, for logs. */
+  vendor: string;
+  /** A text that no other installation has: request ids begin with it. */
+  installation: string;
+  /** Calls at once, in one process. */
+  concurrency: number;
+  /** Calls per second, over all processes. */
+  perSecond: number;
+  /** Gives an outcome to items that must not be sent. Returns how many calls that took. */
+  screen?(list: ItemList<Item, Params>): Promise<number>;
+  /** Makes the call for one item. A second call with the same request id must have no second effect. */
+  send(item: Item, call: { requestId: string; signal: AbortSignal }): Promise<unknown>;
+  /** Gives every item the outcome that it would have, and changes nothing. */
+  preview?(list: ItemList<Item, Params>): Promise<void>;
+}
+
+/**
+ * Defines an operation that makes one call for each item. An item's request id follows from the installation, the batch, the
+ * generation and the item, so a call that is made again has the same one.
+ *
+ * @example
+ * definePerItemOperation(host, {
+ *   name: "altcraft.subscriptions.undelete", label: "subscriptions/undelete", item: subscription, params, key: toText,
+ *   vendor: "Altcraft", installation, concurrency: 4, perSecond: 20,
+ *   send: (item, { requestId, signal }) => client.subscriptions.undelete(item, { requestId, signal }),
+ * });
+ */
+export function definePerItemOperation<Item, Params>(
+  { database, clock }: Pick<Host, "database" | "clock">,
+  definition: PerItemOperation<Item, Params>,
+): Operation<Item, Params> {
+  const { vendor, installation, concurrency, perSecond, screen, send, preview, ...inherited } = definition;
+  const intents = createIntents<ItemKey>(database);
+
+  /** `inDoubt`: the items that a call may have changed although its reply was lost. */
+  function createList(work: Work<Item, Params>, inDoubt: ReadonlySet<ItemKey>) {
+    const all = work.items.map((item): ListedItem<Item> => ({ item, key: inherited.key(item) }));
+    const open = () => all.filter(({ outcome }) => outcome === undefined);
+    const list: ItemList<Item, Params> = {
+      work,
+      open,
+      async callEach(call) {
+        const entries = open();
+        const { failures, forbidden } = await tryEach(entries, call, work);
+        // A key may lack the rights to some items. If it lacks them to all, an operator has to act.
+        if (forbidden[0] && forbidden.length === entries.length) throw pauseFor(work, forbidden[0]);
+        if (work.signal.aborted) throw new NotNow(0, "The process is asked to stop");
+        // The whole chunk again, later: a call that is made again has no second effect.
+        if (failures.size > 0 && work.attempt < maxAttempts) throw findMostPatient([...failures.values()]);
+        for (const [entry, { kind, message }] of failures) {
+          const outcome = inDoubt.has(entry.key) ? "unknown" : "failed";
+          entry.outcome = { key: entry.key, outcome, code: kind, message };
+        }
+      },
+    };
+    return { list, outcomes: () => all.flatMap(({ outcome }) => outcome ?? []) };
+  }
+
+  /** Makes all calls. Returns the failures that are no refusal, and the refusals for want of rights. */
+  async function tryEach(
+    entries: readonly ListedItem<Item>[],
+    call: (entry: ListedItem<Item>) => Promise<Outcome | undefined>,
+    work: Work<Item, Params>,
+  ) {
+    const failures = new Map<ListedItem<Item>, VendorError>();
+    const forbidden: VendorError[] = [];
+    await forEachAtOnce(entries, concurrency, work.signal, async (entry) => {
+      try {
+        entry.outcome = await call(entry);
+      } catch (error) {
+        if (!VendorError.is(error) || error.kind === "circuit_open") throw error;
+        const refusal = readRefusalOfAll(error);
+        if (refusal !== undefined && refusal !== 403) throw pauseFor(work, error);
+        if (refusal === 403) forbidden.push(error);
+        if (error.kind !== "rejected") failures.set(entry, error);
+        else entry.outcome = { key: entry.key, outcome: "failed", code: String(error.code), message: error.message };
+      }
+    });
+    return { failures, forbidden };
+  }
+
+  /** Stops the batch for a while, with its items unsent. */
+  function pauseFor({ batchId, log }: Work<Item, Params>, error: VendorError): NotNow {
+    log.error({ batch: batchId, vendor, error: error.message }, "vendor refuses all calls; batch waits");
+    return new NotNow(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message, "vendor");
+  }
+
+  async function sendEach(list: ItemList<Item, Params>, inDoubt: Set<ItemKey>): Promise<void> {
+    const { work } = list;
+    if (list.open().length === 0) return;
+    // If the process dies, each of them may have been sent.
+    await intents.intend(work, [...new Set([...inDoubt, ...list.open().map(({ key }) => key)])]);
+    try {
+      await list.callEach(async ({ item, key }) => {
+        const call = { requestId: toRequestId(work, key), signal: work.signal };
+        await send(item, call).catch((error: unknown) => {
+          if (!VendorError.is(error) || (error.kind !== "rejected" && !error.retryable)) inDoubt.add(key);
+          throw error;
+        });
+        return { key, outcome: "done" };
+      });
+    } catch (error) {
+      // A worker that has taken the chunk over has stored intents of its own.
+      if (!work.signal.aborted) await intents.withdraw(work, [...inDoubt]);
+      throw error;
+    }
+  }
+
+  function toRequestId({ batchId, generation }: Work<Item, Params>, key: ItemKey): string {
+    const parts = [installation, inherited.name, batchId, generation, key];
+    return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  }
+
+  return defineOperation<Item, Params>({
+    ...inherited,
+    target: "upstream",
+    effects: "elsewhere",
+    repeatable: true,
+    // At most what a second allows, so that the limit holds within a chunk too.
+    chunkSize: Math.max(1, Math.min(50, Math.floor(perSecond))),
+    // A chunk of many may have to be tried again, and no caller waits for that.
+    inlineLimit: 1,
+    pace: { concurrency: 1, perSecond, requests: (items) => items },
+    async apply(work) {
+      const begun = clock.now();
+      // The core admits one call for each item, so time pays for those of the screen.
+      const passTime = async (calls: number) => {
+        const ms = begun + (calls * 1000) / perSecond - clock.now();
+        if (ms > 0) await clock.sleep(ms, work.signal);
+      };
+      const inDoubt = new Set((await intents.find(work))?.keys);
+      const { list, outcomes } = createList(work, inDoubt);
+      const calls = (await screen?.(list)) ?? 0;
+      const sent = list.open().length;
+      if (calls > 0) await passTime(calls);
+      await sendEach(list, inDoubt);
+      if (calls > 0) await passTime(calls + sent);
+      return outcomes();
+    },
+    ...(preview && {
+      async preview(work) {
+        const { list, outcomes } = createList(work, new Set());
+        await preview(list);
+        return outcomes();
+      },
+    }),
+  });
+}
+
+/** Returns 401, 402 or 403 if the vendor, or a proxy before it, said so. */
+function readRefusalOfAll({ kind, code, status }: VendorError): number | undefined {
+  if (kind !== "rejected" && kind !== "bad_reply") return undefined;
+  return refusalsOfAll.find((refusal) => refusal === (code ?? status));
+}
+
+/** Returns the error that asks for the longest wait. */
+const findMostPatient = (errors: VendorError[]) =>
+  errors.reduce((most, error) => ((error.retryAfterMs ?? 0) > (most.retryAfterMs ?? 0) ? error : most));
