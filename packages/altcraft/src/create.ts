@@ -8,7 +8,6 @@ import { digestOf, fresh } from "./rules.ts";
 import { type SubscriptionImport, type SubscriptionRead, subscriptionImport } from "./schemas.ts";
 import type { SubscriptionStore } from "./store.ts";
 import { createSqlConsentStore } from "./stores/consent.ts";
-import { createSqlRequestStore } from "./stores/requests.ts";
 import { createSqlStore } from "./stores/sql.ts";
 import { createUpstream } from "./upstream.ts";
 
@@ -53,7 +52,7 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
   ];
   host.register(...operations);
   const methods = createMethods({ host, store, consent, flagging: createFlagging(host, settings), settings });
-  const routes = createRoutes(host, methods, createSqlRequestStore(host.database), settings);
+  const routes = createRoutes(host, methods, settings);
 
   async function loadRead(read: readonly SubscriptionRead[]): Promise<Loaded> {
     const now = host.clock.now();

@@ -1,8 +1,7 @@
-import { createHash, randomUUID } from "node:crypto";
-import type { Clock } from "@reinstate/batch-core";
+import { createHash } from "node:crypto";
+import { createReplies, type Host } from "@reinstate/batch-core";
 import { apiError } from "./errors.ts";
 import type { AltcraftSettings } from "./options.ts";
-import type { RequestClaim, RequestStore } from "./store.ts";
 
 /** A reply as it goes out, and as it is kept for a repeat. */
 export interface SentReply {
@@ -21,15 +20,9 @@ export interface Repeatable {
   content: string;
 }
 
-/** A claim without a reply is somebody's at work who has given a sign of life within so long; otherwise he is taken for dead. */
-const abandonedMs = 60_000;
-const signOfLifeMs = abandonedMs / 3;
-const cleanupMs = 1_800_000;
-
 /** Carries out a request once, and answers its repeats with the first reply. Page: miscellaneous/41484312. */
-export function createDeduplication(store: RequestStore, clock: Clock, settings: AltcraftSettings) {
-  let cleanedAt = Number.NEGATIVE_INFINITY;
-  const windowMs = settings.deduplicationSeconds * 1000;
+export function createDeduplication(host: Host, settings: AltcraftSettings) {
+  const replies = createReplies(host, { windowMs: settings.deduplicationSeconds * 1000 });
 
   return {
     /** The id of a request that changes something; undefined where it carries none. */
@@ -48,54 +41,17 @@ export function createDeduplication(store: RequestStore, clock: Clock, settings:
       return undefined;
     },
 
-    /** Throws an `ApiError` where the first one is still at work, or asked for something else. A refused request leaves no trace. */
+    /** Throws `idempotency_running` or `idempotency_mismatch`. A rejected request leaves no trace. */
     async once(request: Repeatable, carryOut: () => Promise<SentReply>): Promise<SentReply> {
-      const claim = { token_id: request.tokenId, request_id: request.requestId, claim: randomUUID() };
-      const digest = digestOf(request.content);
-      const now = clock.now();
-      if (now - cleanedAt >= cleanupMs) {
-        cleanedAt = now;
-        await store.forget(now - windowMs);
-      }
-      const earlier = await store.claim(claim, digest, now, {
-        forgotten: now - windowMs,
-        abandoned: now - abandonedMs,
-      });
-      if (earlier) {
-        if (earlier.digest !== digest) {
-          throw apiError("bad_request", "this Request-ID was used for another request");
-        }
-        if (earlier.reply === null) throw apiError("in_progress");
-        return asRepeat(JSON.parse(earlier.reply) as SentReply, request);
-      }
-      const reply = await alive(claim, carryOut).catch(async (error: unknown) => {
-        await store.release(claim);
-        throw error;
-      });
-      // It is done: where its reply cannot be kept, the claim stays, lest the next one do it again at once.
-      await store.keep(claim, JSON.stringify(reply)).catch(() => {});
-      return reply;
+      const key = {
+        scope: `altcraft ${request.tokenId}`,
+        key: request.requestId,
+        digest: digestOf(request.content),
+      };
+      const { reply, replayed } = await replies.once(key, carryOut);
+      return replayed ? asRepeat(reply, request) : reply;
     },
   };
-
-  /** Keeps a claim from being taken for abandoned for as long as the work takes. */
-  async function alive<Result>(claim: RequestClaim, work: () => Promise<Result>): Promise<Result> {
-    const ended = new AbortController();
-    async function beat(): Promise<void> {
-      for (;;) {
-        await clock.sleep(signOfLifeMs, ended.signal);
-        if (ended.signal.aborted) return;
-        // One that is lost on the way is followed by others before it is missed.
-        await store.renew(claim, clock.now()).catch(() => {});
-      }
-    }
-    void beat();
-    try {
-      return await work();
-    } finally {
-      ended.abort();
-    }
-  }
 }
 
 const digestOf = (text: string) => createHash("sha256").update(text).digest("hex");

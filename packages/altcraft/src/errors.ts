@@ -77,12 +77,15 @@ export const { apiError, answerError } = defineErrors<ErrorKind>({
   codes: {
     // A safety flag that is not clear, or that the method does not support.
     invalid_request: "bad_request",
+    idempotency_mismatch: "bad_request",
+    idempotency_running: "in_progress",
     body_too_large: "too_large",
     encoded_body: "encoded",
     overloaded: "unavailable",
     too_many_requests: "too_many_requests",
   },
   details: {
+    idempotency_mismatch: () => "this Request-ID was used for another request",
     invalid_request({ issues, message }) {
       const [issue = { path: "", message }] = issues;
       return `field ${JSON.stringify(issue.path)}: ${issue.message}`;

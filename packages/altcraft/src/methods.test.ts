@@ -1,13 +1,8 @@
-import { createTestHost, until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { createDeduplication } from "./deduplication.ts";
 import { demo, start } from "./fixtures/server.ts";
-import { createAltcraft } from "./index.ts";
-import { altcraftOptions } from "./options.ts";
 import { customChannelName, type SubscriptionChanges } from "./schemas.ts";
-import { createSqlRequestStore } from "./stores/requests.ts";
 import { makeSubscription } from "./testing.ts";
 import { writeXml } from "./xml.ts";
 
@@ -262,46 +257,6 @@ describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
     expect((await server.ask("subscriptions/get", john)).data.custom_fields).toEqual({ n: 4 });
   });
 
-  test("of a request that takes longer than any other waits, however long; and is free once its process is dead", async () => {
-    await using database = await open();
-    await using host = await createTestHost({ databaseUrl: database.url });
-    await createAltcraft(host);
-    const store = createSqlRequestStore(host.database);
-    let now = 1_000_000;
-    const beats: (() => void)[] = [];
-    const clock = { now: () => now, sleep: () => new Promise<void>((resolve) => beats.push(resolve)) };
-    const settings = altcraftOptions.parse({});
-    const one = { tokenId: "k1", header: "request-id", requestId: "r1", content: "c" } as const;
-    const replyOf = (body: string) => ({ status: 200, body, headers: {} });
-    let finish = (_: ReturnType<typeof replyOf>) => {};
-    const work = new Promise<ReturnType<typeof replyOf>>((resolve) => {
-      finish = resolve;
-    });
-    const claimedAt = async () =>
-      (
-        await host.database
-          .tables<{ altcraft_requests: { claimed_at: number } }>()
-          .selectFrom("altcraft_requests")
-          .select("claimed_at")
-          .executeTakeFirst()
-      )?.claimed_at;
-    const deduplication = createDeduplication(store, clock, settings);
-    const first = deduplication.once(one, () => work);
-    for (let minute = 0; minute < 5; minute++) {
-      const beat = await until(() => beats.shift());
-      now += 59_000;
-      beat();
-      await until(async () => (await claimedAt()) === now);
-      await expect(deduplication.once(one, async () => replyOf("twice"))).rejects.toThrow("in_progress");
-    }
-    // As if its process had died, for the other one; the first comes back too late to say anything.
-    now += 60_001;
-    const second = await deduplication.once(one, async () => replyOf("of the second"));
-    finish(replyOf("of the first"));
-    expect([(await first).body, second.body]).toEqual(["of the first", "of the second"]);
-    expect((await deduplication.once(one, async () => replyOf("thrice"))).body).toBe("of the second");
-  });
-
   test("belongs to its token and to its request; without it, every request is carried out", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
@@ -335,12 +290,12 @@ describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
     await using database = await open();
     await using server = await start({}, database.url);
     const { database: own } = server.host;
-    const keep = "update of reply on altcraft_requests";
+    const keep = "update of reply on reinstate_replies";
     await (own.dialect === "sqlite"
       ? sql`create trigger full before ${sql.raw(keep)} begin select raise(abort, 'disk full'); end`.execute(
           own.tables(),
         )
-      : sql`alter table altcraft_requests add check (reply is null)`.execute(own.tables()));
+      : sql`alter table reinstate_replies add check (reply is null)`.execute(own.tables()));
     const add = { token, ...john, custom_fields: { n: { action: "incr", value: 1 } } };
     expect((await server.post("subscriptions/set", add, id("r1"))).status).toBe(200);
     expect((await server.post("subscriptions/set", add, id("r1"))).status).toBe(409);
@@ -372,17 +327,17 @@ test("a kept reply is forgotten in time, and an abandoned claim is taken over", 
   expect((await undelete()).headers.has("duplicate-request")).toBe(false);
   // Of what nobody asks for again nothing stays.
   const rows = () =>
-    server.host.database.tables<{ altcraft_requests: object }>().selectFrom("altcraft_requests").selectAll().execute();
+    server.host.database.tables<{ reinstate_replies: object }>().selectFrom("reinstate_replies").selectAll().execute();
   const other = { "content-type": "application/json", "request-id": "r2" };
   await server.post("subscriptions/undelete", { token, ...john }, other);
   expect(await rows()).toHaveLength(2);
   now += 86_400_001;
   expect((await undelete()).headers.has("duplicate-request")).toBe(false);
-  expect(await rows()).toMatchObject([{ request_id: "r1" }]);
+  expect(await rows()).toMatchObject([{ idempotency_key: "r1" }]);
   // As a process leaves it that dies before its reply.
   await server.host.database
-    .tables<{ altcraft_requests: { reply: null } }>()
-    .updateTable("altcraft_requests")
+    .tables<{ reinstate_replies: { reply: null } }>()
+    .updateTable("reinstate_replies")
     .set({ reply: null })
     .execute();
   expect((await undelete()).status).toBe(409);

@@ -7,7 +7,6 @@ import { answerError, apiError, toErrorReply } from "./errors.ts";
 import type { Method } from "./methods.ts";
 import type { AltcraftSettings } from "./options.ts";
 import { readParameters, xmlLimit } from "./parameters.ts";
-import type { RequestStore } from "./store.ts";
 import { success } from "./success.ts";
 import { readUnknownBody } from "./token-scan.ts";
 import { writeXml } from "./xml.ts";
@@ -25,13 +24,8 @@ interface Env {
 }
 
 /** The vendor's HTTP API: every method is `POST /api/v1.1/<method>`, with or without a slash at the end. */
-export function createRoutes(
-  host: Host,
-  methods: readonly Method[],
-  requests: RequestStore,
-  settings: AltcraftSettings,
-): Hono<Env> {
-  const deduplication = createDeduplication(requests, host.clock, settings);
+export function createRoutes(host: Host, methods: readonly Method[], settings: AltcraftSettings): Hono<Env> {
+  const deduplication = createDeduplication(host, settings);
   const byName = new Map(methods.map((method) => [method.name, method]));
   const routes = new Hono<Env>({ getPath: cleanPath });
 

@@ -196,37 +196,3 @@ export interface ConsentStore {
   /** A random word that tells this installation from every other. */
   installation(): Promise<string>;
 }
-
-export interface RequestKey {
-  token_id: string;
-  request_id: string;
-}
-
-/** A key, and the word by which whoever claimed it is told from whoever takes it over. */
-export interface RequestClaim extends RequestKey {
-  claim: string;
-}
-
-/**
- * The replies kept for repeated requests. A key is claimed by one request at a time, and whoever has lost his claim changes
- * nothing any more; times are milliseconds since 1970 UTC.
- */
-export interface RequestStore {
-  /**
-   * Answers undefined where the key is ours now: it was free, forgotten, or abandoned by the same request. Otherwise what the
-   * earlier request left: its digest, and its reply once there is one.
-   */
-  claim(
-    claim: RequestClaim,
-    digest: string,
-    now: number,
-    limits: { forgotten: number; abandoned: number },
-  ): Promise<{ digest: string; reply: string | null } | undefined>;
-  /** A sign of life: the claim is not abandoned. */
-  renew(claim: RequestClaim, now: number): Promise<void>;
-  keep(claim: RequestClaim, reply: string): Promise<void>;
-  /** Gives up a claim without a reply. */
-  release(claim: RequestClaim): Promise<void>;
-  /** Drops what was claimed earlier. */
-  forget(before: number): Promise<void>;
-}

@@ -2,7 +2,7 @@ import { deepStrictEqual as equal } from "node:assert";
 import { altcraftOptions } from "./options.ts";
 import { fresh } from "./rules.ts";
 import type { SubscriptionChanges, SubscriptionIdentity } from "./schemas.ts";
-import type { ConsentStore, RequestStore, StoredSubscription, SubscriptionStore } from "./store.ts";
+import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store.ts";
 
 /** A subscription as the store keeps it, under the default settings. `at` is its time in milliseconds. */
 export function makeSubscription(
@@ -351,87 +351,6 @@ export const consentContract: readonly ConsentPromise[] = [
       const id = await consent.installation();
       equal(id.length > 20, true);
       equal(await consent.installation(), id);
-    },
-  },
-];
-
-/** Throws where a store of requests breaks a promise. Each is to be given an empty store. */
-export type RequestPromise = { name: string; check(store: RequestStore): Promise<void> };
-
-const request = (claim: string, request_id = "r1", token_id = "k1") => ({ token_id, request_id, claim });
-/** Nothing is forgotten or abandoned yet. */
-const patient = { forgotten: -1, abandoned: -1 };
-
-/** What every store of requests promises. */
-export const requestContract: readonly RequestPromise[] = [
-  {
-    name: "of many who claim a key at once one has it",
-    async check(store) {
-      const told = await Promise.all(
-        Array.from({ length: 10 }, (_, n) => store.claim(request(`c${n}`), "d", 1, patient)),
-      );
-      equal(told.filter((one) => one === undefined).length, 1);
-      equal(
-        told.find((one) => one !== undefined),
-        { digest: "d", reply: null },
-      );
-      equal(await store.claim(request("c", "r2"), "d", 1, patient), undefined);
-      equal(await store.claim(request("c", "r1", "k2"), "d", 1, patient), undefined);
-    },
-  },
-  {
-    name: "a kept reply is answered until it is forgotten",
-    async check(store) {
-      await store.claim(request("a"), "d", 1, patient);
-      await store.keep(request("a"), "done");
-      equal(await store.claim(request("b"), "other", 2, patient), { digest: "d", reply: "done" });
-      equal(await store.claim(request("b"), "d", 9, { forgotten: 1, abandoned: 9 }), { digest: "d", reply: "done" });
-      equal(await store.claim(request("b"), "other", 9, { forgotten: 2, abandoned: 9 }), undefined);
-      equal(await store.claim(request("c"), "other", 9, patient), { digest: "other", reply: null });
-    },
-  },
-  {
-    name: "what was claimed earlier is dropped, and nothing else",
-    async check(store) {
-      for (const [n, id] of ["r1", "r2", "r3"].entries()) {
-        await store.claim(request("a", id), "d", n, patient);
-        await store.keep(request("a", id), "done");
-      }
-      await store.forget(2);
-      equal(await store.claim(request("b", "r3"), "d", 3, patient), { digest: "d", reply: "done" });
-      equal(await store.claim(request("b", "r2"), "d", 3, patient), undefined);
-    },
-  },
-  {
-    name: "an abandoned claim is taken over by the same request alone, and a sign of life keeps it",
-    async check(store) {
-      await store.claim(request("a"), "d", 1, patient);
-      equal(await store.claim(request("b"), "other", 9, { forgotten: -1, abandoned: 2 }), { digest: "d", reply: null });
-      await store.renew(request("a"), 5);
-      equal(await store.claim(request("b"), "d", 9, { forgotten: -1, abandoned: 5 }), { digest: "d", reply: null });
-      equal(await store.claim(request("b"), "d", 9, { forgotten: -1, abandoned: 6 }), undefined);
-    },
-  },
-  {
-    name: "whoever has lost a claim changes nothing any more",
-    async check(store) {
-      await store.claim(request("a"), "d", 1, patient);
-      await store.claim(request("b"), "d", 9, { forgotten: -1, abandoned: 2 });
-      await store.renew(request("a"), 99);
-      await store.keep(request("a"), "of the first");
-      await store.release(request("a"));
-      equal(await store.claim(request("c"), "d", 10, patient), { digest: "d", reply: null });
-      await store.keep(request("b"), "of the second");
-      await store.release(request("b"));
-      equal(await store.claim(request("c"), "d", 10, patient), { digest: "d", reply: "of the second" });
-    },
-  },
-  {
-    name: "a claim that is given up is free",
-    async check(store) {
-      await store.claim(request("a"), "d", 1, patient);
-      await store.release(request("a"));
-      equal(await store.claim(request("b"), "other", 1, patient), undefined);
     },
   },
 ];

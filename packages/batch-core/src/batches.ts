@@ -37,6 +37,11 @@ export interface Batches {
    * `idempotency_mismatch` or `idempotency_running`.
    */
   recall(idempotency: IdempotencyKey): Promise<Submitted | undefined>;
+  /**
+   * Stores the body of the first reply to an idempotency key, for an API whose body cannot be told from the batch later. Returns the
+   * one that is stored; every replay of the key has it as `reply`. It is deleted with the key.
+   */
+  storeReply(idempotency: IdempotencyKey, reply: string): Promise<string>;
   /** The operation of a request; throws `unknown_operation`. */
   operation(name: string, target?: Target): AnyOperation;
   /** Throws `unknown_batch`. */
@@ -158,6 +163,8 @@ export function createBatches(parts: BatchesParts): Batches {
     },
 
     recall: replays.find,
+
+    storeReply: ({ scope, key }, reply) => ledger.storeReply(scope, key, reply),
 
     operation: operationOf,
 

@@ -67,9 +67,11 @@ export {
 } from "./operation.ts";
 export type { Pace } from "./pace.ts";
 export { createRateLimit, type RateLimit, type RateLimitOptions } from "./rate-limit.ts";
+export { createReplies, type Replies } from "./replies.ts";
 export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./report.ts";
 export { findFlagFault } from "./safety-flags.ts";
 export { statement } from "./statement.ts";
+export type { IdempotencyKey } from "./submission/request.ts";
 export { ownText } from "./text.ts";
 export {
   defineVendor,

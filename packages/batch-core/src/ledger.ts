@@ -216,9 +216,11 @@ export interface Ledger {
    * Makes an idempotency key's entry, in the transaction that accepts its batch. Answers the entry that was there before,
    * where there is one.
    */
-  remember(entry: Remembered, transaction: LedgerTransaction): Promise<Remembered | undefined>;
+  remember(entry: Omit<Remembered, "reply">, transaction: LedgerTransaction): Promise<Remembered | undefined>;
   recall(scope: string, key: string): Promise<Remembered | undefined>;
   answered(scope: string, key: string, answer: string, transaction?: LedgerTransaction): Promise<void>;
+  /** Stores the body of the first reply to a key, unless there is one. Returns the stored one. */
+  storeReply(scope: string, key: string, reply: string): Promise<string>;
   /** Forgets the idempotency keys made before a time. */
   forget(before: number): Promise<void>;
   /** Forgets one idempotency key. */
@@ -235,5 +237,7 @@ export interface Remembered {
   batchId: number;
   /** The first answer; null while it is not known. */
   answer: string | null;
+  /** The body of the first reply; null unless the vendor's API stored one. */
+  reply: string | null;
   createdAt: number;
 }

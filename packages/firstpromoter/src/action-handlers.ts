@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { type Batch, type Host, isFinished, type Submitted, takeIn } from "@reinstate/batch-core";
+import {
+  type Batch,
+  type Request as BatchRequest,
+  type Host,
+  isFinished,
+  type Submitted,
+  takeIn,
+} from "@reinstate/batch-core";
 import { isIdempotencyKey } from "@reinstate/batch-core/http";
 import type * as z from "zod";
 import type { ActionOperationId } from "./api.ts";
@@ -11,7 +18,6 @@ import { apiError } from "./errors.ts";
 import { type ActionName, actions, operationName } from "./operations.ts";
 import type { Options } from "./options.ts";
 import { type Ctx, type Handler, idsOf, paramsOf } from "./requests.ts";
-import type { AnswerStore } from "./stores/answers.ts";
 
 /** A batch that a request asks for. */
 interface Wanted {
@@ -24,17 +30,15 @@ interface Wanted {
 
 interface Parts {
   host: Host;
-  answers: AnswerStore;
   options: Options;
 }
 
 /** The calls that make a batch. */
 export function createActionHandlers(
   host: Host,
-  answers: AnswerStore,
   options: Options,
 ): Record<ActionOperationId | "undoBatchProcess", Handler> {
-  const parts = { host, answers, options };
+  const parts = { host, options };
   const act =
     (name: ActionName): Handler =>
     (c) =>
@@ -65,7 +69,7 @@ async function submitAction(parts: Parts, c: Ctx, name: ActionName): Promise<Res
     dryRun: given.dry_run === true,
   };
   const request = requestOf(c, wanted, { items, refused });
-  return answer(parts, c, wanted, await host.batches.submit({ ...request, items, refused }));
+  return answer(parts, c, request, await host.batches.submit({ ...request, items, refused }));
 }
 
 /** Restores those whom an archive batch archived, however many: they are never all held. */
@@ -86,14 +90,14 @@ async function submitUndo(parts: Parts, c: Ctx): Promise<Response> {
     format: "ndjson",
   });
   try {
-    return await answer(parts, c, wanted, await host.batches.submitIntake(request, intake));
+    return await answer(parts, c, request, await host.batches.submitIntake(request, intake));
   } finally {
     intake.close();
   }
 }
 
 /** What the batch core is asked for. `identity`: what else makes it the same request under an `Idempotency-Key`. */
-function requestOf(c: Ctx, { operation, params, inline, dryRun }: Wanted, identity: object) {
+function requestOf(c: Ctx, { operation, params, inline, dryRun }: Wanted, identity: object): BatchRequest {
   return {
     ...{ operation, params, inline, dryRun },
     account: c.get("account"),
@@ -103,21 +107,20 @@ function requestOf(c: Ctx, { operation, params, inline, dryRun }: Wanted, identi
 }
 
 async function answer(
-  { host, answers, options }: Parts,
+  { host, options }: Parts,
   c: Ctx,
-  { inline }: Wanted,
+  { inline, idempotency }: BatchRequest,
   batch: Submitted,
 ): Promise<Response> {
   if (batch.replayed) c.header("Idempotency-Replayed", "true");
   c.header("X-Reinstate-Batch", String(batch.id));
-  const kept = batch.replayed && (await answers.find(batch.id));
-  if (kept) return c.body(kept, inline ? 200 : 202, { "content-type": "application/json" });
+  const status = inline ? 200 : 202;
+  const json = { "content-type": "application/json" };
+  if (batch.reply !== undefined) return c.body(batch.reply, status, json);
   const body = await acceptedBody(host, batch, options);
   // A retry may give these items other texts, and a repeat of this call is to have the first ones.
-  const keyed = c.req.header("idempotency-key") !== undefined;
-  if (!keyed || body.processing_errors.length === 0) return c.json(body, inline ? 200 : 202);
-  const first = await answers.keep(batch.id, JSON.stringify(body), host.clock.now());
-  return c.body(first, inline ? 200 : 202, { "content-type": "application/json" });
+  if (!idempotency || body.processing_errors.length === 0) return c.json(body, status);
+  return c.body(await host.batches.storeReply(idempotency, JSON.stringify(body)), status, json);
 }
 
 /** Refuses a batch that is no archive batch of ours, or has changed nobody. */

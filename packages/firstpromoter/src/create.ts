@@ -5,7 +5,6 @@ import { type FirstPromoterOptions, readOptions } from "./options.ts";
 import type { Env } from "./requests.ts";
 import { createRoutes } from "./routes.ts";
 import type { PromoterStore } from "./store.ts";
-import { createAnswerStore } from "./stores/answers.ts";
 import { createNoticeStore } from "./stores/notices.ts";
 import { createSqlStore } from "./stores/sql.ts";
 import { createUpstreamOperations } from "./upstream.ts";
@@ -37,10 +36,9 @@ export async function createFirstPromoter(host: Host, options: FirstPromoterOpti
     ...(options.upstream ? createUpstreamOperations(host, options.upstream, ending.signal) : []),
   ].map((operation) => webhook?.announcing(operation) ?? operation);
   host.register(...operations);
-  host.keepWithBatches({ table: "firstpromoter_answers", key: ["batch_id"] });
   webhook?.start();
   return {
-    routes: createRoutes(host, { promoters: store, answers: createAnswerStore(host.database) }, read),
+    routes: createRoutes(host, store, read),
     operations,
     store,
     hasAccount: (account) => store.hasAccount(account),

@@ -9,16 +9,9 @@ import type { Options } from "./options.ts";
 import { createPromoterHandlers } from "./promoter-handlers.ts";
 import { type Ctx, type Env, requestIdOf } from "./requests.ts";
 import type { PromoterStore } from "./store.ts";
-import type { AnswerStore } from "./stores/answers.ts";
-
-/** What the routes read and write, beside batches. */
-export interface Stores {
-  promoters: PromoterStore;
-  answers: AnswerStore;
-}
 
 /** FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
-export function createRoutes(host: Host, stores: Stores, options: Options): Hono<Env> {
+export function createRoutes(host: Host, store: PromoterStore, options: Options): Hono<Env> {
   const routes = new Hono<Env>({ getPath: cleanPath });
   const rateLimit = createRateLimit(host, { name: "firstpromoter requests", perMinute: options.rateLimit });
 
@@ -55,9 +48,9 @@ export function createRoutes(host: Host, stores: Stores, options: Options): Hono
   });
 
   const handlers = {
-    ...createActionHandlers(host, stores.answers, options),
+    ...createActionHandlers(host, options),
     ...createBatchHandlers(host, options),
-    ...createPromoterHandlers(host, stores.promoters, options),
+    ...createPromoterHandlers(host, store, options),
   };
   for (const { operationId, dryRunOf = operationId, method, path } of api) {
     routes.on(method, `${basePath}${path.replace(/\{(\w+)\}/g, ":$1")}`, handlers[dryRunOf as keyof typeof handlers]);

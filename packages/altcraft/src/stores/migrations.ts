@@ -10,7 +10,6 @@ export const migrations: Parameters<Database["migrate"]>[1] = {
     const clustered = dialect === "sqlite" ? sql`without rowid` : sql``;
     for (const statement of [
       ...subscriptionTables(word, clustered),
-      ...requestTables(word),
       ...consentTables(word, clustered, types.identity),
     ]) {
       await statement.execute(db);
@@ -55,19 +54,6 @@ const subscriptionTables = (word: RawBuilder<unknown>, clustered: RawBuilder<unk
   sql`create index altcraft_subscriptions_hash on altcraft_subscriptions (db_id, hash_id)`,
   sql`create index altcraft_subscriptions_deleted
     on altcraft_subscriptions (db_id, profile_id, resource_id, channel, address) where is_delete = 1`,
-];
-
-const requestTables = (word: RawBuilder<unknown>) => [
-  sql`create table altcraft_requests (
-    token_id ${word} not null,
-    request_id ${word} not null,
-    digest text not null,
-    reply text,
-    claimed_at bigint not null,
-    claim text,
-    primary key (token_id, request_id)
-  )`,
-  sql`create index altcraft_requests_claimed on altcraft_requests (claimed_at)`,
 ];
 
 const consentTables = (word: RawBuilder<unknown>, clustered: RawBuilder<unknown>, identity: RawBuilder<unknown>) => [

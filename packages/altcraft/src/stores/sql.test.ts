@@ -1,10 +1,9 @@
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
-import type { ConsentStore, RequestStore, StoredSubscription, SubscriptionStore } from "../store.ts";
-import { consentContract, makeSubscription, requestContract, storeContract } from "../testing.ts";
+import type { ConsentStore, StoredSubscription, SubscriptionStore } from "../store.ts";
+import { consentContract, makeSubscription, storeContract } from "../testing.ts";
 import { createSqlConsentStore } from "./consent.ts";
-import { createSqlRequestStore } from "./requests.ts";
 import { createSqlStore } from "./sql.ts";
 
 const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
@@ -22,13 +21,6 @@ describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
     await using host = await createTestHost({ databaseUrl: database.url });
     const store = await createSqlStore(host.database);
     await check(createSqlConsentStore(host.database), store);
-  });
-
-  test.each(requestContract)("$name", async ({ check }) => {
-    await using database = await open();
-    await using host = await createTestHost({ databaseUrl: database.url });
-    await createSqlStore(host.database);
-    await check(createSqlRequestStore(host.database));
   });
 
   test("a subscription that is erased while it is set is added anew", async () => {
@@ -163,49 +155,6 @@ test.each(consentFaults)("the contract catches a consent store that %s", async (
       const store = await createSqlStore(host.database);
       const consent = createSqlConsentStore(host.database);
       await check({ ...consent, ...fault(consent) }, store);
-    }),
-  );
-  expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);
-});
-
-const requestFaults: [string, (store: RequestStore) => Partial<RequestStore>][] = [
-  ["gives a key to everybody", () => ({ claim: async () => undefined })],
-  ["keeps no reply", () => ({ keep: async () => {} })],
-  ["forgets nothing", () => ({ forget: async () => {} })],
-  ["forgets everything", (store) => ({ forget: () => store.forget(Number.MAX_SAFE_INTEGER) })],
-  ["hears no sign of life", () => ({ renew: async () => {} })],
-  ["releases nothing", () => ({ release: async () => {} })],
-  [
-    "looks at no token",
-    (store) => ({ claim: (claim, ...given) => store.claim({ ...claim, token_id: "k" }, ...given) }),
-  ],
-  [
-    "lets go of nothing that is abandoned",
-    (store) => ({
-      claim: (claim, digest, now, { forgotten }) => store.claim(claim, digest, now, { forgotten, abandoned: -1 }),
-    }),
-  ],
-  [
-    "knows no claim from another",
-    (store) => {
-      const same = <Claim extends object>(claim: Claim) => ({ ...claim, claim: "c" });
-      return {
-        claim: (claim, ...given) => store.claim(same(claim), ...given),
-        keep: (claim, reply) => store.keep(same(claim), reply),
-        release: (claim) => store.release(same(claim)),
-        renew: (claim, now) => store.renew(same(claim), now),
-      };
-    },
-  ],
-];
-
-test.each(requestFaults)("the contract catches a store of requests that %s", async (_, fault) => {
-  const results = await Promise.allSettled(
-    requestContract.map(async ({ check }) => {
-      await using host = await createTestHost();
-      await createSqlStore(host.database);
-      const requests = createSqlRequestStore(host.database);
-      await check({ ...requests, ...fault(requests) });
     }),
   );
   expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);

@@ -9,7 +9,7 @@ type Db = Kysely<LedgerTables>;
 /** The idempotency keys of the ledger. */
 export function createMemory(
   database: Database,
-): Pick<Ledger, "remember" | "recall" | "answered" | "forget" | "forgetKey"> {
+): Pick<Ledger, "remember" | "recall" | "answered" | "storeReply" | "forget" | "forgetKey"> {
   const db = database.tables<LedgerTables>();
   const read = async (on: Db, scope: string, key: string): Promise<Remembered | undefined> => {
     const row = await on
@@ -25,6 +25,7 @@ export function createMemory(
         digest: row.digest,
         batchId: row.batch_id,
         answer: row.answer,
+        reply: row.reply,
         createdAt: row.created_at,
       }
     );
@@ -58,6 +59,17 @@ export function createMemory(
         .where("scope", "=", scope)
         .where("idempotency_key", "=", key)
         .execute();
+    },
+
+    async storeReply(scope, key, reply) {
+      await db
+        .updateTable("reinstate_idempotency")
+        .set({ reply })
+        .where("scope", "=", scope)
+        .where("idempotency_key", "=", key)
+        .where("reply", "is", null)
+        .execute();
+      return (await read(db, scope, key))?.reply ?? reply;
     },
 
     async forgetKey(scope, key) {

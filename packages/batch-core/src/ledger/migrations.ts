@@ -60,6 +60,7 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     digest text not null,
     batch_id bigint not null,
     answer text,
+    reply text,
     created_at bigint not null,
     primary key (scope, idempotency_key)
   ) ${byKey}`,
@@ -131,6 +132,16 @@ const otherTables = (bytes: RawBuilder<unknown>) => [
     tokens double precision not null,
     filled_at bigint not null
   )`,
+  sql`create table reinstate_replies (
+    scope text not null,
+    idempotency_key text not null,
+    digest text not null,
+    reply text,
+    claimed_at bigint not null,
+    claim text,
+    primary key (scope, idempotency_key)
+  )`,
+  sql`create index reinstate_replies_claimed on reinstate_replies (claimed_at)`,
   sql`create table reinstate_rate_windows (
     name text primary key,
     taken text not null

@@ -105,6 +105,8 @@ export interface LedgerTables {
     batch_id: number;
     /** The first answer; null while the batch is being finished for it. */
     answer: string | null;
+    /** The body of the first reply, if the vendor's API stored one. */
+    reply: Generated<string | null>;
     created_at: number;
   };
   /** Batches whose rows in the other tables are yet to be deleted. */
@@ -115,6 +117,17 @@ export interface LedgerTables {
     name: string;
     tokens: number;
     filled_at: number;
+  };
+  /** Replies to keyed requests that need not make a batch. */
+  reinstate_replies: {
+    scope: string;
+    idempotency_key: string;
+    digest: string;
+    /** JSON; null while the first request is in progress. */
+    reply: string | null;
+    /** The last heartbeat. */
+    claimed_at: number;
+    claim: string | null;
   };
   /** Calls of the last minute under a rate limit. */
   reinstate_rate_windows: {

@@ -57,10 +57,11 @@ export function createReplays(parts: {
       if (first.digest !== digest) {
         throw new ReinstateError("idempotency_mismatch", "This Idempotency-Key was used with another request");
       }
-      if (first.answer !== null) return { ...(JSON.parse(first.answer) as Batch), replayed: true };
+      const replay = { replayed: true as const, ...(first.reply !== null && { reply: first.reply }) };
+      if (first.answer !== null) return { ...(JSON.parse(first.answer) as Batch), ...replay };
       const batch = await get(first.batchId);
       // The process died before it could answer, and another one finished the batch.
-      if (isFinished(batch.status)) return { ...batch, replayed: true };
+      if (isFinished(batch.status)) return { ...batch, ...replay };
       throw new ReinstateError(
         "idempotency_running",
         "The first request with this Idempotency-Key is still being worked on",

@@ -45,5 +45,8 @@ export interface RetryOptions {
   idempotency?: IdempotencyKey;
 }
 
-/** A batch as it was answered; `replayed` where an idempotency key had its answer already. */
-export type Submitted = Batch & { replayed?: true };
+/**
+ * A batch as it was answered; `replayed` where an idempotency key had its answer already, with the `reply` that was stored for the key
+ * by `batches.storeReply`.
+ */
+export type Submitted = Batch & { replayed?: true; reply?: string };

@@ -624,10 +624,13 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const remember = (change: object) =>
       database.transaction((transaction) => ledger.remember({ ...entry, ...change }, transaction));
     assert.equal(await remember({}), undefined);
-    assert.deepEqual(await remember({ digest: "other", batchId: 2 }), entry);
+    assert.deepEqual(await remember({ digest: "other", batchId: 2 }), { ...entry, reply: null });
     assert.equal(await remember({ scope: "t" }), undefined);
     await ledger.answered("s", "k", "answer");
-    assert.deepEqual(await ledger.recall("s", "k"), { ...entry, answer: "answer" });
+    assert.equal(await ledger.storeReply("s", "k", "first"), "first");
+    assert.equal(await ledger.storeReply("s", "k", "second"), "first");
+    assert.equal((await ledger.recall("t", "k"))?.reply, null);
+    assert.deepEqual(await ledger.recall("s", "k"), { ...entry, answer: "answer", reply: "first" });
     await ledger.forget(101);
     assert.equal(await ledger.recall("s", "k"), undefined);
   },

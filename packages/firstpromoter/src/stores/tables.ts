@@ -27,13 +27,6 @@ export interface Tables {
     /** When it is looked at next; null when there is nothing left to do. */
     due_at: number | null;
   };
-  /** The first answers of calls with an idempotency key, where they cannot be told from the batch later. */
-  firstpromoter_answers: {
-    batch_id: number;
-    /** JSON */
-    body: string;
-    kept_at: number;
-  };
 }
 
 /** What is stored of a promoter beside the record, or otherwise than there. */
@@ -145,10 +138,4 @@ const tables = (identity: RawBuilder<unknown>) => [
     primary key (batch_id, generation)
   )`,
   sql`create index firstpromoter_notices_due on firstpromoter_notices (due_at) where due_at is not null`,
-  sql`create table firstpromoter_answers (
-    batch_id bigint primary key,
-    body text not null,
-    kept_at bigint not null
-  )`,
-  sql`create index firstpromoter_answers_kept on firstpromoter_answers (kept_at)`,
 ];
