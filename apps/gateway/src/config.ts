@@ -7,6 +7,7 @@ import {
   messageOf,
   ReinstateError,
   readJson,
+  timeZoneName,
   type Vendor,
   wholeNumber,
 } from "@reinstate/batch-core";
@@ -58,18 +59,6 @@ const flag = z
   .enum(["1", "true", "yes", "on", "0", "false", "no", "off", ""], { error: "must be true or false" })
   .transform((word) => ["1", "true", "yes", "on"].includes(word));
 
-const timeZone = z.string().refine(
-  (name) => {
-    try {
-      new Intl.DateTimeFormat("en", { timeZone: name });
-      return true;
-    } catch {
-      return false;
-    }
-  },
-  { error: "must be an IANA time zone, such as Europe/Berlin" },
-);
-
 const seconds = wholeNumber({ least: 1, most: 99_999 });
 
 const megabyte = 1024 * 1024;
@@ -103,7 +92,7 @@ const own = {
   REINSTATE_DATABASE_URL: databaseAddress.optional(),
   REINSTATE_ENGINE: words(["in-process", "pg-boss"]).optional(),
   REINSTATE_ROLE: words(["all", "web", "worker"]).default("all"),
-  REINSTATE_TIME_ZONE: timeZone.default("UTC"),
+  REINSTATE_TIME_ZONE: timeZoneName.default("UTC"),
   REINSTATE_DEMO: flag.default(false),
   REINSTATE_KEEP_ALIVE_SECONDS: seconds.default(75),
   REINSTATE_REQUEST_SECONDS: seconds.default(300),

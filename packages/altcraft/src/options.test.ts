@@ -123,6 +123,8 @@ describe("settings", () => {
 
   test("a setting that is wrong is named", async () => {
     await using host = await createTestHost();
-    await expect(createAltcraft(host, { httpStatus: "never" as never })).rejects.toThrow(/Altcraft: httpStatus: /);
+    await expect(createAltcraft(host, { httpStatus: "never" as never })).rejects.toThrow(
+      /vendor altcraft: httpStatus: /,
+    );
   });
 });

@@ -1,4 +1,11 @@
-import { decimalNumber, httpBaseUrl, ReinstateError, wholeNumber } from "@reinstate/batch-core";
+import {
+  decimalNumber,
+  givenTogether,
+  headerSecret,
+  httpBaseUrl,
+  readVendorOptions,
+  wholeNumber,
+} from "@reinstate/batch-core";
 import * as z from "zod";
 import type { AltcraftClientOptions } from "./client.ts";
 
@@ -74,19 +81,14 @@ export const altcraftOptions = z
     xmlBatchBodyLimit: bytes(8 * 1024 * 1024),
     /** The real Altcraft, for batches with the target `upstream`: what stands before its methods, as `https://example.com/api/v1.1`. */
     upstreamUrl: httpBaseUrl.optional(),
-    upstreamToken: z.string().min(1).optional(),
+    upstreamToken: headerSecret.optional(),
     /** Calls of the real Altcraft at once. */
     upstreamConcurrency: wholeNumber({ least: 1, most: 100 }).default(4),
     /** Calls of the real Altcraft per second. */
     upstreamPerSecond: decimalNumber({ least: 0.01, most: 10_000 }).default(20),
   })
-  .superRefine((settings, context) => {
-    const { upstreamUrl, upstreamToken, consentGuard, extensions } = settings;
-    if ((upstreamUrl === undefined) !== (upstreamToken === undefined)) {
-      const [absent, present] =
-        upstreamUrl === undefined ? ["upstreamUrl", "upstreamToken"] : ["upstreamToken", "upstreamUrl"];
-      context.addIssue({ code: "custom", path: [absent], message: `is required with ${present}` });
-    }
+  .check(givenTogether("upstreamUrl", "upstreamToken"))
+  .superRefine(({ consentGuard, extensions }, context) => {
     if (consentGuard === "always" && extensions === "off") {
       context.addIssue({ code: "custom", path: ["consentGuard"], message: "needs extensions: on" });
     }
@@ -109,15 +111,11 @@ export function readOptions({ upstream, ...given }: AltcraftOptions): {
   settings: AltcraftSettings;
   upstream: Upstream | undefined;
 } {
-  const parsed = altcraftOptions.safeParse({
+  const settings = readVendorOptions("altcraft", altcraftOptions, {
     ...given,
     ...(upstream && { upstreamUrl: upstream.baseUrl, upstreamToken: upstream.token }),
   });
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new ReinstateError("bad_setting", `Altcraft: ${issue?.path.join(".")}: ${issue?.message}`);
-  }
-  const { upstreamUrl: baseUrl, upstreamToken: token } = parsed.data;
-  if (baseUrl === undefined || token === undefined) return { settings: parsed.data, upstream: undefined };
-  return { settings: parsed.data, upstream: { ...upstream, baseUrl, token } };
+  const { upstreamUrl: baseUrl, upstreamToken: token } = settings;
+  if (baseUrl === undefined || token === undefined) return { settings, upstream: undefined };
+  return { settings, upstream: { ...upstream, baseUrl, token } };
 }

@@ -82,4 +82,5 @@ export {
   type VendorImport,
   type VendorInstance,
 } from "./vendor.ts";
+export { givenTogether, headerSecret, readVendorOptions, timeZoneName } from "./vendor-options.ts";
 export type { Progress } from "./watch.ts";

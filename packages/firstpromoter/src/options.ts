@@ -1,13 +1,18 @@
-import { httpBaseUrl, httpUrl, readJson, wholeNumber } from "@reinstate/batch-core";
+import {
+  givenTogether,
+  headerSecret,
+  httpBaseUrl,
+  httpUrl,
+  readJson,
+  readVendorOptions,
+  wholeNumber,
+} from "@reinstate/batch-core";
 import * as z from "zod";
 import { type ErrorAnswer, type ErrorName, errorAnswers } from "./errors.ts";
 import { keyOfSecret } from "./signature.ts";
 
 const whole = (fallback: number, least: number, most = 1_000_000) => wholeNumber({ least, most }).default(fallback);
 const flag = (fallback: boolean) => z.union([z.boolean(), z.stringbool()]).default(fallback);
-
-/** What can stand in a header. */
-const visible = z.string().regex(/^[!-~]+$/, "must be visible ASCII characters");
 
 const answer = z.strictObject({
   status: z.int().min(400).max(599),
@@ -60,35 +65,23 @@ const choices = z.strictObject({
     .optional(),
 });
 
-const webhook = ["webhookUrl", "webhookSecret"] as const;
-const upstream = ["upstreamUrl", "upstreamKey", "upstreamAccount"] as const;
-
-/** All of these, or none: the first that is missing is the one at fault. */
-function together(given: Record<string, unknown>, names: readonly string[], issues: z.core.$ZodRawIssue[]): void {
-  const missing = names.find((name) => given[name] === undefined);
-  if (missing === undefined || names.every((name) => given[name] === undefined)) return;
-  const message = `is missing: ${names.join(", ")} go together`;
-  issues.push({ code: "custom", path: [missing], input: given, message });
-}
+const webhook = givenTogether("webhookUrl", "webhookSecret");
 
 /**
  * What FirstPromoter publishes nowhere and somebody may need otherwise; each with the default that we chose. Every value
  * may be given as a string, so that the same names serve as settings of the gateway.
  */
-export const firstPromoterOptions = choices.check(({ value, issues }) => together(value, webhook, issues));
+export const firstPromoterOptions = choices.check(webhook);
 
 /** The options as settings of the gateway, with the real FirstPromoter of batches with the target `upstream`. */
 export const firstPromoterSettings = choices
   .extend({
     /** `https://api.firstpromoter.com/api/v2/company` */
     upstreamUrl: httpBaseUrl.optional(),
-    upstreamKey: visible.optional(),
-    upstreamAccount: visible.optional(),
+    upstreamKey: headerSecret.optional(),
+    upstreamAccount: headerSecret.optional(),
   })
-  .check(({ value, issues }) => {
-    together(value, webhook, issues);
-    together(value, upstream, issues);
-  });
+  .check(webhook, givenTogether("upstreamUrl", "upstreamKey", "upstreamAccount"));
 
 /** Options as a caller gives them: all of them may be left out. */
 export type FirstPromoterOptions = z.input<typeof firstPromoterOptions> & {
@@ -104,14 +97,10 @@ export type Options = Omit<z.output<typeof firstPromoterOptions>, "answers"> & {
   answers: Record<ErrorName, ErrorAnswer>;
 };
 
-/** Fills in the defaults. Throws where a value is not one of those allowed, naming the option. */
+/** Fills in the defaults. Throws `bad_setting` that names the option. */
 export function readOptions({ upstream: _, webhookFetch: __, ...given }: FirstPromoterOptions): Options {
-  const parsed = firstPromoterOptions.safeParse(given);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new TypeError(`FirstPromoter's option ${issue?.path.join(".")}: ${issue?.message}`);
-  }
-  return { ...parsed.data, answers: { ...errorAnswers, ...(parsed.data.answers as Partial<Options["answers"]>) } };
+  const read = readVendorOptions("firstpromoter", firstPromoterOptions, given);
+  return { ...read, answers: { ...errorAnswers, ...(read.answers as Partial<Options["answers"]>) } };
 }
 
 /** The real FirstPromoter, for batches with the target `upstream`. */

@@ -56,10 +56,12 @@ test("the signature is that of the specification's example", () => {
 });
 
 test("URL and secret go together", () => {
-  expect(() => readOptions({ webhookUrl: "https://example.com" })).toThrow("option webhookSecret: is missing");
-  expect(() => readOptions({ webhookSecret })).toThrow("option webhookUrl: is missing");
-  expect(() => readOptions({ webhookUrl: "ftp://example.com", webhookSecret })).toThrow("option webhookUrl");
-  expect(() => readOptions({ webhookUrl: "https://example.com", webhookSecret: "x" })).toThrow("option webhookSecret");
+  expect(() => readOptions({ webhookUrl: "https://example.com" })).toThrow(
+    "webhookSecret: is required with webhookUrl",
+  );
+  expect(() => readOptions({ webhookSecret })).toThrow("webhookUrl: is required with webhookSecret");
+  expect(() => readOptions({ webhookUrl: "ftp://example.com", webhookSecret })).toThrow("webhookUrl: ");
+  expect(() => readOptions({ webhookUrl: "https://example.com", webhookSecret: "x" })).toThrow("webhookSecret: ");
 });
 
 describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {

@@ -53,15 +53,6 @@ function parseDays(text: string): boolean[] | undefined {
   return days;
 }
 
-export function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** What a clock on the wall shows. */
 export interface WallTime extends Day {
   minute: number;

@@ -1,8 +1,17 @@
 import { X509Certificate } from "node:crypto";
-import { httpBaseUrl, messageOf, ReinstateError, readableFile, wholeNumber } from "@reinstate/batch-core";
+import {
+  givenTogether,
+  headerSecret,
+  httpBaseUrl,
+  messageOf,
+  readableFile,
+  readVendorOptions,
+  timeZoneName,
+  wholeNumber,
+} from "@reinstate/batch-core";
 import * as z from "zod";
 import { dialectNames } from "./dialects.ts";
-import { isTimeZone, parseOfficeHours } from "./office-hours.ts";
+import { parseOfficeHours } from "./office-hours.ts";
 import { parseMariadbUrl } from "./stores/mariadb-connect.ts";
 
 const whole = (standard: number, most: number) => wholeNumber({ least: 1, most }).default(standard);
@@ -21,8 +30,7 @@ const mysqlUrl = z.string().superRefine((url, context) => {
   }
 });
 
-/** What the documents leave open and what a site may set, each with its default. Every value may be given as a string. */
-export const vicidialOptions = z.strictObject({
+const choices = z.strictObject({
   /** The real VICIdial database, `mysql://user:password@host:3306/asterisk`. Without it: demo tables in the host's database. */
   url: mysqlUrl.optional(),
   /** Leads per request; the message of the refusal says 500 whatever it is. */
@@ -54,7 +62,7 @@ export const vicidialOptions = z.strictObject({
   site: z.string().min(1).max(200).optional(),
   /** A real TForge endpoint, for batches with the target `upstream`: what stands before `/vicidial`. Needs `upstreamKey`. */
   upstreamUrl: httpBaseUrl.optional(),
-  upstreamKey: z.string().min(1).optional(),
+  upstreamKey: headerSecret.optional(),
   /** The path of a CA file, where the endpoint has a certificate of its own. */
   upstreamCa: z.string().min(1).optional(),
   /**
@@ -67,53 +75,40 @@ export const vicidialOptions = z.strictObject({
     })
     .optional(),
   /** IANA zone of the office hours. */
-  timeZone: z.string().refine(isTimeZone, { error: "must be an IANA time zone" }).default("UTC"),
+  timeZone: timeZoneName.default("UTC"),
 });
 
-/** Options as a caller gives them: all of them may be left out. */
-export type VicidialOptions = z.input<typeof vicidialOptions>;
-
-/** Options with every default filled in. */
-export type Options = z.output<typeof vicidialOptions>;
-
-/** Fills in the defaults. Throws `bad_setting` that names the option, never with its value. */
-export function readOptions(given: VicidialOptions): Options {
-  const parsed = vicidialOptions.safeParse(given);
-  const issue = parsed.success ? together(parsed.data) : parsed.error.issues[0];
-  if (parsed.success && !issue) return parsed.data;
-  throw new ReinstateError("bad_setting", `vicidial ${issue?.path.join(".")} ${issue?.message}`);
-}
-
-/** What is wrong about options that each are right by themselves. */
-function together({
-  url,
-  callTime,
-  dearchiveHours,
-  archiveHours,
-  upstreamUrl,
-  upstreamKey,
-  upstreamCa,
-}: Partial<Options>): { path: string[]; message: string } | undefined {
-  const wrong = (path: string, message: string) => ({ path: [path], message });
-  if (callTime !== undefined && url === undefined) return wrong("callTime", "needs the url of a VICIdial database");
-  for (const [name, policy] of Object.entries({ dearchiveHours, archiveHours })) {
-    if (/^\s*(in|out)side\s*$/i.test(policy ?? "") && callTime === undefined) {
-      return wrong(name, "needs hours, or a callTime");
+/** Checks options that each are right by themselves. */
+const checks = [
+  givenTogether("upstreamUrl", "upstreamKey"),
+  ({ value, issues }: z.core.ParsePayload<VicidialSettings>): void => {
+    const { url, callTime, dearchiveHours, archiveHours, upstreamUrl, upstreamCa } = value;
+    const reject = (path: string, message: string) =>
+      issues.push({ code: "custom", path: [path], input: value, message });
+    if (callTime !== undefined && url === undefined) reject("callTime", "needs the url of a VICIdial database");
+    for (const [name, policy] of Object.entries({ dearchiveHours, archiveHours })) {
+      if (/^\s*(in|out)side\s*$/i.test(policy ?? "") && callTime === undefined)
+        reject(name, "needs hours, or a callTime");
     }
-  }
-  if (upstreamUrl === undefined && upstreamKey !== undefined) return wrong("upstreamKey", "needs an upstreamUrl");
-  if (upstreamUrl !== undefined && upstreamKey === undefined) return wrong("upstreamUrl", "needs an upstreamKey");
-  if (upstreamCa !== undefined && upstreamUrl === undefined) return wrong("upstreamCa", "needs an upstreamUrl");
-  const fault = upstreamCa === undefined ? undefined : checkCertificateFile(upstreamCa);
-  if (fault !== undefined) return wrong("upstreamCa", fault);
-  return undefined;
-}
+    if (upstreamCa === undefined) return;
+    if (upstreamUrl === undefined) reject("upstreamCa", "needs an upstreamUrl");
+    const fault = checkCertificateFile(upstreamCa);
+    if (fault !== undefined) reject("upstreamCa", fault);
+  },
+] as const;
+
+/** What the documents leave open and what a site may set, each with its default. Every value may be given as a string. */
+export const vicidialOptions = choices.check(...checks);
 
 /** What the gateway sets; the time zone is one of its own settings, and a function is none. */
-export const vicidialSettings = vicidialOptions
-  .omit({ timeZone: true, address: true })
-  .superRefine((settings, context) => {
-    const issue = together(settings);
-    if (issue) context.addIssue({ code: "custom", ...issue });
-  });
-export type VicidialSettings = z.output<typeof vicidialSettings>;
+export const vicidialSettings = choices.omit({ timeZone: true, address: true }).check(...checks);
+export type VicidialSettings = Omit<z.output<typeof choices>, "timeZone" | "address">;
+
+/** Options as a caller gives them: all of them may be left out. */
+export type VicidialOptions = z.input<typeof choices>;
+
+/** Options with every default filled in. */
+export type Options = z.output<typeof choices>;
+
+/** Fills in the defaults. Throws `bad_setting` that names the option, never with its value. */
+export const readOptions = (given: VicidialOptions): Options => readVendorOptions("vicidial", vicidialOptions, given);

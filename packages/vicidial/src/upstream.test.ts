@@ -280,12 +280,12 @@ test("a certificate of its own is trusted by its CA file, and by nothing else", 
 });
 
 test.each([
-  [{ upstreamUrl: "https://server" }, "upstreamUrl needs an upstreamKey"],
-  [{ upstreamKey: "k" }, "upstreamKey needs an upstreamUrl"],
-  [{ upstreamCa: "/ca.pem" }, "upstreamCa needs an upstreamUrl"],
-  [{ upstreamUrl: "server", upstreamKey: "k" }, "upstreamUrl must be an http or https URL"],
-  [{ callTime: "x" }, "callTime needs the url"],
-  [{ archiveHours: "outside" }, "archiveHours needs hours"],
+  [{ upstreamUrl: "https://server" }, "upstreamKey: is required with upstreamUrl"],
+  [{ upstreamKey: "k" }, "upstreamUrl: is required with upstreamKey"],
+  [{ upstreamCa: "/ca.pem" }, "upstreamCa: needs an upstreamUrl"],
+  [{ upstreamUrl: "server", upstreamKey: "k" }, "upstreamUrl: must be an http or https URL"],
+  [{ callTime: "x" }, "callTime: needs the url"],
+  [{ archiveHours: "outside" }, "archiveHours: needs hours"],
 ])("the settings %j are refused", async (options, message) => {
   await using host = await createTestHost();
   await expect(createVicidial(host, options)).rejects.toThrow(message);
