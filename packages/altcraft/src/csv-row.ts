@@ -1,4 +1,4 @@
-import { columnName, mapColumns, type OpenTable, parseInteger, ReinstateError } from "@reinstate/batch-core";
+import { columnName, invalidColumns, mapColumns, type OpenTable, parseInteger } from "@reinstate/batch-core";
 import { subscriptionImport } from "./schemas.ts";
 import { type XmlElement, XmlError } from "./xml.ts";
 import { readValue } from "./xml-values.ts";
@@ -42,8 +42,7 @@ function fieldOf(name: string, line: number): string | undefined {
   const field = name.trim().replace(/^[^.]*/, columnName);
   if (made.has(field) || made.has(name)) return undefined;
   if (plain.has(field) || /^(cc_data|custom_fields)\.[A-Za-z_][\w-]*$/.test(field)) return field;
-  const message = `The column ${JSON.stringify(name)} is not known; remove it`;
-  throw new ReinstateError("invalid_request", message, { issues: [{ path: `line ${line}`, message }] });
+  throw invalidColumns(line, `the column ${JSON.stringify(name)} is not known; remove it`);
 }
 
 function readRecord(record: Readonly<Record<string, string>>): { value: unknown } | { fault: string } {

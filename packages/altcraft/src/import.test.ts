@@ -121,7 +121,7 @@ describe("a safety flag in a file", () => {
     await using server = await start();
     const content = `db_id,resource_id,profile_id,channel,email,${name}\n1,26,p1,email,a@b,true\n`;
     const error = await server.read(content, { format: "csv" }).catch((error: unknown) => error);
-    expect(error).toMatchObject({ message: `The column "${name}" is not known; remove it` });
+    expect(error).toMatchObject({ message: `line 1: the column "${name}" is not known; remove it` });
     expect(await server.all()).toEqual([]);
   });
 });
@@ -246,7 +246,7 @@ describe("CSV", () => {
     await using server = await start();
     const error = await server.read("db_id,emial\n1,a\n", csv).catch((error: unknown) => error);
     expect(ReinstateError.is(error, "invalid_request")).toBe(true);
-    expect(error).toMatchObject({ message: 'The column "emial" is not known; remove it' });
+    expect(error).toMatchObject({ message: 'line 1: the column "emial" is not known; remove it' });
     const header = "db_id,resource_id,profile_id,channel,email,email\n1,26,p1,email,a@b,c@d\n";
     await expect(server.read(header, csv)).rejects.toThrow(
       "line 1: the columns email and email are both for email; keep one",

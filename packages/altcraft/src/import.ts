@@ -1,15 +1,8 @@
-import { findFlagFault, type Row, readRecords } from "@reinstate/batch-core";
+import { importRecords, type RefusedLine } from "@reinstate/batch-core";
 import type { Altcraft } from "./create.ts";
 import { subscriptionTable } from "./csv-row.ts";
 import { withoutNulls } from "./nulls.ts";
 import { describeIssue, type SubscriptionRead, subscriptionImport } from "./schemas.ts";
-
-/** A line that was not brought in, and why. */
-export interface RefusedLine {
-  /** From 1; of a record over several lines the first. */
-  line: number;
-  message: string;
-}
 
 export interface ImportOptions {
   /**
@@ -49,50 +42,32 @@ export async function importSubscriptions(
   { format, channel, onRefused = () => {} }: ImportOptions,
 ): Promise<Imported> {
   const sum: Imported = { read: 0, added: 0, kept: 0, refused: 0, firstRefused: [] };
-  let waiting: { line: number; subscription: SubscriptionRead }[] = [];
-
-  function refuse(refused: RefusedLine): void {
-    sum.refused++;
-    if (sum.firstRefused.length < 100) sum.firstRefused.push(refused);
-    onRefused(refused);
-  }
-
-  async function load(): Promise<void> {
-    if (waiting.length === 0) return;
-    const lines = waiting;
-    waiting = [];
-    const { added, kept, erased } = await altcraft.loadRead(lines.map(({ subscription }) => subscription));
-    sum.added += added;
-    sum.kept += kept;
-    for (const place of erased) refuse({ line: lines[place]?.line ?? 0, message: "Subscription was erased" });
-  }
-
-  function take(row: Row): void {
-    sum.read++;
-    const { line } = row;
-    const read = row.fault ?? readSubscription(row.value, channel);
-    if (typeof read === "string") refuse({ line, message: read });
-    else waiting.push({ line, subscription: read });
-  }
-
-  const records = readRecords(stream, format === "csv" ? { format, table: subscriptionTable(channel) } : { format });
-  for await (const rows of records) {
-    for (const row of rows) {
-      take(row);
-      if (waiting.length === portion) await load();
-    }
-  }
-  await load();
-  return sum;
+  const { imported, refused } = await importRecords<SubscriptionRead>(stream, {
+    format,
+    table: subscriptionTable(channel),
+    data: ["custom_fields"],
+    setSize: portion,
+    parse: (value) => readSubscription(value, channel),
+    async store(subscriptions) {
+      const { added, kept, erased } = await altcraft.loadRead(subscriptions);
+      sum.added += added;
+      sum.kept += kept;
+      const places = new Set(erased);
+      return subscriptions.map((_, place) => (places.has(place) ? "Subscription was erased" : undefined));
+    },
+    onRefused(line) {
+      if (sum.firstRefused.length < 100) sum.firstRefused.push(line);
+      onRefused(line);
+    },
+  });
+  return { ...sum, read: imported + refused, refused };
 }
 
-/** Returns the subscription of a line, or why it is refused. */
-function readSubscription(value: unknown, channel: string | undefined): SubscriptionRead | string {
-  const fault = findFlagFault(value, ["custom_fields"]);
-  if (fault !== undefined) return fault;
+/** Returns the subscription of a line, or why it is rejected. */
+function readSubscription(value: unknown, channel: string | undefined): { item: SubscriptionRead } | { fault: string } {
   const whole = isMembers(value) ? { ...(channel !== undefined && { channel }), ...withoutNulls(value) } : value;
   const parsed = subscriptionImport.safeParse(whole, { reportInput: true });
-  return parsed.success ? parsed.data : describeIssue(parsed.error.issues[0]);
+  return parsed.success ? { item: parsed.data } : { fault: describeIssue(parsed.error.issues[0]) };
 }
 
 const isMembers = (given: unknown): given is object =>

@@ -1,5 +1,6 @@
+export type { RefusedLine } from "@reinstate/batch-core";
 export { type Altcraft, createAltcraft, type Loaded } from "./create.ts";
-export { type Imported, type ImportOptions, importSubscriptions, type RefusedLine } from "./import.ts";
+export { type Imported, type ImportOptions, importSubscriptions } from "./import.ts";
 export { openApi } from "./openapi.ts";
 export type { AltcraftOptions, AltcraftSettings } from "./options.ts";
 export type {

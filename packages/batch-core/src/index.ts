@@ -40,8 +40,9 @@ export {
 export { createHost, type Host, type HostOptions } from "./host.ts";
 export { httpBaseUrl, httpUrl } from "./http-url.ts";
 export { columnName } from "./intake/column-name.ts";
-export { mapColumns } from "./intake/columns.ts";
+export { invalidColumns, mapColumns } from "./intake/columns.ts";
 export type { CellsReader, OpenTable, Table } from "./intake/csv.ts";
+export { importRecords, type RecordImport, type RefusedLine } from "./intake/import-records.ts";
 export { type IntegerText, integerText, parseInteger } from "./intake/integer-text.ts";
 export { type RecordFormat, type Row, readRecords, type StreamShape } from "./intake/read-records.ts";
 export { type TakeInOptions, takeIn } from "./intake/take-in.ts";
@@ -69,7 +70,6 @@ export type { Pace } from "./pace.ts";
 export { createRateLimit, type RateLimit, type RateLimitOptions } from "./rate-limit.ts";
 export { createReplies, type Replies } from "./replies.ts";
 export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./report.ts";
-export { findFlagFault } from "./safety-flags.ts";
 export { statement } from "./statement.ts";
 export type { IdempotencyKey } from "./submission/request.ts";
 export { ownText } from "./text.ts";

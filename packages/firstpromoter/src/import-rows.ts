@@ -1,4 +1,4 @@
-import { columnName, mapColumns, type OpenTable, parseInteger, ReinstateError } from "@reinstate/batch-core";
+import { columnName, invalidColumns, mapColumns, type OpenTable, parseInteger } from "@reinstate/batch-core";
 
 /** The fields of an item of `GET /promoters` by the names that a column may have, as `columnName` returns them. */
 const fields = new Map(
@@ -51,10 +51,7 @@ const integers = /^(id|stats\..*|campaign\.campaign_id)$/;
 export const promoterTable: OpenTable = (header, line) => {
   const places = mapColumns(header, line, (name) => fields.get(columnName(name)));
   if (!places.includes("email")) {
-    const message = `there is no column email (there are: ${header.join(", ").slice(0, 500)})`;
-    throw new ReinstateError("invalid_request", `line ${line}: ${message}`, {
-      issues: [{ path: `line ${line}`, message }],
-    });
+    throw invalidColumns(line, `there is no column email (there are: ${header.join(", ").slice(0, 500)})`);
   }
   return { read: (cells) => readItem(places, cells) };
 };

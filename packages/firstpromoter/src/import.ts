@@ -1,4 +1,4 @@
-import { findFlagFault, type Host, type Row, readRecords } from "@reinstate/batch-core";
+import { type Host, type ImportCounts, importRecords, type RefusedLine } from "@reinstate/batch-core";
 import * as z from "zod";
 import { promoterTable } from "./import-rows.ts";
 import { campaignState, profileInput } from "./schemas.ts";
@@ -6,24 +6,12 @@ import type { CampaignRecord, NewPromoterRecord, PromoterStore } from "./store.t
 import { createSqlStore } from "./stores/sql.ts";
 import { timeOf } from "./times.ts";
 
-/** A line that was not taken, and why: the field is named. */
-export interface RefusedLine {
-  /** From 1; of a record over several lines the first. */
-  line: number;
-  message: string;
-}
-
 export interface ImportOptions {
   /** Called for every line that is not taken, in order. */
   onRefused?(refused: RefusedLine): void;
   /** Called after every set. */
-  onProgress?(report: ImportReport): void;
+  onProgress?(report: ImportCounts): void;
   signal?: AbortSignal;
-}
-
-export interface ImportReport {
-  imported: number;
-  refused: number;
 }
 
 /** Promoters written at once. */
@@ -103,40 +91,18 @@ export async function importPromoters(
   source: AsyncIterable<Uint8Array>,
   format: "ndjson" | "csv",
   options: ImportOptions = {},
-): Promise<ImportReport> {
+): Promise<ImportCounts> {
   const store = await createSqlStore(host.database);
   const home = await store.defaultCampaign(account);
-  const report: ImportReport = { imported: 0, refused: 0 };
-  let set: { line: number; read: Read | string }[] = [];
-
-  async function flush(): Promise<void> {
-    const read = set.flatMap(({ read }) => (typeof read === "string" ? [] : read));
-    const results = await loadSet(store, account, read, host.clock.now());
-    let next = 0;
-    for (const { line, read } of set) {
-      const result = typeof read === "string" ? { fault: read } : results[next++];
-      if (result && "fault" in result) {
-        report.refused++;
-        options.onRefused?.({ line, message: result.fault });
-      } else report.imported++;
-    }
-    set = [];
-    options.onProgress?.({ ...report });
-  }
-
-  const records = readRecords(source, format === "csv" ? { format, table: promoterTable } : { format });
-  for await (const rows of records) {
-    for (const row of rows) {
-      options.signal?.throwIfAborted();
-      set.push({
-        line: row.line,
-        read: row.fault ?? findFlagFault(row.value, ["custom_fields"]) ?? readPromoter(row, home),
-      });
-      if (set.length === setSize) await flush();
-    }
-  }
-  if (set.length > 0) await flush();
-  return report;
+  return importRecords<Read>(source, {
+    ...options,
+    format,
+    table: promoterTable,
+    data: ["custom_fields"],
+    setSize,
+    parse: (value) => readPromoter(value, home),
+    store: (set) => storeSet(store, account, set, host.clock.now()),
+  });
 }
 
 interface Read {
@@ -144,22 +110,29 @@ interface Read {
   campaigns: CampaignRecord[];
 }
 
-function loadSet(store: PromoterStore, account: string, read: Read[], now: number) {
-  const campaigns = new Map(read.flatMap((one) => one.campaigns).map((campaign) => [campaign.id, campaign]));
-  return store.load(
+/** Stores promoters with their campaigns. Returns what is wrong with each; undefined for one that is stored. */
+async function storeSet(
+  store: PromoterStore,
+  account: string,
+  set: readonly Read[],
+  now: number,
+): Promise<(string | undefined)[]> {
+  const campaigns = new Map(set.flatMap((one) => one.campaigns).map((campaign) => [campaign.id, campaign]));
+  const results = await store.load(
     account,
-    read.map(({ promoter }) => promoter),
+    set.map(({ promoter }) => promoter),
     [...campaigns.values()],
     now,
   );
+  return results.map((result) => ("fault" in result ? result.fault : undefined));
 }
 
 /** The record in a row, or what is wrong with it. */
-function readPromoter(row: Extract<Row, { value: unknown }>, home: CampaignRecord): Read | string {
-  const parsed = importedPromoter.safeParse(row.value);
+function readPromoter(value: unknown, home: CampaignRecord): { item: Read } | { fault: string } {
+  const parsed = importedPromoter.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return `${issue?.path.length ? issue.path.join(".") : "the line"}: ${issue?.message}`;
+    return { fault: `${issue?.path.length ? issue.path.join(".") : "the line"}: ${issue?.message}` };
   }
   const { name, promoter_campaigns: places, profile, stats, ...given } = parsed.data;
   const { is_confirmed, is_customized, track_ad_traffic, auth_provider, first_event_at } = given;
@@ -175,7 +148,7 @@ function readPromoter(row: Extract<Row, { value: unknown }>, home: CampaignRecor
     ...("coupon" in place && place.coupon && { coupon: place.coupon }),
     ...("created_at" in place && place.created_at != null && { created_at: place.created_at }),
   }));
-  return {
+  const item: Read = {
     promoter: {
       ...(given.id !== undefined && { id: given.id }),
       email: given.email,
@@ -211,6 +184,7 @@ function readPromoter(row: Extract<Row, { value: unknown }>, home: CampaignRecor
       ),
     ],
   };
+  return { item };
 }
 
 function presentOf<Values extends object>(values: Values): { [Name in keyof Values]?: NonNullable<Values[Name]> } {

@@ -1,5 +1,6 @@
+export type { ImportCounts, RefusedLine } from "@reinstate/batch-core";
 export { createFirstPromoter, type FirstPromoter } from "./create.ts";
-export { type ImportOptions, type ImportReport, importPromoters, type RefusedLine } from "./import.ts";
+export { type ImportOptions, importPromoters } from "./import.ts";
 export { openApi } from "./openapi.ts";
 export type { FirstPromoterOptions, Upstream } from "./options.ts";
 export type {

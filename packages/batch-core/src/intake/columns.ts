@@ -34,7 +34,7 @@ export function mapColumns(
     }
     const rival = names.get(field);
     if (rival !== undefined)
-      throw rejectColumns(line, `the columns ${rival} and ${name} are both for ${field}; keep one`);
+      throw invalidColumns(line, `the columns ${rival} and ${name} are both for ${field}; keep one`);
     names.set(field, name);
     return field;
   });
@@ -73,14 +73,14 @@ function pickColumn(header: readonly string[], line: number, { own, named }: Ite
       new Set(rivals).size === rivals.length
         ? "name one of them by ?column="
         : "rename one, or name another by ?column=";
-    throw rejectColumns(line, `the columns ${list(rivals)} could all hold the ids; ${hint}`);
+    throw invalidColumns(line, `the columns ${list(rivals)} could all hold the ids; ${hint}`);
   };
   const place = named === undefined ? (pick(own) ?? pick(["id"])) : pick([named]);
   if (place !== undefined) return place;
   // A single column needs no name of ours, unless it is named as the id of something else.
   if (named === undefined && header.length === 1 && !/.ids?$/.test(columnName(header[0] as string))) return 0;
   const names = named === undefined ? [...own, "id"] : [named];
-  throw rejectColumns(
+  throw invalidColumns(
     line,
     `there is no column ${names.join(" or ")} (there are: ${list(header)}); ?column= names another`,
   );
@@ -104,11 +104,11 @@ function readFields(header: readonly string[], line: number, shape: ItemShape, c
   const names = new Set(header);
   for (const [place, path] of paths.entries()) {
     if (path.length > deepestField || path.some((step) => step === "" || step === "__proto__")) {
-      throw rejectColumns(line, `the column ${place + 1} has no name that a field can have`);
+      throw invalidColumns(line, `the column ${place + 1} has no name that a field can have`);
     }
     for (let depth = 1; depth < path.length; depth++) {
       const outer = path.slice(0, depth).join(".");
-      if (names.has(outer)) throw rejectColumns(line, `the columns ${outer} and ${header[place]} are for one field`);
+      if (names.has(outer)) throw invalidColumns(line, `the columns ${outer} and ${header[place]} are for one field`);
     }
   }
   mapColumns(header, line, (name) => name.replace(/^[^.]*/, columnName));
@@ -172,6 +172,11 @@ function convert(cell: string, kinds: ReadonlySet<Kind>): { value: unknown } | {
   return isText(kinds) ? { value: cell } : { fault };
 }
 
-function rejectColumns(line: number, message: string): ReinstateError {
+/**
+ * Makes the error of a header that cannot be used.
+ *
+ * @example throw invalidColumns(line, "there is no column email");
+ */
+export function invalidColumns(line: number, message: string): ReinstateError {
   return invalidRequest({ path: `line ${line}`, message });
 }
