@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import type { Host } from "../../host.ts";
+import type { NewKey } from "../../keys.ts";
 import type { Log } from "../../log.ts";
 import type { VendorInstance } from "../../vendor.ts";
 import { startVendor } from "../start-vendor.ts";
@@ -27,13 +29,15 @@ export async function checkErrors(tested: AnyTested, databaseUrl: string): Promi
   const [key] = vendor.demo.keys;
   assert.ok(key, "the demo has no key");
   const known = authorize(key.secret, key.account ?? "");
-  const unknown = authorize("no-key-of-this-vendor", key.account ?? "");
   {
     await using started = await start(tested, databaseUrl);
     const batch = await runDemo(tested, started);
     const before = await readContents(started.host);
-    for (const call of listCalls(tested, started, batch)) {
-      expectError(tested, "unauthorized", await send(started, call, unknown), call);
+    for (const secret of await makeWrongSecrets(started.host, key)) {
+      const unknown = authorize(secret, key.account ?? "");
+      for (const call of listCalls(tested, started, batch)) {
+        expectError(tested, "unauthorized", await send(started, call, unknown), call);
+      }
     }
     for (const path of vendor.paths) {
       const call = { method: "POST", path: `${path}/no-such-path/of-this-vendor`, body: {} };
@@ -49,6 +53,14 @@ export async function checkErrors(tested: AnyTested, databaseUrl: string): Promi
     for (const call of listCalls(tested, started, 1)) expectError(tested, kind, await send(started, call, known), call);
   }
   await checkFaults(tested, databaseUrl, known);
+}
+
+/** Returns secrets that open nothing here: of no key, of a revoked key and of a key to another API. */
+async function makeWrongSecrets({ keys }: Host, { vendor, account = "" }: NewKey): Promise<string[]> {
+  const revoked = await keys.create({ vendor, account });
+  await keys.revoke(revoked.key.id);
+  const foreign = await keys.create({ vendor: `not-${vendor}`, account });
+  return ["no-key-of-this-vendor", revoked.secret, foreign.secret];
 }
 
 /** Text of faults that no caller may see. */
