@@ -1,12 +1,12 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Slow files start first, for one that starts last would leave the other cores idle. The test command prints the slowest. */
 const slowFiles = new RegExp(
   `/(${[
-    "packed|gateway|cluster|simulation|simulation-odd|crash|server-crash|kill|checks|laws|engines|pg-boss",
+    "new-vendor|packed|gateway|cluster|simulation|simulation-odd|crash|server-crash|kill|checks|laws|engines|pg-boss",
     "readers|import|database-faults|database-restart|full-disk|memory|pooler|xml|fuzz|faults|sigterm|tenants|texts|safety-flags|vendors",
   ].join("|")})\\.test\\.ts$`,
 );
@@ -24,6 +24,7 @@ export default defineConfig({
   test: {
     // Relative to `--dir`, so a package runs its own tests by the same configuration.
     include: ["**/src/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, "**/templates/**"],
     globalSetup: fileURLToPath(new URL("./tooling/src/vitest-setup.ts", import.meta.url)),
     setupFiles: fileURLToPath(new URL("./tooling/src/vitest-seed.ts", import.meta.url)),
     // Many tests wait for a database or another process, so more of them than cores keep the machine busy.

@@ -4,8 +4,7 @@ import { type RawBuilder, sql } from "kysely";
 
 export const migrations: Parameters<Database["migrate"]>[1] = {
   async "0001_subscriptions"(db, { dialect, types }) {
-    // Compared byte by byte, whatever the language of the server: quicker, and the same order on both databases.
-    const word = dialect === "postgres" ? sql`text collate "C"` : sql`text`;
+    const { word } = types;
     // The key is the table: a subscription is found in one walk.
     const clustered = dialect === "sqlite" ? sql`without rowid` : sql``;
     for (const statement of [

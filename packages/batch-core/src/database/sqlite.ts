@@ -78,7 +78,7 @@ export function overSqlite(
       sql<boolean>`${sql.ref(column)} in (select value from json_each(${changed(values, JSON.stringify)}))`,
     migrate: migrator(kysely),
     storage,
-    types: { identity: sql`integer primary key autoincrement`, bytes: sql`blob` },
+    types: { identity: sql`integer primary key autoincrement`, bytes: sql`blob`, word: sql`text` },
     close: () => kysely.destroy(),
   };
 }

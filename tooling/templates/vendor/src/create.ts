@@ -1,0 +1,34 @@
+import type { Host, VendorInstance } from "@reinstate/batch-core";
+import { createOperations } from "./operations.ts";
+import { type AcmeOptions, readOptions } from "./options.ts";
+import { createRoutes } from "./routes.ts";
+import type { WidgetStore } from "./store.ts";
+import { createSqlStore } from "./stores/sql.ts";
+
+/** Acme at work: its API, its operations and its records. */
+export interface Acme extends VendorInstance {
+  store: WidgetStore;
+}
+
+/**
+ * Serves Acme's API over widgets in the host's own database. Makes its tables, and registers the operations
+ * `acme.widgets.restore` and `acme.widgets.delete` with the host.
+ *
+ * @throws ReinstateError `bad_setting` for an option that is not allowed.
+ * @example
+ * const host = await createHost({ databaseUrl: "sqlite:./reinstate.db" });
+ * const acme = await createAcme(host);
+ * export default { fetch: acme.routes.fetch };
+ */
+export async function createAcme(host: Host, options: AcmeOptions = {}): Promise<Acme> {
+  const settings = readOptions(options);
+  const store = await createSqlStore(host.database);
+  const operations = createOperations(host, store);
+  host.register(...operations);
+  return {
+    routes: createRoutes(host, store, settings),
+    operations,
+    store,
+    hasAccount: (account) => store.hasAccount(account), // only with --accounts
+  };
+}
