@@ -72,7 +72,7 @@ const parts: Part[] = [
   {
     name: "kills",
     figure: `${kills} workers killed on each of 2 databases`,
-    command: vitest("batch-core/src/kill.test"),
+    command: vitest("batch-core/src/guarantees/kill.test"),
     env: { KILLS: kills },
   },
   {
@@ -84,7 +84,7 @@ const parts: Part[] = [
   {
     name: "simulation",
     figure: `${simulations} simulated runs`,
-    command: vitest("batch-core/src/simulation"),
+    command: vitest("batch-core/src/guarantees/simulation"),
     env: { SIMULATION_SEEDS: simulations },
   },
   {

@@ -74,8 +74,8 @@ function runMover(
   // By the clock of a later round nobody believes in the claims of whoever died.
   const child = `
     import { createHost, systemClock } from "@reinstate/batch-core";
-    import { createOperations } from ${source("operations.ts")};
-    import { createMariadbStore } from ${source("stores/mariadb.ts")};
+    import { createOperations } from ${source("operations/operations.ts")};
+    import { createMariadbStore } from ${source("store/mariadb/mariadb-store.ts")};
     const { ledger, url, verb, round, ids, params, step, visit } = JSON.parse(process.env.MOVE);
     const clock = { ...systemClock, now: () => systemClock.now() + round * 60_000 };
     const host = await createHost({ databaseUrl: ledger, clock, role: "web" });

@@ -29,25 +29,38 @@ describe("a planted fault is found", () => {
   afterEach(() => rmSync(copy, { recursive: true, force: true }));
 
   const faults: [string, () => void, RegExp][] = [
-    ["a vendor without a file", () => rmSync(path("packages/altcraft/src/rules.ts")), /altcraft lacks src\/rules\.ts/],
+    [
+      "a vendor without a file",
+      () => rmSync(path("packages/altcraft/src/create.ts")),
+      /altcraft lacks src\/create\.ts/,
+    ],
     [
       "a vendor that imports a vendor",
-      () => append("packages/altcraft/src/rules.ts", 'import "@reinstate/vicidial";'),
-      /altcraft\/src\/rules\.ts imports @reinstate\/vicidial/,
+      () => append("packages/altcraft/src/subscriptions/rules.ts", 'import "@reinstate/vicidial";'),
+      /altcraft\/src\/subscriptions\/rules\.ts imports @reinstate\/vicidial/,
     ],
     [
       "a core that imports a vendor",
-      () => append("packages/batch-core/src/pack.ts", 'export { x } from "@reinstate/vicidial";'),
-      /batch-core\/src\/pack\.ts imports/,
+      () => append("packages/batch-core/src/batch/chunk-codec.ts", 'export { x } from "@reinstate/vicidial";'),
+      /batch-core\/src\/batch\/chunk-codec\.ts imports/,
     ],
     [
       "a client that imports the routes",
-      () => append("packages/vicidial/src/client.ts", 'import { x } from "./routes.ts";'),
-      /vicidial\/src\/client\.ts reaches routes\.ts/,
+      () => append("packages/vicidial/src/client.ts", 'import { x } from "./http/routes.ts";'),
+      /vicidial\/src\/client\.ts reaches http\/routes\.ts/,
+    ],
+    [
+      "a vendor without a model",
+      () => rmSync(path("packages/altcraft/src/subscriptions/rules.ts")),
+      /altcraft needs one model folder with a rules\.ts/,
     ],
     [
       "a file with an empty name",
-      () => renameSync(path("packages/firstpromoter/src/rules.ts"), path("packages/firstpromoter/src/utils.ts")),
+      () =>
+        renameSync(
+          path("packages/firstpromoter/src/promoters/times.ts"),
+          path("packages/firstpromoter/src/promoters/utils.ts"),
+        ),
       /utils\.ts: name it/,
     ],
     [
@@ -67,7 +80,7 @@ describe("a planted fault is found", () => {
     ],
     [
       "an import that leaves its package",
-      () => append("packages/vicidial/src/rules.ts", 'import "../../batch-core/src/pack.ts";'),
+      () => append("packages/vicidial/src/options.ts", 'import "../../batch-core/src/batch/chunk-codec.ts";'),
       /reaches out of its package/,
     ],
   ];

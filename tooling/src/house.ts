@@ -6,16 +6,15 @@ import { listPackages } from "./workspace.ts";
 const vendorFiles = [
   "src/index.ts",
   "src/vendor.ts",
+  "src/create.ts",
+  "src/options.ts",
   "src/schemas.ts",
-  "src/rules.ts",
-  "src/store.ts",
-  "src/stores/sql.ts",
-  "src/operations.ts",
-  "src/routes.ts",
-  "src/errors.ts",
   "src/client.ts",
   "src/testing.ts",
   "src/demo.ts",
+  "src/http/routes.ts",
+  "src/operations/operations.ts",
+  "src/store",
   "src/fixtures",
   "README.md",
   "package.json",
@@ -51,6 +50,10 @@ export function inspect(root: string): string[] {
     const roster = join(root, "apps/gateway/src/vendors.ts");
     if (!existsSync(roster) || !readFileSync(roster, "utf8").includes(`"@reinstate/${vendor}"`)) {
       complaints.push(`apps/gateway/src/vendors.ts lacks a line for @reinstate/${vendor}`);
+    }
+    const models = readdirSync(join(folder, "src")).filter((name) => existsSync(join(folder, "src", name, "rules.ts")));
+    if (models.length !== 1) {
+      complaints.push(`packages/${vendor} needs one model folder with a rules.ts; it has ${models.length}`);
     }
     complaints.push(...clientReach(root, folder));
   }
@@ -128,7 +131,7 @@ function clientReach(root: string, folder: string): string[] {
     if (seen.has(file) || !existsSync(file)) return;
     seen.add(file);
     const name = relative(join(folder, "src"), file);
-    if (/^(routes|rules|store|operations|vendor|demo)\b|^stores\//.test(name)) {
+    if (/^(vendor|create|demo)\.ts$|^(operations|store)\/|(^|\/)(routes|rules)\.ts$/.test(name)) {
       complaints.push(`${relative(root, start)} reaches ${name}, which belongs to the server`);
     }
     for (const specifier of importsOf(file)) {

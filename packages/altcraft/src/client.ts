@@ -9,7 +9,9 @@ import {
   type VendorRefusal,
 } from "@reinstate/batch-core/client";
 import type * as z from "zod";
-import { extensionMethods, type MethodRow, vendorMethods } from "./method-table.ts";
+import { readXml, writeXml } from "./http/xml.ts";
+import { readValue } from "./http/xml-values.ts";
+import { extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
 import {
   type BatchReply,
   type ConsentReply,
@@ -39,8 +41,6 @@ import {
   type UndeleteReply,
   type UpdatedReply,
 } from "./schemas.ts";
-import { readXml, writeXml } from "./xml.ts";
-import { readValue } from "./xml-values.ts";
 
 export { type RetryOptions, VendorError, type VendorErrorKind } from "@reinstate/batch-core/client";
 

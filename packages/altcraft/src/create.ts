@@ -1,15 +1,15 @@
 import type { Host, VendorInstance } from "@reinstate/batch-core";
-import { createFlagging } from "./flagging.ts";
-import { createMethods } from "./methods.ts";
-import { createOperations } from "./operations.ts";
+import { createRoutes } from "./http/routes.ts";
+import { createMethods } from "./methods/methods.ts";
+import { createOperations } from "./operations/operations.ts";
+import { createFlagging } from "./operations/set-deleted-flag.ts";
+import { createUpstream } from "./operations/upstream.ts";
 import { type AltcraftOptions, readOptions } from "./options.ts";
-import { createRoutes } from "./routes.ts";
-import { digestOf, fresh } from "./rules.ts";
 import { type SubscriptionImport, type SubscriptionRead, subscriptionImport } from "./schemas.ts";
-import type { SubscriptionStore } from "./store.ts";
-import { createSqlConsentStore } from "./stores/consent.ts";
-import { createSqlStore } from "./stores/sql.ts";
-import { createUpstream } from "./upstream.ts";
+import { createSqlConsentStore } from "./store/consent.ts";
+import { createSqlStore } from "./store/sql-store.ts";
+import type { SubscriptionStore } from "./store/store.ts";
+import { digestOf, fresh } from "./subscriptions/rules.ts";
 
 /** What became of subscriptions that were brought in. */
 export interface Loaded {

@@ -1,7 +1,7 @@
 export type { RefusedLine } from "@reinstate/batch-core";
 export { type Altcraft, createAltcraft, type Loaded } from "./create.ts";
-export { type Imported, type ImportOptions, importSubscriptions } from "./import.ts";
-export { openApi } from "./openapi.ts";
+export { openApi } from "./http/openapi.ts";
+export { type Imported, type ImportOptions, importSubscriptions } from "./import/import.ts";
 export type { AltcraftOptions, AltcraftSettings } from "./options.ts";
 export type {
   AddressFields,
@@ -11,5 +11,5 @@ export type {
   StoredSubscription,
   SubscriptionKey,
   SubscriptionStore,
-} from "./store.ts";
+} from "./store/store.ts";
 export { altcraft } from "./vendor.ts";

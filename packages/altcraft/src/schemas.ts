@@ -37,7 +37,7 @@ export {
   undeleteBatch,
   undeleteBatchShape,
   undeleteReply,
-} from "./beyond.ts";
+} from "./schemas/extensions.ts";
 export {
   type CustomSubscription,
   channelName,
@@ -48,7 +48,7 @@ export {
   knownChannels,
   type SubscriptionIdentity,
   subscriptionIdentity,
-} from "./identity.ts";
+} from "./schemas/identity.ts";
 export {
   type Envelope,
   envelope,
@@ -70,7 +70,7 @@ export {
   subscription,
   type UpdatedReply,
   updatedReply,
-} from "./replies.ts";
+} from "./schemas/replies.ts";
 export {
   type ProfileGet,
   type ProfileMatch,
@@ -92,4 +92,4 @@ export {
   subscriptionListAll,
   subscriptionScope,
   subscriptionSet,
-} from "./requests.ts";
+} from "./schemas/requests.ts";

@@ -1,8 +1,8 @@
 import { deepStrictEqual as equal } from "node:assert";
 import { altcraftOptions } from "./options.ts";
-import { fresh } from "./rules.ts";
 import type { SubscriptionChanges, SubscriptionIdentity } from "./schemas.ts";
-import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store.ts";
+import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store/store.ts";
+import { fresh } from "./subscriptions/rules.ts";
 
 /** A subscription as the store keeps it, under the default settings. `at` is its time in milliseconds. */
 export function makeSubscription(

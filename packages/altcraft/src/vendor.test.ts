@@ -2,7 +2,7 @@ import { type ContractError, createTestHost, vendorContract } from "@reinstate/b
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { altcraft } from "./index.ts";
-import type { extensionMethods, vendorMethods } from "./method-table.ts";
+import type { extensionMethods, vendorMethods } from "./methods/method-table.ts";
 
 const statuses: Record<ContractError, number> = {
   unauthorized: 401,

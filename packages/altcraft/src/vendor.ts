@@ -2,10 +2,10 @@ import { defineVendor } from "@reinstate/batch-core";
 import * as z from "zod";
 import { type Altcraft, createAltcraft } from "./create.ts";
 import { demo } from "./demo.ts";
-import { importSubscriptions } from "./import.ts";
-import { extensionMethods, vendorMethods } from "./method-table.ts";
+import { basePath } from "./http/routes.ts";
+import { importSubscriptions } from "./import/import.ts";
+import { extensionMethods, vendorMethods } from "./methods/method-table.ts";
 import { type AltcraftSettings, altcraftOptions } from "./options.ts";
-import { basePath } from "./routes.ts";
 import { channelName } from "./schemas.ts";
 
 const methodNames = [...new Set([...Object.keys(vendorMethods), ...Object.keys(extensionMethods)])];

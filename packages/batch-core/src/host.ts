@@ -1,20 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { type Admission, createAdmission } from "./admission/admission.ts";
 import type { AdmissionLimits } from "./admission/limits.ts";
-import { type Batches, createBatches } from "./batches.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { type Database, openDatabase } from "./database/database.ts";
 import { checkPooler } from "./database/pooler.ts";
-import { type Database, openDatabase } from "./database.ts";
+import type { Engine, EngineFactory } from "./engine/engine.ts";
 import { createInProcessEngine } from "./engine/in-process.ts";
-import type { Engine, EngineFactory } from "./engine.ts";
-import { ReinstateError } from "./errors.ts";
-import { createKeys, type Keys } from "./keys.ts";
+import { ReinstateError } from "./errors/errors.ts";
+import { createRunner } from "./execution/runner.ts";
+import { createKeys, type Keys } from "./keys/keys.ts";
 import type { BatchTable } from "./ledger/prune.ts";
-import { createSqlLedger } from "./ledger/sql.ts";
+import { startPruning } from "./ledger/prune-regularly.ts";
+import { createSqlLedger } from "./ledger/sql-ledger.ts";
 import { type Log, silentLog } from "./log.ts";
-import type { AnyOperation, Target } from "./operation.ts";
-import { startPruning } from "./pruning.ts";
-import { createRunner } from "./runner.ts";
+import type { AnyOperation, Target } from "./operation/operation.ts";
+import { type Batches, createBatches } from "./submission/batches.ts";
 
 /** What a vendor package is lent: by the gateway, by a test, or by a team with one package. */
 export interface Host {

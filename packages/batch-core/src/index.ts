@@ -1,6 +1,7 @@
 export type { Admission, AdmissionCounts } from "./admission/admission.ts";
 export { isProxyAddress } from "./admission/caller-address.ts";
 export { type AdmissionLimits, defaultLimits } from "./admission/limits.ts";
+export { createRateLimit, type RateLimit, type RateLimitOptions } from "./admission/rate-limit.ts";
 export {
   type Batch,
   type BatchStatus,
@@ -9,13 +10,18 @@ export {
   isFinished,
   type StopRule,
   settledOf,
-} from "./batch.ts";
-export type { Batches, Refused, Request, Submission, Submitted } from "./batches.ts";
-export { checkVendors, createInstance } from "./check-vendors.ts";
+} from "./batch/batch.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { checkDatabaseUrl, type Database, openDatabase } from "./database.ts";
-export { type DatabaseUrl, type DatabaseUrlRules, oneOf, parseDatabaseUrl, readableFile } from "./database-url.ts";
-export type { Engine, EngineFactory, EngineParts } from "./engine.ts";
+export { checkDatabaseUrl, type Database, openDatabase } from "./database/database.ts";
+export {
+  type DatabaseUrl,
+  type DatabaseUrlRules,
+  oneOf,
+  parseDatabaseUrl,
+  readableFile,
+} from "./database/database-url.ts";
+export { statement } from "./database/prepared-statement.ts";
+export type { Engine, EngineFactory, EngineParts } from "./engine/engine.ts";
 export {
   type Issue,
   isStorageFault,
@@ -27,7 +33,8 @@ export {
   publicMessageOf,
   ReinstateError,
   type ReinstateErrorCode,
-} from "./errors.ts";
+} from "./errors/errors.ts";
+export { isMarked } from "./errors/marked.ts";
 export { defineFlagOperation, type FlagOperation } from "./flags/flag-operation.ts";
 export {
   createFlagStore,
@@ -38,23 +45,20 @@ export {
   isUnflagged,
 } from "./flags/flag-store.ts";
 export { createHost, type Host, type HostOptions } from "./host.ts";
-export { httpBaseUrl, httpUrl } from "./http-url.ts";
 export { columnName } from "./intake/column-name.ts";
-export { invalidColumns, mapColumns } from "./intake/columns.ts";
-export type { CellsReader, OpenTable, Table } from "./intake/csv.ts";
+export { invalidColumns, mapColumns } from "./intake/csv-columns.ts";
 export { importRecords, type RecordImport, type RefusedLine } from "./intake/import-records.ts";
 export { type IntegerText, integerText, parseInteger } from "./intake/integer-text.ts";
+export type { CellsReader, OpenTable, Table } from "./intake/read-csv.ts";
+export { type TakeInOptions, takeIn } from "./intake/read-items.ts";
 export { type RecordFormat, type Row, readRecords, type StreamShape } from "./intake/read-records.ts";
-export { type TakeInOptions, takeIn } from "./intake/take-in.ts";
-export type { Intake } from "./intake.ts";
-export type { ItemOutcome, ItemsPage, ItemsQuery } from "./items.ts";
-export { type JsonText, readJson } from "./json-text.ts";
-export { adminKeyOptions, type Key, type Keys, type NewKey } from "./keys.ts";
+export type { Intake } from "./intake/validate-items.ts";
+export { adminKeyOptions, type Key, type Keys, type NewKey } from "./keys/keys.ts";
+export type { BatchFilter } from "./ledger/ledger.ts";
 export type { BatchTable, Pruned, PruneOptions } from "./ledger/prune.ts";
-export type { BatchFilter } from "./ledger.ts";
+export { createReplies, type Replies } from "./ledger/replies.ts";
 export { type Log, silentLog } from "./log.ts";
-export { isMarked } from "./marked.ts";
-export { decimalNumber, wholeNumber } from "./number-setting.ts";
+export type { Pace } from "./operation/limits.ts";
 export {
   type AnyOperation,
   defineOperation,
@@ -65,14 +69,18 @@ export {
   type OutcomeWord,
   type Target,
   type Work,
-} from "./operation.ts";
-export type { Pace } from "./pace.ts";
-export { createRateLimit, type RateLimit, type RateLimitOptions } from "./rate-limit.ts";
-export { createReplies, type Replies } from "./replies.ts";
-export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./report.ts";
-export { statement } from "./statement.ts";
+} from "./operation/operation.ts";
+export type { ItemOutcome, ItemsPage, ItemsQuery } from "./results/items.ts";
+export type { Progress } from "./results/progress.ts";
+export { type Manifest, manifestOf, type ReportFile, type ReportFormat, reportOf } from "./results/report.ts";
+export { httpBaseUrl, httpUrl } from "./settings/http-url.ts";
+export { decimalNumber, wholeNumber } from "./settings/number-setting.ts";
+export { givenTogether, headerSecret, readVendorOptions, timeZoneName } from "./settings/vendor-options.ts";
+export type { Batches, Refused, Request, Submission, Submitted } from "./submission/batches.ts";
 export type { IdempotencyKey } from "./submission/request.ts";
-export { ownText } from "./text.ts";
+export { type JsonText, readJson } from "./text/json-text.ts";
+export { ownText } from "./text/own-text.ts";
+export { checkVendors, createInstance } from "./vendor/check-vendors.ts";
 export {
   defineVendor,
   type ImportCounts,
@@ -81,6 +89,4 @@ export {
   type Vendor,
   type VendorImport,
   type VendorInstance,
-} from "./vendor.ts";
-export { givenTogether, headerSecret, readVendorOptions, timeZoneName } from "./vendor-options.ts";
-export type { Progress } from "./watch.ts";
+} from "./vendor/vendor.ts";

@@ -1,5 +1,5 @@
 import { isMarked, sleep } from "@reinstate/batch-core/client";
-import { type ConnectionOptions, createFirstPromoterCaller, toBracketParams } from "./client-call.ts";
+import { type ConnectionOptions, createFirstPromoterCaller, toBracketParams } from "./client/call.ts";
 import {
   type BatchItemsReply,
   type BatchReply,
@@ -12,7 +12,7 @@ import {
   progressReply,
   promoterListReply,
   promoterReply,
-} from "./replies.ts";
+} from "./http/replies.ts";
 import type {
   BatchItem,
   BatchStatus,

@@ -1,14 +1,14 @@
 import type { AnyOperation, Host } from "@reinstate/batch-core";
 import type { Hono } from "hono";
-import { createOperations } from "./operations.ts";
+import type { Env } from "./http/requests.ts";
+import { createRoutes } from "./http/routes.ts";
+import { createOperations } from "./operations/operations.ts";
+import { createUpstreamOperations } from "./operations/upstream.ts";
 import { type FirstPromoterOptions, readOptions } from "./options.ts";
-import type { Env } from "./requests.ts";
-import { createRoutes } from "./routes.ts";
-import type { PromoterStore } from "./store.ts";
-import { createNoticeStore } from "./stores/notices.ts";
-import { createSqlStore } from "./stores/sql.ts";
-import { createUpstreamOperations } from "./upstream.ts";
-import { createWebhook } from "./webhook.ts";
+import { createSqlStore } from "./store/sql-store.ts";
+import type { PromoterStore } from "./store/store.ts";
+import { createNoticeStore } from "./webhooks/outbox.ts";
+import { createWebhook } from "./webhooks/webhook.ts";
 
 /** FirstPromoter at work: its API, its operations, and its records. */
 export interface FirstPromoter {

@@ -1,6 +1,6 @@
 import type { Database } from "@reinstate/batch-core";
 import type { CampaignState } from "./schemas.ts";
-import type { NewPromoterRecord, PromoterStore } from "./store.ts";
+import type { NewPromoterRecord, PromoterStore } from "./store/store.ts";
 
 export const demoKeys = [
   { vendor: "firstpromoter", account: "acc_demo", name: "demo", secret: "demo-firstpromoter-key" },

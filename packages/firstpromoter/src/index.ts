@@ -1,7 +1,7 @@
 export type { ImportCounts, RefusedLine } from "@reinstate/batch-core";
 export { createFirstPromoter, type FirstPromoter } from "./create.ts";
-export { type ImportOptions, importPromoters } from "./import.ts";
-export { openApi } from "./openapi.ts";
+export { openApi } from "./http/openapi.ts";
+export { type ImportOptions, importPromoters } from "./import/import.ts";
 export type { FirstPromoterOptions, Upstream } from "./options.ts";
 export type {
   CampaignRecord,
@@ -10,5 +10,5 @@ export type {
   PromoterQuery,
   PromoterRecord,
   PromoterStore,
-} from "./store.ts";
+} from "./store/store.ts";
 export { firstpromoter } from "./vendor.ts";

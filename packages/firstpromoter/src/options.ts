@@ -8,8 +8,8 @@ import {
   wholeNumber,
 } from "@reinstate/batch-core";
 import * as z from "zod";
-import { type ErrorAnswer, type ErrorName, errorAnswers } from "./errors.ts";
-import { keyOfSecret } from "./signature.ts";
+import { type ErrorAnswer, type ErrorName, errorAnswers } from "./http/errors.ts";
+import { keyOfSecret } from "./webhooks/signature.ts";
 
 const whole = (fallback: number, least: number, most = 1_000_000) => wholeNumber({ least, most }).default(fallback);
 const flag = (fallback: boolean) => z.union([z.boolean(), z.stringbool()]).default(fallback);

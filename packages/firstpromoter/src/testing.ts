@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { LedgerTransaction } from "@reinstate/batch-core";
-import { type NewPromoterRecord, type PromoterQuery, type PromoterStore, Taken } from "./store.ts";
+import { type NewPromoterRecord, type PromoterQuery, type PromoterStore, Taken } from "./store/store.ts";
 
 let made = 0;
 

@@ -1,7 +1,7 @@
 import { type ContractError, vendorContract } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, test } from "vitest";
-import { type ErrorName, errorAnswers } from "./errors.ts";
+import { type ErrorName, errorAnswers } from "./http/errors.ts";
 import { firstpromoter } from "./vendor.ts";
 
 const errors: Record<ContractError, ErrorName> = {

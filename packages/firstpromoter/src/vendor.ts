@@ -1,7 +1,7 @@
 import { defineVendor } from "@reinstate/batch-core";
 import { createFirstPromoter } from "./create.ts";
 import { demoKeys, loadDemo } from "./demo.ts";
-import { importPromoters } from "./import.ts";
+import { importPromoters } from "./import/import.ts";
 import { firstPromoterSettings } from "./options.ts";
 
 /** The gateway's line for FirstPromoter. */

@@ -1,15 +1,15 @@
 import type { AnyOperation, Host, VendorInstance } from "@reinstate/batch-core";
-import { createNativeApi } from "./native.ts";
-import { createOfficeClock } from "./office-clock.ts";
-import { type OfficeHours, parseOfficeHours } from "./office-hours.ts";
-import { createOperations } from "./operations.ts";
+import type { Diagnosis } from "./doctor/diagnose.ts";
+import { createNativeApi } from "./http/non-agent-api.ts";
+import { createRoutes } from "./http/routes.ts";
+import { createOfficeClock } from "./office-hours/office-clock.ts";
+import { type OfficeHours, parseOfficeHours } from "./office-hours/office-hours.ts";
+import { createOperations } from "./operations/operations.ts";
+import { createUpstreamOperations } from "./operations/upstream.ts";
 import { readOptions, type VicidialOptions } from "./options.ts";
-import { createRoutes } from "./routes.ts";
-import type { LeadStore } from "./store.ts";
-import { createMariadbStore } from "./stores/mariadb.ts";
-import type { Diagnosis } from "./stores/mariadb-doctor.ts";
-import { createSqlStore } from "./stores/sql.ts";
-import { createUpstreamOperations } from "./upstream.ts";
+import { createSqlStore } from "./store/demo-tables.ts";
+import type { LeadStore } from "./store/lead-store.ts";
+import { createMariadbStore } from "./store/mariadb/mariadb-store.ts";
 
 /** VICIdial's leads at work: the API, the operations and the tables. */
 export interface Vicidial extends VendorInstance {

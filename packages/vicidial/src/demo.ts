@@ -1,9 +1,9 @@
 import type { Database } from "@reinstate/batch-core";
 import { sql } from "kysely";
-import type { Lead } from "./columns.ts";
-import { makeLead } from "./lead.ts";
-import type { LeadStore } from "./store.ts";
-import { demoArchive, demoLive } from "./stores/sql.ts";
+import type { Lead } from "./leads/columns.ts";
+import { makeLead } from "./leads/make-lead.ts";
+import { demoArchive, demoLive } from "./store/demo-tables.ts";
+import type { LeadStore } from "./store/lead-store.ts";
 
 export const demoKeys = [{ vendor: "vicidial", name: "demo", secret: "demo-vicidial-key" }];
 

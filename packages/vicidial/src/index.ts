@@ -1,7 +1,8 @@
 export { createVicidial, type Vicidial } from "./create.ts";
-export { type DialectName, dialectNames } from "./dialects.ts";
-export type { Finding } from "./doctor.ts";
-export { openApi } from "./openapi.ts";
+export type { Diagnosis } from "./doctor/diagnose.ts";
+export type { Finding } from "./doctor/examine.ts";
+export { type DialectName, dialectNames } from "./http/dialects.ts";
+export { openApi } from "./http/openapi.ts";
 export type { VicidialOptions } from "./options.ts";
 export type { LeadFilter } from "./schemas.ts";
 export {
@@ -17,6 +18,5 @@ export {
   type Standing,
   TablesDamaged,
   type Verb,
-} from "./store.ts";
-export type { Diagnosis } from "./stores/mariadb-doctor.ts";
+} from "./store/lead-store.ts";
 export { vicidial } from "./vendor.ts";

@@ -10,9 +10,9 @@ import {
   wholeNumber,
 } from "@reinstate/batch-core";
 import * as z from "zod";
-import { dialectNames } from "./dialects.ts";
-import { parseOfficeHours } from "./office-hours.ts";
-import { parseMariadbUrl } from "./stores/mariadb-connect.ts";
+import { dialectNames } from "./http/dialects.ts";
+import { parseOfficeHours } from "./office-hours/office-hours.ts";
+import { parseMariadbUrl } from "./store/mariadb/connect.ts";
 
 const whole = (standard: number, most: number) => wholeNumber({ least: 1, most }).default(standard);
 

@@ -2,7 +2,7 @@ import { defineVendor } from "@reinstate/batch-core";
 import * as z from "zod";
 import { createVicidial, type Vicidial } from "./create.ts";
 import { demoKeys, loadDemoLeads } from "./demo.ts";
-import { dialectNames } from "./dialects.ts";
+import { dialectNames } from "./http/dialects.ts";
 import { type VicidialSettings, vicidialSettings } from "./options.ts";
 
 /** The line of the gateway: everything that it must know to serve VICIdial's leads API. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readBody } from "../http/body.ts";
+import { readBody } from "../http/read-body.ts";
 import { createTestClock } from "../testing/test-clock.ts";
 import { createTestHost } from "../testing/test-host.ts";
 import { isProxyAddress } from "./caller-address.ts";

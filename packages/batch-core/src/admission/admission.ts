@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import type { Key, Keys } from "../keys.ts";
+import type { Key, Keys } from "../keys/keys.ts";
 import type { Log } from "../log.ts";
 import { createCallerAddress } from "./caller-address.ts";
 import { createInFlight } from "./in-flight.ts";

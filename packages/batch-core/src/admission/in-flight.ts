@@ -1,4 +1,4 @@
-import { ReinstateError } from "../errors.ts";
+import { ReinstateError } from "../errors/errors.ts";
 
 /** Counts the calls in progress, of this process and of each key. */
 export interface InFlight {

@@ -1,4 +1,4 @@
-import { ReinstateError } from "../errors.ts";
+import { ReinstateError } from "../errors/errors.ts";
 
 /** A call that was let in, until its answer is made. */
 export interface Pass {

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { ReinstateError } from "../errors.ts";
+import { ReinstateError } from "../errors/errors.ts";
 import type { Log } from "../log.ts";
 
 /** Counts the wrong keys of each address. */

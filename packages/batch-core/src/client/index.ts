@@ -1,4 +1,4 @@
-export { isMarked } from "../marked.ts";
+export { isMarked } from "../errors/marked.ts";
 export { type CircuitBreaker, createCircuitBreaker } from "./breaker.ts";
 export {
   type Caller,

@@ -1,4 +1,4 @@
-import { isMarked } from "../marked.ts";
+import { isMarked } from "../errors/marked.ts";
 
 const marker = Symbol.for("reinstate.vendor-error");
 // Declared here again: the client loads nothing of the server side.

@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
-import type { Database } from "../database.ts";
+import type { Database } from "./database.ts";
 
 /** Brings tables up to date by Kysely's own migrator, with a record per package. */
 export const migrator = (kysely: Kysely<unknown>): Database["migrate"] =>

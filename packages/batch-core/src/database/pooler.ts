@@ -1,5 +1,5 @@
 import pg from "pg";
-import { messageOf, ReinstateError } from "../errors.ts";
+import { messageOf, ReinstateError } from "../errors/errors.ts";
 
 /** The same in every process, because a pooler may keep the statements of one that has ended. */
 const statementName = "reinstate_pooler_check";

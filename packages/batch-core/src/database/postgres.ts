@@ -1,14 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { CompiledQuery, Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
-import type { Database } from "../database.ts";
-import type { LedgerTransaction } from "../operation.ts";
-import { directWays, statement } from "../statement.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
+import type { Database } from "./database.ts";
+import { createTogether, type Sharing } from "./group-commit.ts";
 import { migrator } from "./migrate.ts";
 import { inPipelinedTransaction, sendOn, toResult } from "./pipeline.ts";
+import { directWays, statement } from "./prepared-statement.ts";
 import { createStorageWatch } from "./storage.ts";
 import { listPostgresTables } from "./table-names.ts";
-import { createTogether, type Sharing } from "./together.ts";
 
 /** How long a new connection may take, or the wait for a free one, if `answerMs` does not say. */
 const connectMs = 10_000;

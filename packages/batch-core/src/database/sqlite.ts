@@ -12,16 +12,16 @@ import {
   SqliteDriver,
   sql,
 } from "kysely";
-import type { Database } from "../database.ts";
-import { messageOf } from "../errors.ts";
-import type { LedgerTransaction } from "../operation.ts";
-import { changed, type Direct, directWays } from "../statement.ts";
-import { yieldIfDue } from "../time-slice.ts";
+import { messageOf } from "../errors/errors.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
+import { yieldIfDue } from "../text/time-slice.ts";
+import type { Database } from "./database.ts";
+import { createTogether, type Sharing } from "./group-commit.ts";
 import { migrator } from "./migrate.ts";
+import { changed, type Direct, directWays } from "./prepared-statement.ts";
 import { keepPrivate, makeFolder } from "./private-files.ts";
 import { createStorageWatch } from "./storage.ts";
 import { listSqliteTables } from "./table-names.ts";
-import { createTogether, type Sharing } from "./together.ts";
 
 /** A probe that takes longer waits for another transaction. */
 const busyMs = 500;

@@ -1,4 +1,4 @@
-import { isStorageFault } from "../errors.ts";
+import { isStorageFault } from "../errors/errors.ts";
 
 /** How long a failed write says that nothing can be stored. A waiting batch tries again more often than that. */
 const faultKeptMs = 10_000;

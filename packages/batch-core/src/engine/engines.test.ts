@@ -1,7 +1,7 @@
 import { ledgerDatabases, postgresDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
-import type { EngineFactory, EngineParts } from "../engine.ts";
 import { engineContract } from "../testing/engine-contract.ts";
+import type { EngineFactory, EngineParts } from "./engine.ts";
 import { createInProcessEngine } from "./in-process.ts";
 import { createPgBossEngine } from "./pg-boss.ts";
 

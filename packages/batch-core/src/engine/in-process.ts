@@ -1,5 +1,5 @@
-import type { Engine, EngineParts } from "../engine.ts";
-import { messageOf } from "../errors.ts";
+import { messageOf } from "../errors/errors.ts";
+import type { Engine, EngineParts } from "./engine.ts";
 
 export interface InProcessParts extends Pick<EngineParts, "ledger" | "runner" | "clock" | "log" | "lanes"> {
   /** How often the ledger is looked at when nobody notifies, in milliseconds. */

@@ -2,12 +2,12 @@ import { postgresDatabase } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import * as z from "zod";
-import type { EngineFactory } from "../engine.ts";
 import { type Database, defineOperation, openDatabase } from "../index.ts";
 import { createTestHost, until } from "../testing/index.ts";
+import type { EngineFactory } from "./engine.ts";
 import { createInProcessEngine } from "./in-process.ts";
 import { createPgBossEngine } from "./pg-boss.ts";
-import { uuidOf } from "./uuid.ts";
+import { uuidOf } from "./slice-id.ts";
 
 /** One row changed, in the chunk's own transaction. */
 const touch = defineOperation<number, unknown>({

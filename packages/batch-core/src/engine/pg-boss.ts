@@ -1,11 +1,11 @@
 import { randomInt } from "node:crypto";
 import { type Job, type JobInsert, PgBoss } from "pg-boss";
 import { acceptsOptions } from "../database/pooler.ts";
-import type { Engine, EngineParts } from "../engine.ts";
-import { messageOf, ReinstateError } from "../errors.ts";
-import type { ReadyBatch } from "../ledger.ts";
-import type { Target } from "../operation.ts";
-import { uuidOf } from "./uuid.ts";
+import { messageOf, ReinstateError } from "../errors/errors.ts";
+import type { ReadyBatch } from "../ledger/ledger.ts";
+import type { Target } from "../operation/operation.ts";
+import type { Engine, EngineParts } from "./engine.ts";
+import { uuidOf } from "./slice-id.ts";
 
 /** A turn: the right of whoever holds it to work off chunks of a batch, whichever wait, for a slice of time. */
 interface Turn {

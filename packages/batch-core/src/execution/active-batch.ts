@@ -1,9 +1,9 @@
-import type { WaitReason } from "../batch.ts";
+import type { WaitReason } from "../batch/batch.ts";
 import type { Clock } from "../clock.ts";
-import type { Database } from "../database.ts";
-import type { BatchHead, Ledger } from "../ledger.ts";
+import type { Database } from "../database/database.ts";
+import type { BatchHead, Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
-import type { AnyOperation } from "../operation.ts";
+import type { AnyOperation } from "../operation/operation.ts";
 
 /** The dependencies of every execution step. */
 export interface ExecutionParts {

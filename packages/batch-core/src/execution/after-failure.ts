@@ -1,9 +1,9 @@
-import { isUnavailable, messageOf, publicMessageOf } from "../errors.ts";
-import { judge } from "../failure.ts";
-import type { Lease } from "../lease.ts";
-import type { ClaimedChunk } from "../ledger.ts";
-import { settleAll } from "../settle.ts";
+import { settleAll } from "../batch/chunk-result.ts";
+import { isUnavailable, messageOf, publicMessageOf } from "../errors/errors.ts";
+import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { ActiveBatch, ExecutionParts, Turn } from "./active-batch.ts";
+import type { Lease } from "./lease.ts";
+import { judge } from "./retry-policy.ts";
 import { obeyStopRule } from "./stop-rule.ts";
 
 /**

@@ -1,11 +1,11 @@
-import { isStorageFault, isUnavailable, messageOf } from "../errors.ts";
-import { pauseAfter } from "../failure.ts";
-import type { Lease } from "../lease.ts";
-import type { ClaimedChunk, Holder } from "../ledger.ts";
-import type { Settlement } from "../settle.ts";
+import type { Settlement } from "../batch/chunk-result.ts";
+import { isStorageFault, isUnavailable, messageOf } from "../errors/errors.ts";
+import type { ClaimedChunk, Holder } from "../ledger/ledger.ts";
 import type { ActiveBatch, ExecutionParts, Turn } from "./active-batch.ts";
 import { afterFailure } from "./after-failure.ts";
 import { applyChunk } from "./apply-chunk.ts";
+import type { Lease } from "./lease.ts";
+import { pauseAfter } from "./retry-policy.ts";
 import { obeyStopRule } from "./stop-rule.ts";
 
 /** Execution under a lease, which is also told when the ledger cannot store a result. */

@@ -1,5 +1,5 @@
-import { mostlyFails } from "../batch.ts";
-import type { Settlement } from "../settle.ts";
+import { mostlyFails } from "../batch/batch.ts";
+import type { Settlement } from "../batch/chunk-result.ts";
 import type { ActiveBatch, ExecutionParts } from "./active-batch.ts";
 
 /** How often a batch with a stop rule is counted, at most. */

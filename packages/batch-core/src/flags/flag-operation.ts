@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import type { Clock } from "../clock.ts";
-import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation.ts";
+import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation/operation.ts";
 import type { Flagged } from "./flag-store.ts";
 
 /** A verb on flagged records: delete, restore, undo. Its items are the ids. */

@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import type { Database } from "../database.ts";
-import type { ItemKey, LedgerTransaction } from "../operation.ts";
-import { statement } from "../statement.ts";
+import type { Database } from "../database/database.ts";
+import { statement } from "../database/prepared-statement.ts";
+import type { ItemKey, LedgerTransaction } from "../operation/operation.ts";
 
 /** A table whose records have a flag: a time column that is null unless the record is deleted, archived or the like. */
 export interface FlagTable {

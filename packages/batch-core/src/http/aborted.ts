@@ -1,4 +1,4 @@
-import { ReinstateError } from "../errors.ts";
+import { ReinstateError } from "../errors/errors.ts";
 
 /** The status that proxies log for a client that closed its connection before the answer. */
 const clientClosedRequest = 499;

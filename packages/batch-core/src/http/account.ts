@@ -1,6 +1,6 @@
-import { invalidRequest, type ReinstateError } from "../errors.ts";
+import { invalidRequest, type ReinstateError } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
-import type { Target } from "../operation.ts";
+import type { Target } from "../operation/operation.ts";
 
 /** A vendor's declaration of its accounts. */
 export interface VendorAccounts {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ReinstateError } from "../errors.ts";
+import { ReinstateError } from "../errors/errors.ts";
 import { silentLog } from "../log.ts";
 import { ApiError, defineErrors } from "./api-errors.ts";
 

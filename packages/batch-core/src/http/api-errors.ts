@@ -1,7 +1,13 @@
-import { cutText } from "../cut-text.ts";
-import { isUnavailable, messageOf, publicMessageOf, ReinstateError, type ReinstateErrorCode } from "../errors.ts";
+import { cutText } from "../errors/cut-text.ts";
+import {
+  isUnavailable,
+  messageOf,
+  publicMessageOf,
+  ReinstateError,
+  type ReinstateErrorCode,
+} from "../errors/errors.ts";
+import { isMarked } from "../errors/marked.ts";
 import type { Log } from "../log.ts";
-import { isMarked } from "../marked.ts";
 import { answerAborted } from "./aborted.ts";
 
 const marker = Symbol.for("reinstate.api-error");

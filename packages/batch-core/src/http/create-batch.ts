@@ -1,14 +1,12 @@
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
-import { isFinished } from "../batch.ts";
-import type { Submitted } from "../batches.ts";
-import { invalidRequest, ReinstateError } from "../errors.ts";
+import { isFinished } from "../batch/batch.ts";
+import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
-import { takeIn } from "../intake/take-in.ts";
-import { paramsOf } from "../intake.ts";
-import { readJson } from "../json-text.ts";
-import type { AnyOperation } from "../operation.ts";
+import { takeIn } from "../intake/read-items.ts";
+import { paramsOf } from "../intake/validate-items.ts";
+import type { AnyOperation } from "../operation/operation.ts";
 import {
   findFlags,
   findFlagsInJson,
@@ -17,15 +15,17 @@ import {
   type SafetyFlag,
   safetyFlagNamed,
   withSafetyFlags,
-} from "../safety-flags.ts";
-import { ownText } from "../text.ts";
+} from "../safety-flags/safety-flags.ts";
+import type { Submitted } from "../submission/batches.ts";
+import { readJson } from "../text/json-text.ts";
+import { ownText } from "../text/own-text.ts";
 import { checkAccount, type VendorAccounts } from "./account.ts";
-import { batchBody } from "./batch-body.ts";
-import { bodyParts, readBody } from "./body.ts";
-import { type KeyedRequest, keyedRequest } from "./idempotency.ts";
+import { type KeyedRequest, keyedRequest } from "./idempotency-key.ts";
 import { parseJsonBody } from "./json.ts";
+import { parsed } from "./parse-query.ts";
 import { problem } from "./problem.ts";
-import { parsed } from "./query.ts";
+import { bodyParts, readBody } from "./read-body.ts";
+import { batchBody } from "./representations.ts";
 
 /** Bytes of a JSON body at most. */
 const jsonLimit = 8 * 1024 * 1024;

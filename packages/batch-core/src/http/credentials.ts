@@ -1,4 +1,4 @@
-import { decodeUtf8 } from "./body.ts";
+import { decodeUtf8 } from "./read-body.ts";
 
 /**
  * The form in which an API takes a secret: `Authorization: Bearer …`, `Authorization: Basic …`, `Authorization: Key=…`, or a

@@ -7,10 +7,10 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Host } from "../host.ts";
-import { defineOperation } from "../operation.ts";
+import { defineOperation } from "../operation/operation.ts";
 import { createTestApi, type TestApi } from "../testing/test-api.ts";
 import { until } from "../testing/until.ts";
-import { createV1Routes } from "./v1.ts";
+import { createV1Routes } from "./v1-routes.ts";
 
 /** An operation whose every chunk waits until it is let go. */
 function gated() {

@@ -1,10 +1,10 @@
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import { type Batch, isFinished, settledOf } from "../batch.ts";
-import { messageOf } from "../errors.ts";
+import { type Batch, isFinished, settledOf } from "../batch/batch.ts";
+import { messageOf } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
-import type { Progress } from "../watch.ts";
-import { batchBody, timeOf } from "./batch-body.ts";
+import type { Progress } from "../results/progress.ts";
+import { batchBody, timeOf } from "./representations.ts";
 
 /** Silence that no proxy takes for a dead connection, in milliseconds. */
 const heartbeatMs = 15_000;

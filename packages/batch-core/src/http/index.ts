@@ -1,6 +1,4 @@
-export { cutList, cutText } from "../cut-text.ts";
-export { readJsonInSlices } from "../json-slices.ts";
-export { findClosingQuote, longestText, maxDepth } from "../json-text.ts";
+export { cutList, cutText } from "../errors/cut-text.ts";
 export {
   type FlagField,
   type FlagPart,
@@ -14,19 +12,20 @@ export {
   safetyFlagNamed,
   safetyFlags,
   withSafetyFlags,
-} from "../safety-flags.ts";
+} from "../safety-flags/safety-flags.ts";
+export { readJsonInSlices } from "../text/json-slices.ts";
+export { findClosingQuote, longestText, maxDepth } from "../text/json-text.ts";
 export { answerAborted } from "./aborted.ts";
 export type { VendorAccounts } from "./account.ts";
 export { admitCalls } from "./admit-calls.ts";
 export { ApiError, type ApiErrorOptions, type ApiErrors, defineErrors, type FaultKind } from "./api-errors.ts";
-export { batchBody } from "./batch-body.ts";
-export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./body.ts";
 export { type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";
-export { isIdempotencyKey } from "./idempotency.ts";
+export { isIdempotencyKey } from "./idempotency-key.ts";
 export { parseJson, parseJsonInSlices } from "./json.ts";
 export { cleanPath, createPathTable } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";
-export { createV1Routes, type V1Options } from "./v1.ts";
+export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./read-body.ts";
+export { batchBody } from "./representations.ts";
 export { v1OpenApi } from "./v1-openapi.ts";
 export {
   type BatchesReply,
@@ -41,3 +40,4 @@ export {
   operationsReply,
   problemReply,
 } from "./v1-replies.ts";
+export { createV1Routes, type V1Options } from "./v1-routes.ts";

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ReinstateError } from "../errors.ts";
+import { ReinstateError } from "../errors/errors.ts";
 import { parseJson, parseJsonBody } from "./json.ts";
 
 const isRejected = (parse: () => unknown) => {

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
-import { ReinstateError } from "../errors.ts";
-import { readJsonInSlices } from "../json-slices.ts";
-import { readJson } from "../json-text.ts";
-import { decodeUtf8 } from "./body.ts";
+import { ReinstateError } from "../errors/errors.ts";
+import { readJsonInSlices } from "../text/json-slices.ts";
+import { readJson } from "../text/json-text.ts";
+import { decodeUtf8 } from "./read-body.ts";
 
 /**
  * Parses a JSON body, with turns of the event loop in between. Throws `malformed_json` if it is not UTF-8, if it holds a text of more

@@ -1,4 +1,4 @@
-import { type Issue, isUnavailable, publicMessageOf, ReinstateError } from "../errors.ts";
+import { type Issue, isUnavailable, publicMessageOf, ReinstateError } from "../errors/errors.ts";
 
 /** An RFC 9457 body. `type` is stable; `errors` never holds more than 100. */
 export interface Problem {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { defineOperation } from "../operation.ts";
+import { defineOperation } from "../operation/operation.ts";
 import { createTestApi, type TestApi } from "../testing/test-api.ts";
 import { until } from "../testing/until.ts";
 

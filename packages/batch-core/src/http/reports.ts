@@ -1,6 +1,6 @@
 import type { Host } from "../host.ts";
-import { manifestOf, type ReportFormat, reportOf } from "../report.ts";
-import { batchBody } from "./batch-body.ts";
+import { manifestOf, type ReportFormat, reportOf } from "../results/report.ts";
+import { batchBody } from "./representations.ts";
 
 const types: Record<ReportFormat, string> = {
   csv: "text/csv; charset=utf-8; header=present",

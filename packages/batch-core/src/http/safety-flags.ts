@@ -1,7 +1,7 @@
-import { invalidRequest } from "../errors.ts";
-import { findFlags, findFlagsInJson, readSafetyFlags } from "../safety-flags.ts";
-import { decodeUtf8, readBody } from "./body.ts";
+import { invalidRequest } from "../errors/errors.ts";
+import { findFlags, findFlagsInJson, readSafetyFlags } from "../safety-flags/safety-flags.ts";
 import { parseJson } from "./json.ts";
+import { decodeUtf8, readBody } from "./read-body.ts";
 
 /** Bytes of the body of a call that takes none, or a few parameters. */
 const bodyLimit = 64 * 1024;

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { heldMemory } from "../testing/held-memory.ts";
 import { createTestApi, double, send } from "../testing/test-api.ts";
 import { until } from "../testing/until.ts";
-import { createV1Routes } from "./v1.ts";
+import { createV1Routes } from "./v1-routes.ts";
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}\n`);
 const query = "operation=test.rows.double";

@@ -4,8 +4,8 @@ import { type ErrorAnswer, writeErrors } from "../openapi/errors.ts";
 import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
 import { newBatch, streamQuery } from "./create-batch.ts";
 import { problemBody } from "./problem.ts";
-import { itemsQuery, listQuery, retryBody } from "./v1.ts";
 import { batchesReply, batchReply, itemsReply, manifestReply, operationsReply, problemReply } from "./v1-replies.ts";
+import { itemsQuery, listQuery, retryBody } from "./v1-routes.ts";
 
 const writer = createSchemaWriter({
   Batch: batchReply,

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { batchStatuses, waitReasons } from "../batch.ts";
+import { batchStatuses, waitReasons } from "../batch/batch.ts";
 
 // The replies of `/v1` as zod schemas: strict, every field is there.
 

@@ -1,7 +1,7 @@
-import { ReinstateError } from "../errors.ts";
-import { findFlagFault } from "../safety-flags.ts";
-import type { ImportCounts, ImportFormat } from "../vendor.ts";
-import type { OpenTable } from "./csv.ts";
+import { ReinstateError } from "../errors/errors.ts";
+import { findFlagFault } from "../safety-flags/safety-flags.ts";
+import type { ImportCounts, ImportFormat } from "../vendor/vendor.ts";
+import type { OpenTable } from "./read-csv.ts";
 import { type Row, readRecords } from "./read-records.ts";
 
 /** A line that was not imported, and why. */

@@ -1,8 +1,8 @@
-import { yieldIfDue } from "../time-slice.ts";
-import { createCsvParser, type OpenTable } from "./csv.ts";
+import { yieldIfDue } from "../text/time-slice.ts";
 import { utf8Slices } from "./encoding.ts";
-import { createLineCutter, type Line } from "./lines.ts";
-import { createNdjsonParser } from "./ndjson.ts";
+import { createCsvParser, type OpenTable } from "./read-csv.ts";
+import { createNdjsonParser } from "./read-ndjson.ts";
+import { createLineCutter, type Line } from "./split-lines.ts";
 
 /** A record with the number of its first line, from 1; or why it cannot be read. `second` is another reading of the same cells. */
 export type Row =

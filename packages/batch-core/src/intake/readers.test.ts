@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { ReinstateError } from "../errors.ts";
-import { unpack } from "../pack.ts";
+import { unpack } from "../batch/chunk-codec.ts";
+import { ReinstateError } from "../errors/errors.ts";
 import { measureLongestStretch } from "../testing/longest-stretch.ts";
 import { double, send } from "../testing/test-api.ts";
-import { takeIn } from "./take-in.ts";
+import { takeIn } from "./read-items.ts";
 
 type Format = "csv" | "ndjson";
 

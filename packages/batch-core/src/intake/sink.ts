@@ -1,4 +1,4 @@
-import type { Intake } from "../intake.ts";
+import type { Intake } from "./validate-items.ts";
 
 /** Where valid items go while they arrive: each is kept once. */
 export interface Sink<Item> {

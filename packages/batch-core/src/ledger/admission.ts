@@ -1,8 +1,8 @@
 import type { Kysely } from "kysely";
-import type { Database } from "../database.ts";
-import type { Ledger } from "../ledger.ts";
-import { takeTokens } from "../pace.ts";
-import { unfinished } from "./chunks.ts";
+import type { Database } from "../database/database.ts";
+import { takeTokens } from "../operation/limits.ts";
+import { unfinished } from "./chunk-queries.ts";
+import type { Ledger } from "./ledger.ts";
 import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;

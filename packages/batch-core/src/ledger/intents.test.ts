@@ -1,7 +1,7 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { defineOperation } from "../operation.ts";
+import { defineOperation } from "../operation/operation.ts";
 import { createTestHost } from "../testing/test-host.ts";
 import { createIntents } from "./intents.ts";
 

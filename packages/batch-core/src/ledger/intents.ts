@@ -1,5 +1,5 @@
-import type { Database } from "../database.ts";
-import type { ItemKey, Work } from "../operation.ts";
+import type { Database } from "../database/database.ts";
+import type { ItemKey, Work } from "../operation/operation.ts";
 import type { LedgerTables } from "./tables.ts";
 
 /** The chunk of a batch, in one of its generations. */

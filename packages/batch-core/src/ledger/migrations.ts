@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
-import type { Database } from "../database.ts";
-import type { LedgerTransaction } from "../operation.ts";
+import type { Database } from "../database/database.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
 
 export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
   async "0001_ledger"(db, { dialect, types }) {

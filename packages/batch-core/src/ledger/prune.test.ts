@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { HostOptions } from "../host.ts";
-import { defineOperation } from "../operation.ts";
+import { defineOperation } from "../operation/operation.ts";
 import { createTestClock } from "../testing/test-clock.ts";
 import { createTestHost, type TestHost } from "../testing/test-host.ts";
 import { until } from "../testing/until.ts";

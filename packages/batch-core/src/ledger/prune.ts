@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { type Kysely, sql } from "kysely";
-import type { Database } from "../database.ts";
-import type { LedgerTransaction } from "../operation.ts";
-import { itemsPerSlice } from "../time-slice.ts";
+import type { Database } from "../database/database.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
+import { itemsPerSlice } from "../text/time-slice.ts";
 import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;

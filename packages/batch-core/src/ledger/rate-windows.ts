@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import type { Database } from "../database.ts";
+import type { Database } from "../database/database.ts";
 import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
-import type { Database } from "../database.ts";
-import { statement } from "../statement.ts";
+import type { Database } from "../database/database.ts";
+import { statement } from "../database/prepared-statement.ts";
 import type { LedgerTables } from "./tables.ts";
 
 /** A key, and the word that tells its holder from the one that takes the key over. */

@@ -1,7 +1,7 @@
-import { type BatchStatus, noCounts } from "../batch.ts";
-import type { ChunkId, ClaimedChunk, NewBatch } from "../ledger.ts";
-import type { Packed } from "../pack.ts";
-import type { Settlement, Sums } from "../settle.ts";
+import { type BatchStatus, noCounts } from "../batch/batch.ts";
+import type { Packed } from "../batch/chunk-codec.ts";
+import type { Settlement, Sums } from "../batch/chunk-result.ts";
+import type { ChunkId, ClaimedChunk, NewBatch } from "./ledger.ts";
 import type { KeptCounts } from "./tables.ts";
 
 /** A chunk as it is first written: waiting, claimed, or settled already. */

@@ -1,14 +1,14 @@
-import { type Batch, isFinished } from "../batch.ts";
+import { type Batch, isFinished } from "../batch/batch.ts";
+import { addSettlement, noSums, type Sums } from "../batch/chunk-result.ts";
 import type { Clock } from "../clock.ts";
-import type { Database } from "../database.ts";
-import { invalidRequest, NotNow, wasRolledBack } from "../errors.ts";
-import { issuesOf, paramsOf } from "../intake.ts";
-import type { Acceptance, BatchHead, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger.ts";
-import type { AnyOperation, LedgerTransaction } from "../operation.ts";
-import { allowedFrom } from "../pace.ts";
-import type { Runner } from "../runner.ts";
-import { addSettlement, noSums, type Sums } from "../settle.ts";
-import { ownText } from "../text.ts";
+import type { Database } from "../database/database.ts";
+import { invalidRequest, NotNow, wasRolledBack } from "../errors/errors.ts";
+import type { Runner } from "../execution/runner.ts";
+import { issuesOf, paramsOf } from "../intake/validate-items.ts";
+import type { Acceptance, BatchHead, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
+import { allowedFrom } from "../operation/limits.ts";
+import type { AnyOperation, LedgerTransaction } from "../operation/operation.ts";
+import { ownText } from "../text/own-text.ts";
 import { KeyTaken, type Replays } from "./replay.ts";
 import type { IdempotencyKey, Request, Submitted } from "./request.ts";
 

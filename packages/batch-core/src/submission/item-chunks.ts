@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import type { NewChunk } from "../ledger.ts";
-import type { AnyOperation, ItemKey } from "../operation.ts";
-import { pack } from "../pack.ts";
-import { settle } from "../settle.ts";
-import { itemsPerSlice } from "../time-slice.ts";
+import { pack } from "../batch/chunk-codec.ts";
+import { settle } from "../batch/chunk-result.ts";
+import type { NewChunk } from "../ledger/ledger.ts";
+import type { AnyOperation, ItemKey } from "../operation/operation.ts";
+import { itemsPerSlice } from "../text/time-slice.ts";
 import type { Refused } from "./request.ts";
 import { dropRepeated, sortedAtOnce, sortIntegers } from "./sort-integers.ts";
 

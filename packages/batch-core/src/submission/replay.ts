@@ -1,8 +1,8 @@
-import { type Batch, isFinished } from "../batch.ts";
+import { type Batch, isFinished } from "../batch/batch.ts";
 import type { Clock } from "../clock.ts";
-import { ReinstateError } from "../errors.ts";
-import type { Ledger } from "../ledger.ts";
-import type { LedgerTransaction } from "../operation.ts";
+import { ReinstateError } from "../errors/errors.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
 import type { IdempotencyKey, Submitted } from "./request.ts";
 
 /** Time between two purges of old idempotency keys. */

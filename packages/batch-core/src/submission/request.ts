@@ -1,5 +1,5 @@
-import type { Batch, StopRule } from "../batch.ts";
-import type { Target } from "../operation.ts";
+import type { Batch, StopRule } from "../batch/batch.ts";
+import type { Target } from "../operation/operation.ts";
 
 /** An item that is counted but cannot be worked on: refused at the door, with its outcome from the start. */
 export interface Refused {

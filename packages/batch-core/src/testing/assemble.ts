@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { type Batches, createBatches } from "../batches.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import type { Database } from "../database.ts";
+import type { Database } from "../database/database.ts";
 import { createInProcessEngine } from "../engine/in-process.ts";
-import { createSqlLedger } from "../ledger/sql.ts";
-import type { Ledger } from "../ledger.ts";
+import { createRunner, type Runner } from "../execution/runner.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { createSqlLedger } from "../ledger/sql-ledger.ts";
 import { silentLog } from "../log.ts";
-import type { AnyOperation } from "../operation.ts";
-import { createRunner, type Runner } from "../runner.ts";
+import type { AnyOperation } from "../operation/operation.ts";
+import { type Batches, createBatches } from "../submission/batches.ts";
 
 export interface Assembly {
   ledger: Ledger;

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import * as z from "zod";
-import { isFinished } from "../batch.ts";
-import { openDatabase } from "../database.ts";
-import type { EngineFactory } from "../engine.ts";
-import { ReinstateError } from "../errors.ts";
+import { isFinished } from "../batch/batch.ts";
+import { settleAll } from "../batch/chunk-result.ts";
+import { openDatabase } from "../database/database.ts";
+import type { EngineFactory } from "../engine/engine.ts";
+import { ReinstateError } from "../errors/errors.ts";
 import type { HostOptions } from "../host.ts";
-import { createSqlLedger } from "../ledger/sql.ts";
-import type { Ledger } from "../ledger.ts";
-import { type AnyOperation, defineOperation, type Operation, type Outcome, type Work } from "../operation.ts";
-import { settleAll } from "../settle.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { createSqlLedger } from "../ledger/sql-ledger.ts";
+import { type AnyOperation, defineOperation, type Operation, type Outcome, type Work } from "../operation/operation.ts";
 import { createTestHost, type TestHost } from "./test-host.ts";
 import { until } from "./until.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { FlagStore } from "../flags/flag-store.ts";
-import type { ItemKey, LedgerTransaction } from "../operation.ts";
+import type { ItemKey, LedgerTransaction } from "../operation/operation.ts";
 
 /** A flag store over an empty table, with access to its records. */
 export interface FlagStoreUnderTest<Id extends ItemKey> {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { Batch } from "../batch.ts";
-import type { Database } from "../database.ts";
-import type { Admission, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger.ts";
-import { pack, unpack } from "../pack.ts";
-import { type Settlement, settle, settleAll } from "../settle.ts";
+import type { Batch } from "../batch/batch.ts";
+import { pack, unpack } from "../batch/chunk-codec.ts";
+import { type Settlement, settle, settleAll } from "../batch/chunk-result.ts";
+import type { Database } from "../database/database.ts";
+import type { Admission, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
 
 /** A ledger and the database that it lies in, empty. */
 export interface LedgerUnderTest {

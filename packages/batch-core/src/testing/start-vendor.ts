@@ -1,5 +1,5 @@
 import type { Host, HostOptions } from "../host.ts";
-import type { Vendor, VendorInstance } from "../vendor.ts";
+import type { Vendor, VendorInstance } from "../vendor/vendor.ts";
 import { createTestHost, type TestHost } from "./test-host.ts";
 
 export interface StartVendorOptions<Instance> {

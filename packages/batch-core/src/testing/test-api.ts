@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Host, HostOptions } from "../host.ts";
-import { createV1Routes, type V1Options } from "../http/v1.ts";
-import { type AnyOperation, defineOperation } from "../operation.ts";
+import { createV1Routes, type V1Options } from "../http/v1-routes.ts";
+import { type AnyOperation, defineOperation } from "../operation/operation.ts";
 import { createTestHost, type TestHost } from "./test-host.ts";
 
 /** `/v1` over a host of its own, called as a client with an admin key calls it. */

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { VendorError } from "../client/vendor-error.ts";
-import { NotNow } from "../errors.ts";
-import { maxAttempts } from "../failure.ts";
+import { NotNow } from "../errors/errors.ts";
+import { maxAttempts } from "../execution/retry-policy.ts";
 import type { Host } from "../host.ts";
 import { createIntents } from "../ledger/intents.ts";
-import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation.ts";
+import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation/operation.ts";
 import { forEachAtOnce } from "./for-each-at-once.ts";
 
 /** No token, a used-up tariff, no rights: a refusal of one item that holds for all. */

@@ -1,8 +1,8 @@
 import { VendorError } from "../client/vendor-error.ts";
-import { NotNow } from "../errors.ts";
+import { NotNow } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { createIntents, type Intent } from "../ledger/intents.ts";
-import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation.ts";
+import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation/operation.ts";
 import { followJob, type VendorJobs } from "./vendor-job.ts";
 
 type Inherited = "name" | "label" | "columns" | "item" | "params" | "chunkSize" | "pace";

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import type { ItemKey, Work } from "../operation.ts";
+import type { ItemKey, Work } from "../operation/operation.ts";
 
 const firstPollMs = 1_000;
 const longestPollMs = 10_000;

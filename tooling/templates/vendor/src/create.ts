@@ -1,9 +1,9 @@
 import type { Host, VendorInstance } from "@reinstate/batch-core";
-import { createOperations } from "./operations.ts";
+import { createOperations } from "./operations/operations.ts";
 import { type AcmeOptions, readOptions } from "./options.ts";
-import { createRoutes } from "./routes.ts";
-import type { WidgetStore } from "./store.ts";
-import { createSqlStore } from "./stores/sql.ts";
+import { createRoutes } from "./http/routes.ts";
+import type { WidgetStore } from "./store/store.ts";
+import { createSqlStore } from "./store/sql-store.ts";
 
 /** Acme at work: its API, its operations and its records. */
 export interface Acme extends VendorInstance {

@@ -1,6 +1,6 @@
 import type { Vendor } from "@reinstate/batch-core";
 import type { Acme } from "./create.ts";
-import type { NewWidget } from "./store.ts";
+import type { NewWidget } from "./store/store.ts";
 
 /** Milliseconds since 1970 UTC at which the demo's deleted widgets were deleted. */
 const deletedAt = Date.UTC(2026, 0, 1);

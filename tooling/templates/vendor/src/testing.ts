@@ -1,4 +1,4 @@
-import type { NewWidget } from "./store.ts";
+import type { NewWidget } from "./store/store.ts";
 
 let made = 0;
 

@@ -1,7 +1,7 @@
 import { type ContractError, vendorContract } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, test } from "vitest";
-import { type ErrorKind, errorAnswers } from "./errors.ts";
+import { type ErrorKind, errorAnswers } from "./http/errors.ts";
 import { acme } from "./vendor.ts";
 
 const kinds: Record<ContractError, ErrorKind> = {

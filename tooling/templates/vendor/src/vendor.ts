@@ -1,9 +1,9 @@
 import { defineVendor } from "@reinstate/batch-core";
 import { type Acme, createAcme } from "./create.ts";
 import { demo } from "./demo.ts";
-import { importWidgets } from "./import.ts";
+import { importWidgets } from "./import/import.ts";
 import { type AcmeSettings, acmeOptions } from "./options.ts";
-import { basePath } from "./routes.ts";
+import { basePath } from "./http/routes.ts";
 
 /** The gateway's line for Acme. */
 export const acme = defineVendor<AcmeSettings, Acme>({

@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { sql } from "kysely";
 import * as z from "zod";
-import { type AnyOperation, defineOperation, type Outcome, type Work } from "../../operation.ts";
+import { type AnyOperation, defineOperation, type Outcome, type Work } from "../../operation/operation.ts";
 
 /** How an operation has its effects: in the ledger's database, or in a file of its own. */
 export const kinds = ["ledger", "repeatable", "reconciled"] as const;

@@ -9,9 +9,9 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
+import type { Database } from "../../database/database.ts";
 import { overSqlite } from "../../database/sqlite.ts";
-import type { Database } from "../../database.ts";
-import { createSqlLedger } from "../../ledger/sql.ts";
+import { createSqlLedger } from "../../ledger/sql-ledger.ts";
 import type { Owner } from "./scheduler.ts";
 
 /** What happens around each statement of one process. */

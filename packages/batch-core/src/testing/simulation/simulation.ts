@@ -1,8 +1,8 @@
-import { type Batch, isFinished } from "../../batch.ts";
-import type { Batches } from "../../batches.ts";
-import type { ItemOutcome } from "../../items.ts";
-import type { ClaimedChunk, Ledger } from "../../ledger.ts";
-import type { AnyOperation } from "../../operation.ts";
+import { type Batch, isFinished } from "../../batch/batch.ts";
+import type { ClaimedChunk, Ledger } from "../../ledger/ledger.ts";
+import type { AnyOperation } from "../../operation/operation.ts";
+import type { ItemOutcome } from "../../results/items.ts";
+import type { Batches } from "../../submission/batches.ts";
 import { assemble } from "../assemble.ts";
 import type { Disk } from "./disk.ts";
 import { type Owner, Scheduler } from "./scheduler.ts";

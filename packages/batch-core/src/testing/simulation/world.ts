@@ -2,8 +2,8 @@ import { sql } from "kysely";
 import * as z from "zod";
 import { VendorError } from "../../client/vendor-error.ts";
 import type { Clock } from "../../clock.ts";
-import { NotNow } from "../../errors.ts";
-import { type AnyOperation, defineOperation, type Outcome, type Work } from "../../operation.ts";
+import { NotNow } from "../../errors/errors.ts";
+import { type AnyOperation, defineOperation, type Outcome, type Work } from "../../operation/operation.ts";
 import type { Owner, Scheduler } from "./scheduler.ts";
 
 /** How an operation of the simulation has its effects. */

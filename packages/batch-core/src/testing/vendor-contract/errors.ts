@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { Host } from "../../host.ts";
-import type { NewKey } from "../../keys.ts";
+import type { NewKey } from "../../keys/keys.ts";
 import type { Log } from "../../log.ts";
-import type { VendorInstance } from "../../vendor.ts";
+import type { VendorInstance } from "../../vendor/vendor.ts";
 import { startVendor } from "../start-vendor.ts";
 import { readContents } from "./contents.ts";
 import {

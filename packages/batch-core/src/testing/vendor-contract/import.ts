@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ImportRequest } from "../../vendor.ts";
+import type { ImportRequest } from "../../vendor/vendor.ts";
 import { readContents } from "./contents.ts";
 import { type AnyTested, start } from "./tested-vendor.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type * as z from "zod";
-import type { Vendor } from "../../vendor.ts";
+import type { Vendor } from "../../vendor/vendor.ts";
 import { readContents } from "./contents.ts";
 import { type AnyTested, runDemo, start } from "./tested-vendor.ts";
 

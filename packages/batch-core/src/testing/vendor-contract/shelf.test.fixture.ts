@@ -6,8 +6,8 @@ import { createFlagStore } from "../../flags/flag-store.ts";
 import type { Host } from "../../host.ts";
 import { type ApiError, admitCalls, cleanPath, defineErrors, parseJson, readCredentials } from "../../http/index.ts";
 import { readRecords } from "../../intake/read-records.ts";
-import { wholeNumber } from "../../number-setting.ts";
-import { defineVendor, type ImportRequest } from "../../vendor.ts";
+import { wholeNumber } from "../../settings/number-setting.ts";
+import { defineVendor, type ImportRequest } from "../../vendor/vendor.ts";
 
 /** What the vendor of books does wrong; undefined for a sound one. */
 export type ShelfFault =

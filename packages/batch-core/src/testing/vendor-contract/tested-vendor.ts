@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Vendor, VendorInstance } from "../../vendor.ts";
+import type { Vendor, VendorInstance } from "../../vendor/vendor.ts";
 import { listServedRoutes, type ServedRoute } from "../served-routes.ts";
 import { type StartedVendor, type StartVendorOptions, startVendor } from "../start-vendor.ts";
 import { parseCurl } from "./curl.ts";

@@ -1,4 +1,4 @@
-import type { VendorInstance } from "../../vendor.ts";
+import type { VendorInstance } from "../../vendor/vendor.ts";
 import { checkAccounts } from "./accounts.ts";
 import { checkDeclarations } from "./declarations.ts";
 import { checkErrors } from "./errors.ts";

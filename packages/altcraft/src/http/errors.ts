@@ -1,0 +1,111 @@
+import { type ApiError, defineErrors } from "@reinstate/batch-core/http";
+import type { AltcraftSettings } from "../options.ts";
+
+/** What the API rejects, and the faults of the server, by our names. */
+export type ErrorKind =
+  | "bad_request"
+  | "token_required"
+  | "unknown_token"
+  | "forbidden"
+  | "not_found"
+  | "erased"
+  | "no_consent"
+  | "in_progress"
+  | "no_such_method"
+  | "post_only"
+  | "too_large"
+  | "encoded"
+  | "too_many_requests"
+  | "unavailable"
+  | "internal";
+
+interface ErrorRow {
+  code(settings: AltcraftSettings): number;
+  text(detail: string, settings: AltcraftSettings): string;
+  headers?: Record<string, string>;
+  /** Told by HTTP itself, so the status follows the code whatever the settings say. */
+  transport?: true;
+}
+
+/** The one table of the errors. The vendor documents the codes; of the texts only that of a missing token is known. */
+const errors: Record<ErrorKind, ErrorRow> = {
+  bad_request: { code: (s) => s.badRequestError, text: (detail) => `Incorrect request: ${detail}` },
+  token_required: { code: () => 401, text: (_, s) => s.tokenRequiredText },
+  unknown_token: { code: (s) => s.unknownTokenError, text: () => "API token is not valid" },
+  forbidden: { code: (s) => s.forbiddenError, text: (detail) => `No rights: ${detail}` },
+  not_found: { code: (s) => s.notFoundError, text: (detail) => detail },
+  erased: { code: (s) => s.erasedError, text: (detail) => detail },
+  no_consent: { code: (s) => s.consentError, text: (detail) => `No consent: ${detail}` },
+  in_progress: {
+    code: () => 409,
+    text: () => "The first request with this Request-ID is in progress",
+    headers: { "retry-after": "1" },
+  },
+  no_such_method: { code: () => 404, text: () => "Method not found" },
+  post_only: {
+    code: () => 405,
+    text: () => "Method not allowed: use POST",
+    headers: { allow: "POST" },
+    transport: true,
+  },
+  too_large: {
+    code: () => 413,
+    text: (detail) => `Request body is too large: ${detail}`,
+    // What is left of the body is not read, so the connection cannot be used again.
+    headers: { connection: "close" },
+    transport: true,
+  },
+  encoded: {
+    code: () => 415,
+    text: (detail) => `Request body is not readable: ${detail}`,
+    headers: { "accept-encoding": "identity" },
+    transport: true,
+  },
+  too_many_requests: { code: () => 429, text: (detail) => detail, transport: true },
+  unavailable: {
+    code: () => 503,
+    text: () => "Service is busy, try again",
+    headers: { "retry-after": "5" },
+    transport: true,
+  },
+  internal: { code: () => 500, text: () => "Internal error" },
+};
+
+export const { apiError, answerError } = defineErrors<ErrorKind>({
+  vendor: "altcraft",
+  detailBytes: 400,
+  codes: {
+    // A safety flag that is not clear, or that the method does not support.
+    invalid_request: "bad_request",
+    idempotency_mismatch: "bad_request",
+    idempotency_running: "in_progress",
+    body_too_large: "too_large",
+    encoded_body: "encoded",
+    overloaded: "unavailable",
+    too_many_requests: "too_many_requests",
+  },
+  details: {
+    idempotency_mismatch: () => "this Request-ID was used for another request",
+    invalid_request({ issues, message }) {
+      const [issue = { path: "", message }] = issues;
+      return `field ${JSON.stringify(issue.path)}: ${issue.message}`;
+    },
+  },
+});
+
+/** Returns code and text of an error, as every reply has them. */
+export function toErrorBody({ kind, detail }: ApiError<ErrorKind>, settings: AltcraftSettings) {
+  const row = errors[kind];
+  return { error: row.code(settings), error_text: row.text(detail, settings) };
+}
+
+/** Returns the reply to an error: its HTTP status, its body, its headers. */
+export function toErrorReply(error: ApiError<ErrorKind>, settings: AltcraftSettings) {
+  const row = errors[error.kind];
+  const body = toErrorBody(error, settings);
+  return {
+    status: settings.httpStatus === "follow_error" || row.transport ? body.error : 200,
+    body: { ...(settings.errorReplyData === "null" && { data: null }), ...body },
+    headers: { ...row.headers, ...error.headers },
+  };
+}

@@ -1,0 +1,179 @@
+import { safetyFlagNamed } from "@reinstate/batch-core/http";
+import { type ApiRoute, assembleOpenApi, createSchemaWriter, type Json } from "@reinstate/batch-core/openapi";
+import * as z from "zod";
+import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "../methods/method-table.ts";
+import {
+  consentReply,
+  deletedReply,
+  envelope,
+  placedSubscription,
+  profileMatch,
+  profileSubscription,
+  subscription,
+  subscriptionChanges,
+  subscriptionIdentity,
+} from "../schemas.ts";
+import { namesOf } from "./unknown-fields.ts";
+
+const guide = "https://guides.altcraft.com/en/developer-guide/";
+
+const named = {
+  Envelope: envelope,
+  Subscription: subscription,
+  SubscriptionIdentity: subscriptionIdentity,
+  SubscriptionChanges: subscriptionChanges,
+  SubscriptionWithPlace: placedSubscription,
+  SubscriptionOfProfile: profileSubscription,
+  ProfileMatch: profileMatch,
+  DeletedSubscriptions: deletedReply,
+  ConsentLog: consentReply,
+};
+const writer = createSchemaWriter(named);
+
+const mediaTypes = ["application/json", "application/xml"];
+const vendorTag = "Altcraft";
+const extensionTag = "Beyond Altcraft";
+
+/** The API as OpenAPI 3.1, in JSON and XML, out of the table of methods: what is served with the option `extensions`. */
+export function openApi(): Json {
+  const rows: [string, MethodRow][] = Object.entries({ ...vendorMethods, ...extensionMethods });
+  return assembleOpenApi({
+    info: {
+      title: "Altcraft's subscriptions API v1.1, as Reinstate serves it",
+      version: "1.1",
+      description:
+        "Every method is POST, in JSON or XML. A reply has `error`, 0 where the call succeeded, and `error_text`. In XML the root is `<xml>`, lists are repeated elements (marked with `array='true'` in requests), null is an empty element.",
+    },
+    servers: [{ url: "/", description: "The gateway, or any server that serves the routes" }],
+    tags: [
+      { name: vendorTag, description: "As Altcraft documents them" },
+      { name: extensionTag, description: "Served with the option `extensions: on`" },
+    ],
+    securitySchemes: {
+      bearer: { type: "http", scheme: "bearer" },
+      query: { type: "apiKey", in: "query", name: "token" },
+    },
+    routes: rows.map(([name, row]) => describeMethod(name, row)),
+    writer,
+    schemas: { ...writeNamed(), ...Object.assign({}, ...rows.map(([name, row]) => writeBodies(name, row))) },
+  });
+}
+
+/** The schemas of the request and the reply of a method, by name. */
+function writeBodies(name: string, row: MethodRow): Json {
+  const word = wordOf(name);
+  return {
+    [`${word}Request`]: {
+      allOf: [
+        withNulls(writer.write(row.shape ?? row.parameters, "input")),
+        withNulls(writer.write(commonParameters, "input")),
+        ...(row.filters
+          ? [{ type: "object", properties: Object.fromEntries(row.filters.map((name) => [name, notNull])) }]
+          : []),
+      ],
+      ...(row.strict && { unevaluatedProperties: false }),
+    },
+    [`${word}Reply`]: writer.write(row.reply, "output"),
+  };
+}
+
+/** `subscriptions/undelete_batch` as `SubscriptionsUndeleteBatch`. */
+const wordOf = (name: string) => name.replace(/(?:^|[/_])(.)/g, (_, letter: string) => letter.toUpperCase());
+
+/** What of a method is beyond the vendor: all of it, or some parameters; undefined where nothing is. */
+function beyondVendor(row: MethodRow, vendors: MethodRow | undefined): true | string[] | undefined {
+  if (!vendors) return true;
+  if (row === vendors) return undefined;
+  const known = new Set(namesOf(vendors.parameters));
+  return [...new Set(namesOf(row.shape ?? row.parameters))].filter((one) => !known.has(one));
+}
+
+function describeMethod(name: string, row: MethodRow): ApiRoute {
+  const { summary, source, changes, restricted } = row;
+  const vendors = (vendorMethods as Record<string, MethodRow>)[name];
+  // What goes beyond the vendor is described where the vendor's own is.
+  const page = source ?? vendors?.source;
+  const beyond = beyondVendor(row, vendors);
+  return {
+    operationId: name.replace(/\W+/g, "_"),
+    method: "POST",
+    path: `/api/v1.1/${name}`,
+    summary,
+    ...(restricted && { description: "Only for a token whose option `methods` names it" }),
+    tag: vendors ? vendorTag : extensionTag,
+    parameters: {
+      query: { format: z.enum(["json", "xml"]).describe("The format of the reply") },
+      ...(changes && { header: { "Request-ID": requestId } }),
+    },
+    body: toBody(`${wordOf(name)}Request`),
+    answers: {
+      "200": { description: "Done", headers: describeHeaders(row), body: toBody(`${wordOf(name)}Reply`) },
+      default: {
+        description:
+          "Refused: `error` is the code, and the HTTP status too unless the option `httpStatus` says otherwise",
+        body: toBody("Envelope"),
+      },
+    },
+    more: {
+      // Served with the option `extensions: on` alone: the whole method, or these parameters of it.
+      ...(beyond && { "x-reinstate-extension": beyond }),
+      ...(page !== undefined && { externalDocs: { url: `${guide}${page}` } }),
+      // The token may also stand in the body.
+      security: [{ bearer: [] }, { query: [] }, {}],
+    },
+  };
+}
+
+const requestId = z
+  .string()
+  .min(1)
+  .max(255)
+  .describe("A repeat within 24 hours gets the first reply again, and nothing is done");
+
+function describeHeaders({ changes, batch }: MethodRow): Record<string, z.ZodType> {
+  return {
+    ...(batch && { "X-Reinstate-Batch": z.string().describe("The batch that the call made") }),
+    ...(changes && {
+      "Duplicate-Request": z.literal("true").describe("This is the reply to an earlier request"),
+      "Duplicate-Key": z.string().describe("Names that request"),
+    }),
+  };
+}
+
+const toBody = (name: string) => ({ schema: writer.reference(name), mediaTypes });
+
+/** A part of a schema that parameters may stand in, at any depth of composition. */
+interface Schema {
+  properties?: Record<string, object>;
+  required?: string[];
+  allOf?: Schema[];
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+}
+
+/** Every type but null: for parameters without which more records would be changed. */
+const notNull = { type: ["string", "number", "boolean", "object", "array"] };
+
+/** Lets every parameter that may be left out be null too, as the server does; safety flags have to be clear. */
+function withNulls({ properties, ...schema }: Schema): Schema {
+  const mayBeNull = (name: string) => !schema.required?.includes(name) && safetyFlagNamed(name) === undefined;
+  const nullable = ([name, property]: [string, object]) =>
+    [name, mayBeNull(name) ? { anyOf: [property, { type: "null" }] } : property] as const;
+  return {
+    ...schema,
+    ...(properties && { properties: Object.fromEntries(Object.entries(properties).map(nullable)) }),
+    ...(schema.allOf && { allOf: schema.allOf.map(withNulls) }),
+    ...(schema.anyOf && { anyOf: schema.anyOf.map(withNulls) }),
+    ...(schema.oneOf && { oneOf: schema.oneOf.map(withNulls) }),
+  };
+}
+
+/** Requests are described as they are given, replies as they come. */
+function writeNamed(): Json {
+  const given = writer.writeNamed("input");
+  const come = writer.writeNamed("output");
+  const isRequest = (name: string) => /Identity|Changes|Match/.test(name);
+  return Object.fromEntries(
+    Object.keys(named).map((name) => [name, isRequest(name) ? withNulls(given[name] as Schema) : come[name]]),
+  );
+}

@@ -1,0 +1,137 @@
+import type { AnyOperation, Host, Outcome, Work } from "@reinstate/batch-core";
+import { createCircuitBreaker, type RetryOptions } from "@reinstate/batch-core/client";
+import { definePerItemOperation, type ItemList } from "@reinstate/batch-core/upstream";
+import { createAltcraftClient } from "../client.ts";
+import type { AltcraftSettings, Upstream } from "../options.ts";
+import { type Asking, type ProfileSubscription, type SubscriptionIdentity, subscriptionIdentity } from "../schemas.ts";
+import type { ConsentStore } from "../store/store.ts";
+import {
+  consentRefusal,
+  digestOf,
+  erased,
+  type FlagVerb,
+  keyOf,
+  missing,
+  outcomeOf,
+  statusWord,
+  textOf,
+} from "../subscriptions/rules.ts";
+import { type Sighting, sightingOf } from "./find-in-profile.ts";
+import { mayRefuse, operationNames, paramsOf } from "./operations.ts";
+
+const hidden = { code: "hidden", message: "The profile does not show the address of this subscription" };
+
+type UpstreamList = ItemList<SubscriptionIdentity, Asking>;
+
+export interface UpstreamParts {
+  host: Pick<Host, "clock" | "database">;
+  upstream: Upstream;
+  /** A word that no other installation has. */
+  installation: string;
+  consent: ConsentStore;
+  settings: AltcraftSettings;
+}
+
+/**
+ * Undelete and delete carried out by the real Altcraft: one call for each subscription, so many at once and so many per
+ * second as the settings say. After a crash the same `Request-ID`s are sent again, and the vendor's deduplication carries out
+ * only what it had not yet. A dry run and the consent guard look at what `profiles/get` shows: nothing else there tells what is
+ * deleted. What was erased here is never asked back, whatever the guard is told.
+ */
+export function createUpstream({ host, upstream, installation, consent, settings }: UpstreamParts): AnyOperation[] {
+  const { clock } = host;
+  const breaker = createCircuitBreaker("Altcraft", () => clock.now());
+  // The core repeats chunks, and more patiently; the client repeats what a moment mends.
+  const retry: RetryOptions = { attempts: 3, sleep: (ms, signal) => clock.sleep(ms, signal) };
+  const client = createAltcraftClient({ retry, breaker, ...upstream });
+  const keyText = (item: SubscriptionIdentity) => textOf(keyOf(item, settings));
+
+  /** Looks items up in their profiles, each of which is asked for once. */
+  function createLook({ signal }: Work<SubscriptionIdentity, Asking>) {
+    const profiles = new Map<string, Promise<ProfileSubscription[]>>();
+    async function subscriptionsOf({ db_id, profile_id }: SubscriptionIdentity): Promise<ProfileSubscription[]> {
+      const match = { db_id, matching: "profile_id", profile_id } as const;
+      return (await client.profiles.get(match, { signal })).data.subscriptions;
+    }
+    return {
+      calls: () => profiles.size,
+      async at(item: SubscriptionIdentity): Promise<Sighting> {
+        const name = `${item.db_id} ${item.profile_id}`;
+        const asked = profiles.get(name) ?? subscriptionsOf(item);
+        profiles.set(name, asked);
+        return sightingOf(item, await asked, settings);
+      },
+    };
+  }
+
+  /** The texts of the keys whose address is on the suppression list of this installation; of the vendor's none is documented. */
+  async function suppressedHere(list: UpstreamList): Promise<Set<string>> {
+    const keys = list.open().map(({ item }) => keyOf(item, settings));
+    const listed = await consent.suppressed(keys);
+    return new Set(keys.filter((_, index) => listed[index]).map(textOf));
+  }
+
+  /** What was erased here is not asked back. */
+  async function rejectErased(verb: FlagVerb, list: UpstreamList): Promise<void> {
+    if (verb === "delete") return;
+    const entries = list.open().map((entry) => ({ entry, digest: digestOf(keyOf(entry.item, settings)) }));
+    const gone = await consent.erased(entries.map(({ digest }) => digest));
+    for (const { entry, digest } of entries) {
+      if (gone.has(digest)) entry.outcome = { key: entry.key, outcome: "failed", ...erased };
+    }
+  }
+
+  /** The consent guard looks at all before the first is sent. */
+  async function rejectWithoutConsent(list: UpstreamList): Promise<number> {
+    const suppressed = await suppressedHere(list);
+    const look = createLook(list.work);
+    await list.callEach(async ({ item }) => refusalOf(keyText(item), await look.at(item), suppressed));
+    return look.calls();
+  }
+
+  /** Why the guard lets an item not through; undefined where it does. */
+  function refusalOf(key: string, seen: Sighting, suppressed: ReadonlySet<string>): Outcome | undefined {
+    if (seen === "missing") return { key, outcome: "failed", ...missing };
+    // Whose consent cannot be known has none.
+    if (seen === "hidden") return { key, outcome: "failed", ...hidden };
+    const refusal = consentRefusal({ status: statusWord(seen.status), suppressed: suppressed.has(key) });
+    return refusal && { key, outcome: "failed", ...refusal };
+  }
+
+  /** What would become of an item that the guard lets through. */
+  function expected(verb: FlagVerb, key: string, seen: Sighting): Outcome {
+    if (seen === "hidden") return { key, outcome: "unknown", ...hidden };
+    if (seen === "missing") return outcomeOf(verb, key, "missing");
+    return outcomeOf(verb, key, (seen.is_delete === true) === (verb === "undelete") ? "changed" : "unchanged");
+  }
+
+  return (["undelete", "delete"] as const).map((verb) => {
+    const isGuarded = (list: UpstreamList) => mayRefuse(verb, list.work.params, settings);
+    return definePerItemOperation<SubscriptionIdentity, Asking>(host, {
+      name: operationNames[verb],
+      label: `subscriptions/${verb}`,
+      item: subscriptionIdentity,
+      params: paramsOf(verb, settings),
+      key: keyText,
+      vendor: "Altcraft",
+      installation,
+      concurrency: settings.upstreamConcurrency,
+      perSecond: settings.upstreamPerSecond,
+      async screen(list) {
+        await rejectErased(verb, list);
+        return isGuarded(list) ? rejectWithoutConsent(list) : 0;
+      },
+      send: (item, call) => client.subscriptions[verb](item, call),
+      async preview(list) {
+        await rejectErased(verb, list);
+        const suppressed = isGuarded(list) ? await suppressedHere(list) : undefined;
+        const look = createLook(list.work);
+        await list.callEach(async ({ item }) => {
+          const key = keyText(item);
+          const seen = await look.at(item);
+          return (suppressed && refusalOf(key, seen, suppressed)) ?? expected(verb, key, seen);
+        });
+      },
+    });
+  });
+}

@@ -1,0 +1,125 @@
+import type { Database, LedgerTransaction } from "@reinstate/batch-core";
+import { sql } from "kysely";
+import { type ConsentAction, type Status, statuses } from "../schemas.ts";
+import { type Db, hasKey, insertNew, keyColumns, mark, rowsOf, sameKey, storedKey, type Tables } from "./rows.ts";
+import type { Address, ConsentDeed, ConsentEntry, ConsentStore, Standing, SubscriptionKey } from "./store.ts";
+
+const addressColumns = { channel: "text", address: "text" } as const;
+const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
+
+// No channel's name holds white space.
+const addressMark = ({ channel, address }: Address) => `${channel} ${address}`;
+
+async function log(on: Db, { action, channel, subject, at, actor, reason, requested_by }: Omit<ConsentEntry, "id">) {
+  await on
+    .insertInto("altcraft_consent_log")
+    .values({ action, channel, subject, at, actor, reason, requested_by })
+    .execute();
+}
+
+async function logAddress(
+  on: LedgerTransaction,
+  action: ConsentAction,
+  [first]: readonly Address[],
+  deed: ConsentDeed,
+): Promise<void> {
+  if (first) await log(on as Db, { action, channel: first.channel, subject: first.address, ...deed });
+}
+
+/** The suppression list, what was erased, and the log of both. The tables are those of the subscriptions' store, which brings them up to date. */
+export function createSqlConsentStore(database: Database): ConsentStore {
+  const db = database.tables<Tables>();
+  return {
+    async standing(keys, transaction) {
+      const locked =
+        database.dialect === "sqlite" ? sql`` : sql`order by ${storedKey} for update of altcraft_subscriptions`;
+      const { rows } = await sql<SubscriptionKey & { status: number; suppressed: number }>`
+        select ${storedKey}, status,
+          case when exists (
+            select 1 from altcraft_suppressions
+            where altcraft_suppressions.channel = altcraft_subscriptions.channel
+              and altcraft_suppressions.address = altcraft_subscriptions.address
+          ) then 1 else 0 end as suppressed
+        from altcraft_subscriptions, ${rowsOf(database.dialect, keys, keyColumns)} where ${sameKey} ${locked}`.execute(
+        (transaction as Db | undefined) ?? db,
+      );
+      const found = new Map<string, Standing>();
+      for (const row of rows) {
+        found.set(mark(row), { status: statuses[row.status] as Status, suppressed: row.suppressed === 1 });
+      }
+      return keys.map((key) => found.get(mark(key)));
+    },
+
+    async suppressed(addresses) {
+      if (addresses.length === 0) return [];
+      const { rows } = await sql<Address>`
+        select listed.channel, listed.address
+        from altcraft_suppressions as listed, ${rowsOf(database.dialect, addresses, addressColumns)}
+        where listed.channel = given.channel and listed.address = given.address`.execute(db);
+      const listed = new Set(rows.map(addressMark));
+      return addresses.map((address) => listed.has(addressMark(address)));
+    },
+
+    suppress: (addresses, deed) =>
+      database.transaction(async (transaction) => {
+        const rows = addresses.map(({ channel, address }) => ({ channel, address, created_at: deed.at }));
+        await insertNew(database, "altcraft_suppressions", suppressionColumns, rows, transaction);
+        await logAddress(transaction, "suppress", addresses, deed);
+      }),
+
+    unsuppress: (addresses, deed) =>
+      database.transaction(async (transaction) => {
+        for (const { channel, address } of addresses) {
+          await (transaction as Db)
+            .deleteFrom("altcraft_suppressions")
+            .where("channel", "=", channel)
+            .where("address", "=", address)
+            .execute();
+        }
+        await logAddress(transaction, "unsuppress", addresses, deed);
+      }),
+
+    erase: (key, digest, deed) =>
+      database.transaction(async (transaction) => {
+        const on = transaction as Db;
+        const { numDeletedRows } = await on.deleteFrom("altcraft_subscriptions").where(hasKey(key)).executeTakeFirst();
+        if (numDeletedRows === 0n) return false;
+        const told = { erased_at: deed.at, actor: deed.actor, reason: deed.reason };
+        await on
+          .insertInto("altcraft_erased")
+          .values({ digest, ...told })
+          .onConflict((conflict) => conflict.column("digest").doUpdateSet(told))
+          .execute();
+        await log(on, { action: "erase", channel: null, subject: digest, ...deed });
+        return true;
+      }),
+
+    async log({ action, address, before, limit }) {
+      return db
+        .selectFrom("altcraft_consent_log")
+        .selectAll()
+        .$if(action !== undefined, (query) => query.where("action", "=", action as ConsentAction))
+        .$if(address !== undefined, (query) =>
+          query.where("subject", "=", address?.address ?? "").where("channel", "=", address?.channel ?? ""),
+        )
+        .$if(before !== undefined, (query) => query.where("id", "<", before as number))
+        .orderBy("id", "desc")
+        .limit(limit)
+        .execute();
+    },
+
+    async erased(digests, transaction) {
+      if (digests.length === 0) return new Set();
+      const rows = await ((transaction as Db | undefined) ?? db)
+        .selectFrom("altcraft_erased")
+        .select("digest")
+        .where(database.anyOf("digest", digests))
+        .execute();
+      return new Set(rows.map(({ digest }) => digest));
+    },
+
+    async installation() {
+      return (await db.selectFrom("altcraft_installation").select("id").executeTakeFirstOrThrow()).id;
+    },
+  };
+}

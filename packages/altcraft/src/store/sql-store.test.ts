@@ -1,0 +1,161 @@
+import { createTestHost } from "@reinstate/batch-core/testing";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import { consentContract, makeSubscription, storeContract } from "../testing.ts";
+import { createSqlConsentStore } from "./consent.ts";
+import { createSqlStore } from "./sql-store.ts";
+import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store.ts";
+
+const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
+const ann = { at: 1, actor: "k1", reason: "asked for", requested_by: "Ann" };
+
+describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
+  test.each(storeContract)("$name", async ({ check }) => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    await check(await createSqlStore(host.database));
+  });
+
+  test.each(consentContract)("$name", async ({ check }) => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    const store = await createSqlStore(host.database);
+    await check(createSqlConsentStore(host.database), store);
+  });
+
+  test("a subscription that is erased while it is set is added anew", async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    const store = await createSqlStore(host.database);
+    const consent = createSqlConsentStore(host.database);
+    const one = makeSubscription({ ...place, channel: "sms", phone: "+7" });
+    const next = (stored: StoredSubscription) => ({ ...stored, priority: 1 });
+    for (let turn = 0; turn < 40; turn++) {
+      await store.put(one, next);
+      const erased = consent.erase(one, "d1", ann);
+      await Promise.all([store.put(one, next), erased, store.put(one, next)]);
+    }
+    expect(await erasedTimes(consent)).toBe(40);
+  });
+
+  test("what is flagged in a transaction goes with it", async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    const store = await createSqlStore(host.database);
+    const gone = makeSubscription({ ...place, channel: "sms", phone: "+79000000000" }, { is_delete: true });
+    await store.addSubscriptions([gone]);
+    const work = host.database.transaction(async (transaction) => {
+      expect(await store.flag([gone], { is_delete: false, at: 1 }, transaction)).toEqual(["changed"]);
+      throw new Error("undone");
+    });
+    await expect(work).rejects.toThrow("undone");
+    expect(await store.find(gone)).toEqual(gone);
+  });
+
+  test("addresses of any length and any script have a place", async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    const store = await createSqlStore(host.database);
+    const odd = { ...place, profile_id: "я".repeat(64), channel: "push", provider: "ж" } as const;
+    const long = ["a", "b"].map((end) =>
+      makeSubscription({ ...odd, subscription_id: "€".repeat(4000) + end }, { is_delete: true }),
+    );
+    await store.addSubscriptions(long);
+    expect(await store.flag(long, { is_delete: false, at: 1 })).toEqual(["changed", "changed"]);
+    expect((await store.find(long[1] as (typeof long)[0]))?.fields).toEqual(long[1]?.fields);
+  });
+});
+
+const erasedTimes = async (consent: ConsentStore) => (await consent.log({ action: "erase", limit: 1000 })).length;
+
+// The contract must catch a store that breaks a promise.
+const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>][] = [
+  [
+    "flags every profile",
+    (store) => ({
+      flag: (keys, change) =>
+        store.flag(
+          keys.map((key) => ({ ...key, profile_id: "p2" })),
+          change,
+        ),
+    }),
+  ],
+  ["forgets the order", (store) => ({ flag: async (keys, change) => (await store.flag(keys, change)).reverse() })],
+  ["never forgets", (store) => ({ flag: (keys, { is_delete, at }) => store.flag(keys, { is_delete, at }) })],
+  ["lists what is deleted", (store) => ({ ofProfile: (profile) => store.ofProfile(profile, { deleted: true }) })],
+  [
+    "shows what lives as deleted",
+    (store) => ({
+      deleted: (query) => store.ofProfile({ ...query, profile_id: query.profile_id ?? "p1" }, { deleted: true }),
+    }),
+  ],
+  [
+    "forgets where a page ended",
+    (store) => ({ deleted: ({ after: _, ...query }) => store.deleted({ ...query, limit: query.limit - 1 }) }),
+  ],
+  [
+    "finds profiles in every resource",
+    (store) => ({ profilesWith: (db, addresses, { limit }) => store.profilesWith(db, addresses, { limit }) }),
+  ],
+  [
+    "suspends more than was asked for",
+    (store) => ({ changeStatus: ({ db_id }, change) => store.changeStatus({ db_id }, change) }),
+  ],
+  ["does not edit", (store) => ({ put: (fresh) => store.put(fresh, (stored) => stored) })],
+  ["adds no profile", (store) => ({ put: (fresh, edit) => store.put(fresh, edit) })],
+  ["cuts a profile in two", (store) => ({ page: async (query) => (await store.page(query)).slice(0, query.limit) })],
+  ["pages through every database", (store) => ({ page: ({ db_id: _, ...query }) => store.page(query) })],
+  [
+    "shows what is past bringing back",
+    (store) => ({ deleted: ({ deletedSince: _, ...query }) => store.deleted(query) }),
+  ],
+];
+
+test.each(faults)("the contract catches a store that %s", async (_, fault) => {
+  const results = await Promise.allSettled(
+    storeContract.map(async ({ check }) => {
+      await using host = await createTestHost();
+      const store = await createSqlStore(host.database);
+      await check({ ...store, ...fault(store) });
+    }),
+  );
+  expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);
+});
+
+const consentFaults: [string, (store: ConsentStore) => Partial<ConsentStore>][] = [
+  ["suppresses nothing", () => ({ suppress: async () => {} })],
+  ["keeps an address suppressed", () => ({ unsuppress: async () => {} })],
+  [
+    "suppresses an address on every channel",
+    (store) => ({
+      suppressed: (addresses) => store.suppressed(addresses.map(({ address }) => ({ channel: "email", address }))),
+    }),
+  ],
+  ["forgets the order", (store) => ({ suppressed: async (keys) => (await store.suppressed(keys)).reverse() })],
+  [
+    "takes everybody for subscribed",
+    (store) => ({
+      standing: async (keys) => (await store.standing(keys)).map((one) => one && { ...one, status: "subscribed" }),
+    }),
+  ],
+  ["erases what is not there", (store) => ({ erase: async (...given) => (await store.erase(...given)) || true })],
+  ["remembers nothing that it erased", () => ({ erased: async () => new Set() })],
+  [
+    "logs nobody",
+    (store) => ({ suppress: (addresses, deed) => store.suppress(addresses, { ...deed, requested_by: null }) }),
+  ],
+  ["logs from the beginning", (store) => ({ log: async (query) => (await store.log(query)).reverse() })],
+  ["has a new word each time", () => ({ installation: async () => crypto.randomUUID() })],
+];
+
+test.each(consentFaults)("the contract catches a consent store that %s", async (_, fault) => {
+  const results = await Promise.allSettled(
+    consentContract.map(async ({ check }) => {
+      await using host = await createTestHost();
+      const store = await createSqlStore(host.database);
+      const consent = createSqlConsentStore(host.database);
+      await check({ ...consent, ...fault(consent) }, store);
+    }),
+  );
+  expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);
+});

@@ -1,0 +1,99 @@
+import { postgresDatabase } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import { describe, expect, test } from "vitest";
+import { openDatabase } from "../database/database.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
+import { until } from "../testing/until.ts";
+import { isStorageFault, isTransient, messageOf, publicMessageOf, ReinstateError } from "./errors.ts";
+
+const failureOf = (on: LedgerTransaction) =>
+  sql`select 1`.execute(on).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+
+test("whatever PostgreSQL's driver says of a connection that is lost, the work may be tried again", async () => {
+  await using server = await postgresDatabase();
+  const database = openDatabase(server.url);
+  const knife = openDatabase(server.url);
+  const seen: unknown[] = [];
+  const lost = database.transaction(async (transaction) => {
+    const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(transaction);
+    await sql`select pg_terminate_backend(${rows[0]?.pid})`.execute(knife.tables());
+    // The first is told by the server or by the socket, those after it by the driver.
+    await until(async () => {
+      seen.push(await failureOf(transaction));
+      return String(seen.at(-1)).includes("not queryable");
+    });
+    throw seen[0];
+  });
+  await expect(lost).rejects.toThrow();
+  expect(seen.filter((error) => !isTransient(error))).toEqual([]);
+  // The next one has another connection.
+  expect(await database.transaction(failureOf)).toBeUndefined();
+  await database.close();
+  await knife.close();
+});
+
+test("a transaction whose first statement fails is rolled back, and its connection is as good as before", async () => {
+  await using server = await postgresDatabase();
+  const database = openDatabase(server.url);
+  await sql`create table kept (id integer primary key)`.execute(database.tables());
+  for (let turn = 0; turn < 20; turn++) {
+    await expect(database.transaction((on) => sql`select 1 / 0`.execute(on))).rejects.toThrow(/division by zero/);
+    const written = database.transaction(async (on) => {
+      await sql`insert into kept values (${turn})`.execute(on);
+      if (turn % 2 === 0) throw new Error("changed my mind");
+    });
+    await written.catch(() => {});
+  }
+  // A transaction that says nothing is one too.
+  await database.transaction(async () => {});
+  const { rows } = await sql<{ id: number }>`select id from kept order by id`.execute(database.tables());
+  expect(rows.map(({ id }) => id)).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+  await database.close();
+});
+
+describe("isStorageFault", () => {
+  test.each(["53100", "53200", "53400", "58030", "25006", "ENOSPC", "EROFS", "ER_RECORD_FILE_FULL"])(
+    "knows %s",
+    (code) => {
+      const error = new Error("outer", { cause: Object.assign(new Error("inner"), { code }) });
+      expect([isStorageFault(error), isTransient(error)]).toEqual([true, false]);
+    },
+  );
+
+  test.each([8, 10, 13, 14, 778, 1544])("knows the SQLite code %i", (errcode) => {
+    expect(isStorageFault(Object.assign(new Error(""), { code: "ERR_SQLITE_ERROR", errcode }))).toBe(true);
+  });
+
+  test.each([1, 5, 19])("leaves out the SQLite code %i", (errcode) => {
+    expect(isStorageFault(Object.assign(new Error(""), { code: "ERR_SQLITE_ERROR", errcode }))).toBe(false);
+  });
+});
+
+test("messageOf gives every thrown value a text, with its causes", () => {
+  const inner = Object.assign(new Error("no space"), { code: "53100" });
+  expect(messageOf(new Error("failed", { cause: inner }))).toBe("failed: no space");
+  expect(messageOf({ message: "from a driver" })).toBe("from a driver");
+  expect(messageOf({ reason: { deep: 1 } })).toBe("{ reason: { deep: 1 } }");
+  expect(messageOf(new AggregateError([inner], ""))).toBe("AggregateError: no space");
+  expect(["text", 5, null, undefined].map(messageOf)).toEqual(["text", "5", "null", "undefined"]);
+});
+
+test("publicMessageOf keeps texts of databases, drivers and the file system from callers", () => {
+  const foreign = [
+    Object.assign(new Error('could not extend file "base/5/1"'), { code: "53100" }),
+    Object.assign(new Error("connect ECONNREFUSED 10.0.0.7:5432"), { code: "ECONNREFUSED" }),
+    new Error("Connection terminated unexpectedly"),
+    new TypeError("Cannot read properties of undefined (reading 'rows')"),
+  ];
+  expect(foreign.map(publicMessageOf)).toEqual([
+    "The database cannot store anything at the moment",
+    "A database or server cannot be reached",
+    "A database or server cannot be reached",
+    "Unexpected error; see the server log",
+  ]);
+  const own = new ReinstateError("transient", "Another process is at work", { cause: foreign[0] });
+  expect(publicMessageOf(own)).toBe("Another process is at work");
+});

@@ -1,0 +1,512 @@
+import { randomBytes } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { pack } from "../batch/chunk-codec.ts";
+import { type Database, openDatabase } from "../database/database.ts";
+import { NotNow } from "../errors/errors.ts";
+import type { NewChunk } from "../ledger/ledger.ts";
+import { type AnyOperation, defineOperation, type Operation, type Outcome } from "../operation/operation.ts";
+import type { ItemOutcome } from "../results/items.ts";
+import { type Assembly, assemble } from "../testing/assemble.ts";
+import { heldMemory } from "../testing/held-memory.ts";
+import { Disk } from "../testing/simulation/disk.ts";
+import { type Sabotage, simulate } from "../testing/simulation/simulation.ts";
+import { createTestClock } from "../testing/test-clock.ts";
+import { until } from "../testing/until.ts";
+
+/** A part of the core broken on purpose. */
+interface Breakage extends Sabotage {
+  database?(database: Database): Database;
+}
+
+interface Law {
+  /** Throws where the law does not hold. */
+  prove(url: string, breakage: Breakage): Promise<void>;
+  /** Each breaks the law, and must be seen. */
+  broken: Record<string, Breakage>;
+}
+
+const operation = (change: Partial<Operation<number, unknown>> = {}): AnyOperation =>
+  defineOperation<number, unknown>({
+    name: "law.rows.touch",
+    label: "row/touch",
+    item: z.int(),
+    params: z.strictObject({}),
+    key: (item) => item,
+    chunkSize: 2,
+    inlineLimit: 0,
+    apply: async ({ items }) => items.map((key) => ({ key, outcome: "done" })),
+    ...change,
+  });
+
+const failed = (key: number): Outcome => ({ key, outcome: "failed", code: "no", message: "no" });
+const lost = () => Object.assign(new Error("the line broke"), { code: "ECONNRESET" });
+
+async function withCore(
+  url: string,
+  breakage: Breakage,
+  one: AnyOperation,
+  work: (core: Assembly & { clock: ReturnType<typeof createTestClock>; database: Database }) => Promise<void>,
+): Promise<void> {
+  const real = openDatabase(url);
+  const database = breakage.database?.(real) ?? real;
+  const clock = createTestClock();
+  try {
+    await sql`create table if not exists effects (item bigint not null)`.execute(real.tables());
+    const operations = breakage.operations?.([one]) ?? [one];
+    await work({ ...(await assemble({ database, operations, ledger: breakage.ledger, clock })), clock, database });
+  } finally {
+    await real.close();
+  }
+}
+
+const submit = (core: Assembly, count: number, change = {}) =>
+  core.batches.submit({
+    operation: "law.rows.touch",
+    items: Array.from({ length: count }, (_, index) => index),
+    ...change,
+  });
+
+async function told(core: Assembly, id: number): Promise<ItemOutcome[]> {
+  const all: ItemOutcome[] = [];
+  for await (const item of core.batches.everyItem(id)) all.push(item);
+  return all.sort((a, b) => (a.item as number) - (b.item as number));
+}
+
+const effects = async ({ database }: { database: Database }) =>
+  (await sql<{ item: number }>`select item from effects order by item`.execute(database.tables())).rows.map(
+    ({ item }) => item,
+  );
+
+const laws: Record<string, Law> = {
+  "1: an accepted batch is on disk with all its items before anybody is told so; a broken upload leaves none": {
+    async prove(url, breakage) {
+      await withCore(url, breakage, operation(), async (core) => {
+        const { id } = await submit(core, 5);
+        // Another connection sees only what is committed.
+        await withCore(url, {}, operation(), async (other) => {
+          const seen = await told(other, id).catch(() => []);
+          expect(seen.map(({ item }) => item)).toEqual([0, 1, 2, 3, 4]);
+        });
+        const intake = {
+          ...{ total: 4, duplicates: 0, close() {} },
+          *chunks(): Generator<NewChunk> {
+            yield { packed: pack([1, 2]) };
+            throw new Error("the upload broke off");
+          },
+        };
+        await expect(core.batches.submitIntake({ operation: "law.rows.touch" }, intake)).rejects.toThrow();
+        expect(await core.batches.list({ limit: 10 })).toHaveLength(1);
+      });
+    },
+    broken: {
+      "what was uploaded until it broke off is kept": {
+        ledger: (ledger) => ({
+          async accept(batch, chunks, ...rest) {
+            const kept: NewChunk[] = [];
+            try {
+              for await (const chunk of chunks) kept.push(chunk);
+            } catch {}
+            return ledger.accept(batch, kept, ...rest);
+          },
+        }),
+      },
+      "it is answered before it is committed": {
+        database: (database) => ({
+          ...database,
+          transaction: (work) =>
+            new Promise((resolve, reject) => {
+              void database
+                .transaction(async (transaction) => {
+                  resolve(await work(transaction));
+                  throw new Error("the process dies before the commit");
+                })
+                .catch(reject);
+            }),
+        }),
+      },
+    },
+  },
+
+  "2: every distinct item ends in exactly one outcome; the counts always add up to the total": {
+    async prove(url, breakage) {
+      // Of each chunk's two items one is answered for.
+      const half = operation({ apply: async ({ items }) => [{ key: items[0] as number, outcome: "done" }] });
+      await withCore(url, breakage, half, async (core) => {
+        const { id, total } = await submit(core, 6, { items: [0, 1, 1, 2, 3, 4, 5, 5] });
+        while ((await core.runner.runNext(id)) === "ran") {
+          const { counts } = await core.batches.get(id);
+          expect(counts.done + counts.failed).toBeLessThanOrEqual(total);
+        }
+        const { counts, status } = await core.batches.get(id);
+        expect([status, total, counts]).toEqual(["completed", 6, { done: 3, skipped: 0, failed: 3, unknown: 0 }]);
+        const fates = (await told(core, id)).map(({ item, outcome }) => [item, outcome]);
+        expect(fates).toEqual([0, 1, 2, 3, 4, 5].map((item) => [item, item % 2 === 0 ? "done" : "failed"]));
+      });
+    },
+    broken: {
+      "an item without an answer is taken for done": {
+        operations: (all) =>
+          all.map((one) => ({
+            ...one,
+            apply: async (work) => work.items.map((key: number) => ({ key, outcome: "done" as const })),
+          })),
+      },
+      "a failed item is counted as done too": {
+        ledger: (ledger) => ({
+          finish: (chunk, settlement, now, by) =>
+            ledger.finish(chunk, { ...settlement, counts: { ...settlement.counts, done: 2 } }, now, by),
+        }),
+      },
+    },
+  },
+
+  "3a: an effect in the ledger's database commits together with its outcome, exactly once": {
+    async prove(url, breakage) {
+      const insert = operation({
+        async apply({ items, transaction }) {
+          for (const item of items) await sql`insert into effects (item) values (${item})`.execute(transaction);
+          return items.map((key) => ({ key, outcome: "done" }));
+        },
+      });
+      let broke = false;
+      const breaksOnce: Breakage = {
+        ...breakage,
+        ledger: (ledger) => ({
+          async finish(...args) {
+            const written = await ledger.finish(...args);
+            if (broke) return written;
+            broke = true;
+            throw lost();
+          },
+        }),
+      };
+      await withCore(url, breaksOnce, insert, async (core) => {
+        const { id } = await submit(core, 4);
+        await until(async () => {
+          await core.runner.runNext(id);
+          core.clock.advance(1000);
+          return (await core.batches.get(id)).status === "completed";
+        });
+        expect(await effects(core)).toEqual([0, 1, 2, 3]);
+      });
+    },
+    broken: {
+      "an effect stays though its outcome is undone": {
+        database: (database) => ({
+          ...database,
+          async transaction(work) {
+            const ended = await database.transaction(async (transaction) => {
+              await sql`savepoint outcome`.execute(transaction);
+              return work(transaction).then(
+                (result) => ({ result }),
+                async (error: unknown) => {
+                  const kept = (await sql<{ item: number }>`select item from effects`.execute(transaction)).rows;
+                  await sql`rollback to savepoint outcome`.execute(transaction);
+                  await sql`delete from effects`.execute(transaction);
+                  for (const { item } of kept)
+                    await sql`insert into effects (item) values (${item})`.execute(transaction);
+                  return { error };
+                },
+              );
+            });
+            if ("error" in ended) throw ended.error;
+            return ended.result;
+          },
+        }),
+      },
+    },
+  },
+
+  "3b: an effect elsewhere that was interrupted is never silently sent twice": {
+    async prove(url, breakage) {
+      const sent: number[] = [];
+      const send = operation({
+        ...{ effects: "elsewhere", repeatable: false },
+        async apply({ items }) {
+          sent.push(...items);
+          return items.map((key) => ({ key, outcome: "done" }));
+        },
+        reconcile: async ({ items }) =>
+          items.map((key) => (sent.includes(key) ? { key, outcome: "done" } : failed(key))),
+      });
+      await withCore(url, breakage, send, async (core) => {
+        const { id } = await submit(core, 4);
+        // A process claims a chunk, sends it, and dies.
+        await core.ledger.claim(id, "dead", core.clock.now(), core.clock.now() + 1000);
+        sent.push(0, 1);
+        core.clock.advance(1001);
+        while ((await core.runner.runNext(id)) === "ran");
+        expect(sent).toEqual([0, 1, 2, 3]);
+        expect((await core.batches.get(id)).counts).toMatchObject({ done: 4 });
+      });
+    },
+    broken: {
+      "an interrupted chunk is taken for a new one": {
+        ledger: (ledger) => ({
+          async claim(...args) {
+            const chunk = await ledger.claim(...args);
+            return chunk && "seq" in chunk ? { ...chunk, interrupted: false } : chunk;
+          },
+        }),
+      },
+      "the operation is said to be repeatable": {
+        operations: (all) => all.map((one) => ({ ...one, repeatable: true })),
+      },
+    },
+  },
+
+  "4: stop takes effect at the next chunk edge, resume goes on, retry runs only what failed, and the history stays": {
+    async prove(url, breakage) {
+      const ran: string[] = [];
+      const once = operation({
+        async apply({ items, generation }) {
+          ran.push(`${generation}: ${items}`);
+          return items.map((key) => (key === 3 && generation === 0 ? failed(key) : { key, outcome: "done" }));
+        },
+      });
+      await withCore(url, breakage, once, async (core) => {
+        const { id } = await submit(core, 6);
+        await core.runner.runNext(id);
+        await core.batches.stop(id);
+        expect(await core.runner.runNext(id)).toBe("idle");
+        expect(ran).toEqual(["0: 0,1"]);
+        await core.batches.resume(id);
+        while ((await core.runner.runNext(id)) === "ran");
+        await core.batches.retry(id);
+        while ((await core.runner.runNext(id)) === "ran");
+        expect(ran).toEqual(["0: 0,1", "0: 2,3", "0: 4,5", "1: 3"]);
+        expect((await core.ledger.contents(id, { outcome: "failed", limit: 10 })).map(({ seq }) => seq)).toEqual([1]);
+        expect((await core.batches.get(id)).counts).toMatchObject({ done: 6, failed: 0 });
+      });
+    },
+    broken: {
+      "a stop is only noted": {
+        ledger: (ledger) => ({
+          move: async (id, to, ...rest) => to === "stopped" || (await ledger.move(id, to, ...rest)) || true,
+        }),
+      },
+      "the last fate takes the place of the first": {
+        ledger: (ledger) => ({
+          contents: async (...args) => (await ledger.contents(...args)).filter(({ retries }) => retries.length === 0),
+        }),
+      },
+    },
+  },
+
+  "5: a verdict is never tried again, a lost connection is, and another hour costs no attempt": {
+    async prove(url, breakage) {
+      const tries: string[] = [];
+      let opens = 0;
+      const judged = operation({
+        effects: "elsewhere",
+        repeatable: false,
+        reconcile: async ({ items, attempt, seq }) => {
+          tries.push(`${seq}.${attempt}`);
+          return items.map((key) => ({ key, outcome: "done" }));
+        },
+        async apply({ items, seq, attempt }) {
+          tries.push(`${seq}.${attempt}`);
+          if (seq === 0) return items.map(failed);
+          if (seq === 1) throw lost();
+          if (opens === 0) {
+            opens = core.now() + 60_000;
+            throw new NotNow(opens);
+          }
+          return items.map((key) => ({ key, outcome: "done" }));
+        },
+      });
+      let core = createTestClock();
+      await withCore(url, breakage, judged, async (assembly) => {
+        core = assembly.clock;
+        const { id } = await submit(assembly, 6);
+        await until(async () => {
+          await assembly.runner.runNext(id);
+          core.advance(30_000);
+          return (await assembly.batches.get(id)).status === "completed";
+        });
+        expect(tries.toSorted()).toEqual(["0.1", "1.1", "1.2", "2.1", "2.1"]);
+      });
+    },
+    broken: {
+      "a wait counts as an attempt": {
+        ledger: (ledger) => ({
+          putBack: (chunk, at, by, how) => ledger.putBack(chunk, at, by, { ...how, counted: true }),
+        }),
+      },
+      "a verdict is thrown like a broken line": {
+        operations: (all) =>
+          all.map((one) => ({
+            ...one,
+            apply: (work) => (work.seq === 0 ? Promise.reject(lost()) : one.apply(work)),
+          })),
+      },
+    },
+  },
+
+  "6: memory does not grow with the batch": {
+    async prove(url, breakage) {
+      const text = operation({ item: z.string() as never, key: (item) => item, chunkSize: 100 });
+      await withCore(url, breakage, text, async (core) => {
+        const chunks = 1500;
+        let most = 0;
+        let at = 0;
+        const start = heldMemory();
+        function look(): void {
+          if (at++ % 150 === 149) most = Math.max(most, heldMemory() - start);
+        }
+        const intake = {
+          ...{ total: chunks * 100, duplicates: 0, close() {} },
+          *chunks(): Generator<NewChunk> {
+            for (let chunk = 0; chunk < chunks; chunk++) {
+              look();
+              yield { packed: pack(Array.from({ length: 100 }, (_, item) => `${chunk} ${item} ${noise()}`)) };
+            }
+          },
+        };
+        const { id } = await core.batches.submitIntake({ operation: "law.rows.touch" }, intake);
+        let items = 0;
+        for await (const _ of core.batches.everyItem(id)) if (items++ % 100 === 0) look();
+        expect(items).toBe(chunks * 100);
+        // The whole is 60 MB.
+        expect(most).toBeLessThan(10e6);
+      });
+    },
+    broken: {
+      "an upload is held until it is whole": {
+        ledger: (ledger) => ({
+          async accept(batch, chunks, ...rest) {
+            const all: NewChunk[] = [];
+            for await (const chunk of chunks) all.push(chunk);
+            return ledger.accept(batch, all, ...rest);
+          },
+        }),
+      },
+    },
+  },
+
+  "7: progress is the sum over the chunk rows, and a chunk that is finished does not write the batch's row": {
+    async prove(url, breakage) {
+      await withCore(url, breakage, operation(), async (core) => {
+        const { id } = await submit(core, 8);
+        const row = async () =>
+          (await sql`select * from reinstate_batches where id = ${id}`.execute(core.database.tables())).rows[0];
+        await core.runner.runNext(id);
+        const before = await row();
+        core.clock.advance(1000);
+        await core.runner.runNext(id);
+        expect(await row()).toEqual(before);
+        expect((await core.batches.get(id)).counts.done).toBe(4);
+        await sql`update reinstate_chunks set done = 1, failed = 1 where batch_id = ${id} and seq = 0`.execute(
+          core.database.tables(),
+        );
+        expect((await core.batches.get(id)).counts).toMatchObject({ done: 3, failed: 1 });
+      });
+    },
+    broken: {
+      "a counter on the batch's row": {
+        ledger: (ledger) => ({
+          async finish(chunk, settlement, now, by) {
+            const on = (by.transaction ?? undefined) as never;
+            await sql`update reinstate_batches set updated_at = ${now} where id = ${chunk.batchId}`.execute(on);
+            return ledger.finish(chunk, settlement, now, by);
+          },
+        }),
+      },
+    },
+  },
+
+  "8: what a foreign database is about to lose is first on disk with us, so any worker can put it right": {
+    async prove(url, breakage) {
+      const foreign = new DatabaseSync(":memory:");
+      foreign.exec("create table leads (id integer primary key); insert into leads values (0), (1)");
+      const here = openDatabase(url);
+      const journal = async (items: readonly number[]) => {
+        for (const item of items) await sql`insert into effects (item) values (${item})`.execute(here.tables());
+      };
+      const images = async () => effects({ database: here });
+      let dies = true;
+      const move = operation({
+        ...{ effects: "elsewhere", repeatable: false, params: z.any() },
+        async apply({ items, params }) {
+          const { journalLast } = (params ?? {}) as { journalLast?: boolean };
+          if (!journalLast) await journal(items);
+          foreign.exec(`delete from leads where id in (${items})`);
+          if (dies) {
+            dies = false;
+            throw lost();
+          }
+          if (journalLast) await journal(items);
+          return items.map((key) => ({ key, outcome: "done" }));
+        },
+        async reconcile({ items }) {
+          const known = await images();
+          for (const item of items) {
+            if (known.includes(item)) foreign.prepare("insert or ignore into leads values (?)").run(item);
+          }
+          return items.map(failed);
+        },
+      });
+      try {
+        await withCore(url, breakage, move, async (core) => {
+          const { id } = await submit(core, 2);
+          await core.runner.runNext(id);
+          core.clock.advance(60_000);
+          await core.runner.runNext(id);
+          expect(foreign.prepare("select id from leads order by id").all()).toEqual([{ id: 0 }, { id: 1 }]);
+        });
+      } finally {
+        foreign.close();
+        await here.close();
+      }
+    },
+    broken: {
+      "the journal is written after the delete": {
+        operations: (all) =>
+          all.map((one) => ({ ...one, apply: (work) => one.apply({ ...work, params: { journalLast: true } }) })),
+      },
+    },
+  },
+
+  "9: time, randomness and the network are handed in: one seed, one run": {
+    async prove(_, breakage) {
+      const traces = new Set<number>();
+      for (let run = 0; run < 4; run++) traces.add((await simulate(1, await Disk.make(), breakage)).trace);
+      expect(traces.size).toBe(1);
+    },
+    broken: {
+      "a part throws dice of its own": {
+        ledger: (ledger) => ({ open: async () => (Math.random() < 0.5 ? [] : ledger.open()) }),
+      },
+      "a part looks at its own watch": {
+        ledger: (ledger) => ({
+          putBack: (chunk, at, ...rest) => ledger.putBack(chunk, at + (performance.now() % 1000), ...rest),
+          close: (id, now, ...rest) =>
+            performance.now() % 2 < 1 ? ledger.close(id, now, ...rest) : Promise.resolve(false),
+        }),
+      },
+    },
+  },
+};
+
+/** 400 characters that do not deflate away. */
+const noise = () => randomBytes(300).toString("base64");
+
+for (const [sentence, law] of Object.entries(laws)) {
+  test.each(ledgerDatabases)(`law ${sentence} ($name)`, async ({ open }) => {
+    await using file = await open();
+    await law.prove(file.url, {});
+  });
+  test.each(Object.entries(law.broken))(`law ${sentence} — it is seen when %s`, async (_, breakage) => {
+    await using file = await (ledgerDatabases[0] as (typeof ledgerDatabases)[0]).open();
+    const verdict = await law.prove(file.url, breakage).then(
+      () => "nothing was seen",
+      (error: Error) => error.name,
+    );
+    // By a fact that was found to be false, and not by a breakage that cannot run at all.
+    expect(verdict).toBe("AssertionError");
+  });
+}

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { Disk } from "../testing/simulation/disk.ts";
+import { firstComplaint, runSeeds, seedsOf } from "../testing/simulation/seeds.ts";
+import { type Sabotage, simulate } from "../testing/simulation/simulation.ts";
+
+/** For a soak of many seeds. */
+const patience = 24 * 3_600_000;
+
+test("whatever dies, stalls, fails or is lost: every item has one fate, and nothing is done twice (even seeds)", {
+  timeout: patience,
+}, async () => {
+  const sums = await runSeeds(seedsOf(0));
+  // A simulation in which nothing goes wrong would prove nothing.
+  if (!process.env.SIMULATION_SEED) {
+    for (const [name, sum] of Object.entries(sums)) expect(sum, name).toBeGreaterThan(100);
+  }
+});
+
+test("a seed gives the same run twice", async () => {
+  const disk = await Disk.make();
+  const first = [await simulate(7, disk), await simulate(8, disk)];
+  const second = [await simulate(7, disk), await simulate(8, await Disk.make())];
+  expect(second).toEqual(first);
+  expect(first[0]?.trace).not.toBe(first[1]?.trace);
+});
+
+const broken: [string, Sabotage, RegExp][] = [
+  [
+    "an interrupted chunk is taken for a new one",
+    {
+      ledger: (ledger) => ({
+        async claim(...args) {
+          const chunk = await ledger.claim(...args);
+          return chunk && "seq" in chunk ? { ...chunk, interrupted: false } : chunk;
+        },
+      }),
+    },
+    /took effect 2 times/,
+  ],
+  [
+    "a vendor's call is said to be repeatable and is not",
+    { operations: (all) => all.map((one) => ({ ...one, repeatable: true })) },
+    /took effect 2 times/,
+  ],
+  [
+    "a chunk is finished by whoever comes",
+    {
+      ledger: (ledger) => ({
+        finish: async (chunk, settlement, now, by) => (await ledger.finish(chunk, settlement, now, by)) || true,
+        claim: (id, worker, now, until, admit) => ledger.claim(id, worker, now + 1e9, until, admit),
+      }),
+    },
+    /took effect/,
+  ],
+  [
+    "the last chunk is forgotten",
+    {
+      ledger: (ledger) => ({
+        async accept(batch, chunks, ...rest) {
+          const kept = [];
+          for await (const chunk of chunks) kept.push(chunk);
+          return ledger.accept(batch, kept.length > 1 ? kept.slice(0, -1) : kept, ...rest);
+        },
+      }),
+    },
+    /the items .* are told of|counts add up/,
+  ],
+  [
+    "items that are run again are told of twice",
+    {
+      ledger: (ledger) => ({
+        contents: async (...args) => (await ledger.contents(...args)).map((chunk) => ({ ...chunk, retries: [] })),
+      }),
+    },
+    /are told of/,
+  ],
+  ["nobody closes a batch", { ledger: () => ({ close: async () => false }) }, /no end within/],
+  [
+    "a key is made twice",
+    { ledger: () => ({ remember: async () => undefined, recall: async () => undefined }) },
+    /keys made/,
+  ],
+];
+
+test.each(broken)("the simulation sees that %s", async (_, sabotage, complaint) => {
+  expect(await firstComplaint(sabotage)).toMatch(complaint);
+});

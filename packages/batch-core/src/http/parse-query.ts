@@ -1,0 +1,18 @@
+import type * as z from "zod";
+import { ReinstateError } from "../errors/errors.ts";
+import { messageOfIssue } from "../intake/validate-items.ts";
+
+/** What was given, as the schema reads it; throws `invalid_request` with the path of everything that is wrong. */
+export function parsed<Value>(schema: z.ZodType<Value>, given: unknown): Value {
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map((issue) => ({ path: issue.path.join("."), message: messageOfIssue(issue) }));
+  const [first] = issues;
+  throw new ReinstateError("invalid_request", first ? `${first.path}: ${first.message}` : "invalid", { issues });
+}
+
+/** The id of a batch in a path; what cannot be one is an `unknown_batch`. */
+export function batchId(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new ReinstateError("unknown_batch", `There is no batch ${text.slice(0, 50)}`);
+  return Number(text);
+}

@@ -1,0 +1,76 @@
+import * as z from "zod";
+import { type Batch, settledOf } from "../batch/batch.ts";
+import { tableColumns } from "../intake/item-shape.ts";
+import { allowedFrom } from "../operation/limits.ts";
+import type { AnyOperation } from "../operation/operation.ts";
+import type { ItemOutcome } from "../results/items.ts";
+
+/** A batch as our own API shows it. */
+export function batchBody(batch: Batch) {
+  return {
+    id: batch.id,
+    operation: batch.operation,
+    target: batch.target,
+    account: batch.account,
+    status: batch.status,
+    total: batch.total,
+    processed: settledOf(batch.counts),
+    done: batch.counts.done,
+    skipped: batch.counts.skipped,
+    failed: batch.counts.failed,
+    unknown: batch.counts.unknown,
+    duplicates: batch.duplicates,
+    progress: batch.progress,
+    generation: batch.generation,
+    dry_run: batch.dryRun,
+    params: batch.params,
+    tally: batch.tally,
+    error: batch.error,
+    next_allowed_at: timeOf(batch.nextAllowedAt),
+    waiting_for: batch.waitingFor,
+    created_at: timeOf(batch.createdAt),
+    updated_at: timeOf(batch.updatedAt),
+    started_at: timeOf(batch.startedAt),
+    finished_at: timeOf(batch.finishedAt),
+    actor: batch.actor,
+  };
+}
+
+/** RFC 3339 in UTC. */
+export function timeOf(ms: number): string;
+export function timeOf(ms: number | null): string | null;
+export function timeOf(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
+
+/** An item with what became of it; `outcome` is null while it waits. */
+export function itemBody({ item, outcome, code, message, generation }: ItemOutcome) {
+  return { item, outcome: outcome ?? null, code, message, generation };
+}
+
+/** An operation as our own API shows it, with its schemas as JSON Schema. `now`: milliseconds since 1970 UTC. */
+export function operationBody(operation: AnyOperation, now: number) {
+  const { pace } = operation;
+  const from = allowedFrom(operation, false, now);
+  return {
+    name: operation.name,
+    label: operation.label,
+    target: operation.target,
+    columns: tableColumns(operation),
+    chunk_size: operation.chunkSize,
+    dry_run: operation.effects === "ledger" || operation.preview !== undefined,
+    pace: pace
+      ? {
+          concurrency: pace.concurrency ?? null,
+          per_second: pace.perSecond ?? null,
+          burst: pace.burst ?? null,
+          next_allowed_at: from > now ? timeOf(from) : null,
+        }
+      : null,
+    item: z.toJSONSchema(operation.item, { unrepresentable: "any", io: "input" }),
+    params: z.toJSONSchema(operation.params, { unrepresentable: "any", io: "input" }),
+    filter: operation.selection
+      ? z.toJSONSchema(operation.selection.filter, { unrepresentable: "any", io: "input" })
+      : null,
+  };
+}

@@ -1,0 +1,149 @@
+import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import * as z from "zod";
+import { batchStatuses } from "../batch/batch.ts";
+import { messageOf } from "../errors/errors.ts";
+import type { Host } from "../host.ts";
+import { integerText } from "../intake/integer-text.ts";
+import { ownText } from "../text/own-text.ts";
+import { answerAborted } from "./aborted.ts";
+import type { VendorAccounts } from "./account.ts";
+import { admitCalls } from "./admit-calls.ts";
+import { createBatchRoute } from "./create-batch.ts";
+import { readCredentials } from "./credentials.ts";
+import { eventsResponse } from "./events.ts";
+import { keyedRequest } from "./idempotency-key.ts";
+import { batchId, parsed } from "./parse-query.ts";
+import { cleanPath } from "./path.ts";
+import { faultProblem, problem, problemOf } from "./problem.ts";
+import { manifestResponse, reportResponse } from "./reports.ts";
+import { batchBody, itemBody, operationBody } from "./representations.ts";
+import { readSmallBody, rejectParameters } from "./safety-flags.ts";
+
+const limit = integerText.pipe(z.int().min(1).max(500));
+
+export const listQuery = z.strictObject({
+  status: z.enum(batchStatuses).optional(),
+  operation: ownText().optional(),
+  cursor: integerText.pipe(z.int().positive()).optional(),
+  limit: limit.default(50),
+});
+
+export const itemsQuery = z.strictObject({
+  outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
+  cursor: z.string().optional(),
+  limit: limit.default(100),
+});
+
+export const retryBody = z.strictObject({
+  /** Only the items that failed with this code. */
+  code: ownText().min(1, "must not be empty").optional(),
+});
+
+export interface V1Options {
+  /** Bytes of a streamed body at most. Default 1 GiB. */
+  streamLimit?: number;
+  /** The vendors whose batches must name an account, or must not. Without it, accounts are not checked. */
+  vendors?: readonly VendorAccounts[];
+  /** Aborted when the server is to stop: event streams end then, and their readers ask again elsewhere. */
+  closing?: AbortSignal;
+}
+
+/** Our own API over all vendors, `/v1/…`, for holders of an admin key. */
+export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Variables: { actor: string } }> {
+  const { streamLimit = 1024 ** 3, vendors = [], closing } = options;
+  const { batches } = host;
+  const routes = new Hono<{ Variables: { actor: string } }>({ getPath: cleanPath });
+
+  routes.onError((error, c) => {
+    const aborted = answerAborted(c.req.raw, error);
+    if (aborted) return aborted;
+    if (error instanceof HTTPException) return error.getResponse();
+    const known = problemOf(error);
+    if (known) return known;
+    host.log.error({ error: messageOf(error) }, "a request to /v1 failed");
+    return faultProblem(error);
+  });
+  routes.notFound(() => problem(404, "not-found", "There is nothing at this path"));
+
+  routes.use(async (c, next) => {
+    await next();
+    c.res.headers.set("x-content-type-options", "nosniff");
+    if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
+  });
+
+  routes.use(admitCalls(host.admission));
+
+  routes.use(async (c, next) => {
+    const secret = readCredentials(c.req.raw, "bearer")?.secret;
+    const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "admin", secret);
+    if (!key) {
+      return problem(401, "unauthorized", "This needs the header Authorization: Bearer <admin key>", {
+        headers: { "www-authenticate": "Bearer" },
+      });
+    }
+    if (key.options.access === "read" && !["GET", "HEAD"].includes(c.req.method)) {
+      return problem(403, "forbidden", "This key may only read; use an admin key without access=read");
+    }
+    c.set("actor", key.id);
+    await next();
+  });
+
+  routes.get("/v1/operations", (c) => {
+    const now = host.clock.now();
+    return c.json({ operations: host.operations().map((operation) => operationBody(operation, now)) });
+  });
+
+  routes.get("/v1/batches", async (c) => {
+    const { status, operation, cursor, limit } = parsed(listQuery, c.req.query());
+    const found = await batches.list({
+      limit: limit + 1,
+      ...(status && { statuses: [status] }),
+      ...(operation && { operation }),
+      ...(cursor && { before: cursor }),
+    });
+    const page = found.slice(0, limit);
+    const next = found.length > limit ? String(page.at(-1)?.id) : null;
+    return c.json({ batches: page.map(batchBody), next_cursor: next });
+  });
+
+  const create = createBatchRoute(host, { streamLimit, vendors });
+  routes.post("/v1/batches", (c) => create(c.req.raw, c.get("actor")));
+
+  const path = "/v1/batches/:id";
+  routes.get(path, async (c) => c.json(batchBody(await batches.get(batchId(c.req.param("id"))))));
+  routes.get(`${path}/items`, async (c) => {
+    const { items, next } = await batches.items(batchId(c.req.param("id")), parsed(itemsQuery, c.req.query()));
+    return c.json({ items: items.map(itemBody), next_cursor: next });
+  });
+  routes.get(`${path}/report.csv`, (c) => reportResponse(host, batchId(c.req.param("id")), "csv"));
+  routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, batchId(c.req.param("id")), "ndjson"));
+  routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id")), c.req.raw.signal));
+  routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
+  for (const verb of ["stop", "resume"] as const) {
+    routes.post(`${path}/${verb}`, async (c) => {
+      await rejectParameters(c.req.raw);
+      return c.json(batchBody(await batches[verb](batchId(c.req.param("id")))));
+    });
+  }
+
+  routes.post(`${path}/retry`, async (c) => {
+    const id = batchId(c.req.param("id"));
+    const keyed = keyedRequest(c.req.raw, c.get("actor"));
+    const { code } = parsed(retryBody, await readSmallBody(c.req.raw, keyed?.update));
+    const batch = await batches.retry(id, { code, ...(keyed && { idempotency: keyed.end() }) });
+    return c.json(batchBody(batch), 200, batch.replayed && { "idempotency-replayed": "true" });
+  });
+
+  // Every path that was given a method above answers the others with 405.
+  const methods = new Map<string, string[]>();
+  for (const { path, method } of routes.routes) {
+    if (method !== "ALL") methods.set(path, [...(methods.get(path) ?? []), method]);
+  }
+  for (const [path, allowed] of methods) {
+    const allow = allowed.join(", ");
+    routes.all(path, () => problem(405, "method-not-allowed", `This path answers ${allow}`, { headers: { allow } }));
+  }
+
+  return routes;
+}

@@ -1,0 +1,44 @@
+import { type Issue, invalidRequest } from "../errors/errors.ts";
+import type { AnyOperation } from "../operation/operation.ts";
+import { findFlagFault } from "../safety-flags/safety-flags.ts";
+import type { Row } from "./read-records.ts";
+import type { Sink } from "./sink.ts";
+import { issueLimit, issuesOf } from "./validate-items.ts";
+
+/** Where what was read is looked at: a valid item goes on to the sink, what is wrong is noted with its line. */
+export interface Desk {
+  take(row: Row): void;
+  refuse(issue: Issue): void;
+  isClean(): boolean;
+  /** So much is wrong that no more is reported: what comes now need not be looked at. */
+  isFull(): boolean;
+  /** Throws `invalid_request` where something is wrong. */
+  assertClean(): void;
+}
+
+export function createDesk(operation: AnyOperation, sink: Sink<unknown>): Desk {
+  const issues: Issue[] = [];
+  const report = (line: number, message: string) => {
+    if (issues.length < issueLimit) issues.push({ path: `line ${line}`, message });
+  };
+  return {
+    take(row) {
+      if (row.fault !== undefined) return report(row.line, row.fault);
+      // The schema of an item may ignore names that it does not know.
+      const fault = findFlagFault(row.value);
+      if (fault !== undefined) return report(row.line, fault);
+      const parsed = operation.item.safeParse(row.value);
+      if (parsed.success) return sink.add(parsed.data);
+      const again = row.second && operation.item.safeParse(row.second());
+      if (again?.success) return sink.add(again.data);
+      if (issues.length < issueLimit) issues.push(...issuesOf(parsed.error, `line ${row.line}`));
+    },
+    refuse: (issue) => void issues.unshift(issue),
+    isFull: () => issues.length >= issueLimit,
+    isClean: () => issues.length === 0,
+    assertClean() {
+      if (issues.length === 0) return;
+      throw invalidRequest(...issues.slice(0, issueLimit));
+    },
+  };
+}

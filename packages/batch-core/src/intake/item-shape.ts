@@ -1,0 +1,78 @@
+import * as z from "zod";
+import type { AnyOperation } from "../operation/operation.ts";
+
+/** What a schema may want at a place; `any` where it says nothing. */
+export type Kind = "string" | "number" | "integer" | "boolean" | "object" | "array" | "null" | "any";
+
+type JsonSchema = z.core.JSONSchema.BaseSchema;
+
+/** What the items of an operation look like, as far as it decides how they are taken in. */
+export interface ItemShape {
+  /** Integers that are their own keys: the quick way. */
+  integers: boolean;
+  /** Objects, with fields that a table's columns can name. */
+  objects: boolean;
+  /** What may stand at a field of an object item: `["cc_data", "id"]`. */
+  kindsAt(path: readonly string[]): Set<Kind>;
+}
+
+export function itemShapeOf(operation: AnyOperation): ItemShape {
+  const schema = toSchema(operation);
+  const kinds = kindsOf([schema]);
+  return {
+    integers: kinds.size === 1 && kinds.has("integer") && operation.key(1) === 1,
+    objects: kinds.has("object"),
+    kindsAt: (path) => kindsOf(path.reduce(fieldOf, [schema])),
+  };
+}
+
+/**
+ * Returns the columns by which a table names the items of an operation: for objects each field, `cc_data.*` for fields of any
+ * name; for others the names of the one column that holds the item, the first of them first.
+ */
+export function tableColumns(operation: AnyOperation): string[] {
+  const schema = toSchema(operation);
+  if (!kindsOf([schema]).has("object")) return [...(operation.columns ?? []), "id"];
+  const columns = new Set<string>();
+  const collect = (schemas: readonly JsonSchema[], path: readonly string[]) => {
+    for (const { properties = {}, additionalProperties } of parts(schemas)) {
+      for (const [name, field] of Object.entries(properties)) visit(field as JsonSchema, [...path, name]);
+      if (path.length > 0 && typeof additionalProperties === "object") columns.add([...path, "*"].join("."));
+    }
+  };
+  const visit = (field: JsonSchema, path: readonly string[]) => {
+    if (kindsOf([field]).has("object")) collect([field], path);
+    else columns.add(path.join("."));
+  };
+  collect([schema], []);
+  return [...columns];
+}
+
+const toSchema = (operation: AnyOperation) =>
+  z.toJSONSchema(operation.item, { unrepresentable: "any", io: "input" }) as JsonSchema;
+
+/** The schemas themselves and those that they are made of. */
+function parts(schemas: readonly JsonSchema[]): JsonSchema[] {
+  return schemas.flatMap((schema) => {
+    const inner = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])] as JsonSchema[];
+    return inner.length === 0 ? [schema] : [schema, ...parts(inner)];
+  });
+}
+
+function fieldOf(schemas: readonly JsonSchema[], name: string): JsonSchema[] {
+  return parts(schemas).flatMap(({ properties, additionalProperties }) => {
+    const field = properties !== undefined && Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
+    return typeof field === "object" ? [field as JsonSchema] : [];
+  });
+}
+
+function kindsOf(schemas: readonly JsonSchema[]): Set<Kind> {
+  const kinds = new Set<Kind>();
+  for (const schema of parts(schemas)) {
+    if (schema.type !== undefined) kinds.add(schema.type as Kind);
+    else if (schema.const !== undefined) kinds.add(typeof schema.const as Kind);
+    else if (schema.enum) for (const value of schema.enum) kinds.add(typeof value as Kind);
+    else if (!schema.anyOf && !schema.oneOf && !schema.allOf) kinds.add("any");
+  }
+  return kinds;
+}

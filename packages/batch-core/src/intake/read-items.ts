@@ -1,0 +1,84 @@
+import { type Issue, invalidRequest } from "../errors/errors.ts";
+import type { AnyOperation } from "../operation/operation.ts";
+import { itemTable } from "./csv-columns.ts";
+import { createIntegerSink } from "./integer-sink.ts";
+import { createDesk, type Desk } from "./item-collector.ts";
+import { type ItemShape, itemShapeOf } from "./item-shape.ts";
+import { type RecordFormat, readRecords } from "./read-records.ts";
+import type { Sink } from "./sink.ts";
+import { createSpool } from "./spool-sink.ts";
+import type { Intake } from "./validate-items.ts";
+
+export interface TakeInOptions {
+  /** One JSON value a line, or a table. */
+  format: "ndjson" | "csv";
+  /** The column that holds the items, in a table of items that are not objects. */
+  column?: string | undefined;
+}
+
+/**
+ * Takes in the items of a batch, any number of them, as they arrive. Resolves when the source has ended and every item is
+ * valid; `close` the answer when its chunks have been read. Throws `invalid_request` with the first 100 bad lines, and
+ * whatever the source throws; nothing is left behind then.
+ */
+export function takeIn(
+  operation: AnyOperation,
+  source: AsyncIterable<Uint8Array>,
+  { format, column }: TakeInOptions,
+): Promise<Intake> {
+  const none = { path: "body", message: "A batch needs at least one item" };
+  return filled(operation, none, async (desk, shape) => {
+    const columns = { own: operation.columns ?? [], named: column };
+    const records: RecordFormat =
+      format === "csv"
+        ? { format: "csv", table: itemTable(shape, columns) }
+        : { format: "ndjson", integers: shape.integers };
+    let isBlank = true;
+    async function* seen() {
+      for await (const part of source) {
+        isBlank &&= part.every((byte) => byte === space);
+        // A client that is still sending does not read an answer: the rest is taken, and not looked at.
+        if (!desk.isFull()) yield part;
+      }
+    }
+    const rows = readRecords(seen(), records);
+    let read = await rows.next();
+    for (; !read.done; read = await rows.next()) for (const row of read.value) desk.take(row);
+    // Lines glued together may make another item's id; an object alone cannot be two.
+    const mayBeGlued = format === "csv" || shape.integers || !desk.isClean();
+    if (!read.value.hasLineEnd && !isBlank && mayBeGlued) desk.refuse({ path: "line 1", message: glued });
+  });
+}
+
+const space = 0x20;
+
+const glued =
+  "is the only line and does not end with a line feed, so lines may have been lost: curl removes line feeds with -d; send the file with --data-binary, and end each line with a line feed";
+
+/** The same with the items that a filter finds. */
+export function takeFound(operation: AnyOperation, pages: AsyncIterable<readonly unknown[]>): Promise<Intake> {
+  return filled(operation, { path: "filter", message: "finds nothing" }, async (desk) => {
+    let line = 0;
+    for await (const page of pages) for (const value of page) desk.take({ line: ++line, value });
+  });
+}
+
+async function filled(
+  operation: AnyOperation,
+  none: Issue,
+  fill: (desk: Desk, shape: ItemShape) => Promise<void>,
+): Promise<Intake> {
+  const shape = itemShapeOf(operation);
+  const sink: Sink<never> = shape.integers ? createIntegerSink() : createSpool(operation.key);
+  try {
+    const desk = createDesk(operation, sink as Sink<unknown>);
+    await fill(desk, shape);
+    desk.assertClean();
+    const sealed = await sink.seal();
+    if (sealed.total > 0) return { ...sealed, close: sink.close };
+    throw invalidRequest(none);
+  } catch (error) {
+    sink.close();
+    throw error;
+  }
+}

@@ -1,0 +1,35 @@
+import { readJson } from "../text/json-text.ts";
+import { parseInteger } from "./integer-text.ts";
+import type { RecordParser, Row } from "./read-records.ts";
+import type { Line } from "./split-lines.ts";
+
+/** Parses one JSON value a line; blank lines are left out. `integers`: a line that is a number must be written as an integer. */
+export function createNdjsonParser(integers: boolean): RecordParser {
+  let lines: Line[] = [];
+  let at = 0;
+  return {
+    add: (line) => void lines.push(line),
+    end() {},
+    next() {
+      while (at < lines.length) {
+        const row = toRow(lines[at++] as Line, integers);
+        if (row) return row;
+      }
+      lines = [];
+      at = 0;
+      return undefined;
+    },
+  };
+}
+
+function toRow(line: Line, integers: boolean): Row | undefined {
+  if ("fault" in line) return { line: line.number, fault: line.fault };
+  if (typeof line.content === "number") return { line: line.number, value: line.content };
+  if (line.content.trim() === "") return undefined;
+  const read = readJson(line.content);
+  if (read.fault !== undefined) return { line: line.number, fault: `is not JSON: ${read.fault}` };
+  const { value } = read;
+  if (!integers || typeof value !== "number") return { line: line.number, value };
+  const { integer, fault } = parseInteger(line.content);
+  return fault === undefined ? { line: line.number, value: integer } : { line: line.number, fault };
+}

@@ -1,0 +1,71 @@
+import { setImmediate } from "node:timers/promises";
+import type * as z from "zod";
+import { listNames } from "../errors/cut-text.ts";
+import { type Issue, invalidRequest } from "../errors/errors.ts";
+import type { NewChunk } from "../ledger/ledger.ts";
+import type { AnyOperation } from "../operation/operation.ts";
+import { findTextIssues } from "../text/own-text.ts";
+import { itemsPerSlice } from "../text/time-slice.ts";
+
+/** Items that were taken in one by one: distinct, valid, and ready to be packed. */
+export interface Intake {
+  /** Distinct items. */
+  total: number;
+  duplicates: number;
+  /** The items as chunks. */
+  chunks(chunkSize: number): Iterable<NewChunk> | AsyncIterable<NewChunk>;
+  /** Lets go of the items; its chunks cannot be read any more. */
+  close(): void;
+}
+
+/** Issues that one answer names at most. */
+export const issueLimit = 100;
+
+/** The params of a request as the operation reads them. Throws `invalid_request`. */
+export function paramsOf(operation: AnyOperation, params: unknown): unknown {
+  const read = readParams(operation, params);
+  if ("value" in read) return read.value;
+  throw invalidRequest(...read.issues);
+}
+
+function readParams(operation: AnyOperation, params: unknown): { value: unknown } | { issues: Issue[] } {
+  const parsed = operation.params.safeParse(params ?? {});
+  if (!parsed.success) return { issues: issuesOf(parsed.error, "params") };
+  const issues = findTextIssues(parsed.data, "params");
+  return issues.length === 0 ? { value: parsed.data } : { issues };
+}
+
+/** Parses params and items; returns the items as the operation reads them, and the issues of both by path. */
+export async function parseItems(
+  operation: AnyOperation,
+  params: unknown,
+  given: readonly unknown[],
+): Promise<{ items: unknown[]; issues: Issue[] }> {
+  const read = readParams(operation, params);
+  const issues = "issues" in read ? read.issues : [];
+  const items: unknown[] = [];
+  for (let index = 0; index < given.length && issues.length < issueLimit; index++) {
+    if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
+    const item = operation.item.safeParse(given[index]);
+    if (item.success) items.push(item.data);
+    else issues.push(...issuesOf(item.error, `items[${index}]`));
+  }
+  return { items, issues };
+}
+
+/** Zod's issues with paths as a person writes them: `items[3].email`. */
+export function issuesOf(error: z.ZodError, root: string): Issue[] {
+  return error.issues.slice(0, issueLimit).map((issue) => ({
+    path: issue.path.reduce<string>(
+      (at, step) => (typeof step === "number" ? `${at}[${step}]` : `${at}.${String(step)}`),
+      root,
+    ),
+    message: messageOfIssue(issue),
+  }));
+}
+
+/** Returns Zod's message, which names every unknown key, with ten of them at most. */
+export function messageOfIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "unrecognized_keys" || issue.keys.length <= 10) return issue.message;
+  return `Unrecognized keys: ${listNames(issue.keys)}`;
+}

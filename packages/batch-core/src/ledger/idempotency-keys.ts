@@ -1,0 +1,87 @@
+import type { Kysely } from "kysely";
+import type { Database } from "../database/database.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
+import type { Ledger, Remembered } from "./ledger.ts";
+import type { LedgerTables } from "./tables.ts";
+
+type Db = Kysely<LedgerTables>;
+
+/** The idempotency keys of the ledger. */
+export function createMemory(
+  database: Database,
+): Pick<Ledger, "remember" | "recall" | "answered" | "storeReply" | "forget" | "forgetKey"> {
+  const db = database.tables<LedgerTables>();
+  const read = async (on: Db, scope: string, key: string): Promise<Remembered | undefined> => {
+    const row = await on
+      .selectFrom("reinstate_idempotency")
+      .selectAll()
+      .where("scope", "=", scope)
+      .where("idempotency_key", "=", key)
+      .executeTakeFirst();
+    return (
+      row && {
+        scope,
+        key,
+        digest: row.digest,
+        batchId: row.batch_id,
+        answer: row.answer,
+        reply: row.reply,
+        createdAt: row.created_at,
+      }
+    );
+  };
+
+  return {
+    async remember(entry, transaction: LedgerTransaction) {
+      const on = transaction as Db;
+      // On PostgreSQL this waits for the transaction of another caller with the same key.
+      const { numInsertedOrUpdatedRows } = await on
+        .insertInto("reinstate_idempotency")
+        .values({
+          scope: entry.scope,
+          idempotency_key: entry.key,
+          digest: entry.digest,
+          batch_id: entry.batchId,
+          answer: entry.answer,
+          created_at: entry.createdAt,
+        })
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst();
+      return numInsertedOrUpdatedRows === 0n ? read(on, entry.scope, entry.key) : undefined;
+    },
+
+    recall: (scope, key) => read(db, scope, key),
+
+    async answered(scope, key, answer, transaction) {
+      await ((transaction as Db | undefined) ?? db)
+        .updateTable("reinstate_idempotency")
+        .set({ answer })
+        .where("scope", "=", scope)
+        .where("idempotency_key", "=", key)
+        .execute();
+    },
+
+    async storeReply(scope, key, reply) {
+      await db
+        .updateTable("reinstate_idempotency")
+        .set({ reply })
+        .where("scope", "=", scope)
+        .where("idempotency_key", "=", key)
+        .where("reply", "is", null)
+        .execute();
+      return (await read(db, scope, key))?.reply ?? reply;
+    },
+
+    async forgetKey(scope, key) {
+      await db
+        .deleteFrom("reinstate_idempotency")
+        .where("scope", "=", scope)
+        .where("idempotency_key", "=", key)
+        .execute();
+    },
+
+    async forget(before) {
+      await db.deleteFrom("reinstate_idempotency").where("created_at", "<", before).execute();
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import { describe, expect, test } from "vitest";
+import { pack } from "../batch/chunk-codec.ts";
+import { settle, settleAll } from "../batch/chunk-result.ts";
+import { openDatabase } from "../database/database.ts";
+import { type LedgerUnderTest, ledgerContract } from "../testing/ledger-contract.ts";
+import type { Ledger, NewChunk } from "./ledger.ts";
+import { createSqlLedger } from "./sql-ledger.ts";
+
+async function withLedger(url: string, work: (subject: LedgerUnderTest) => Promise<void>): Promise<void> {
+  const database = openDatabase(url);
+  try {
+    await work({ ledger: await createSqlLedger(database), database });
+  } finally {
+    await database.close();
+  }
+}
+
+describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
+  test.each(Object.entries(ledgerContract))("%s", async (_, prove) => {
+    await using database = await open();
+    await withLedger(database.url, prove);
+  });
+
+  test("keeps the sums of a finished batch, and makes them where nobody kept them", async () => {
+    await using database = await open();
+    await withLedger(database.url, async ({ ledger, database }) => {
+      const chunks = [[1, 2], [3]].map((items) => ({ packed: pack(items) }));
+      const id = await ledger.accept(
+        { operation: "o", label: "l", target: "local", account: "a", params: {}, actor: null, total: 3, duplicates: 0 },
+        chunks,
+        0,
+      );
+      for (const [seq, settlement] of [
+        settle(
+          [1, 2],
+          [1, 2].map((key) => ({ key, outcome: "done" })),
+        ),
+        settleAll(1, "skipped", "same", "as it was"),
+      ].entries()) {
+        const tallied = { ...settlement, tally: { moved: seq + 1 } };
+        await database.transaction((transaction) =>
+          ledger.finish({ batchId: id, generation: 0, seq }, tallied, 5, { transaction }),
+        );
+      }
+      const kept = async () => {
+        const { rows } = await sql<{ done: number | null }>`select done, skipped, failed, unknown, tally
+          from reinstate_batches where id = ${id}`.execute(database.tables());
+        return rows[0];
+      };
+      expect((await kept())?.done).toBeNull();
+      await ledger.close(id, 6);
+      expect(await kept()).toEqual({ done: 2, skipped: 1, failed: 0, unknown: 0, tally: '{"moved":3}' });
+      const closed = await ledger.get(id);
+      await sql`update reinstate_batches set done = null, tally = null where id = ${id}`.execute(database.tables());
+      expect(await ledger.get(id)).toEqual(closed);
+      expect(closed).toMatchObject({ counts: { done: 2, skipped: 1 }, tally: { moved: 3 } });
+    });
+  });
+
+  test("is opened by four at once", async () => {
+    await using database = await open();
+    const databases = Array.from({ length: 4 }, () => openDatabase(database.url));
+    try {
+      const ledgers = await Promise.all(databases.map((database) => createSqlLedger(database)));
+      expect(await Promise.all(ledgers.map((ledger) => ledger.open()))).toEqual([[], [], [], []]);
+    } finally {
+      await Promise.all(databases.map((database) => database.close()));
+    }
+  });
+});
+
+async function all(chunks: Iterable<NewChunk> | AsyncIterable<NewChunk>): Promise<NewChunk[]> {
+  const list: NewChunk[] = [];
+  for await (const chunk of chunks) list.push(chunk);
+  return list;
+}
+
+// The contract is worth what it catches: each of these ledgers breaks one promise.
+const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
+  [
+    "forgets a chunk",
+    (ledger) => ({ accept: async (b, chunks, ...rest) => ledger.accept(b, (await all(chunks)).slice(0, -1), ...rest) }),
+  ],
+  [
+    "keeps half a batch",
+    (ledger) => ({
+      async accept(batch, chunks, ...rest) {
+        const kept: NewChunk[] = [];
+        try {
+          for await (const chunk of chunks) kept.push(chunk);
+        } finally {
+          await ledger.accept(batch, kept, ...rest);
+        }
+        throw new Error("the upload broke off");
+      },
+    }),
+  ],
+  [
+    "ignores leases",
+    (ledger) => ({ claim: (id, worker, _, until, admit) => ledger.claim(id, worker, 1e12, until, admit) }),
+  ],
+  [
+    "renews everybody's lease",
+    (ledger) => ({
+      renew: async (_, until) => (await Promise.all(["a", "b"].map((w) => ledger.renew(w, until)))).includes(true),
+    }),
+  ],
+  ["says that all is finished", (ledger) => ({ finish: async (...args) => (await ledger.finish(...args)) || true })],
+  ["forgets why", () => ({ note: async () => {} })],
+  ["does not wait", (ledger) => ({ putBack: (chunk, _, by, how) => ledger.putBack(chunk, 0, by, how) })],
+  [
+    "counts a wait as an attempt",
+    (ledger) => ({ putBack: (chunk, at, by, how) => ledger.putBack(chunk, at, by, { ...how, counted: true }) }),
+  ],
+  ["shows other accounts", (ledger) => ({ list: ({ account: _, ...filter }) => ledger.list(filter) })],
+  ["closes nothing", () => ({ close: async () => false })],
+  ["moves always", (ledger) => ({ move: async (...args) => (await ledger.move(...args)) || true })],
+  [
+    "hands out what was stopped",
+    (ledger) => ({ move: async (id, to, ...rest) => to === "stopped" || ledger.move(id, to, ...rest) }),
+  ],
+  ["lets everybody in", () => ({ admit: async () => undefined })],
+  ["retries without an end", (ledger) => ({ retry: async (...args) => (await ledger.retry(...args)) || 1 })],
+  ["retries every code", (ledger) => ({ retry: (id, now, { code: _, ...rest } = {}) => ledger.retry(id, now, rest) })],
+  ["makes a key twice", () => ({ remember: async () => undefined })],
+];
+
+test.each(broken)("the contract catches a ledger that %s", async (_, change) => {
+  const caught: string[] = [];
+  for (const [sentence, prove] of Object.entries(ledgerContract)) {
+    await withLedger("sqlite::memory:", async ({ ledger, database }) => {
+      await prove({ ledger: { ...ledger, ...change(ledger) }, database }).catch(() => caught.push(sentence));
+    });
+  }
+  expect(caught).not.toEqual([]);
+});

@@ -1,0 +1,263 @@
+import { type Kysely, type RawBuilder, sql } from "kysely";
+import { isFinished, sourcesOf } from "../batch/batch.ts";
+import type { Database } from "../database/database.ts";
+import { statement } from "../database/prepared-statement.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
+import { toStorableText } from "../text/own-text.ts";
+import { createAdmit } from "./admission.ts";
+import { itemsOfChunk, theChunk, unfinished } from "./chunk-queries.ts";
+import { createMemory } from "./idempotency-keys.ts";
+import type { ChunkId, ClaimedChunk, Ledger } from "./ledger.ts";
+import { ledgerMigrations } from "./migrations.ts";
+import { type BatchTable, createPrune } from "./prune.ts";
+import { createReader } from "./read-batches.ts";
+import { endOf, tallyText } from "./rows.ts";
+import { createRetry } from "./start-retry.ts";
+import type { LedgerTables } from "./tables.ts";
+import { createWriter } from "./write-batches.ts";
+
+type Db = Kysely<LedgerTables>;
+
+/** Said in the very words of a partial index, as `unfinished` is. */
+const isWorkable = (table = "reinstate_batches") =>
+  sql<boolean>`${sql.ref(`${table}.status`)} in ('pending', 'in_progress')`;
+
+/** The ledger on SQLite or PostgreSQL. Brings its tables up to date first. `batchTables` may still grow. */
+export async function createSqlLedger(database: Database, batchTables: readonly BatchTable[] = []): Promise<Ledger> {
+  await database.migrate("reinstate", ledgerMigrations);
+  const db = database.tables<LedgerTables>();
+  const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
+  const reader = createReader(database);
+  const { accept, writeChunks, writeExceptions } = createWriter(database);
+
+  /*
+   * The chunk is looked up by itself and its items after that, by key. Joined, or with conditions that look as if hardly a row
+   * met them, PostgreSQL would rather sort all open chunks of the batch, or walk over all its items, whenever its statistics are
+   * older than the batch.
+   */
+  const nextChunk = (free: (now: number) => RawBuilder<boolean>) =>
+    statement(({ batchId, now }: { batchId: number; now: number }) =>
+      db
+        .with("c", (db) =>
+          db
+            .selectFrom("reinstate_chunks")
+            .select(["batch_id", "generation", "seq", "item_count", "attempts", "state"])
+            .where("batch_id", "=", batchId)
+            .where(unfinished())
+            .where("not_before", "<=", now)
+            .where(free(now))
+            .where(({ exists, selectFrom }) =>
+              exists(selectFrom("reinstate_batches").select("id").where("id", "=", batchId).where(isWorkable())),
+            )
+            .orderBy("generation")
+            .orderBy("seq")
+            .limit(sql.lit(1))
+            // Two workers never wait for each other's chunk; SQLite has one writer anyway.
+            .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked()),
+        )
+        .selectFrom("c")
+        .innerJoin("reinstate_items as i", itemsOfChunk)
+        .select(["c.generation", "c.seq", "c.item_count", "c.attempts", "c.state", "i.codec", "i.packed"]),
+    );
+  const nextWaiting = nextChunk(() => sql`state = 'waiting'`);
+  const nextToClaim = nextChunk((now) => sql`(state <> 'claimed' or lease_until < ${now})`);
+
+  const claimed = (batchId: number, row: Awaited<ReturnType<typeof nextWaiting>>["rows"][number]): ClaimedChunk => ({
+    batchId,
+    generation: row.generation,
+    seq: row.seq,
+    codec: row.codec,
+    packed: row.packed,
+    count: row.item_count,
+    attempt: row.attempts + 1,
+    // A claim that ended without a result may have had its effect.
+    interrupted: row.state === "interrupted" || row.state === "claimed",
+  });
+
+  const finish = statement(
+    ({
+      batchId,
+      generation,
+      seq,
+      was,
+      by,
+      ...end
+    }: ChunkId & { was: LedgerTables["reinstate_chunks"]["state"]; by: string | null } & ReturnType<typeof endOf>) =>
+      theChunk(db, { batchId, generation, seq })
+        .where("state", "=", was)
+        .where("worker", "is not distinct from", by)
+        .set({ ...end, worker: null, lease_until: null }),
+    { byKey: true },
+  );
+
+  const ledger: Ledger = {
+    ...reader,
+    ...createMemory(database),
+    accept,
+    retry: createRetry(database, writeChunks),
+    prune: createPrune(database, batchTables),
+    admit: createAdmit(database),
+
+    async hold(batchId, now, transaction) {
+      const [row] = (await nextWaiting(transaction, { batchId, now })).rows;
+      return row && claimed(batchId, row);
+    },
+
+    async claim(batchId, worker, now, leaseUntil, admit) {
+      return database.transaction(async (transaction) => {
+        const [row] = (await nextToClaim(transaction, { batchId, now })).rows;
+        if (!row) return undefined;
+        const from = await admit?.(transaction, row.item_count);
+        if (from !== undefined) return { from };
+        await theChunk(transaction as Db, { batchId, ...row })
+          .set({ state: "claimed", worker, lease_until: leaseUntil, attempts: row.attempts + 1 })
+          .execute();
+        return claimed(batchId, row);
+      });
+    },
+
+    async renew(worker, leaseUntil) {
+      const { numUpdatedRows } = await db
+        .updateTable("reinstate_chunks")
+        .set({ lease_until: leaseUntil })
+        .where(unfinished())
+        .where("state", "=", "claimed")
+        .where("worker", "=", worker)
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
+    },
+
+    async finish({ batchId, generation, seq }, settlement, now, by) {
+      const chunk = { batchId, generation, seq };
+      const write = async (on: Db) => {
+        const guard =
+          "worker" in by ? { was: "claimed" as const, by: by.worker } : { was: "waiting" as const, by: null };
+        const { numAffectedRows } = await finish(on, { ...chunk, ...guard, ...endOf(settlement, now) });
+        if (numAffectedRows === 0n) return false;
+        await writeExceptions(on, chunk, settlement);
+        return true;
+      };
+      return by.transaction ? write(by.transaction as Db) : database.transaction((trx) => write(trx as Db));
+    },
+
+    async putBack(chunk, notBefore, by, { counted, interrupted = false }) {
+      const held = "held" in by;
+      // A held chunk's attempt was never written; a claimed one's was, with the claim.
+      const change = held ? Number(counted) : Number(counted) - 1;
+      let update = theChunk(db, chunk).set((set) => ({
+        state: interrupted ? ("interrupted" as const) : ("waiting" as const),
+        not_before: notBefore,
+        worker: null,
+        lease_until: null,
+        attempts: set("attempts", "+", change),
+      }));
+      update =
+        "worker" in by
+          ? update.where("state", "=", "claimed").where("worker", "=", by.worker)
+          : update.where("state", "=", "waiting");
+      await update.execute();
+    },
+
+    async waitUntil(id, time, reason = null) {
+      await db
+        .updateTable("reinstate_batches")
+        .set({ next_allowed_at: time, waiting_for: reason })
+        .where("id", "=", id)
+        .where(({ eb, or }) =>
+          or([eb("next_allowed_at", "is distinct from", time), eb("waiting_for", "is distinct from", reason)]),
+        )
+        .execute();
+    },
+
+    async move(id, to, now, from) {
+      const sources = sourcesOf(to).filter((status) => from === undefined || from.includes(status));
+      const { numUpdatedRows } = await db
+        .updateTable("reinstate_batches")
+        .set({
+          status: to,
+          updated_at: now,
+          finished_at: isFinished(to) ? now : null,
+          next_allowed_at: null,
+          ...(to === "in_progress" ? { started_at: sql<number>`coalesce(started_at, ${now})` } : {}),
+        })
+        .where("id", "=", id)
+        .where("status", "in", sources)
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
+    },
+
+    async note(id, error, transaction) {
+      await on(transaction)
+        .updateTable("reinstate_batches")
+        .set({ error: toStorableText(error) })
+        .where("id", "=", id)
+        .execute();
+    },
+
+    async close(id, now, transaction) {
+      const { numUpdatedRows } = await on(transaction)
+        .updateTable("reinstate_batches")
+        .set({
+          status: sql`case when error is null then 'completed' else 'failed' end`,
+          started_at: sql<number>`coalesce(started_at, ${now})`,
+          updated_at: now,
+          finished_at: now,
+        })
+        .where("id", "=", id)
+        .where(isWorkable())
+        .where(({ not, exists, selectFrom }) =>
+          not(exists(selectFrom("reinstate_chunks").select("seq").where("batch_id", "=", id).where(unfinished()))),
+        )
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) return false;
+      await keepCounts(id, transaction);
+      return true;
+    },
+
+    async end(id, error, now) {
+      return database.transaction(async (transaction) => {
+        const on = transaction as Db;
+        const { numUpdatedRows } = await on
+          .updateTable("reinstate_chunks")
+          .set(({ ref }) => ({
+            state: "finished",
+            failed: ref("item_count"),
+            rest_outcome: "failed",
+            rest_code: "not_run",
+            rest_message: "The batch was ended before this item's turn",
+            finished_at: now,
+          }))
+          .where("batch_id", "=", id)
+          .where(unfinished())
+          .where("state", "=", "waiting")
+          .where(({ exists, selectFrom }) =>
+            exists(selectFrom("reinstate_batches").select("id").where("id", "=", id).where(isWorkable())),
+          )
+          .executeTakeFirst();
+        if (numUpdatedRows === 0n) return false;
+        await ledger.note(id, error, transaction);
+        // Where chunks are in hand, whoever finishes the last of them closes the batch.
+        await ledger.close(id, now, transaction);
+        return true;
+      });
+    },
+  };
+  return ledger;
+
+  /**
+   * Writes the sums over the chunks of a finished batch into its row, so that whoever reads it need not make them again. A
+   * process that dies before that leaves them to be made.
+   */
+  async function keepCounts(id: number, transaction: LedgerTransaction | undefined): Promise<void> {
+    const batch = await ledger.get(id, transaction);
+    if (!batch) return;
+    await on(transaction)
+      .updateTable("reinstate_batches")
+      .set({ ...batch.counts, tally: tallyText(batch.tally) })
+      .where("id", "=", id)
+      .where("status", "in", ["completed", "failed"])
+      // Not of a generation that began meanwhile.
+      .where("generation", "=", batch.generation)
+      .execute();
+  }
+}

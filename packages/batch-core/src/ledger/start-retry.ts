@@ -1,0 +1,142 @@
+import type { Kysely } from "kysely";
+import { type Packed, pack, unpack } from "../batch/chunk-codec.ts";
+import type { Database } from "../database/database.ts";
+import type { LedgerTransaction } from "../operation/operation.ts";
+import { isRetried, itemsOfChunk, readRetries, theChunk } from "./chunk-queries.ts";
+import type { ChunkId, Ledger, Retry } from "./ledger.ts";
+import { noKeptCounts, type WrittenChunk } from "./rows.ts";
+import type { LedgerTables } from "./tables.ts";
+import type { Writer } from "./write-batches.ts";
+
+type Db = Kysely<LedgerTables>;
+
+/** Chunks that are read and written at a time. */
+const pageSize = 100;
+
+/** Makes a new generation of a finished batch from its failed items. */
+export function createRetry(database: Database, writeChunks: Writer["writeChunks"]): Ledger["retry"] {
+  return async (id, now, { code, begun } = {}) => {
+    const begin = async (transaction: LedgerTransaction) => {
+      const on = transaction as Db;
+      const batch = await on
+        .selectFrom("reinstate_batches")
+        .select(["generation", "status"])
+        .where("id", "=", id)
+        .$if(database.dialect === "postgres", (query) => query.forUpdate())
+        .executeTakeFirst();
+      if (!batch || (batch.status !== "completed" && batch.status !== "failed")) return 0;
+      const generation = batch.generation + 1;
+      const items = await copyFailedItems(on, { id, generation, code, now }, writeChunks);
+      if (items === 0) throw new NothingFailed();
+      await on
+        .updateTable("reinstate_batches")
+        .set({
+          status: "in_progress",
+          generation,
+          error: null,
+          next_allowed_at: null,
+          updated_at: now,
+          finished_at: null,
+          ...noKeptCounts,
+        })
+        .where("id", "=", id)
+        .execute();
+      await begun?.(generation, transaction);
+      return items;
+    };
+    return database.transaction(begin).catch((error: unknown) => {
+      if (error instanceof NothingFailed) return 0;
+      throw error;
+    });
+  };
+}
+
+/** Rolls back a retry that has no items. */
+class NothingFailed extends Error {}
+
+interface NewGeneration {
+  id: number;
+  generation: number;
+  code: string | undefined;
+  now: number;
+}
+
+/** Writes the failed items of every chunk as a chunk of the new generation, and returns how many items those are. */
+async function copyFailedItems(
+  on: Db,
+  { id, generation, code, now }: NewGeneration,
+  writeChunks: Writer["writeChunks"],
+): Promise<number> {
+  let items = 0;
+  let seq = 0;
+  // Each failing chunk becomes one of its failed items, so memory holds one page of chunks whatever the batch.
+  for (let after = { generation: -1, seq: -1 }; ; ) {
+    const page = await failingChunks(on, id, after, generation);
+    const last = page.at(-1);
+    if (!last) return items;
+    after = last;
+    const chunks: WrittenChunk[] = [];
+    for (const source of page) {
+      const retries = readRetries(source.retries);
+      const failed = await failedItems(on, { batchId: id, ...source }, { retries, code });
+      if (failed.items.length === 0) continue;
+      const packed: Packed = pack(failed.items, failed.codec === "integers" ? undefined : "json");
+      chunks.push({ batchId: id, generation, seq: seq++, packed, now });
+      items += failed.items.length;
+      await theChunk(on, { batchId: id, ...source })
+        .set({
+          retried: source.retried + failed.items.length,
+          retries: JSON.stringify([...retries, { generation, code }]),
+        })
+        .execute();
+    }
+    await writeChunks(on, chunks);
+  }
+}
+
+/** The next chunks with failed items that no retry runs again. */
+function failingChunks(on: Db, id: number, after: Pick<ChunkId, "generation" | "seq">, before: number) {
+  return on
+    .selectFrom("reinstate_chunks")
+    .select(["generation", "seq", "retried", "retries"])
+    .where("batch_id", "=", id)
+    .where("generation", "<", before)
+    .where("refused", "=", 0)
+    .whereRef("failed", ">", "retried")
+    .where(({ eb, refTuple, tuple }) => eb(refTuple("generation", "seq"), ">", tuple(after.generation, after.seq)))
+    .orderBy("generation")
+    .orderBy("seq")
+    .limit(pageSize)
+    .execute();
+}
+
+/** The items of a chunk that failed, with this code if there is one, and that no retry runs again. */
+async function failedItems(
+  on: Db,
+  { batchId, generation, seq }: ChunkId,
+  { retries, code }: { retries: readonly Retry[]; code: string | undefined },
+) {
+  const chunk = await on
+    .selectFrom("reinstate_chunks as c")
+    .innerJoin("reinstate_items as i", itemsOfChunk)
+    .select(["c.rest_outcome", "c.rest_code", "i.codec", "i.packed"])
+    .where("c.batch_id", "=", batchId)
+    .where("c.generation", "=", generation)
+    .where("c.seq", "=", seq)
+    .executeTakeFirstOrThrow();
+  const rows = await on
+    .selectFrom("reinstate_outcomes")
+    .select(["position", "outcome", "code"])
+    .where("batch_id", "=", batchId)
+    .where("generation", "=", generation)
+    .where("seq", "=", seq)
+    .execute();
+  const exceptions = new Map(rows.map((row) => [row.position, row]));
+  const rest = { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code };
+  const items = unpack(chunk.codec, chunk.packed).filter((_, position) => {
+    const fate = exceptions.get(position) ?? rest;
+    if (fate.outcome !== "failed" || isRetried(retries, fate.code)) return false;
+    return code === undefined || fate.code === code;
+  });
+  return { codec: chunk.codec, items };
+}

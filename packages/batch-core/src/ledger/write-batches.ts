@@ -1,0 +1,158 @@
+import { type Kysely, sql } from "kysely";
+import { addSettlement, noSums, type Settlement, type Sums } from "../batch/chunk-result.ts";
+import type { Database } from "../database/database.ts";
+import { statement } from "../database/prepared-statement.ts";
+import { createIdPool } from "./id-pool.ts";
+import type { Acceptance, ChunkId, Ledger } from "./ledger.ts";
+import { type AcceptedBatch, batchRow, chunkRow, itemsRow, newlyClaimed, type WrittenChunk } from "./rows.ts";
+import type { LedgerTables } from "./tables.ts";
+
+type Db = Kysely<LedgerTables>;
+
+/** Rows per INSERT: far below the parameter limits of both databases. */
+const rowsPerInsert = 500;
+/** Packed items per INSERT, so that wide items need no more memory than narrow ones. */
+const bytesPerInsert = 1_000_000;
+
+export type Writer = ReturnType<typeof createWriter>;
+
+type Chunks = Parameters<Ledger["accept"]>[1];
+
+/** Writes batches and their chunks for the first time. */
+export function createWriter(database: Database) {
+  const { reserveId, insertBatch, insertChunk, insertItems } = prepareStatements(database);
+
+  async function writeExceptions(on: Db, { batchId, generation, seq }: ChunkId, settlement: Settlement) {
+    for (const slice of slices(settlement.exceptions)) {
+      await on
+        .insertInto("reinstate_outcomes")
+        .values(slice.map((exception) => ({ batch_id: batchId, generation, seq, ...exception })))
+        .execute();
+    }
+  }
+
+  async function writeChunks(on: Db, chunks: WrittenChunk[]) {
+    const [chunk] = chunks;
+    if (!chunk) return;
+    if (chunks.length > 1) {
+      await on.insertInto("reinstate_chunks").values(chunks.map(chunkRow)).execute();
+      await on.insertInto("reinstate_items").values(chunks.map(itemsRow)).execute();
+    } else {
+      await insertChunk(on, chunkRow(chunk));
+      await insertItems(on, itemsRow(chunk));
+    }
+    for (const chunk of chunks) if (chunk.settled) await writeExceptions(on, chunk, chunk.settled);
+  }
+
+  /**
+   * Writes the chunks of a new batch as they come; `prepare` says how each begins that was not refused. Returns the sums over those
+   * that are settled.
+   */
+  async function writeEach(
+    on: Db,
+    { id, now }: AcceptedBatch,
+    chunks: Chunks,
+    prepare: (chunk: WrittenChunk) => WrittenChunk | Promise<WrittenChunk>,
+  ): Promise<Sums> {
+    const sums = noSums();
+    let seq = 0;
+    let slice: WrittenChunk[] = [];
+    let bytes = 0;
+    for await (const { packed, refused } of chunks) {
+      const chunk: WrittenChunk = { batchId: id, generation: 0, seq: seq++, packed, now };
+      const prepared = refused ? { ...chunk, settled: refused, refused: true as const } : await prepare(chunk);
+      if (prepared.settled) addSettlement(sums, prepared.settled);
+      slice.push(prepared);
+      bytes += packed.bytes.length;
+      if (slice.length < rowsPerInsert && bytes < bytesPerInsert) continue;
+      await writeChunks(on, slice);
+      slice = [];
+      bytes = 0;
+    }
+    await writeChunks(on, slice);
+    return sums;
+  }
+
+  async function writeQueued(on: Db, accepted: AcceptedBatch, chunks: Chunks): Promise<void> {
+    await insertBatch(on, batchRow(accepted, "pending"));
+    await writeEach(on, accepted, chunks, (chunk) => chunk);
+  }
+
+  async function writeLeased(
+    on: Db,
+    accepted: AcceptedBatch,
+    chunks: Chunks,
+    { worker, leaseUntil, take }: Extract<Acceptance, { mode: "leased" }>,
+  ): Promise<void> {
+    await insertBatch(on, batchRow(accepted, "in_progress"));
+    await writeEach(on, accepted, chunks, (chunk) => {
+      take(newlyClaimed(chunk));
+      return { ...chunk, claim: { worker, leaseUntil } };
+    });
+  }
+
+  async function writeSettled(
+    on: Db,
+    accepted: AcceptedBatch,
+    chunks: Chunks,
+    { settle }: Extract<Acceptance, { mode: "within" }>,
+  ): Promise<void> {
+    const run = async (chunk: WrittenChunk) => ({ ...chunk, settled: await settle(newlyClaimed(chunk)) });
+    const sums = await writeEach(on, accepted, chunks, run);
+    await insertBatch(on, batchRow(accepted, "completed", sums));
+  }
+
+  const accept: Ledger["accept"] = (batch, chunks, now, acceptance = { mode: "queued" }, transaction) => {
+    const write = async (on: Db) => {
+      const accepted = { id: await reserveId(on, now), batch, now };
+      if (acceptance.mode === "within") await writeSettled(on, accepted, chunks, acceptance);
+      else if (acceptance.mode === "leased") await writeLeased(on, accepted, chunks, acceptance);
+      else await writeQueued(on, accepted, chunks);
+      return accepted.id;
+    };
+    return transaction ? write(transaction as Db) : database.transaction((trx) => write(trx as Db));
+  };
+
+  return { accept, writeChunks, writeExceptions };
+}
+
+/** The statements of a small batch, which is most of them. */
+function prepareStatements(database: Database) {
+  const db = database.tables<LedgerTables>();
+  // Nothing needs their answers: on PostgreSQL they travel with the COMMIT.
+  const unawaited = { awaited: false };
+  const nextId = statement(() => ({
+    compile: () => sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`.compile(db),
+  }));
+  const drawIds = statement(
+    ({ count }: { count: number }) => ({
+      compile: () =>
+        sql<{
+          id: number;
+        }>`select nextval('reinstate_batches_id_seq') as id from generate_series(1, ${count}::int)`.compile(db),
+    }),
+    { byKey: true },
+  );
+  const pool = createIdPool();
+  const takeId = (on: Db, now: number) =>
+    pool.take(async (count) => (await drawIds(on, { count })).rows.map(({ id }) => id), now);
+  return {
+    reserveId: database.dialect === "sqlite" ? async (on: Db) => (await nextId(on, {})).rows[0]?.id as number : takeId,
+    insertBatch: statement(
+      (row: ReturnType<typeof batchRow>) => db.insertInto("reinstate_batches").values(row),
+      unawaited,
+    ),
+    insertChunk: statement(
+      (row: ReturnType<typeof chunkRow>) => db.insertInto("reinstate_chunks").values(row),
+      unawaited,
+    ),
+    insertItems: statement(
+      (row: ReturnType<typeof itemsRow>) => db.insertInto("reinstate_items").values(row),
+      unawaited,
+    ),
+  };
+}
+
+function* slices<Row>(rows: readonly Row[]): Generator<Row[]> {
+  for (let start = 0; start < rows.length; start += rowsPerInsert) yield rows.slice(start, start + rowsPerInsert);
+}

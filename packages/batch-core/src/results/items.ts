@@ -1,0 +1,137 @@
+import { unpack } from "../batch/chunk-codec.ts";
+import { invalidRequest } from "../errors/errors.ts";
+import { isRetried } from "../ledger/chunk-queries.ts";
+import type { ChunkContent, Ledger } from "../ledger/ledger.ts";
+import type { OutcomeWord } from "../operation/operation.ts";
+
+/** One item with what became of it; `outcome` is undefined while it waits. */
+export interface ItemOutcome {
+  item: unknown;
+  outcome: OutcomeWord | undefined;
+  code?: string;
+  message?: string;
+  generation: number;
+}
+
+export interface ItemsQuery {
+  outcome?: OutcomeWord;
+  /** The `next` of the page before. */
+  cursor?: string;
+  /** Default 100. */
+  limit?: number;
+}
+
+export interface ItemsPage {
+  items: ItemOutcome[];
+  next: string | null;
+}
+
+/** Chunks read at once at most. */
+const maxChunksPerPage = 20;
+/** Items read at once, unless a single chunk has more: some milliseconds of work. */
+const itemsPerPage = 1000;
+
+/** A place in a batch: the item at `position` of a chunk. */
+interface Place {
+  generation: number;
+  seq: number;
+  position: number;
+}
+
+/** Items of one chunk, with their positions in it. */
+interface Found {
+  generation: number;
+  seq: number;
+  items: ItemOutcome[];
+  positions: number[];
+}
+
+/** Every item of a batch from a place on, once, with its latest fate, a chunk at a time. */
+async function* walk(
+  ledger: Ledger,
+  batchId: number,
+  from: Place,
+  { outcome, last = Number.POSITIVE_INFINITY }: { outcome?: OutcomeWord | undefined; last?: number },
+): AsyncGenerator<Found, void, undefined> {
+  let after = { generation: from.generation, seq: from.seq - 1 };
+  // A chunk or two hold the page of items that most callers want; a reader of the whole batch reads more at once.
+  for (let limit = 2; ; ) {
+    const read = await ledger.contents(batchId, { after, outcome, limit });
+    let items = 0;
+    for (const chunk of read) {
+      const { generation, seq } = chunk;
+      if (generation > last) return;
+      const start = generation === from.generation && seq === from.seq ? from.position : 0;
+      const unpacked = unpack(chunk.codec, chunk.packed);
+      items += unpacked.length;
+      yield fatesOf(chunk, unpacked, start, { outcome, last });
+    }
+    const end = read.at(-1);
+    if (!end) return;
+    after = { generation: end.generation, seq: end.seq };
+    limit = Math.max(1, Math.min(4 * limit, maxChunksPerPage, Math.floor((itemsPerPage * read.length) / items)));
+  }
+}
+
+function fatesOf(
+  { generation, seq, rest, exceptions, retries }: ChunkContent,
+  unpacked: readonly unknown[],
+  start: number,
+  { outcome, last }: { outcome: OutcomeWord | undefined; last: number },
+): Found {
+  const items: ItemOutcome[] = [];
+  const positions: number[] = [];
+  let next = 0;
+  while ((exceptions[next]?.position ?? unpacked.length) < start) next++;
+  for (let position = start; position < unpacked.length; position++) {
+    const fate = exceptions[next]?.position === position ? exceptions[next++] : rest;
+    if (outcome !== undefined && fate?.outcome !== outcome) continue;
+    // It stands in a later generation, with its latest fate.
+    if (fate?.outcome === "failed" && isRetried(retries, fate.code, last)) continue;
+    const item: ItemOutcome = { item: unpacked[position], outcome: fate?.outcome, generation };
+    if (fate?.code != null) item.code = fate.code;
+    if (fate?.message != null) item.message = fate.message;
+    items.push(item);
+    positions.push(position);
+  }
+  return { generation, seq, items, positions };
+}
+
+/**
+ * All items in order, a page at a time. A retry that begins meanwhile is not seen, so that no item comes twice: `last` is
+ * the generation up to which the batch had come.
+ */
+export async function* itemPages(
+  ledger: Ledger,
+  batchId: number,
+  last: number,
+): AsyncGenerator<ItemOutcome[], void, undefined> {
+  for await (const { items } of walk(ledger, batchId, { generation: 0, seq: 0, position: 0 }, { last })) {
+    if (items.length > 0) yield items;
+  }
+}
+
+export async function itemsPage(
+  ledger: Ledger,
+  batchId: number,
+  { outcome, cursor, limit = 100 }: ItemsQuery,
+): Promise<ItemsPage> {
+  const items: ItemOutcome[] = [];
+  for await (const found of walk(ledger, batchId, placeOf(cursor), { outcome })) {
+    const room = limit - items.length;
+    items.push(...found.items.slice(0, room));
+    const next = found.positions[room];
+    if (next !== undefined) return { items, next: `${found.generation}.${found.seq}.${next}` };
+  }
+  return { items, next: null };
+}
+
+function placeOf(cursor: string | undefined): Place {
+  if (cursor === undefined) return { generation: 0, seq: 0, position: 0 };
+  const match = /^(\d{1,9})\.(\d{1,9})\.(\d{1,9})$/.exec(cursor);
+  if (!match) {
+    const issue = { path: "cursor", message: "it is not one that a page gave out" };
+    throw invalidRequest(issue);
+  }
+  return { generation: Number(match[1]), seq: Number(match[2]), position: Number(match[3]) };
+}

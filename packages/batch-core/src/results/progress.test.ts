@@ -1,0 +1,94 @@
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import { openDatabase } from "../database/database.ts";
+import { defineOperation } from "../operation/operation.ts";
+import { assemble } from "../testing/assemble.ts";
+import { createTestClock } from "../testing/test-clock.ts";
+import { until } from "../testing/until.ts";
+import type { Progress } from "./progress.ts";
+
+const touch = defineOperation<number, unknown>({
+  name: "test.rows.touch",
+  label: "row/touch",
+  item: z.int(),
+  params: z.strictObject({}),
+  key: (item) => item,
+  chunkSize: 2,
+  inlineLimit: 0,
+  apply: async ({ items }) => items.map((key) => ({ key, outcome: "done" })),
+});
+
+describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
+  async function begin() {
+    const file = await open();
+    const database = openDatabase(file.url);
+    const clock = createTestClock();
+    const core = await assemble({ database, operations: [touch], clock });
+    const { id } = await core.batches.submit({ operation: touch.name, items: [1, 2, 3, 4, 5, 6] });
+    return {
+      ...core,
+      ...{ clock, id },
+      async [Symbol.asyncDispose]() {
+        await database.close();
+        await file[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test("tells each change once, with rate and remaining time, and ends with the last state", async () => {
+    await using core = await begin();
+    const seen: Progress[] = [];
+    // Looked at again and again: where nothing has changed, nothing is told.
+    const watching = (async () => {
+      for await (const progress of core.batches.watch(core.id, { pollMs: 100 })) seen.push(progress);
+    })();
+    for (let changes = 1; changes < 5; changes++) {
+      await until(() => seen.length === changes);
+      for (let look = 0; look < 5; look++) {
+        core.clock.advance(200);
+        await core.batches.get(core.id);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await core.runner.runNext(core.id);
+      await until(() => {
+        core.clock.advance(100);
+        return seen.length > changes;
+      });
+    }
+    await watching;
+    expect(seen.map(({ batch }) => [batch.status, batch.counts.done])).toEqual([
+      ["pending", 0],
+      ["in_progress", 2],
+      ["in_progress", 4],
+      ["in_progress", 6],
+      ["completed", 6],
+    ]);
+    expect(seen[0]).toMatchObject({ rate: 0, remainingMs: undefined });
+    expect(seen[4]?.remainingMs).toBe(0);
+    for (const { batch, rate, remainingMs = 0 } of seen.slice(1, 3)) {
+      // Two items in a second and a bit.
+      expect(rate).toBeGreaterThan(0.5);
+      expect(rate).toBeLessThanOrEqual(2);
+      expect(Math.abs((remainingMs * rate) / 1000 - (6 - batch.counts.done))).toBeLessThan(0.5);
+    }
+  });
+
+  test("ends when it is told to, and at once for a batch that is finished", async () => {
+    await using core = await begin();
+    const stop = new AbortController();
+    const seen: string[] = [];
+    for await (const { batch } of core.batches.watch(core.id, { signal: stop.signal })) {
+      seen.push(batch.status);
+      stop.abort();
+    }
+    await core.batches.stop(core.id);
+    for await (const { batch } of core.batches.watch(core.id)) seen.push(batch.status);
+    expect(seen).toEqual(["pending", "stopped"]);
+  });
+
+  test("a batch that there is not is an error", async () => {
+    await using core = await begin();
+    await expect(core.batches.watch(999).next()).rejects.toMatchObject({ code: "unknown_batch" });
+  });
+});

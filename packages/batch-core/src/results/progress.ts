@@ -1,0 +1,34 @@
+import { type Batch, isFinished, settledOf } from "../batch/batch.ts";
+import type { Clock } from "../clock.ts";
+
+/** How a batch stands, and how it gets on. */
+export interface Progress {
+  batch: Batch;
+  /** Items settled per second since the watch began; 0 until something was. */
+  rate: number;
+  /** Milliseconds until the end at this rate; undefined while it cannot be told. */
+  remainingMs: number | undefined;
+}
+
+/** Yields how the batch stands now, then whenever that has changed, and ends with its last state. */
+export async function* watchBatch(
+  read: () => Promise<Batch>,
+  clock: Clock,
+  { signal, pollMs = 250 }: { signal?: AbortSignal; pollMs?: number } = {},
+): AsyncGenerator<Progress, void, undefined> {
+  let last = "";
+  let from: { at: number; settled: number } | undefined;
+  while (!signal?.aborted) {
+    const batch = await read();
+    const now = clock.now();
+    const settled = settledOf(batch.counts);
+    from ??= { at: now, settled };
+    const rate = now > from.at ? ((settled - from.settled) * 1000) / (now - from.at) : 0;
+    const remainingMs = rate > 0 ? Math.round(((batch.total - settled) * 1000) / rate) : undefined;
+    const shown = `${batch.status} ${settled} ${batch.generation} ${batch.nextAllowedAt} ${batch.waitingFor}`;
+    if (shown !== last) yield { batch, rate: Math.round(rate * 10) / 10, remainingMs };
+    last = shown;
+    if (isFinished(batch.status)) return;
+    await clock.sleep(pollMs, signal);
+  }
+}

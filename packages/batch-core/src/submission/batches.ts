@@ -1,0 +1,258 @@
+import { type Batch, isFinished } from "../batch/batch.ts";
+import type { Clock } from "../clock.ts";
+import type { Database } from "../database/database.ts";
+import { invalidRequest, ReinstateError } from "../errors/errors.ts";
+import type { Runner } from "../execution/runner.ts";
+import { takeFound } from "../intake/read-items.ts";
+import { type Intake, issuesOf, paramsOf, parseItems } from "../intake/validate-items.ts";
+import type { BatchFilter, Ledger } from "../ledger/ledger.ts";
+import type { Pruned, PruneOptions } from "../ledger/prune.ts";
+import type { AnyOperation, LedgerTransaction, Target } from "../operation/operation.ts";
+import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "../results/items.ts";
+import { type Progress, watchBatch } from "../results/progress.ts";
+import { findTextIssues } from "../text/own-text.ts";
+import { acceptBatch, type ItemSource } from "./accept-batch.ts";
+import { listDistinct, packChunks } from "./item-chunks.ts";
+import { createReplays } from "./replay.ts";
+import type { IdempotencyKey, Request, RetryOptions, Submission, Submitted } from "./request.ts";
+
+export type { Refused, Request, RetryOptions, Submission, Submitted } from "./request.ts";
+
+export interface Batches {
+  /**
+   * Accepts a batch. When it resolves, the batch is on disk with all its items. Small batches are finished by then.
+   * Throws `invalid_request` with the path of every invalid item, `unknown_operation`, `idempotency_mismatch` or
+   * `idempotency_running`; nothing is changed then.
+   */
+  submit(submission: Submission): Promise<Submitted>;
+  /** The same with items that were taken in one by one and are valid. The intake is not closed. */
+  submitIntake(request: Request, intake: Intake): Promise<Submitted>;
+  /**
+   * Accepts a batch over all items that the operation's `selection` finds now. Their list is frozen with it, and the filter is
+   * kept as `filter` in its params. Throws `invalid_request` where there is no such filter, or it finds nothing.
+   */
+  submitFiltered(request: Request & { filter: unknown }): Promise<Submitted>;
+  /**
+   * The batch that an idempotency key has made, as it was answered; undefined where the key is new. Throws
+   * `idempotency_mismatch` or `idempotency_running`.
+   */
+  recall(idempotency: IdempotencyKey): Promise<Submitted | undefined>;
+  /**
+   * Stores the body of the first reply to an idempotency key, for an API whose body cannot be told from the batch later. Returns the
+   * one that is stored; every replay of the key has it as `reply`. It is deleted with the key.
+   */
+  storeReply(idempotency: IdempotencyKey, reply: string): Promise<string>;
+  /** The operation of a request; throws `unknown_operation`. */
+  operation(name: string, target?: Target): AnyOperation;
+  /** Throws `unknown_batch`. */
+  get(id: number): Promise<Batch>;
+  /** Newest first. */
+  list(filter: BatchFilter): Promise<Batch[]>;
+  /** A page of items, each with its latest fate; `cursor` is the `next` of the page before. */
+  items(id: number, query?: ItemsQuery): Promise<ItemsPage>;
+  /** All items in order, each with its latest fate, as a stream that holds one page of chunks. */
+  everyItem(id: number): AsyncGenerator<ItemOutcome, void, undefined>;
+  /** The same a page at a time: for those who write millions of them. */
+  everyPage(id: number): AsyncGenerator<ItemOutcome[], void, undefined>;
+  /** No further chunk is begun; those in hand are finished. Throws `wrong_state` for a batch that is finished. */
+  stop(id: number): Promise<Batch>;
+  /** Goes on with what is left of a stopped batch. Throws `wrong_state`. */
+  resume(id: number): Promise<Batch>;
+  /**
+   * Runs the failed items of a finished batch again, as a new generation. Throws `wrong_state` if there is nothing to run,
+   * `idempotency_mismatch` or `idempotency_running`.
+   */
+  retry(id: number, options?: RetryOptions): Promise<Submitted>;
+  /**
+   * Deletes batches that are completed or failed and ended before a time, with their items. Their ids are unknown from then on. The
+   * newest batch stays.
+   */
+  prune(options: PruneOptions): Promise<Pruned>;
+  /** How the batch gets on, until its end. */
+  watch(id: number, options?: { signal?: AbortSignal; pollMs?: number }): AsyncGenerator<Progress, void, undefined>;
+  /** Resolves when the batch is completed, failed or stopped. */
+  wait(id: number, options?: { signal?: AbortSignal; pollMs?: number }): Promise<Batch>;
+}
+
+export interface BatchesParts {
+  ledger: Ledger;
+  database: Database;
+  runner: Runner;
+  operation(name: string, target: Target): AnyOperation | undefined;
+  clock: Clock;
+  /** How long idempotency keys are kept, in milliseconds. */
+  keepKeysMs: number;
+  /** Tells the engine that there is work. */
+  notify(): void;
+}
+
+export function createBatches(parts: BatchesParts): Batches {
+  const { ledger, database, runner, clock } = parts;
+  const replays = createReplays({ ledger, clock, keepKeysMs: parts.keepKeysMs, get: (id) => batches.get(id) });
+  const accepting = { ...parts, replays, get: (id: number) => batches.get(id) };
+
+  function operationOf(name: string, target: Target = "local"): AnyOperation {
+    const operation = parts.operation(name, target);
+    if (operation) return operation;
+    throw new ReinstateError("unknown_operation", `There is no operation "${name}" for the target "${target}"`);
+  }
+
+  function acceptIntake(request: Request & { filter?: unknown }, operation: AnyOperation, intake: Intake) {
+    return acceptBatch(accepting, request, operation, {
+      items: intake.total,
+      total: intake.total,
+      duplicates: intake.duplicates,
+      chunks: () => intake.chunks(operation.chunkSize),
+      repeatable: false,
+    });
+  }
+
+  /** A move that the state does not allow is an error that names the state. */
+  async function moved(id: number, verb: string, move: () => Promise<boolean>): Promise<Batch> {
+    const before = await batches.get(id);
+    if (!(await move())) {
+      throw new ReinstateError("wrong_state", `Batch ${id} is ${before.status} and cannot be ${verb}`);
+    }
+    const answer = await batches.get(id);
+    parts.notify();
+    return answer;
+  }
+
+  const batches: Batches = {
+    async submit(submission) {
+      const operation = operationOf(submission.operation, submission.target);
+      const refused = submission.refused ?? [];
+      const { items: given, issues } = await parseItems(operation, submission.params, submission.items);
+      if (given.length === 0 && issues.length === 0 && refused.length === 0) {
+        issues.push({ path: "items", message: "A batch needs at least one item" });
+      }
+      if (issues.length > 0) {
+        throw invalidRequest(...issues);
+      }
+      const items = await listDistinct(operation, given);
+      const source: ItemSource = {
+        items: items.length,
+        total: items.length + refused.length,
+        duplicates: given.length - items.length,
+        chunks: () => packChunks(operation, items, refused),
+        repeatable: true,
+      };
+      return acceptBatch(accepting, submission, operation, source);
+    },
+
+    submitIntake(request, intake) {
+      return acceptIntake(request, operationOf(request.operation, request.target), intake);
+    },
+
+    async submitFiltered(request) {
+      const operation = operationOf(request.operation, request.target);
+      const { selection } = operation;
+      if (!selection)
+        throw invalidRequest({ path: "filter", message: `is not for ${operation.name}, which takes items` });
+      const read = selection.filter.safeParse(request.filter);
+      const issues = read.success ? findTextIssues(read.data, "filter") : issuesOf(read.error, "filter");
+      if (!read.success || issues.length > 0) throw invalidRequest(...issues);
+      // Before a long search, not after it.
+      paramsOf(operation, request.params);
+      const intake = await takeFound(operation, selection.select(read.data, request.account ?? ""));
+      try {
+        return await acceptIntake({ ...request, filter: read.data }, operation, intake);
+      } finally {
+        intake.close();
+      }
+    },
+
+    recall: replays.find,
+
+    storeReply: ({ scope, key }, reply) => ledger.storeReply(scope, key, reply),
+
+    operation: operationOf,
+
+    async get(id) {
+      const batch = await ledger.get(id);
+      if (!batch) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
+      return withStorageWait(batch);
+    },
+
+    async list(filter) {
+      return (await ledger.list(filter)).map(withStorageWait);
+    },
+
+    async items(id, query = {}) {
+      await known(id);
+      return itemsPage(ledger, id, query);
+    },
+
+    async *everyItem(id) {
+      for await (const page of batches.everyPage(id)) yield* page;
+    },
+
+    async *everyPage(id) {
+      const { generation } = await batches.get(id);
+      yield* itemPages(ledger, id, generation);
+      // A batch that was pruned meanwhile must not end as if it had no more items.
+      await known(id);
+    },
+
+    stop: (id) => moved(id, "stopped", () => ledger.move(id, "stopped", clock.now())),
+    resume: (id) => moved(id, "resumed", () => ledger.move(id, "in_progress", clock.now(), ["stopped"])),
+
+    async retry(id, { code, idempotency } = {}) {
+      const replay = await replays.find(idempotency);
+      if (replay) return replay;
+      const before = await batches.get(id);
+      const operation = parts.operation(before.operation, before.target);
+      const begun = async (generation: number, transaction: LedgerTransaction) => {
+        if (!before.dryRun) await operation?.accepted?.({ batchId: id, generation }, transaction);
+        if (!idempotency) return;
+        await replays.insert(idempotency, id, transaction, (await ledger.get(id, transaction)) as Batch);
+      };
+      try {
+        if ((await ledger.retry(id, clock.now(), { code, begun })) === 0) throw notRetryable(before, code);
+      } catch (error) {
+        // A repeat that came at the same moment was first.
+        const replay = await replays.find(idempotency);
+        if (replay) return replay;
+        throw error;
+      }
+      const answer = await batches.get(id);
+      parts.notify();
+      return answer;
+    },
+
+    prune: (options) => ledger.prune(options),
+
+    watch: (id, options) => watchBatch(() => batches.get(id), clock, options),
+
+    async wait(id, { signal, pollMs = 50 } = {}) {
+      for (;;) {
+        signal?.throwIfAborted();
+        const batch = await batches.get(id);
+        if (isFinished(batch.status)) return batch;
+        await clock.sleep(pollMs, signal);
+      }
+    },
+  };
+
+  /** A ledger that is full cannot store that its batches wait, so the processes that notice it add that. */
+  function withStorageWait(batch: Batch): Batch {
+    if (isFinished(batch.status)) return batch;
+    const wait = runner.storageWait(batch.id);
+    if (wait) return { ...batch, nextAllowedAt: wait.from, waitingFor: "storage" };
+    return database.storage.fault() === undefined ? batch : { ...batch, waitingFor: "storage" };
+  }
+
+  async function known(id: number): Promise<void> {
+    if (!(await ledger.head(id))) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
+  }
+
+  return batches;
+}
+
+function notRetryable({ id, status }: Batch, code: string | undefined): ReinstateError {
+  if (status !== "completed" && status !== "failed") {
+    return new ReinstateError("wrong_state", `Batch ${id} is ${status} and cannot be retried`);
+  }
+  const which = code === undefined ? "failed items" : `failed items with the code ${JSON.stringify(code)}`;
+  return new ReinstateError("wrong_state", `Batch ${id} is ${status} and has no ${which} that could be run again`);
+}

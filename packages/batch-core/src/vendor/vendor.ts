@@ -1,0 +1,91 @@
+import type * as z from "zod";
+import type { Host } from "../host.ts";
+import type { NewKey } from "../keys/keys.ts";
+import type { AnyOperation } from "../operation/operation.ts";
+
+/** A vendor at work: what `create…(host, options)` of its package answers. */
+export interface VendorInstance {
+  /** The vendor's own HTTP API, at the vendor's own paths. `env`: what the server hands over beside the request. */
+  routes: { fetch(request: Request, env?: object): Response | Promise<Response> };
+  operations: AnyOperation[];
+  /** Whether an account has records. Present if the vendor has accounts. */
+  hasAccount?(account: string): Promise<boolean>;
+  /** Rejects while the vendor cannot work: its own database does not answer, say. */
+  ready?(): Promise<void>;
+  /** Ends what goes on beside the requests and waits of chunks in hand. Called before the host is closed. */
+  closing?(): Promise<void>;
+  /** Lets go of what the chunks in hand may have needed to the last. Called after the host was closed. */
+  close?(): Promise<void>;
+}
+
+/** What of the gateway's settings every vendor may need. */
+export interface CommonSettings {
+  /** IANA name. */
+  timeZone: string;
+}
+
+export type ImportFormat = "ndjson" | "csv";
+
+export interface ImportRequest {
+  format: ImportFormat;
+  /** Empty where the vendor has no accounts. */
+  account: string;
+  /** The vendor's own options, as `VendorImport.options` reads them. */
+  options: Readonly<Record<string, unknown>>;
+  /** Called for each line that is not imported; `line` counts from 1. */
+  onRefused(refused: { line: number; message: string }): void;
+}
+
+/** How records of a vendor are imported from a file. */
+export interface VendorImport<Instance extends VendorInstance = VendorInstance> {
+  formats: readonly ImportFormat[];
+  /** Its own options: the property `channel` is `--channel` on the command line, with its description as the help. */
+  options?: z.ZodObject<z.ZodRawShape>;
+  /**
+   * Fills the vendor's tables from a stream of records, in sets. A line that cannot be imported is reported and skipped; what is
+   * wrong with the whole stream is thrown. `readRecords` reads the lines.
+   */
+  run(host: Host, instance: Instance, source: AsyncIterable<Uint8Array>, request: ImportRequest): Promise<ImportCounts>;
+}
+
+export interface ImportCounts {
+  imported: number;
+  refused: number;
+}
+
+/** Everything that the gateway must know to serve a vendor: the one line per vendor exports this. */
+export interface Vendor<Settings = unknown, Instance extends VendorInstance = VendorInstance> {
+  /** As in settings, operations and keys: `firstpromoter`. */
+  name: string;
+  label: string;
+  /** Every key and every record of this vendor belongs to an account. */
+  accounts?: boolean;
+  /** What it keeps with a key. Every value arrives as a string. */
+  keyOptions?: z.ZodObject<z.ZodRawShape>;
+  /** The beginnings of the paths that its routes answer, without a slash at the end. */
+  paths: string[];
+  /**
+   * Its settings: the property `leadLimit` of the vendor `vicidial` is the variable `REINSTATE_VICIDIAL_LEAD_LIMIT`. Every
+   * value arrives as a string.
+   */
+  settings: z.ZodObject<z.ZodRawShape> & z.ZodType<Settings>;
+  /**
+   * Must not reject because the vendor's own database is away: the other vendors would not start either. Until it is back, `ready`
+   * rejects and the routes answer 503 in the vendor's form.
+   */
+  create(host: Host, settings: Settings, common: CommonSettings): Promise<Instance>;
+  import?: VendorImport<Instance>;
+  demo: {
+    keys: (NewKey & { secret: string })[];
+    /** Fills empty tables with the demo records, once; never a real vendor's database. */
+    load(host: Host, instance: Instance): Promise<void>;
+    /** A call that restores something, as a line of shell. */
+    curl(baseUrl: string): string;
+  };
+}
+
+export function defineVendor<Settings, Instance extends VendorInstance>(
+  vendor: Vendor<Settings, Instance>,
+): Vendor<Settings, Instance> {
+  return vendor;
+}

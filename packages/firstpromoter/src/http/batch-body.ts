@@ -1,0 +1,61 @@
+import { type Batch, type Host, type ItemOutcome, isFinished } from "@reinstate/batch-core";
+import { operationName } from "../operations/operations.ts";
+import type { Options } from "../options.ts";
+import type { BatchProcess } from "../schemas.ts";
+
+/** Texts in `processing_errors` at most; the items of the batch tell all of them. */
+const maxErrorTexts = 1_000;
+
+/** A batch as the vendor shows it, with the texts of its failed items. */
+export async function batchBody(host: Host, batch: Batch): Promise<BatchProcess> {
+  const failed = batch.counts.failed + batch.counts.unknown;
+  return {
+    id: batch.id,
+    status: batch.status,
+    total: batch.total,
+    selected_total: batch.total,
+    processed_count: batch.counts.done + batch.counts.skipped,
+    failed_count: failed,
+    action_label: batch.label,
+    created_at: new Date(batch.createdAt).toISOString(),
+    updated_at: new Date(batch.updatedAt).toISOString(),
+    meta: metaOf(batch),
+    progress: batch.progress,
+    processing_errors: failed === 0 ? [] : await errorTexts(host, batch),
+  };
+}
+
+/** The first answer of a batch: a finished one as it is, an accepted one with nothing counted yet. */
+export async function acceptedBody(host: Host, batch: Batch, { firstStatus }: Options): Promise<BatchProcess> {
+  if (isFinished(batch.status)) return batchBody(host, batch);
+  const counts = { done: 0, skipped: 0, failed: 0, unknown: 0 };
+  return { ...(await batchBody(host, { ...batch, counts, progress: 0 })), status: firstStatus };
+}
+
+/** Empty for every batch that the vendor has too; ours says what is special about it. */
+function metaOf({ dryRun, operation, params }: Batch): Record<string, unknown> {
+  return {
+    ...(dryRun && { dry_run: true }),
+    ...(operation === operationName("undo_archive") && { undone_batch_id: (params as { batch_id: number }).batch_id }),
+  };
+}
+
+/** The texts of those that failed, then of those of whom nothing is known. */
+async function errorTexts(host: Host, { id, counts }: Batch): Promise<string[]> {
+  const texts: string[] = [];
+  for (const outcome of ["failed", "unknown"] as const) {
+    const limit = maxErrorTexts - texts.length;
+    if (limit === 0 || counts[outcome] === 0) continue;
+    const { items } = await host.batches.items(id, { outcome, limit });
+    texts.push(...items.map((item) => textOfItem(item) ?? `Promoter ${String(item.item)} failed`));
+  }
+  return texts;
+}
+
+/** What is told of an item to those who made its batch. Why its chunk was given up is in the words of a database or a network. */
+export function textOfItem({ item, outcome, code, message }: ItemOutcome): string | undefined {
+  if (code !== "gave_up") return message;
+  return outcome === "unknown"
+    ? `It is not known whether promoter ${String(item)} was changed`
+    : `Promoter ${String(item)} could not be changed`;
+}

@@ -1,0 +1,124 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Batch, Host } from "@reinstate/batch-core";
+import type { Options } from "../options.ts";
+import { type BatchItem, type BatchStatus, batchStatus, itemOutcome } from "../schemas.ts";
+import type { BatchOperationId } from "./api.ts";
+import { batchBody, textOfItem } from "./batch-body.ts";
+import { lastText, type ParamMap, parseMap, parseWords, readText, withoutBlanks } from "./bracket-params.ts";
+import { apiError } from "./errors.ts";
+import { pageOf } from "./promoter-query.ts";
+import { type Ctx, type Handler, paramsOf, queryOf } from "./requests.ts";
+
+/** The reads of batches, and what can be done with one. */
+export function createBatchHandlers(
+  host: Host,
+  options: Options,
+): Record<Exclude<BatchOperationId, "undoBatchProcess">, Handler> {
+  function listBatches(c: Ctx, perPage: number): Promise<Batch[]> | Batch[] {
+    const params = queryOf(c.req.raw);
+    const statuses = statusesOf(params, options);
+    if (statuses?.length === 0) return [];
+    return host.batches.list({
+      operationPrefix: "firstpromoter.",
+      account: c.get("account"),
+      ...(statuses && { statuses }),
+      ...pageOf(params, perPage),
+    });
+  }
+
+  const move =
+    (verb: "stop" | "resume" | "retry"): Handler =>
+    async (c) => {
+      const { id } = await findOwnBatch(host, c);
+      // A safety flag or a selection in the request is rejected.
+      assertWholeBatch(await paramsOf(c.req.raw, options));
+      return c.json(await batchBody(host, await host.batches[verb](id)));
+    };
+
+  return {
+    async listBatchProcesses(c) {
+      const batches = await listBatches(c, 20);
+      return c.json(await Promise.all(batches.map((batch) => batchBody(host, batch))));
+    },
+
+    async getBatchProcessProgress(c) {
+      const batches = await listBatches(c, 100);
+      // Written by hand: a JavaScript object would put the smallest id first.
+      const entries = batches.map((batch) => `"${batch.id}":${batch.progress}`);
+      return c.body(`{${entries.join(",")}}`, 200, { "content-type": "application/json" });
+    },
+
+    async getBatchProcess(c) {
+      return c.json(await batchBody(host, await findOwnBatch(host, c)));
+    },
+
+    async listBatchProcessItems(c) {
+      const { id } = await findOwnBatch(host, c);
+      const params = queryOf(c.req.raw);
+      const word = filterOf(params, "outcome");
+      const outcome = itemOutcome.safeParse(readText(word)?.trim()).data;
+      if (word !== undefined && outcome === undefined) {
+        throw apiError("invalid_param", `outcome must be one of ${itemOutcome.options.join(", ")}`);
+      }
+      const cursor = lastText(params.cursor);
+      const { items, next } = await host.batches.items(id, {
+        limit: pageOf(params, 100).limit,
+        ...(outcome && { outcome }),
+        ...(cursor !== undefined && { cursor }),
+      });
+      const data = items.map(
+        (item): BatchItem => ({
+          id: item.item,
+          outcome: item.outcome ?? null,
+          code: item.code ?? null,
+          message: textOfItem(item) ?? null,
+        }),
+      );
+      return c.json({ data, meta: { next_cursor: next } });
+    },
+
+    stopBatchProcess: move("stop"),
+    resumeBatchProcess: move("resume"),
+    retryBatchProcess: move("retry"),
+  };
+}
+
+/** `filters[status]` in every spelling; a word that is no status finds nothing. */
+function statusesOf(params: ParamMap, { listedBatches }: Options): BatchStatus[] | undefined {
+  const status = filterOf(params, "status");
+  if (status === undefined) return listedBatches === "all" ? undefined : ["pending", "in_progress"];
+  return (parseWords(status) ?? []).flatMap((word) => batchStatus.safeParse(word).data ?? []);
+}
+
+/**
+ * The value of the only filter that a read has, as `filters[name]` or plain `name`; undefined if it is not there or blank.
+ * Filters that are malformed, that the read does not have, or that contradict each other are a value that is none: null.
+ */
+function filterOf(params: ParamMap, name: string): unknown {
+  const { filters = {}, [name]: plain } = withoutBlanks(params);
+  const { [name]: named, ...unknown } = parseMap(filters) ?? { malformed: filters };
+  if (Object.keys(unknown).length > 0) return null;
+  if (named === undefined || plain === undefined || isDeepStrictEqual(named, plain)) return named ?? plain;
+  return null;
+}
+
+/** The batch in the path, where it is one of this account's. */
+export async function findOwnBatch(host: Host, c: Ctx): Promise<Batch> {
+  const id = c.req.param("id") ?? "";
+  if (!/^\d{1,15}$/.test(id)) throw apiError("not_found");
+  const batch = await host.batches.get(Number(id));
+  if (batch.account !== c.get("account") || !batch.operation.startsWith("firstpromoter.")) {
+    throw apiError("not_found");
+  }
+  return batch;
+}
+
+/** Rejects ids beside a batch: these actions apply to the whole batch, and the caller means a part of it. */
+export function assertWholeBatch(params: Record<string, unknown>): void {
+  const name = Object.keys(params).find((name) => name === "ids" || selections.includes(name));
+  if (name === undefined) return;
+  throw apiError("invalid_param", `${name} is not supported here; the call is for the whole batch`);
+}
+
+/** How earlier versions of the vendor's API selected promoters, beside the filters of lists. */
+export const selections = ["filters", "selection", "select_all", "selected_ids", "unselected_ids"];

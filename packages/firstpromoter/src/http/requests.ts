@@ -1,0 +1,216 @@
+import { randomUUID } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
+import { type Refused, ReinstateError } from "@reinstate/batch-core";
+import {
+  decodeUtf8,
+  type FlagField,
+  findFlags,
+  findFlagsInSlices,
+  parseJsonInSlices,
+  readBody,
+  readSafetyFlags,
+  withSafetyFlags,
+} from "@reinstate/batch-core/http";
+import type { Context } from "hono";
+import type * as z from "zod";
+import type { Options } from "../options.ts";
+import { notFoundText } from "../promoters/rules.ts";
+import { type NewPromoter, newPromoter, type PromoterChanges, profileInput, promoterChanges } from "../schemas.ts";
+import {
+  expandNames,
+  isFromNames,
+  lastText,
+  type ParamMap,
+  parseBoolean,
+  parseBracketParams,
+  parseFormInSlices,
+  parseInteger,
+  parseList,
+  parseMap,
+} from "./bracket-params.ts";
+import { apiError, invalidRecord } from "./errors.ts";
+
+/** What is known of a request before its handler sees it: who asks, and the id that its reply carries. */
+export interface Env {
+  Variables: { account: string; actor: string; requestId: string };
+}
+export type Ctx = Context<Env>;
+export type Handler = (c: Ctx) => Promise<Response>;
+
+/** The request's own `X-Request-Id` where it is a sane one, otherwise a new one. */
+export function requestIdOf(headers: Headers): string {
+  const given = headers.get("x-request-id")?.trim() ?? "";
+  return /^[\w.:/+=@-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+/** The parameters of a request's query. Throws `invalid_request` for a safety flag, because reads support none. */
+export function queryOf(request: Request): ParamMap {
+  const { searchParams } = new URL(request.url);
+  readSafetyFlags(
+    { place: "header", fields: findFlags(request.headers) },
+    { place: "query", fields: findFlags(searchParams) },
+  );
+  return parseBracketParams(searchParams);
+}
+
+/** The safety flags that a call supports. */
+export interface FlagRules {
+  /** `read`: the call takes `dry_run` in its query and its body; `path`: its path says so. Default: the call has no dry run. */
+  dryRun?: "read" | "path";
+  /** Parameters whose names inside are data, in which no flag is looked for. */
+  data?: readonly string[];
+}
+
+/**
+ * The parameters of a request: its query with its body laid over it, JSON or form. A body that is no JSON object holds no
+ * parameters; one that is no JSON at all is refused. `dry_run` is a boolean, or not there.
+ */
+export async function paramsOf(
+  request: Request,
+  { bodyLimit }: Options,
+  { dryRun, data = [] }: FlagRules = {},
+): Promise<Record<string, unknown>> {
+  const { searchParams } = new URL(request.url);
+  const query = parseBracketParams(searchParams);
+  /** The query with what the body holds laid over it. `fields`: the flags in the body. */
+  const together = (body: object, fields: FlagField[]) => {
+    const supported = dryRun === undefined ? [] : ["dry_run"];
+    const { dry_run } = readSafetyFlags(
+      { place: "path", fields: dryRun === "path" ? [{ path: ["dry_run"], value: true }] : [], supported },
+      { place: "header", fields: findFlags(request.headers) },
+      { place: "query", fields: findFlags(searchParams, data), supported },
+      { place: "body", fields, supported },
+    );
+    return withSafetyFlags({ ...query, ...body }, { dry_run });
+  };
+  const bytes = await readBody(request, bodyLimit).catch((error: unknown) => {
+    throw ReinstateError.is(error, "body_too_large") ? apiError("body_too_large", String(bodyLimit)) : error;
+  });
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw apiError("malformed_json");
+  if (text.trim() === "") return together({}, []);
+  const type = request.headers.get("content-type") ?? "";
+  if (/^application\/x-www-form-urlencoded\b/i.test(type)) {
+    const fields: FlagField[] = [];
+    const form = await parseFormInSlices(text, (pairs) => void fields.push(...findFlags(pairs, data)));
+    return together(form, fields);
+  }
+  const body = await parseJsonInSlices(text);
+  const named = typeof body === "object" ? expandNames(parseMap(body) ?? {}) : {};
+  return together(named, await findFlagsInSlices(body, { data }));
+}
+
+/** Ids that are read before others get a turn. */
+const itemsPerSlice = 2000;
+
+/**
+ * The ids of a batch action: those to work on, as they came, and those that are none, once each. `count` is how many came,
+ * repeated ones too.
+ */
+export async function idsOf(given: unknown): Promise<{ count: number; items: number[]; refused: Refused[] }> {
+  const entries = (typeof given === "object" && given !== null && parseList(given)) || [];
+  if (entries.length === 0) throw apiError("missing_param", "ids");
+  const items: number[] = [];
+  const refused = new Map<string, Refused>();
+  for (const [index, entry] of entries.entries()) {
+    if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
+    const isText = typeof entry === "string" || typeof entry === "number";
+    const id = isText ? parseInteger(entry) : undefined;
+    if (id !== undefined && id > 0) items.push(id);
+    else refused.set(JSON.stringify(entry), refuseId(entry, isText && /^\s*-?\d+\s*$/.test(shorten(String(entry)))));
+  }
+  return { count: entries.length, items, refused: [...refused.values()] };
+}
+
+/** A whole number that is no id is nobody's; anything else is no id. */
+function refuseId(item: unknown, isInteger: boolean): Refused {
+  return isInteger
+    ? { item, code: "not_found", message: notFoundText(shorten(String(item)).trim()) }
+    : { item, code: "invalid_id", message: `${shorten(JSON.stringify(item))} is not a promoter id` };
+}
+
+const shorten = (text: string) => (text.length > 50 ? `${text.slice(0, 50)}…` : text);
+
+/** The body of `POST /promoters`. */
+export function newPromoterOf(params: Record<string, unknown>): NewPromoter {
+  if ((lastText(params.email)?.trim() ?? "") === "") throw apiError("missing_param", "email");
+  const { initial_campaign_id, always_approve } = params;
+  const campaign = parseInteger(lastText(initial_campaign_id));
+  if (campaign === undefined && !isBlank(initial_campaign_id)) throw apiError("not_found");
+  const approve = parseBoolean(always_approve);
+  return checked(
+    newPromoter.safeParse({
+      ...writable(params),
+      ...(campaign !== undefined && { initial_campaign_id: campaign }),
+      ...(approve !== undefined && { always_approve: approve }),
+    }),
+  );
+}
+
+/** Whether a body names single custom fields (`custom_fields[tier]`): the others stay, where a map replaces all of them. */
+export function keepsOtherFields({ custom_fields }: Record<string, unknown>): boolean {
+  const custom = parseMap(custom_fields);
+  return custom !== undefined && isFromNames(custom);
+}
+
+/** The body of `PUT /promoters/{id}`, without `find_by`. */
+export function promoterChangesOf(params: Record<string, unknown>): PromoterChanges {
+  const { email } = params;
+  if (email !== undefined && (lastText(email)?.trim() ?? "") === "") throw invalidRecord({ email: ["can't be blank"] });
+  const { profile, ...changes } = writable(params) as { profile?: Record<string, unknown> };
+  const given = parseMap(params.profile) ?? {};
+  const taken = {
+    ...(parseBoolean(given._destroy_w8form) && { w8_form_url: null }),
+    ...(parseBoolean(given._destroy_w9form) && { w9_form_url: null }),
+  };
+  return checked(promoterChanges.safeParse({ ...changes, ...(profile && { profile: { ...profile, ...taken } }) }));
+}
+
+const isBlank = (value: unknown) => value === undefined || value === null || value === "";
+
+/** What both write, as texts: some clients send numbers. An empty `cust_id` is none. */
+function writable({ email, cust_id, note, profile, custom_fields }: Record<string, unknown>): Record<string, unknown> {
+  const faults: Record<string, string[]> = {};
+  const address = lastText(email)?.trim();
+  if (address !== undefined && (!/^[^@\s\0]+@[^@\s\0]+$/.test(address) || address.length > 254)) {
+    faults.email = ["is invalid"];
+  }
+  const custId = isBlank(cust_id) ? null : lastText(cust_id)?.trim();
+  if (custId !== null && (custId === undefined || custId.includes("\0"))) faults.cust_id = ["is invalid"];
+  // An index entry must fit into a page of the database.
+  if (custId && custId.length > 255) faults.cust_id = ["is too long (maximum is 255 characters)"];
+  if (lastText(note)?.includes("\0") || !isTextOrNull(note)) faults.note = ["is invalid"];
+  const given = parseMap(profile) ?? {};
+  const fields = Object.keys(profileInput.shape).filter((field) => field in given);
+  for (const field of fields) if (!isTextOrNull(given[field])) faults[`profile.${field}`] = ["is invalid"];
+  const custom = custom_fields === null ? null : parseMap(custom_fields);
+  if (custom && isFromNames(custom) && Object.keys(custom).some((name) => /^$|[[\]]/.test(name))) {
+    faults.custom_fields = ["is invalid"];
+  }
+  if (Object.keys(faults).length > 0) throw invalidRecord(faults);
+  return {
+    ...(address !== undefined && { email: address }),
+    ...(cust_id !== undefined && { cust_id: custId }),
+    ...(note !== undefined && { note: lastText(note) ?? null }),
+    ...(profile !== undefined && {
+      profile: Object.fromEntries(fields.map((field) => [field, lastText(given[field]) ?? null])),
+    }),
+    // Clients made from the vendor's file, which calls it a list, send `[]` for "unchanged".
+    ...(custom !== undefined && { custom_fields: custom && { ...custom } }),
+  };
+}
+
+/** Whether a value is a text or null. Any other value would empty its field. */
+const isTextOrNull = (value: unknown) => value === undefined || value === null || lastText(value) !== undefined;
+
+function checked<Value>(parsed: { success: true; data: Value } | { success: false; error: z.ZodError }): Value {
+  if (parsed.success) return parsed.data;
+  throw invalidRecord(
+    Object.fromEntries(
+      parsed.error.issues.map((issue) => [
+        issue.path.join("."),
+        [issue.code === "too_big" ? `is too long (maximum is ${issue.maximum} characters)` : "is invalid"],
+      ]),
+    ),
+  );
+}

@@ -1,0 +1,59 @@
+import { createRateLimit, type Host } from "@reinstate/batch-core";
+import { type ApiError, admitCalls, cleanPath, readCredentials } from "@reinstate/batch-core/http";
+import { Hono } from "hono";
+import type { Options } from "../options.ts";
+import type { PromoterStore } from "../store/store.ts";
+import { createActionHandlers } from "./action-handlers.ts";
+import { api, basePath } from "./api.ts";
+import { createBatchHandlers } from "./batch-handlers.ts";
+import { answerError, apiError, type ErrorName, writeError } from "./errors.ts";
+import { createPromoterHandlers } from "./promoter-handlers.ts";
+import { type Ctx, type Env, requestIdOf } from "./requests.ts";
+
+/** FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
+export function createRoutes(host: Host, store: PromoterStore, options: Options): Hono<Env> {
+  const routes = new Hono<Env>({ getPath: cleanPath });
+  const rateLimit = createRateLimit(host, { name: "firstpromoter requests", perMinute: options.rateLimit });
+
+  const write = (c: Ctx, error: ApiError<ErrorName>) => writeError(options.answers, error, c.get("requestId"));
+  routes.onError((error, c) => {
+    const call = { request: c.req.raw, log: host.log, fields: { request: c.get("requestId") } };
+    return answerError(error, call, (known) => write(c, known));
+  });
+  routes.notFound((c) => write(c, apiError("not_found")));
+
+  routes.use(async (c, next) => {
+    const id = requestIdOf(c.req.raw.headers);
+    c.set("requestId", id);
+    // Beforehand: an answer whose headers are looked at afterwards is made anew, at some cost.
+    c.header("X-Request-Id", id);
+    await next();
+  });
+
+  routes.use(admitCalls(host.admission));
+
+  routes.use(`${basePath}/*`, async (c, next) => {
+    const secret = readCredentials(c.req.raw, "bearer")?.secret;
+    const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "firstpromoter", secret);
+    if (!key) throw apiError("bad_key");
+    const account = c.req.header("account-id")?.trim() ?? "";
+    if (account === "") throw apiError("missing_account");
+    if (account !== key.account) {
+      throw apiError((await host.keys.knowsAccount("firstpromoter", account)) ? "foreign_account" : "unknown_account");
+    }
+    await rateLimit.admit(account);
+    c.set("account", account);
+    c.set("actor", key.id);
+    await next();
+  });
+
+  const handlers = {
+    ...createActionHandlers(host, options),
+    ...createBatchHandlers(host, options),
+    ...createPromoterHandlers(host, store, options),
+  };
+  for (const { operationId, dryRunOf = operationId, method, path } of api) {
+    routes.on(method, `${basePath}${path.replace(/\{(\w+)\}/g, ":$1")}`, handlers[dryRunOf as keyof typeof handlers]);
+  }
+  return routes;
+}

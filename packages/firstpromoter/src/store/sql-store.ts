@@ -1,0 +1,63 @@
+import {
+  createFlagStore,
+  type Database,
+  inAccount,
+  type LedgerTransaction,
+  type Log,
+  silentLog,
+  statement,
+} from "@reinstate/batch-core";
+import { createMemberships } from "./memberships.ts";
+import { createParents } from "./parents.ts";
+import { createReads } from "./reads.ts";
+import type { PromoterSearch } from "./search.ts";
+import { createPostgresSearch, createTrigramIndexes } from "./search-postgres.ts";
+import { createSqliteSearch } from "./search-sqlite.ts";
+import type { PromoterStore } from "./store.ts";
+import { migrations, type Tables } from "./tables.ts";
+import { createWrites } from "./writes.ts";
+
+/** Promoters in SQLite or PostgreSQL, in the ledger's own database. Brings its tables up to date first. */
+export async function createSqlStore(database: Database, log: Log = silentLog): Promise<PromoterStore> {
+  await database.migrate("firstpromoter", migrations);
+  const search = await openSearch(database, log);
+  const db = database.tables<Tables>();
+  const locked = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>
+    db
+      .selectFrom("firstpromoter_promoters")
+      .select(["id", "archived_at", "parent_promoter_id"])
+      .where(inAccount(database, account))
+      .where(database.anyOf("id", ids))
+      .orderBy("id")
+      .$if(database.dialect === "postgres", (query) => query.forNoKeyUpdate()),
+  );
+
+  /** The promoters of a set that are there. On PostgreSQL they are locked in the order of their ids, so that two sets never lock each other out. */
+  const present = async (account: string, ids: readonly number[], transaction: LedgerTransaction) =>
+    (await locked(transaction, { account, ids })).rows;
+
+  const archival = createFlagStore<number>(database, {
+    table: "firstpromoter_promoters",
+    flag: "archived_at",
+    batch: "archived_batch",
+    touched: "updated_at",
+  });
+
+  return {
+    archive: archival.set,
+    restore: archival.clear,
+    undoArchive: archival.undo,
+    ...createMemberships(database, present),
+    ...createParents(database),
+    ...createReads(database, search),
+    ...createWrites(database),
+  };
+}
+
+async function openSearch(database: Database, log: Log): Promise<PromoterSearch> {
+  if (database.dialect === "sqlite") return createSqliteSearch(database);
+  if (!(await createTrigramIndexes(database))) {
+    log.warn({}, "FirstPromoter: q is slow on a large table without PostgreSQL's extension pg_trgm");
+  }
+  return createPostgresSearch(database);
+}

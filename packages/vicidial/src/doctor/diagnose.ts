@@ -1,0 +1,118 @@
+import type { Connection, RowDataPacket } from "mysql2/promise";
+import { isCollision } from "../leads/rules.ts";
+import { MoveRefused } from "../store/lead-store.ts";
+import { readDuplicates, runStatements } from "../store/mariadb/lead-rows.ts";
+import { archive, isRefused, live, preflight, statementsFor } from "../store/mariadb/plan.ts";
+import { quote } from "../store/mariadb/statements.ts";
+import { type ColumnFacts, examine, type Finding, type TableFacts } from "./examine.ts";
+
+export interface Diagnosis {
+  findings: Finding[];
+  /** Leads that lie in both tables; undefined where the tables cannot be compared. */
+  twins?: { equal: number; differing: number; collisions: number };
+}
+
+/** Twins that are compared column by column at once. */
+const page = 1000;
+
+/** Examines both lead tables. Reads only; on big tables the twins take a while, a page at a time. */
+export async function diagnose(connection: Connection): Promise<Diagnosis> {
+  const [ours, theirs] = [await factsOf(connection, live), await factsOf(connection, archive)];
+  // To look through the whole archive takes long, so it is done only where somebody wants to know.
+  if (theirs && canBeUnstamped(theirs) && ours && !canBeUnstamped(ours)) {
+    theirs.unstamped = await count(connection, `${quote(archive)} WHERE modify_date IS NULL`);
+  }
+  const findings = examine(ours, theirs);
+  let plan: Awaited<ReturnType<typeof preflight>>;
+  try {
+    plan = await preflight(connection);
+  } catch (error) {
+    if (!MoveRefused.is(error)) throw error;
+    // What a move refuses besides: it names one thing at a time.
+    if (!findings.some(({ what }) => subjectOf(what) === subjectOf(error.message))) {
+      findings.unshift({ severity: "refused", what: error.message });
+    }
+    return { findings };
+  }
+  // Rows are compared by the columns of the source; any direction in which leads can be moved will do.
+  if (isRefused(plan, "dearchive") && isRefused(plan, "archive")) return { findings };
+  const statements = statementsFor(plan, isRefused(plan, "dearchive") ? "archive" : "dearchive");
+  const twins = { equal: 0, differing: 0, collisions: 0 };
+  for (let after = -1; ; ) {
+    const [rows] = await connection.query<RowDataPacket[]>(
+      `SELECT a.lead_id FROM ${archive} AS a JOIN ${live} AS l ON l.lead_id = a.lead_id
+        WHERE a.lead_id > ? ORDER BY a.lead_id LIMIT ?`,
+      [after, page],
+    );
+    const ids = rows.map((row) => Number(row.lead_id));
+    if (ids.length === 0) break;
+    const [pairs] = await runStatements(connection, [statements.duplicates, ids]);
+    for (const differs of readDuplicates(pairs).values()) {
+      if (differs.length === 0) twins.equal++;
+      else if (isCollision({ differs })) twins.collisions++;
+      else twins.differing++;
+    }
+    after = ids.at(-1) as number;
+  }
+  const told: [number, string][] = [
+    [twins.equal, "leads lie in both tables and are equal: a dearchive or an archive finishes them"],
+    [twins.differing, "leads lie in both tables and differ: both copies are kept until somebody decides"],
+    [twins.collisions, "ids stand for another lead in each table: the id was given out again"],
+  ];
+  for (const [count, what] of told) if (count > 0) findings.push({ severity: "risk", what: `${count} ${what}` });
+  return { findings, twins };
+}
+
+const canBeUnstamped = ({ columns }: TableFacts) =>
+  columns.some(({ name, nullable }) => name.toLowerCase() === "modify_date" && nullable);
+
+async function count(connection: Connection, from: string): Promise<number> {
+  const [rows] = await connection.query<RowDataPacket[]>(`SELECT COUNT(*) AS count FROM ${from}`);
+  return Number(rows[0]?.count);
+}
+
+/** What a sentence is about, without what follows from it. */
+const subjectOf = (what: string) => what.split(/[:;,]/)[0];
+
+async function factsOf(connection: Connection, name: string): Promise<TableFacts | undefined> {
+  const query = async (sql: string) => (await connection.query<RowDataPacket[]>(sql, [name]))[0];
+  const [table] = await query(
+    "SELECT ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?",
+  );
+  if (!table) return undefined;
+  const columns = await query(
+    `SELECT COLUMN_NAME AS name, COLUMN_TYPE AS type, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS standard, EXTRA AS extra,
+        CHARACTER_SET_NAME AS charset, COLLATION_NAME AS collation, COLUMN_COMMENT AS comment
+       FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`,
+  );
+  const keys = await query(
+    `SELECT MAX(NON_UNIQUE) AS loose, GROUP_CONCAT(COLUMN_NAME SEPARATOR '\0') AS columns
+       FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? GROUP BY INDEX_NAME`,
+  );
+  const indexed = new Set(keys.flatMap(({ columns }) => String(columns).split("\0")));
+  const unique = keys.some(({ loose, columns }) => Number(loose) === 0 && String(columns).toLowerCase() === "lead_id");
+  const triggers = await query(
+    `SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS
+      WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = ?`,
+  );
+  const doubled = `(SELECT 1 FROM ${quote(name)} GROUP BY lead_id HAVING COUNT(*) > 1 OR MAX(lead_id) IS NULL) AS d`;
+  return {
+    name,
+    engine: String(table.engine),
+    columns: columns.map((column) => ({
+      name: String(column.name),
+      type: String(column.type),
+      nullable: column.nullable === "YES",
+      // MariaDB tells a default as an expression, and NULL as the word.
+      default: column.standard === null || column.standard === "NULL" ? null : String(column.standard),
+      extra: String(column.extra),
+      charset: column.charset === null ? null : String(column.charset),
+      collation: column.collation === null ? null : String(column.collation),
+      comment: String(column.comment),
+      indexed: indexed.has(column.name),
+    })) satisfies ColumnFacts[],
+    unique,
+    doubled: unique ? 0 : await count(connection, doubled),
+    triggers: triggers.map((trigger) => String(trigger.name)),
+  };
+}

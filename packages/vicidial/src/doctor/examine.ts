@@ -1,0 +1,216 @@
+import type { Verb } from "../store/lead-store.ts";
+import { holds, widerCharset, widerType } from "../store/mariadb/column-types.ts";
+import { archive as archiveName, live as liveName, needsValue } from "../store/mariadb/plan.ts";
+import { quote } from "../store/mariadb/statements.ts";
+
+/** One column of a lead table, as information_schema tells it. */
+export interface ColumnFacts {
+  name: string;
+  /** With its width and its values: `varchar(30)`, `enum('Y','N')`. */
+  type: string;
+  nullable: boolean;
+  default: string | null;
+  extra: string;
+  charset: string | null;
+  collation: string | null;
+  comment: string;
+  /** Is it part of a key? */
+  indexed: boolean;
+}
+
+export interface TableFacts {
+  name: string;
+  engine: string;
+  columns: ColumnFacts[];
+  /** Is there a unique key on `lead_id` alone? */
+  unique: boolean;
+  /** Ids that lie in it more than once, or are NULL, where there is no such key. */
+  doubled: number;
+  /** Rows without a `modify_date`; undefined where nobody counted them. */
+  unstamped?: number;
+  triggers: string[];
+}
+
+/** What is not as it should be, and the statements that we would advise, each ended by a semicolon; none is ever run. */
+export interface Finding {
+  /** `refused`: leads cannot be moved so. `risk`: some leads cannot be moved, or only with a loss of time. `note`: good to know. */
+  severity: "refused" | "risk" | "note";
+  /** Which of the two verbs is refused; absent if both are, and if none is. */
+  verb?: Verb;
+  what: string;
+  /** Whatever the server's SQL mode, no value that stands in the tables is changed by it. */
+  advice?: string;
+}
+
+/** The definition of a column, as ALTER TABLE takes it. */
+function definitionOf(column: ColumnFacts): string {
+  const charset = column.charset ? ` CHARACTER SET ${column.charset} COLLATE ${column.collation}` : "";
+  const standard = column.default === null ? (column.nullable ? " DEFAULT NULL" : "") : ` DEFAULT ${column.default}`;
+  const extra = / on update /i.test(` ${column.extra} `) ? ` ${column.extra}` : "";
+  const comment = column.comment ? ` COMMENT ${quoteText(column.comment)}` : "";
+  return `${quote(column.name)} ${column.type}${charset}${column.nullable ? " NULL" : " NOT NULL"}${standard}${extra}${comment}`;
+}
+
+const quoteText = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+
+const isRequired = (column: ColumnFacts) =>
+  needsValue({ ...column, nullable: column.nullable ? "YES" : "NO", standard: column.default });
+const isGenerated = ({ extra }: ColumnFacts) => /GENERATED/i.test(extra);
+const isLeadId = ({ name }: ColumnFacts) => name.toLowerCase() === "lead_id";
+const isModifyDate = ({ name }: ColumnFacts) => name.toLowerCase() === "modify_date";
+
+/** Compares the two lead tables. `live` and `archive` as they are; undefined where one is missing. */
+export function examine(live: TableFacts | undefined, archive: TableFacts | undefined): Finding[] {
+  const findings: Finding[] = [];
+  if (!live) return [{ severity: "refused", what: `The VICIdial database has no table ${liveName}` }];
+  if (!archive) {
+    return [
+      {
+        severity: "refused",
+        what: `The VICIdial database has no table ${archiveName}`,
+        advice: `CREATE TABLE ${quote(archiveName)} LIKE ${quote(liveName)}; ALTER TABLE ${quote(archiveName)} MODIFY \`lead_id\` INT(9) UNSIGNED NOT NULL;`,
+      },
+    ];
+  }
+  for (const table of [live, archive]) {
+    if (!table.unique) {
+      findings.push({
+        severity: "refused",
+        what: `${table.name} has no unique key on lead_id${
+          table.doubled > 0
+            ? `; ${table.doubled} ids lie in it more than once or are NULL, and must be sorted out first`
+            : ""
+        }`,
+        ...(table.doubled === 0 && { advice: `ALTER TABLE ${quote(table.name)} ADD PRIMARY KEY (\`lead_id\`);` }),
+      });
+    }
+    for (const trigger of table.triggers) {
+      findings.push({
+        severity: "refused",
+        what: `${table.name} has the trigger ${trigger}, which could change what is moved`,
+      });
+    }
+  }
+  if (live.engine.toLowerCase() !== archive.engine.toLowerCase()) {
+    findings.push({
+      severity: "note",
+      what: `The tables have different engines (${live.engine}, ${archive.engine}): no transaction holds over both`,
+    });
+  }
+  const positions = new Map(live.columns.map(({ name }, index) => [name.toLowerCase(), index]));
+  const order = archive.columns.map(({ name }) => positions.get(name.toLowerCase())).filter((at) => at !== undefined);
+  if (order.some((at, index) => index > 0 && at < (order[index - 1] as number))) {
+    findings.push({
+      severity: "note",
+      what: "The columns stand in another order: SELECT * between the tables swaps values (we copy by name)",
+    });
+  }
+  findings.push(...refusals("archive", live, archive), ...refusals("dearchive", archive, live));
+  for (const column of live.columns) {
+    const twin = counterpartOf(column, archive);
+    if (twin && !isGenerated(column) && !isGenerated(twin)) {
+      findings.push(...differences(column, twin, archive.unstamped));
+    }
+  }
+  return findings;
+}
+
+/** Returns what refuses one verb: leads must keep all their values, and the target must take them in. */
+function refusals(verb: Verb, source: TableFacts, target: TableFacts): Finding[] {
+  const consequence = `leads cannot be ${verb}d`;
+  const findings: Finding[] = [];
+  for (const column of source.columns) {
+    // The server works its value out anew: it is not copied.
+    if (isGenerated(column)) continue;
+    const counterpart = counterpartOf(column, target);
+    if (!counterpart) {
+      findings.push({
+        severity: "refused",
+        verb,
+        what: `${target.name} has no column ${column.name}: ${consequence}`,
+        advice: `ALTER TABLE ${quote(target.name)} ADD COLUMN ${definitionOf(column)};`,
+      });
+    } else if (isGenerated(counterpart)) {
+      findings.push({
+        severity: "refused",
+        verb,
+        what: `${column.name} is worked out by the server in ${target.name} alone: ${consequence}`,
+      });
+    }
+  }
+  for (const column of target.columns) {
+    if (!isRequired(column) || counterpartOf(column, source)) continue;
+    findings.push({
+      severity: "refused",
+      verb,
+      what: `${target.name} needs a value in its column ${column.name}, which ${source.name} does not have: ${consequence}`,
+      advice: `ALTER TABLE ${quote(target.name)} MODIFY COLUMN ${definitionOf({ ...column, nullable: true })};`,
+    });
+  }
+  return findings;
+}
+
+const counterpartOf = ({ name }: ColumnFacts, { columns }: TableFacts) =>
+  columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
+
+/** How a column differs in the two tables. The first finding has the statements that end all of them, one for each table at most. */
+function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number | undefined): Finding[] {
+  const { name } = live;
+  const findings: Finding[] = [];
+  if (!(holds(live.type, archive.type, live.charset) && holds(archive.type, live.type, live.charset))) {
+    findings.push({
+      severity: "risk",
+      what: `${name} is ${live.type} in ${liveName} and ${archive.type} in ${archiveName}: ${
+        [live, archive].some(({ type }) => /^timestamp/.test(type))
+          ? "wall clocks of the server's zone are kept, and "
+          : ""
+      }values that do not fit are refused`,
+    });
+  }
+  if (live.charset !== archive.charset && live.charset && archive.charset) {
+    findings.push({
+      severity: "risk",
+      what: `${name} has the character set ${live.charset} in ${liveName} and ${archive.charset} in ${archiveName}`,
+    });
+  }
+  const loose = live.nullable ? liveName : archiveName;
+  const isStamped = isModifyDate(live) && loose === archiveName;
+  if (live.nullable !== archive.nullable && !isLeadId(live)) {
+    let what = `${name} can be NULL in ${loose} alone: a lead without it cannot be moved out of there`;
+    if (isModifyDate(live)) {
+      what = `${name} can be NULL in ${loose} alone: a lead without it gets its entry_date when it is moved`;
+    }
+    if (isStamped && unstamped) {
+      what += ` (${unstamped} leads; to forbid it, these need an UPDATE first: SET modify_date = COALESCE(entry_date, NOW()) WHERE modify_date IS NULL)`;
+    }
+    findings.push({ severity: isModifyDate(live) ? "note" : "risk", what });
+  }
+  const [first, ...rest] = findings;
+  if (!first || isLeadId(live)) return findings;
+  // Towards NOT NULL the server would fill in the current time by itself, even where it is strict.
+  const full = isStamped ? { ...archive, nullable: false, default: live.default, extra: live.extra } : archive;
+  const wide = [widened(live, full), widened(unstamped === 0 ? full : archive, live)];
+  if (wide.includes(undefined)) {
+    return [
+      { ...first, what: `${first.what}; no ALTER keeps every value of both, so somebody has to decide` },
+      ...rest,
+    ];
+  }
+  const statements = [live, archive].flatMap((column, index) => {
+    const definition = definitionOf(wide[index] as ColumnFacts);
+    const table = quote(index === 0 ? liveName : archiveName);
+    return definition === definitionOf(column) ? [] : [`ALTER TABLE ${table} MODIFY COLUMN ${definition};`];
+  });
+  return [{ ...first, ...(statements.length > 0 && { advice: statements.join(" ") }) }, ...rest];
+}
+
+/** The column with room for what the other one holds too, never with less than it has; undefined where there is no such type. */
+function widened(column: ColumnFacts, other: ColumnFacts): ColumnFacts | undefined {
+  const charset = column.charset && other.charset && widerCharset(column.charset, other.charset);
+  const type = widerType(column, other, charset);
+  // A key over a text or a blob needs a length, which only somebody who knows the queries can tell.
+  const losesKey = column.indexed && /(text|blob)$/.test(type ?? "") && !/(text|blob)$/.test(column.type);
+  if (type === undefined || losesKey) return undefined;
+  const collation = [column, other].find((one) => one.charset === charset)?.collation ?? "utf8mb4_unicode_ci";
+  return { ...column, type, charset, ...(charset && { collation }), nullable: column.nullable || other.nullable };
+}

@@ -1,0 +1,95 @@
+import type { Log } from "@reinstate/batch-core";
+import { createTestHost } from "@reinstate/batch-core/testing";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { fuzz } from "@reinstate/tooling/fuzz";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { createVicidial } from "../create.ts";
+import { apiDocument, elsewhere } from "../fixtures/api-document.ts";
+import { emptiedSite } from "../fixtures/emptied-site.test.fixture.ts";
+import { makeLead } from "../leads/make-lead.ts";
+import { vicidial } from "../vendor.ts";
+
+const ids = Array.from({ length: 400 }, (_, id) => id);
+const id = fc.integer({ min: 0, max: 405 });
+const hints = {
+  insert_leads: fc.constantFrom(true, true, false),
+  update_leads: fc.boolean(),
+  delete_leads: fc.constantFrom(true, true, false),
+  lead_ids: fc.oneof(
+    { weight: 4, arbitrary: fc.uniqueArray(fc.constantFrom(...ids), { minLength: 1, maxLength: 3 }) },
+    fc.array(id, { maxLength: 20 }),
+  ),
+  explain: fc.constantFrom("true", "false", "1", ""),
+  customer: fc.constantFrom("acme", "A B", "ü"),
+  source: fc.constant("test"),
+  user: fc.constant("6666"),
+  pass: fc.constant("1234"),
+  function: fc.constant("lead_dearchive"),
+  lead_id: id.map(String),
+  "Idempotency-Key": fc.nat(500).map((number) => `key-${number}`),
+};
+
+async function fuzzVicidial(databaseUrl: string, options: { url?: string }, index: number) {
+  const errors: unknown[] = [];
+  let calls = 0;
+  const log: Log = { error: (fields) => void errors.push(fields), warn() {}, info() {}, debug() {} };
+  await using host = await createTestHost({ databaseUrl, log });
+  const instance = await createVicidial(host, options);
+  for (const key of vicidial.demo.keys) await host.keys.create(key);
+  await vicidial.demo.load(host, instance);
+  try {
+    return await fuzz({
+      document: apiDocument,
+      elsewhere: elsewhere,
+      hints,
+      headers: { Authorization: "Key=demo-vicidial-key" },
+      encoders: { "application/x-www-form-urlencoded": toForm },
+      part: { index, count: 3 },
+      // Each call from another address: wrong keys are limited by address.
+      fetch: (request) =>
+        instance.routes.fetch(request, {
+          incoming: { socket: { remoteAddress: `10.0.${calls >> 8}.${calls++ & 255}` } },
+          outgoing: {},
+        }),
+      fault: (_, { status }) =>
+        errors.length > 0 ? JSON.stringify(errors.splice(0)) : status === 503 ? "status 503" : undefined,
+    });
+  } finally {
+    await instance.close();
+  }
+}
+
+const toForm = (body: unknown) =>
+  new URLSearchParams(
+    Object.entries(Object(body)).map(([name, value]): [string, string] => [name, String(value)]),
+  ).toString();
+
+describe.each(ledgerDatabases)("fuzzed requests to the leads API over demo tables on $name", ({ name, open }) => {
+  test("are answered as documented", async () => {
+    await using database = await open();
+    const report = await fuzzVicidial(database.url, {}, name === "SQLite" ? 0 : 1);
+    expect(report.requests).toBeGreaterThan(0);
+  });
+});
+
+describe("fuzzed requests to the leads API over MariaDB", () => {
+  const site = emptiedSite();
+
+  test("are answered as documented", async () => {
+    await site.fill("vicidial_users", [
+      {
+        ...{ user: "6666", pass: "1234", user_group: "ADMIN", user_level: 9, active: "Y", modify_leads: "1" },
+        ...{ vdc_agent_api_access: "1", api_allowed_functions: " lead_dearchive " },
+      },
+    ]);
+    await site.fill("system_settings", [{ allow_ip_lists: "0" }]);
+    await site.fill("vicidial_user_groups", [{ user_group: "ADMIN", allowed_campaigns: " -ALL-CAMPAIGNS- - -" }]);
+    await site.fill(
+      "vicidial_list_archive",
+      ids.map((lead) => makeLead(lead)),
+    );
+    const report = await fuzzVicidial("sqlite::memory:", { url: site.url }, 2);
+    expect(report.requests).toBeGreaterThan(0);
+  });
+});

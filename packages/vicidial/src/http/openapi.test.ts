@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { checkOpenApiAnswer, createTestHost, findOpenApiFaults, listOpenApiCalls } from "@reinstate/batch-core/testing";
+import { expect, test } from "vitest";
+import { createVicidial } from "../create.ts";
+import { archiveCalls, dearchiveCalls } from "../fixtures/documented.ts";
+import { openApi } from "./openapi.ts";
+
+const document = JSON.parse(JSON.stringify(openApi())) as ReturnType<typeof openApi>;
+
+// After a change: `pnpm --filter @reinstate/vicidial openapi` writes the file anew.
+test("the file in the package is what the code says", () => {
+  expect(JSON.parse(readFileSync(new URL("../../openapi.json", import.meta.url), "utf8"))).toEqual(document);
+});
+
+test("the document has no fault", () => {
+  expect(findOpenApiFaults(document)).toEqual([]);
+});
+
+test("what the document names is served, with these methods alone", async () => {
+  await using host = await createTestHost();
+  const { routes } = await createVicidial(host);
+  const calls = listOpenApiCalls(document);
+  expect(calls).toHaveLength(4);
+  for (const path of new Set(calls.map((call) => call.split(" ")[1] as string))) {
+    for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
+      const { status } = await routes.fetch(new Request(`http://localhost${path}`, { method }));
+      expect([method, path, status === 405]).toEqual([method, path, !calls.includes(`${method} ${path}`)]);
+    }
+  }
+});
+
+test.each([...dearchiveCalls, ...archiveCalls])("$verb: $name, by the document", ({ verb, status, reply }) => {
+  const call = { method: "POST", path: `/vicidial/leads/${verb}`, status, body: JSON.parse(reply) };
+  expect(checkOpenApiAnswer(document, call)).toBeUndefined();
+});
+
+test("the examples fit their schemas", () => {
+  const paths = document.paths as Record<string, Record<string, { responses: Record<string, unknown> }>>;
+  const { responses } = document.components as { responses: Record<string, unknown> };
+  let checked = 0;
+  for (const call of listOpenApiCalls(document)) {
+    const [method, path] = call.split(" ") as [string, string];
+    for (const [status, given] of Object.entries(paths[path]?.[method.toLowerCase()]?.responses ?? {})) {
+      const { $ref } = given as { $ref?: string };
+      const answer = ($ref ? responses[$ref.split("/").at(-1) as string] : given) as {
+        content: Record<string, { examples?: Record<string, { value: unknown }> }>;
+      };
+      for (const { value } of Object.values(Object.values(answer.content)[0]?.examples ?? {})) {
+        expect(checkOpenApiAnswer(document, { method, path, status: Number(status), body: value })).toBeUndefined();
+        checked++;
+      }
+    }
+  }
+  expect(checked).toBeGreaterThan(20);
+});

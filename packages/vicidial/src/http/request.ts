@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto";
+import { type Request as BatchRequest, ReinstateError } from "@reinstate/batch-core";
+import { findFlags, isIdempotencyKey, readSafetyFlags } from "@reinstate/batch-core/http";
+import type { Verb } from "../store/lead-store.ts";
+import type { Reason } from "./dialects.ts";
+import { JsonFault, type JsonNode, type JsonValue, parseObject, textOf } from "./lenient-json.ts";
+
+/** A request that keeps the document's rules. The ids are distinct, exact and in the order given. */
+export interface LeadsRequest {
+  insert: boolean;
+  update: boolean;
+  delete: boolean;
+  ids: bigint[];
+}
+
+/** The first class of faults, with the offending values as JSON texts. */
+export interface Refusal {
+  reason: Reason;
+  /** Where the reason has no text of its own. */
+  message?: string;
+  offenders?: string[];
+}
+
+const flags: Record<Verb, ("insert_leads" | "update_leads" | "delete_leads")[]> = {
+  dearchive: ["insert_leads", "delete_leads"],
+  archive: ["insert_leads", "update_leads", "delete_leads"],
+};
+
+/**
+ * Checks the body of a call in the documented order: it reports one class of faults, with every value at fault. Throws
+ * `invalid_request` for a safety flag, because the body supports none.
+ */
+export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsRequest | Refusal {
+  let members: Map<string, JsonNode>;
+  const names: string[] = [];
+  try {
+    members = parseObject(text, (name) => names.push(name));
+  } catch (error) {
+    if (!(error instanceof JsonFault)) throw error;
+    return { reason: "other", message: error.message };
+  }
+  readSafetyFlags({ place: "body", fields: findFlags(names.map((name) => [name, undefined])) });
+  const given = { insert_leads: false, update_leads: false, delete_leads: false };
+  for (const flag of flags[verb]) {
+    const node = members.get(flag);
+    if (node?.kind !== "boolean") return { reason: flag };
+    given[flag] = node.value;
+  }
+  const list = members.get("lead_ids") ?? { kind: "null" };
+  if (list.kind === "null" || list.kind === "undefined") return { reason: "empty" };
+  if (list.kind !== "array") return { reason: "other", message: notAnArray(list) };
+  const ids: bigint[] = [];
+  const offenders: string[] = [];
+  for (const item of list.items) {
+    if (item.kind === "integer") ids.push(item.value);
+    else offenders.push(textOf(item));
+  }
+  if (offenders.length > 0) return { reason: "integers", offenders };
+  if (ids.length === 0) return { reason: "empty" };
+  if (ids.length > leadLimit) return { reason: "exceed" };
+  const repeated = repeatedIn(ids);
+  if (repeated.length > 0) return { reason: "duplicates", offenders: repeated.map(String) };
+  return { insert: given.insert_leads, update: given.update_leads, delete: given.delete_leads, ids };
+}
+
+export const isRefusal = (checked: LeadsRequest | Refusal): checked is Refusal => "reason" in checked;
+
+function repeatedIn(ids: readonly bigint[]): bigint[] {
+  const seen = new Set<bigint>();
+  const repeated = new Set<bigint>();
+  for (const id of ids) {
+    if (seen.has(id)) repeated.add(id);
+    seen.add(id);
+  }
+  return [...repeated];
+}
+
+function notAnArray(node: JsonNode & JsonValue): string {
+  const { path, line, position } = node;
+  const type = "System.Collections.Generic.List`1[System.Int64]";
+  return `Error converting value ${textOf(node)} to type '${type}'. Path '${path}', line ${line}, position ${position}.`;
+}
+
+/**
+ * What an `Idempotency-Key` of a call stands for: its holder, what is asked and with which body. Throws `invalid_request` for a
+ * key that is none.
+ */
+export function idempotencyOf(
+  key: string,
+  { actor, operation, body }: { actor: string; operation: string; body: string },
+): NonNullable<BatchRequest["idempotency"]> {
+  if (!isIdempotencyKey(key)) {
+    const message = "The header Idempotency-Key must be 1 to 255 printable ASCII characters";
+    throw new ReinstateError("invalid_request", message);
+  }
+  return { scope: `${actor} ${operation}`, key, digest: createHash("sha256").update(body).digest("hex") };
+}

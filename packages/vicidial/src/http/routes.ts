@@ -1,0 +1,235 @@
+import { type Host, isFinished, type Key, ReinstateError, type Submitted } from "@reinstate/batch-core";
+import {
+  admitCalls,
+  cleanPath,
+  findFlags,
+  readBody,
+  readCredentials,
+  readSafetyFlags,
+} from "@reinstate/batch-core/http";
+import { type Context, Hono } from "hono";
+import { highestLeadId } from "../leads/rules.ts";
+import type { OfficeClock } from "../office-hours/office-clock.ts";
+import { operationName } from "../operations/operations.ts";
+import type { Options } from "../options.ts";
+import { type LeadStore, noCounts, type Verb } from "../store/lead-store.ts";
+import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
+import { explain } from "./explain.ts";
+import { answerError, errorReply, successReply, toErrorDetails } from "./replies.ts";
+import { idempotencyOf, isRefusal, type LeadsRequest, readRequest } from "./request.ts";
+
+export interface RouteParts {
+  host: Host;
+  store: LeadStore;
+  office: OfficeClock;
+  /** VICIdial's own API. */
+  native(request: Request, caller: { env?: unknown; address?: string | undefined }): Promise<Response>;
+}
+
+/** The result of looking up an `Idempotency-Key`; empty without one. */
+interface Replay {
+  idempotency?: ReturnType<typeof idempotencyOf>;
+  /** The batch of the first request under this key. */
+  before?: Submitted | undefined;
+  /** The fault of the key. */
+  fault?: unknown;
+}
+
+/** Of answers to calls that can succeed in a moment, in every dialect. */
+const unavailable = { status: 503, headers: { "retry-after": "5" } };
+
+const path = "/vicidial/:word{leads?}/:verb{(?:de)?archive}/:customer?";
+
+interface Env {
+  /** How this call is answered. */
+  Variables: { dialect?: Dialect };
+}
+
+/** What `@hono/node-server` hands over beside the request. */
+interface NodeServer {
+  outgoing: { statusMessage: string };
+}
+
+/**
+ * The leads API at `/vicidial/leads/…` and, for clients of its earlier days, `/vicidial/lead/…[/customer][/]`; beside it
+ * VICIdial's own function at `/vicidial/non_agent_api.php`.
+ */
+export function createRoutes({ host, store, office, native }: RouteParts, options: Options): Hono<Env> {
+  const routes = new Hono<Env>({ getPath: cleanPath });
+  routes.use(async (c, next) => {
+    await next();
+    // Node's server knows no phrase for the legacy statuses and is not told that of a web Response.
+    const { outgoing } = (c.env ?? {}) as Partial<NodeServer>;
+    if (outgoing && c.res.statusText !== "") outgoing.statusMessage = c.res.statusText;
+  });
+  // Invalid bytes become the replacement character, as they do at the vendor.
+  const utf8 = new TextDecoder();
+
+  function dialectOf(word: string, verb: Verb, key?: Key): Dialect {
+    const wished = key?.options.dialect as DialectName;
+    const name = dialectNames.includes(wished) ? wished : word === "lead" ? options.legacyDialect : options.dialect;
+    const dialect = dialects[name][verb];
+    const counts = dialect.lists.missing?.counts ?? [];
+    if (counts.length < 2 || options.missingCount === "both") return dialect;
+    return { ...dialect, lists: { ...dialect.lists, missing: { counts: [options.missingCount], ids: "lead_ids" } } };
+  }
+
+  async function keyOf(request: Request): Promise<Key | undefined> {
+    const secret = readCredentials(request, "key")?.secret;
+    return secret === undefined ? undefined : host.admission.findKey(request, "vicidial", secret);
+  }
+
+  async function answer(c: Context<Env, typeof path>): Promise<Response> {
+    const request = c.req.raw;
+    const { word, verb, customer = "" } = c.req.param() as { word: string; verb: Verb; customer?: string };
+    const key = await keyOf(request);
+    const dialect = dialectOf(word, verb, key);
+    c.set("dialect", dialect);
+    if (!key) return errorReply(dialect, "unauthorized");
+    const { explain: explained = false } = readSafetyFlags(
+      { place: "header", fields: findFlags(request.headers) },
+      { place: "path", fields: findFlags([[customer, undefined]]) },
+      { place: "query", fields: findFlags(new URL(request.url).searchParams), supported: ["explain"] },
+    );
+    let read: Promise<string> | undefined;
+    const readText = () => {
+      read ??= readBody(request, options.bodyLimit).then((bytes) => utf8.decode(bytes));
+      return read;
+    };
+    const { before, idempotency, fault } = explained ? {} : await findReplay(request, verb, key, readText);
+    // What was answered once is answered again at any hour, and to look changes nothing.
+    if (before) return await answerOf(dialect, verb, before);
+    if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
+    const checked = readRequest(verb, await readText(), options.leadLimit);
+    if (isRefusal(checked)) return errorReply(dialect, checked.reason as "other", checked);
+    if (fault) throw fault;
+    if (explained) return Response.json(await explain(store, verb, checked));
+    return await move(dialect, verb, checked, key, idempotency);
+  }
+
+  /**
+   * Finds the batch that an `Idempotency-Key` stands for. A fault of the key is returned and not thrown: the documented errors
+   * of the request come first. That the first request is still running is thrown, because it is no error of this request.
+   */
+  async function findReplay(
+    request: Request,
+    verb: Verb,
+    holder: Key,
+    readText: () => Promise<string>,
+  ): Promise<Replay> {
+    const key = request.headers.get("idempotency-key");
+    if (key === null) return {};
+    try {
+      const body = await readText();
+      const idempotency = idempotencyOf(key, { actor: holder.id, operation: operationName(verb), body });
+      return { idempotency, before: await host.batches.recall(idempotency) };
+    } catch (fault) {
+      if (ReinstateError.is(fault, "idempotency_running")) throw fault;
+      return { fault };
+    }
+  }
+
+  async function move(
+    dialect: Dialect,
+    verb: Verb,
+    checked: LeadsRequest,
+    key: Key,
+    idempotency?: ReturnType<typeof idempotencyOf>,
+  ): Promise<Response> {
+    const ids = checked.ids.filter((id) => id >= 0n && id <= BigInt(highestLeadId)).map(Number);
+    const found = await store.existing(verb, ids);
+    const missing = checked.ids.filter((id) => !found.has(Number(id)));
+    if (missing.length > 0) {
+      // The same call may have moved them just now.
+      const before = idempotency && (await host.batches.recall(idempotency));
+      if (before) return answerOf(dialect, verb, before);
+      return errorReply(dialect, "missing", { offenders: missing.map(String) });
+    }
+
+    const batch = await host.batches.submit({
+      operation: operationName(verb),
+      params: {
+        insert_leads: checked.insert,
+        ...(verb === "archive" && { update_leads: checked.update }),
+        delete_leads: checked.delete,
+        all_or_nothing: true,
+      },
+      items: ids,
+      actor: key.id,
+      inline: true,
+      ...(idempotency && { idempotency }),
+    });
+    return answerOf(dialect, verb, batch);
+  }
+
+  /** What a batch has come to; one that was answered unfinished may have come further by now. */
+  async function answerOf(dialect: Dialect, verb: Verb, submitted: Submitted): Promise<Response> {
+    const { id, status, replayed } = submitted;
+    const batch = replayed && !isFinished(status) ? await host.batches.get(id) : submitted;
+    const headers = { "x-reinstate-batch": String(id), ...(replayed && { "idempotency-replayed": "true" }) };
+    const later = { status: unavailable.status, headers: { ...headers, ...unavailable.headers } };
+    if (!isFinished(batch.status)) {
+      const message = `The leads could not all be moved at once; batch ${batch.id} goes on with them`;
+      return errorReply(dialect, "other", { message, ...later });
+    }
+    const { items } =
+      batch.counts.failed > 0
+        ? await host.batches.items(batch.id, { outcome: "failed", limit: batch.total })
+        : { items: [] };
+    if (batch.error !== null) {
+      const retryable = items.some(({ code }) => code === "unavailable");
+      return errorReply(dialect, "other", { message: batch.error, headers, ...(retryable && later) });
+    }
+    if (items.length > 0) {
+      // They were there a moment ago: somebody else has moved them.
+      const gone = items.filter(({ code }) => code === "missing").map(({ item }) => String(item));
+      if (gone.length > 0) return errorReply(dialect, "missing", { offenders: gone, headers });
+      const refused = items.find(({ code }) => code === "refused");
+      if (refused) return errorReply(dialect, "other", { message: refused.message ?? "", headers });
+      const unfit = items.filter(({ code }) => code === "does_not_fit");
+      const reasons = unfit.map(({ item, message }) => String(message).replace(/^The lead/, `lead ${item}`));
+      if (reasons.length > 0) {
+        return errorReply(dialect, "other", { message: `No lead was moved: ${reasons.join("; ")}`, headers });
+      }
+    }
+    return successReply(dialect, verb, { ...noCounts(), ...batch.tally }, headers);
+  }
+
+  routes.post(
+    path,
+    async (c, next) => {
+      // Known from here on, whatever goes wrong before the key is read.
+      c.set("dialect", dialectOf(c.req.param("word"), c.req.param("verb") as Verb));
+      await next();
+    },
+    admitCalls(host.admission),
+    answer,
+  );
+  routes.all(path, (c) => {
+    const message = `The requested resource does not support http method '${c.req.method}'.`;
+    const dialect = dialectOf(c.req.param("word"), c.req.param("verb") as Verb);
+    return errorReply(dialect, "other", { message, status: 405, headers: { allow: "POST" } });
+  });
+  routes.all("/vicidial/non_agent_api.php", (c) => {
+    // HEAD is refused too: a request for headers alone must not move a lead.
+    const { method } = c.req.raw;
+    if (method !== "GET" && method !== "POST") {
+      const headers = { allow: "GET, POST", "content-type": "text/html; charset=utf-8" };
+      return new Response(`ERROR: The method ${method} is not allowed; use GET or POST\n`, { status: 405, headers });
+    }
+    const address = options.address ? options.address(c.req.raw, c.env) : host.admission.addressOf(c.req.raw, c.env);
+    return native(c.req.raw, { env: c.env, address });
+  });
+  routes.onError((error, c) =>
+    answerError(error, { request: c.req.raw, log: host.log, fields: { path: c.req.path } }, (known) =>
+      errorReply(c.get("dialect") ?? dialects[options.dialect].dearchive, "other", toErrorDetails(known)),
+    ),
+  );
+  routes.notFound((c) =>
+    errorReply(dialects[options.dialect].dearchive, "other", {
+      message: `No HTTP resource was found at '${c.req.path}'.`,
+      status: 404,
+    }),
+  );
+  return routes;
+}

@@ -1,0 +1,52 @@
+import { NotNow, silentLog, type Work } from "@reinstate/batch-core";
+import { expect, test } from "vitest";
+import { type LeadStore, MoveRefused, NothingMoved, TablesDamaged } from "../store/lead-store.ts";
+import { createOperations } from "./operations.ts";
+
+const office = { isAllowed: async () => true, allowedFrom: (_verb: string, now: number) => now };
+
+/** What becomes of a chunk whose move throws. */
+async function apply(thrown: Error, attempt: number, interrupted = false) {
+  const store = { effects: "elsewhere", move: () => Promise.reject(thrown) } as unknown as LeadStore;
+  const [operation] = createOperations(store, office, () => 1000);
+  const work = {
+    ...{ batchId: 1, seq: 0, generation: 0, account: "", params: { insert_leads: true, delete_leads: true } },
+    ...{
+      items: [1, 2],
+      attempt,
+      interrupted,
+      transaction: undefined,
+      tally: {},
+      signal: new AbortController().signal,
+      log: silentLog,
+    },
+  } as unknown as Work<unknown, unknown>;
+  return operation?.apply(work);
+}
+
+test("what was refused before anything was written has failed, with the reason", async () => {
+  for (const thrown of [new MoveRefused("a trigger"), new TablesDamaged("a trigger", false)]) {
+    expect(await apply(thrown, 1)).toEqual(
+      [1, 2].map((key) => ({ key, outcome: "failed", code: "refused", message: "a trigger" })),
+    );
+  }
+});
+
+test("a refusal says nothing about leads that an earlier try may have moved", async () => {
+  await expect(apply(new MoveRefused("a trigger"), 2, true)).rejects.toThrow("a trigger");
+  expect(await apply(new MoveRefused("a trigger"), 2)).toHaveLength(2);
+});
+
+test("a move that was under way waits until a damaged table is repaired", async () => {
+  for (const [written, attempt] of [
+    [true, 1],
+    [false, 2],
+  ] as const) {
+    const error = await apply(new TablesDamaged("damaged", written), attempt)?.catch((error: unknown) => error);
+    expect(NotNow.is(error) && error.until).toBe(11_000);
+  }
+});
+
+test("an error that left nothing behind says so to the batches", async () => {
+  await expect(apply(new NothingMoved("busy"), 1)).rejects.toMatchObject({ message: "busy", retryable: true });
+});

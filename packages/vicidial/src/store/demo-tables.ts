@@ -1,0 +1,192 @@
+import type { Database, LedgerTransaction } from "@reinstate/batch-core";
+import { type RawBuilder, sql } from "kysely";
+import { columnNames, identity, leadColumns } from "../leads/columns.ts";
+import { toConditions } from "../leads/filter.ts";
+import { type LeadStore, type Move, type Moved, MoveRefused, NoneMoved, type Verb } from "./lead-store.ts";
+
+export const demoLive = "vicidial_demo_list";
+export const demoArchive = "vicidial_demo_list_archive";
+
+/** Leads that a filter finds at once. */
+const page = 5000;
+
+/** The source and the target of a verb. */
+const tablesOf = (verb: Verb) => {
+  const [source, target] = verb === "dearchive" ? [demoArchive, demoLive] : [demoLive, demoArchive];
+  return { source: sql.table(source), target: sql.table(target) };
+};
+
+const names = sql.join(columnNames.map((name) => sql.ref(name)));
+const same = (name: string) => sql`s.${sql.ref(name)} is not distinct from t.${sql.ref(name)}`;
+const equal = sql.join(columnNames.map(same), sql` and `);
+const sameLead = sql.join(identity.map(same), sql` or `);
+const differing = sql.join(
+  columnNames.map((name) => sql`case when ${same(name)} then '' else ${sql.lit(`${name},`)} end`),
+  sql` || `,
+);
+
+/** A row of the source: the id of its counterpart, where there is one, and the columns that differ, each with a comma. */
+interface Seen {
+  twin: number | null;
+  differs: string;
+}
+
+/** Demo tables with VICIdial's columns in the host's own database: the moves commit together with their outcomes. */
+export async function createSqlStore(database: Database): Promise<LeadStore> {
+  await database.migrate("vicidial", {
+    "0001_demo_tables": async (db) => {
+      for (const table of [demoLive, demoArchive]) {
+        let create = db.schema.createTable(table);
+        for (const [name, type] of Object.entries(leadColumns)) {
+          create = create.addColumn(name, type, (column) => (name === "lead_id" ? column.primaryKey() : column));
+        }
+        await create.execute();
+      }
+    },
+  });
+
+  // SQLite knows no alias in RETURNING; PostgreSQL asks for it where both tables have the column.
+  const updatedId = sql.ref(database.dialect === "postgres" ? "t.lead_id" : "lead_id");
+
+  async function idsIn(db: LedgerTransaction, table: RawBuilder<unknown>, ids: readonly number[]) {
+    if (ids.length === 0) return new Set<number>();
+    const { rows } = await sql<{ lead_id: number }>`
+      select lead_id from ${table} where ${database.anyOf("lead_id", ids)}`.execute(db);
+    return new Set(rows.map((row) => row.lead_id));
+  }
+
+  async function observe(
+    db: LedgerTransaction,
+    source: RawBuilder<unknown>,
+    target: RawBuilder<unknown>,
+    ids: readonly number[],
+  ): Promise<Map<number, Seen>> {
+    if (ids.length === 0) return new Map();
+    const { rows } = await sql<Seen & { lead_id: number }>`
+      select s.lead_id, t.lead_id as twin, ${differing} as differs
+      from ${source} as s left join ${target} as t on t.lead_id = s.lead_id
+      where ${database.anyOf("s.lead_id", ids)}`.execute(db);
+    return new Map(rows.map((row) => [row.lead_id, row]));
+  }
+
+  return {
+    effects: "ledger",
+
+    existing: (verb, ids) => idsIn(database.tables(), tablesOf(verb).source, ids),
+
+    async look(verb, ids) {
+      const db = database.tables();
+      const { source, target } = tablesOf(verb);
+      const seen = await observe(db, source, target, ids);
+      const absent = ids.filter((id) => !seen.has(id));
+      const elsewhere = await idsIn(db, target, absent);
+      return ids.map((id) => {
+        const row = seen.get(id);
+        const twin = row !== undefined && row.twin !== null;
+        return {
+          id,
+          source: row !== undefined,
+          target: twin || elsewhere.has(id),
+          differs: twin ? row.differs.split(",").filter(Boolean) : [],
+        };
+      });
+    },
+
+    async move(move, { transaction: db }) {
+      const { source, target } = tablesOf(move.verb);
+      const asked = database.anyOf("s.lead_id", move.ids);
+      if (database.dialect === "postgres") {
+        for (const table of [source, target]) {
+          const wanted = database.anyOf("lead_id", move.ids);
+          await sql`select lead_id from ${table} where ${wanted} order by lead_id for update`.execute(db);
+        }
+      }
+      const seen = await observe(db, source, target, move.ids);
+      const absent = move.ids.filter((id) => !seen.has(id));
+      if (move.allOrNothing && absent.length > 0) throw new NoneMoved(absent);
+      const elsewhere = await idsIn(db, target, absent);
+
+      const changed = async (wanted: boolean, statement: RawBuilder<unknown>) => {
+        if (!wanted) return new Set<number>();
+        const { rows } = await statement.execute(db);
+        return new Set((rows as { lead_id: number }[]).map((row) => row.lead_id));
+      };
+      const inserted = await changed(
+        move.insert,
+        sql`insert into ${target} (${names})
+          select ${names} from ${source} as s
+          where ${asked} and not exists (select 1 from ${target} as t where t.lead_id = s.lead_id)
+          returning lead_id`,
+      );
+      const set = columnNames.slice(1).map((name) => sql`${sql.ref(name)} = s.${sql.ref(name)}`);
+      const updated = await changed(
+        move.update,
+        sql`update ${target} as t set ${sql.join(set)} from ${source} as s
+          where t.lead_id = s.lead_id and ${asked} and not (${equal}) and (${sameLead}) returning ${updatedId}`,
+      );
+      const deleted = await changed(
+        move.delete,
+        sql`delete from ${source} as s
+          where ${asked} and exists (select 1 from ${target} as t where t.lead_id = s.lead_id and ${equal})
+          returning lead_id`,
+      );
+      return moved(move, seen, { elsewhere, inserted, updated, deleted });
+    },
+
+    async *select(verb, filter) {
+      const { equal, campaigns, from, before } = toConditions(filter);
+      if (campaigns) throw new MoveRefused("campaign_id: the demo has no campaigns");
+      const { source } = tablesOf(verb);
+      const conditions = equal.map(({ column, values }) => sql`${sql.ref(column)} in (${sql.join(values)})`);
+      if (from !== undefined) conditions.push(sql`entry_date >= ${from}`);
+      if (before !== undefined) conditions.push(sql`entry_date < ${before}`);
+      for (let after = -1; ; ) {
+        const { rows } = await sql<{ lead_id: number }>`select lead_id from ${source}
+          where lead_id > ${after} and ${sql.join(conditions, sql` and `)} order by lead_id limit ${page}`.execute(
+          database.tables(),
+        );
+        if (rows.length === 0) return;
+        yield rows.map((row) => row.lead_id);
+        after = rows.at(-1)?.lead_id as number;
+      }
+    },
+
+    onCall: async () => new Set(),
+    companions: async () => new Map(),
+    restoreCompanions: async () => 0,
+
+    ready: async () => {
+      await sql`select lead_id from ${sql.table(demoLive)} limit 1`.execute(database.tables());
+    },
+    close: async () => {},
+  };
+}
+
+function moved(
+  move: Move,
+  seen: Map<number, Seen>,
+  sets: Record<"elsewhere" | "inserted" | "updated" | "deleted", Set<number>>,
+): Moved {
+  return {
+    counts: {
+      select_count: seen.size,
+      insert_count: sets.inserted.size,
+      update_count: sets.updated.size,
+      delete_count: sets.deleted.size,
+    },
+    fates: move.ids.map((id) => {
+      const row = seen.get(id);
+      const twin = row !== undefined && row.twin !== null;
+      const differs = twin && !sets.updated.has(id) ? row.differs.split(",").filter(Boolean) : [];
+      return {
+        id,
+        source: row !== undefined,
+        target: twin || sets.elsewhere.has(id),
+        inserted: sets.inserted.has(id),
+        updated: sets.updated.has(id),
+        deleted: sets.deleted.has(id),
+        differs,
+      };
+    }),
+  };
+}

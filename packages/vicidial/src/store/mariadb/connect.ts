@@ -1,0 +1,175 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { connect as connectSocket, isIP } from "node:net";
+import { type DatabaseUrlRules, oneOf, parseDatabaseUrl, ReinstateError, readableFile } from "@reinstate/batch-core";
+import type { PoolConnection as CallbackConnection } from "mysql2";
+import mysql, {
+  type Connection,
+  type ConnectionOptions,
+  type Pool,
+  type PoolConnection,
+  type SslOptions,
+} from "mysql2/promise";
+import { cutSilence, type Watched } from "./silence.ts";
+
+/** How a connection is made: `fallback` is tried if the server has no TLS. */
+export interface Connecting {
+  options: ConnectionOptions;
+  fallback?: ConnectionOptions;
+}
+
+const form = "mysql://user:password@host:3306/database";
+const sslModes = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"];
+
+const rules: DatabaseUrlRules = {
+  form,
+  schemes: ["mysql", "mariadb"],
+  parameters: {
+    "ssl-mode": (mode) => oneOf(...sslModes)(mode.toUpperCase()),
+    "ssl-ca": readableFile((content) => void new X509Certificate(content)),
+  },
+};
+
+/**
+ * Parses `mysql://user:password@host:3306/database?ssl-mode=VERIFY_CA&ssl-ca=/etc/ca.pem`. The modes are those of MySQL's clients;
+ * without one, the connection is clear text, and with `ssl-ca` alone it is `VERIFY_CA`.
+ *
+ * @throws ReinstateError `bad_setting`, whose message follows the name of a setting and never holds the password.
+ */
+export function parseMariadbUrl(url: string): Connecting {
+  const { host, port, user, password, database, parameters } = parseDatabaseUrl(url, rules);
+  if (host === "" || !/^[^/@]+$/.test(database)) {
+    throw new ReinstateError("bad_setting", `must be of the form ${form}, with special characters percent-encoded`);
+  }
+  const options: ConnectionOptions = {
+    host,
+    port: Number(port || 3306),
+    user,
+    password,
+    database,
+    charset: "utf8mb4_unicode_ci",
+    // Affected rows are those that changed, not those that were found.
+    flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
+    multipleStatements: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    dateStrings: true,
+    connectTimeout: 4_000,
+  };
+  const ca = parameters["ssl-ca"];
+  const mode = parameters["ssl-mode"]?.toUpperCase() ?? (ca === undefined ? "DISABLED" : "VERIFY_CA");
+  if (mode === "VERIFY_CA" && ca === undefined) throw new ReinstateError("bad_setting", "needs ssl-ca for VERIFY_CA");
+  if (mode === "DISABLED" || mode === "PREFERRED") {
+    if (ca !== undefined) {
+      throw new ReinstateError("bad_setting", `has ssl-ca, which needs ssl-mode ${sslModes.slice(2).join(", ")}`);
+    }
+    if (mode === "DISABLED") return { options };
+    return { options: { ...options, ssl: { rejectUnauthorized: false } }, fallback: options };
+  }
+  const verifyIdentity = mode === "VERIFY_IDENTITY";
+  const ssl: SslOptions = {
+    rejectUnauthorized: verifyIdentity || ca !== undefined,
+    verifyIdentity,
+    ...(ca !== undefined && { ca: readFileSync(ca, "utf8") }),
+  };
+  return { options: { ...options, ssl, ...(verifyIdentity && isIP(host) && { stream: openSocket }) } };
+}
+
+/**
+ * Opens a socket that carries its address for the check of the certificate. The driver gives TLS no name for an IP address, and
+ * Node would then accept a certificate for `localhost`.
+ */
+function openSocket({ config }: { config: { host: string; port: number } }) {
+  const { host, port } = config;
+  const socket = connectSocket({ host, port, noDelay: true, keepAlive: true });
+  return Object.assign(socket, { _host: host });
+}
+
+const isTlsFailure = (error: unknown) =>
+  /^HANDSHAKE_(NO_SSL_SUPPORT|SSL_ERROR)$/.test(String((error as { code?: unknown }).code));
+
+/** Opens a connection, which is cut if the server falls silent. */
+export async function connect(connecting: Connecting): Promise<Connection> {
+  const connection = await open(connecting);
+  cutSilence((connection as unknown as { connection: Watched }).connection, () => isAlive(connecting));
+  return connection;
+}
+
+function open({ options, fallback }: Connecting): Promise<Connection> {
+  return mysql.createConnection(options).catch((error: unknown) => {
+    if (!fallback || !isTlsFailure(error)) throw error;
+    return mysql.createConnection(fallback);
+  });
+}
+
+/** Whether the server answers, be it by a refusal. The login is completed: a server blocks hosts that break it off too often. */
+async function isAlive({ options, fallback }: Connecting): Promise<boolean> {
+  const quick = (given: ConnectionOptions) => ({ ...given, connectTimeout: aliveMs });
+  try {
+    const connection = await open({ options: quick(options), ...(fallback && { fallback: quick(fallback) }) });
+    connection.destroy();
+    return true;
+  } catch (error) {
+    return (error as { sqlState?: unknown }).sqlState !== undefined;
+  }
+}
+
+/** How long a server that lives may take to answer a new connection. */
+const aliveMs = 2_000;
+/** How long a free connection of a pool is waited for. */
+const freeMs = 4_000;
+
+/** Connections that read. */
+export interface Readers {
+  getConnection(): Promise<PoolConnection>;
+  end(): Promise<void>;
+}
+
+/** The SQL mode of VICIdial's own servers. Any other might read backslashes in values as plain characters. */
+const readerMode = "SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'";
+
+/** Opens a pool of connections, none before the first is needed. `settings` is the first statement of each. */
+export function openReaders(connecting: Connecting, { connections = 4, settings = readerMode } = {}): Readers {
+  const { options, fallback } = connecting;
+  const open = (given: ConnectionOptions) => {
+    const pool = mysql.createPool({ ...given, connectionLimit: connections, maxIdle: connections });
+    pool.on("connection", (connection) => {
+      // The driver passes a connection with callbacks here, whatever its types say.
+      cutSilence(connection as unknown as Watched, () => isAlive(connecting));
+      (connection as unknown as CallbackConnection).query(settings, (error: unknown) => error && connection.destroy());
+    });
+    return pool;
+  };
+  const pools = [open(options)];
+  const current = () => pools[pools.length - 1] as Pool;
+  const take = () =>
+    current()
+      .getConnection()
+      .catch((error: unknown) => {
+        if (!fallback || !isTlsFailure(error)) throw error;
+        if (pools.length === 1) pools.push(open(fallback));
+        return current().getConnection();
+      });
+  return {
+    getConnection: () => withinMs(freeMs, take()),
+    async end() {
+      await Promise.all(pools.map((pool) => pool.end()));
+    },
+  };
+}
+
+/** Every connection of the pool may be busy with a server that is silent. One that comes too late goes back to the pool. */
+async function withinMs(ms: number, taking: Promise<PoolConnection>): Promise<PoolConnection> {
+  let late: NodeJS.Timeout | undefined;
+  const overdue = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new ReinstateError("transient", "The VICIdial database is busy")), ms);
+  });
+  try {
+    return await Promise.race([taking, overdue]);
+  } catch (error) {
+    taking.then((connection) => connection.release()).catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
+}

@@ -1,0 +1,62 @@
+import { isStorageFault, isTransient, ReinstateError } from "@reinstate/batch-core";
+import { MoveRefused, NoneMoved, NothingMoved, SiteFault, TablesDamaged } from "../lead-store.ts";
+import { TablesAltered } from "./locks.ts";
+import { MoveBroken } from "./move.ts";
+import { archive, live } from "./plan.ts";
+
+/** True if the tables may have another shape than the plan says. */
+export const isAltered = (error: unknown) =>
+  error instanceof TablesAltered ||
+  ["ER_BAD_FIELD_ERROR", "ER_NO_SUCH_TABLE", "ER_KEY_DOES_NOT_EXITS"].includes(
+    String((error as { code?: unknown }).code),
+  );
+
+/** True if a table must be repaired. */
+const isDamage = (error: unknown): boolean => {
+  const { code, cause, sqlMessage } = (error ?? {}) as { code?: string; cause?: unknown; sqlMessage?: string };
+  if (/^(ER_NOT_KEYFILE|(ER|HA_ERR)_(CRASHED|CRASHED_ON_USAGE|CRASHED_ON_REPAIR|WRONG_IN_RECORD))$/.test(code ?? "")) {
+    return true;
+  }
+  return (
+    /\b(12[67]|14[45])\b.*storage engine|marked as crashed/i.test(sqlMessage ?? "") || (cause ? isDamage(cause) : false)
+  );
+};
+
+/** Returns what an error of a move means for its leads: refused, not moved, or left open. */
+export function afterMove(error: unknown): unknown {
+  const broken = error instanceof MoveBroken;
+  const reason = readable(broken ? error.cause : error);
+  const { message } = reason as Error;
+  if (TablesDamaged.is(reason) || NoneMoved.is(reason)) return reason;
+  if (isDamage(broken ? error.cause : reason)) {
+    return new TablesDamaged(message, broken && error.written);
+  }
+  if (MoveRefused.is(reason) || (broken && error.written)) return reason;
+  if (isTransient(reason)) return new NothingMoved(message, { cause: reason });
+  const { cause } = reason as { cause?: { sqlMessage?: unknown } };
+  const verdict = cause?.sqlMessage !== undefined && !isStorageFault(reason);
+  return verdict ? new MoveRefused(message, { cause: reason }) : reason;
+}
+
+/** True for the codes of SQLite and PostgreSQL: a fault of the ledger is none of the VICIdial database. */
+const isFromLedger = (code: string) => code.startsWith("ERR_SQLITE") || /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
+
+/** Returns an error whose message can be shown to a caller: no account, no address and no text of the server. The cause keeps the rest. */
+export function readable(error: unknown): unknown {
+  const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
+  if (MoveRefused.is(error) || ReinstateError.is(error) || NoneMoved.is(error)) return error;
+  // The driver rejects a statement on a connection that the server has ended, without a code.
+  if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
+  if (code === undefined || isFromLedger(code)) return error;
+  const fault = (text: string) => new SiteFault(`${text} (${code})`, { cause: error });
+  if (code === "ER_LOCK_WAIT_TIMEOUT") return fault("The VICIdial tables are busy");
+  if (/ACCESS_DENIED|BAD_DB/.test(code)) return fault("The VICIdial database refused us");
+  if (isStorageFault(error)) return fault("The VICIdial database cannot store anything at the moment");
+  if (isDamage(error)) {
+    const table = new RegExp(`${archive}|${live}`).exec(sqlMessage ?? "")?.[0] ?? "A table of the VICIdial database";
+    return fault(`${table} is damaged; REPAIR TABLE mends it`);
+  }
+  if (code.startsWith("HANDSHAKE_")) return fault("The VICIdial database offers no connection that ssl-mode accepts");
+  if (sqlMessage !== undefined) return fault("The VICIdial database rejected a statement; see the server log");
+  return fault(isTransient(error) ? "The VICIdial database cannot be reached" : "The VICIdial database cannot be used");
+}

@@ -1,0 +1,212 @@
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import type { Clock, Database } from "@reinstate/batch-core";
+import type { Generated } from "kysely";
+import type { Verb } from "../lead-store.ts";
+
+/** The columns of a row as texts, NULL as null; of columns that hold bytes the hexadecimal digits. */
+export type RowImage = (string | null)[];
+
+/** What a move is about to take out of the VICIdial tables. */
+export interface Entry {
+  verb: Verb;
+  /** True if a delete was requested: recovery then deletes a lead from the source if the target holds an equal copy. */
+  deletes: boolean;
+  /** True if recovery must undo the copies when one of the leads does not fit into the target. */
+  allOrNothing?: boolean;
+  /** Names of the columns, quoted for SQL. */
+  columns: string[];
+  /** By lead id. */
+  source: Record<string, RowImage>;
+  /** Rows of the target that an update may overwrite. */
+  target: Record<string, RowImage>;
+  /** Leads of which the target had no copy, and was to get one. */
+  copied: number[];
+}
+
+/**
+ * `open`: the move may have been interrupted. `done`: it has ended. `doubted`: it had ended, and then the server crashed, which may
+ * have lost writes. `settled`: recovered after a crash of ours or of the server, for good.
+ */
+type State = "open" | "done" | "doubted" | "settled";
+
+const unfinishedStates: State[] = ["open", "doubted"];
+
+/** An entry whose move has not come to its end. */
+export interface Unfinished {
+  id: number;
+  doubted: boolean;
+  createdAt: number;
+}
+
+interface JournalTables {
+  vicidial_journal: {
+    id: Generated<number>;
+    database_name: string;
+    state: State;
+    entry: Uint8Array;
+    created_at: number;
+    /** Whose move it was, as its caller names it. */
+    chunk: string | null;
+  };
+}
+
+/** Images of rows, in the host's database: durable before the first write to the VICIdial tables. */
+export interface Journal {
+  /** Opens an entry; `chunk` names what it is written for. Returns its id. */
+  open(database: string, record: string, chunk?: string): Promise<number>;
+  /** Replaces what an entry holds. */
+  update(id: number, record: string): Promise<void>;
+  done(ids: readonly number[]): Promise<void>;
+  /** The entries whose move has not come to its end, newest first. */
+  unfinished(database: string): Promise<Unfinished[]>;
+  entry(id: number): Promise<Entry>;
+  /** What was kept for the moves of one chunk, oldest first. */
+  ofChunk(database: string, chunk: string): Promise<Entry[]>;
+  /** The names of other databases that have unfinished entries here. */
+  others(database: string): Promise<string[]>;
+  /** Doubts the moves of this time that came to their end: they are unfinished again, each once. */
+  doubt(database: string, from: number, to: number): Promise<void>;
+  settled(ids: readonly number[]): Promise<void>;
+}
+
+export async function createJournal(database: Database, clock: Clock, days: number): Promise<Journal> {
+  await database.migrate("vicidial_journal", {
+    "0001_journal": async (db, { types }) => {
+      await db.schema
+        .createTable("vicidial_journal")
+        .addColumn("id", types.identity)
+        .addColumn("database_name", "text", (column) => column.notNull())
+        .addColumn("state", "text", (column) => column.notNull())
+        .addColumn("entry", types.bytes, (column) => column.notNull())
+        .addColumn("created_at", "bigint", (column) => column.notNull())
+        .addColumn("chunk", "text")
+        .execute();
+      const indexes: [string, (keyof JournalTables["vicidial_journal"])[]][] = [
+        ["vicidial_journal_state", ["database_name", "state", "created_at"]],
+        ["vicidial_journal_chunk", ["database_name", "chunk"]],
+      ];
+      for (const [name, columns] of indexes) {
+        await db.schema.createIndex(name).on("vicidial_journal").columns(columns).execute();
+      }
+    },
+  });
+  const db = database.tables<JournalTables>();
+  const day = 24 * 60 * 60 * 1000;
+  let purgedAt = Number.NEGATIVE_INFINITY;
+
+  async function purge(name: string): Promise<void> {
+    if (clock.now() < purgedAt + 60 * 60 * 1000) return;
+    purgedAt = clock.now();
+    await db
+      .deleteFrom("vicidial_journal")
+      .where("database_name", "=", name)
+      .where("state", "not in", unfinishedStates)
+      .where("created_at", "<", clock.now() - days * day)
+      .execute();
+  }
+
+  return {
+    async open(name, record, chunk) {
+      await purge(name);
+      const { id } = await db
+        .insertInto("vicidial_journal")
+        .values({
+          database_name: name,
+          state: "open",
+          entry: pack(record),
+          created_at: clock.now(),
+          chunk: chunk ?? null,
+        })
+        .returning("id")
+        .executeTakeFirstOrThrow();
+      return id;
+    },
+
+    async update(id, record) {
+      await db
+        .updateTable("vicidial_journal")
+        .set({ entry: pack(record) })
+        .where("id", "=", id)
+        .execute();
+    },
+
+    async done(ids) {
+      if (ids.length === 0) return;
+      await db.updateTable("vicidial_journal").set({ state: "done" }).where(database.anyOf("id", ids)).execute();
+    },
+
+    async unfinished(name) {
+      const rows = await db
+        .selectFrom("vicidial_journal")
+        .select(["id", "state", "created_at"])
+        .where("database_name", "=", name)
+        .where("state", "in", unfinishedStates)
+        .orderBy("id", "desc")
+        .execute();
+      return rows.map(({ id, state, created_at }) => ({
+        id,
+        doubted: state === "doubted",
+        createdAt: Number(created_at),
+      }));
+    },
+
+    async entry(id) {
+      const row = await db
+        .selectFrom("vicidial_journal")
+        .select("entry")
+        .where("id", "=", id)
+        .executeTakeFirstOrThrow();
+      return unpack(row);
+    },
+
+    async ofChunk(name, chunk) {
+      const rows = await db
+        .selectFrom("vicidial_journal")
+        .select("entry")
+        .where("database_name", "=", name)
+        .where("chunk", "=", chunk)
+        .orderBy("id")
+        .execute();
+      return rows.map(unpack);
+    },
+
+    async others(name) {
+      const rows = await db
+        .selectFrom("vicidial_journal")
+        .select("database_name")
+        .distinct()
+        .where("database_name", "!=", name)
+        .where("state", "in", unfinishedStates)
+        .execute();
+      return rows.map(({ database_name }) => database_name);
+    },
+
+    async doubt(name, from, to) {
+      await db
+        .updateTable("vicidial_journal")
+        .set({ state: "doubted" })
+        .where("database_name", "=", name)
+        .where("state", "=", "done")
+        .where("created_at", ">=", from)
+        .where("created_at", "<=", to)
+        .execute();
+    },
+
+    async settled(ids) {
+      await db.updateTable("vicidial_journal").set({ state: "settled" }).where(database.anyOf("id", ids)).execute();
+    },
+  };
+}
+
+/** Writes an entry as the text that the journal keeps. */
+export function writeRecord({
+  source,
+  target,
+  ...rest
+}: Omit<Entry, "source" | "target"> & Record<"source" | "target", ReadonlyMap<number, RowImage>>): string {
+  const entry: Entry = { ...rest, source: Object.fromEntries(source), target: Object.fromEntries(target) };
+  return JSON.stringify(entry);
+}
+
+const pack = (record: string): Uint8Array => deflateRawSync(record, { level: 1 });
+const unpack = ({ entry }: { entry: Uint8Array }) => JSON.parse(inflateRawSync(entry).toString()) as Entry;

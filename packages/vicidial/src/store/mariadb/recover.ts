@@ -1,0 +1,192 @@
+import type { Log } from "@reinstate/batch-core";
+import type { Connection } from "mysql2/promise";
+import { TablesDamaged } from "../lead-store.ts";
+import type { Entry, Journal, RowImage } from "./journal.ts";
+import { isSame, readDuplicates, readTargetRows, runStatements, type StatementResult } from "./lead-rows.ts";
+import { type Locked, underLocks } from "./locks.ts";
+import { archive, live, type Plan, statementsFor } from "./plan.ts";
+import type { Session } from "./session.ts";
+import type { Statements } from "./statements.ts";
+import { type Copies, takeBack, takeBackAltered, writeFitting } from "./write.ts";
+
+/** Data that a server wrote longer ago than this is on disk, however the server ended. Milliseconds. */
+const writtenBackMs = 120_000;
+
+/** The clocks of two workers may differ by as much, and in doubt a lead is put back. */
+const clockSkewMs = 120_000;
+
+/**
+ * MyISAM leaves it to the operating system when to write: if the power fails, the delete of a finished move can be on disk and its
+ * insert not. So what was moved shortly before the server's last start is recovered as if it had been interrupted.
+ */
+export const doubtFinishedMoves = (journal: Journal, database: string, startedAt: number): Promise<void> =>
+  journal.doubt(database, startedAt - writtenBackMs, startedAt);
+
+/**
+ * Recovers what a mover left that died or lost its connection. The session must be alone. Without transactions the rest of an
+ * interrupted move is done too, so that all of its leads are moved; with them the server has done or undone all of it. Copies that
+ * the target has changed are undone, and all copies of an all-or-nothing move of which a lead does not fit. A lead of the move that
+ * is in neither table is put back from its image.
+ */
+export async function recoverMoves(
+  { journal, log }: { journal: Journal; log: Log },
+  { connection, database }: Session,
+  startedAt: number,
+  readPlan: () => Promise<Plan>,
+): Promise<void> {
+  const unfinished = await journal.unfinished(database);
+  if (unfinished.length === 0) return;
+  const plan = await readPlan();
+  // A damaged table shows less than it holds: nothing may be concluded from it.
+  if (plan.locking === "tables") {
+    const [checked] = await runStatements(connection, checkTables);
+    refuseDamaged(checked);
+  }
+  // Of a lead the newest entry alone counts: an older one knows nothing of what was changed since.
+  const seen = new Set<number>();
+  for (const { id, doubted, createdAt } of unfinished) {
+    const entry = await journal.entry(id);
+    const ids = Object.keys(entry.source)
+      .map(Number)
+      .filter((lead) => !seen.has(lead));
+    for (const lead of ids) seen.add(lead);
+    const sums = await recoverEntry(connection, plan, entry, {
+      ids,
+      doubted,
+      // A transaction is never lost in part.
+      mayHaveLost: plan.locking === "tables" && createdAt <= startedAt + clockSkewMs,
+    });
+    log.warn({ journal: id, leads: ids.length, ...sums }, "an unfinished move of leads was recovered");
+  }
+  // All at once: were the newest one settled alone, the next reader would take an older one for it.
+  await journal.settled(unfinished.map(({ id }) => id));
+}
+
+interface Recovered {
+  restored: number;
+  inserted: number;
+  deleted: number;
+  differ: number;
+}
+
+/** `doubted`: the move had come to its end. `mayHaveLost`: the server was started since the entry was written. */
+function recoverEntry(
+  connection: Connection,
+  plan: Plan,
+  entry: Entry,
+  { ids, doubted, mayHaveLost }: { ids: readonly number[]; doubted: boolean; mayHaveLost: boolean },
+): Promise<Recovered> {
+  const statements = statementsFor(plan, entry.verb);
+  return underLocks(connection, plan, statements, ids, async (locked) => {
+    const copies = await readTargetRows(connection, statements, ids);
+    const recovered: Recovered = { restored: 0, inserted: 0, deleted: 0, differ: 0 };
+    const byTransaction = plan.locking === "rows";
+    const isPending = entry.copied.some((id) => ids.includes(id) && locked.images.has(id) && !copies.has(id));
+    const isCertain = byTransaction || !(doubted || mayHaveLost || hasWritten(entry, locked, copies, ids));
+    // Nothing was written, so a lead that is gone was removed by another session.
+    if (isPending && isCertain) return recovered;
+    const lost = ids.filter((id) => !locked.images.has(id) && isLost(entry, id, copies.get(id)));
+    await restore(connection, statements, entry, lost);
+    recovered.restored = lost.length;
+    if (byTransaction) {
+      await locked.commit();
+      return recovered;
+    }
+    const deleteBegan = ids.some((id) => !locked.images.has(id) && !lost.includes(id));
+    if (!doubted && !deleteBegan && lost.length === 0) {
+      const isCopied = (id: number) => entry.copied.includes(id) || entry.target[id] !== undefined;
+      const unfit = new Map([...locked.unkept].filter(([id]) => isCopied(id)));
+      recovered.inserted = await copyRest(connection, statements, entry, { copies, ids, unfit });
+      if (entry.allOrNothing && unfit.size > 0) {
+        await undoCopies(connection, statements, entry, ids);
+        await locked.commit();
+        return recovered;
+      }
+    }
+    const [deleted] = await locked.commit([statements.delete, entry.deletes ? ids : []]);
+    recovered.deleted = deleted?.affected ?? 0;
+    recovered.differ = [...locked.duplicates.values()].filter((differs) => differs.length > 0).length;
+    return recovered;
+  });
+}
+
+/** True if the tables show a first write of the move. */
+const hasWritten = (entry: Entry, { images }: Locked, copies: ReadonlyMap<number, RowImage>, ids: readonly number[]) =>
+  ids.some((id) => {
+    const copy = copies.get(id);
+    if (copy === undefined) return false;
+    const overwritten = entry.target[id];
+    return !images.has(id) || entry.copied.includes(id) || (overwritten !== undefined && !isSame(copy, overwritten));
+  });
+
+/** True if a lead that is not in the source is nowhere, or if the update of its copy was lost together with its row. */
+const isLost = ({ source, target, deletes }: Entry, id: number, copy: RowImage | undefined) =>
+  deletes && (!copy || (isSame(copy, target[id]) && !isSame(copy, source[id])));
+
+async function restore(
+  connection: Connection,
+  { source, binary }: Statements,
+  entry: Entry,
+  ids: readonly number[],
+): Promise<void> {
+  const places = entry.columns.map((name) => (binary.has(name) ? "UNHEX(?)" : "?"));
+  const sql = `INSERT INTO ${source} (${entry.columns.join(", ")}) VALUES (${places.join(", ")})`;
+  for (const id of ids) await connection.query(sql, entry.source[id]);
+}
+
+/**
+ * Copies what an interrupted statement had not come to, and undoes the copies that the target has changed. Leads that do not fit
+ * stay, and are added to `unfit`. Returns how many rows were written.
+ */
+async function copyRest(
+  connection: Connection,
+  statements: Statements,
+  entry: Entry,
+  { copies, ids, unfit }: { copies: ReadonlyMap<number, RowImage>; ids: readonly number[]; unfit: Map<number, string> },
+): Promise<number> {
+  const fitting = ids.filter((id) => !unfit.has(id));
+  const inserts = fitting.filter((id) => entry.copied.includes(id) && !copies.has(id));
+  const updates = fitting.filter((id) => {
+    const overwritten = entry.target[id];
+    return overwritten !== undefined && isSame(overwritten, copies.get(id));
+  });
+  const inserted = await writeFitting(connection, statements.insert, inserts, unfit);
+  const updated = await writeFitting(connection, statements.update, updates, unfit);
+  const altered = await takeBackAltered(connection, statements, findCopies(entry, ids));
+  for (const [id, reason] of altered) unfit.set(id, reason);
+  return inserted + updated;
+}
+
+/** Undoes the copies of a move that equal their leads; any other row was changed by another session. */
+async function undoCopies(
+  connection: Connection,
+  statements: Statements,
+  entry: Entry,
+  ids: readonly number[],
+): Promise<void> {
+  const [found] = await runStatements(connection, [statements.duplicates, ids]);
+  const equal = [...readDuplicates(found)].filter(([, differs]) => differs.length === 0);
+  await takeBack(connection, statements, findCopies(entry, ids), new Set(equal.map(([id]) => id)));
+}
+
+/** Returns the rows that a move may have written to the target for these leads. */
+function findCopies({ copied, target, columns }: Entry, ids: readonly number[]): Copies {
+  const wanted = new Set(ids);
+  const overwritten = Object.entries(target).map(([id, image]) => [Number(id), image] as const);
+  return {
+    inserted: copied.filter((id) => wanted.has(id)),
+    overwritten: new Map(overwritten.filter(([id]) => wanted.has(id))),
+    columns,
+  };
+}
+
+/** Checks the tables that were not closed properly, after a crash of the server; others take no time. */
+const checkTables = `SET STATEMENT max_statement_time = 0 FOR CHECK TABLE ${live}, ${archive} FAST`;
+
+function refuseDamaged({ rows }: StatementResult): void {
+  const faults = rows.filter(([, , type]) => /^error$/i.test(String(type)));
+  if (faults.length === 0) return;
+  const [table] = faults[0] as string[];
+  const name = table?.split(".").at(-1);
+  throw new TablesDamaged(`${name} is damaged (REPAIR TABLE ${name} mends it)`, true);
+}

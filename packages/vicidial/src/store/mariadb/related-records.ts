@@ -1,0 +1,141 @@
+import type { Connection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
+import { type Companions, noCompanions } from "../lead-store.ts";
+import { runStatements, type Statement } from "./lead-rows.ts";
+import { live, readColumns } from "./plan.ts";
+import { quote } from "./statements.ts";
+import { copyTime } from "./times.ts";
+import { copyValue } from "./values.ts";
+
+/** What of VICIdial's tables there is, read once in a while. */
+const believedMs = 60_000;
+
+/** Where VICIdial keeps the calls that are going on, and the agents with the lead on their screen. */
+const callTables = ["vicidial_auto_calls", "vicidial_live_agents"];
+
+export interface CompanionReader {
+  /** What else hangs on leads, by lead; leads with nothing to tell are left out. `table` is the one that they lie in. */
+  report(connection: Connection, table: string, ids: readonly number[]): Promise<Map<number, Companions>>;
+  /** Leads that a call or an agent has in hand. */
+  onCall(connection: Connection, ids: readonly number[]): Promise<Set<number>>;
+  /** Brings the callbacks of live leads back from their archive; how many. */
+  restoreCallbacks(connection: Connection, ids: readonly number[]): Promise<number>;
+}
+
+export function createCompanionReader(now: () => number): CompanionReader {
+  let tables = new Map<string, string[]>();
+  let readAt = Number.NEGATIVE_INFINITY;
+
+  /** The columns of each companion table that there is. */
+  async function present(connection: Connection): Promise<Map<string, string[]>> {
+    if (now() < readAt + believedMs) return tables;
+    const [rows] = await connection.query<RowDataPacket[]>(
+      `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name FROM information_schema.COLUMNS
+        WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME LIKE 'custom\\_%' AND COLUMN_NAME = 'lead_id' OR TABLE_NAME IN (?))`,
+      [
+        [
+          "vicidial_lists",
+          "vicidial_dnc",
+          "vicidial_list_alt_phones",
+          "vicidial_callbacks",
+          "vicidial_callbacks_archive",
+          ...callTables,
+        ],
+      ],
+    );
+    tables = new Map();
+    for (const { tableName, name } of rows) tables.set(tableName, [...(tables.get(tableName) ?? []), name]);
+    readAt = now();
+    return tables;
+  }
+
+  return {
+    async report(connection, table, ids) {
+      const found = new Map<number, Companions>();
+      const known = await present(connection);
+      if (ids.length === 0 || known.size === 0) return found;
+      const note = (name: keyof Companions, id: unknown, count = 1) => {
+        const one = found.get(Number(id)) ?? noCompanions();
+        one[name] += count;
+        found.set(Number(id), one);
+      };
+      const counted = (other: string) => `SELECT lead_id, COUNT(*) FROM ${other} WHERE lead_id IN (?) GROUP BY lead_id`;
+      const questions: { name: keyof Companions; of: string; sql: string }[] = [
+        { name: "archived_callbacks", of: "vicidial_callbacks_archive", sql: counted("vicidial_callbacks_archive") },
+        { name: "alt_phones", of: "vicidial_list_alt_phones", sql: counted("vicidial_list_alt_phones") },
+        {
+          ...{ name: "inactive_lists", of: "vicidial_lists" },
+          sql: `SELECT l.lead_id, 1 FROM ${table} l LEFT JOIN vicidial_lists i ON i.list_id = l.list_id
+            WHERE l.lead_id IN (?) AND (i.list_id IS NULL OR i.active <> 'Y')`,
+        },
+        {
+          ...{ name: "dnc_numbers", of: "vicidial_dnc" },
+          sql: `SELECT l.lead_id, 1 FROM ${table} l JOIN vicidial_dnc d ON d.phone_number = l.phone_number
+            WHERE l.lead_id IN (?)`,
+        },
+      ];
+      const asked = questions.filter(({ of }) => known.has(of));
+      const [entered, ...given] = await runStatements(
+        connection,
+        [`SELECT lead_id, entry_list_id FROM ${table} WHERE lead_id IN (?) AND entry_list_id > 0`, ids],
+        ...asked.map(({ sql }): Statement => [sql, ids]),
+      );
+      for (const [index, { name }] of asked.entries()) {
+        for (const [id, count] of given[index]?.rows ?? []) note(name, id, Number(count));
+      }
+      const byList = Map.groupBy(entered?.rows ?? [], ([, list]) => `custom_${list}`);
+      const kept = [...byList].filter(([list]) => known.has(list));
+      const rows = await runStatements(
+        connection,
+        ...kept.map(
+          ([list, leads]): Statement => [
+            `SELECT lead_id FROM ${list} WHERE lead_id IN (?)`,
+            leads.map(([id]) => Number(id)),
+          ],
+        ),
+      );
+      const there = new Set(rows.flatMap((one) => one.rows.map(([id]) => Number(id))));
+      for (const [id] of entered?.rows ?? []) if (!there.has(Number(id))) note("lost_custom_fields", id);
+      return found;
+    },
+
+    async onCall(connection, ids) {
+      const known = await present(connection);
+      const given = await runStatements(
+        connection,
+        ...callTables
+          .filter((table) => known.has(table))
+          .map((table): Statement => [`SELECT lead_id FROM ${table} WHERE lead_id IN (?)`, ids]),
+      );
+      return new Set(given.flatMap(({ rows }) => rows.map(([id]) => Number(id))));
+    },
+
+    async restoreCallbacks(connection, ids) {
+      if (ids.length === 0) return 0;
+      const known = await readColumns(connection, ["vicidial_callbacks_archive", "vicidial_callbacks"]);
+      const [from = [], to] = [known.get("vicidial_callbacks_archive"), known.get("vicidial_callbacks")];
+      if (!to || !from.some(({ name }) => name === "callback_id")) return 0;
+      const copied = from.map((column) => {
+        const name = quote(column.name);
+        const target = to.find((one) => one.name === column.name);
+        return target && { name, ...(copyTime(name, column, target) ?? copyValue(name, column, target)) };
+      });
+      if (!copied.every((column) => column !== undefined)) return 0;
+      const unkept = copied.flatMap(({ unkept }) => unkept ?? []);
+      // As leads are: copied by name where the target has none, and deleted by a statement that looks for the copy.
+      await connection.query(
+        `INSERT INTO vicidial_callbacks (${copied.map(({ name }) => name).join(", ")})
+          SELECT ${copied.map(({ value }) => value).join(", ")} FROM vicidial_callbacks_archive AS s
+            JOIN ${live} AS l ON l.lead_id = s.lead_id
+           WHERE s.lead_id IN (?) AND NOT (${unkept.join(" OR ") || "FALSE"}) AND NOT EXISTS
+             (SELECT 1 FROM vicidial_callbacks AS t WHERE t.callback_id = s.callback_id)`,
+        [ids],
+      );
+      const [deleted] = await connection.query<ResultSetHeader>(
+        `DELETE s FROM vicidial_callbacks_archive AS s JOIN vicidial_callbacks AS t ON t.callback_id = s.callback_id
+          WHERE s.lead_id IN (?) AND ${copied.map(({ same }) => same).join(" AND ")}`,
+        [ids],
+      );
+      return deleted.affectedRows;
+    },
+  };
+}

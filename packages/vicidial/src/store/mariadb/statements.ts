@@ -1,0 +1,154 @@
+import { identity } from "../../leads/columns.ts";
+import { MoveRefused } from "../lead-store.ts";
+import type { Column, Table } from "./plan.ts";
+import { copyTime, fillModifyDate } from "./times.ts";
+import { copyValue, mayAlter } from "./values.ts";
+
+/** Each takes a list of ids as its one parameter; the source is `s`, its counterpart in the target `t`. */
+export interface Statements {
+  source: string;
+  /** The names of what is copied, quoted; `lead_id` is the first. */
+  columns: string[];
+  /** Those that hold bytes and not text: their images are hexadecimal digits. */
+  binary: Set<string>;
+  /** For every row of the source: its image. */
+  images: string;
+  /** For every lead that both tables hold: its id, and the columns that differ, each with a comma. */
+  duplicates: string;
+  /** For every row of the target: its image. */
+  targetImages: string;
+  /** For every row of the source with a value that the target cannot keep: its id, and the reason. Absent if there can be none. */
+  unkept?: string;
+  /** The columns, as `duplicates` names them, whose type in the target may change a value in silence. */
+  alterable: ReadonlySet<string>;
+  target: string;
+  /** Deletes rows of the target. */
+  removeCopies: string;
+  inSource: string;
+  countInSource: string;
+  inTarget: string;
+  insert: string;
+  update: string;
+  /** Verifies and deletes in one statement. */
+  delete: string;
+  lockTables: string;
+  /** Columns of the source whose emptiness is made good in the target. */
+  substituted: string[];
+}
+
+const isLeadId = ({ name }: Column) => name.toLowerCase() === "lead_id";
+
+export const quote = (name: string) => `\`${name.replaceAll("`", "``")}\``;
+
+/** A column that is copied, as the statements write it. */
+interface CopiedColumn {
+  /** Quoted. */
+  name: string;
+  value: string;
+  same: string;
+  unkept?: string;
+  reason?: string;
+  /** True if the target may take in another value than the source's, without an error. */
+  isAlterable: boolean;
+  /** The image of a value. */
+  text(column: string): string;
+}
+
+/**
+ * Returns the statements of one verb. Throws a `MoveRefused` if the target lacks a column of the source, or if it needs a value
+ * for a column that the source lacks.
+ */
+export function statementsOf(from: Table, to: Table): Statements {
+  refuseRequired(from, to);
+  const counterparts = new Map(to.columns.map((column) => [column.name.toLowerCase(), column]));
+  const copied: CopiedColumn[] = [];
+  const binary = new Set<string>();
+  const substituted: string[] = [];
+  const leadIdFirst = from.columns.toSorted((a, b) => Number(isLeadId(b)) - Number(isLeadId(a)));
+  for (const column of leadIdFirst) {
+    if (column.generated) continue;
+    const counterpart = counterparts.get(column.name.toLowerCase());
+    if (!counterpart || counterpart.generated) {
+      throw new MoveRefused(
+        `${to.name} has no column ${column.name}, which ${from.name} has: what stands in it would be lost`,
+      );
+    }
+    const name = quote(column.name);
+    const isFilled = column.name.toLowerCase() === "modify_date" && column.nullable && !counterpart.nullable;
+    const place = isFilled ? { ...counterpart, nullable: true } : counterpart;
+    const time = copyTime(name, column, place);
+    const { unkept, reason, ...copy } = time ?? copyValue(name, column, place);
+    let { value, same } = copy;
+    if (isFilled) {
+      const entry = from.columns.find((one) => one.name.toLowerCase() === "entry_date");
+      value = fillModifyDate(value, entry && copyTime("`entry_date`", entry, counterpart), counterpart);
+      same = `(s.${name} IS NULL OR ${same})`;
+      substituted.push(column.name);
+    }
+    const isBinary = /blob|binary|bit|geometry|point|linestring|polygon/.test(column.type);
+    if (isBinary) binary.add(name);
+    const isText = /char|text|enum|set|date|time/.test(column.type);
+    const text = (given: string) => (isBinary ? `HEX(${given})` : isText ? given : `CONVERT(${given} USING utf8mb4)`);
+    const isAlterable = !time && mayAlter(column, counterpart);
+    copied.push({
+      name,
+      value,
+      same,
+      isAlterable,
+      text,
+      ...(unkept && { unkept, reason }),
+    });
+  }
+  const [source, target] = [quote(from.name), quote(to.name)];
+  const names = copied.map(({ name }) => name).join(", ");
+  const values = copied.map(({ value }) => value).join(", ");
+  const equal = copied.map(({ same }) => same).join(" AND ");
+  const known = copied.filter(({ name }) => identity.some((one) => name.toLowerCase() === quote(one)));
+  const sameLead = known.map(({ same }) => same).join(" OR ") || "TRUE";
+  const differing = copied.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`);
+  // A column each: to have the server make one text of them takes half as long again.
+  const image = (table: string) => copied.map(({ name, text }) => text(`${table}.${name}`)).join(", ");
+  // By their keys, also where a table is so small that the server would rather read it through: who locks rows locks all he reads.
+  const s = `${source} AS s FORCE INDEX (${quote(from.key)})`;
+  const t = `${target} AS t FORCE INDEX (${quote(to.key)})`;
+  const both = `${s} JOIN ${t} ON t.\`lead_id\` = s.\`lead_id\``;
+  const lossy = copied.filter(({ unkept }) => unkept);
+  const reasons = lossy.map(({ unkept, reason }) => `IF(${unkept}, ${reason}, NULL)`).join(", ");
+  return {
+    source,
+    target,
+    columns: copied.map(({ name }) => name),
+    binary,
+    images: `SELECT ${image("s")} FROM ${s} WHERE s.\`lead_id\` IN (?)`,
+    // The target first: mostly it holds none of them.
+    duplicates: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differing.join(", ")})
+      FROM ${t} JOIN ${s} ON s.\`lead_id\` = t.\`lead_id\` WHERE t.\`lead_id\` IN (?)`,
+    targetImages: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
+    ...(lossy.length > 0 && {
+      unkept: `SELECT s.\`lead_id\`, CONCAT_WS('; ', ${reasons}) FROM ${s}
+        WHERE s.\`lead_id\` IN (?) AND (${lossy.map(({ unkept }) => unkept).join(" OR ")})`,
+    }),
+    alterable: new Set(copied.filter(({ isAlterable }) => isAlterable).map(({ name }) => name.slice(1, -1))),
+    removeCopies: `DELETE t FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
+    inSource: `SELECT s.\`lead_id\` FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
+    countInSource: `SELECT COUNT(*) FROM ${source} AS s WHERE s.\`lead_id\` IN (?)`,
+    inTarget: `SELECT t.\`lead_id\` FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
+    insert: `INSERT INTO ${target} (${names}) SELECT ${values} FROM ${s} WHERE s.\`lead_id\` IN (?)
+      AND NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE t.\`lead_id\` = s.\`lead_id\`)`,
+    // Every column is set, so that the server stamps none of them.
+    update: `UPDATE ${both} SET ${copied.map(({ name, value }) => `t.${name} = ${value}`).join(", ")}
+      WHERE s.\`lead_id\` IN (?) AND NOT (${equal}) AND (${sameLead})`,
+    delete: `DELETE s FROM ${both} WHERE s.\`lead_id\` IN (?) AND ${equal}`,
+    lockTables: `LOCK TABLES ${source} WRITE, ${source} AS s WRITE, ${target} WRITE, ${target} AS t WRITE`,
+    substituted,
+  };
+}
+
+function refuseRequired(from: Table, to: Table): void {
+  const names = new Set(from.columns.map(({ name }) => name.toLowerCase()));
+  const needed = to.columns.find(({ name, required }) => required && !names.has(name.toLowerCase()));
+  if (!needed) return;
+  throw new MoveRefused(
+    `${to.name} needs a value in its column ${needed.name}, which ${from.name} does not have; give the column a default`,
+  );
+}
