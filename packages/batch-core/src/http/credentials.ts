@@ -1,3 +1,5 @@
+import type { Admission } from "../admission/admission.ts";
+import type { Key } from "../keys/keys.ts";
 import { decodeUtf8 } from "./read-body.ts";
 
 /**
@@ -20,12 +22,9 @@ const forms = {
 };
 
 /**
- * Returns the credentials of a request in one form; undefined without them, and if they are malformed. Whether they are valid is
- * for `host.admission.findKey` to say.
+ * Returns the credentials of a request in one form; undefined without them, and if they are malformed. They need not be valid.
  *
- * @example
- * const secret = readCredentials(request, "bearer")?.secret;
- * const key = secret === undefined ? undefined : await host.admission.findKey(request, "zendesk", secret);
+ * @example const account = readCredentials(request, { header: "account-id" })?.secret;
  */
 export function readCredentials({ headers }: Request, form: CredentialForm): Credentials | undefined {
   const text = typeof form === "string" ? readAuthorization(headers, form) : headers.get(form.header)?.trim();
@@ -35,6 +34,23 @@ export function readCredentials({ headers }: Request, form: CredentialForm): Cre
   const colon = pair?.indexOf(":") ?? -1;
   if (pair === undefined || colon < 0) return undefined;
   return { user: pair.slice(0, colon), secret: pair.slice(colon + 1) };
+}
+
+/**
+ * Returns the valid key of a vendor that a request shows; undefined without one.
+ *
+ * @throws ReinstateError `too_many_requests` for too many calls of the key, or too many wrong keys of the address.
+ * @example
+ * const key = await authenticate(host.admission, request, { vendor: "zendesk", form: "bearer" });
+ * if (!key) throw apiError("bad_key");
+ */
+export async function authenticate(
+  admission: Admission,
+  request: Request,
+  { vendor, form }: { vendor: string; form: CredentialForm },
+): Promise<Key | undefined> {
+  const secret = readCredentials(request, form)?.secret;
+  return secret === undefined ? undefined : admission.findKey(request, vendor, secret);
 }
 
 const readAuthorization = (headers: Headers, form: keyof typeof forms): string | undefined =>

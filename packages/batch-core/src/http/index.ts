@@ -19,7 +19,7 @@ export { answerAborted } from "./aborted.ts";
 export type { VendorAccounts } from "./account.ts";
 export { admitCalls } from "./admit-calls.ts";
 export { ApiError, type ApiErrorOptions, type ApiErrors, defineErrors, type FaultKind } from "./api-errors.ts";
-export { type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";
+export { authenticate, type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";
 export { isIdempotencyKey } from "./idempotency-key.ts";
 export { parseJson, parseJsonInSlices } from "./json.ts";
 export { cleanPath, createPathTable } from "./path.ts";

@@ -10,7 +10,7 @@ import { answerAborted } from "./aborted.ts";
 import type { VendorAccounts } from "./account.ts";
 import { admitCalls } from "./admit-calls.ts";
 import { createBatchRoute } from "./create-batch.ts";
-import { readCredentials } from "./credentials.ts";
+import { authenticate } from "./credentials.ts";
 import { eventsResponse } from "./events.ts";
 import { keyedRequest } from "./idempotency-key.ts";
 import { batchId, parsed } from "./parse-query.ts";
@@ -75,8 +75,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   routes.use(admitCalls(host.admission));
 
   routes.use(async (c, next) => {
-    const secret = readCredentials(c.req.raw, "bearer")?.secret;
-    const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "admin", secret);
+    const key = await authenticate(host.admission, c.req.raw, { vendor: "admin", form: "bearer" });
     if (!key) {
       return problem(401, "unauthorized", "This needs the header Authorization: Bearer <admin key>", {
         headers: { "www-authenticate": "Bearer" },

@@ -59,6 +59,11 @@ describe("declarations of vendors", () => {
       "import.channel: is not a field of a vendor",
     ],
     [
+      "an option that every import has",
+      { import: { formats: ["csv"], run() {}, options: z.strictObject({ account: z.string() }) } },
+      "import.options.account: is an option of every import",
+    ],
+    [
       "a slash at the end",
       { paths: ["/api/"] },
       "paths.0: must be segments such as /api/v2, without a slash at the end",

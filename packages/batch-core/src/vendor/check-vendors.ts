@@ -54,8 +54,13 @@ export function checkVendors(vendors: readonly Vendor[], reserved: readonly stri
   }
 }
 
+/** Options of every import, which a vendor's own must not replace. */
+const importOptions = ["account", "format", "json"];
+
 function checkDeclaration(vendor: Vendor): void {
   const issue = declaration.safeParse(vendor, { reportInput: true }).error?.issues[0];
+  const taken = importOptions.find((option) => Object.hasOwn(vendor?.import?.options?.shape ?? {}, option));
+  if (!issue && taken !== undefined) throw bad(vendor.name, `import.options.${taken}`, "is an option of every import");
   if (!issue) return;
   const name = typeof vendor?.name === "string" ? vendor.name : "?";
   const place = issue.path.join(".");

@@ -477,7 +477,9 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
       status: 422,
       body: { message: "No JSON" },
     });
-    await expect(createFirstPromoter(server.host, { syncLimit: "many" })).rejects.toThrow("option syncLimit");
+    await expect(createFirstPromoter(server.host, { syncLimit: "many" })).rejects.toThrow(
+      "vendor firstpromoter: syncLimit: must be a whole number",
+    );
   });
 
   test("a body over the limit is refused before it is read", async () => {

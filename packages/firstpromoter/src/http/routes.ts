@@ -1,5 +1,5 @@
 import { createRateLimit, type Host } from "@reinstate/batch-core";
-import { type ApiError, admitCalls, cleanPath, readCredentials } from "@reinstate/batch-core/http";
+import { type ApiError, admitCalls, authenticate, cleanPath, readCredentials } from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import type { Options } from "../options.ts";
 import type { PromoterStore } from "../store/store.ts";
@@ -33,11 +33,10 @@ export function createRoutes(host: Host, store: PromoterStore, options: Options)
   routes.use(admitCalls(host.admission));
 
   routes.use(`${basePath}/*`, async (c, next) => {
-    const secret = readCredentials(c.req.raw, "bearer")?.secret;
-    const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "firstpromoter", secret);
+    const key = await authenticate(host.admission, c.req.raw, { vendor: "firstpromoter", form: "bearer" });
     if (!key) throw apiError("bad_key");
-    const account = c.req.header("account-id")?.trim() ?? "";
-    if (account === "") throw apiError("missing_account");
+    const account = readCredentials(c.req.raw, { header: "account-id" })?.secret;
+    if (account === undefined) throw apiError("missing_account");
     if (account !== key.account) {
       throw apiError((await host.keys.knowsAccount("firstpromoter", account)) ? "foreign_account" : "unknown_account");
     }

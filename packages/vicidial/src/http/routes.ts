@@ -1,12 +1,5 @@
 import { type Host, isFinished, type Key, ReinstateError, type Submitted } from "@reinstate/batch-core";
-import {
-  admitCalls,
-  cleanPath,
-  findFlags,
-  readBody,
-  readCredentials,
-  readSafetyFlags,
-} from "@reinstate/batch-core/http";
+import { admitCalls, authenticate, cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
 import { type Context, Hono } from "hono";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
@@ -74,15 +67,10 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     return { ...dialect, lists: { ...dialect.lists, missing: { counts: [options.missingCount], ids: "lead_ids" } } };
   }
 
-  async function keyOf(request: Request): Promise<Key | undefined> {
-    const secret = readCredentials(request, "key")?.secret;
-    return secret === undefined ? undefined : host.admission.findKey(request, "vicidial", secret);
-  }
-
   async function answer(c: Context<Env, typeof path>): Promise<Response> {
     const request = c.req.raw;
     const { word, verb, customer = "" } = c.req.param() as { word: string; verb: Verb; customer?: string };
-    const key = await keyOf(request);
+    const key = await authenticate(host.admission, request, { vendor: "vicidial", form: "key" });
     const dialect = dialectOf(word, verb, key);
     c.set("dialect", dialect);
     if (!key) return errorReply(dialect, "unauthorized");
