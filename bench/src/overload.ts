@@ -47,7 +47,8 @@ export async function soakOverload(
   const perCpu = figures.goodputPerCpuSecond / figures.capacityPerCpuSecond;
   process.stdout.write(
     `overload of ${databaseUrl.split(":")[0]}, ${keys} keys, ${ids} ids: capacity ${Math.round(capacity)} calls a second; offered ${Math.round(offered)} ` +
-      `for ${seconds} s: ${Math.round(goodput)} done (${(goodput / capacity).toFixed(2)}; by processor time ${perCpu.toFixed(2)}), by status ${JSON.stringify(statuses)}, ` +
+      `for ${seconds} s: ${Math.round(goodput)} done (${(goodput / capacity).toFixed(2)}; by processor time ${perCpu.toFixed(2)}; processors used: gateway ${figures.gatewayShare.toFixed(2)}, ` +
+      `load generator ${figures.generatorShare.toFixed(2)}), by status ${JSON.stringify(statuses)}, ` +
       `${unsent} not sent; accepted p99 ${Math.round(acceptedP99Ms)} ms, /healthz p99 ${Math.round(healthP99Ms)} ms, ` +
       `${Math.round(megabytes)} MB, normal after ${recoverySeconds.toFixed(1)} s\n`,
   );

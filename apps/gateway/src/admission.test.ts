@@ -8,6 +8,7 @@ import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { createHttpServer } from "./server.ts";
 import { demoSubscription as subscription } from "./testing/demo-subscription.ts";
+import { openHttp, type TimedAnswer, writeRequest } from "./testing/http-connection.ts";
 import { createTurnAway } from "./turn-away.ts";
 import * as vendors from "./vendors.ts";
 
@@ -124,6 +125,14 @@ async function send(baseUrl: string, { path, headers = {}, body }: Call, more: R
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
+/** A call on a connection of its own. */
+async function openOnce(baseUrl: string, request: Buffer): Promise<TimedAnswer> {
+  const connection = openHttp(baseUrl);
+  const answer = await connection.call(request);
+  connection.close();
+  return answer;
+}
+
 const native = (baseUrl: string, pass: string) =>
   send(baseUrl, { path: "/vicidial/non_agent_api.php", body: `user=6666&pass=${pass}&function=lead_dearchive` });
 
@@ -139,7 +148,8 @@ describe("a process with no place for a call", () => {
     onTestFinished(leave);
     // The first answer is the API's own; the next ones are copies.
     for (const caller of [key, key, "wrong"]) {
-      const { status, headers, text } = await send(served.baseUrl, call(caller));
+      // Not read for a while after its call was turned away.
+      const { status, headers, text } = await send(served.baseUrl, call(caller), { connection: "close" });
       expect({ status, text }).toEqual({ status: 503, text: expect.stringMatching(form) });
       expect(headers.get("retry-after")).toBe("1");
       expect(headers.get("x-request-id")).toMatch(/^[\w-]{36}$/);
@@ -158,6 +168,34 @@ describe("a process with no place for a call", () => {
     }
     leave();
     expect((await native(served.baseUrl, "1234")).text).toMatch(/^ERROR: Login incorrect/);
+  });
+
+  test("answers a client that calls in a loop at once, then twice a second, and others at once", async () => {
+    const leave = served.gateway.host.admission.enter(new Request("http://localhost/"));
+    onTestFinished(leave);
+    const { call, key } = apis.FirstPromoter as (typeof apis)[string];
+    const { path, headers, body } = call(key);
+    const request = writeRequest("POST", path, { ...headers }, body);
+    const health = openHttp(served.baseUrl);
+    const looping = openHttp(served.baseUrl);
+    onTestFinished(() => {
+      for (const connection of [health, looping]) connection.close();
+    });
+    // The answer of this API is learned.
+    await openOnce(served.baseUrl, request);
+    expect(await openOnce(served.baseUrl, request)).toMatchObject({ status: 503 });
+    const started = performance.now();
+    const answers: TimedAnswer[] = [];
+    while (answers.length < 4) {
+      answers.push(await looping.call(request));
+      expect(await health.call(writeRequest("GET", "/healthz", {}))).toMatchObject({ status: 200 });
+    }
+    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+    // Each of the last three waited until its connection was read again.
+    expect(performance.now() - started).toBeGreaterThan(1000);
+    const next = looping.call(request);
+    leave();
+    expect((await next).status).toBe(200);
   });
 
   test("answers /healthz and /readyz", async () => {

@@ -46,9 +46,11 @@ export function createHttpServer(
   );
   const queue = createCallQueue();
   const server = createServer({ connectionsCheckingInterval: 5000 }, (incoming, outgoing) => {
+    const isFirst = !turnAway || isHealthCheck(incoming);
+    if (!isFirst && turnAway.answer(incoming, outgoing, queue.length)) return;
     normalizeHost(incoming);
-    if (!turnAway || isHealthCheck(incoming)) return void listener(incoming, outgoing);
-    if (!turnAway.answer(incoming, outgoing, queue.length)) queue.add(() => void listener(incoming, outgoing));
+    if (isFirst) void listener(incoming, outgoing);
+    else queue.add(() => void listener(incoming, outgoing));
   });
   server.on("checkContinue", (incoming: IncomingMessage, outgoing: ServerResponse) => {
     // Only a body that is read is asked for, so that an early answer spares the client the upload.

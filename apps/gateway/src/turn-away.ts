@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Admission } from "@reinstate/batch-core";
+import { createReadPause } from "./read-pause.ts";
 
 /** An answer that an API has given to a call for which there was no place. */
 interface Reply {
@@ -29,7 +30,7 @@ const maxReplies = 1000;
  */
 export function createTurnAway(admission: Admission): TurnAway {
   const replies = new Map<string, Reply>();
-  const pace = createPace();
+  const pauseReading = createReadPause(admission.isFull);
   return {
     answer(incoming, outgoing, waiting) {
       if (!admission.isFull(waiting)) return false;
@@ -39,7 +40,9 @@ export function createTurnAway(admission: Admission): TurnAway {
       admission.countShed();
       const { status, headers, body } = reply;
       outgoing.writeHead(status, { ...headers, "x-request-id": requestIdOf(incoming.headers["x-request-id"]) });
-      pace(() => outgoing.end(body));
+      outgoing.end(body);
+      // Later: Node reads on to the end of the request once more when its answer is sent.
+      outgoing.once("close", () => setImmediate(pauseReading, incoming.socket));
       return true;
     },
 
@@ -53,31 +56,6 @@ export function createTurnAway(admission: Admission): TurnAway {
       headers["content-length"] = String(Buffer.byteLength(body));
       replies.set(kind, { status: response.status, headers, body });
     },
-  };
-}
-
-/** Answers in this time that go out at once. */
-const windowMs = 100;
-const atOnce = 50;
-const heldMs = 500;
-
-/**
- * Returns a function that sends an answer at once, or after half a second if there are hundreds in a second. A client that
- * calls again without regard to `Retry-After` would otherwise get thousands of answers a second, each at the cost of a system call,
- * and the calls in progress would not get on.
- */
-function createPace(): (send: () => void) => void {
-  let windowEnd = 0;
-  let sent = 0;
-  return (send) => {
-    const now = performance.now();
-    if (now >= windowEnd) {
-      windowEnd = now + windowMs;
-      sent = 0;
-    }
-    sent++;
-    if (sent <= atOnce) send();
-    else setTimeout(send, heldMs);
   };
 }
 

@@ -20,6 +20,8 @@ export interface LoadResult {
   statuses: Record<string, number>;
   /** Milliseconds within which 99 of 100 calls were answered with 200. */
   p99Ms: number;
+  /** Processor time of the load generator itself. */
+  cpuSeconds: number;
 }
 
 /** Connections that are opened at once, so that it is not the kernel that is overloaded. */
@@ -66,7 +68,8 @@ async function generate({ baseUrl, requests, seconds, perSecond, connections }: 
     }
   }
   const total = elapsed();
-  const result = { seconds: total, sent, unsent, statuses: { ...statuses }, p99Ms: 0 };
+  const { user, system } = process.cpuUsage();
+  const result = { seconds: total, sent, unsent, statuses: { ...statuses }, cpuSeconds: (user + system) / 1_000_000 };
   await Promise.all(waits);
   for (const connection of all) connection.close();
   times.sort((a, b) => a - b);

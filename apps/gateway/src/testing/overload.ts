@@ -24,6 +24,9 @@ export interface OverloadFigures {
   /** The same for a second of processor time of the gateway: on a busy machine these two can be compared. */
   capacityPerCpuSecond: number;
   goodputPerCpuSecond: number;
+  /** The parts of a processor that the gateway and the load generator used under overload. */
+  gatewayShare: number;
+  generatorShare: number;
   /** Calls under overload by status. */
   statuses: Record<string, number>;
   unsent: number;
@@ -60,6 +63,8 @@ export async function measureOverload(gateway: GatewayProcess, options: Overload
     goodput: perSecond(overload),
     capacityPerCpuSecond: doneBy(calmLoad) / calmCpu,
     goodputPerCpuSecond: doneBy(overload) / cpu,
+    gatewayShare: cpu / overload.seconds,
+    generatorShare: overload.cpuSeconds / overload.seconds,
     statuses: overload.statuses,
     unsent: overload.unsent,
     acceptedP99Ms: overload.p99Ms,

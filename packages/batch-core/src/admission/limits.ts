@@ -13,8 +13,8 @@ export interface AdmissionLimits {
 }
 
 export const defaultLimits: AdmissionLimits = {
-  maxInFlight: 256,
-  maxInFlightPerKey: 192,
+  maxInFlight: 128,
+  maxInFlightPerKey: 96,
   maxUnknownBytes: 64 * 1024 * 1024,
   wrongKeysPerMinute: 20,
   trustedProxies: [],
