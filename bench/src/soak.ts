@@ -71,8 +71,8 @@ const parts: Part[] = [
   },
   {
     name: "kills",
-    figure: `${kills} workers killed on each of 2 databases`,
-    command: vitest("batch-core/src/guarantees/kill.test"),
+    figure: `${kills} workers, and as many prunes, killed on each of 2 databases`,
+    command: vitest("batch-core/src/guarantees/kill.test", "ledger/prune-kill.test"),
     env: { KILLS: kills },
   },
   {

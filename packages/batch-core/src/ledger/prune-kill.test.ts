@@ -1,0 +1,161 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { bundleProgram } from "@reinstate/tooling/bundle";
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import { defineOperation } from "../operation/operation.ts";
+import { seeded } from "../testing/simulation/scheduler.ts";
+import { createTestHost, type TestHost } from "../testing/test-host.ts";
+
+/** Kills on each database. `pnpm soak` does 200. */
+const kills = Number(process.env.KILLS ?? 8);
+const pruner = await bundleProgram(fileURLToPath(new URL("../testing/kill/pruner.ts", import.meta.url)));
+
+const ofVendor = "kept_with_batches";
+/** The tables with rows of batches, and the column that names the batch. */
+const tables: Record<string, string> = {
+  reinstate_batches: "id",
+  reinstate_chunks: "batch_id",
+  reinstate_items: "batch_id",
+  reinstate_outcomes: "batch_id",
+  reinstate_idempotency: "batch_id",
+  [ofVendor]: "batch_id",
+  reinstate_pruned: "batch_id",
+};
+
+/** Small chunks, of which each has an outcome of its own, so that a batch takes many slices to delete. */
+const touch = defineOperation({
+  name: "killed.rows.touch",
+  label: "row/touch",
+  item: z.int(),
+  params: z.unknown(),
+  key: (id) => id,
+  chunkSize: 2,
+  apply: async ({ items }) =>
+    items.map((key) =>
+      key % 2 === 0 ? { key, outcome: "failed", code: "even", message: `${key} is even` } : { key, outcome: "done" },
+    ),
+});
+const items = Array.from({ length: 450 }, (_, index) => index + 1);
+/** More than one statement deletes. */
+const rowsOfVendor = Array.from({ length: 600 }, (_, seq) => seq);
+
+/** Waits until it is told to prune, so that no kill hits the start of the process. */
+function startPruner(databaseUrl: string) {
+  const child = spawn(process.execPath, [pruner, databaseUrl, ofVendor], { stdio: ["pipe", "pipe", "inherit"] });
+  const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+  const ready = once(child.stdout, "data");
+  child.stdin.on("error", () => {});
+  return {
+    child,
+    /** Prunes what ended before a time. Returns the signal that ended the process, or null if it finished. */
+    async prune(before: number, killAfterMs: number): Promise<NodeJS.Signals | null> {
+      await ready;
+      const pruning = once(child.stdout, "data");
+      child.stdin.write(`${before}\n`);
+      await pruning;
+      const timer = setTimeout(() => child.kill("SIGKILL"), killAfterMs);
+      const [status, signal] = await exit;
+      clearTimeout(timer);
+      if (signal === null) expect(status).toBe(0);
+      return signal;
+    },
+  };
+}
+
+async function countRows({ database }: TestHost, id: number): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const [table, column] of Object.entries(tables)) {
+    const query = sql<{
+      count: number;
+    }>`select count(*) as count from ${sql.table(table)} where ${sql.ref(column)} = ${id}`;
+    counts[table] = Number((await query.execute(database.tables())).rows[0]?.count);
+  }
+  return counts;
+}
+
+const whole = {
+  reinstate_batches: 1,
+  reinstate_chunks: 225,
+  reinstate_items: 225,
+  reinstate_outcomes: 225,
+  reinstate_idempotency: 1,
+  [ofVendor]: rowsOfVendor.length,
+  reinstate_pruned: 0,
+};
+const none = Object.fromEntries(Object.keys(tables).map((table) => [table, 0]));
+
+async function submit(host: TestHost, count: number): Promise<number[]> {
+  const ids: number[] = [];
+  for (let made = 0; made < count; made++) {
+    const idempotency = { scope: "kill", key: crypto.randomUUID(), digest: "d" };
+    const { id } = await host.batches.submit({ operation: touch.name, items, inline: true, idempotency });
+    await host.database
+      .tables<{ [ofVendor]: { batch_id: number; seq: number } }>()
+      .insertInto(ofVendor)
+      .values(rowsOfVendor.map((seq) => ({ batch_id: id, seq })))
+      .execute();
+    ids.push(id);
+  }
+  return ids;
+}
+
+/** A batch is there with all its rows, or it is unknown and listed until its last row is gone. Returns the listed batches. */
+async function checkBatches(host: TestHost, ids: readonly number[]): Promise<number[]> {
+  const listed: number[] = [];
+  for (const id of ids) {
+    const { reinstate_idempotency: keys, ...rows } = await countRows(host, id);
+    if (rows.reinstate_batches === 1) {
+      expect({ id, ...rows, reinstate_idempotency: keys }).toEqual({ id, ...whole });
+      expect((await host.batches.get(id)).total).toBe(items.length);
+      continue;
+    }
+    await expect(host.batches.get(id)).rejects.toMatchObject({ code: "unknown_batch" });
+    await expect(host.batches.items(id)).rejects.toMatchObject({ code: "unknown_batch" });
+    if (rows.reinstate_pruned === 1) listed.push(id);
+    else expect({ id, ...rows, reinstate_idempotency: 0 }).toEqual({ id, ...none });
+  }
+  return listed;
+}
+
+describe.concurrent.each(ledgerDatabases)("a prune that is killed on $name", ({ open }) => {
+  test("leaves no half batch, and the next prune ends its work", { timeout: 24 * 3_600_000 }, async () => {
+    await using database = await open();
+    await using host = await createTestHost({ databaseUrl: database.url });
+    host.register(touch);
+    await sql`create table ${sql.table(ofVendor)} (batch_id bigint, seq integer, primary key (batch_id, seq))`.execute(
+      host.database.tables(),
+    );
+    host.keepWithBatches({ table: ofVendor, key: ["batch_id", "seq"] });
+    const random = seeded(kills);
+    const old: number[] = [];
+    let spanMs = 100;
+    let killed = 0;
+    let interrupted = 0;
+    let waiting = startPruner(database.url);
+    while (killed < kills || interrupted === 0) {
+      const ids = await submit(host, 3);
+      old.push(...ids);
+      const { prune } = waiting;
+      waiting = startPruner(database.url);
+      const from = performance.now();
+      if ((await prune(Date.now() + 1, random() * spanMs)) === null) {
+        // It was done before the kill.
+        spanMs = (performance.now() - from) / 2;
+        continue;
+      }
+      killed++;
+      spanMs *= 1.2;
+      if ((await checkBatches(host, old)).length > 0) interrupted++;
+    }
+    waiting.child.kill("SIGKILL");
+
+    const newest = old.at(-1) as number;
+    await host.batches.prune({ before: Date.now() + 1 });
+    for (const id of old.slice(0, -1)) expect([id, await countRows(host, id)]).toEqual([id, none]);
+    expect(await countRows(host, newest)).toEqual(whole);
+  });
+});
