@@ -10,6 +10,8 @@ export interface FaultyVendor extends AsyncDisposable {
   spoil(name: FaultName, count: number, spoils?: (request: ProxiedRequest) => boolean): void;
   /** Spoils one request after the other by a script; null spoils nothing. */
   spoilByScript(script: readonly (FaultName | null)[]): void;
+  /** The requests so far. */
+  requests: readonly ProxiedRequest[];
 }
 
 /** @example await using vendor = await startFaultyVendor((request) => server.routes.fetch(request)); */
@@ -18,6 +20,7 @@ export async function startFaultyVendor(target: FaultProxyOptions["target"]): Pr
   const proxy = await startFaultProxy({ target, fault: (request) => fault(request) });
   return {
     url: proxy.url,
+    requests: proxy.requests,
     spoil(name, count, spoils = () => true) {
       let left = count;
       fault = (request) => (spoils(request) && left-- > 0 ? faults[name] : undefined);

@@ -26,6 +26,13 @@ export { type StartedVendor, type StartVendorOptions, startVendor } from "./star
 export { createTestClock, type TestClock } from "./test-clock.ts";
 export { createTestHost, type TestHost } from "./test-host.ts";
 export { until } from "./until.ts";
+export {
+  type UpstreamAddress,
+  type UpstreamPromise,
+  type UpstreamUnderTest,
+  upstreamContract,
+  watchChanges,
+} from "./upstream-contract.ts";
 export type {
   ContractCall,
   ContractError,
