@@ -8,11 +8,17 @@ import {
   type Vendor,
   type VendorInstance,
 } from "@reinstate/batch-core";
-import { cleanPath, createPathTable, createV1Routes, faultProblem, problem } from "@reinstate/batch-core/http";
+import {
+  cleanPath,
+  createPathTable,
+  createV1Routes,
+  faultProblem,
+  problem,
+  readRequestId,
+} from "@reinstate/batch-core/http";
 import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
 import { createReadiness } from "./readiness.ts";
-import { requestIdOf } from "./turn-away.ts";
 
 /** The composed service: hand `fetch` to any server that takes a web Request; `env` is what the server has beside it. */
 export interface Gateway {
@@ -87,7 +93,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
       const started = performance.now();
       // The query is left out of the log: one vendor takes its token there.
       const path = cleanPath(request);
-      const requestId = requestIdOf(request.headers.get("x-request-id"));
+      const requestId = readRequestId(request);
       let response: Response;
       try {
         response = await answer(request, path, env);

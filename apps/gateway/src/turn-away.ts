@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Admission } from "@reinstate/batch-core";
+import { toRequestId } from "@reinstate/batch-core/http";
 import { createReadPause } from "./read-pause.ts";
 
 /** An answer that an API has given to a call for which there was no place. */
@@ -39,7 +39,7 @@ export function createTurnAway(admission: Admission): TurnAway {
       if (!reply) return false;
       admission.countShed();
       const { status, headers, body } = reply;
-      outgoing.writeHead(status, { ...headers, "x-request-id": requestIdOf(incoming.headers["x-request-id"]) });
+      outgoing.writeHead(status, { ...headers, "x-request-id": toRequestId(incoming.headers["x-request-id"]) });
       outgoing.end(body);
       // Later: Node reads on to the end of the request once more when its answer is sent.
       outgoing.once("close", () => setImmediate(pauseReading, incoming.socket));
@@ -65,9 +65,4 @@ function kindOf({ method, url = "", headers }: IncomingMessage): string | undefi
     return undefined;
   }
   return `${method} ${url.replace(/\d+/g, "0")} ${headers["content-type"] ?? ""}`;
-}
-
-/** Returns the caller's own id of a request if it is one, or a new one. */
-export function requestIdOf(given: string | string[] | null | undefined): string {
-  return typeof given === "string" && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
 }

@@ -15,7 +15,7 @@ const { apiError, toApiError, answerError } = defineErrors<"not_found" | "invali
   details: { invalid_request: ({ issues }) => `field ${issues[0]?.path}` },
 });
 
-const request = new Request("http://localhost/");
+const request = new Request("http://localhost/", { headers: { "x-request-id": "mine-1" } });
 const away = Object.assign(new Error("connect ECONNREFUSED 10.0.0.1:5432"), { code: "ECONNREFUSED" });
 
 /** Answers with the kind as the body, and collects what is logged. */
@@ -72,7 +72,9 @@ describe("errors of a vendor's API", () => {
   test("log faults of the server with the fields of the call", async () => {
     const { response, logged } = answer(away);
     expect(await response.text()).toBe("unavailable");
-    expect(logged).toEqual([{ vendor: "zendesk", verb: "restore", error: expect.stringContaining("10.0.0.1") }]);
+    expect(logged).toEqual([
+      { vendor: "zendesk", request_id: "mine-1", verb: "restore", error: expect.stringContaining("10.0.0.1") },
+    ]);
   });
 
   test("do not log what the vendor rejected or turned away", () => {

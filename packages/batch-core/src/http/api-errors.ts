@@ -9,6 +9,7 @@ import {
 import { isMarked } from "../errors/marked.ts";
 import type { Log } from "../log.ts";
 import { answerAborted } from "./aborted.ts";
+import { readRequestId } from "./request-id.ts";
 
 const marker = Symbol.for("reinstate.api-error");
 
@@ -113,7 +114,8 @@ export function defineErrors<Kind extends string>({
       const known = toApiError(error);
       const isFault = known.kind === "unavailable" || known.kind === "internal";
       if (isFault && !ApiError.is(error) && !ReinstateError.is(error, "overloaded")) {
-        log.error({ vendor, ...fields, error: messageOf(error) }, "failed to answer a call");
+        const request_id = readRequestId(request);
+        log.error({ vendor, request_id, ...fields, error: messageOf(error) }, "failed to answer a call");
       }
       return write(known);
     },

@@ -22,7 +22,7 @@ import { ownText } from "../text/own-text.ts";
 import { checkAccount, type VendorAccounts } from "./account.ts";
 import { type KeyedRequest, keyedRequest } from "./idempotency-key.ts";
 import { parseJsonBody } from "./json.ts";
-import { parsed } from "./parse-query.ts";
+import { parseInput } from "./parse-query.ts";
 import { problem } from "./problem.ts";
 import { bodyParts, readBody } from "./read-body.ts";
 import { batchBody } from "./representations.ts";
@@ -128,7 +128,7 @@ async function fromJson(
     { place: "header", fields: findFlags(request.headers) },
     { place: "body", fields: await findFlagsInSlices(json), supported: ["dry_run", guardParam] },
   );
-  const { dry_run, stop_rule, items, filter, ...given } = parsed(newBatch, withDryRun(json, flags));
+  const { dry_run, stop_rule, items, filter, ...given } = parseInput(newBatch, withDryRun(json, flags));
   given.params = withGuard(host.batches.operation(given.operation, given.target), given.params, flags);
   if ((items === undefined) === (filter === undefined)) {
     throw misused("items", items === undefined ? "is required, or a filter" : "cannot stand beside a filter");
@@ -204,7 +204,7 @@ async function fromStream(
       supported: [guardParam],
     })),
   );
-  const query = parsed(streamQuery, withDryRun(readOnce(searchParams), flags));
+  const query = parseInput(streamQuery, withDryRun(readOnce(searchParams), flags));
   const { operation: name, target, account, column, max_failure_rate, after } = query;
   if (after !== undefined && max_failure_rate === undefined) throw misused("after", "needs max_failure_rate");
   if (column !== undefined && format !== "csv") throw misused("column", "is for text/csv");

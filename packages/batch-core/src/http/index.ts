@@ -20,12 +20,15 @@ export type { VendorAccounts } from "./account.ts";
 export { admitCalls } from "./admit-calls.ts";
 export { ApiError, type ApiErrorOptions, type ApiErrors, defineErrors, type FaultKind } from "./api-errors.ts";
 export { authenticate, type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";
+export { cursorPage } from "./cursor-page.ts";
 export { isIdempotencyKey } from "./idempotency-key.ts";
 export { parseJson, parseJsonInSlices } from "./json.ts";
+export { parseInput } from "./parse-query.ts";
 export { cleanPath, createPathTable } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";
 export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./read-body.ts";
 export { batchBody } from "./representations.ts";
+export { readRequestId, toRequestId } from "./request-id.ts";
 export { v1OpenApi } from "./v1-openapi.ts";
 export {
   type BatchesReply,

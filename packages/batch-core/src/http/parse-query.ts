@@ -2,8 +2,13 @@ import type * as z from "zod";
 import { ReinstateError } from "../errors/errors.ts";
 import { messageOfIssue } from "../intake/validate-items.ts";
 
-/** What was given, as the schema reads it; throws `invalid_request` with the path of everything that is wrong. */
-export function parsed<Value>(schema: z.ZodType<Value>, given: unknown): Value {
+/**
+ * Returns input as a schema reads it.
+ *
+ * @throws ReinstateError `invalid_request` with the path of everything that is wrong.
+ * @example const { limit } = parseInput(listQuery, c.req.query());
+ */
+export function parseInput<Value>(schema: z.ZodType<Value>, given: unknown): Value {
   const result = schema.safeParse(given);
   if (result.success) return result.data;
   const issues = result.error.issues.map((issue) => ({ path: issue.path.join("."), message: messageOfIssue(issue) }));

@@ -11,9 +11,10 @@ import type { VendorAccounts } from "./account.ts";
 import { admitCalls } from "./admit-calls.ts";
 import { createBatchRoute } from "./create-batch.ts";
 import { authenticate } from "./credentials.ts";
+import { cursorPage } from "./cursor-page.ts";
 import { eventsResponse } from "./events.ts";
 import { keyedRequest } from "./idempotency-key.ts";
-import { batchId, parsed } from "./parse-query.ts";
+import { batchId, parseInput } from "./parse-query.ts";
 import { cleanPath } from "./path.ts";
 import { faultProblem, problem, problemOf } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
@@ -94,15 +95,14 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   });
 
   routes.get("/v1/batches", async (c) => {
-    const { status, operation, cursor, limit } = parsed(listQuery, c.req.query());
+    const { status, operation, cursor, limit } = parseInput(listQuery, c.req.query());
     const found = await batches.list({
       limit: limit + 1,
       ...(status && { statuses: [status] }),
       ...(operation && { operation }),
       ...(cursor && { before: cursor }),
     });
-    const page = found.slice(0, limit);
-    const next = found.length > limit ? String(page.at(-1)?.id) : null;
+    const { page, next } = cursorPage(found, limit, ({ id }) => String(id));
     return c.json({ batches: page.map(batchBody), next_cursor: next });
   });
 
@@ -112,7 +112,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   const path = "/v1/batches/:id";
   routes.get(path, async (c) => c.json(batchBody(await batches.get(batchId(c.req.param("id"))))));
   routes.get(`${path}/items`, async (c) => {
-    const { items, next } = await batches.items(batchId(c.req.param("id")), parsed(itemsQuery, c.req.query()));
+    const { items, next } = await batches.items(batchId(c.req.param("id")), parseInput(itemsQuery, c.req.query()));
     return c.json({ items: items.map(itemBody), next_cursor: next });
   });
   routes.get(`${path}/report.csv`, (c) => reportResponse(host, batchId(c.req.param("id")), "csv"));
@@ -129,7 +129,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   routes.post(`${path}/retry`, async (c) => {
     const id = batchId(c.req.param("id"));
     const keyed = keyedRequest(c.req.raw, c.get("actor"));
-    const { code } = parsed(retryBody, await readSmallBody(c.req.raw, keyed?.update));
+    const { code } = parseInput(retryBody, await readSmallBody(c.req.raw, keyed?.update));
     const batch = await batches.retry(id, { code, ...(keyed && { idempotency: keyed.end() }) });
     return c.json(batchBody(batch), 200, batch.replayed && { "idempotency-replayed": "true" });
   });

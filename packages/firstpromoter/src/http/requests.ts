@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { type Refused, ReinstateError } from "@reinstate/batch-core";
 import {
@@ -36,12 +35,6 @@ export interface Env {
 }
 export type Ctx = Context<Env>;
 export type Handler = (c: Ctx) => Promise<Response>;
-
-/** The request's own `X-Request-Id` where it is a sane one, otherwise a new one. */
-export function requestIdOf(headers: Headers): string {
-  const given = headers.get("x-request-id")?.trim() ?? "";
-  return /^[\w.:/+=@-]{1,128}$/.test(given) ? given : randomUUID();
-}
 
 /** The parameters of a request's query. Throws `invalid_request` for a safety flag, because reads support none. */
 export function queryOf(request: Request): ParamMap {

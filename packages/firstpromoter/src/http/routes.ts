@@ -1,5 +1,12 @@
 import { createRateLimit, type Host } from "@reinstate/batch-core";
-import { type ApiError, admitCalls, authenticate, cleanPath, readCredentials } from "@reinstate/batch-core/http";
+import {
+  type ApiError,
+  admitCalls,
+  authenticate,
+  cleanPath,
+  readCredentials,
+  readRequestId,
+} from "@reinstate/batch-core/http";
 import { Hono } from "hono";
 import type { Options } from "../options.ts";
 import type { PromoterStore } from "../store/store.ts";
@@ -8,7 +15,7 @@ import { api, basePath } from "./api.ts";
 import { createBatchHandlers } from "./batch-handlers.ts";
 import { answerError, apiError, type ErrorName, writeError } from "./errors.ts";
 import { createPromoterHandlers } from "./promoter-handlers.ts";
-import { type Ctx, type Env, requestIdOf } from "./requests.ts";
+import type { Ctx, Env } from "./requests.ts";
 
 /** FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
 export function createRoutes(host: Host, store: PromoterStore, options: Options): Hono<Env> {
@@ -17,13 +24,12 @@ export function createRoutes(host: Host, store: PromoterStore, options: Options)
 
   const write = (c: Ctx, error: ApiError<ErrorName>) => writeError(options.answers, error, c.get("requestId"));
   routes.onError((error, c) => {
-    const call = { request: c.req.raw, log: host.log, fields: { request: c.get("requestId") } };
-    return answerError(error, call, (known) => write(c, known));
+    return answerError(error, { request: c.req.raw, log: host.log }, (known) => write(c, known));
   });
   routes.notFound((c) => write(c, apiError("not_found")));
 
   routes.use(async (c, next) => {
-    const id = requestIdOf(c.req.raw.headers);
+    const id = readRequestId(c.req.raw, /^[\w.:/+=@-]{1,128}$/);
     c.set("requestId", id);
     // Beforehand: an answer whose headers are looked at afterwards is made anew, at some cost.
     c.header("X-Request-Id", id);

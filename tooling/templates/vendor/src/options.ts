@@ -1,4 +1,4 @@
-import { ReinstateError, wholeNumber } from "@reinstate/batch-core";
+import { readVendorOptions, wholeNumber } from "@reinstate/batch-core";
 import * as z from "zod";
 
 // FILL: what the vendor does not document and a user may need to choose, each with its default. Every value may be a text.
@@ -16,9 +16,4 @@ export type AcmeOptions = z.input<typeof acmeOptions>;
 export type AcmeSettings = z.output<typeof acmeOptions>;
 
 /** Fills in the defaults. @throws ReinstateError `bad_setting` that names the option, never with its value. */
-export function readOptions(options: AcmeOptions): AcmeSettings {
-  const parsed = acmeOptions.safeParse(options);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new ReinstateError("bad_setting", `acme ${issue?.path.join(".")} ${issue?.message}`);
-}
+export const readOptions = (options: AcmeOptions): AcmeSettings => readVendorOptions("acme", acmeOptions, options);

@@ -1,13 +1,15 @@
 import type { Host, Key } from "@reinstate/batch-core";
 import {
   admitCalls,
+  authenticate,
   cleanPath,
+  cursorPage,
   decodeUtf8,
   findFlags,
   findFlagsInValue,
+  parseInput,
   parseJson,
   readBody,
-  readCredentials,
   readSafetyFlags,
 } from "@reinstate/batch-core/http";
 import { type Context, Hono } from "hono";
@@ -41,8 +43,7 @@ export function createRoutes(host: Host, store: WidgetStore, { bodyLimit, idLimi
 
   // FILL: how a caller shows its key.
   routes.use(async (c, next) => {
-    const secret = readCredentials(c.req.raw, "bearer")?.secret;
-    const key = secret === undefined ? undefined : await host.admission.findKey(c.req.raw, "acme", secret);
+    const key = await authenticate(host.admission, c.req.raw, { vendor: "acme", form: "bearer" });
     if (!key) throw apiError("bad_key");
     c.set("key", key);
     await next();
@@ -57,7 +58,7 @@ export function createRoutes(host: Host, store: WidgetStore, { bodyLimit, idLimi
       { place: "query", fields: findFlags(new URL(raw.url).searchParams) },
       { place: "body", fields: findFlagsInValue(body) },
     );
-    const { ids } = parse(idsRequest, body);
+    const { ids } = parseInput(idsRequest, body);
     if (ids.length > idLimit) throw apiError("invalid", `ids: must be at most ${idLimit}`);
     return ids;
   }
@@ -79,25 +80,17 @@ export function createRoutes(host: Host, store: WidgetStore, { bodyLimit, idLimi
   routes.post(`${basePath}/widgets/restore`, change("restore"));
   routes.post(`${basePath}/widgets/delete`, change("delete"));
   routes.get(`${basePath}/widgets`, async (c) => {
-    const { after, limit, deleted } = parse(listQuery, c.req.query());
+    const { after, limit, deleted } = parseInput(listQuery, c.req.query());
     const page = { deleted, limit: limit + 1, ...(after !== undefined && { after }) };
-    const widgets = await store.list(c.get("key").account, page);
-    const shown = widgets.slice(0, limit);
-    const reply: WidgetPage = { widgets: shown, next: widgets.length > limit ? (shown.at(-1)?.id ?? null) : null };
+    const { page: widgets, next } = cursorPage(await store.list(c.get("key").account, page), limit, ({ id }) => id);
+    const reply: WidgetPage = { widgets, next };
     return c.json(reply);
   });
   routes.get(`${basePath}/widgets/:id`, async (c) => {
-    const wanted = parse(id, c.req.param("id"));
+    const { id: wanted } = parseInput(z.object({ id }), c.req.param());
     const widget = await store.find(c.get("key").account, wanted);
     if (!widget) throw apiError("not_found", notFoundText(wanted));
     return c.json(widget);
   });
   return routes;
-}
-
-function parse<Value>(schema: z.ZodType<Value>, given: unknown): Value {
-  const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw apiError("invalid", `${issue?.path.join(".") || "the value"}: ${issue?.message}`);
 }
