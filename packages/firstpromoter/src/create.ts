@@ -4,7 +4,7 @@ import type { Env } from "./http/requests.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createOperations } from "./operations/operations.ts";
 import { createUpstreamOperations } from "./operations/upstream.ts";
-import { type FirstPromoterOptions, readOptions } from "./options.ts";
+import { type FirstPromoterOptions, readOptions, readUpstreams } from "./options.ts";
 import { createSqlStore } from "./store/sql-store.ts";
 import type { PromoterStore } from "./store/store.ts";
 import { createNoticeStore } from "./webhooks/outbox.ts";
@@ -28,12 +28,13 @@ export interface FirstPromoter {
  */
 export async function createFirstPromoter(host: Host, options: FirstPromoterOptions = {}): Promise<FirstPromoter> {
   const read = readOptions(options);
+  const upstreams = readUpstreams(options);
   const store = await createSqlStore(host.database, host.log);
   const webhook = createWebhook(host, createNoticeStore(host.database), read, options.webhookFetch);
   const ending = new AbortController();
   const operations = [
     ...createOperations(host, store, read),
-    ...(options.upstream ? createUpstreamOperations(host, options.upstream, ending.signal) : []),
+    ...(upstreams.length > 0 ? createUpstreamOperations(host, upstreams, ending.signal) : []),
   ].map((operation) => webhook?.announcing(operation) ?? operation);
   host.register(...operations);
   webhook?.start();

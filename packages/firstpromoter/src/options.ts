@@ -3,6 +3,7 @@ import {
   headerSecret,
   httpBaseUrl,
   httpUrl,
+  ReinstateError,
   readJson,
   readVendorOptions,
   wholeNumber,
@@ -13,6 +14,13 @@ import { keyOfSecret } from "./webhooks/signature.ts";
 
 const whole = (fallback: number, least: number, most = 1_000_000) => wholeNumber({ least, most }).default(fallback);
 const flag = (fallback: boolean) => z.union([z.boolean(), z.stringbool()]).default(fallback);
+
+const json = z.string().transform((text, context) => {
+  const read = readJson(text);
+  if (read.fault === undefined) return read.value;
+  context.addIssue("must be JSON");
+  return z.NEVER;
+});
 
 const answer = z.strictObject({
   status: z.int().min(400).max(599),
@@ -42,20 +50,7 @@ const choices = z.strictObject({
   /** What a promoter's `ref_link` begins with. */
   refLinkBase: httpUrl.default("https://example.com/"),
   /** Other answers for entries of the error table, as an object or as JSON: `{"unknown_account":{"status":401,"body":null}}`. */
-  answers: z
-    .union([
-      answers,
-      z
-        .string()
-        .transform((text, context) => {
-          const read = readJson(text);
-          if (read.fault === undefined) return read.value;
-          context.addIssue("must be JSON");
-          return z.NEVER;
-        })
-        .pipe(answers),
-    ])
-    .default({}),
+  answers: z.union([answers, json.pipe(answers)]).default({}),
   /** Where the end of every batch is told, signed as Standard Webhooks; needs `webhookSecret`. */
   webhookUrl: httpUrl.optional(),
   /** `whsec_` and 24 to 64 bytes in base64. */
@@ -64,6 +59,27 @@ const choices = z.strictObject({
     .refine((secret) => keyOfSecret(secret) !== undefined, "must be whsec_ and 24 to 64 bytes in base64")
     .optional(),
 });
+
+const accountKeys = z
+  .record(headerSecret, headerSecret, { error: "must be an object with a key for each account" })
+  .refine((keys) => Object.keys(keys).length > 0, { error: "must hold the key of an account at least" });
+
+/** One account with its key, or the keys of several. */
+function checkUpstream(payload: z.core.ParsePayload<object>): void {
+  const options = payload.value as Record<string, unknown>;
+  const single = ["upstreamKey", "upstreamAccount"];
+  const hasSeveral = options.upstreamKeys !== undefined;
+  givenTogether("upstreamUrl", ...(hasSeveral ? ["upstreamKeys"] : single))(payload);
+  for (const name of hasSeveral ? single : []) {
+    if (options[name] === undefined) continue;
+    payload.issues.push({
+      code: "custom",
+      path: [name],
+      input: options,
+      message: "must not be given with upstreamKeys",
+    });
+  }
+}
 
 const webhook = givenTogether("webhookUrl", "webhookSecret");
 
@@ -80,12 +96,15 @@ export const firstPromoterSettings = choices
     upstreamUrl: httpBaseUrl.optional(),
     upstreamKey: headerSecret.optional(),
     upstreamAccount: headerSecret.optional(),
+    /** In place of the key and the account, for several accounts: their keys, as JSON: `{"acc_1":"…","acc_2":"…"}`. */
+    upstreamKeys: json.pipe(accountKeys).optional(),
   })
-  .check(webhook, givenTogether("upstreamUrl", "upstreamKey", "upstreamAccount"));
+  .check(webhook, checkUpstream);
 
 /** Options as a caller gives them: all of them may be left out. */
 export type FirstPromoterOptions = z.input<typeof firstPromoterOptions> & {
-  upstream?: Upstream;
+  /** One for each account. */
+  upstream?: Upstream | readonly Upstream[];
   /** Sends the webhook's messages. Default: the global `fetch`. */
   webhookFetch?: Fetch;
 };
@@ -103,7 +122,16 @@ export function readOptions({ upstream: _, webhookFetch: __, ...given }: FirstPr
   return { ...read, answers: { ...errorAnswers, ...(read.answers as Partial<Options["answers"]>) } };
 }
 
-/** The real FirstPromoter, for batches with the target `upstream`. */
+/** Returns the upstreams of all accounts. Throws `bad_setting` if two are for one account. */
+export function readUpstreams({ upstream = [] }: FirstPromoterOptions): Upstream[] {
+  const upstreams = [upstream].flat();
+  const accounts = upstreams.map(({ accountId }) => accountId);
+  const twice = accounts.find((account, index) => accounts.indexOf(account) !== index);
+  if (twice === undefined) return upstreams;
+  throw new ReinstateError("bad_setting", `vendor firstpromoter: upstream: the account ${twice} has two`);
+}
+
+/** The real FirstPromoter of one account, for batches with the target `upstream`. */
 export interface Upstream {
   /** `https://api.firstpromoter.com/api/v2/company` */
   baseUrl: string;

@@ -11,9 +11,10 @@ export const firstpromoter = defineVendor({
   accounts: true,
   paths: ["/api/v2/company"],
   settings: firstPromoterSettings,
-  create(host, { upstreamUrl: baseUrl, upstreamKey: apiKey, upstreamAccount: accountId, ...options }) {
-    const upstream = baseUrl && apiKey && accountId ? { upstream: { baseUrl, apiKey, accountId } } : {};
-    return createFirstPromoter(host, { ...options, ...upstream });
+  create(host, { upstreamUrl: baseUrl = "", upstreamKey, upstreamAccount, upstreamKeys, ...options }) {
+    const keys = upstreamKeys ?? (upstreamKey && upstreamAccount ? { [upstreamAccount]: upstreamKey } : {});
+    const upstream = Object.entries(keys).map(([accountId, apiKey]) => ({ baseUrl, apiKey, accountId }));
+    return createFirstPromoter(host, { ...options, upstream });
   },
   import: {
     formats: ["ndjson", "csv"],

@@ -13,14 +13,15 @@ export const neverAborted: AbortSignal = new AbortController().signal;
 /** Takes the tokens of a chunk from the pace of its operation. Returns the time from which there are enough, if there are not. */
 export async function admitChunk(
   { ledger, clock }: Pick<ExecutionParts, "ledger" | "clock">,
-  { operation }: Pick<ActiveBatch, "operation">,
+  { operation, head }: Pick<ActiveBatch, "operation" | "head">,
   items: number,
   transaction: LedgerTransaction,
 ): Promise<number | undefined> {
   const { pace } = operation;
   if (!pace || (pace.perSecond === undefined && pace.concurrency === undefined)) return undefined;
   const cost = pace.requests?.(items) ?? 1;
-  return ledger.admit(operation, pace, cost, clock.now(), transaction);
+  const account = pace.perAccount ? head.account : undefined;
+  return ledger.admit(operation, { ...pace, account }, cost, clock.now(), transaction);
 }
 
 /** Runs the next chunk of a batch with effects in the ledger's database: effects and outcomes commit together, exactly once. */

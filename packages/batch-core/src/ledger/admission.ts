@@ -12,9 +12,10 @@ const busyMs = 250;
 
 /** Keeps the paces of operations: a row for each, with its token bucket. */
 export function createAdmit(database: Database): Ledger["admit"] {
-  return async (operation, { name: shared, concurrency, perSecond, burst }, cost, now, transaction) => {
+  return async (operation, { name: shared, account, concurrency, perSecond, burst }, cost, now, transaction) => {
     const on = transaction as Db;
-    const name = shared ?? `${operation.name} ${operation.target}`;
+    const common = shared ?? `${operation.name} ${operation.target}`;
+    const name = account === undefined ? common : `${common} ${account}`;
     await on
       .insertInto("reinstate_pace")
       .values({ name, tokens: 0, filled_at: -1 })
@@ -37,6 +38,7 @@ export function createAdmit(database: Database): Ledger["admit"] {
         .where("c.lease_until", ">=", now)
         .where("b.operation", "=", operation.name)
         .where("b.target", "=", operation.target)
+        .$if(account !== undefined, (query) => query.where("b.account", "=", account as string))
         .executeTakeFirstOrThrow();
       if (Number(busy) >= concurrency) return now + busyMs;
     }

@@ -160,10 +160,13 @@ export interface Ledger {
     by: { held: true } | { worker: string },
     how: { counted: boolean; interrupted?: boolean },
   ): Promise<void>;
-  /** Takes an operation's tokens and counts its claims, one caller at a time; answers the time from which there is room. */
+  /**
+   * Takes an operation's tokens and counts its claims, one caller at a time; answers the time from which there is room. `account`:
+   * the one whose limits are meant, if each has its own.
+   */
   admit(
     operation: Pick<AnyOperation, "name" | "target">,
-    pace: Pick<Pace, "name" | "concurrency" | "perSecond" | "burst">,
+    pace: Pick<Pace, "name" | "concurrency" | "perSecond" | "burst"> & { account?: string | undefined },
     cost: number,
     now: number,
     transaction: LedgerTransaction,

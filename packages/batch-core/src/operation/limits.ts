@@ -2,6 +2,8 @@
 export interface Pace {
   /** Operations whose paces have one name share one bucket of requests, as verbs of one vendor do. By itself each has its own. */
   name?: string;
+  /** Each account has limits of its own, as it has at the vendor. */
+  perAccount?: boolean;
   /** Chunks at once. Only for operations with effects elsewhere, whose claims can be counted. */
   concurrency?: number;
   /** Requests per second, a token bucket that holds at most `burst` (default: one second's worth, and one chunk's at least). */

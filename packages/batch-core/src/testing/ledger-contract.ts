@@ -507,6 +507,20 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(await admit("a.b.d"), undefined);
   },
 
+  async "limits per account are taken from, and counted for, that account alone"({ ledger, database }) {
+    const operation = { name: "test.rows.touch", target: "local" } as const;
+    const admit = (account: string, limits: { perSecond: number } | { concurrency: number }) =>
+      database.transaction((transaction) => ledger.admit(operation, { ...limits, account }, 1, 1000, transaction));
+    const perSecond = { perSecond: 1 };
+    assert.equal(await admit("a", perSecond), undefined);
+    assert.equal(await admit("a", perSecond), 2000);
+    assert.equal(await admit("b", perSecond), undefined);
+    const id = await ledger.accept(batch({ account: "a" }), chunks([1, 2], [3, 4]), 0);
+    await claim(ledger, id, "worker", 10, 5000);
+    assert.ok(((await admit("a", { concurrency: 1 })) ?? 0) > 1000);
+    assert.equal(await admit("b", { concurrency: 1 }), undefined);
+  },
+
   async "claims at once are counted over all workers"({ ledger, database }) {
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     const admit = (now: number) =>

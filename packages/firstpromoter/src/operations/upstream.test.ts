@@ -47,7 +47,7 @@ async function theVendor(options = {}, given = {}, databaseUrl = "sqlite::memory
   return { server, sent, state, upstream, archived, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-async function ours(databaseUrl: string, upstream: Upstream, given = {}) {
+async function ours(databaseUrl: string, upstream: Upstream | Upstream[], given = {}) {
   const host = await createTestHost({ databaseUrl, clock: quickClock(), leaseMs: 6_000_000, ...given });
   const { closing } = await createFirstPromoter(host, { upstream });
   const submit = (items: number[], verb = "restore", more = {}) =>
@@ -372,16 +372,36 @@ test("both verbs keep one pace, and no minute has more requests than this proces
   }
 });
 
+test("each account has an upstream of its own", async () => {
+  await using vendor = await theVendor();
+  const other = { ...vendor.upstream, apiKey: "demo-firstpromoter-other-key", accountId: "acc_other" };
+  await using us = await ours("sqlite::memory:", [vendor.upstream, other]);
+  const restore = async (account: string) => {
+    const { id } = await us.run([1, 2001], "restore", { account });
+    return [...(await us.fates(id)).values()];
+  };
+  expect(await restore("acc_demo")).toEqual(["done", "failed not_found"]);
+  expect(await restore("acc_other")).toEqual(["failed not_found", "done"]);
+  expect(await restore("acc_third")).toEqual(["failed wrong_account", "failed wrong_account"]);
+  expect(await restore("")).toEqual(["failed wrong_account", "failed wrong_account"]);
+  const twice = createFirstPromoter(us.host, { upstream: [other, other] });
+  await expect(twice).rejects.toThrow("vendor firstpromoter: upstream: the account acc_other has two");
+});
+
 test("a URL or a key that could get into a log is refused", () => {
   const given = { upstreamUrl: "https://api.example.com", upstreamKey: "k", upstreamAccount: "a" };
   for (const [name, value] of [
     ["upstreamUrl", "https://user:secret@api.example.com"],
     ["upstreamKey", "secret\nkey"],
     ["upstreamAccount", "secret key"],
+    ["upstreamKeys", '{"a":"secret\\nkey"}'],
+    ["upstreamKeys", "secret"],
+    ["upstreamKeys", '["secret"]'],
+    ["upstreamKeys", "{}"],
     ["webhookUrl", "https://user:secret@example.com"],
   ] as const) {
     const { error } = firstpromoter.settings.safeParse({ ...given, [name]: value });
-    expect(error?.issues[0]).toMatchObject({ path: [name] });
+    expect(error?.issues[0]?.path[0]).toBe(name);
     expect(error?.message).not.toContain("secret");
   }
 });
@@ -390,6 +410,10 @@ test("the settings of the upstream go together", async () => {
   const given = { upstreamUrl: "https://api.example.com", upstreamKey: "k", upstreamAccount: "a" };
   const { upstreamKey: _, ...part } = given;
   expect(firstpromoter.settings.safeParse(part).error?.issues[0]).toMatchObject({ path: ["upstreamKey"] });
+  const several = { upstreamUrl: given.upstreamUrl, upstreamKeys: '{"a":"k","b":"l"}' };
+  const { error } = firstpromoter.settings.safeParse({ ...several, upstreamKey: "k" });
+  expect(error?.issues[0]).toMatchObject({ path: ["upstreamKey"], message: "must not be given with upstreamKeys" });
+  expect(firstpromoter.settings.parse(several).upstreamKeys).toEqual({ a: "k", b: "l" });
   await using host = await createTestHost();
   const common = { timeZone: "UTC" };
   const { operations } = await firstpromoter.create(host, firstpromoter.settings.parse(given), common);

@@ -18,6 +18,7 @@ const requestsPerSecond = 5;
 const requestsPerMinute = 380;
 
 type Verb = "restore" | "archive";
+type ChunkWork = Work<number, unknown>;
 
 /** The clients of one account of the vendor. */
 interface Clients {
@@ -28,27 +29,37 @@ interface Clients {
 
 /**
  * `restore` and `archive` carried out by the real FirstPromoter. What became of each promoter is not taken from the vendor's
- * counts but read back from his `archived_at`. `closing` ends the wait for a batch of the vendor.
+ * counts but read back from his `archived_at`. `upstreams`: one for each account. `closing` ends the wait for a batch of the vendor.
  */
 export function createUpstreamOperations(
   host: Host,
-  upstream: Upstream,
+  upstreams: readonly Upstream[],
   closing: AbortSignal,
 ): Operation<number, unknown>[] {
-  const { reading, sending } = createClients(host, upstream);
+  const accounts = new Map(upstreams.map((upstream) => [upstream.accountId, createClients(host, upstream)]));
+  const [only] = upstreams;
+  /** A batch that names no account is for the only one. */
+  const findClients = (account: string) =>
+    accounts.get(account === "" && only && accounts.size === 1 ? only.accountId : account);
+
+  function clientsFor({ account }: ChunkWork): Clients {
+    const clients = findClients(account);
+    if (!clients) throw new Error(`FirstPromoter has no upstream for the account ${account}`);
+    return clients;
+  }
 
   /** Those of the ids that are archived, or that are live. */
-  async function readArchived(ids: readonly number[], archived: boolean, signal: AbortSignal): Promise<Set<number>> {
+  async function readArchived(ids: readonly number[], archived: boolean, work: ChunkWork): Promise<Set<number>> {
     const query = { ids, filters: { archived }, per_page: chunkSize };
-    const { data } = await reading.promoters.list(query, { signal });
+    const { data } = await clientsFor(work).reading.promoters.list(query, { signal: work.signal });
     // By the record itself: a server may not know the filter.
     return new Set(data.filter(({ archived_at }) => (archived_at != null) === archived).map(({ id }) => id));
   }
 
   /** Unfinished batches of promoters, and of no more than were sent. */
-  async function findUnfinished(ids: readonly number[], { signal }: Work<number, unknown>): Promise<string[]> {
+  async function findUnfinished(ids: readonly number[], work: ChunkWork): Promise<string[]> {
     const query = { status: ["pending", "in_progress"], per_page: 100 } as const;
-    const batches = await reading.batches.list(query, { signal });
+    const batches = await clientsFor(work).reading.batches.list(query, { signal: work.signal });
     return batches
       .filter(({ selected_total }) => !(selected_total > ids.length))
       .filter(({ action_label }) => !/^(referral|commission|payout|asset|invoice)/.test(action_label))
@@ -65,27 +76,35 @@ export function createUpstreamOperations(
       params: actions[verb].params,
       chunkSize,
       // Both are calls of one account, which has one limit.
-      pace: { name: "firstpromoter upstream", perSecond: requestsPerSecond, requests: requestsOf, concurrency: 2 },
-      refuseAccount: (account) =>
-        account === "" || account === upstream.accountId
-          ? undefined
-          : `FirstPromoter is set up for another account than ${account}`,
+      pace: {
+        name: "firstpromoter upstream",
+        perAccount: true,
+        perSecond: requestsPerSecond,
+        requests: requestsOf,
+        concurrency: 2,
+      },
+      refuseAccount(account) {
+        if (findClients(account)) return undefined;
+        if (account === "") return "FirstPromoter is set up for several accounts, and the batch names none";
+        return `FirstPromoter is set up for another account than ${account}`;
+      },
       unchanged: isArchive ? "already_archived" : "not_archived",
       missing: (id) => ({ code: "not_found", message: notFoundText(id) }),
-      async look(ids, { signal }) {
-        const before = await readArchived(ids, !isArchive, signal);
-        return { before, after: await readArchived(ids, isArchive, signal) };
+      async look(ids, work) {
+        const before = await readArchived(ids, !isArchive, work);
+        return { before, after: await readArchived(ids, isArchive, work) };
       },
-      send: (ids, { signal }) => sending.promoters[verb](ids, { signal }),
+      send: (ids, work) => clientsFor(work).sending.promoters[verb](ids, { signal: work.signal }),
       jobs: {
         closing,
         isOver,
         id: ({ id }) => id,
-        read: (id, { signal }) => reading.batches.get(Number(id), { signal }),
+        read: (id, work) => clientsFor(work).reading.batches.get(Number(id), { signal: work.signal }),
         findUnfinished,
       },
-      async readBack(ids, batch, { batchId, seq, signal, log }) {
-        const changed = await readArchived(ids, isArchive, signal);
+      async readBack(ids, batch, work) {
+        const { batchId, seq, log } = work;
+        const changed = await readArchived(ids, isArchive, work);
         log.info({ batch: batchId, chunk: seq, theirs: batch.id, status: batch.status }, "a batch has ended");
         return ids.map((key) => outcomeOf(key, changed.has(key), verb, batch));
       },
