@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { render } from "./render.ts";
+import { rename, render } from "./render.ts";
 import type { VendorRequest } from "./request.ts";
 
 const templates = fileURLToPath(new URL("../../templates/vendor", import.meta.url));
@@ -16,8 +16,8 @@ const biome = fileURLToPath(new URL("../../../node_modules/.bin/biome", import.m
 export function generateVendor(root: string, request: VendorRequest): { written: string[]; changed: string[] } {
   const files = new Map<string, string>();
   for (const path of listFiles(templates)) {
-    const text = render(readFileSync(join(templates, path), "utf8"), request);
-    files.set(path === "changeset.md" ? `.changeset/${request.name}.md` : `packages/${request.name}/${path}`, text);
+    const target = path === "changeset.md" ? ".changeset/acme.md" : `packages/acme/${path}`;
+    files.set(rename(target, request), render(readFileSync(join(templates, path), "utf8"), request));
   }
   const changes = new Map(
     registrations(request).map(({ path, change }) => [path, change(readFileSync(join(root, path), "utf8"))]),

@@ -20,7 +20,7 @@ function isOn(option: string, { accounts, ids }: VendorRequest): boolean {
 }
 
 /** Replaces the names of the template in each form: `acme`, `Acme`, `ACME`, `widget`, `Widget`. */
-function rename(text: string, { name, record }: VendorRequest): string {
+export function rename(text: string, { name, record }: VendorRequest): string {
   return text
     .replaceAll("acme", name)
     .replaceAll("Acme", capitalize(name))

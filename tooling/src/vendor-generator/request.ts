@@ -51,6 +51,7 @@ const takenRecords = [
   "change",
   "client",
   "error",
+  "fixture",
   "id",
   "key",
   "operation",

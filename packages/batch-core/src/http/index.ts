@@ -22,7 +22,7 @@ export { ApiError, type ApiErrorOptions, type ApiErrors, defineErrors, type Faul
 export { authenticate, type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";
 export { cursorPage } from "./cursor-page.ts";
 export { isIdempotencyKey } from "./idempotency-key.ts";
-export { parseJson, parseJsonInSlices } from "./json.ts";
+export { parseJson, parseJsonBody, parseJsonInSlices } from "./json.ts";
 export { parseInput } from "./parse-query.ts";
 export { cleanPath, createPathTable } from "./path.ts";
 export { faultProblem, type Problem, problem, problemOf } from "./problem.ts";

@@ -1,9 +1,9 @@
-import type { Host, VendorInstance } from "@reinstate/batch-core";
-import { createOperations } from "./operations/operations.ts";
-import { type AcmeOptions, readOptions } from "./options.ts";
+import { type Host, readVendorOptions, type VendorInstance } from "@reinstate/batch-core";
 import { createRoutes } from "./http/routes.ts";
-import type { WidgetStore } from "./store/store.ts";
+import { createOperations } from "./operations/operations.ts";
+import { type AcmeOptions, acmeOptions } from "./options.ts";
 import { createSqlStore } from "./store/sql-store.ts";
+import type { WidgetStore } from "./store/store.ts";
 
 /** Acme at work: its API, its operations and its records. */
 export interface Acme extends VendorInstance {
@@ -21,7 +21,7 @@ export interface Acme extends VendorInstance {
  * export default { fetch: acme.routes.fetch };
  */
 export async function createAcme(host: Host, options: AcmeOptions = {}): Promise<Acme> {
-  const settings = readOptions(options);
+  const settings = readVendorOptions("acme", acmeOptions, options);
   const store = await createSqlStore(host.database);
   const operations = createOperations(host, store);
   host.register(...operations);

@@ -1,4 +1,4 @@
-import { readVendorOptions, wholeNumber } from "@reinstate/batch-core";
+import { wholeNumber } from "@reinstate/batch-core";
 import * as z from "zod";
 
 // FILL: what the vendor does not document and a user may need to choose, each with its default. Every value may be a text.
@@ -14,6 +14,3 @@ export type AcmeOptions = z.input<typeof acmeOptions>;
 
 /** Options with every default filled in. */
 export type AcmeSettings = z.output<typeof acmeOptions>;
-
-/** Fills in the defaults. @throws ReinstateError `bad_setting` that names the option, never with its value. */
-export const readOptions = (options: AcmeOptions): AcmeSettings => readVendorOptions("acme", acmeOptions, options);

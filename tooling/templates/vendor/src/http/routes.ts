@@ -4,11 +4,10 @@ import {
   authenticate,
   cleanPath,
   cursorPage,
-  decodeUtf8,
   findFlags,
   findFlagsInValue,
   parseInput,
-  parseJson,
+  parseJsonBody,
   readBody,
   readSafetyFlags,
 } from "@reinstate/batch-core/http";
@@ -17,7 +16,7 @@ import * as z from "zod";
 import { answerError, apiError, writeError } from "./errors.ts";
 import { operationNames, type Verb } from "../operations/operations.ts";
 import type { AcmeSettings } from "../options.ts";
-import { notFoundText } from "../records/rules.ts";
+import { notFoundText } from "../widgets/rules.ts";
 import { type ChangeReply, idsRequest, type WidgetId, type WidgetPage, widgetId } from "../schemas.ts";
 import type { WidgetStore } from "../store/store.ts";
 
@@ -50,8 +49,7 @@ export function createRoutes(host: Host, store: WidgetStore, { bodyLimit, idLimi
   });
 
   async function readIds({ raw }: { raw: Request }): Promise<WidgetId[]> {
-    const text = decodeUtf8(await readBody(raw, bodyLimit));
-    const body = parseJson(text ?? "not UTF-8");
+    const body = await parseJsonBody(await readBody(raw, bodyLimit));
     // A call that is not a dry run must not pass for one.
     readSafetyFlags(
       { place: "header", fields: findFlags(raw.headers) },

@@ -6,11 +6,11 @@ import type { NewWidget, WidgetStore } from "../store/store.ts";
 export function importWidgets(
   store: WidgetStore,
   source: AsyncIterable<Uint8Array>,
-  { account, onRefused }: ImportRequest,
+  { account, format, onRefused }: ImportRequest,
   now: number,
 ): Promise<ImportCounts> {
   return importRecords<NewWidget>(source, {
-    format: "ndjson",
+    format,
     setSize: 500,
     parse(value) {
       const { data, error } = importedWidget.safeParse(value);

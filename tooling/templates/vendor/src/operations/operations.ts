@@ -1,6 +1,6 @@
 import { type AnyOperation, defineFlagOperation, type Host } from "@reinstate/batch-core";
 import * as z from "zod";
-import { notFoundText, unchangedCodes } from "../records/rules.ts";
+import { notFoundText, unchangedCodes } from "../widgets/rules.ts";
 import { widgetId } from "../schemas.ts";
 import type { WidgetStore } from "../store/store.ts";
 
