@@ -24,6 +24,7 @@ describe("two gateways on one PostgreSQL", () => {
       });
 
     let admitted = 0;
+    const begin = Date.now();
     for (let round = 0; round < 15; round++) {
       const replies = await Promise.all(
         [one, other, one, other, one, other, one, other].map((gateway) => call(gateway)),
@@ -39,7 +40,10 @@ describe("two gateways on one PostgreSQL", () => {
         expect(Number(reply.headers.get("retry-after"))).toBeLessThanOrEqual(60);
       }
     }
-    expect(admitted).toBe(perMinute);
+    // On a machine so slow that a minute ends meanwhile, the calls of the next one are admitted too.
+    const minutes = Math.ceil((Date.now() - begin) / 60_000);
+    expect(admitted).toBeGreaterThanOrEqual(perMinute);
+    expect(admitted).toBeLessThanOrEqual(perMinute * minutes);
     expect((await call(one, otherKey, "acc_b")).status).toBe(200);
   });
 });

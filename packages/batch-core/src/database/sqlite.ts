@@ -114,14 +114,19 @@ function openSqliteFile(file: string): SqliteDatabase {
 
 type Bindable = null | number | bigint | string | NodeJS.ArrayBufferView;
 
+/** Gives a row the methods of an object: node:sqlite makes rows without them, unlike the driver of PostgreSQL. */
+const withPrototype = <Row extends object>(row: Row): Row => Object.setPrototypeOf(row, Object.prototype) as Row;
+
 function adapt(statement: StatementSync) {
   const bind = (values: readonly unknown[]) =>
     values.map((value) => (typeof value === "boolean" ? Number(value) : (value ?? null))) as Bindable[];
   return {
     reader: statement.columns().length > 0,
-    all: (values: readonly unknown[]) => statement.all(...bind(values)),
+    all: (values: readonly unknown[]) => statement.all(...bind(values)).map(withPrototype),
     run: (values: readonly unknown[]) => statement.run(...bind(values)),
-    iterate: (values: readonly unknown[]) => statement.iterate(...bind(values)),
+    *iterate(values: readonly unknown[]) {
+      for (const row of statement.iterate(...bind(values))) yield withPrototype(row);
+    },
   };
 }
 

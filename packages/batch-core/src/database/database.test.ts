@@ -1,0 +1,57 @@
+import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { sql } from "kysely";
+import { describe, expect, test } from "vitest";
+import type { LedgerTransaction } from "../operation/operation.ts";
+import { openDatabase } from "./database.ts";
+import { statement } from "./prepared-statement.ts";
+
+describe.each(ledgerDatabases)("a database on $name", ({ open }) => {
+  async function begin() {
+    const server = await open();
+    const database = openDatabase(server.url);
+    return {
+      database,
+      async [Symbol.asyncDispose]() {
+        await database.close();
+        await server[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test("returns rows with a prototype", async () => {
+    await using opened = await begin();
+    const db = opened.database.tables<{ kept: { id: number } }>();
+    await sql`create table kept (id integer primary key)`.execute(db);
+    await db.insertInto("kept").values({ id: 1 }).execute();
+    const find = statement(({ id }: { id: number }) => db.selectFrom("kept").selectAll().where("id", "=", id));
+    const read = await db.selectFrom("kept").selectAll().execute();
+    const found = (await find(db, { id: 1 })).rows;
+    for (const [row] of [read, found]) {
+      expect(row).toStrictEqual({ id: 1 });
+      expect(String(row)).toBe("[object Object]");
+    }
+  });
+
+  test.each(["", "Zendesk", "zen-desk", "1st", "a b", 'a"b', "zendesk;"])(
+    "rejects migrations of the scope %j",
+    async (scope) => {
+      await using opened = await begin();
+      await expect(opened.database.migrate(scope, {})).rejects.toThrow(
+        `The scope ${JSON.stringify(scope)} of migrations must be lower case letters, digits and underscores`,
+      );
+    },
+  );
+
+  test("brings the tables of a scope up to date", async () => {
+    await using opened = await begin();
+    const migrations = {
+      async "0001_kept"(db: LedgerTransaction) {
+        await sql`create table kept (id integer primary key)`.execute(db);
+      },
+    };
+    for (let start = 0; start < 2; start++) await opened.database.migrate("zendesk_2", migrations);
+    expect(await opened.database.tables<{ kept: { id: number } }>().selectFrom("kept").selectAll().execute()).toEqual(
+      [],
+    );
+  });
+});
