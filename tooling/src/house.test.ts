@@ -55,6 +55,11 @@ describe("a planted fault is found", () => {
       /altcraft needs one model folder with a rules\.ts/,
     ],
     [
+      "a vendor without its contract",
+      () => rmSync(path("packages/vicidial/src/vendor.test.ts")),
+      /vicidial\/src\/vendor\.test\.ts must run vendorContract/,
+    ],
+    [
       "a file with an empty name",
       () =>
         renameSync(

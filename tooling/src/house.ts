@@ -55,12 +55,19 @@ export function inspect(root: string): string[] {
     if (models.length !== 1) {
       complaints.push(`packages/${vendor} needs one model folder with a rules.ts; it has ${models.length}`);
     }
-    complaints.push(...clientReach(root, folder));
+    complaints.push(...clientReach(root, folder), ...contractOf(root, folder));
   }
   for (const folder of [...listPackages(packages).map((name) => join(packages, name)), join(root, "apps/gateway")]) {
     complaints.push(...doorsOf(root, folder), ...arrowsOf(root, folder, vendors), ...namesOf(root, folder));
   }
   return complaints;
+}
+
+/** The promises that a gateway relies on are tested for every vendor. */
+function contractOf(root: string, folder: string): string[] {
+  const file = join(folder, "src/vendor.test.ts");
+  if (existsSync(file) && readFileSync(file, "utf8").includes("vendorContract(")) return [];
+  return [`${relative(root, file)} must run vendorContract, as every vendor does`];
 }
 
 /** Every door leads to a source file, and is published from the file that the build makes of it. */

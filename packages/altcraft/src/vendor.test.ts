@@ -1,4 +1,4 @@
-import { type ContractError, createTestHost, vendorContract } from "@reinstate/batch-core/testing";
+import { type ContractError, createTestHost, startVendor, vendorContract } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { altcraft } from "./index.ts";
@@ -83,17 +83,12 @@ test("what is brought in is all valid or not there at all", async () => {
 });
 
 test("the demo call restores the documented push subscription", async () => {
-  await using host = await createTestHost();
-  const instance = await altcraft.create(host, altcraft.settings.parse({}), { timeZone: "UTC" });
-  for (const key of altcraft.demo.keys) await host.keys.create(key);
-  await altcraft.demo.load(host, instance);
+  await using server = await startVendor(altcraft);
   const line = altcraft.demo.curl("http://127.0.0.1:8787");
   const [, url, type, body] = /^curl -X POST (\S+) -H 'Content-Type: (\S+)' -d '(.+)'$/.exec(line) ?? [];
   const printed = ["token", "db_id", "resource_id", "channel", "subscription_id", "profile_id", "provider"];
   expect(Object.keys(JSON.parse(body as string))).toEqual(printed);
   const headers = { "content-type": type as string };
-  const reply = await instance.routes.fetch(
-    new Request(url as string, { method: "POST", headers, body: body as string }),
-  );
+  const reply = await server.fetch(url as string, { method: "POST", headers, body: body as string });
   expect(await reply.json()).toEqual({ data: null, error: 0, error_text: "Successful operation" });
 });

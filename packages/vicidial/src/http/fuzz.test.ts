@@ -1,5 +1,5 @@
 import type { Log } from "@reinstate/batch-core";
-import { createTestHost } from "@reinstate/batch-core/testing";
+import { startVendor } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { fuzz } from "@reinstate/tooling/fuzz";
 import * as fc from "fast-check";
@@ -34,30 +34,26 @@ async function fuzzVicidial(databaseUrl: string, options: { url?: string }, inde
   const errors: unknown[] = [];
   let calls = 0;
   const log: Log = { error: (fields) => void errors.push(fields), warn() {}, info() {}, debug() {} };
-  await using host = await createTestHost({ databaseUrl, log });
-  const instance = await createVicidial(host, options);
-  for (const key of vicidial.demo.keys) await host.keys.create(key);
-  await vicidial.demo.load(host, instance);
-  try {
-    return await fuzz({
-      document: apiDocument,
-      elsewhere: elsewhere,
-      hints,
-      headers: { Authorization: "Key=demo-vicidial-key" },
-      encoders: { "application/x-www-form-urlencoded": toForm },
-      part: { index, count: 3 },
-      // Each call from another address: wrong keys are limited by address.
-      fetch: (request) =>
-        instance.routes.fetch(request, {
-          incoming: { socket: { remoteAddress: `10.0.${calls >> 8}.${calls++ & 255}` } },
-          outgoing: {},
-        }),
-      fault: (_, { status }) =>
-        errors.length > 0 ? JSON.stringify(errors.splice(0)) : status === 503 ? "status 503" : undefined,
-    });
-  } finally {
-    await instance.close();
-  }
+  await using server = await startVendor(vicidial, {
+    host: { databaseUrl, log },
+    create: (host) => createVicidial(host, options),
+  });
+  return await fuzz({
+    document: apiDocument,
+    elsewhere: elsewhere,
+    hints,
+    headers: { Authorization: "Key=demo-vicidial-key" },
+    encoders: { "application/x-www-form-urlencoded": toForm },
+    part: { index, count: 3 },
+    // Each call from another address: wrong keys are limited by address.
+    fetch: (request) =>
+      server.instance.routes.fetch(request, {
+        incoming: { socket: { remoteAddress: `10.0.${calls >> 8}.${calls++ & 255}` } },
+        outgoing: {},
+      }),
+    fault: (_, { status }) =>
+      errors.length > 0 ? JSON.stringify(errors.splice(0)) : status === 503 ? "status 503" : undefined,
+  });
 }
 
 const toForm = (body: unknown) =>
