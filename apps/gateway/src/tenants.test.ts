@@ -1,3 +1,4 @@
+import { demoParameters } from "@reinstate/altcraft/testing";
 import type { Host } from "@reinstate/batch-core";
 import { until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
@@ -27,29 +28,9 @@ interface Call {
 }
 
 const flags = { insert_leads: true, delete_leads: true, update_leads: true };
-const profile = { db_id: 1, profile_id: "507f1f77bcf86cd799439011" };
-const john = { ...profile, resource_id: 26, channel: "email", email: "john@example.com" };
-const address = { phone: "+79000000000", reason: "asked" };
-
-/** The parameters of each of Altcraft's methods, and whether it only reads. */
-const altcraftBodies: Record<string, { body: object; reads?: true }> = {
-  "subscriptions/undelete": { body: john },
-  "subscriptions/delete": { body: john },
-  "subscriptions/set": { body: john },
-  "subscriptions/get": { body: john, reads: true },
-  "subscriptions/list": { body: profile, reads: true },
-  "subscriptions/list_all": { body: { resource_id: 26 }, reads: true },
-  "subscriptions/suspend_all": { body: { db_id: 1, channel: "email" } },
-  "subscriptions/unsuspend_all": { body: { db_id: 1, channel: "email" } },
-  "profiles/get": { body: { db_id: 1, email: john.email }, reads: true },
-  "subscriptions/undelete_batch": { body: { data: [john] } },
-  "subscriptions/list_deleted": { body: { db_id: 1 }, reads: true },
-  "subscriptions/erase": { body: { ...john, reason: "asked" } },
-  "subscriptions/suppress": { body: address },
-  "subscriptions/unsuppress": { body: address },
-  "subscriptions/list_consent": { body: {}, reads: true },
-};
-const readingMethods = Object.keys(altcraftBodies).filter((name) => altcraftBodies[name]?.reads);
+/** Altcraft's methods that change nothing. */
+const isReading = (name: string) => /\/(get|list)/.test(name);
+const readingMethods = Object.keys(demoParameters).filter(isReading);
 
 /**
  * The calls of a route, on records of the account `acc_demo`. A route that has none makes the test fail. A vendor that is not here is
@@ -74,8 +55,9 @@ const callsOf: Record<string, (route: ServedRoute, batch: number) => Call[]> = {
     return queries.map((query) => ({ path: target + query, reads: true }));
   },
   altcraft: ({ path }) => {
-    const call = altcraftBodies[path.replace("/api/v1.1/", "")];
-    return call ? [{ path, ...call }] : [];
+    const name = path.replace("/api/v1.1/", "");
+    const body = demoParameters[name];
+    return body ? [{ path, body, reads: isReading(name) }] : [];
   },
   vicidial: ({ path }) => {
     if (path === "/vicidial/non_agent_api.php") {
@@ -122,7 +104,7 @@ async function makeKeys({ keys }: Host) {
     await keys.revoke(key.id);
     revoked[vendor === "admin" ? "v1" : vendor] = secret;
   }
-  const all = await make("altcraft", "", { methods: Object.keys(altcraftBodies) });
+  const all = await make("altcraft", "", { methods: Object.keys(demoParameters) });
   const reading = await make("altcraft", "", { methods: readingMethods });
   const readingV1 = await make("admin", "", { access: "read" });
   const own: Record<string, string> = {

@@ -354,3 +354,26 @@ export const consentContract: readonly ConsentPromise[] = [
     },
   },
 ];
+
+const profile = { db_id: 1, profile_id: "507f1f77bcf86cd799439011" };
+const john = { ...profile, resource_id: 26, channel: "email", email: "john@example.com" };
+const address = { phone: "+79000000000", reason: "asked" };
+
+/** Valid parameters of each method, by its name, on the demo records. */
+export const demoParameters: Readonly<Record<string, object>> = {
+  "subscriptions/undelete": john,
+  "subscriptions/delete": john,
+  "subscriptions/set": john,
+  "subscriptions/get": john,
+  "subscriptions/list": profile,
+  "subscriptions/list_all": { resource_id: 26 },
+  "subscriptions/suspend_all": { db_id: 1, channel: "email" },
+  "subscriptions/unsuspend_all": { db_id: 1, channel: "email" },
+  "profiles/get": { db_id: 1, email: john.email },
+  "subscriptions/undelete_batch": { data: [john] },
+  "subscriptions/list_deleted": { db_id: 1 },
+  "subscriptions/erase": { ...john, reason: "asked" },
+  "subscriptions/suppress": address,
+  "subscriptions/unsuppress": address,
+  "subscriptions/list_consent": {},
+};

@@ -3,6 +3,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { altcraft } from "./index.ts";
 import type { extensionMethods, vendorMethods } from "./methods/method-table.ts";
+import { demoParameters } from "./testing.ts";
 
 const statuses: Record<ContractError, number> = {
   unauthorized: 401,
@@ -12,39 +13,19 @@ const statuses: Record<ContractError, number> = {
   internal: 500,
 };
 
-const profile = { db_id: 1, profile_id: "507f1f77bcf86cd799439011" };
-const john = { ...profile, resource_id: 26, channel: "email", email: "john@example.com" };
-const address = { phone: "+79000000000", reason: "asked" };
-
-/** The parameters of each method. */
-const parameters: Record<keyof typeof vendorMethods | keyof typeof extensionMethods, object> = {
-  "subscriptions/undelete": john,
-  "subscriptions/delete": john,
-  "subscriptions/set": john,
-  "subscriptions/get": john,
-  "subscriptions/list": profile,
-  "subscriptions/list_all": { resource_id: 26 },
-  "subscriptions/suspend_all": { db_id: 1, channel: "email" },
-  "subscriptions/unsuspend_all": { db_id: 1, channel: "email" },
-  "profiles/get": { db_id: 1, email: john.email },
-  "subscriptions/undelete_batch": { data: [john] },
-  "subscriptions/list_deleted": { db_id: 1 },
-  "subscriptions/erase": { ...john, reason: "asked" },
-  "subscriptions/suppress": address,
-  "subscriptions/unsuppress": address,
-  "subscriptions/list_consent": {},
-};
-
 const contract = vendorContract({
   vendor: altcraft,
   settings: { extensions: "on" },
-  calls: ({ path }) => [{ path, body: parameters[path.replace("/api/v1.1/", "") as keyof typeof parameters] }],
+  calls({ path }) {
+    const body = demoParameters[path.replace("/api/v1.1/", "")];
+    return body ? [{ path, body }] : [];
+  },
   authorize: (token) => ({ authorization: `Bearer ${token}` }),
   isError(kind, { status, text }) {
     const { error, error_text: message } = JSON.parse(text);
     return status === statuses[kind] && error === status && typeof message === "string";
   },
-  importedLine: JSON.stringify({ ...john, email: "imported@example.com" }),
+  importedLine: JSON.stringify({ ...demoParameters["subscriptions/get"], email: "imported@example.com" }),
 });
 
 describe.each(ledgerDatabases)("Altcraft on $name", ({ open }) => {

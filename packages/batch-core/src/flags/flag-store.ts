@@ -64,11 +64,11 @@ const manyIds = 50;
  * restored, they say for a while that hardly any record is live, and it would walk over all live ones for every set of 500.
  */
 
-/** The record is in the account. */
+/** The record is in the account. @example db.selectFrom("zendesk_tickets").where(inAccount(database, account)) */
 export const inAccount = ({ dialect }: Database, account: string): RawBuilder<boolean> =>
   dialect === "sqlite" ? sql`+account = ${account}` : sql`account || '' = ${account}`;
 
-/** The record does not have the flag. */
+/** The record does not have the flag. @example db.selectFrom("zendesk_tickets").where(isUnflagged(database, "deleted_at")) */
 export const isUnflagged = ({ dialect }: Database, flag: string): RawBuilder<boolean> =>
   dialect === "sqlite" ? sql`${sql.ref(flag)} is null` : sql`coalesce(${sql.ref(flag)}, -1) = -1`;
 
