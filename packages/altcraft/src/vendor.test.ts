@@ -2,7 +2,6 @@ import { type ContractError, createTestHost, startVendor, vendorContract } from 
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { altcraft } from "./index.ts";
-import type { extensionMethods, vendorMethods } from "./methods/method-table.ts";
 import { demoParameters } from "./testing.ts";
 
 const statuses: Record<ContractError, number> = {
