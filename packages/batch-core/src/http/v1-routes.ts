@@ -19,6 +19,7 @@ import { cleanPath } from "./path.ts";
 import { faultProblem, problem, problemOf } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
 import { batchBody, itemBody, operationBody } from "./representations.ts";
+import { readRequestId } from "./request-id.ts";
 import { readSmallBody, rejectParameters } from "./safety-flags.ts";
 
 const limit = integerText.pipe(z.int().min(1).max(500));
@@ -62,7 +63,8 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
     if (error instanceof HTTPException) return error.getResponse();
     const known = problemOf(error);
     if (known) return known;
-    host.log.error({ error: messageOf(error) }, "a request to /v1 failed");
+    const request_id = readRequestId(c.req.raw);
+    host.log.error({ vendor: "v1", request_id, error: messageOf(error) }, "failed to answer a call");
     return faultProblem(error);
   });
   routes.notFound(() => problem(404, "not-found", "There is nothing at this path"));
