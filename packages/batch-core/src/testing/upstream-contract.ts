@@ -36,7 +36,7 @@ export interface UpstreamUnderTest<Item = unknown> {
   call(item: Item, address: UpstreamAddress): Promise<unknown>;
   /** Makes items that the operation can change. Never returns an item twice. */
   makeItems(count: number): Promise<Item[]>;
-  /** Other items of each batch: those that the vendor does not know, or that need no change. */
+  /** Other items of each batch: those that the vendor does not know, refuses, or need no change. */
   others: Item[];
   /** Whether the vendor holds the item as the operation makes it. */
   isChanged(item: Item): Promise<boolean>;
