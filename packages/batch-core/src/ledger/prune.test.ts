@@ -7,6 +7,7 @@ import { defineOperation } from "../operation/operation.ts";
 import { createTestClock } from "../testing/test-clock.ts";
 import { createTestHost, type TestHost } from "../testing/test-host.ts";
 import { until } from "../testing/until.ts";
+import { createIntents } from "./intents.ts";
 
 const dayMs = 86_400_000;
 
@@ -64,6 +65,7 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
   async function submit(host: TestHost, count: number, change: object = {}) {
     const { id } = await host.batches.submit({ operation: touch.name, items: numbers(count), account: "a", ...change });
     await sql`insert into kept_with_batches values (${id}, 0), (${id}, 1)`.execute(host.database.tables());
+    await createIntents(host.database).intend({ batchId: id, generation: 0, seq: 0 }, [1]);
     return id;
   }
 

@@ -173,6 +173,15 @@ describe("a call whose answer was lost", () => {
     expect(await loseAnswer({ refuse })).toMatchObject({ codes: { done: 3, "unknown not_in_source": 4 } });
   });
 
+  test("leaves leads unknown if the vendor rejects the next call", async () => {
+    await using there = await vendor();
+    await using here = await ours(there.url);
+    let calls = 0;
+    there.step.answer = () => (calls++ === 0 ? "cut" : Response.json({ message: "no" }, { status: 401 }));
+    const batch = await here.host.batches.wait((await here.submit([1, 2])).id);
+    expect(await here.codes(batch.id)).toEqual({ "unknown rejected": 2 });
+  });
+
   test("leaves no doubt about a lead that was only to be copied", async () => {
     await using there = await vendor();
     await there.fill(demoArchive, [makeLead(1)]);
