@@ -26,30 +26,30 @@ type UpstreamList = ItemList<SubscriptionIdentity, Asking>;
 export interface UpstreamParts {
   host: Pick<Host, "clock" | "database">;
   upstream: Upstream;
-  /** A word that no other installation has. */
+  /** A text that no other installation has. */
   installation: string;
   consent: ConsentStore;
   settings: AltcraftSettings;
 }
 
 /**
- * Undelete and delete carried out by the real Altcraft: one call for each subscription, so many at once and so many per
- * second as the settings say. After a crash the same `Request-ID`s are sent again, and the vendor's deduplication carries out
- * only what it had not yet. A dry run and the consent guard look at what `profiles/get` shows: nothing else there tells what is
- * deleted. What was erased here is never asked back, whatever the guard is told.
+ * Defines undelete and delete at the real Altcraft, with one call for each subscription. After a crash the same `Request-ID`s are
+ * sent again, and the vendor's deduplication carries out only those that it had not yet. A dry run and the consent guard read
+ * `profiles/get`, the only call that shows what is deleted. Subscriptions that were erased here are never sent, whatever the guard
+ * allows.
  */
 export function createUpstream({ host, upstream, installation, consent, settings }: UpstreamParts): AnyOperation[] {
   const { clock } = host;
   const breaker = createCircuitBreaker("Altcraft", () => clock.now());
-  // The core repeats chunks, and more patiently; the client repeats what a moment mends.
+  // The core repeats chunks, with longer pauses; the client repeats calls that may succeed at once.
   const retry: RetryOptions = { attempts: 3, sleep: (ms, signal) => clock.sleep(ms, signal) };
   const client = createAltcraftClient({ retry, breaker, ...upstream });
   const keyText = (item: SubscriptionIdentity) => textOf(keyOf(item, settings));
 
-  /** Looks items up in their profiles, each of which is asked for once. */
+  /** Finds items in their profiles, and reads each profile once. */
   function createLook({ signal }: Work<SubscriptionIdentity, Asking>) {
     const profiles = new Map<string, Promise<ProfileSubscription[]>>();
-    async function subscriptionsOf({ db_id, profile_id }: SubscriptionIdentity): Promise<ProfileSubscription[]> {
+    async function readSubscriptions({ db_id, profile_id }: SubscriptionIdentity): Promise<ProfileSubscription[]> {
       const match = { db_id, matching: "profile_id", profile_id } as const;
       return (await client.profiles.get(match, { signal })).data.subscriptions;
     }
@@ -57,21 +57,21 @@ export function createUpstream({ host, upstream, installation, consent, settings
       calls: () => profiles.size,
       async at(item: SubscriptionIdentity): Promise<Sighting> {
         const name = `${item.db_id} ${item.profile_id}`;
-        const asked = profiles.get(name) ?? subscriptionsOf(item);
-        profiles.set(name, asked);
-        return sightingOf(item, await asked, settings);
+        const subscriptions = profiles.get(name) ?? readSubscriptions(item);
+        profiles.set(name, subscriptions);
+        return sightingOf(item, await subscriptions, settings);
       },
     };
   }
 
-  /** The texts of the keys whose address is on the suppression list of this installation; of the vendor's none is documented. */
-  async function suppressedHere(list: UpstreamList): Promise<Set<string>> {
+  /** Returns the keys whose address is on this installation's suppression list. The vendor documents no way to read its own. */
+  async function findSuppressed(list: UpstreamList): Promise<Set<string>> {
     const keys = list.open().map(({ item }) => keyOf(item, settings));
     const listed = await consent.suppressed(keys);
     return new Set(keys.filter((_, index) => listed[index]).map(textOf));
   }
 
-  /** What was erased here is not asked back. */
+  /** Rejects items that were erased here, because they must not come back. */
   async function rejectErased(verb: FlagVerb, list: UpstreamList): Promise<void> {
     if (verb === "delete") return;
     const entries = list.open().map((entry) => ({ entry, digest: digestOf(keyOf(entry.item, settings)) }));
@@ -81,25 +81,25 @@ export function createUpstream({ host, upstream, installation, consent, settings
     }
   }
 
-  /** The consent guard looks at all before the first is sent. */
+  /** Rejects items without consent before the first one is sent. Returns how many calls that took. */
   async function rejectWithoutConsent(list: UpstreamList): Promise<number> {
-    const suppressed = await suppressedHere(list);
+    const suppressed = await findSuppressed(list);
     const look = createLook(list.work);
-    await list.callEach(async ({ item }) => refusalOf(keyText(item), await look.at(item), suppressed));
+    await list.callEach(async ({ item }) => findRefusal(keyText(item), await look.at(item), suppressed));
     return look.calls();
   }
 
-  /** Why the guard lets an item not through; undefined where it does. */
-  function refusalOf(key: string, seen: Sighting, suppressed: ReadonlySet<string>): Outcome | undefined {
+  /** Returns the outcome of an item that the guard rejects; undefined if it does not. */
+  function findRefusal(key: string, seen: Sighting, suppressed: ReadonlySet<string>): Outcome | undefined {
     if (seen === "missing") return { key, outcome: "failed", ...missing };
-    // Whose consent cannot be known has none.
+    // A consent that cannot be read counts as none.
     if (seen === "hidden") return { key, outcome: "failed", ...hidden };
     const refusal = consentRefusal({ status: statusWord(seen.status), suppressed: suppressed.has(key) });
     return refusal && { key, outcome: "failed", ...refusal };
   }
 
-  /** What would become of an item that the guard lets through. */
-  function expected(verb: FlagVerb, key: string, seen: Sighting): Outcome {
+  /** Returns the outcome that an item would have if it were sent. */
+  function foresee(verb: FlagVerb, key: string, seen: Sighting): Outcome {
     if (seen === "hidden") return { key, outcome: "unknown", ...hidden };
     if (seen === "missing") return outcomeOf(verb, key, "missing");
     return outcomeOf(verb, key, (seen.is_delete === true) === (verb === "undelete") ? "changed" : "unchanged");
@@ -124,12 +124,12 @@ export function createUpstream({ host, upstream, installation, consent, settings
       send: (item, call) => client.subscriptions[verb](item, call),
       async preview(list) {
         await rejectErased(verb, list);
-        const suppressed = isGuarded(list) ? await suppressedHere(list) : undefined;
+        const suppressed = isGuarded(list) ? await findSuppressed(list) : undefined;
         const look = createLook(list.work);
         await list.callEach(async ({ item }) => {
           const key = keyText(item);
           const seen = await look.at(item);
-          return (suppressed && refusalOf(key, seen, suppressed)) ?? expected(verb, key, seen);
+          return (suppressed && findRefusal(key, seen, suppressed)) ?? foresee(verb, key, seen);
         });
       },
     });

@@ -11,7 +11,7 @@ import { actions, itemColumns, operationName } from "./operations.ts";
 /** Ids per call of the vendor; also the most that one page of `GET /promoters` shows. */
 const chunkSize = 100;
 /** Two reads before, the call and one read after; where the vendor goes on in the background, a few looks at its batch. */
-const requestsOf = (items: number) => (items > 5 ? 7 : 4);
+const countRequests = (items: number) => (items > 5 ? 7 : 4);
 /** The vendor allows 400 requests a minute; what this leaves is for other users of the account. */
 const requestsPerSecond = 5;
 /** Whatever repeats and long waits cost, all processes together make no more. */
@@ -23,13 +23,13 @@ type ChunkWork = Work<number, unknown>;
 /** The clients of one account of the vendor. */
 interface Clients {
   reading: FirstPromoterClient;
-  /** Repeats nothing: whether a call whose answer was lost has to be made again is found out by reading. */
+  /** Repeats nothing: after a lost answer, the core reads before it sends again. */
   sending: FirstPromoterClient;
 }
 
 /**
- * `restore` and `archive` carried out by the real FirstPromoter. What became of each promoter is not taken from the vendor's
- * counts but read back from his `archived_at`. `upstreams`: one for each account. `closing` ends the wait for a batch of the vendor.
+ * Defines `restore` and `archive` at the real FirstPromoter. The outcome of each promoter is read back from `archived_at`, because
+ * the vendor only counts. `upstreams`: one for each account. `closing` ends the wait for a batch of the vendor.
  */
 export function createUpstreamOperations(
   host: Host,
@@ -48,7 +48,7 @@ export function createUpstreamOperations(
     return clients;
   }
 
-  /** Those of the ids that are archived, or that are live. */
+  /** Returns those of the ids that are archived, or those that are live. */
   async function readArchived(ids: readonly number[], archived: boolean, work: ChunkWork): Promise<Set<number>> {
     const query = { ids, filters: { archived }, per_page: chunkSize };
     const { data } = await clientsFor(work).reading.promoters.list(query, { signal: work.signal });
@@ -56,7 +56,7 @@ export function createUpstreamOperations(
     return new Set(data.filter(({ archived_at }) => (archived_at != null) === archived).map(({ id }) => id));
   }
 
-  /** Unfinished batches of promoters, and of no more than were sent. */
+  /** Finds unfinished batches of promoters, and of no more than were sent. */
   async function findUnfinished(ids: readonly number[], work: ChunkWork): Promise<string[]> {
     const query = { status: ["pending", "in_progress"], per_page: 100 } as const;
     const batches = await clientsFor(work).reading.batches.list(query, { signal: work.signal });
@@ -80,7 +80,7 @@ export function createUpstreamOperations(
         name: "firstpromoter upstream",
         perAccount: true,
         perSecond: requestsPerSecond,
-        requests: requestsOf,
+        requests: countRequests,
         concurrency: 2,
       },
       refuseAccount(account) {
@@ -106,7 +106,7 @@ export function createUpstreamOperations(
         const { batchId, seq, log } = work;
         const changed = await readArchived(ids, isArchive, work);
         log.info({ batch: batchId, chunk: seq, theirs: batch.id, status: batch.status }, "a batch has ended");
-        return ids.map((key) => outcomeOf(key, changed.has(key), verb, batch));
+        return ids.map((key) => toOutcome(key, changed.has(key), verb, batch));
       },
     });
   });
@@ -138,7 +138,7 @@ function createClients(host: Host, upstream: Upstream): Clients {
   };
 }
 
-function outcomeOf(key: number, changed: boolean, verb: Verb, batch: BatchReply): Outcome {
+function toOutcome(key: number, changed: boolean, verb: Verb, batch: BatchReply): Outcome {
   if (changed) return { key, outcome: "done" };
   const texts = [batch.processing_errors ?? []].flat().filter((text) => typeof text === "string");
   const named = texts.find((text) => new RegExp(`(^|\\D)${key}(\\D|$)`).test(text));

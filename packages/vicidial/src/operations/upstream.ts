@@ -46,7 +46,7 @@ interface Sent {
 }
 
 /**
- * The moves as a real TForge endpoint carries them out. Nothing is read before: the vendor refuses a call with leads that are not
+ * Defines the moves at a real TForge endpoint. Nothing is read before: the vendor refuses a call with leads that are not
  * in its source table, and names them. A second call of the same leads does nothing, because the first has moved them.
  */
 export function createUpstreamOperations(host: Host, options: UpstreamOptions): AnyOperation[] {
@@ -94,7 +94,7 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
   ];
 }
 
-/** The client of the real endpoint, with its CA file. Throws where the file cannot be read. */
+/** Creates the client of the real endpoint. Throws if the CA file cannot be read. */
 export function upstreamClient(
   { upstreamUrl, upstreamKey, upstreamCa, timeoutMs }: UpstreamOptions,
   breaker?: CircuitBreaker,
@@ -141,7 +141,7 @@ async function send<Params extends Flags>(
       if (error.status === 403 || error.status === 441) {
         throw new NotNow(now() + (error.retryAfterMs ?? officePauseMs), error.message, "office_hours");
       }
-      const missing = missingOf(error, taken);
+      const missing = readMissing(error, taken);
       if (missing.size === 0) throw new VendorError("rejected", error.message, { ...error, code: "rejected" });
       absent.push(...missing);
       taken = taken.filter((id) => !missing.has(id));
@@ -166,7 +166,7 @@ async function toAbsentOutcomes<Params extends Flags>(
     () => new Set<number>(),
     (error: unknown) => {
       if (!isRejected(error)) throw error;
-      const unknown = missingOf(error, inDoubt);
+      const unknown = readMissing(error, inDoubt);
       return unknown.size === 0 ? error : unknown;
     },
   );
@@ -190,7 +190,7 @@ async function toTakenOutcomes<Params extends Flags>(
   ids: number[],
   counts: Counts,
 ): Promise<Outcome[]> {
-  if (!params.delete_leads) return ids.map(copied(params, ids.length, counts));
+  if (!params.delete_leads) return ids.map(toCopiedOutcome(params, ids.length, counts));
   if (ids.length === 0 || counts.delete_count === ids.length) return ids.map(done);
   // Those that it kept still exist in the source, and a call that asks for nothing tells which do not.
   const message = "The vendor kept the lead in the source table: its copies differ, or the target has none";
@@ -202,7 +202,7 @@ async function toTakenOutcomes<Params extends Flags>(
   const gone = await call({ ...params, ...nothing }, ids, signal).then(
     () => new Set<number>(),
     (error: unknown) => {
-      const missing = isRejected(error) ? missingOf(error, ids) : new Set<number>();
+      const missing = isRejected(error) ? readMissing(error, ids) : new Set<number>();
       // A look that failed tells nothing.
       if (missing.size === 0) throw error;
       return missing;
@@ -211,8 +211,8 @@ async function toTakenOutcomes<Params extends Flags>(
   return ids.map((key) => (gone.has(key) ? done(key) : { key, outcome: "failed", code: "kept", message }));
 }
 
-/** The outcome of each of the leads that were to stay in the source: all were copied, none was, or nobody can tell which. */
-function copied(params: Flags, leads: number, counts: Counts): (key: number) => Outcome {
+/** Returns the outcome of each lead that was to stay in the source: all were copied, none was, or it cannot be known which. */
+function toCopiedOutcome(params: Flags, leads: number, counts: Counts): (key: number) => Outcome {
   const { insert_leads, update_leads = false } = params;
   if (!insert_leads && !update_leads) return (key) => ({ key, outcome: "skipped", code: "nothing_asked" });
   const { insert_count = 0, update_count = 0 } = counts;
@@ -230,7 +230,7 @@ function isRejected(error: unknown): error is VendorError {
   return VendorError.is(error) && error.kind === "rejected";
 }
 
-function missingOf(error: VendorError, ids: number[]): Set<number> {
+function readMissing(error: VendorError, ids: number[]): Set<number> {
   const body = missingBody.safeParse(error.body);
   if (!body.success || !/does not exist$/.test(body.data.message ?? body.data.error ?? "")) return new Set();
   const missing = body.data.lead_ids ?? body.data.values ?? [];
