@@ -1,5 +1,6 @@
 import type { AnyOperation, Host, VendorInstance } from "@reinstate/batch-core";
-import type { Diagnosis } from "./doctor/diagnose.ts";
+import { diagnose } from "./doctor/diagnose.ts";
+import type { Diagnosis } from "./doctor/diagnosis.ts";
 import { createNativeApi } from "./http/non-agent-api.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createOfficeClock } from "./office-hours/office-clock.ts";
@@ -36,18 +37,17 @@ export async function createVicidial(host: Host, given: VicidialOptions = {}): P
     upstreamUrl !== undefined && upstreamKey !== undefined
       ? createUpstreamOperations(host, { upstreamUrl, upstreamKey, upstreamCa })
       : [];
-  const store =
-    url === undefined ? await createSqlStore(host.database) : await createMariadbStore(host, { ...options, url });
-  const { site } = store;
-  const readCallTime = site && callTime !== undefined ? () => site.callTime(callTime) : undefined;
+  const mariadb = url === undefined ? undefined : await createMariadbStore(host, { ...options, url });
+  const store: LeadStore = mariadb ?? (await createSqlStore(host.database));
+  const readCallTime = mariadb && callTime !== undefined ? () => mariadb.database.callTime(callTime) : undefined;
   const office = createOfficeClock(host, hours, options.timeZone, readCallTime);
   const operations = [...createOperations(store, office, () => host.clock.now()), ...upstream];
   host.register(...operations);
   return {
-    routes: createRoutes({ host, store, office, native: createNativeApi(host, site, office) }, options),
+    routes: createRoutes({ host, store, office, native: createNativeApi(host, mariadb?.database, office) }, options),
     operations,
     store,
-    doctor: async () => (await store.diagnose?.()) ?? { findings: [] },
+    doctor: async () => (await mariadb?.read(diagnose)) ?? { findings: [] },
     ready: () => store.ready(),
     close: () => store.close(),
   };

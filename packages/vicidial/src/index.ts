@@ -1,22 +1,11 @@
 export { createVicidial, type Vicidial } from "./create.ts";
-export type { Diagnosis } from "./doctor/diagnose.ts";
-export type { Finding } from "./doctor/examine.ts";
+export type { Diagnosis, Finding } from "./doctor/diagnosis.ts";
 export { type DialectName, dialectNames } from "./http/dialects.ts";
 export { openApi } from "./http/openapi.ts";
+export type { Counts, Fate, Move, Moved, Standing, Verb } from "./leads/move.ts";
+export { MoveRefused, NothingMoved, TablesDamaged } from "./leads/move-errors.ts";
+export type { Companions } from "./leads/related-records.ts";
 export type { VicidialOptions } from "./options.ts";
 export type { LeadFilter } from "./schemas.ts";
-export {
-  type Companions,
-  type Counts,
-  type Fate,
-  type LeadStore,
-  type Move,
-  type Moved,
-  MoveRefused,
-  type MoveWork,
-  NothingMoved,
-  type Standing,
-  TablesDamaged,
-  type Verb,
-} from "./store/lead-store.ts";
+export type { LeadStore, MoveWork } from "./store/lead-store.ts";
 export { vicidial } from "./vendor.ts";

@@ -2,14 +2,17 @@ import assert from "node:assert/strict";
 import type { LedgerTransaction } from "@reinstate/batch-core";
 import type { Lead } from "./leads/columns.ts";
 import { makeLead } from "./leads/make-lead.ts";
-import { type LeadStore, type Move, type Moved, NoneMoved, type Verb } from "./store/lead-store.ts";
+import type { Move, Moved, Verb } from "./leads/move.ts";
+import { NoneMoved } from "./leads/move-errors.ts";
+import type { LeadStore } from "./store/lead-store.ts";
 
 export { insertRows } from "./fixtures/insert-rows.ts";
 export { siteTables } from "./fixtures/site-tables.ts";
 export { leadTables } from "./fixtures/vicidial-tables.ts";
 export type { Lead } from "./leads/columns.ts";
 export { makeLead } from "./leads/make-lead.ts";
-export type { LeadStore, Move, Moved, Verb } from "./store/lead-store.ts";
+export type { Move, Moved, Verb } from "./leads/move.ts";
+export type { LeadStore } from "./store/lead-store.ts";
 
 /** A store over two empty tables, and a way to look into them past the store. */
 export interface StoreUnderTest {

@@ -1,16 +1,12 @@
 import type { Connection, RowDataPacket } from "mysql2/promise";
+import { MoveRefused } from "../leads/move-errors.ts";
 import { isCollision } from "../leads/rules.ts";
-import { MoveRefused } from "../store/lead-store.ts";
-import { readDuplicates, runStatements } from "../store/mariadb/lead-rows.ts";
-import { archive, isRefused, live, preflight, statementsFor } from "../store/mariadb/plan.ts";
-import { quote } from "../store/mariadb/statements.ts";
-import { type ColumnFacts, examine, type Finding, type TableFacts } from "./examine.ts";
-
-export interface Diagnosis {
-  findings: Finding[];
-  /** Leads that lie in both tables; undefined where the tables cannot be compared. */
-  twins?: { equal: number; differing: number; collisions: number };
-}
+import { readDuplicates } from "../store/mariadb/lead-rows.ts";
+import { archive, live, quote } from "../store/mariadb/names.ts";
+import { isRefused, preflight, statementsFor } from "../store/mariadb/plan.ts";
+import { runStatements } from "../store/mariadb/query.ts";
+import type { ColumnFacts, Diagnosis, TableFacts } from "./diagnosis.ts";
+import { examine } from "./examine.ts";
 
 /** Twins that are compared column by column at once. */
 const page = 1000;

@@ -1,46 +1,8 @@
-import type { Verb } from "../store/lead-store.ts";
+import type { Verb } from "../leads/move.ts";
 import { holds, widerCharset, widerType } from "../store/mariadb/column-types.ts";
-import { archive as archiveName, live as liveName, needsValue } from "../store/mariadb/plan.ts";
-import { quote } from "../store/mariadb/statements.ts";
-
-/** One column of a lead table, as information_schema tells it. */
-export interface ColumnFacts {
-  name: string;
-  /** With its width and its values: `varchar(30)`, `enum('Y','N')`. */
-  type: string;
-  nullable: boolean;
-  default: string | null;
-  extra: string;
-  charset: string | null;
-  collation: string | null;
-  comment: string;
-  /** Is it part of a key? */
-  indexed: boolean;
-}
-
-export interface TableFacts {
-  name: string;
-  engine: string;
-  columns: ColumnFacts[];
-  /** Is there a unique key on `lead_id` alone? */
-  unique: boolean;
-  /** Ids that lie in it more than once, or are NULL, where there is no such key. */
-  doubled: number;
-  /** Rows without a `modify_date`; undefined where nobody counted them. */
-  unstamped?: number;
-  triggers: string[];
-}
-
-/** What is not as it should be, and the statements that we would advise, each ended by a semicolon; none is ever run. */
-export interface Finding {
-  /** `refused`: leads cannot be moved so. `risk`: some leads cannot be moved, or only with a loss of time. `note`: good to know. */
-  severity: "refused" | "risk" | "note";
-  /** Which of the two verbs is refused; absent if both are, and if none is. */
-  verb?: Verb;
-  what: string;
-  /** Whatever the server's SQL mode, no value that stands in the tables is changed by it. */
-  advice?: string;
-}
+import { archive as archiveName, live as liveName, quote } from "../store/mariadb/names.ts";
+import { needsValue } from "../store/mariadb/table-shape.ts";
+import type { ColumnFacts, Finding, TableFacts } from "./diagnosis.ts";
 
 /** The definition of a column, as ALTER TABLE takes it. */
 function definitionOf(column: ColumnFacts): string {

@@ -1,4 +1,4 @@
-import type { Verb } from "../store/lead-store.ts";
+import type { Verb } from "../leads/move.ts";
 
 /** Everything that a call can be answered with. */
 export const reasons = [

@@ -1,6 +1,8 @@
+import type { Verb } from "../leads/move.ts";
+import { companionNames } from "../leads/related-records.ts";
 import { expectedFate, highestLeadId, keptOnCall, outcomeOf, verdictOf } from "../leads/rules.ts";
 import type { ExplainReply } from "../schemas.ts";
-import { companionNames, type LeadStore, type Verb } from "../store/lead-store.ts";
+import type { LeadStore } from "../store/lead-store.ts";
 import type { LeadsRequest } from "./request.ts";
 
 /** Tells of each lead how it lies in the two tables. Changes nothing. */

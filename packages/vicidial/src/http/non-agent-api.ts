@@ -4,8 +4,7 @@ import { toActor } from "../leads/actor.ts";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
 import { operationName } from "../operations/operations.ts";
-import type { LoginRefusal, SiteUser } from "../store/mariadb/login.ts";
-import type { Site } from "../store/mariadb/site.ts";
+import type { LoginRefusal, SiteUser, VicidialDatabase } from "../store/vicidial-database.ts";
 import { answerError, toApiError, toErrorDetails } from "./replies.ts";
 
 /** One call, its values cleaned as VICIdial cleans them. */
@@ -49,7 +48,7 @@ interface Caller {
  * answers and its checks against the users, user groups and lists of addresses of the real database, but moved as every other
  * lead. Without a VICIdial database nobody can log in. `address` is where the call comes from, where that is known.
  */
-export function createNativeApi(host: Host, site: Site | undefined, office: OfficeClock) {
+export function createNativeApi(host: Host, site: VicidialDatabase | undefined, office: OfficeClock) {
   return async (request: Request, { env, address }: Caller = {}): Promise<Response> => {
     let leave = () => {};
     try {
@@ -79,7 +78,7 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       const { user, agentUser, source, url } = call;
       const seconds = (host.clock.now() - started) / 1000;
       await site
-        ?.noteApiCall({ user, agentUser, source, url, function: call.function, ...logged, seconds, address: from })
+        ?.logApiCall({ user, agentUser, source, url, function: call.function, ...logged, seconds, address: from })
         .catch((error: unknown) =>
           host.log.warn({ error: messageOf(error) }, "VICIdial's API log could not be written"),
         );
@@ -136,10 +135,10 @@ export function createNativeApi(host: Host, site: Site | undefined, office: Offi
       const reason = "lead_dearchive USER DOES NOT HAVE PERMISSION TO MODIFY LEAD INFO";
       return said("ERROR", reason, "0", `: |${user}|0|`);
     }
-    return dearchive(site as Site, login, call).catch((error: unknown) => broken(call, error));
+    return dearchive(site as VicidialDatabase, login, call).catch((error: unknown) => broken(call, error));
   }
 
-  async function dearchive(around: Site, login: SiteUser, call: Call): Promise<Answer> {
+  async function dearchive(around: VicidialDatabase, login: SiteUser, call: Call): Promise<Answer> {
     const { user, leadId, stage, searchLocation } = call;
     if (leadId.length < 1 || leadId.length > 11) return error("INVALID SEARCH PARAMETERS", `${user}|${leadId}`);
     const id = Number(leadId);

@@ -8,6 +8,7 @@ import {
   writeErrors,
 } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
+import type { Verb } from "../leads/move.ts";
 import {
   type ArchiveReply,
   archiveReply,
@@ -18,7 +19,6 @@ import {
   errorReply,
   explainReply,
 } from "../schemas.ts";
-import type { Verb } from "../store/lead-store.ts";
 import { type Dialect, dialects, type Reason } from "./dialects.ts";
 
 const writer = createSchemaWriter({

@@ -1,5 +1,5 @@
 import { type ApiError, cutList, cutText, defineErrors } from "@reinstate/batch-core/http";
-import type { Counts, Verb } from "../store/lead-store.ts";
+import type { Counts, Verb } from "../leads/move.ts";
 import type { Dialect, Reason } from "./dialects.ts";
 
 /** Reason phrases of the statuses that HTTP does not know. */

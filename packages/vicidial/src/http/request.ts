@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Request as BatchRequest, ReinstateError } from "@reinstate/batch-core";
 import { findFlags, isIdempotencyKey, readSafetyFlags } from "@reinstate/batch-core/http";
-import type { Verb } from "../store/lead-store.ts";
+import type { Verb } from "../leads/move.ts";
 import type { Reason } from "./dialects.ts";
 import { JsonFault, type JsonNode, type JsonValue, parseObject, textOf } from "./lenient-json.ts";
 

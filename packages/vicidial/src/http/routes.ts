@@ -1,15 +1,28 @@
 import { type Host, isFinished, type Key, ReinstateError, type Submitted } from "@reinstate/batch-core";
 import { admitCalls, authenticate, cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
 import { type Context, Hono } from "hono";
+import { noCounts, type Verb } from "../leads/move.ts";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
 import { operationName } from "../operations/operations.ts";
-import type { Options } from "../options.ts";
-import { type LeadStore, noCounts, type Verb } from "../store/lead-store.ts";
+import type { LeadStore } from "../store/lead-store.ts";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
 import { explain } from "./explain.ts";
 import { answerError, errorReply, successReply, toErrorDetails } from "./replies.ts";
 import { idempotencyOf, isRefusal, type LeadsRequest, readRequest } from "./request.ts";
+
+/** What of the options the routes follow. */
+export interface RouteOptions {
+  dialect: DialectName;
+  legacyDialect: DialectName;
+  missingCount: "both" | "lead_errors" | "lead_count";
+  /** Bytes of a body at most. */
+  bodyLimit: number;
+  /** Leads per request at most. */
+  leadLimit: number;
+  /** Returns the address of a caller. */
+  address?: ((request: Request, env: unknown) => string | undefined) | undefined;
+}
 
 export interface RouteParts {
   host: Host;
@@ -47,7 +60,7 @@ interface NodeServer {
  * The leads API at `/vicidial/leads/…` and, for clients of its earlier days, `/vicidial/lead/…[/customer][/]`; beside it
  * VICIdial's own function at `/vicidial/non_agent_api.php`.
  */
-export function createRoutes({ host, store, office, native }: RouteParts, options: Options): Hono<Env> {
+export function createRoutes({ host, store, office, native }: RouteParts, options: RouteOptions): Hono<Env> {
   const routes = new Hono<Env>({ getPath: cleanPath });
   routes.use(async (c, next) => {
     await next();

@@ -1,6 +1,6 @@
 import type { Outcome } from "@reinstate/batch-core";
-import type { Fate, Move, Standing } from "../store/lead-store.ts";
 import { identity } from "./columns.ts";
+import type { Fate, Move, Standing } from "./move.ts";
 
 /** The highest id that the tables can hold: INT UNSIGNED. Any other number does not exist. */
 export const highestLeadId = 4_294_967_295;

@@ -1,5 +1,5 @@
 import { type Clock, type Log, messageOf } from "@reinstate/batch-core";
-import type { Verb } from "../store/lead-store.ts";
+import type { Verb } from "../leads/move.ts";
 import { allowedFrom, createWallClock, isAllowed, type OfficeHours, type Schedule } from "./office-hours.ts";
 
 /** The office hours of both calls, on the clock of the site. */

@@ -1,6 +1,7 @@
 import { NotNow, silentLog, type Work } from "@reinstate/batch-core";
 import { expect, test } from "vitest";
-import { type LeadStore, MoveRefused, NothingMoved, TablesDamaged } from "../store/lead-store.ts";
+import { MoveRefused, NothingMoved, TablesDamaged } from "../leads/move-errors.ts";
+import type { LeadStore } from "../store/lead-store.ts";
 import { createOperations } from "./operations.ts";
 
 const office = { isAllowed: async () => true, allowedFrom: (_verb: string, now: number) => now };

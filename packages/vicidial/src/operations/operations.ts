@@ -8,6 +8,17 @@ import {
   type Work,
 } from "@reinstate/batch-core";
 import { findUser } from "../leads/actor.ts";
+import {
+  type Counts,
+  type EarlierMoves,
+  type Fate,
+  type Move,
+  type Moved,
+  noCounts,
+  type Verb,
+} from "../leads/move.ts";
+import { MoveRefused, NoneMoved, TablesDamaged } from "../leads/move-errors.ts";
+import { companionNames } from "../leads/related-records.ts";
 import { expectedFate, highestLeadId, keptOnCall, keptUnfit, outcomeOf } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
 import {
@@ -19,21 +30,7 @@ import {
   leadFilter,
   leadId,
 } from "../schemas.ts";
-import {
-  type Counts,
-  companionNames,
-  type EarlierMoves,
-  type Fate,
-  type LeadStore,
-  type Move,
-  type Moved,
-  MoveRefused,
-  type MoveWork,
-  NoneMoved,
-  noCounts,
-  TablesDamaged,
-  type Verb,
-} from "../store/lead-store.ts";
+import type { LeadStore, MoveWork } from "../store/lead-store.ts";
 
 /** How long to wait until a damaged table is looked at again. */
 const repairPauseMs = 10_000;
@@ -263,7 +260,7 @@ async function attend(
   const deleted = fates.filter(({ deleted }) => deleted).length;
   if (copied + deleted > 0) {
     await attempt("the line in the log of administrators", async () =>
-      store.site?.noteMove({ ...noteOf(verb, copied, deleted, work.batchId), user: findUser(work.actor) }),
+      store.logMove?.({ ...noteOf(verb, copied, deleted, work.batchId), user: findUser(work.actor) }),
     );
   }
 }

@@ -6,8 +6,8 @@ import { type CircuitBreaker, createCircuitBreaker } from "@reinstate/batch-core
 import { defineReadBackOperation } from "@reinstate/batch-core/upstream";
 import * as z from "zod";
 import { createVicidialClient, VendorError, type VicidialClient } from "../client.ts";
+import type { Verb } from "../leads/move.ts";
 import { archiveParams, dearchiveParams, leadId } from "../schemas.ts";
-import type { Verb } from "../store/lead-store.ts";
 import { itemColumns, operationName } from "./operations.ts";
 
 /** Leads that TForge takes in one call. */

@@ -2,7 +2,9 @@ import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type RawBuilder, sql } from "kysely";
 import { columnNames, identity, leadColumns } from "../leads/columns.ts";
 import { toConditions } from "../leads/filter.ts";
-import { type LeadStore, type Move, type Moved, MoveRefused, NoneMoved, type Verb } from "./lead-store.ts";
+import type { Move, Moved, Verb } from "../leads/move.ts";
+import { MoveRefused, NoneMoved } from "../leads/move-errors.ts";
+import type { LeadStore } from "./lead-store.ts";
 
 export const demoLive = "vicidial_demo_list";
 export const demoArchive = "vicidial_demo_list_archive";

@@ -1,67 +1,8 @@
-import { isMarked, type LedgerTransaction, publicMessage } from "@reinstate/batch-core";
-import type { Diagnosis } from "../doctor/diagnose.ts";
+import type { LedgerTransaction } from "@reinstate/batch-core";
+import type { EarlierMoves, Move, Moved, Standing, Verb } from "../leads/move.ts";
+import type { Companions } from "../leads/related-records.ts";
 import type { LeadFilter } from "../schemas.ts";
-import type { Site } from "./mariadb/site.ts";
-
-/** Dearchive moves from the archive to the live table; archive the other way. */
-export type Verb = "dearchive" | "archive";
-
-/** What is asked for a set of leads. The order of work is always insert, update, delete. */
-export interface Move {
-  verb: Verb;
-  /** Distinct, ascending. */
-  ids: readonly number[];
-  insert: boolean;
-  /** Archive only: a copy in the archive that differs is overwritten with the live row; one of another lead never is. */
-  update: boolean;
-  delete: boolean;
-  /**
-   * All of the leads or none: if one is not in the source, or the target cannot hold one that is to be copied, both tables stay as
-   * they are, and a `NoneMoved` is thrown.
-   */
-  allOrNothing?: boolean;
-}
-
-/** What was seen and done with one lead. `source` and `target` are how it lay before the move. */
-export interface Fate {
-  id: number;
-  source: boolean;
-  target: boolean;
-  inserted: boolean;
-  updated: boolean;
-  deleted: boolean;
-  /** Where both copies are left and differ: the columns in which they do. */
-  differs: readonly string[];
-  /** The lead was kept because the target cannot hold one of its values: what the database says of it. */
-  unfit?: string | undefined;
-}
-
-/** How one lead lies in the two tables of a verb. */
-export interface Standing {
-  id: number;
-  source: boolean;
-  target: boolean;
-  /** Where both tables hold it: the columns that differ. */
-  differs: readonly string[];
-  /** Why the target cannot keep one of its times, if it cannot. */
-  unfit?: string | undefined;
-}
-
-/** What else hangs on a lead and was not moved with it: how many of each. */
-export const companionNames = [
-  /** Callbacks that VICIdial has put away because the lead was not live. */
-  "archived_callbacks",
-  /** Custom fields whose table or row is gone. */
-  "lost_custom_fields",
-  "alt_phones",
-  /** The lead's list is not active, or not there: it is not dialled. */
-  "inactive_lists",
-  /** The lead's number is in the list of those not to be called. */
-  "dnc_numbers",
-] as const;
-export type Companions = Record<(typeof companionNames)[number], number>;
-
-export const noCompanions = (): Companions => Object.fromEntries(companionNames.map((name) => [name, 0])) as Companions;
+import type { VicidialDatabase } from "./vicidial-database.ts";
 
 /** In whose name a move is made. */
 export interface MoveWork {
@@ -73,23 +14,6 @@ export interface MoveWork {
   throttled?: boolean;
   /** Names the chunk of a batch, the same at every try of it. */
   chunk?: string;
-}
-
-/** What earlier tries of a chunk may have moved, by lead: was it to be copied to the target? */
-export type EarlierMoves = Map<number, { copied: boolean }>;
-
-/** Rows really found, inserted, changed and deleted, under the names of the vendor's answer. */
-export interface Counts {
-  select_count: number;
-  insert_count: number;
-  update_count: number;
-  delete_count: number;
-}
-
-export interface Moved {
-  counts: Counts;
-  /** One for every id that was asked. */
-  fates: Fate[];
 }
 
 /**
@@ -128,82 +52,9 @@ export interface LeadStore {
   companions(verb: Verb, side: "source" | "target", ids: readonly number[]): Promise<Map<number, Companions>>;
   /** Brings the callbacks of live leads back; how many. */
   restoreCompanions(ids: readonly number[]): Promise<number>;
-  /** What lies around the tables of a real VICIdial database. */
-  site?: Site;
-  /** Examines the tables of a real VICIdial database. Changes nothing. */
-  diagnose?(): Promise<Diagnosis>;
+  /** Adds a move to the log of VICIdial's administrators, if there is one. */
+  logMove?: VicidialDatabase["logMove"];
   /** Rejects while the tables cannot be worked on. */
   ready(): Promise<void>;
   close(): Promise<void>;
 }
-
-const marker = Symbol.for("reinstate.vicidial.move-refused");
-
-/** The tables are not such that leads could be moved safely: a column without a counterpart, no unique key, a trigger. */
-export class MoveRefused extends Error {
-  readonly [marker] = true;
-  readonly [publicMessage] = true;
-
-  static is(value: unknown): value is MoveRefused {
-    return isMarked(value, marker);
-  }
-}
-
-/** Nothing was written, and the same move may succeed in a moment: the tables are busy, or the database is away. */
-export class NothingMoved extends Error {
-  readonly [publicMessage] = true;
-  /** How the batches know it. */
-  readonly retryable = true;
-}
-
-/** A fault of the VICIdial database, in words for a caller; the cause keeps those of the server. */
-export class SiteFault extends Error {
-  readonly [publicMessage] = true;
-}
-
-const noneMovedMarker = Symbol.for("reinstate.vicidial.none-moved");
-
-/** Some leads keep an all-or-nothing move from being carried out. Both tables are as they were before. */
-export class NoneMoved extends Error {
-  readonly [noneMovedMarker] = true;
-  /** Leads that are not in the source. */
-  readonly missing: readonly number[];
-  /** By lead id, why the target cannot hold a lead. */
-  readonly unfit: ReadonlyMap<number, string>;
-
-  constructor(missing: readonly number[], unfit: ReadonlyMap<number, string> = new Map()) {
-    super("Leads of this move are not in the source, or do not fit into the target");
-    this.missing = missing;
-    this.unfit = unfit;
-  }
-
-  static is(value: unknown): value is NoneMoved {
-    return isMarked(value, noneMovedMarker);
-  }
-}
-
-const damagedMarker = Symbol.for("reinstate.vicidial.tables-damaged");
-
-/** A lead table is damaged, as MyISAM tables can be after a crash of the server: until somebody repairs it, it cannot be worked on. */
-export class TablesDamaged extends Error {
-  readonly [damagedMarker] = true;
-  readonly [publicMessage] = true;
-  /** Might leads have been moved before that was seen? */
-  readonly written: boolean;
-
-  constructor(message: string, written: boolean) {
-    super(message);
-    this.written = written;
-  }
-
-  static is(value: unknown): value is TablesDamaged {
-    return isMarked(value, damagedMarker);
-  }
-}
-
-/** Adds the counts of one part of a move to those of the whole. */
-export function addCounts(sum: Counts, part: Counts): void {
-  for (const name of Object.keys(sum) as (keyof Counts)[]) sum[name] += part[name];
-}
-
-export const noCounts = (): Counts => ({ select_count: 0, insert_count: 0, update_count: 0, delete_count: 0 });

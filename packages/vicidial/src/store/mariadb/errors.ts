@@ -1,8 +1,8 @@
 import { isStorageFault, isTransient, ReinstateError } from "@reinstate/batch-core";
-import { MoveRefused, NoneMoved, NothingMoved, SiteFault, TablesDamaged } from "../lead-store.ts";
+import { MoveRefused, NoneMoved, NothingMoved, SiteFault, TablesDamaged } from "../../leads/move-errors.ts";
 import { TablesAltered } from "./locks.ts";
 import { MoveBroken } from "./move.ts";
-import { archive, live } from "./plan.ts";
+import { archive, live } from "./names.ts";
 
 /** True if the tables may have another shape than the plan says. */
 export const isAltered = (error: unknown) =>

@@ -6,8 +6,9 @@ import { describe, expect, test } from "vitest";
 import { insertRows } from "../../fixtures/insert-rows.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
+import { type Move, noCounts } from "../../leads/move.ts";
 import { createOperations } from "../../operations/operations.ts";
-import { type LeadStore, type Move, type MoveWork, noCounts } from "../lead-store.ts";
+import type { LeadStore, MoveWork } from "../lead-store.ts";
 import { createMariadbStore } from "./mariadb-store.ts";
 import type { Step } from "./slice.ts";
 

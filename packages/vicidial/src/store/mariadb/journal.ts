@@ -1,7 +1,7 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { Clock, Database } from "@reinstate/batch-core";
 import type { Generated } from "kysely";
-import type { Verb } from "../lead-store.ts";
+import type { Verb } from "../../leads/move.ts";
 
 /** The columns of a row as texts, NULL as null; of columns that hold bytes the hexadecimal digits. */
 export type RowImage = (string | null)[];

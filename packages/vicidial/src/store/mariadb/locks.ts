@@ -1,18 +1,10 @@
 import type { Connection } from "mysql2/promise";
 import type { RowImage } from "./journal.ts";
-import {
-  type Duplicates,
-  noStatement,
-  type Results,
-  readDuplicates,
-  readImages,
-  readReasons,
-  runStatements,
-  type Statement,
-  type StatementResult,
-} from "./lead-rows.ts";
-import { findTriggers, fingerprintOf, type Plan, refuseTriggers, showTables } from "./plan.ts";
+import { type Duplicates, readDuplicates, readImages, readReasons } from "./lead-rows.ts";
+import type { Plan } from "./plan.ts";
+import { noStatement, type Results, runStatements, type Statement, type StatementResult } from "./query.ts";
 import type { Statements } from "./statements.ts";
+import { findTriggers, fingerprintOf, refuseTriggers, showTables } from "./table-shape.ts";
 
 /** How leads lie in the two tables at one moment. */
 export interface Snapshot {

@@ -1,26 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { RowDataPacket } from "mysql2/promise";
-
-/** A user of VICIdial, as its own API looks at one. Flags and levels as VICIdial keeps them. */
-export interface SiteUser {
-  user: string;
-  user_group: string;
-  active: string;
-  user_level: number;
-  modify_leads: string;
-  vdc_agent_api_access: string;
-  api_allowed_functions: string;
-}
-
-export interface LoginAttempt {
-  user: string;
-  pass: string;
-  /** Where the call comes from; undefined where nobody can tell. */
-  address: string | undefined;
-}
-
-/** Why a user is not let in, in VICIdial's words: a wrong login, too many of them, the address, the second factor. */
-export type LoginRefusal = "BAD" | "LOCK" | "IPBLOCK" | "2FA";
+import type { LoginAttempt, LoginRefusal, SiteUser } from "../vicidial-database.ts";
 
 /** Failed logins that lock a user; the lock ends a quarter of an hour after the last login that was dated. */
 const lockAfter = 10;

@@ -12,8 +12,8 @@ import type { Lead } from "../../leads/columns.ts";
 import { makeLead } from "../../leads/make-lead.ts";
 import type { Entry } from "./journal.ts";
 import { createMariadbStore } from "./mariadb-store.ts";
-import { findTriggers } from "./plan.ts";
 import type { Step } from "./slice.ts";
+import { findTriggers } from "./table-shape.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";

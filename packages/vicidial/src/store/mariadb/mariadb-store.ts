@@ -1,20 +1,23 @@
 import { type Host, messageOf } from "@reinstate/batch-core";
 import type { Connection } from "mysql2/promise";
-import { diagnose } from "../../doctor/diagnose.ts";
-import { type LeadStore, noCounts } from "../lead-store.ts";
+import { noCounts } from "../../leads/move.ts";
+import type { LeadStore } from "../lead-store.ts";
+import type { VicidialDatabase } from "../vicidial-database.ts";
 import { openReaders, parseMariadbUrl, type Readers } from "./connect.ts";
 import { afterMove, readable } from "./errors.ts";
 import { createExclusiveSession } from "./exclusive-session.ts";
 import { createJournal } from "./journal.ts";
-import { findIds, noStatement, readDuplicates, readIds, readReasons, runStatements } from "./lead-rows.ts";
+import { findIds, readDuplicates, readIds, readReasons } from "./lead-rows.ts";
 import { moveLeads } from "./move.ts";
-import { archive, isRefused, live, statementsFor } from "./plan.ts";
+import { archive, live } from "./names.ts";
+import { isRefused, statementsFor } from "./plan.ts";
+import { noStatement, runStatements } from "./query.ts";
 import { createCompanionReader } from "./related-records.ts";
 import { createSchemaCache } from "./schema-cache.ts";
 import { selectLeads } from "./select.ts";
 import { comparisonSettings } from "./session.ts";
-import { createMariadbSite } from "./site.ts";
 import type { MoverParts, Step } from "./slice.ts";
+import { createVicidialDatabase } from "./vicidial-database.ts";
 
 export interface MariadbOptions {
   url: string;
@@ -29,12 +32,19 @@ export interface MariadbOptions {
   lockedSilence?: number;
 }
 
+/** The leads of a real VICIdial database, and what lies around them. */
+export interface MariadbStore extends LeadStore {
+  database: VicidialDatabase;
+  /** Does work on a connection that only reads, with the settings of the connection that moves leads. */
+  read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
+}
+
 /**
  * Leads of a real VICIdial database. The images of the rows are on disk in the host's database before anything is
  * written; then, slice by slice under a lock, the rows are copied by column name and deleted by the one statement that
  * also compares them. A session that begins recovers what a broken one left.
  */
-export async function createMariadbStore(host: Host, options: MariadbOptions): Promise<LeadStore> {
+export async function createMariadbStore(host: Host, options: MariadbOptions): Promise<MariadbStore> {
   const connecting = parseMariadbUrl(options.url);
   const journal = await createJournal(host.database, host.clock, options.journalDays);
   /** Reads in the zone of the server, as VICIdial does. */
@@ -44,6 +54,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   const withReader = usePool(reading);
   const withComparer = usePool(comparing);
   const schema = createSchemaCache();
+  const database = createVicidialDatabase(withReader);
   const { log, clock } = host;
   const exclusive = createExclusiveSession({ journal, schema, connecting, options, log, clock });
   const parts: MoverParts = {
@@ -139,8 +150,9 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
       ),
     // On the connection that moves: its SQL mode refuses what would be cut.
     restoreCompanions: (ids) => exclusive.run(({ connection }) => companions.restoreCallbacks(connection, ids)),
-    site: createMariadbSite(withReader),
-    diagnose: () => withComparer(diagnose),
+    database,
+    logMove: database.logMove,
+    read: withComparer,
 
     ready: () =>
       withComparer(async (connection) => {

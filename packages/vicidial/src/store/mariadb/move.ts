@@ -1,4 +1,5 @@
-import { addCounts, type Fate, type Move, type Moved, type MoveWork, noCounts } from "../lead-store.ts";
+import { addCounts, type Fate, type Move, type Moved, noCounts } from "../../leads/move.ts";
+import type { MoveWork } from "../lead-store.ts";
 import { type Plan, statementsFor } from "./plan.ts";
 import type { Session } from "./session.ts";
 import { type MoverParts, moveSlice, type Run, type Slice } from "./slice.ts";

@@ -1,10 +1,12 @@
 import type { Log } from "@reinstate/batch-core";
 import type { Connection } from "mysql2/promise";
-import { TablesDamaged } from "../lead-store.ts";
+import { TablesDamaged } from "../../leads/move-errors.ts";
 import type { Entry, Journal, RowImage } from "./journal.ts";
-import { isSame, readDuplicates, readTargetRows, runStatements, type StatementResult } from "./lead-rows.ts";
+import { isSame, readDuplicates, readTargetRows } from "./lead-rows.ts";
 import { type Locked, underLocks } from "./locks.ts";
-import { archive, live, type Plan, statementsFor } from "./plan.ts";
+import { archive, live } from "./names.ts";
+import { type Plan, statementsFor } from "./plan.ts";
+import { runStatements, type StatementResult } from "./query.ts";
 import type { Session } from "./session.ts";
 import type { Statements } from "./statements.ts";
 import { type Copies, takeBack, takeBackAltered, writeFitting } from "./write.ts";

@@ -1,8 +1,8 @@
 import type { Connection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
-import { type Companions, noCompanions } from "../lead-store.ts";
-import { runStatements, type Statement } from "./lead-rows.ts";
-import { live, readColumns } from "./plan.ts";
-import { quote } from "./statements.ts";
+import { type Companions, noCompanions } from "../../leads/related-records.ts";
+import { live, quote } from "./names.ts";
+import { runStatements, type Statement } from "./query.ts";
+import { readColumns } from "./table-shape.ts";
 import { copyTime } from "./times.ts";
 import { copyValue } from "./values.ts";
 

@@ -1,10 +1,11 @@
 import { isTransient } from "@reinstate/batch-core";
 import type { Connection } from "mysql2/promise";
-import type { Verb } from "../lead-store.ts";
+import type { Verb } from "../../leads/move.ts";
 import { isAltered } from "./errors.ts";
-import { type Results, runStatements, type Statement } from "./lead-rows.ts";
 import { MoveBroken } from "./move.ts";
-import { findTriggers, fingerprintOf, isRefused, type Plan, preflight, refuseTriggers, showTables } from "./plan.ts";
+import { isRefused, type Plan, preflight } from "./plan.ts";
+import { type Results, runStatements, type Statement } from "./query.ts";
+import { findTriggers, fingerprintOf, refuseTriggers, showTables } from "./table-shape.ts";
 
 /** The plan of the two tables, read again once they have been altered. */
 export interface SchemaCache {

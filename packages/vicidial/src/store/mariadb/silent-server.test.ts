@@ -72,7 +72,7 @@ async function serve(engine: string) {
     onStep: (step) => onStep(step),
   });
   host.register(...createOperations(store, always, () => host.clock.now()));
-  const native = createNativeApi(host, store.site, always);
+  const native = createNativeApi(host, store.database, always);
   const routes = createRoutes({ host, store, office: always, native }, readOptions({ url }));
   const timed = async (path: string, init: RequestInit = {}) => {
     const started = performance.now();

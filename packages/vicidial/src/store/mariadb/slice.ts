@@ -1,9 +1,12 @@
 import type { Clock, Log } from "@reinstate/batch-core";
-import { type Fate, type Move, type Moved, type MoveWork, NoneMoved } from "../lead-store.ts";
+import type { Fate, Move, Moved } from "../../leads/move.ts";
+import { NoneMoved } from "../../leads/move-errors.ts";
+import type { MoveWork } from "../lead-store.ts";
 import { type Journal, type RowImage, writeRecord } from "./journal.ts";
-import { type Duplicates, findIds, noStatement, readDuplicates, readIds, readTargetRows } from "./lead-rows.ts";
+import { type Duplicates, findIds, readDuplicates, readIds, readTargetRows } from "./lead-rows.ts";
 import { type Locked, type Snapshot, takeSnapshot, underLocks } from "./locks.ts";
 import type { Plan } from "./plan.ts";
+import { noStatement } from "./query.ts";
 import type { Session } from "./session.ts";
 import type { Statements } from "./statements.ts";
 import {

@@ -1,6 +1,7 @@
 import { identity } from "../../leads/columns.ts";
-import { MoveRefused } from "../lead-store.ts";
-import type { Column, Table } from "./plan.ts";
+import { MoveRefused } from "../../leads/move-errors.ts";
+import { quote } from "./names.ts";
+import type { Column, Table } from "./table-shape.ts";
 import { copyTime, fillModifyDate } from "./times.ts";
 import { copyValue, mayAlter } from "./values.ts";
 
@@ -37,8 +38,6 @@ export interface Statements {
 }
 
 const isLeadId = ({ name }: Column) => name.toLowerCase() === "lead_id";
-
-export const quote = (name: string) => `\`${name.replaceAll("`", "``")}\``;
 
 /** A column that is copied, as the statements write it. */
 interface CopiedColumn {

@@ -1,4 +1,4 @@
-import type { Column } from "./plan.ts";
+import type { Column } from "./table-shape.ts";
 import type { ColumnCopy } from "./values.ts";
 
 /**

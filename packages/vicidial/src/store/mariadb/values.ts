@@ -1,5 +1,5 @@
 import { holds } from "./column-types.ts";
-import type { Column } from "./plan.ts";
+import type { Column } from "./table-shape.ts";
 
 /** How one column is copied and compared. `s.` is the source, `t.` the target. */
 export interface ColumnCopy {

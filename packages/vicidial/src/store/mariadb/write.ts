@@ -1,9 +1,10 @@
 import type { Connection } from "mysql2/promise";
+import type { Move } from "../../leads/move.ts";
 import { isCollision } from "../../leads/rules.ts";
-import type { Move } from "../lead-store.ts";
 import type { RowImage } from "./journal.ts";
-import { readDuplicates, runStatements, withoutSchema } from "./lead-rows.ts";
+import { readDuplicates } from "./lead-rows.ts";
 import type { Snapshot } from "./locks.ts";
+import { runStatements, withoutSchema } from "./query.ts";
 import type { Statements } from "./statements.ts";
 
 /** The leads that each statement of a move is about. */

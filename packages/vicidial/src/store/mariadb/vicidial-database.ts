@@ -1,45 +1,13 @@
 import { hostname } from "node:os";
 import type { Connection, RowDataPacket } from "mysql2/promise";
+import { SiteFault } from "../../leads/move-errors.ts";
 import { type CallTimeRow, type HolidayRow, scheduleOf } from "../../office-hours/call-times.ts";
-import type { Schedule } from "../../office-hours/office-hours.ts";
-import { SiteFault } from "../lead-store.ts";
-import { createLogin, type LoginAttempt, type LoginRefusal, type RowsOf, type SiteUser } from "./login.ts";
-
-/** A call of VICIdial's own API by somebody who was let in, for its log. */
-export interface ApiCall {
-  user: string;
-  agentUser: string;
-  function: string;
-  result: string;
-  reason: string;
-  source: string;
-  data: string;
-  seconds: number;
-  /** What was asked, whole, without a password. */
-  url: string;
-  address: string | undefined;
-}
-
-/** What of a VICIdial database lies around the lead tables. A table that is not there holds nothing. */
-export interface Site {
-  /** Throws where there is no call time with this id. */
-  callTime(id: string): Promise<Schedule>;
-  /** Reports whether names keep the letters of every script, `use_non_latin` of VICIdial's settings. */
-  usesNonLatin(): Promise<boolean>;
-  /** Lets a user in, or says why not; counts the attempt. */
-  login(attempt: LoginAttempt): Promise<SiteUser | LoginRefusal>;
-  /** The lists of the campaigns that a user group may see; `all` where it may see every one. */
-  allowedLists(userGroup: string): Promise<Set<string> | "all">;
-  /** Returns the list of a lead in one of the lead tables; undefined without the lead. Throws without the table. */
-  listOf(table: "vicidial_list" | "vicidial_list_archive", leadId: number): Promise<string | undefined>;
-  noteApiCall(call: ApiCall): Promise<void>;
-  /** Adds a row to the log of administrators. Without a `user`, the row has the user of VICIdial's own scripts. */
-  noteMove(entry: { code: string; notes: string; user?: string | undefined }): Promise<void>;
-}
+import type { VicidialDatabase } from "../vicidial-database.ts";
+import { createLogin, type RowsOf } from "./login.ts";
 
 type WithReader = <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
 
-export function createMariadbSite(withReader: WithReader): Site {
+export function createVicidialDatabase(withReader: WithReader): VicidialDatabase {
   const rowsOf: RowsOf = (sql, values) => withReader((connection) => rowsIn(connection, sql, values));
 
   return {
@@ -95,7 +63,7 @@ export function createMariadbSite(withReader: WithReader): Site {
         return rows[0] && String(rows[0].list_id);
       }),
 
-    noteApiCall: (call) =>
+    logApiCall: (call) =>
       withReader(async (connection) => {
         const columns = await rowsIn(connection, "SHOW COLUMNS FROM vicidial_api_log", []);
         const has = (name: string) => columns.some(({ Field }) => Field === name);
@@ -123,7 +91,7 @@ export function createMariadbSite(withReader: WithReader): Site {
         await insert(connection, "vicidial_api_urls", "api_date", from);
       }),
 
-    noteMove: ({ code, notes, user = "VDAD" }) =>
+    logMove: ({ code, notes, user = "VDAD" }) =>
       withReader(async (connection) => {
         await insert(connection, "vicidial_admin_log", "event_date", {
           user: user.slice(0, 20),
