@@ -63,6 +63,8 @@ const trickleMs = 300;
 const mostCalls = 12;
 
 const timeoutFor = (name: FaultName) => (name === "one byte at a time" ? trickleMs : patientMs);
+/** Whether a batch must end as completed. With a short timeout, a busy machine makes more calls fail than were spoiled. */
+const mustComplete = (name: FaultName) => timeoutFor(name) === patientMs;
 
 /** @example watchChanges: () => watchChanges(vendor.host) */
 export async function watchChanges(host: Host): Promise<() => Promise<string[]>> {
@@ -83,7 +85,7 @@ export function upstreamContract<Item>(tested: UpstreamUnderTest<Item>): Upstrea
     ...names.flatMap((name) => [
       promise(`records the truth after ${name} at each call`, () => checkEachCall(tested, name)),
       promise(`records the truth after ${name} at four sending calls`, () =>
-        checkFaults(tested, timeoutFor(name), (vendor) => vendor.spoil(name, 4, isSend)),
+        checkFaults(tested, timeoutFor(name), (vendor) => vendor.spoil(name, 4, isSend), mustComplete(name)),
       ),
       ...[1, 9].map((count) =>
         promise(`has a client that reports no more than it knows after ${name}, ${count} times`, () =>
@@ -125,7 +127,12 @@ function promise(name: string, check: () => Promise<unknown>): UpstreamPromise {
 async function checkEachCall<Item>(tested: UpstreamUnderTest<Item>, name: FaultName): Promise<void> {
   for (let index = 0; index < mostCalls; index++) {
     const script = [...Array<null>(index).fill(null), name];
-    const calls = await checkFaults(tested, timeoutFor(name), (vendor) => vendor.spoilByScript(script));
+    const calls = await checkFaults(
+      tested,
+      timeoutFor(name),
+      (vendor) => vendor.spoilByScript(script),
+      mustComplete(name),
+    );
     if (calls <= index) return;
   }
 }
@@ -141,7 +148,7 @@ async function checkFaults<Item>(
   tested: UpstreamUnderTest<Item>,
   timeoutMs: number,
   spoil: (vendor: FaultyVendor) => void,
-  mustComplete = true,
+  expectCompleted: boolean,
 ): Promise<number> {
   await using vendor = await startFaultyVendor((request) => tested.vendor.fetch(request));
   await using host = await createTestHost(createQuickTime());
@@ -152,7 +159,7 @@ async function checkFaults<Item>(
   const { status } = await host.batches.wait(id, { pollMs: 5 });
   await closing?.();
   await assertTruth(tested, host, id, findTwice);
-  if (mustComplete) assert.equal(status, "completed");
+  if (expectCompleted) assert.equal(status, "completed");
   return vendor.requests.length;
 }
 
