@@ -3,7 +3,11 @@ import { randomUUID } from "node:crypto";
 /** Kept here and not in an argument, so that the gateway and the routes of a vendor log one id for one call. */
 const ids = new WeakMap<Request, string>();
 
-/** Returns the caller's own id of a request if it is one that can be logged and sent back, or a new one. */
+/**
+ * Returns the caller's own id of a request if it is one that can be logged and sent back, or a new one.
+ *
+ * @example outgoing.setHeader("x-request-id", toRequestId(incoming.headers["x-request-id"]));
+ */
 export function toRequestId(given: unknown, allowed = /^[\w.:-]{1,128}$/): string {
   return typeof given === "string" && allowed.test(given) ? given : randomUUID();
 }

@@ -38,10 +38,18 @@ export const givenTogether =
     issues.push({ code: "custom", path: [missing], input: value, message: `is required with ${present}` });
   };
 
-/** Accepts a secret or an account that is sent in a header: visible ASCII characters alone. */
+/**
+ * Accepts a secret or an account that is sent in a header: visible ASCII characters alone.
+ *
+ * @example z.strictObject({ upstreamKey: headerSecret.optional() })
+ */
 export const headerSecret = z.string().regex(/^[!-~]+$/, "must be visible ASCII characters");
 
-/** Accepts the name of a time zone, such as `Europe/Berlin`. */
+/**
+ * Accepts the name of a time zone, such as `Europe/Berlin`.
+ *
+ * @example z.strictObject({ timeZone: timeZoneName.default("UTC") })
+ */
 export const timeZoneName = z.string().refine(isTimeZone, "must be an IANA time zone, such as Europe/Berlin");
 
 function isTimeZone(name: string): boolean {

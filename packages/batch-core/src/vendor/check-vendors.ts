@@ -74,6 +74,7 @@ function checkDeclaration(vendor: Vendor): void {
  * Creates a vendor and checks what it returns.
  *
  * @throws ReinstateError `bad_setting` if it has no routes, or an operation of another name than its own.
+ * @example const instance = await createInstance(zendesk, host, settings, { timeZone: "UTC" });
  */
 export async function createInstance<Settings>(
   vendor: Vendor<Settings>,
