@@ -22,3 +22,8 @@ test("keeps the lines of the options and renames the rest", () => {
     "| one account |",
   ]);
 });
+
+test("takes names that hold a name of the template", () => {
+  const request = { name: "widgetry", record: "acmeitem", accounts: true, ids: "integer" } as const;
+  expect(render("acme: Acme, widgets: Widget", request)).toBe("widgetry: Widgetry, acmeitems: Acmeitem");
+});

@@ -21,12 +21,15 @@ function isOn(option: string, { accounts, ids }: VendorRequest): boolean {
 
 /** Replaces the names of the template in each form: `acme`, `Acme`, `ACME`, `widget`, `Widget`. */
 export function rename(text: string, { name, record }: VendorRequest): string {
-  return text
-    .replaceAll("acme", name)
-    .replaceAll("Acme", capitalize(name))
-    .replaceAll("ACME", name.toUpperCase())
-    .replaceAll("widget", record)
-    .replaceAll("Widget", capitalize(record));
+  const names: Record<string, string> = {
+    acme: name,
+    Acme: capitalize(name),
+    ACME: name.toUpperCase(),
+    widget: record,
+    Widget: capitalize(record),
+  };
+  // In one pass, because a new name may hold one of the template.
+  return text.replace(/acme|Acme|ACME|widget|Widget/g, (word) => names[word] ?? word);
 }
 
 const capitalize = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);

@@ -50,13 +50,16 @@ const takenRecords = [
   "batch",
   "change",
   "client",
+  "column",
   "error",
   "fixture",
+  "flag",
   "id",
   "key",
   "operation",
   "option",
   "route",
+  "row",
 ];
 
 /** Reads the arguments of the command. `fault`: what is wrong, in one line. */
