@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { VendorError } from "../client/vendor-error.ts";
+import { VendorError, type VendorErrorKind } from "../client/vendor-error.ts";
 import { NotNow } from "../errors/errors.ts";
 import { defineOperation, type Outcome } from "../operation/operation.ts";
 import { createQuickTime } from "../testing/faulty-vendor.ts";
@@ -19,37 +19,43 @@ const patterns = {
 } as const;
 type Pattern = keyof typeof patterns;
 
-const throwing = (error: () => Error) => (): Outcome[] => {
-  throw error();
-};
-const coded = (message: string, code: string) => Object.assign(new Error(message), { code });
+type Apply = (items: number[], now: number) => Outcome[];
+
+const throwing =
+  (makeError: (now: number) => Error): Apply =>
+  (_, now) => {
+    throw makeError(now);
+  };
+const rejected = (kind: VendorErrorKind) =>
+  throwing(() => new VendorError(kind, "no", kind === "circuit_open" ? { retryAfterMs: 3_600_000 } : {}));
+const coded = (code: string, errcode?: number) => throwing(() => Object.assign(new Error("no"), { code, errcode }));
 
 /** What `apply` does, by the first cell of its row. */
-const rows: Record<string, (items: number[], now: number) => Outcome[]> = {
-  "returns `failed` with the code `no`": (items) =>
-    items.map((key) => ({ key, outcome: "failed", code: "no", message: "no" })),
-  "returns no outcome for an item": () => [],
-  "returns two outcomes for an item": (items) => [...items, ...items].map((key) => ({ key, outcome: "done" })),
-  "throws a `VendorError` that is `rejected`": throwing(() => new VendorError("rejected", "no")),
-  "throws a `VendorError` that is `rate_limited` or `unavailable`": throwing(
-    () => new VendorError("unavailable", "down"),
-  ),
-  "throws a `VendorError` that is `unknown_outcome` or `bad_reply`": throwing(
-    () => new VendorError("unknown_outcome", "lost"),
-  ),
-  "throws a `VendorError` that is `circuit_open`": throwing(
-    () => new VendorError("circuit_open", "open", { retryAfterMs: 3_600_000 }),
-  ),
-  "throws a lost connection, a deadlock or a busy database": throwing(() => coded("reset", "ECONNRESET")),
-  "throws a database that is full or read-only": throwing(() => coded("disk full", "53100")),
-  "throws `NotNow`": (_, now) => {
-    throw new NotNow(now + 3_600_000);
-  },
-  "throws any other error": throwing(() => new Error("a fault")),
+const rows: Record<string, Apply[]> = {
+  "returns `failed` with the code `no`": [
+    (items) => items.map((key) => ({ key, outcome: "failed", code: "no", message: "no" })),
+  ],
+  "returns no outcome for an item": [() => []],
+  "returns two outcomes for an item": [(items) => [...items, ...items].map((key) => ({ key, outcome: "done" }))],
+  "throws a `VendorError` that is `rejected`": [rejected("rejected")],
+  "throws a `VendorError` that is `rate_limited` or `unavailable`": [rejected("rate_limited"), rejected("unavailable")],
+  "throws a `VendorError` that is `unknown_outcome` or `bad_reply`": [
+    rejected("unknown_outcome"),
+    rejected("bad_reply"),
+  ],
+  "throws a `VendorError` that is `circuit_open`": [rejected("circuit_open")],
+  "throws a lost connection, a deadlock or a busy database": [
+    coded("ECONNRESET"),
+    coded("40P01"),
+    coded("ERR_SQLITE_ERROR", 5),
+  ],
+  "throws a database that is full or read-only": [coded("53100"), coded("25006")],
+  "throws `NotNow`": [throwing((now) => new NotNow(now + 3_600_000))],
+  "throws any other error": [throwing(() => new TypeError("x is undefined"))],
 };
 
 /** Runs a batch of two items and describes what became of them, as a cell of the table does. */
-async function describeEnd(pattern: Pattern, apply: (typeof rows)[string]): Promise<string> {
+async function describeEnd(pattern: Pattern, apply: Apply, inline = false): Promise<string> {
   let calls = 0;
   await using host = await createTestHost(createQuickTime());
   host.register(
@@ -67,7 +73,7 @@ async function describeEnd(pattern: Pattern, apply: (typeof rows)[string]): Prom
       },
     }),
   );
-  const { id } = await host.batches.submit({ operation: "test.rows.touch", items: [1, 2], inline: false });
+  const { id } = await host.batches.submit({ operation: "test.rows.touch", items: [1, 2], inline });
   await until(async () => {
     const { status, waitingFor, nextAllowedAt } = await host.batches.get(id);
     return (
@@ -108,10 +114,21 @@ describe("the table of what apply throws, in add-a-vendor.md", () => {
     expect(Object.keys(table)).toEqual(Object.keys(rows));
   });
 
-  const cells = Object.entries(rows).flatMap(([row, apply]) =>
-    (Object.keys(patterns) as Pattern[]).map((pattern) => ({ row, pattern, apply })),
+  const cells = Object.entries(rows).flatMap(([row, applies]) =>
+    (Object.keys(patterns) as Pattern[]).map((pattern) => ({ row, pattern, applies })),
   );
-  test.each(cells)("holds if apply $row, $pattern", async ({ row, pattern, apply }) => {
-    expect([row, pattern, await describeEnd(pattern, apply)]).toEqual([row, pattern, table[row]?.[pattern]]);
+  test.each(cells)("holds if apply $row, $pattern", async ({ row, pattern, applies }) => {
+    for (const apply of applies) {
+      expect([row, pattern, await describeEnd(pattern, apply)]).toEqual([row, pattern, table[row]?.[pattern]]);
+    }
+  });
+
+  test("leaves no batch if a caller waits for effects in the ledger", async () => {
+    await expect(describeEnd("effects in the ledger", rejected("unavailable"), true)).rejects.toThrow("no");
+  });
+
+  test("makes one attempt if a caller waits for effects elsewhere", async () => {
+    const end = await describeEnd("elsewhere, repeatable", rejected("unavailable"), true);
+    expect(end).toBe("`failed`, `unavailable`, 1 call");
   });
 });
