@@ -67,13 +67,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   const findVendor = createPathTable(
     instances.flatMap(({ vendor, instance }) => vendor.paths.map((path) => ({ path, owner: instance }))),
   );
-  const declared = instances.map(({ vendor, instance }) => ({
-    name: vendor.name,
-    label: vendor.label,
-    accounts: vendor.accounts ?? false,
-    ...(instance.hasAccount && { hasAccount: (account: string) => instance.hasAccount!(account) }),
-  }));
-  const v1 = createV1Routes(host, { closing: draining.signal, vendors: declared });
+  const v1 = createV1Routes(host, { closing: draining.signal });
 
   const ready = createReadiness({ host, instances, log, draining: draining.signal });
 

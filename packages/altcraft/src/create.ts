@@ -51,6 +51,7 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
       : []),
   ];
   host.register(...operations);
+  host.declareAccounts({ vendor: "altcraft", label: "Altcraft" });
   const methods = createMethods({ host, store, consent, flagging: createFlagging(host, settings), settings });
   const routes = createRoutes(host, methods, settings);
 

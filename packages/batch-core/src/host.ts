@@ -14,6 +14,7 @@ import { startPruning } from "./ledger/prune-regularly.ts";
 import { createSqlLedger } from "./ledger/sql-ledger.ts";
 import { type Log, silentLog } from "./log.ts";
 import type { AnyOperation, Target } from "./operation/operation.ts";
+import { createAccountCheck, type VendorAccounts } from "./submission/account-check.ts";
 import { type Batches, createBatches } from "./submission/batches.ts";
 
 /** What a vendor package is lent: by the gateway, by a test, or by a team with one package. */
@@ -29,6 +30,12 @@ export interface Host {
   register(...operations: AnyOperation[]): void;
   /** Declares tables of a vendor whose rows are deleted with their batch. */
   keepWithBatches(...tables: BatchTable[]): void;
+  /**
+   * Declares whether a vendor has accounts. Every new batch of its operations is checked by it from then on.
+   * @example
+   * host.declareAccounts({ vendor: "firstpromoter", label: "FirstPromoter", hasAccount: (account) => store.hasAccount(account) });
+   */
+  declareAccounts(accounts: VendorAccounts): void;
   /** The operations that are registered, by name. */
   operations(): AnyOperation[];
   /** Hands out no more chunks, finishes those in hand, and closes the database. */
@@ -110,6 +117,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       ? startPruning({ ledger, clock, log, keepMs: keepBatchesDays * 86_400_000 })
       : undefined;
   const keys = createKeys(database, clock);
+  const accounts = createAccountCheck(keys);
   return {
     database,
     clock,
@@ -118,6 +126,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     admission: createAdmission({ limits: options.admission, keys, clock, log }),
     batches: createBatches({
       ...{ ledger, database, runner, operation, clock, keepKeysMs },
+      checkAccount: accounts.check,
       notify: engine.notify,
     }),
     register(...operations) {
@@ -129,6 +138,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       engine.notify();
     },
     keepWithBatches: (...tables) => void batchTables.push(...tables),
+    declareAccounts: accounts.declare,
     operations: () => [...registered.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     async close() {
       await pruning?.stop();

@@ -37,12 +37,14 @@ export async function createFirstPromoter(host: Host, options: FirstPromoterOpti
     ...(upstreams.length > 0 ? createUpstreamOperations(host, upstreams, ending.signal) : []),
   ].map((operation) => webhook?.announcing(operation) ?? operation);
   host.register(...operations);
+  const hasAccount = (account: string) => store.hasAccount(account);
+  host.declareAccounts({ vendor: "firstpromoter", label: "FirstPromoter", hasAccount });
   webhook?.start();
   return {
     routes: createRoutes(host, store, read),
     operations,
     store,
-    hasAccount: (account) => store.hasAccount(account),
+    hasAccount,
     async closing() {
       ending.abort();
       await webhook?.stop();

@@ -43,6 +43,7 @@ export async function createVicidial(host: Host, given: VicidialOptions = {}): P
   const office = createOfficeClock(host, hours, options.timeZone, readCallTime);
   const operations = [...createOperations(store, office, () => host.clock.now()), ...upstream];
   host.register(...operations);
+  host.declareAccounts({ vendor: "vicidial", label: "VICIdial (TForge leads API)" });
   return {
     routes: createRoutes({ host, store, office, native: createNativeApi(host, mariadb?.database, office) }, options),
     operations,

@@ -19,7 +19,6 @@ import {
 import type { Submitted } from "../submission/batches.ts";
 import { readJson } from "../text/json-text.ts";
 import { ownText } from "../text/own-text.ts";
-import { checkAccount, type VendorAccounts } from "./account.ts";
 import { type KeyedRequest, keyedRequest } from "./idempotency-key.ts";
 import { parseJsonBody } from "./json.ts";
 import { parseInput } from "./parse-query.ts";
@@ -91,13 +90,13 @@ export const streamQuery = z.strictObject({
 });
 
 /** Answers `POST /v1/batches`: the items in a JSON body, or streamed as NDJSON or CSV with all else in the query. */
-export function createBatchRoute(host: Host, limits: { streamLimit: number; vendors: readonly VendorAccounts[] }) {
+export function createBatchRoute(host: Host, limits: { streamLimit: number }) {
   return async (request: Request, actor: string): Promise<Response> => {
     const keyed = keyedRequest(request, actor);
     const format = formatOf(request.headers.get("content-type") ?? "application/json");
     const batch =
       format === "json"
-        ? await fromJson(host, request, actor, keyed, limits)
+        ? await fromJson(host, request, actor, keyed)
         : await fromStream(host, request, actor, keyed, { format, ...limits });
     return Response.json(batchBody(batch), {
       status: isFinished(batch.status) ? 201 : 202,
@@ -111,7 +110,6 @@ async function fromJson(
   request: Request,
   actor: string,
   keyed: KeyedRequest | undefined,
-  { vendors }: { vendors: readonly VendorAccounts[] },
 ): Promise<Submitted> {
   // What stands there by mistake would be left out in silence: a dry run would be a real one.
   const [misplaced] = new URL(request.url).searchParams.keys();
@@ -133,7 +131,6 @@ async function fromJson(
   if ((items === undefined) === (filter === undefined)) {
     throw misused("items", items === undefined ? "is required, or a filter" : "cannot stand beside a filter");
   }
-  await checkAccount(host, vendors, given);
   // Nothing is accepted for a client that has gone while its body was read.
   request.signal.throwIfAborted();
   const batch = {
@@ -188,11 +185,7 @@ async function fromStream(
   request: Request,
   actor: string,
   keyed: KeyedRequest | undefined,
-  {
-    format,
-    streamLimit,
-    vendors,
-  }: { format: "ndjson" | "csv"; streamLimit: number; vendors: readonly VendorAccounts[] },
+  { format, streamLimit }: { format: "ndjson" | "csv"; streamLimit: number },
 ): Promise<Submitted> {
   const { searchParams } = new URL(request.url);
   const flags = readSafetyFlags(
@@ -212,7 +205,7 @@ async function fromStream(
   const params = withGuard(operation, query.params, flags);
   // Before a long upload, not after it.
   paramsOf(operation, params);
-  await checkAccount(host, vendors, query);
+  await host.batches.checkAccount(query);
   const intake = await takeIn(operation, passing(bodyParts(request, streamLimit), keyed), { format, column });
   try {
     return await host.batches.submitIntake(

@@ -16,7 +16,6 @@ export {
 export { readJsonInSlices } from "../text/json-slices.ts";
 export { findClosingQuote, longestText, maxDepth } from "../text/json-text.ts";
 export { answerAborted } from "./aborted.ts";
-export type { VendorAccounts } from "./account.ts";
 export { admitCalls } from "./admit-calls.ts";
 export { ApiError, type ApiErrorOptions, type ApiErrors, defineErrors, type FaultKind } from "./api-errors.ts";
 export { authenticate, type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";

@@ -7,7 +7,6 @@ import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
 import { ownText } from "../text/own-text.ts";
 import { answerAborted } from "./aborted.ts";
-import type { VendorAccounts } from "./account.ts";
 import { admitCalls } from "./admit-calls.ts";
 import { createBatchRoute } from "./create-batch.ts";
 import { authenticate } from "./credentials.ts";
@@ -45,15 +44,13 @@ export const retryBody = z.strictObject({
 export interface V1Options {
   /** Bytes of a streamed body at most. Default 1 GiB. */
   streamLimit?: number;
-  /** The vendors whose batches must name an account, or must not. Without it, accounts are not checked. */
-  vendors?: readonly VendorAccounts[];
   /** Aborted when the server is to stop: event streams end then, and their readers ask again elsewhere. */
   closing?: AbortSignal;
 }
 
 /** Our own API over all vendors, `/v1/…`, for holders of an admin key. */
 export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Variables: { actor: string } }> {
-  const { streamLimit = 1024 ** 3, vendors = [], closing } = options;
+  const { streamLimit = 1024 ** 3, closing } = options;
   const { batches } = host;
   const routes = new Hono<{ Variables: { actor: string } }>({ getPath: cleanPath });
 
@@ -108,7 +105,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
     return c.json({ batches: page.map(batchBody), next_cursor: next });
   });
 
-  const create = createBatchRoute(host, { streamLimit, vendors });
+  const create = createBatchRoute(host, { streamLimit });
   routes.post("/v1/batches", (c) => create(c.req.raw, c.get("actor")));
 
   const path = "/v1/batches/:id";

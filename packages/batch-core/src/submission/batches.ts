@@ -12,6 +12,7 @@ import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage
 import { type Progress, watchBatch } from "../results/progress.ts";
 import { findTextIssues } from "../text/own-text.ts";
 import { acceptBatch, type ItemSource } from "./accept-batch.ts";
+import type { AccountCheck, AccountRequest } from "./account-check.ts";
 import { listDistinct, packChunks } from "./item-chunks.ts";
 import { createReplays } from "./replay.ts";
 import type { IdempotencyKey, Request, RetryOptions, Submission, Submitted } from "./request.ts";
@@ -21,7 +22,7 @@ export type { Refused, Request, RetryOptions, Submission, Submitted } from "./re
 export interface Batches {
   /**
    * Accepts a batch. When it resolves, the batch is on disk with all its items. Small batches are finished by then.
-   * Throws `invalid_request` with the path of every invalid item, `unknown_operation`, `idempotency_mismatch` or
+   * Throws `invalid_request` with the path of every invalid item, or of an account that does not fit the vendor, `unknown_operation`, `idempotency_mismatch` or
    * `idempotency_running`; nothing is changed then.
    */
   submit(submission: Submission): Promise<Submitted>;
@@ -42,6 +43,8 @@ export interface Batches {
    * one that is stored; every replay of the key has it as `reply`. It is deleted with the key.
    */
   storeReply(idempotency: IdempotencyKey, reply: string): Promise<string>;
+  /** Checks the account of a request, as every submit does: to be called before a long upload. Throws `invalid_request`. */
+  checkAccount(request: AccountRequest): Promise<void>;
   /** The operation of a request; throws `unknown_operation`. */
   operation(name: string, target?: Target): AnyOperation;
   /** Throws `unknown_batch`. */
@@ -79,6 +82,7 @@ export interface BatchesParts {
   database: Database;
   runner: Runner;
   operation(name: string, target: Target): AnyOperation | undefined;
+  checkAccount: AccountCheck["check"];
   clock: Clock;
   /** How long idempotency keys are kept, in milliseconds. */
   keepKeysMs: number;
@@ -121,6 +125,7 @@ export function createBatches(parts: BatchesParts): Batches {
   const batches: Batches = {
     async submit(submission) {
       const operation = operationOf(submission.operation, submission.target);
+      await parts.checkAccount(submission);
       const refused = submission.refused ?? [];
       const { items: given, issues } = await parseItems(operation, submission.params, submission.items);
       if (given.length === 0 && issues.length === 0 && refused.length === 0) {
@@ -140,12 +145,15 @@ export function createBatches(parts: BatchesParts): Batches {
       return acceptBatch(accepting, submission, operation, source);
     },
 
-    submitIntake(request, intake) {
-      return acceptIntake(request, operationOf(request.operation, request.target), intake);
+    async submitIntake(request, intake) {
+      const operation = operationOf(request.operation, request.target);
+      await parts.checkAccount(request);
+      return acceptIntake(request, operation, intake);
     },
 
     async submitFiltered(request) {
       const operation = operationOf(request.operation, request.target);
+      await parts.checkAccount(request);
       const { selection } = operation;
       if (!selection)
         throw invalidRequest({ path: "filter", message: `is not for ${operation.name}, which takes items` });
@@ -165,6 +173,8 @@ export function createBatches(parts: BatchesParts): Batches {
     recall: replays.find,
 
     storeReply: ({ scope, key }, reply) => ledger.storeReply(scope, key, reply),
+
+    checkAccount: parts.checkAccount,
 
     operation: operationOf,
 

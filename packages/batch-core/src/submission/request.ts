@@ -19,7 +19,7 @@ export interface IdempotencyKey {
 export interface Request {
   operation: string;
   target?: Target;
-  /** Taken as it is: whether the vendor has accounts, and this one, is checked by `/v1`, where a person writes it. */
+  /** Required if the vendor has accounts, and absent if it has none. On our own records it must have keys or records. */
   account?: string;
   params?: unknown;
   /** The id of the key that asked. */

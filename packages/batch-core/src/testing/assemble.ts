@@ -40,6 +40,12 @@ export async function assemble(options: {
   const runner = createRunner({ ...common, random, log: silentLog, worker, leaseMs });
   const { lanes = 1, pollMs = 1000 } = options;
   const engine = createInProcessEngine({ ledger, runner, clock, log: silentLog, lanes, pollMs });
-  const batches = createBatches({ ...common, runner, keepKeysMs: 604_800_000, notify: engine.notify });
+  const batches = createBatches({
+    ...common,
+    runner,
+    checkAccount: async () => {},
+    keepKeysMs: 604_800_000,
+    notify: engine.notify,
+  });
   return { ledger, runner, batches, start: () => engine.start(), stop: () => engine.stop() };
 }

@@ -29,6 +29,8 @@ export interface UpstreamUnderTest<Item = unknown> {
   /** The server. Nothing but the contract may call it meanwhile. */
   vendor: { fetch(request: Request): Response | Promise<Response> };
   operation: string;
+  /** The account of the batches, if the vendor has accounts. */
+  account?: string;
   params?: object;
   /** Registers the operations with a host. Returns what ends their work. */
   connect(host: Host, address: UpstreamAddress): Promise<{ closing?(): Promise<void> }>;
@@ -164,12 +166,12 @@ async function checkFaults<Item>(
 }
 
 async function submit<Item>(
-  { operation, params = {}, others }: UpstreamUnderTest<Item>,
+  { operation, account = "", params = {}, others }: UpstreamUnderTest<Item>,
   { batches }: Host,
   made: Item[],
 ): Promise<number> {
   const items = [...made, ...others];
-  return (await batches.submit({ operation, target: "upstream", params, items, inline: false })).id;
+  return (await batches.submit({ operation, account, target: "upstream", params, items, inline: false })).id;
 }
 
 async function assertTruth<Item>(

@@ -16,6 +16,7 @@ afterAll(() => vendor[Symbol.asyncDispose]());
 const contract = upstreamContract<number>({
   vendor: { fetch: (request) => vendor.instance.routes.fetch(request) },
   operation: "firstpromoter.promoters.restore",
+  account: credentials.accountId,
   connect: (host, { url, timeoutMs }) =>
     createFirstPromoter(host, { upstream: { ...credentials, timeoutMs, baseUrl: baseUrl(url) } }),
   call: (id, { url, timeoutMs }) =>

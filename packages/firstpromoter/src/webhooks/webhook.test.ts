@@ -171,7 +171,9 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     await (await createFirstPromoter(host, given)).closing();
     const process = () => createWebhook(host, createNoticeStore(host.database), readOptions(given))!;
     const first = process();
-    const { id } = await host.batches.submit({ operation: "firstpromoter.promoters.restore", items: [1] });
+    await host.keys.create({ vendor: "firstpromoter", account: "a" });
+    const submission = { operation: "firstpromoter.promoters.restore", account: "a", items: [1] };
+    const { id } = await host.batches.submit(submission);
     const delivering = first.deliver();
     await until(() => hook.got.length === 1);
     await first.stop();

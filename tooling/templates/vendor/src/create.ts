@@ -25,6 +25,11 @@ export async function createAcme(host: Host, options: AcmeOptions = {}): Promise
   const store = await createSqlStore(host.database);
   const operations = createOperations(host, store);
   host.register(...operations);
+  host.declareAccounts({
+    vendor: "acme",
+    label: "Acme",
+    hasAccount: (account) => store.hasAccount(account), // only with --accounts
+  });
   return {
     routes: createRoutes(host, store, settings),
     operations,

@@ -26,6 +26,16 @@ export async function checkDeclarations(tested: AnyTested, databaseUrl: string):
     assert.ok(name.startsWith(`${vendor.name}.`), `the name of the operation ${name} must begin with ${vendor.name}.`);
     expectDistinct(columns, (column) => column, `column of ${name}`);
   }
+  for (const { name } of operations) {
+    // The account that does not fit: none for a vendor with accounts, any for a vendor without.
+    const account = vendor.accounts ? "" : "any";
+    const check = started.host.batches.checkAccount({ operation: name, account });
+    await assert.rejects(
+      check,
+      { code: "invalid_request" },
+      `a batch of ${name} is taken with the account "${account}"`,
+    );
+  }
   for (const key of vendor.demo.keys) assert.equal(key.vendor, vendor.name, "a demo key is one of another vendor");
   expectDistinct(vendor.demo.keys, ({ secret }) => secret, "demo key");
 }

@@ -23,6 +23,7 @@ export type ShelfFault =
   | "serves a route twice"
   | "declares an operation twice"
   | "names an operation after another vendor"
+  | "declares no accounts"
   | "has a demo key of another vendor"
   | "rejects a key as plain text"
   | "takes keys of other vendors"
@@ -136,13 +137,15 @@ async function createShelf(host: Host, has: Has) {
     notFound: (id) => `Book ${id} not found`,
   });
   host.register(restore);
+  const hasAccount = async (account: string) => {
+    const { rows } = await sql`select id from shelf_books where account = ${account}`.execute(host.database.tables());
+    return rows.length > 0 || has("knows every account");
+  };
+  if (!has("declares no accounts")) host.declareAccounts({ vendor: "shelf", label: "Shelf", hasAccount });
   return {
     routes: createRoutes(host, restore.name, has),
     operations: has("declares an operation twice") ? [restore, restore] : [restore],
-    async hasAccount(account: string) {
-      const { rows } = await sql`select id from shelf_books where account = ${account}`.execute(host.database.tables());
-      return rows.length > 0 || has("knows every account");
-    },
+    hasAccount,
   };
 }
 

@@ -41,6 +41,7 @@ describe("a vendor that breaks a promise is found if it", () => {
     ["serves a route twice", declarations, /route GET \/shelf\/books\/:id is declared twice/],
     ["declares an operation twice", declarations, /operation shelf\.books\.restore \(local\) is declared twice/],
     ["names an operation after another vendor", declarations, /must begin with shelf\./],
+    ["declares no accounts", declarations, /taken with the account ""/],
     ["has a demo key of another vendor", declarations, /one of another vendor/],
     ["rejects a key as plain text", errors, /error unauthorized is not in the vendor's form: 401 no/],
     ["takes keys of other vendors", errors, /error unauthorized is not in the vendor's form: 200/],

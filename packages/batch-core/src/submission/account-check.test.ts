@@ -1,5 +1,8 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
+import type { ReinstateError } from "../errors/errors.ts";
+import type { Host } from "../host.ts";
+import { takeIn } from "../intake/read-items.ts";
 import { createTestApi, double } from "../testing/test-api.ts";
 
 const selection = {
@@ -8,6 +11,25 @@ const selection = {
     yield [1];
   },
 };
+
+type Given = { operation: string; target: "local" | "upstream"; account?: string };
+
+async function submitLines({ batches }: Host, given: Given) {
+  const operation = batches.operation(given.operation, given.target);
+  const intake = await takeIn(operation, ReadableStream.from([Buffer.from("1\n2\n")]), { format: "ndjson" });
+  try {
+    return await batches.submitIntake(given, intake);
+  } finally {
+    intake.close();
+  }
+}
+
+/** The result of a call to the package, as /v1 answers it. */
+const toAnswer = (submitted: Promise<unknown>) =>
+  submitted.then(
+    () => ({ status: 201, body: { errors: undefined } }),
+    ({ issues }: ReinstateError) => ({ status: 422, body: { errors: issues } }),
+  );
 
 describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => {
   async function start(url: string) {
@@ -20,13 +42,10 @@ describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => 
         { ...double, name: "without.rows.double", selection },
         double,
       ],
-      routes: {
-        vendors: [
-          { name: "with", label: "With", accounts: true, hasAccount: async (account) => account === "has records" },
-          { name: "without", label: "Without", accounts: false },
-        ],
-      },
     });
+    const hasAccount = async (account: string) => account === "has records";
+    api.host.declareAccounts({ vendor: "with", label: "With", hasAccount });
+    api.host.declareAccounts({ vendor: "without", label: "Without" });
     await api.host.keys.create({ vendor: "with", account: "has keys" });
     await api.host.keys.create({ vendor: "other", account: "of another vendor" });
     return api;
@@ -37,10 +56,14 @@ describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => 
   test("is checked in each way to create a batch", async () => {
     await using database = await open();
     await using api = await start(database.url);
-    const ways = (operation: string, account: string | undefined, target: string) => {
+    const ways = (operation: string, account: string | undefined, target: Given["target"]) => {
       const given = { operation, target, ...(account !== undefined && { account }) };
       const query = new URLSearchParams(given).toString();
+      const { batches } = api.host;
       return [
+        toAnswer(batches.submit({ ...given, items: [1] })),
+        ...(target === "local" ? [toAnswer(batches.submitFiltered({ ...given, filter: {} }))] : []),
+        toAnswer(submitLines(api.host, given)),
         api.post({ ...given, items: [1] }),
         ...(target === "local" ? [api.post({ ...given, filter: {} })] : []),
         api.stream(query, "1\n2\n"),
