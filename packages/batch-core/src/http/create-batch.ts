@@ -11,7 +11,6 @@ import {
   findFlags,
   findFlagsInJson,
   findFlagsInSlices,
-  readSafetyFlags,
   type SafetyFlag,
   safetyFlagNamed,
   withSafetyFlags,
@@ -25,6 +24,7 @@ import { parseInput } from "./parse-query.ts";
 import { problem } from "./problem.ts";
 import { bodyParts, readBody } from "./read-body.ts";
 import { batchBody } from "./representations.ts";
+import type { UncheckedCall } from "./safety-flags.ts";
 
 /** Bytes of a JSON body at most. */
 const jsonLimit = 8 * 1024 * 1024;
@@ -89,30 +89,64 @@ export const streamQuery = z.strictObject({
   column: ownText().min(1).optional(),
 });
 
-/** Answers `POST /v1/batches`: the items in a JSON body, or streamed as NDJSON or CSV with all else in the query. */
-export function createBatchRoute(host: Host, limits: { streamLimit: number }) {
-  return async (request: Request, actor: string): Promise<Response> => {
-    const keyed = keyedRequest(request, actor);
-    const format = formatOf(request.headers.get("content-type") ?? "application/json");
-    const batch =
-      format === "json"
-        ? await fromJson(host, request, actor, keyed)
-        : await fromStream(host, request, actor, keyed, { format, ...limits });
-    return Response.json(batchBody(batch), {
-      status: isFinished(batch.status) ? 201 : 202,
-      headers: { location: `/v1/batches/${batch.id}`, ...(batch.replayed && { "idempotency-replayed": "true" }) },
-    });
+/** A call that creates a batch: its JSON body, or the format of the items that are streamed as its body. */
+interface NewBatchCall {
+  keyed: KeyedRequest | undefined;
+  body: { format: "json"; json: unknown } | { format: "ndjson" | "csv" };
+}
+
+interface Creation {
+  host: Host;
+  request: Request;
+  actor: string;
+  flags: Flags;
+  streamLimit: number;
+}
+
+/** Reads `POST /v1/batches`: the items in a JSON body, or streamed as NDJSON or CSV with all else in the query. */
+export async function readNewBatch(request: Request, actor: string): Promise<UncheckedCall<NewBatchCall>> {
+  const keyed = keyedRequest(request, actor);
+  const format = formatOf(request.headers.get("content-type") ?? "application/json");
+  const { searchParams } = new URL(request.url);
+  if (format === "json") {
+    const json = await readNewJson(request, searchParams, keyed);
+    const fields = await findFlagsInSlices(json);
+    return {
+      input: { keyed, body: { format, json } },
+      parts: [{ place: "body", fields, supported: ["dry_run", guardParam] }],
+    };
+  }
+  return {
+    input: { keyed, body: { format } },
+    parts: [
+      { place: "query", fields: findFlags(searchParams), supported: ["dry_run"] },
+      ...searchParams.getAll("params").map((text) => ({
+        place: "query" as const,
+        fields: findFlagsInParams(text),
+        supported: [guardParam],
+      })),
+    ],
   };
 }
 
-async function fromJson(
-  host: Host,
+/** Creates the batch of a call and answers with it. */
+export async function createBatch(creation: Creation, { keyed, body }: NewBatchCall): Promise<Response> {
+  const batch = await (body.format === "json"
+    ? fromJson(creation, body.json, keyed)
+    : fromStream(creation, body.format, keyed));
+  return Response.json(batchBody(batch), {
+    status: isFinished(batch.status) ? 201 : 202,
+    headers: { location: `/v1/batches/${batch.id}`, ...(batch.replayed && { "idempotency-replayed": "true" }) },
+  });
+}
+
+async function readNewJson(
   request: Request,
-  actor: string,
+  query: URLSearchParams,
   keyed: KeyedRequest | undefined,
-): Promise<Submitted> {
+): Promise<unknown> {
   // What stands there by mistake would be left out in silence: a dry run would be a real one.
-  const [misplaced] = new URL(request.url).searchParams.keys();
+  const [misplaced] = query.keys();
   if (misplaced !== undefined) {
     throw misused(misplaced, "stands in the query; in a JSON request everything stands in the body");
   }
@@ -121,11 +155,14 @@ async function fromJson(
     throw new ReinstateError("body_too_large", `${error.message}; ${streaming}`);
   });
   keyed?.update(body);
-  const json = await parseJsonBody(body);
-  const flags = readSafetyFlags(
-    { place: "header", fields: findFlags(request.headers) },
-    { place: "body", fields: await findFlagsInSlices(json), supported: ["dry_run", guardParam] },
-  );
+  return parseJsonBody(body);
+}
+
+async function fromJson(
+  { host, request, actor, flags }: Creation,
+  json: unknown,
+  keyed: KeyedRequest | undefined,
+): Promise<Submitted> {
   const { dry_run, stop_rule, items, filter, ...given } = parseInput(newBatch, withDryRun(json, flags));
   given.params = withGuard(host.batches.operation(given.operation, given.target), given.params, flags);
   if ((items === undefined) === (filter === undefined)) {
@@ -181,22 +218,11 @@ function readOnce(query: URLSearchParams): Record<string, string> {
 }
 
 async function fromStream(
-  host: Host,
-  request: Request,
-  actor: string,
+  { host, request, actor, flags, streamLimit }: Creation,
+  format: "ndjson" | "csv",
   keyed: KeyedRequest | undefined,
-  { format, streamLimit }: { format: "ndjson" | "csv"; streamLimit: number },
 ): Promise<Submitted> {
   const { searchParams } = new URL(request.url);
-  const flags = readSafetyFlags(
-    { place: "header", fields: findFlags(request.headers) },
-    { place: "query", fields: findFlags(searchParams), supported: ["dry_run"] },
-    ...searchParams.getAll("params").map((text) => ({
-      place: "query" as const,
-      fields: findFlagsInParams(text),
-      supported: [guardParam],
-    })),
-  );
   const query = parseInput(streamQuery, withDryRun(readOnce(searchParams), flags));
   const { operation: name, target, account, column, max_failure_rate, after } = query;
   if (after !== undefined && max_failure_rate === undefined) throw misused("after", "needs max_failure_rate");

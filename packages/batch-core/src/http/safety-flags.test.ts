@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { createTestApi, double, send } from "../testing/test-api.ts";
+import { createV1Routes } from "./v1-routes.ts";
 
 const query = "operation=test.rows.double";
 const guarded = {
@@ -84,6 +85,32 @@ describe("safety flags at /v1", () => {
     }
     expect((await api.call(`/v1/batches/${body.id}`)).body).toMatchObject({ generation: 0, failed: 1 });
     expect((await json(api, " {} ", `/v1/batches/${body.id}/retry`)).body).toMatchObject({ generation: 1 });
+  });
+
+  test("are checked on every route that changes something", async () => {
+    await using api = await start();
+    await api.stream(query, "7\n");
+    const before = await api.call("/v1/batches");
+    const changing = createV1Routes(api.host).routes.filter(({ method }) => !["GET", "ALL"].includes(method));
+    expect(changing.length).toBeGreaterThan(0);
+    for (const { method, path } of changing) {
+      const call = (search: string, members: string, headers: Record<string, string> = {}) =>
+        api.call(path.replace(":id", "1") + search, { method, body: `{${members}}`, headers: { ...type, ...headers } });
+      const type = { "content-type": "application/json" };
+      const answers = await Promise.all([
+        call("", "", { "x-dry-run": "true" }),
+        call("?explain=true", ""),
+        call("", '"explain":true'),
+        call("", '"more":{"dry_run[]":false}'),
+      ]);
+      for (const { status, body } of answers) {
+        expect({ method, path, status, errors: body.errors }).toMatchObject({
+          status: 422,
+          errors: [{ path: expect.stringMatching(/dry.run|explain/), message: expect.any(String) }],
+        });
+      }
+    }
+    expect(await api.call("/v1/batches")).toEqual(before);
   });
 
   test("reads a body of spaces in little time", async () => {

@@ -1,47 +1,72 @@
 import { invalidRequest } from "../errors/errors.ts";
-import { findFlags, findFlagsInJson, readSafetyFlags } from "../safety-flags/safety-flags.ts";
+import { type FlagPart, findFlags, findFlagsInJson } from "../safety-flags/safety-flags.ts";
 import { parseJson } from "./json.ts";
 import { decodeUtf8, readBody } from "./read-body.ts";
 
 /** Bytes of the body of a call that takes none, or a few parameters. */
 const bodyLimit = 64 * 1024;
 
+/** A call whose safety flags are not checked yet. */
+export interface UncheckedCall<Input> {
+  /** The part of the call that its route needs. */
+  input: Input;
+  /** The places where a safety flag may stand, except for the headers, which hold none in any call. */
+  parts: FlagPart[];
+}
+
+/** A call that takes few parameters in its body, or none. */
+export interface SmallCall {
+  query: URLSearchParams;
+  text: string;
+}
+
 /**
- * Checks a call that takes no parameters: neither its headers may hold a safety flag, nor its query or its body anything. A
- * caller who names some items of a batch means less than the whole batch.
- * @throws ReinstateError `invalid_request`, or `body_too_large` for a body over 64 KiB.
+ * Reads a call that takes few parameters and no safety flags. `read` gets the bytes of its body.
+ * @throws ReinstateError `body_too_large` for a body over 64 KiB.
  */
-export async function rejectParameters(request: Request): Promise<void> {
-  if (isBlank(await readParameters(request))) return;
+export async function readSmallCall(
+  request: Request,
+  read?: (body: Uint8Array) => void,
+): Promise<UncheckedCall<SmallCall>> {
+  const { searchParams: query } = new URL(request.url);
+  const body = await readBody(request, bodyLimit);
+  read?.(body);
+  const text = decodeUtf8(body) ?? "not UTF-8";
+  return {
+    input: { query, text },
+    parts: [
+      { place: "query", fields: findFlags(query) },
+      { place: "body", fields: findFlagsInText(text) },
+    ],
+  };
+}
+
+/**
+ * Checks that a call has no parameters: a caller who names some items of a batch means less than the whole batch.
+ * @throws ReinstateError `invalid_request`
+ */
+export function rejectParameters(call: SmallCall): void {
+  rejectQuery(call);
+  if (isBlank(call.text)) return;
   throw invalidRequest({ path: "body", message: "must be empty, because the call is for the whole batch" });
 }
 
 /**
- * Reads the body of a call that takes few parameters and no safety flags; an empty body is `{}`. `read` gets its bytes.
- * @throws ReinstateError `invalid_request`, `malformed_json`, or `body_too_large` for a body over 64 KiB.
+ * Returns the parameters in the body of a call; an empty body is `{}`.
+ * @throws ReinstateError `invalid_request` or `malformed_json`
  */
-export async function readSmallBody(request: Request, read?: (body: Uint8Array) => void): Promise<unknown> {
-  const text = await readParameters(request, read);
-  return isBlank(text) ? {} : parseJson(text);
+export function readParameters(call: SmallCall): unknown {
+  rejectQuery(call);
+  return isBlank(call.text) ? {} : parseJson(call.text);
+}
+
+function rejectQuery({ query }: SmallCall): void {
+  if (query.size === 0) return;
+  throw invalidRequest({ path: "query", message: "must be empty, because the call takes no parameters there" });
 }
 
 // Performance: trimmed first, because one expression for all of it takes quadratic time on a body of spaces.
 const isBlank = (text: string) => /^(\{\s*\})?$/.test(text.trim());
-
-/** Returns the text of the body, of a call without safety flags and without a query. */
-async function readParameters(request: Request, read?: (body: Uint8Array) => void): Promise<string> {
-  const { searchParams } = new URL(request.url);
-  const body = await readBody(request, bodyLimit);
-  read?.(body);
-  const text = decodeUtf8(body) ?? "not UTF-8";
-  readSafetyFlags(
-    { place: "header", fields: findFlags(request.headers) },
-    { place: "query", fields: findFlags(searchParams) },
-    { place: "body", fields: findFlagsInText(text) },
-  );
-  if (searchParams.size === 0) return text;
-  throw invalidRequest({ path: "query", message: "must be empty, because the call takes no parameters there" });
-}
 
 function findFlagsInText(text: string) {
   try {

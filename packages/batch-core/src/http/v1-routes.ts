@@ -1,14 +1,15 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import { batchStatuses } from "../batch/batch.ts";
 import { messageOf } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
+import { findFlags, readSafetyFlags } from "../safety-flags/safety-flags.ts";
 import { ownText } from "../text/own-text.ts";
 import { answerAborted } from "./aborted.ts";
 import { admitCalls } from "./admit-calls.ts";
-import { createBatchRoute } from "./create-batch.ts";
+import { createBatch, readNewBatch } from "./create-batch.ts";
 import { authenticate } from "./credentials.ts";
 import { cursorPage } from "./cursor-page.ts";
 import { eventsResponse } from "./events.ts";
@@ -19,7 +20,7 @@ import { faultProblem, problem, problemOf } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
 import { batchBody, itemBody, operationBody } from "./representations.ts";
 import { readRequestId } from "./request-id.ts";
-import { readSmallBody, rejectParameters } from "./safety-flags.ts";
+import { readParameters, readSmallCall, rejectParameters, type UncheckedCall } from "./safety-flags.ts";
 
 const limit = integerText.pipe(z.int().min(1).max(500));
 
@@ -48,11 +49,21 @@ export interface V1Options {
   closing?: AbortSignal;
 }
 
+type Env = { Variables: { actor: string } };
+type V1Context = Context<Env, string>;
+
+/** A route of a call that changes something. */
+interface PostRoute<Input> {
+  read(c: V1Context): Promise<UncheckedCall<Input>>;
+  /** `flags`: the safety flags that the call gives, of those that its parts support. */
+  answer(input: Input, flags: Readonly<Record<string, boolean>>, c: V1Context): Promise<Response>;
+}
+
 /** Our own API over all vendors, `/v1/…`, for holders of an admin key. */
-export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Variables: { actor: string } }> {
+export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   const { streamLimit = 1024 ** 3, closing } = options;
   const { batches } = host;
-  const routes = new Hono<{ Variables: { actor: string } }>({ getPath: cleanPath });
+  const routes = new Hono<Env>({ getPath: cleanPath });
 
   routes.onError((error, c) => {
     const aborted = answerAborted(c.req.raw, error);
@@ -88,6 +99,15 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
     await next();
   });
 
+  /** Adds a route that changes something. Its safety flags are checked here, after it is read and before it is answered. */
+  function post<Input>(path: string, { read, answer }: PostRoute<Input>): void {
+    routes.post(path, async (c) => {
+      const { input, parts } = await read(c);
+      const flags = readSafetyFlags({ place: "header", fields: findFlags(c.req.raw.headers) }, ...parts);
+      return answer(input, flags, c);
+    });
+  }
+
   routes.get("/v1/operations", (c) => {
     const now = host.clock.now();
     return c.json({ operations: host.operations().map((operation) => operationBody(operation, now)) });
@@ -105,8 +125,11 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
     return c.json({ batches: page.map(batchBody), next_cursor: next });
   });
 
-  const create = createBatchRoute(host, { streamLimit });
-  routes.post("/v1/batches", (c) => create(c.req.raw, c.get("actor")));
+  post("/v1/batches", {
+    read: ({ req, var: { actor } }) => readNewBatch(req.raw, actor),
+    answer: (input, flags, { req, var: { actor } }) =>
+      createBatch({ host, request: req.raw, actor, flags, streamLimit }, input),
+  });
 
   const path = "/v1/batches/:id";
   routes.get(path, async (c) => c.json(batchBody(await batches.get(batchId(c.req.param("id"))))));
@@ -119,18 +142,27 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<{ Vari
   routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id")), c.req.raw.signal));
   routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
   for (const verb of ["stop", "resume"] as const) {
-    routes.post(`${path}/${verb}`, async (c) => {
-      await rejectParameters(c.req.raw);
-      return c.json(batchBody(await batches[verb](batchId(c.req.param("id")))));
+    post(`${path}/${verb}`, {
+      read: ({ req }) => readSmallCall(req.raw),
+      async answer(call, _flags, c) {
+        rejectParameters(call);
+        return c.json(batchBody(await batches[verb](batchId(c.req.param("id") ?? ""))));
+      },
     });
   }
 
-  routes.post(`${path}/retry`, async (c) => {
-    const id = batchId(c.req.param("id"));
-    const keyed = keyedRequest(c.req.raw, c.get("actor"));
-    const { code } = parseInput(retryBody, await readSmallBody(c.req.raw, keyed?.update));
-    const batch = await batches.retry(id, { code, ...(keyed && { idempotency: keyed.end() }) });
-    return c.json(batchBody(batch), 200, batch.replayed && { "idempotency-replayed": "true" });
+  post(`${path}/retry`, {
+    async read(c) {
+      const id = batchId(c.req.param("id") ?? "");
+      const keyed = keyedRequest(c.req.raw, c.get("actor"));
+      const { input, parts } = await readSmallCall(c.req.raw, keyed?.update);
+      return { input: { call: input, id, keyed }, parts };
+    },
+    async answer({ call, id, keyed }, _flags, c) {
+      const { code } = parseInput(retryBody, readParameters(call));
+      const batch = await batches.retry(id, { code, ...(keyed && { idempotency: keyed.end() }) });
+      return c.json(batchBody(batch), 200, batch.replayed && { "idempotency-replayed": "true" });
+    },
   });
 
   // Every path that was given a method above answers the others with 405.
