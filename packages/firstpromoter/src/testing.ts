@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { LedgerTransaction } from "@reinstate/batch-core";
+import { flagStoreContract } from "@reinstate/batch-core/testing";
 import { type NewPromoterRecord, type PromoterQuery, type PromoterStore, Taken } from "./store/store.ts";
 
 let made = 0;
@@ -33,25 +34,22 @@ export interface StoreUnderTest {
  * Example: `for (const { name, check } of promoterStoreContract) test(name, async () => check(await openStore()));`
  */
 export const promoterStoreContract: { name: string; check(parts: StoreUnderTest): Promise<void> }[] = [
-  {
-    name: "archive and restore tell who changed, who was so already, and leave out who is not there",
-    async check({ store, transaction }) {
-      const [first, second] = (await store.create("a", [makePromoter(), makePromoter()], 1)) as [number, number];
-      const nobody = second + 1_000;
-      assert.deepEqual(await transaction((t) => store.archive("a", [first], 5, t)), {
-        changed: [first],
-        unchanged: [],
-      });
-      const archived = await transaction((t) => store.archive("a", [first, second, nobody], 6, t));
-      assert.deepEqual(archived, { changed: [second], unchanged: [first] });
-      assert.equal((await store.find("a", "id", String(first)))?.archived_at, 5);
-      assert.equal((await store.find("a", "id", String(second)))?.archived_at, 6);
-      const restored = await transaction((t) => store.restore("a", [first, nobody], 7, t));
-      assert.deepEqual(restored, { changed: [first], unchanged: [] });
-      assert.equal((await store.find("a", "id", String(first)))?.archived_at, null);
-      assert.equal((await store.find("a", "id", String(second)))?.archived_at, 6);
-    },
-  },
+  ...flagStoreContract.map(({ name, check }) => ({
+    name: `archive and restore: ${name}`,
+    check: ({ store, transaction }: StoreUnderTest) =>
+      check<number>({
+        flags: { set: store.archive, clear: store.restore, undo: store.undoArchive },
+        add: (account, count) =>
+          store.create(
+            account,
+            Array.from({ length: count }, () => makePromoter()),
+            1,
+          ),
+        absent: 4_000_000,
+        flagOf: async (account, id) => (await store.find(account, "id", String(id)))?.archived_at ?? null,
+        transaction,
+      }),
+  })),
   {
     name: "accounts are walls",
     async check({ store, transaction }) {
@@ -99,18 +97,6 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
         [...states],
       );
       assert.equal(await store.countPending("a"), 1);
-    },
-  },
-  {
-    name: "what is written with a transaction vanishes with it",
-    async check({ store, transaction }) {
-      const [id] = (await store.create("a", [makePromoter()], 1)) as [number];
-      const undone = transaction(async (t) => {
-        await store.archive("a", [id], 2, t);
-        throw new Error("undone");
-      });
-      await assert.rejects(undone, /undone/);
-      assert.equal((await store.find("a", "id", String(id)))?.archived_at, null);
     },
   },
   {
@@ -260,27 +246,6 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       assert.equal(await store.countPending("a"), 20);
       await transaction((t) => store.archive("a", [...ids, theirs], 5, t, 8));
       assert.equal((await store.find("b", "id", String(theirs)))?.archived_at, null);
-    },
-  },
-  {
-    name: "an archive is undone by its batch alone",
-    async check({ store, transaction }) {
-      const [a, b, c] = (await store.create("a", [makePromoter(), makePromoter(), makePromoter()], 1)) as [
-        number,
-        number,
-        number,
-      ];
-      const [theirs] = (await store.create("b", [makePromoter()], 1)) as [number];
-      await transaction((t) => store.archive("b", [theirs], 2, t, 7));
-      await transaction((t) => store.archive("a", [a, b], 2, t, 7));
-      await transaction((t) => store.archive("a", [c], 2, t, 8));
-      await transaction((t) => store.restore("a", [b], 3, t));
-      await transaction((t) => store.archive("a", [b], 4, t, 9));
-      const undone = await transaction((t) => store.undoArchive("a", [a, b, c, theirs], 7, 5, t));
-      assert.deepEqual(undone.changed, [a]);
-      assert.deepEqual(ascending(undone.unchanged), [b, c]);
-      assert.deepEqual((await store.find("a", "id", String(a)))?.archived_at, null);
-      assert.deepEqual(await transaction((t) => store.undoArchive("a", [a], 7, 6, t)), { changed: [], unchanged: [a] });
     },
   },
   {
