@@ -9,7 +9,6 @@ import { createInProcessEngine } from "./engine/in-process.ts";
 import { ReinstateError } from "./errors/errors.ts";
 import { createRunner } from "./execution/runner.ts";
 import { createKeys, type Keys } from "./keys/keys.ts";
-import type { BatchTable } from "./ledger/prune.ts";
 import { startPruning } from "./ledger/prune-regularly.ts";
 import { createSqlLedger } from "./ledger/sql-ledger.ts";
 import { type Log, silentLog } from "./log.ts";
@@ -28,8 +27,6 @@ export interface Host {
   readonly log: Log;
   /** Makes operations known; batches of them that an earlier process left unfinished go on from here. */
   register(...operations: AnyOperation[]): void;
-  /** Declares tables of a vendor whose rows are deleted with their batch. */
-  keepWithBatches(...tables: BatchTable[]): void;
   /**
    * Declares whether a vendor has accounts. Every new batch of its operations is checked by it from then on.
    * @example
@@ -85,8 +82,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   } = options;
   const database = openDatabase(options.databaseUrl, { answerMs });
   if (database.dialect === "postgres") await checkPooler(options.databaseUrl);
-  const batchTables: BatchTable[] = [];
-  const ledger = await createSqlLedger(database, batchTables);
+  const ledger = await createSqlLedger(database);
   const worker = randomUUID();
   const registered = new Map<string, AnyOperation>();
   const nameOf = (name: string, target: Target) => `${name} ${target}`;
@@ -137,7 +133,6 @@ export async function createHost(options: HostOptions): Promise<Host> {
       }
       engine.notify();
     },
-    keepWithBatches: (...tables) => void batchTables.push(...tables),
     declareAccounts: accounts.declare,
     operations: () => [...registered.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     async close() {

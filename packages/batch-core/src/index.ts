@@ -55,7 +55,7 @@ export { type RecordFormat, type Row, readRecords, type StreamShape } from "./in
 export type { Intake } from "./intake/validate-items.ts";
 export { adminKeyOptions, type Key, type Keys, type NewKey } from "./keys/keys.ts";
 export type { BatchFilter } from "./ledger/ledger.ts";
-export type { BatchTable, Pruned, PruneOptions } from "./ledger/prune.ts";
+export type { Pruned, PruneOptions } from "./ledger/prune.ts";
 export { createReplies, type Replies } from "./ledger/replies.ts";
 export { type Log, silentLog } from "./log.ts";
 export type { Pace } from "./operation/limits.ts";

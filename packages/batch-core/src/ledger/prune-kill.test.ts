@@ -9,12 +9,12 @@ import * as z from "zod";
 import { defineOperation } from "../operation/operation.ts";
 import { seeded } from "../testing/simulation/scheduler.ts";
 import { createTestHost, type TestHost } from "../testing/test-host.ts";
+import type { LedgerTables } from "./tables.ts";
 
 /** Kills on each database. `pnpm soak` does 200. */
 const kills = Number(process.env.KILLS ?? 8);
 const pruner = await bundleProgram(fileURLToPath(new URL("../testing/kill/pruner.ts", import.meta.url)));
 
-const ofVendor = "kept_with_batches";
 /** The tables with rows of batches, and the column that names the batch. */
 const tables: Record<string, string> = {
   reinstate_batches: "id",
@@ -22,7 +22,7 @@ const tables: Record<string, string> = {
   reinstate_items: "batch_id",
   reinstate_outcomes: "batch_id",
   reinstate_idempotency: "batch_id",
-  [ofVendor]: "batch_id",
+  reinstate_intents: "batch_id",
   reinstate_pruned: "batch_id",
 };
 
@@ -40,12 +40,11 @@ const touch = defineOperation({
     ),
 });
 const items = Array.from({ length: 450 }, (_, index) => index + 1);
-/** More than one statement deletes. */
-const rowsOfVendor = Array.from({ length: 600 }, (_, seq) => seq);
+const chunks = items.length / touch.chunkSize;
 
 /** Waits until it is told to prune, so that no kill hits the start of the process. */
 function startPruner(databaseUrl: string) {
-  const child = spawn(process.execPath, [pruner, databaseUrl, ofVendor], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [pruner, databaseUrl], { stdio: ["pipe", "pipe", "inherit"] });
   const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
   const ready = once(child.stdout, "data");
   child.stdin.on("error", () => {});
@@ -83,7 +82,7 @@ const whole = {
   reinstate_items: 225,
   reinstate_outcomes: 225,
   reinstate_idempotency: 1,
-  [ofVendor]: rowsOfVendor.length,
+  reinstate_intents: chunks,
   reinstate_pruned: 0,
 };
 const none = Object.fromEntries(Object.keys(tables).map((table) => [table, 0]));
@@ -94,9 +93,11 @@ async function submit(host: TestHost, count: number): Promise<number[]> {
     const idempotency = { scope: "kill", key: crypto.randomUUID(), digest: "d" };
     const { id } = await host.batches.submit({ operation: touch.name, items, inline: true, idempotency });
     await host.database
-      .tables<{ [ofVendor]: { batch_id: number; seq: number } }>()
-      .insertInto(ofVendor)
-      .values(rowsOfVendor.map((seq) => ({ batch_id: id, seq })))
+      .tables<LedgerTables>()
+      .insertInto("reinstate_intents")
+      .values(
+        Array.from({ length: chunks }, (_, seq) => ({ batch_id: id, generation: 0, seq, keys: "[]", reference: null })),
+      )
       .execute();
     ids.push(id);
   }
@@ -126,10 +127,6 @@ describe.concurrent.each(ledgerDatabases)("a prune that is killed on $name", ({ 
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     host.register(touch);
-    await sql`create table ${sql.table(ofVendor)} (batch_id bigint, seq integer, primary key (batch_id, seq))`.execute(
-      host.database.tables(),
-    );
-    host.keepWithBatches({ table: ofVendor, key: ["batch_id", "seq"] });
     const random = seeded(kills);
     const old: number[] = [];
     let spanMs = 100;

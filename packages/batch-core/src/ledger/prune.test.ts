@@ -41,7 +41,7 @@ const tables = [
 /** The ids of the batches that have rows, by table. */
 async function idsWithRows({ database }: TestHost): Promise<Record<string, number[]>> {
   const found: Record<string, number[]> = {};
-  for (const table of [...tables, "reinstate_pruned", "kept_with_batches"]) {
+  for (const table of [...tables, "reinstate_pruned"]) {
     const column = sql.ref(table === "reinstate_batches" ? "id" : "batch_id");
     const { rows } = await sql<{
       id: number;
@@ -55,16 +55,11 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
   async function start(databaseUrl: string, options: Partial<HostOptions> = {}) {
     const host = await createTestHost({ databaseUrl, ...options });
     host.register(touch);
-    await sql`create table if not exists kept_with_batches (batch_id bigint, seq integer, primary key (batch_id, seq))`.execute(
-      host.database.tables(),
-    );
-    host.keepWithBatches({ table: "kept_with_batches", key: ["batch_id", "seq"] });
     return host;
   }
 
   async function submit(host: TestHost, count: number, change: object = {}) {
     const { id } = await host.batches.submit({ operation: touch.name, items: numbers(count), account: "a", ...change });
-    await sql`insert into kept_with_batches values (${id}, 0), (${id}, 1)`.execute(host.database.tables());
     await createIntents(host.database).intend({ batchId: id, generation: 0, seq: 0 }, [1]);
     return id;
   }
@@ -98,7 +93,7 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
     expect(await host.batches.prune({ before })).toEqual({ batches: 2, items: 453 });
     const left = await idsWithRows(host);
     expect(left.reinstate_batches).toEqual([stopped, young, newest]);
-    expect(left.kept_with_batches).toEqual([stopped, young, newest]);
+    expect(left.reinstate_intents).toEqual([stopped, young, newest]);
     for (const table of tables)
       expect([table, left[table]?.filter((id) => id === small || id === large)]).toEqual([table, []]);
     expect(left.reinstate_pruned).toEqual([]);

@@ -11,15 +11,8 @@ type Db = Kysely<LedgerTables>;
 const batchesPerPage = 500;
 /** Rows of chunks that are examined by one statement. */
 const chunksPerPage = 100;
-/** Rows of idempotency keys, and of a vendor's table, that one statement deletes. */
+/** Rows of idempotency keys that one statement deletes. */
 const rowsPerSlice = 500;
-
-/** A table of a vendor with a column `batch_id`. Its rows are deleted with their batch. */
-export interface BatchTable {
-  table: string;
-  /** The columns of its primary key. */
-  key: readonly string[];
-}
 
 export interface PruneOptions {
   /** Batches that ended before this time are deleted. Milliseconds since 1970 UTC. */
@@ -50,7 +43,7 @@ interface Ended {
  *
  * Invariant: the newest batch stays, because SQLite draws the next id from it.
  */
-export function createPrune(database: Database, tables: readonly BatchTable[]) {
+export function createPrune(database: Database) {
   const db = database.tables<LedgerTables>();
 
   return async function prune({ before, dryRun = false, signal }: PruneOptions): Promise<Pruned> {
@@ -124,12 +117,6 @@ export function createPrune(database: Database, tables: readonly BatchTable[]) {
       if (signal?.aborted) return;
       await setImmediate();
     }
-    for (const { table, key } of tables) {
-      while ((await deleteRows(table, key, sql`batch_id = ${id}`)) === rowsPerSlice) {
-        if (signal?.aborted) return;
-        await setImmediate();
-      }
-    }
     await db.deleteFrom("reinstate_pruned").where("batch_id", "=", id).execute();
   }
 
@@ -168,18 +155,9 @@ export function createPrune(database: Database, tables: readonly BatchTable[]) {
 
   /** Deletes the idempotency keys of batches that are gone. */
   async function deleteKeys(before: number, signal: AbortSignal | undefined): Promise<void> {
-    const orphaned = sql`created_at < ${before}
-      and not exists (select 1 from reinstate_batches b where b.id = reinstate_idempotency.batch_id)`;
-    const key = ["scope", "idempotency_key"];
-    while ((await deleteRows("reinstate_idempotency", key, orphaned)) === rowsPerSlice && !signal?.aborted) {
-      await setImmediate();
-    }
-  }
-
-  async function deleteRows(table: string, key: readonly string[], where: ReturnType<typeof sql>): Promise<number> {
-    const columns = sql.join(key.map((column) => sql.ref(column)));
-    const { numAffectedRows } = await sql`delete from ${sql.table(table)} where (${columns}) in
-      (select ${columns} from ${sql.table(table)} where ${where} limit ${sql.lit(rowsPerSlice)})`.execute(db);
-    return Number(numAffectedRows ?? 0);
+    const slice = sql`delete from reinstate_idempotency where (scope, idempotency_key) in
+      (select scope, idempotency_key from reinstate_idempotency k where created_at < ${before}
+        and not exists (select 1 from reinstate_batches b where b.id = k.batch_id) limit ${sql.lit(rowsPerSlice)})`;
+    while (Number((await slice.execute(db)).numAffectedRows) === rowsPerSlice && !signal?.aborted) await setImmediate();
   }
 }

@@ -9,7 +9,7 @@ import { itemsOfChunk, theChunk, unfinished } from "./chunk-queries.ts";
 import { createMemory } from "./idempotency-keys.ts";
 import type { ChunkId, ClaimedChunk, Ledger } from "./ledger.ts";
 import { ledgerMigrations } from "./migrations.ts";
-import { type BatchTable, createPrune } from "./prune.ts";
+import { createPrune } from "./prune.ts";
 import { createReader } from "./read-batches.ts";
 import { endOf, tallyText } from "./rows.ts";
 import { createRetry } from "./start-retry.ts";
@@ -22,8 +22,8 @@ type Db = Kysely<LedgerTables>;
 const isWorkable = (table = "reinstate_batches") =>
   sql<boolean>`${sql.ref(`${table}.status`)} in ('pending', 'in_progress')`;
 
-/** The ledger on SQLite or PostgreSQL. Brings its tables up to date first. `batchTables` may still grow. */
-export async function createSqlLedger(database: Database, batchTables: readonly BatchTable[] = []): Promise<Ledger> {
+/** The ledger on SQLite or PostgreSQL. Brings its tables up to date first. */
+export async function createSqlLedger(database: Database): Promise<Ledger> {
   await database.migrate("reinstate", ledgerMigrations);
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
@@ -95,7 +95,7 @@ export async function createSqlLedger(database: Database, batchTables: readonly 
     ...createMemory(database),
     accept,
     retry: createRetry(database, writeChunks),
-    prune: createPrune(database, batchTables),
+    prune: createPrune(database),
     admit: createAdmit(database),
 
     async hold(batchId, now, transaction) {

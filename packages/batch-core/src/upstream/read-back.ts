@@ -68,7 +68,7 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
     try {
       states = await look(work.items, work);
     } catch (error) {
-      if (isRejected(error)) return { wanted: [], outcomes: work.items.map(toRejected(error)) };
+      if (isRejected(error)) return { wanted: [], outcomes: work.items.map(toRejected(error, earlier)) };
       if (!VendorError.is(error) || error.kind === "circuit_open") throw error;
       // Only reads so far: whatever went wrong, nothing was done.
       throw new VendorError("unavailable", error.message, { retryAfterMs: error.retryAfterMs, cause: error });
@@ -100,6 +100,8 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
       throw error;
     }
     try {
+      // A worker that has taken the chunk over stores jobs of its own.
+      work.signal.throwIfAborted();
       if (jobs) {
         await intents.confirm(work, String(jobs.id(job)));
         job = await followJob(jobs, job, work, clock);
@@ -169,7 +171,7 @@ const toFailed =
   (code: string, message: string, inDoubt: readonly ItemKey[] = []) =>
   (key: ItemKey): Outcome => ({ key, outcome: inDoubt.includes(key) ? "unknown" : "failed", code, message });
 
-function toRejected({ code, status, message }: VendorError, inDoubt?: readonly ItemKey[]): (key: ItemKey) => Outcome {
+function toRejected({ code, status, message }: VendorError, inDoubt: readonly ItemKey[]): (key: ItemKey) => Outcome {
   return toFailed(String(code ?? status), message, inDoubt);
 }
 

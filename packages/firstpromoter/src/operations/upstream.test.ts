@@ -1,20 +1,11 @@
-import { type Clock, systemClock } from "@reinstate/batch-core";
-import { createTestHost, until } from "@reinstate/batch-core/testing";
+import type { Clock } from "@reinstate/batch-core";
+import { createQuickTime, createTestHost, until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases, sqliteDatabase } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { start as startServer } from "../fixtures/server.ts";
 import { createFirstPromoter, firstpromoter, type Upstream } from "../index.ts";
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
-
-/** Runs fifty times as fast, so pauses between looks are short. A lease takes that into account: a busy machine must not end it. */
-function quickClock(factor = 50): Clock {
-  const begun = Date.now();
-  return {
-    now: () => begun + (Date.now() - begun) * factor,
-    sleep: (ms, signal) => systemClock.sleep(ms / factor, signal),
-  };
-}
 
 type Send = NonNullable<Upstream["fetch"]>;
 
@@ -48,7 +39,7 @@ async function theVendor(options = {}, given = {}, databaseUrl = "sqlite::memory
 }
 
 async function ours(databaseUrl: string, upstream: Upstream | Upstream[], given = {}) {
-  const host = await createTestHost({ databaseUrl, clock: quickClock(), leaseMs: 6_000_000, ...given });
+  const host = await createTestHost({ databaseUrl, ...createQuickTime(), ...given });
   const { closing } = await createFirstPromoter(host, { upstream });
   const submit = (items: number[], verb = "restore", more = {}) =>
     host.batches.submit({
@@ -268,6 +259,22 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect((await locked.run([1])).counts.failed).toBe(1);
     const elsewhere = await us.run([1], "restore", { account: "acc_other" });
     expect([...(await us.fates(elsewhere.id))]).toEqual([[1, "failed wrong_account"]]);
+  });
+
+  test("a lost answer and a verdict on every call since: what became of it is not known", async () => {
+    await using database = await open();
+    await using vendor = await theVendor();
+    let lost = 0;
+    vendor.state.between = (send) => async (input, init) => {
+      if (lost > 0) return Response.json({ message: "No", code: "forbidden" }, { status: 403 });
+      const answer = await send(input, init);
+      if (isPost(init) && lost++ === 0) throw new Error("socket hang up");
+      return answer;
+    };
+    await using us = await ours(database.url, vendor.upstream);
+    const batch = await us.run([1, 950]);
+    expect((await us.fates(batch.id)).get(1)).toMatch(/^unknown/);
+    expect(batch.counts.done).toBe(0);
   });
 
   test("a batch that the vendor stops: who was not reached has failed, and a retry sends him again", async () => {

@@ -2,9 +2,8 @@ import { createInterface } from "node:readline";
 import { createHost } from "../../host.ts";
 
 // A process that lives to be killed while it prunes. It opens the database ahead of time and waits for one line.
-const [databaseUrl = "", table = ""] = process.argv.slice(2);
+const [databaseUrl = ""] = process.argv.slice(2);
 const host = await createHost({ databaseUrl, role: "web" });
-host.keepWithBatches({ table, key: ["batch_id", "seq"] });
 const lines = createInterface({ input: process.stdin });
 process.stdout.write("ready\n");
 lines.once("line", async (before) => {
