@@ -11,7 +11,7 @@ import {
 import type * as z from "zod";
 import { readXml, writeXml } from "./http/xml.ts";
 import { readValue } from "./http/xml-values.ts";
-import { extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
+import { extensionMethods, type MethodRow, vendorMethods } from "./http/methods/method-table.ts";
 import {
   type BatchReply,
   type ConsentReply,

@@ -4,7 +4,7 @@ import { type Altcraft, createAltcraft } from "./create.ts";
 import { demo } from "./demo.ts";
 import { basePath } from "./http/routes.ts";
 import { importSubscriptions } from "./import/import.ts";
-import { extensionMethods, vendorMethods } from "./methods/method-table.ts";
+import { extensionMethods, vendorMethods } from "./http/methods/method-table.ts";
 import { type AltcraftSettings, altcraftOptions } from "./options.ts";
 import { channelName } from "./schemas.ts";
 

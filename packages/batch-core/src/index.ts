@@ -45,9 +45,9 @@ export {
   isUnflagged,
 } from "./flags/flag-store.ts";
 export { createHost, type Host, type HostOptions } from "./host.ts";
-export { columnName } from "./intake/column-name.ts";
+export { columnName } from "./operation/column-name.ts";
 export { invalidColumns, mapColumns } from "./intake/csv-columns.ts";
-export { importRecords, type RecordImport, type RefusedLine } from "./intake/import-records.ts";
+export { importRecords, type RecordImport, type RefusedLine } from "./vendor/import-records.ts";
 export { type IntegerText, integerText, parseInteger } from "./intake/integer-text.ts";
 export type { CellsReader, OpenTable, Table } from "./intake/read-csv.ts";
 export { type TakeInOptions, takeIn } from "./intake/read-items.ts";

@@ -12,7 +12,7 @@ import {
   progressReply,
   promoterListReply,
   promoterReply,
-} from "./http/replies.ts";
+} from "./client/replies.ts";
 import type {
   BatchItem,
   BatchStatus,

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import { documentedCalls } from "../fixtures/documents.ts";
 import { demo, start } from "../fixtures/server.ts";
-import { extensionMethods, vendorMethods } from "../methods/method-table.ts";
+import { extensionMethods, vendorMethods } from "./methods/method-table.ts";
 import { openApi } from "./openapi.ts";
 
 // What JSON keeps of it.

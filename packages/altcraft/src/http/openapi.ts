@@ -1,7 +1,7 @@
 import { safetyFlagNamed } from "@reinstate/batch-core/http";
 import { type ApiRoute, assembleOpenApi, createSchemaWriter, type Json } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
-import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "../methods/method-table.ts";
+import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
 import {
   consentReply,
   deletedReply,

@@ -1,6 +1,6 @@
 import { importRecords, type RefusedLine } from "@reinstate/batch-core";
 import type { Altcraft } from "../create.ts";
-import { withoutNulls } from "../methods/nulls.ts";
+import { withoutNulls } from "../http/methods/nulls.ts";
 import { describeIssue, type SubscriptionRead, subscriptionImport } from "../schemas.ts";
 import { subscriptionTable } from "./csv-row.ts";
 

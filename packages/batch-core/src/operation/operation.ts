@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import type * as z from "zod";
-import { columnName } from "../intake/column-name.ts";
+import { columnName } from "./column-name.ts";
 import type { Log } from "../log.ts";
 import type { Pace } from "./limits.ts";
 

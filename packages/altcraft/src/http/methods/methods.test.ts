@@ -1,10 +1,10 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { demo, start } from "../fixtures/server.ts";
-import { writeXml } from "../http/xml.ts";
-import { customChannelName, type SubscriptionChanges } from "../schemas.ts";
-import { makeSubscription } from "../testing.ts";
+import { demo, start } from "../../fixtures/server.ts";
+import { writeXml } from "../xml.ts";
+import { customChannelName, type SubscriptionChanges } from "../../schemas.ts";
+import { makeSubscription } from "../../testing.ts";
 
 const { token, place, john } = demo;
 const success = { error: 0, error_text: "Successful operation" };

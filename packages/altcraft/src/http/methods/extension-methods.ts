@@ -1,9 +1,9 @@
 import type { Key } from "@reinstate/batch-core";
 import { type ApiError, findFlagsInValue } from "@reinstate/batch-core/http";
-import { afterOfCursor, cursorAfter } from "../http/cursor.ts";
-import { apiError, type ErrorKind, toErrorBody } from "../http/errors.ts";
-import { namesOf, notKnown, strangerIn } from "../http/unknown-fields.ts";
-import { missingReason } from "../operations/operations.ts";
+import { afterOfCursor, cursorAfter } from "../cursor.ts";
+import { apiError, type ErrorKind, toErrorBody } from "../errors.ts";
+import { namesOf, notKnown, strangerIn } from "../unknown-fields.ts";
+import { missingReason } from "../../operations/operations.ts";
 import {
   type Asking,
   batchLimit,
@@ -13,9 +13,9 @@ import {
   subscriptionIdentity,
   type Told,
   type UndeleteAsking,
-} from "../schemas.ts";
-import type { DeletedQuery } from "../store/store.ts";
-import { addressesOf, deletedSince, digestOf, identityOf, keyOf, missing } from "../subscriptions/rules.ts";
+} from "../../schemas.ts";
+import type { DeletedQuery } from "../../store/store.ts";
+import { addressesOf, deletedSince, digestOf, identityOf, keyOf, missing } from "../../subscriptions/rules.ts";
 import { createMatching } from "./matching.ts";
 import type { extensionMethods } from "./method-table.ts";
 import type { Handlers, MethodParts, MethodReply } from "./methods.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Subscription } from "../schemas.ts";
-import type { ConsentEntry, Profile, StoredSubscription } from "../store/store.ts";
-import { xxh64 } from "../subscriptions/xxhash.ts";
+import type { Subscription } from "../../schemas.ts";
+import type { ConsentEntry, Profile, StoredSubscription } from "../../store/store.ts";
+import { xxh64 } from "../../subscriptions/xxhash.ts";
 
 /** A subscription in the vendor's words and order; what is empty is left out. */
 export function shown(stored: StoredSubscription): Subscription {

@@ -25,7 +25,7 @@ import {
   undeleteBatchShape,
   undeleteReply,
   updatedReply,
-} from "../schemas.ts";
+} from "../../schemas.ts";
 
 /** What a method takes and answers. */
 export interface MethodRow {

@@ -1,15 +1,15 @@
 import type { Host, Key } from "@reinstate/batch-core";
 import * as z from "zod";
-import { cursorOf, profileOfCursor } from "../http/cursor.ts";
-import { apiError } from "../http/errors.ts";
-import { namesOf } from "../http/unknown-fields.ts";
-import type { Flagging } from "../operations/set-deleted-flag.ts";
-import type { AltcraftSettings } from "../options.ts";
-import { areTooLong, tooLong } from "../schemas/identity.ts";
-import { unfitField } from "../schemas/requests.ts";
-import type { Status, SubscriptionScope } from "../schemas.ts";
-import type { ConsentStore, StoredSubscription, SubscriptionStore } from "../store/store.ts";
-import { edited, fresh, keyOf, missing, statusWord, unfit, unknownCats } from "../subscriptions/rules.ts";
+import { cursorOf, profileOfCursor } from "../cursor.ts";
+import { apiError } from "../errors.ts";
+import { namesOf } from "../unknown-fields.ts";
+import type { Flagging } from "./set-deleted-flag.ts";
+import type { AltcraftSettings } from "../../options.ts";
+import { areTooLong, tooLong } from "../../schemas/identity.ts";
+import { unfitField } from "../../schemas/requests.ts";
+import type { Status, SubscriptionScope } from "../../schemas.ts";
+import type { ConsentStore, StoredSubscription, SubscriptionStore } from "../../store/store.ts";
+import { edited, fresh, keyOf, missing, statusWord, unfit, unknownCats } from "../../subscriptions/rules.ts";
 import { createExtensions } from "./extension-methods.ts";
 import { createMatching } from "./matching.ts";
 import {
