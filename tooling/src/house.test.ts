@@ -60,6 +60,16 @@ describe("a planted fault is found", () => {
       /vicidial\/src\/vendor\.test\.ts must run vendorContract/,
     ],
     [
+      "a cycle of files",
+      () => append("packages/batch-core/src/text/issue.ts", 'import type { X } from "./own-text.ts";'),
+      /batch-core: cycle of files: text\/issue\.ts → text\/own-text\.ts → text\/issue\.ts/,
+    ],
+    [
+      "a folder that imports a folder above it",
+      () => append("packages/vicidial/src/leads/move.ts", 'import type { X } from "../store/lead-store.ts";'),
+      /vicidial: cycle of folders: .*leads → store/,
+    ],
+    [
       "a file with an empty name",
       () =>
         renameSync(

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { findImportCycles } from "./import-cycles.ts";
 import { listPackages } from "./workspace.ts";
 
 /** The files that every vendor package has, so that who knows one finds the way in all. */
@@ -59,6 +60,10 @@ export function inspect(root: string): string[] {
   }
   for (const folder of [...listPackages(packages).map((name) => join(packages, name)), join(root, "apps/gateway")]) {
     complaints.push(...doorsOf(root, folder), ...arrowsOf(root, folder, vendors), ...namesOf(root, folder));
+    const files = sourcesOf(join(folder, "src")).filter((file) => !/\.test\.|\/(testing|fixtures)\//.test(file));
+    complaints.push(
+      ...findImportCycles(join(folder, "src"), files).map((fault) => `${relative(root, folder)}: ${fault}`),
+    );
   }
   return complaints;
 }

@@ -2,8 +2,8 @@ import { startVendor } from "@reinstate/batch-core/testing";
 import { describe, expect, test } from "vitest";
 import { createAltcraftClient, customChannel, VendorError } from "./client.ts";
 import { demoSubscriptions } from "./demo.ts";
-import { altcraft } from "./index.ts";
 import { extensionMethods, vendorMethods } from "./http/methods/method-table.ts";
+import { altcraft } from "./index.ts";
 
 const baseUrl = "http://localhost/api/v1.1";
 const token = "demo-altcraft-token";

@@ -9,9 +9,9 @@ import {
   type VendorRefusal,
 } from "@reinstate/batch-core/client";
 import type * as z from "zod";
+import { extensionMethods, type MethodRow, vendorMethods } from "./http/methods/method-table.ts";
 import { readXml, writeXml } from "./http/xml.ts";
 import { readValue } from "./http/xml-values.ts";
-import { extensionMethods, type MethodRow, vendorMethods } from "./http/methods/method-table.ts";
 import {
   type BatchReply,
   type ConsentReply,

@@ -1,8 +1,8 @@
 import type { Host, VendorInstance } from "@reinstate/batch-core";
-import { createRoutes } from "./http/routes.ts";
 import { createMethods } from "./http/methods/methods.ts";
-import { createOperations } from "./operations/operations.ts";
 import { createFlagging } from "./http/methods/set-deleted-flag.ts";
+import { createRoutes } from "./http/routes.ts";
+import { createOperations } from "./operations/operations.ts";
 import { createUpstream } from "./operations/upstream.ts";
 import { type AltcraftOptions, readOptions } from "./options.ts";
 import { type SubscriptionImport, type SubscriptionRead, subscriptionImport } from "./schemas.ts";

@@ -2,9 +2,9 @@ import { defineVendor } from "@reinstate/batch-core";
 import * as z from "zod";
 import { type Altcraft, createAltcraft } from "./create.ts";
 import { demo } from "./demo.ts";
+import { extensionMethods, vendorMethods } from "./http/methods/method-table.ts";
 import { basePath } from "./http/routes.ts";
 import { importSubscriptions } from "./import/import.ts";
-import { extensionMethods, vendorMethods } from "./http/methods/method-table.ts";
 import { type AltcraftSettings, altcraftOptions } from "./options.ts";
 import { channelName } from "./schemas.ts";
 

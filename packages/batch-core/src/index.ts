@@ -12,7 +12,7 @@ export {
   settledOf,
 } from "./batch/batch.ts";
 export { type Clock, systemClock } from "./clock.ts";
-export { checkDatabaseUrl, type Database, openDatabase } from "./database/database.ts";
+export type { Database, LedgerTransaction } from "./database/database.ts";
 export {
   type DatabaseUrl,
   type DatabaseUrlRules,
@@ -20,10 +20,10 @@ export {
   parseDatabaseUrl,
   readableFile,
 } from "./database/database-url.ts";
+export { checkDatabaseUrl, openDatabase } from "./database/open-database.ts";
 export { statement } from "./database/prepared-statement.ts";
 export type { Engine, EngineFactory, EngineParts } from "./engine/engine.ts";
 export {
-  type Issue,
   isStorageFault,
   isTransient,
   isUnavailable,
@@ -45,25 +45,25 @@ export {
   isUnflagged,
 } from "./flags/flag-store.ts";
 export { createHost, type Host, type HostOptions } from "./host.ts";
-export { columnName } from "./operation/column-name.ts";
 export { invalidColumns, mapColumns } from "./intake/csv-columns.ts";
-export { importRecords, type RecordImport, type RefusedLine } from "./vendor/import-records.ts";
 export { type IntegerText, integerText, parseInteger } from "./intake/integer-text.ts";
 export type { CellsReader, OpenTable, Table } from "./intake/read-csv.ts";
 export { type TakeInOptions, takeIn } from "./intake/read-items.ts";
-export { type RecordFormat, type Row, readRecords, type StreamShape } from "./intake/read-records.ts";
+export { type RecordFormat, readRecords, type StreamShape } from "./intake/read-records.ts";
+export type { Row } from "./intake/record.ts";
 export type { Intake } from "./intake/validate-items.ts";
 export { adminKeyOptions, type Key, type Keys, type NewKey } from "./keys/keys.ts";
+export type { IdempotencyKey } from "./ledger/idempotency-keys.ts";
 export type { BatchFilter } from "./ledger/ledger.ts";
 export type { Pruned, PruneOptions } from "./ledger/prune.ts";
 export { createReplies, type Replies } from "./ledger/replies.ts";
 export { type Log, silentLog } from "./log.ts";
+export { columnName } from "./operation/column-name.ts";
 export type { Pace } from "./operation/limits.ts";
 export {
   type AnyOperation,
   defineOperation,
   type ItemKey,
-  type LedgerTransaction,
   type Operation,
   type Outcome,
   type OutcomeWord,
@@ -77,10 +77,11 @@ export { httpBaseUrl, httpUrl } from "./settings/http-url.ts";
 export { decimalNumber, wholeNumber } from "./settings/number-setting.ts";
 export { givenTogether, headerSecret, readVendorOptions, timeZoneName } from "./settings/vendor-options.ts";
 export type { Batches, Refused, Request, Submission, Submitted } from "./submission/batches.ts";
-export type { IdempotencyKey } from "./submission/request.ts";
+export type { Issue } from "./text/issue.ts";
 export { type JsonText, readJson } from "./text/json-text.ts";
 export { ownText } from "./text/own-text.ts";
 export { checkVendors, createInstance } from "./vendor/check-vendors.ts";
+export { importRecords, type RecordImport, type RefusedLine } from "./vendor/import-records.ts";
 export {
   defineVendor,
   type ImportCounts,

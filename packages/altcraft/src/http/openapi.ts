@@ -1,7 +1,6 @@
 import { safetyFlagNamed } from "@reinstate/batch-core/http";
 import { type ApiRoute, assembleOpenApi, createSchemaWriter, type Json } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
-import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
 import {
   consentReply,
   deletedReply,
@@ -13,6 +12,7 @@ import {
   subscriptionChanges,
   subscriptionIdentity,
 } from "../schemas.ts";
+import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
 import { namesOf } from "./unknown-fields.ts";
 
 const guide = "https://guides.altcraft.com/en/developer-guide/";

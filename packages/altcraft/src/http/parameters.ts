@@ -12,13 +12,13 @@ import {
   withSafetyFlags,
 } from "@reinstate/batch-core/http";
 import type * as z from "zod";
-import { commonParameters } from "./methods/method-table.ts";
-import type { Method } from "./methods/methods.ts";
-import { withoutNulls } from "./methods/nulls.ts";
 import type { AltcraftSettings } from "../options.ts";
 import { batchLimit, describeIssue } from "../schemas.ts";
 import { findExcess, requestLimits, type XmlLimits } from "./body-limits.ts";
 import { apiError } from "./errors.ts";
+import type { Method } from "./methods/method.ts";
+import { commonParameters } from "./methods/method-table.ts";
+import { withoutNulls } from "./methods/nulls.ts";
 import { notKnown } from "./unknown-fields.ts";
 import { readXmlInTurns, type XmlElement } from "./xml.ts";
 import { readValue } from "./xml-values.ts";

@@ -1,3 +1,4 @@
+import type { WaitReason } from "../errors/errors.ts";
 import type { OutcomeWord, Target } from "../operation/operation.ts";
 
 /** The status words, the same everywhere. */
@@ -57,13 +58,6 @@ export function mostlyFails(counts: Counts, rule: StopRule): string | undefined 
   const percent = (rate: number) => `${Math.round(rate * 1000) / 10} %`;
   return `${counts.failed} of the first ${settled} items failed (${percent(counts.failed / settled)}), more than the ${percent(rule.maxFailureRate)} that the batch allows`;
 }
-
-/**
- * Why an open batch makes no progress. `rate_limit`: the pace of its operation. `office_hours`: work is not allowed at this
- * hour. `vendor`: the vendor does not answer, or lets us do nothing. `storage`: a database or disk is full, read-only or failing.
- */
-export const waitReasons = ["rate_limit", "office_hours", "vendor", "storage"] as const;
-export type WaitReason = (typeof waitReasons)[number];
 
 /** One accepted request to run one operation on N items. Times are milliseconds since 1970 UTC. */
 export interface Batch {

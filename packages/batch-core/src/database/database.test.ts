@@ -1,8 +1,8 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import type { LedgerTransaction } from "../operation/operation.ts";
-import { openDatabase } from "./database.ts";
+import type { LedgerTransaction } from "./database.ts";
+import { openDatabase } from "./open-database.ts";
 import { statement } from "./prepared-statement.ts";
 
 describe.each(ledgerDatabases)("a database on $name", ({ open }) => {

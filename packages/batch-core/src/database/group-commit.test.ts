@@ -3,9 +3,10 @@ import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { createHost } from "../host.ts";
-import { defineOperation, type LedgerTransaction } from "../operation/operation.ts";
-import { type Database, openDatabase } from "./database.ts";
+import { defineOperation } from "../operation/operation.ts";
+import type { Database, LedgerTransaction } from "./database.ts";
 import { createTogether, type Sharing } from "./group-commit.ts";
+import { openDatabase } from "./open-database.ts";
 
 const insert = (on: LedgerTransaction, id: number) => sql`insert into kept (id) values (${id})`.execute(on);
 

@@ -1,6 +1,5 @@
 import { isTimeout, wasRolledBack } from "../errors/errors.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
-import type { Database } from "./database.ts";
+import type { Database, LedgerTransaction } from "./database.ts";
 
 type Work<Result> = (transaction: LedgerTransaction) => Promise<Result>;
 

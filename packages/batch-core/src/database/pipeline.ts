@@ -10,7 +10,7 @@ import {
   type QueryResult,
 } from "kysely";
 import type pg from "pg";
-import type { LedgerTransaction } from "../operation/operation.ts";
+import type { LedgerTransaction } from "./database.ts";
 import { directWays, type PreparedStatement } from "./prepared-statement.ts";
 
 /** When the server counts a transaction as abandoned: its client is gone without a word, and its locks hold up others. */

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { CompiledQuery, Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
-import type { LedgerTransaction } from "../operation/operation.ts";
-import type { Database } from "./database.ts";
+import type { Database, LedgerTransaction } from "./database.ts";
 import { createTogether, type Sharing } from "./group-commit.ts";
 import { migrator } from "./migrate.ts";
 import { inPipelinedTransaction, sendOn, toResult } from "./pipeline.ts";

@@ -1,7 +1,7 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { openDatabase } from "./database.ts";
+import { openDatabase } from "./open-database.ts";
 import { statement } from "./prepared-statement.ts";
 
 interface Tables {

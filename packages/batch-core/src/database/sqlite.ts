@@ -13,9 +13,8 @@ import {
   sql,
 } from "kysely";
 import { messageOf } from "../errors/errors.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
 import { yieldIfDue } from "../text/time-slice.ts";
-import type { Database } from "./database.ts";
+import type { Database, LedgerTransaction } from "./database.ts";
 import { createTogether, type Sharing } from "./group-commit.ts";
 import { migrator } from "./migrate.ts";
 import { changed, type Direct, directWays } from "./prepared-statement.ts";

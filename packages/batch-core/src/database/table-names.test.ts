@@ -2,7 +2,7 @@ import { postgresDatabase } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
 import { createTestHost } from "../testing/index.ts";
-import { openDatabase } from "./database.ts";
+import { openDatabase } from "./open-database.ts";
 
 test("creates its tables beside those of the same names in another schema", async () => {
   await using database = await postgresDatabase();

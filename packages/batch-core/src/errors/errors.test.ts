@@ -1,8 +1,8 @@
 import { postgresDatabase } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { openDatabase } from "../database/database.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
+import type { LedgerTransaction } from "../database/database.ts";
+import { openDatabase } from "../database/open-database.ts";
 import { until } from "../testing/until.ts";
 import { isStorageFault, isTransient, messageOf, publicMessageOf, ReinstateError } from "./errors.ts";
 

@@ -1,5 +1,7 @@
 import { inspect } from "node:util";
-import type { WaitReason } from "../batch/batch.ts";
+
+import type { Issue } from "../text/issue.ts";
+
 import { cutList, cutText } from "./cut-text.ts";
 import { isMarked } from "./marked.ts";
 
@@ -24,12 +26,6 @@ export type ReinstateErrorCode =
   | "overloaded"
   | "too_many_requests"
   | "transient";
-
-/** One thing that is wrong with a request: `path` names the place (`items[3]`, `params.insert_leads`). */
-export interface Issue {
-  path: string;
-  message: string;
-}
 
 /** Bytes of a message, of one issue and of all issues at most: no answer grows with the fault that it reports. */
 const messageBytes = 2000;
@@ -274,3 +270,11 @@ export function publicMessageOf(error: unknown): string {
 export function invalidRequest(...issues: Issue[]): ReinstateError {
   return new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
 }
+
+export type WaitReason = (typeof waitReasons)[number];
+
+/**
+ * Why an open batch makes no progress. `rate_limit`: the pace of its operation. `office_hours`: work is not allowed at this
+ * hour. `vendor`: the vendor does not answer, or lets us do nothing. `storage`: a database or disk is full, read-only or failing.
+ */
+export const waitReasons = ["rate_limit", "office_hours", "vendor", "storage"] as const;

@@ -1,6 +1,6 @@
-import type { WaitReason } from "../batch/batch.ts";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../database/database.ts";
+import type { WaitReason } from "../errors/errors.ts";
 import type { BatchHead, Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 import type { AnyOperation } from "../operation/operation.ts";

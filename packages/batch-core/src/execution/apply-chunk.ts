@@ -1,9 +1,10 @@
 import { sql } from "kysely";
 import { unpack } from "../batch/chunk-codec.ts";
 import { type Fate, type Settlement, settle } from "../batch/chunk-result.ts";
+import type { LedgerTransaction } from "../database/database.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
-import type { AnyOperation, LedgerTransaction, Outcome, Work } from "../operation/operation.ts";
+import type { AnyOperation, Outcome, Work } from "../operation/operation.ts";
 import type { ActiveBatch } from "./active-batch.ts";
 
 const unanswered: Fate = {

@@ -1,4 +1,4 @@
-import type { WaitReason } from "../batch/batch.ts";
+import type { WaitReason } from "../errors/errors.ts";
 import { isStorageFault, isTransient, NotNow, nothingWasDone, readCircuitPause } from "../errors/errors.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { AnyOperation } from "../operation/operation.ts";

@@ -1,7 +1,7 @@
 import type { Settlement } from "../batch/chunk-result.ts";
+import type { LedgerTransaction } from "../database/database.ts";
 import { isStorageFault } from "../errors/errors.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
 import type { ActiveBatch, ExecutionParts, Turn } from "./active-batch.ts";
 import { afterFailure } from "./after-failure.ts";
 import { applyChunk } from "./apply-chunk.ts";

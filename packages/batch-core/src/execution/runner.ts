@@ -1,11 +1,11 @@
 import type { Settlement } from "../batch/chunk-result.ts";
 import type { Clock } from "../clock.ts";
-import type { Database } from "../database/database.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import { isStorageFault, messageOf } from "../errors/errors.ts";
 import type { BatchHead, ClaimedChunk, Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 import { allowedFrom } from "../operation/limits.ts";
-import type { AnyOperation, LedgerTransaction, Target } from "../operation/operation.ts";
+import type { AnyOperation, Target } from "../operation/operation.ts";
 import { type ActiveBatch, createActiveBatch, type Turn, type Wait } from "./active-batch.ts";
 import { applyChunk } from "./apply-chunk.ts";
 import { type Lease, underLease } from "./lease.ts";

@@ -1,7 +1,7 @@
 import { ledgerDatabases, postgresDatabase } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { openDatabase } from "../database/database.ts";
+import { openDatabase } from "../database/open-database.ts";
 import type { ItemKey } from "../operation/operation.ts";
 import { type FlagStoreUnderTest, flagStoreContract } from "../testing/flag-store-contract.ts";
 import { createFlagStore, type FlagStore } from "./flag-store.ts";

@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import type { Database } from "../database/database.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import { statement } from "../database/prepared-statement.ts";
-import type { ItemKey, LedgerTransaction } from "../operation/operation.ts";
+import type { ItemKey } from "../operation/operation.ts";
 
 /** A table whose records have a flag: a time column that is null unless the record is deleted, archived or the like. */
 export interface FlagTable {

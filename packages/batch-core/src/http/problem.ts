@@ -1,4 +1,5 @@
-import { type Issue, isUnavailable, publicMessageOf, ReinstateError } from "../errors/errors.ts";
+import { isUnavailable, publicMessageOf, ReinstateError } from "../errors/errors.ts";
+import type { Issue } from "../text/issue.ts";
 
 /** An RFC 9457 body. `type` is stable; `errors` never holds more than 100. */
 export interface Problem {

@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { batchStatuses, waitReasons } from "../batch/batch.ts";
+import { batchStatuses } from "../batch/batch.ts";
+import { waitReasons } from "../errors/errors.ts";
 
 // The replies of `/v1` as zod schemas: strict, every field is there.
 

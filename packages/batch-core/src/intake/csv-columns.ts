@@ -1,7 +1,7 @@
 import { invalidRequest, type ReinstateError } from "../errors/errors.ts";
+import { columnName } from "../operation/column-name.ts";
 import { findFlags, readSafetyFlags } from "../safety-flags/safety-flags.ts";
 import { readJson } from "../text/json-text.ts";
-import { columnName } from "../operation/column-name.ts";
 import { parseInteger } from "./integer-text.ts";
 import type { ItemShape, Kind } from "./item-shape.ts";
 import type { CellsReader, OpenTable } from "./read-csv.ts";

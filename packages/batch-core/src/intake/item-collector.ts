@@ -1,7 +1,8 @@
-import { type Issue, invalidRequest } from "../errors/errors.ts";
+import { invalidRequest } from "../errors/errors.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import { findFlagFault } from "../safety-flags/safety-flags.ts";
-import type { Row } from "./read-records.ts";
+import type { Issue } from "../text/issue.ts";
+import type { Row } from "./record.ts";
 import type { Sink } from "./sink.ts";
 import { issueLimit, issuesOf } from "./validate-items.ts";
 

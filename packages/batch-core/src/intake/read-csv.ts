@@ -1,6 +1,6 @@
 import { invalidRequest } from "../errors/errors.ts";
 import { countQuotes, findSeparator, splitCells } from "./cells.ts";
-import type { RecordParser, Row } from "./read-records.ts";
+import type { RecordParser, Row } from "./record.ts";
 import { type Line, longestLine } from "./split-lines.ts";
 
 /** Cells of a record at most. */

@@ -1,5 +1,6 @@
-import { type Issue, invalidRequest } from "../errors/errors.ts";
+import { invalidRequest } from "../errors/errors.ts";
 import type { AnyOperation } from "../operation/operation.ts";
+import type { Issue } from "../text/issue.ts";
 import { itemTable } from "./csv-columns.ts";
 import { createIntegerSink } from "./integer-sink.ts";
 import { createDesk, type Desk } from "./item-collector.ts";

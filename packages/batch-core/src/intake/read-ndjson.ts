@@ -1,6 +1,6 @@
 import { readJson } from "../text/json-text.ts";
 import { parseInteger } from "./integer-text.ts";
-import type { RecordParser, Row } from "./read-records.ts";
+import type { RecordParser, Row } from "./record.ts";
 import type { Line } from "./split-lines.ts";
 
 /** Parses one JSON value a line; blank lines are left out. `integers`: a line that is a number must be written as an integer. */

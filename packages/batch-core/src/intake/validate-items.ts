@@ -1,9 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import type * as z from "zod";
 import { listNames } from "../errors/cut-text.ts";
-import { type Issue, invalidRequest } from "../errors/errors.ts";
+import { invalidRequest } from "../errors/errors.ts";
 import type { NewChunk } from "../ledger/ledger.ts";
 import type { AnyOperation } from "../operation/operation.ts";
+import type { Issue } from "../text/issue.ts";
 import { findTextIssues } from "../text/own-text.ts";
 import { itemsPerSlice } from "../text/time-slice.ts";
 

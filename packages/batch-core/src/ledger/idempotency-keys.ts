@@ -1,6 +1,5 @@
 import type { Kysely } from "kysely";
-import type { Database } from "../database/database.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import type { Ledger, Remembered } from "./ledger.ts";
 import type { LedgerTables } from "./tables.ts";
 
@@ -84,4 +83,11 @@ export function createMemory(
       await db.deleteFrom("reinstate_idempotency").where("created_at", "<", before).execute();
     },
   };
+}
+
+/** The same key with the same digest of the request is answered as the first time. */
+export interface IdempotencyKey {
+  scope: string;
+  key: string;
+  digest: string;
 }

@@ -1,8 +1,10 @@
-import type { Batch, BatchStatus, StopRule, WaitReason } from "../batch/batch.ts";
+import type { Batch, BatchStatus, StopRule } from "../batch/batch.ts";
 import type { Codec, Packed } from "../batch/chunk-codec.ts";
 import type { Exception, Fate, Settlement } from "../batch/chunk-result.ts";
+import type { LedgerTransaction } from "../database/database.ts";
+import type { WaitReason } from "../errors/errors.ts";
 import type { Pace } from "../operation/limits.ts";
-import type { AnyOperation, LedgerTransaction, OutcomeWord, Target } from "../operation/operation.ts";
+import type { AnyOperation, OutcomeWord, Target } from "../operation/operation.ts";
 import type { Pruned, PruneOptions } from "./prune.ts";
 
 export interface NewBatch {

@@ -2,7 +2,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { openDatabase } from "../database/database.ts";
+import { openDatabase } from "../database/open-database.ts";
 import { type Bucket, type Pace, takeTokens } from "../operation/limits.ts";
 import { type AnyOperation, defineOperation } from "../operation/operation.ts";
 import { type Assembly, assemble } from "../testing/assemble.ts";

@@ -1,6 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
-import type { Database } from "../database/database.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 
 export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
   async "0001_ledger"(db, { dialect, types }) {

@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { type Kysely, sql } from "kysely";
-import type { Database } from "../database/database.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import { itemsPerSlice } from "../text/time-slice.ts";
 import type { LedgerTables } from "./tables.ts";
 

@@ -1,7 +1,6 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import { type Batch, isFinished, progressOf, type StopRule } from "../batch/batch.ts";
-import type { Database } from "../database/database.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import { itemsOfChunk, readRetries } from "./chunk-queries.ts";
 import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "./ledger.ts";
 import { holdsCounts, type LedgerTables } from "./tables.ts";

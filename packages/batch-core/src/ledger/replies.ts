@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Database } from "../database/database.ts";
 import { ReinstateError } from "../errors/errors.ts";
-import type { IdempotencyKey } from "../submission/request.ts";
+import type { IdempotencyKey } from "./idempotency-keys.ts";
 import { createReplyStore, type ReplyClaim, type ReplyStore } from "./reply-store.ts";
 
 /** Replies to calls that carry an idempotency key and need not make a batch. */

@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { pack } from "../batch/chunk-codec.ts";
 import { settle, settleAll } from "../batch/chunk-result.ts";
-import { openDatabase } from "../database/database.ts";
+import { openDatabase } from "../database/open-database.ts";
 import { type LedgerUnderTest, ledgerContract } from "../testing/ledger-contract.ts";
 import type { Ledger, NewChunk } from "./ledger.ts";
 import { createSqlLedger } from "./sql-ledger.ts";

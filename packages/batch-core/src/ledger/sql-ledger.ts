@@ -1,8 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import { isFinished, sourcesOf } from "../batch/batch.ts";
-import type { Database } from "../database/database.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import { statement } from "../database/prepared-statement.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
 import { toStorableText } from "../text/own-text.ts";
 import { createAdmit } from "./admission.ts";
 import { itemsOfChunk, theChunk, unfinished } from "./chunk-queries.ts";

@@ -1,7 +1,6 @@
 import type { Kysely } from "kysely";
 import { type Packed, pack, unpack } from "../batch/chunk-codec.ts";
-import type { Database } from "../database/database.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import { isRetried, itemsOfChunk, readRetries, theChunk } from "./chunk-queries.ts";
 import type { ChunkId, Ledger, Retry } from "./ledger.ts";
 import { noKeptCounts, type WrittenChunk } from "./rows.ts";

@@ -1,6 +1,7 @@
 import type { Generated } from "kysely";
-import type { BatchStatus, WaitReason } from "../batch/batch.ts";
+import type { BatchStatus } from "../batch/batch.ts";
 import type { Codec } from "../batch/chunk-codec.ts";
+import type { WaitReason } from "../errors/errors.ts";
 import type { OutcomeWord, Target } from "../operation/operation.ts";
 
 /** What the row of a finished batch says of its chunks: their sums, kept so that nobody has to make them again. */

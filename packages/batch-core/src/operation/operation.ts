@@ -1,7 +1,7 @@
-import type { Kysely } from "kysely";
 import type * as z from "zod";
-import { columnName } from "./column-name.ts";
+import type { LedgerTransaction } from "../database/database.ts";
 import type { Log } from "../log.ts";
+import { columnName } from "./column-name.ts";
 import type { Pace } from "./limits.ts";
 
 /** What became of one item. `key` is the operation's key of the item. */
@@ -47,9 +47,6 @@ export interface Work<Item, Params> {
   signal: AbortSignal;
   log: Log;
 }
-
-// biome-ignore lint/suspicious/noExplicitAny: each package sees its own tables in the one database.
-export type LedgerTransaction = Kysely<any>;
 
 /** A verb on items: everything that the core must know to carry a batch of it. */
 export interface Operation<Item = unknown, Params = unknown> {

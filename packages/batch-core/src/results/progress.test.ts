@@ -1,7 +1,7 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { openDatabase } from "../database/database.ts";
+import { openDatabase } from "../database/open-database.ts";
 import { defineOperation } from "../operation/operation.ts";
 import { assemble } from "../testing/assemble.ts";
 import { createTestClock } from "../testing/test-clock.ts";

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
-import { type Issue, invalidRequest } from "../errors/errors.ts";
+import { invalidRequest } from "../errors/errors.ts";
+import type { Issue } from "../text/issue.ts";
 import { itemsPerSlice } from "../text/time-slice.ts";
 
 /**

@@ -1,16 +1,17 @@
 import { type Batch, isFinished } from "../batch/batch.ts";
 import { addSettlement, noSums, type Sums } from "../batch/chunk-result.ts";
 import type { Clock } from "../clock.ts";
-import type { Database } from "../database/database.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import { invalidRequest, NotNow, wasRolledBack } from "../errors/errors.ts";
 import type { Runner } from "../execution/runner.ts";
 import { issuesOf, paramsOf } from "../intake/validate-items.ts";
+import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { Acceptance, BatchHead, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
 import { allowedFrom } from "../operation/limits.ts";
-import type { AnyOperation, LedgerTransaction } from "../operation/operation.ts";
+import type { AnyOperation } from "../operation/operation.ts";
 import { ownText } from "../text/own-text.ts";
 import { KeyTaken, type Replays } from "./replay.ts";
-import type { IdempotencyKey, Request, Submitted } from "./request.ts";
+import type { Request, Submitted } from "./request.ts";
 
 /** Attempts to accept a batch whose transaction the database rolled back, because of a deadlock for instance. */
 const maxAttempts = 3;

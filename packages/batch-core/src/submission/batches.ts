@@ -1,13 +1,14 @@
 import { type Batch, isFinished } from "../batch/batch.ts";
 import type { Clock } from "../clock.ts";
-import type { Database } from "../database/database.ts";
+import type { Database, LedgerTransaction } from "../database/database.ts";
 import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { Runner } from "../execution/runner.ts";
 import { takeFound } from "../intake/read-items.ts";
 import { type Intake, issuesOf, paramsOf, parseItems } from "../intake/validate-items.ts";
+import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { BatchFilter, Ledger } from "../ledger/ledger.ts";
 import type { Pruned, PruneOptions } from "../ledger/prune.ts";
-import type { AnyOperation, LedgerTransaction, Target } from "../operation/operation.ts";
+import type { AnyOperation, Target } from "../operation/operation.ts";
 import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "../results/items.ts";
 import { type Progress, watchBatch } from "../results/progress.ts";
 import { findTextIssues } from "../text/own-text.ts";
@@ -15,7 +16,7 @@ import { acceptBatch, type ItemSource } from "./accept-batch.ts";
 import type { AccountCheck, AccountRequest } from "./account-check.ts";
 import { listDistinct, packChunks } from "./item-chunks.ts";
 import { createReplays } from "./replay.ts";
-import type { IdempotencyKey, Request, RetryOptions, Submission, Submitted } from "./request.ts";
+import type { Request, RetryOptions, Submission, Submitted } from "./request.ts";
 
 export type { Refused, Request, RetryOptions, Submission, Submitted } from "./request.ts";
 

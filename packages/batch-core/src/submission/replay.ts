@@ -1,9 +1,10 @@
 import { type Batch, isFinished } from "../batch/batch.ts";
 import type { Clock } from "../clock.ts";
+import type { LedgerTransaction } from "../database/database.ts";
 import { ReinstateError } from "../errors/errors.ts";
+import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import type { LedgerTransaction } from "../operation/operation.ts";
-import type { IdempotencyKey, Submitted } from "./request.ts";
+import type { Submitted } from "./request.ts";
 
 /** Time between two purges of old idempotency keys. */
 const purgeEveryMs = 3_600_000;

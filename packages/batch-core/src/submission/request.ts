@@ -1,4 +1,5 @@
 import type { Batch, StopRule } from "../batch/batch.ts";
+import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { Target } from "../operation/operation.ts";
 
 /** An item that is counted but cannot be worked on: refused at the door, with its outcome from the start. */
@@ -6,13 +7,6 @@ export interface Refused {
   item: unknown;
   code: string;
   message: string;
-}
-
-/** The same key with the same digest of the request is answered as the first time. */
-export interface IdempotencyKey {
-  scope: string;
-  key: string;
-  digest: string;
 }
 
 /** What every way to make a batch says of it, but for its items. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as z from "zod";
 import { isFinished } from "../batch/batch.ts";
 import { settleAll } from "../batch/chunk-result.ts";
-import { openDatabase } from "../database/database.ts";
+import { openDatabase } from "../database/open-database.ts";
 import type { EngineFactory } from "../engine/engine.ts";
 import { ReinstateError } from "../errors/errors.ts";
 import type { HostOptions } from "../host.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import type { LedgerTransaction } from "../database/database.ts";
 import type { FlagStore } from "../flags/flag-store.ts";
-import type { ItemKey, LedgerTransaction } from "../operation/operation.ts";
+import type { ItemKey } from "../operation/operation.ts";
 
 /** A flag store over an empty table, with access to its records. */
 export interface FlagStoreUnderTest<Id extends ItemKey> {

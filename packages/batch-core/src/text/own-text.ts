@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Issue } from "../errors/errors.ts";
+import type { Issue } from "./issue.ts";
 
 /** Characters of a name of ours at most: of an operation, an account, a column, a code, a key. */
 const mostNameCharacters = 255;

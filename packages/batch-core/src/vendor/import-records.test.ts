@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { ImportCounts } from "./vendor.ts";
 import { mapColumns } from "../intake/csv-columns.ts";
-import { importRecords, type RecordImport, type RefusedLine } from "./import-records.ts";
 import type { OpenTable } from "../intake/read-csv.ts";
+import { importRecords, type RecordImport, type RefusedLine } from "./import-records.ts";
+import type { ImportCounts } from "./vendor.ts";
 
 const table: OpenTable = (header, line) => {
   const places = mapColumns(header, line, (name) => name);

@@ -1,8 +1,9 @@
 import { ReinstateError } from "../errors/errors.ts";
+import type { OpenTable } from "../intake/read-csv.ts";
+import { readRecords } from "../intake/read-records.ts";
+import type { Row } from "../intake/record.ts";
 import { findFlagFault } from "../safety-flags/safety-flags.ts";
 import type { ImportCounts, ImportFormat } from "./vendor.ts";
-import type { OpenTable } from "../intake/read-csv.ts";
-import { type Row, readRecords } from "../intake/read-records.ts";
 
 /** A line that was not imported, and why. */
 export interface RefusedLine {

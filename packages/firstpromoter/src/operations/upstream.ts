@@ -2,8 +2,8 @@ import { createRateLimit, type Host, type Operation, type Outcome, type Work } f
 import { createCircuitBreaker } from "@reinstate/batch-core/client";
 import { defineReadBackOperation } from "@reinstate/batch-core/upstream";
 import * as z from "zod";
-import { type BatchReply, createFirstPromoterClient, type FirstPromoterClient, VendorError } from "../client.ts";
 import { isOver } from "../client/replies.ts";
+import { type BatchReply, createFirstPromoterClient, type FirstPromoterClient, VendorError } from "../client.ts";
 import type { Upstream } from "../options.ts";
 import { notFoundText } from "../promoters/rules.ts";
 import { actions, itemColumns, operationName } from "./operations.ts";

@@ -1,10 +1,10 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { demo, start } from "../../fixtures/server.ts";
-import { writeXml } from "../xml.ts";
 import type { AltcraftOptions } from "../../options.ts";
 import type { SubscriptionChanges } from "../../schemas.ts";
 import { makeSubscription } from "../../testing.ts";
+import { writeXml } from "../xml.ts";
 
 const { token, place, john } = demo;
 const success = { error: 0, error_text: "Successful operation" };

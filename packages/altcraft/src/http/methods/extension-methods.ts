@@ -1,8 +1,5 @@
 import type { Key } from "@reinstate/batch-core";
 import { type ApiError, findFlagsInValue } from "@reinstate/batch-core/http";
-import { afterOfCursor, cursorAfter } from "../cursor.ts";
-import { apiError, type ErrorKind, toErrorBody } from "../errors.ts";
-import { namesOf, notKnown, strangerIn } from "../unknown-fields.ts";
 import { missingReason } from "../../operations/operations.ts";
 import {
   type Asking,
@@ -16,12 +13,16 @@ import {
 } from "../../schemas.ts";
 import type { DeletedQuery } from "../../store/store.ts";
 import { addressesOf, deletedSince, digestOf, identityOf, keyOf, missing } from "../../subscriptions/rules.ts";
+import { afterOfCursor, cursorAfter } from "../cursor.ts";
+import { apiError, type ErrorKind, toErrorBody } from "../errors.ts";
+import { namesOf, notKnown, strangerIn } from "../unknown-fields.ts";
 import { createMatching } from "./matching.ts";
+import type { Handlers, MethodParts } from "./method.ts";
 import type { extensionMethods } from "./method-table.ts";
-import type { Handlers, MethodParts, MethodReply } from "./methods.ts";
 import { withoutNulls } from "./nulls.ts";
+import type { MethodReply } from "./reply.ts";
+import { success } from "./reply.ts";
 import { shownConsent, shownDeleted } from "./representations.ts";
-import { success } from "./success.ts";
 
 /** What an item of a batch may hold: a subscription as calls name it, and what `list_deleted` shows of one. */
 const itemNames = new Set([...namesOf(subscriptionIdentity), ...Object.keys(deletedSubscription.shape)]);

@@ -1,9 +1,9 @@
 import type { ApiError } from "@reinstate/batch-core/http";
-import { apiError } from "../errors.ts";
 import type { AltcraftSettings } from "../../options.ts";
 import type { ProfileMatch } from "../../schemas.ts";
 import type { Profile, SubscriptionStore } from "../../store/store.ts";
 import { addressesToMatch } from "../../subscriptions/rules.ts";
+import { apiError } from "../errors.ts";
 
 /** Finds profiles, by their id or by an address of theirs. Page: profiles/2195482. */
 export function createMatching(store: SubscriptionStore, settings: AltcraftSettings) {

@@ -2,9 +2,9 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { demo, start } from "../../fixtures/server.ts";
-import { writeXml } from "../xml.ts";
 import { customChannelName, type SubscriptionChanges } from "../../schemas.ts";
 import { makeSubscription } from "../../testing.ts";
+import { writeXml } from "../xml.ts";
 
 const { token, place, john } = demo;
 const success = { error: 0, error_text: "Successful operation" };

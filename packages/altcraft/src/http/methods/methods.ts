@@ -1,17 +1,7 @@
-import type { Host, Key } from "@reinstate/batch-core";
 import * as z from "zod";
-import { cursorOf, profileOfCursor } from "../cursor.ts";
-import { apiError } from "../errors.ts";
 import { namesOf } from "../unknown-fields.ts";
-import type { Flagging } from "./set-deleted-flag.ts";
-import type { AltcraftSettings } from "../../options.ts";
-import { areTooLong, tooLong } from "../../schemas/identity.ts";
-import { unfitField } from "../../schemas/requests.ts";
-import type { Status, SubscriptionScope } from "../../schemas.ts";
-import type { ConsentStore, StoredSubscription, SubscriptionStore } from "../../store/store.ts";
-import { edited, fresh, keyOf, missing, statusWord, unfit, unknownCats } from "../../subscriptions/rules.ts";
 import { createExtensions } from "./extension-methods.ts";
-import { createMatching } from "./matching.ts";
+import type { Method, MethodParts } from "./method.ts";
 import {
   commonParameters,
   type ExtensionMethodName,
@@ -20,38 +10,7 @@ import {
   type VendorMethodName,
   vendorMethods,
 } from "./method-table.ts";
-import { shown, shownProfile, shownWithIds } from "./representations.ts";
-
-/** What a method answers with: the members of the envelope beside `error` and `error_text`, and the batch that it made. */
-export interface MethodReply {
-  members: Record<string, unknown>;
-  batch?: number;
-}
-
-/** One method at work. */
-export interface Method extends MethodRow {
-  name: string;
-  /** All that a body may hold, as it shows what is inside. */
-  body: z.ZodType;
-  /** The names of all that. */
-  names: ReadonlySet<string>;
-  /** Throws an `ApiError`. */
-  handle(parameters: unknown, token: Key): Promise<MethodReply>;
-}
-
-/** A handler for every row of a table, each with the parameters of its row. */
-export type Handlers<Table extends Record<string, MethodRow>> = {
-  [Name in keyof Table]: (parameters: z.output<Table[Name]["parameters"]>, token: Key) => Promise<MethodReply>;
-};
-
-/** What the methods work with. */
-export interface MethodParts {
-  host: Host;
-  store: SubscriptionStore;
-  consent: ConsentStore;
-  flagging: Flagging;
-  settings: AltcraftSettings;
-}
+import { createVendorHandlers } from "./vendor-methods.ts";
 
 /** The methods that are served: the vendor's, and what goes beyond them where the settings say so. */
 export function createMethods(parts: MethodParts): Method[] {
@@ -73,106 +32,4 @@ export function createMethods(parts: MethodParts): Method[] {
     add(extensionMethods, createExtensions(parts) satisfies Record<ExtensionMethodName, unknown>);
   }
   return [...served.values()];
-}
-
-/** Functions such as `add` let fields grow with every call. */
-function mustBeShort({ custom_fields }: StoredSubscription): void {
-  if (areTooLong(custom_fields)) throw apiError("bad_request", `field "custom_fields": ${tooLong}`);
-}
-
-function createVendorHandlers({ host, store, flagging, settings }: MethodParts): Handlers<typeof vendorMethods> {
-  const withDeleted = settings.deletedInReads === "shown";
-  const matching = createMatching(store, settings);
-
-  async function mustKnow({ db_id, resource_id }: { db_id?: number | undefined; resource_id?: number | undefined }) {
-    if (db_id !== undefined && !(await store.hasDatabase(db_id))) throw apiError("not_found", "Database not found");
-    if (resource_id !== undefined && !(await store.resource(resource_id))) {
-      throw apiError("not_found", "Resource not found");
-    }
-  }
-
-  async function changeStatus(scope: SubscriptionScope, from: Status, to: Status): Promise<MethodReply> {
-    const whole = scope.channel === undefined && scope.resource_id === undefined;
-    if (whole && settings.suspendWithoutFilter === "refuse") {
-      throw apiError("bad_request", 'field "channel" or "resource_id": is required');
-    }
-    await mustKnow(scope);
-    const deleted = settings.suspendDeleted === "include";
-    const updated = await store.changeStatus(scope, { from, to, at: host.clock.now(), deleted });
-    return { members: { updated } };
-  }
-
-  return {
-    async "subscriptions/undelete"(item, { id }) {
-      const batch = await flagging.one({ verb: "undelete", item, actor: id });
-      return { members: { data: null }, batch: batch.id };
-    },
-
-    "subscriptions/delete": (item, { id }) => flagging.delete({ item, actor: id }),
-
-    async "subscriptions/set"(given) {
-      const resource = await store.resource(given.resource_id);
-      if (!resource) throw apiError("not_found", "Resource not found");
-      if (unknownCats(resource.cats, given.cats).length > 0) {
-        throw apiError("bad_request", 'field "subscriptions.cats" is not valid: category not found in resource');
-      }
-      const withProfile = settings.unknownProfile === "create";
-      if (!withProfile) await matching.mustKnowProfile(given);
-      const now = host.clock.now();
-      const mustFit = (stored: Record<string, unknown>) => {
-        const field = unfit(stored, given.custom_fields);
-        if (field !== undefined) throw apiError("bad_request", `field "custom_fields.${field}": ${unfitField}`);
-      };
-      mustFit({});
-      const begun = fresh(given, given, now, settings);
-      mustBeShort(begun);
-      const edit = (stored: StoredSubscription) => {
-        // The one other way to bring something back, and to give it another status before.
-        if (stored.is_delete && settings.consentGuard === "always") {
-          throw apiError("no_consent", "the subscription is deleted: bring it back with subscriptions/undelete");
-        }
-        mustFit(stored.custom_fields);
-        const next = edited(stored, given, now, settings.setRevives);
-        mustBeShort(next);
-        return next;
-      };
-      await store.put(begun, edit, { withProfile });
-      return { members: { data: null } };
-    },
-
-    async "subscriptions/get"(item) {
-      const stored = await store.find(keyOf(item, settings));
-      if (!stored || (stored.is_delete && !withDeleted)) throw apiError("not_found", missing.message);
-      return { members: { data: shown(stored) } };
-    },
-
-    async "subscriptions/list"(profile) {
-      await matching.mustKnowProfile(profile);
-      const stored = await store.ofProfile(profile, { deleted: withDeleted });
-      return { members: { data: stored.map(shown) } };
-    },
-
-    async "subscriptions/list_all"({ status, from_id, ...query }) {
-      const after = from_id ? profileOfCursor(from_id) : undefined;
-      if (from_id && after === undefined) {
-        throw apiError("bad_request", 'field "from_id": is not one that a page gave out');
-      }
-      await mustKnow(query);
-      const wanted = status === undefined ? undefined : statusWord(status);
-      const page = await store.page({ ...query, status: wanted, after, deleted: withDeleted });
-      const last = page.at(-1);
-      const next = last && { next_from_id: cursorOf({ ...query, profile_id: last.profile_id, status: wanted }) };
-      return { members: { data: page.map(shownWithIds), ...next } };
-    },
-
-    "subscriptions/suspend_all": (scope) => changeStatus(scope, "subscribed", "suspended"),
-    "subscriptions/unsuspend_all": (scope) => changeStatus(scope, "suspended", "subscribed"),
-
-    async "profiles/get"(match) {
-      const [profile_id] = await matching.profiles(match, 1);
-      if (profile_id === undefined) throw await matching.unknownProfile(match.db_id);
-      const profile = { db_id: match.db_id, profile_id };
-      return { members: { data: shownProfile(profile, await store.ofProfile(profile, { deleted: true })) } };
-    },
-  };
 }

@@ -1,11 +1,11 @@
 import type { Batch, Host, Outcome, Refused } from "@reinstate/batch-core";
 import type { ApiError } from "@reinstate/batch-core/http";
-import { apiError, type ErrorKind } from "../errors.ts";
-import type { MethodReply } from "./methods.ts";
+import { operationNames } from "../../operations/operations.ts";
 import type { AltcraftSettings } from "../../options.ts";
 import type { Asking, SubscriptionIdentity } from "../../schemas.ts";
 import { type FlagVerb, keyOf, textOf } from "../../subscriptions/rules.ts";
-import { operationNames } from "../../operations/operations.ts";
+import { apiError, type ErrorKind } from "../errors.ts";
+import type { MethodReply } from "./reply.ts";
 
 /** What a call wants done beside its verb. */
 export interface FlagRequest {

@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { isFinished } from "../../batch/batch.ts";
-import { openDatabase } from "../../database/database.ts";
+import { openDatabase } from "../../database/open-database.ts";
 import { assemble } from "../assemble.ts";
 import { until } from "../until.ts";
 import { type Kind, killedOperations, openElsewhere } from "./operations.ts";

@@ -1,2 +1,0 @@
-/** What every reply says where all went well. */
-export const success = { error: 0, error_text: "Successful operation" };

@@ -1,0 +1,5 @@
+/** One thing that is wrong with a request: `path` names the place (`items[3]`, `params.insert_leads`). */
+export interface Issue {
+  path: string;
+  message: string;
+}
