@@ -4,7 +4,16 @@ import * as z from "zod";
 import { defineFlagOperation } from "../../flags/flag-operation.ts";
 import { createFlagStore } from "../../flags/flag-store.ts";
 import type { Host } from "../../host.ts";
-import { type ApiError, admitCalls, cleanPath, defineErrors, parseJson, readCredentials } from "../../http/index.ts";
+import {
+  type ApiError,
+  admitCalls,
+  cleanPath,
+  defineErrors,
+  findFlags,
+  parseJson,
+  readCredentials,
+  readSafetyFlags,
+} from "../../http/index.ts";
 import { readRecords } from "../../intake/read-records.ts";
 import { wholeNumber } from "../../settings/number-setting.ts";
 import { defineVendor, type ImportRequest } from "../../vendor/vendor.ts";
@@ -33,6 +42,7 @@ export type ShelfFault =
   | "shows the text of a fault"
   | "logs no fault"
   | "changes records before it checks the key"
+  | "ignores safety flags"
   | "shows books of another account"
   | "changes books of another account"
   | "lets a key into another account"
@@ -45,6 +55,7 @@ const statuses = {
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
+  invalid: 422,
   too_many_requests: 429,
   unavailable: 503,
   internal: 500,
@@ -55,7 +66,7 @@ export const shelfStatuses: Record<ShelfError, number> = statuses;
 
 const { apiError, answerError } = defineErrors<Exclude<ShelfError, "unavailable" | "internal">>({
   vendor: "shelf",
-  codes: { overloaded: "unavailable", too_many_requests: "too_many_requests" },
+  codes: { invalid_request: "invalid", overloaded: "unavailable", too_many_requests: "too_many_requests" },
 });
 
 /** A small vendor whose books are removed and restored, with one fault. */
@@ -176,6 +187,8 @@ function createRoutes(host: Host, operation: string, has: Has) {
       (await host.admission.findKey(c.req.raw, "shelf", secret)) ??
       (has("takes keys of other vendors") ? await host.keys.find("not-shelf", secret) : undefined);
     if (!key) throw apiError("unauthorized");
+    const { searchParams } = new URL(c.req.url);
+    if (!has("ignores safety flags")) readSafetyFlags({ place: "query", fields: findFlags(searchParams) });
     const account = c.req.header("account") ?? "";
     if (account !== key.account && !has("lets a key into another account")) throw apiError("forbidden");
     c.set("account", account);

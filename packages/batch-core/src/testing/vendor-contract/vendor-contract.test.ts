@@ -25,6 +25,7 @@ describe("a vendor that breaks a promise is found if it", () => {
   const demo = "loads its demo once and restores by its curl";
   const declarations = "declares each path, route and operation once";
   const errors = "reports errors in its own form on every route";
+  const flags = "rejects an unclear safety flag on every change";
   const accounts = "keeps accounts apart on every route";
   const imports = "imports good lines and reports every bad one";
 
@@ -51,6 +52,7 @@ describe("a vendor that breaks a promise is found if it", () => {
     ["shows the text of a fault", errors, /is not in the vendor's form/],
     ["logs no fault", errors, /a fault is not logged/],
     ["changes records before it checks the key", errors, /answered with an error changes records/],
+    ["ignores safety flags", flags, /dry_run=perhaps: the safety flag is not rejected: 200/],
     ["shows books of another account", accounts, /another account sees the records/],
     ["changes books of another account", accounts, /another account changes the records/],
     ["lets a key into another account", accounts, /let into another account/],

@@ -3,6 +3,7 @@ import { checkAccounts } from "./accounts.ts";
 import { checkDeclarations } from "./declarations.ts";
 import { checkErrors } from "./errors.ts";
 import { checkImport } from "./import.ts";
+import { checkSafetyFlags } from "./safety-flags.ts";
 import { checkDemo, checkSettings } from "./settings-and-demo.ts";
 import type { VendorUnderTest } from "./tested-vendor.ts";
 
@@ -14,7 +15,7 @@ export interface VendorPromise {
 
 /**
  * Returns the promises that a gateway relies on, those that apply to the vendor: settings, demo, accounts, import, errors,
- * declarations. Each check starts the vendor on the database that it is given, which must be empty.
+ * safety flags, declarations. Each check starts the vendor on the database that it is given, which must be empty.
  *
  * @example
  * test.each(vendorContract({ vendor: zendesk, calls, authorize, isError }))("$name", ({ check }) => check("sqlite::memory:"));
@@ -28,6 +29,7 @@ export function vendorContract<Settings, Instance extends VendorInstance>(
     { name: "loads its demo once and restores by its curl", check: (url) => checkDemo(tested, url) },
     { name: "declares each path, route and operation once", check: (url) => checkDeclarations(tested, url) },
     { name: "reports errors in its own form on every route", check: (url) => checkErrors(tested, url) },
+    { name: "rejects an unclear safety flag on every change", check: (url) => checkSafetyFlags(tested, url) },
     ...(vendor.accounts
       ? [{ name: "keeps accounts apart on every route", check: (url: string) => checkAccounts(tested, url) }]
       : []),

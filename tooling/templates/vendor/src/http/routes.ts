@@ -45,17 +45,17 @@ export function createRoutes(host: Host, store: WidgetStore, { bodyLimit, idLimi
     const key = await authenticate(host.admission, c.req.raw, { vendor: "acme", form: "bearer" });
     if (!key) throw apiError("bad_key");
     c.set("key", key);
+    // A call that supports no dry run must not pass for one.
+    readSafetyFlags(
+      { place: "header", fields: findFlags(c.req.raw.headers) },
+      { place: "query", fields: findFlags(new URL(c.req.url).searchParams) },
+    );
     await next();
   });
 
   async function readIds({ raw }: { raw: Request }): Promise<WidgetId[]> {
     const body = await parseJsonBody(await readBody(raw, bodyLimit));
-    // A call that is not a dry run must not pass for one.
-    readSafetyFlags(
-      { place: "header", fields: findFlags(raw.headers) },
-      { place: "query", fields: findFlags(new URL(raw.url).searchParams) },
-      { place: "body", fields: findFlagsInValue(body) },
-    );
+    readSafetyFlags({ place: "body", fields: findFlagsInValue(body) });
     const { ids } = parseInput(idsRequest, body);
     if (ids.length > idLimit) throw apiError("invalid", `ids: must be at most ${idLimit}`);
     return ids;
