@@ -49,12 +49,12 @@ const { fuzz, faults, kills, terms, simulations, proof, ids, minutes, engine, "k
 const overloadSeconds = values["overload-seconds"];
 
 const parts: Part[] = [
-  { name: "fuzz", figure: `${fuzz} requests to each of 4 APIs`, command: vitest("src/fuzz.test"), env: { FUZZ: fuzz } },
+  { name: "fuzz", figure: `${fuzz} requests to each of 4 APIs`, command: vitest("/fuzz.test"), env: { FUZZ: fuzz } },
   { name: "tenants", figure: "every route, every kind of key", command: vitest("gateway/src/tenants.test") },
   {
     name: "faults",
-    figure: `14 faults at each place, ${faults} random sequences for each vendor`,
-    command: vitest("src/faults.test"),
+    figure: `14 faults at each call, ${faults} random sequences for each vendor`,
+    command: vitest("/faults.test"),
     env: { FAULTS: faults },
   },
   {

@@ -122,6 +122,10 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
     (ledger) => ({ move: async (id, to, ...rest) => to === "stopped" || ledger.move(id, to, ...rest) }),
   ],
   ["lets everybody in", () => ({ admit: async () => undefined })],
+  [
+    "shares limits between accounts",
+    (ledger) => ({ admit: (operation, { account: _, ...pace }, ...rest) => ledger.admit(operation, pace, ...rest) }),
+  ],
   ["retries without an end", (ledger) => ({ retry: async (...args) => (await ledger.retry(...args)) || 1 })],
   ["retries every code", (ledger) => ({ retry: (id, now, { code: _, ...rest } = {}) => ledger.retry(id, now, rest) })],
   ["makes a key twice", () => ({ remember: async () => undefined })],
