@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
-    /** Requests to each API. */
+    /** Requests to each API on each of its databases. */
     fuzz: { type: "string", default: "100000" },
     /** Random sequences of faults between each upstream operation and its vendor. */
     faults: { type: "string", default: "60" },
@@ -49,7 +49,12 @@ const { fuzz, faults, kills, terms, simulations, proof, ids, minutes, engine, "k
 const overloadSeconds = values["overload-seconds"];
 
 const parts: Part[] = [
-  { name: "fuzz", figure: `${fuzz} requests to each of 4 APIs`, command: vitest("/fuzz.test"), env: { FUZZ: fuzz } },
+  {
+    name: "fuzz",
+    figure: `${fuzz} requests to each of 4 APIs on each of its databases`,
+    command: vitest("/fuzz.test"),
+    env: { FUZZ: fuzz },
+  },
   { name: "tenants", figure: "every route, every kind of key", command: vitest("gateway/src/tenants.test") },
   {
     name: "faults",

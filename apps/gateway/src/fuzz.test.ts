@@ -1,7 +1,9 @@
 import { v1OpenApi } from "@reinstate/batch-core/http";
-import { ledgerDatabases } from "@reinstate/tooling/databases";
+import { ledgerDatabases, mariadbDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
 import { fuzz, toJson } from "@reinstate/tooling/fuzz";
+import { leadTables, makeLead } from "@reinstate/vicidial/testing";
 import * as fc from "fast-check";
+import mysql from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { demoAdminKey } from "./demo.ts";
 import { openDemoGateway } from "./testing/demo-gateway.ts";
@@ -57,14 +59,46 @@ const streamQuery: [string, string][] = [
 ];
 const lines = (body: unknown) => (Array.isArray(body) ? body : [body]).map((item) => toJson(item)).join("\n");
 
-describe.each(ledgerDatabases)("fuzzed requests to /v1 on $name", ({ name, open }) => {
+interface Databases extends AsyncDisposable {
+  url: string;
+  settings?: Record<string, string>;
+}
+
+/** The leads in a VICIdial database on MariaDB, all else in a SQLite file. */
+async function openWithVicidial(): Promise<Databases> {
+  const ledger = sqliteDatabase();
+  const vicidial = await mariadbDatabase();
+  const connection = await mysql.createConnection({ uri: vicidial.url });
+  const leads = Array.from({ length: 1001 }, (_, lead) => makeLead(lead));
+  const columns = Object.keys(leads[0] as object).map((name) => `\`${name}\``);
+  for (const statement of leadTables({ live: "InnoDB", archive: "InnoDB" })) await connection.query(statement);
+  await connection.query(`insert into vicidial_list_archive (${columns.join(", ")}) values ?`, [
+    leads.map((lead) => Object.values(lead)),
+  ]);
+  await connection.end();
+  return {
+    url: ledger.url,
+    settings: { REINSTATE_VICIDIAL_URL: vicidial.url },
+    async [Symbol.asyncDispose]() {
+      await ledger[Symbol.asyncDispose]();
+      await vicidial[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const databases: { name: string; open(): Promise<Databases> }[] = [
+  ...ledgerDatabases,
+  { name: "SQLite, with leads on MariaDB", open: openWithVicidial },
+];
+
+describe.each(databases)("fuzzed requests to /v1 on $name", ({ name, open }) => {
   test("are answered as documented", async () => {
     await using database = await open();
-    await using gateway = await openDemoGateway(database.url);
+    await using gateway = await openDemoGateway(database.url, database.settings);
     const document = v1OpenApi();
     const problem = { content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } } };
     const report = await fuzz({
-      part: { index: ledgerDatabases.findIndex((one) => one.name === name), count: ledgerDatabases.length },
+      run: databases.findIndex((one) => one.name === name),
       document,
       elsewhere: { 401: problem, 404: problem, 405: problem },
       hints: {

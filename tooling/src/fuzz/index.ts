@@ -7,16 +7,18 @@ import { type PlanOptions, validRequests } from "./valid-requests.ts";
 export type { FuzzReply } from "./judge.ts";
 export { type FuzzRequest, toJson } from "./mutations.ts";
 
-/** Requests for each API, over all its databases; more for a soak. */
-const requestsPerApi = Number(process.env.FUZZ ?? 2000);
+/** Requests for each API on each of its databases; more for a soak. */
+const requestsPerRun = Number(process.env.FUZZ ?? 2000);
+/** Requests in progress at the same time: while one waits for its database, the others use the processor. */
+const concurrency = 4;
 
 export interface FuzzOptions extends PlanOptions, JudgeOptions {
   /** An OpenAPI document, or what of it tells about requests and replies. */
   document: object;
   fetch(request: Request): Response | Promise<Response>;
   encoders?: Encoders;
-  /** Of how many runs over one API this is which, from 0: they share the requests, and each draws its own. */
-  part: { index: number; count: number };
+  /** The number of this run among those over the same API, from 0: each draws requests of its own. */
+  run: number;
   /** Returns what else is wrong after a reply: an error in the log, say. */
   fault?(request: FuzzRequest, reply: FuzzReply): string | undefined;
 }
@@ -39,25 +41,29 @@ const mostFaults = 20;
  * request of each kind of fault, and the seed that repeats the run (`TEST_SEED`).
  */
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
-  const { fetch, fault, part } = options;
+  const { fetch, fault, run } = options;
   const document = options.document as Document;
-  const requests = Math.ceil(requestsPerApi / part.count);
   const judge = createJudge(document, options);
   const report: FuzzReport = { requests: 0, byStatus: {}, slowestMs: 0 };
   const seed = fc.readConfigureGlobal().seed ?? Date.now() % 1_000_000;
   const faults = new Map<string, string>();
-  for (const request of makeRequests(document, options, requests, seed + part.index * 1_000_000)) {
-    const reply = await sendInTime(fetch, request);
-    report.requests++;
-    report.byStatus[reply.status] = (report.byStatus[reply.status] ?? 0) + 1;
-    report.slowestMs = Math.max(report.slowestMs, reply.ms);
-    const wrong = judge(request, reply) ?? fault?.(request, reply);
-    if (wrong === undefined) continue;
-    const kind = `${request.route} ${wrong.replace(/\d+/g, "0")}`;
-    const shown = `${wrong}\n  ${describe(request)}\n  answer ${reply.status}: ${reply.text.slice(0, 500)}`;
-    if (!faults.has(kind)) faults.set(kind, shown);
-    if (faults.size === mostFaults) break;
-  }
+  const requests = makeRequests(document, options, requestsPerRun, seed + run * 1_000_000);
+  const sendOneByOne = async () => {
+    // All of them draw from one generator.
+    for (const request of requests) {
+      const reply = await sendInTime(fetch, request);
+      report.requests++;
+      report.byStatus[reply.status] = (report.byStatus[reply.status] ?? 0) + 1;
+      report.slowestMs = Math.max(report.slowestMs, reply.ms);
+      const wrong = judge(request, reply) ?? fault?.(request, reply);
+      if (wrong === undefined) continue;
+      const kind = `${request.route} ${wrong.replace(/\d+/g, "0")}`;
+      const shown = `${wrong}\n  ${describe(request)}\n  answer ${reply.status}: ${reply.text.slice(0, 500)}`;
+      if (!faults.has(kind)) faults.set(kind, shown);
+      if (faults.size >= mostFaults) break;
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, sendOneByOne));
   if (faults.size > 0) {
     throw new Error(`TEST_SEED=${seed} finds replies that are not documented:\n${[...faults.values()].join("\n")}`);
   }

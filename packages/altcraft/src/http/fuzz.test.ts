@@ -51,7 +51,7 @@ describe.each(ledgerDatabases)("fuzzed requests to Altcraft's API on $name", ({ 
     const log = { error: (fields: unknown) => void errors.push(fields), warn() {}, info() {}, debug() {} };
     await using server = await start({ extensions: "on" }, database.url, {}, { log });
     const report = await fuzz({
-      part: { index: ledgerDatabases.findIndex((one) => one.name === name), count: ledgerDatabases.length },
+      run: ledgerDatabases.findIndex((one) => one.name === name),
       document: JSON.parse(JSON.stringify(openApi())),
       hints,
       headers: { Authorization: `Bearer ${officer}` },

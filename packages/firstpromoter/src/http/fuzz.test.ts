@@ -30,7 +30,7 @@ describe.each(ledgerDatabases)("fuzzed requests to FirstPromoter's API on $name"
     const log = { error: (fields: unknown) => void errors.push(fields), warn() {}, info() {}, debug() {} };
     await using server = await start(database.url, { rateLimit: 0 }, { log });
     const report = await fuzz({
-      part: { index: ledgerDatabases.findIndex((one) => one.name === name), count: ledgerDatabases.length },
+      run: ledgerDatabases.findIndex((one) => one.name === name),
       document: openApi(),
       hints,
       headers: { Authorization: "Bearer demo-firstpromoter-key", "Account-ID": "acc_demo" },

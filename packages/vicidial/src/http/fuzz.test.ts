@@ -30,7 +30,7 @@ const hints = {
   "Idempotency-Key": fc.nat(500).map((number) => `key-${number}`),
 };
 
-async function fuzzVicidial(databaseUrl: string, options: { url?: string }, index: number) {
+async function fuzzVicidial(databaseUrl: string, options: { url?: string }, run: number) {
   const errors: unknown[] = [];
   let calls = 0;
   const log: Log = { error: (fields) => void errors.push(fields), warn() {}, info() {}, debug() {} };
@@ -44,7 +44,7 @@ async function fuzzVicidial(databaseUrl: string, options: { url?: string }, inde
     hints,
     headers: { Authorization: "Key=demo-vicidial-key" },
     encoders: { "application/x-www-form-urlencoded": toForm },
-    part: { index, count: 3 },
+    run,
     // Each call from another address: wrong keys are limited by address.
     fetch: (request) =>
       server.instance.routes.fetch(request, {
