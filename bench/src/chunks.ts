@@ -15,8 +15,8 @@ const lanes = 5;
  */
 export async function chunks(scale: number): Promise<Line[]> {
   const count = Math.max(300, Math.round(1000 * scale));
-  const boss = await rateOf(count, createPgBossEngine);
-  const inProcess = await rateOf(count);
+  const boss = await measureRate(count, createPgBossEngine);
+  const inProcess = await measureRate(count);
   return [
     {
       work: "chunks through pg-boss, in our transactions",
@@ -31,7 +31,7 @@ export async function chunks(scale: number): Promise<Line[]> {
 }
 
 /** With the engine given, or the one in the process; and of the bare statement, one after the other. */
-async function rateOf(count: number, engine?: EngineFactory): Promise<{ ours: number; plain: number }> {
+async function measureRate(count: number, engine?: EngineFactory): Promise<{ ours: number; plain: number }> {
   await using opened = await postgresDatabase();
   const host = await createHost({ databaseUrl: opened.url, lanes, ...(engine && { engine }) });
   const { store, operations } = await createFirstPromoter(host);

@@ -77,20 +77,20 @@ const archived = "filters[archived]=true";
 const sorted = "sorting[revenue_amount]=desc";
 
 /** One of the ids that are restored by no turn of another size of table: near its beginning. */
-const idsOf = (turn: number) => Array.from({ length: 5 }, (_, index) => 3 + 10 * ((5 * turn + index) % 900));
+const makeIds = (turn: number) => Array.from({ length: 5 }, (_, index) => 3 + 10 * ((5 * turn + index) % 900));
 
 /** Five of the same fifty, as every other call meets the same promoters again and again. */
-const fiftyIds = (turn: number) => idsOf(turn % 10);
+const fiftyIds = (turn: number) => makeIds(turn % 10);
 
-const setOf =
+const makeSet =
   (verb: "restore" | "archive") =>
   (name: string, ids: (turn: number) => number[]): Call => ({
     ...{ name, method: "POST" },
     path: () => `/promoters/${verb}`,
     body: (_, turn) => ({ ids: ids(turn) }),
   });
-const restoreOf = setOf("restore");
-const archiveOf = setOf("archive");
+const makeRestore = makeSet("restore");
+const makeArchive = makeSet("archive");
 
 const promoter = (n: number) => `promoter${n}@example.com`;
 
@@ -159,19 +159,19 @@ export const calls: Record<string, Call[]> = {
     },
   ],
   batches: [
-    { ...restoreOf("restore of 5", fiftyIds), before: archiveOf("", fiftyIds) },
-    { ...archiveOf("archive of 5", fiftyIds), before: restoreOf("", fiftyIds) },
+    { ...makeRestore("restore of 5", fiftyIds), before: makeArchive("", fiftyIds) },
+    { ...makeArchive("archive of 5", fiftyIds), before: makeRestore("", fiftyIds) },
     {
       name: "block of 5",
       path: () => "/promoters/block",
       method: "POST",
-      body: (_, turn) => ({ campaign_id: 1, ids: idsOf(turn) }),
+      body: (_, turn) => ({ campaign_id: 1, ids: makeIds(turn) }),
     },
     {
       name: "assign_parent of 5",
       path: () => "/promoters/assign_parent",
       method: "POST",
-      body: (_, turn) => ({ parent_promoter_id: 5, ids: idsOf(turn) }),
+      body: (_, turn) => ({ parent_promoter_id: 5, ids: makeIds(turn) }),
     },
     { name: "batch_processes, all", path: () => "/batch_processes?filters[status]=completed" },
     { name: "batch_processes", path: () => "/batch_processes" },
@@ -187,5 +187,5 @@ export const calls: Record<string, Call[]> = {
  * a table that its memory does not hold; it is told, not judged.
  */
 export const untouched: Record<string, Call[]> = {
-  "promoters whom nobody has touched": [restoreOf("restore of 5", idsOf), archiveOf("archive of 5", idsOf)],
+  "promoters whom nobody has touched": [makeRestore("restore of 5", makeIds), makeArchive("archive of 5", makeIds)],
 };

@@ -18,7 +18,7 @@ const memberships = "firstpromoter_memberships";
 export async function fillTables(bare: Bare, count: number): Promise<void> {
   const sqlite = bare.dialect === "sqlite";
   const tables = [promoters, memberships, ...(sqlite ? [] : ["firstpromoter_search"])];
-  const indexes = await Promise.all(tables.map((table) => indexesOf(bare, table)));
+  const indexes = await Promise.all(tables.map((table) => readIndexes(bare, table)));
   for (const { name } of indexes.flat()) await bare.rows(`drop index ${name}`);
   const numbers = sqlite
     ? `(with recursive n(i) as (select 1 union all select i + 1 from n where i < ${count}) select i from n) as n`
@@ -63,7 +63,7 @@ export async function fillTables(bare: Bare, count: number): Promise<void> {
   await bare.rows(sqlite ? "pragma wal_checkpoint(truncate)" : "vacuum analyze");
 }
 
-async function indexesOf(bare: Bare, table: string): Promise<{ name: string; definition: string }[]> {
+async function readIndexes(bare: Bare, table: string): Promise<{ name: string; definition: string }[]> {
   return bare.rows(
     bare.dialect === "sqlite"
       ? "select name, sql as definition from sqlite_schema where type = 'index' and tbl_name = ? and sql is not null"

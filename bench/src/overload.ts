@@ -11,7 +11,7 @@ const targets: [keyof OverloadFigures | "share", string, (value: number) => bool
 ];
 
 /** Calls of one promoter each, with several keys of the account. */
-async function callsOf(settings: Record<string, string>, keys: number, ids: number): Promise<string[]> {
+async function prepareCalls(settings: Record<string, string>, keys: number, ids: number): Promise<string[]> {
   const requests: string[] = [];
   for (let key = 0; key < keys; key++) {
     const made = await run(["keys", "create", "--vendor", "firstpromoter", "--account", "acc_demo"], settings);
@@ -40,7 +40,7 @@ export async function soakOverload(
     LOG_LEVEL: "warn",
   };
   await using gateway: GatewayProcess = await startGateway(settings);
-  const requests = await callsOf(settings, keys, ids);
+  const requests = await prepareCalls(settings, keys, ids);
   const figures = await measureOverload(gateway, { calmSeconds: 6, overloadSeconds: seconds, factor, requests });
   const { capacity, offered, goodput, statuses, unsent, acceptedP99Ms, healthP99Ms, megabytes, recoverySeconds } =
     figures;

@@ -47,7 +47,7 @@ export async function fillSubscriptions(bare: Bare, count: number): Promise<void
 const key = ["db_id", "profile_id", "resource_id", "channel", "address"] as const;
 
 /** The key of a subscription as the table has it. */
-const keyOf = ({ email, ...rest }: ReturnType<typeof subscription>) => ({ ...rest, address: email });
+const toKey = ({ email, ...rest }: ReturnType<typeof subscription>) => ({ ...rest, address: email });
 
 /** The statement that brings a set of subscriptions back, in a transaction, as anybody's loop without us would say it. */
 export function plainUndelete(
@@ -62,7 +62,7 @@ export function plainUndelete(
     where ${same} and ${table}.is_delete = 1 returning ${key.map((name) => `${table}.${name}`).join(", ")}`;
   return (subscriptions) =>
     bare.transaction(async (rows) => {
-      const changed = await rows(change, Date.now(), JSON.stringify(subscriptions.map(keyOf)));
+      const changed = await rows(change, Date.now(), JSON.stringify(subscriptions.map(toKey)));
       if (changed.length !== subscriptions.length) throw new Error(`${changed.length} were brought back`);
     });
 }
@@ -73,7 +73,7 @@ export function plainUndeleteOne(bare: Bare): (one: ReturnType<typeof subscripti
   const change = `update ${table} set is_delete = 0, deleted_at = null, updated_at = ${place(1)}
     where ${key.map((name, index) => `${name} = ${place(index + 2)}`).join(" and ")} and is_delete = 1 returning db_id`;
   return async (one) => {
-    const values = keyOf(one);
+    const values = toKey(one);
     return (await bare.rows(change, Date.now(), ...key.map((name) => values[name]))).length;
   };
 }

@@ -32,14 +32,14 @@ const mixes: Mix[] = [
   { live: "InnoDB", archive: "MyISAM" },
   { live: "MyISAM", archive: "InnoDB" },
 ];
-const nameOf = (mix: Mix) => (mix.live === mix.archive ? mix.live : `live ${mix.live}, archive ${mix.archive}`);
+const describeMix = (mix: Mix) => (mix.live === mix.archive ? mix.live : `live ${mix.live}, archive ${mix.archive}`);
 
 type Verb = "dearchive" | "archive";
 const verbs: Verb[] = ["dearchive", "archive"];
 const sides = { dearchive: { from: archive, to: live }, archive: { from: live, to: archive } };
 const steps = ["locked", "journaled", "copied", "released", "finished"] as const;
 
-const paramsOf = (verb: Verb) => ({
+const makeParams = (verb: Verb) => ({
   insert_leads: true,
   delete_leads: true,
   ...(verb === "archive" && { update_leads: true }),
@@ -95,7 +95,7 @@ function runMover(
   return new Promise((resolve) => {
     const { afterMs, ...at } = kill;
     const MOVE = JSON.stringify({
-      ...{ ledger: site.ledger, url: site.url, verb, round, ids, params: paramsOf(verb) },
+      ...{ ledger: site.ledger, url: site.url, verb, round, ids, params: makeParams(verb) },
       ...at,
     });
     // What one has read of the sources the next need not read again: that takes longer than the work.
@@ -138,8 +138,8 @@ async function killMovers(): Promise<void> {
         seen.finished++;
         if (run.said.includes(`"done":${ids.length}`)) ms = Math.min(ms, run.ms);
       }
-      const { inLive, twins } = await site.check();
-      if (killed && (twins > 0 || (inLive > 0 && inLive < ids.length))) seen.between++;
+      const { inLive, twins: duplicates } = await site.check();
+      if (killed && (duplicates > 0 || (inLive > 0 && inLive < ids.length))) seen.between++;
     }
     await runMover(site, "archive", round);
     await runMover(site, "dearchive", round + 1);
@@ -147,7 +147,7 @@ async function killMovers(): Promise<void> {
     must((await site.check()).twins === 0, "Leads are doubled after the last run");
     must(seen.between > 0 || seen.killed < 10, "No kill of a mover fell between the first lead and the last");
     say(
-      `${nameOf(mix)}: ${seen.killed} movers killed at random, ${seen.between} of them with the leads in both tables, ${seen.finished} too late; none lost, none doubled in the end`,
+      `${describeMix(mix)}: ${seen.killed} movers killed at random, ${seen.between} of them with the leads in both tables, ${seen.finished} too late; none lost, none doubled in the end`,
     );
   }
 }
@@ -155,7 +155,7 @@ async function killMovers(): Promise<void> {
 /** One lead does not fit, so that there is a step between the copy and the delete. */
 async function killAtSteps(): Promise<void> {
   for (const mix of mixes) {
-    let [killed, twins, between] = [0, 0, 0];
+    let [killed, duplicates, between] = [0, 0, 0];
     for (const verb of verbs) {
       const { from, to } = sides[verb];
       await using site = await makeSite(mix, ids, verb);
@@ -170,7 +170,7 @@ async function killAtSteps(): Promise<void> {
         must(run.killed, `Nobody was killed at the step ${step}: ${run.said}`);
         killed++;
         const found = await site.check();
-        twins += found.twins;
+        duplicates += found.twins;
         if (found.inLive > 0 && found.inLive < ids.length) between++;
         const { said } = await runMover(site, verb, round++);
         must(/"failed":1,"unknown":0/.test(said), `The run after a kill at the step ${step} ended with ${said}`);
@@ -180,9 +180,9 @@ async function killAtSteps(): Promise<void> {
       }
     }
     must(between > 0, "No kill at a step fell between the first lead and the last");
-    must(twins > 0 || (mix.live !== "MyISAM" && mix.archive !== "MyISAM"), "No kill fell between copy and delete");
+    must(duplicates > 0 || (mix.live !== "MyISAM" && mix.archive !== "MyISAM"), "No kill fell between copy and delete");
     say(
-      `${nameOf(mix)}: ${killed} movers killed at ${steps.join(", ")}, both verbs, ${between} with the leads in both tables, ${twins} leads doubled for the moment; the next run finished each`,
+      `${describeMix(mix)}: ${killed} movers killed at ${steps.join(", ")}, both verbs, ${between} with the leads in both tables, ${duplicates} leads doubled for the moment; the next run finished each`,
     );
   }
 }
@@ -190,7 +190,7 @@ async function killAtSteps(): Promise<void> {
 async function killServers(): Promise<void> {
   let met = 0;
   for (const mix of mixes) {
-    const seen = { killed: 0, repaired: 0, twins: 0, between: 0 };
+    const seen = { killed: 0, repaired: 0, duplicates: 0, between: 0 };
     await using site = await makeSite(mix);
     const host = await createHost({ databaseUrl: site.ledger });
     const vicidial = await createVicidial(host, { url: site.url, leadsPerLock: 40 });
@@ -199,7 +199,7 @@ async function killServers(): Promise<void> {
       return host.batches.submit({
         operation: `vicidial.leads.${verb}`,
         items: ids,
-        params: paramsOf(verb),
+        params: makeParams(verb),
         inline: false,
       });
     };
@@ -214,9 +214,9 @@ async function killServers(): Promise<void> {
       seen.killed++;
       await server.start();
       seen.repaired += await site.repair();
-      const { twins, inLive } = await site.check();
-      seen.twins += twins;
-      if (twins > 0 || (inLive > 0 && inLive < ids.length)) seen.between++;
+      const { twins: duplicates, inLive } = await site.check();
+      seen.duplicates += duplicates;
+      if (duplicates > 0 || (inLive > 0 && inLive < ids.length)) seen.between++;
       const batch = await host.batches.wait((await submitted).id);
       const { done, skipped, failed, unknown } = batch.counts;
       must(done + skipped === ids.length, `A batch ended with ${failed} failed, ${unknown} unknown: ${batch.error}`);
@@ -228,7 +228,7 @@ async function killServers(): Promise<void> {
     await host.close();
     met += seen.between;
     say(
-      `${nameOf(mix)}: MariaDB killed ${seen.killed} times, ${seen.between} times with the leads in both tables (${seen.twins} doubled for the moment), ${seen.repaired} tables repaired; each batch finished, none lost, none doubled in the end`,
+      `${describeMix(mix)}: MariaDB killed ${seen.killed} times, ${seen.between} times with the leads in both tables (${seen.duplicates} doubled for the moment), ${seen.repaired} tables repaired; each batch finished, none lost, none doubled in the end`,
     );
   }
   must(met > 0, "No kill of MariaDB fell between the first lead and the last");
@@ -254,16 +254,16 @@ async function amongWriters(): Promise<void> {
         (SELECT COUNT(*) FROM ${live} JOIN ${archive} USING (lead_id)) AS twins,
         (SELECT COUNT(*) FROM ${live}) AS inLive, (SELECT COUNT(*) FROM ${archive}) AS inArchive,
         (SELECT COALESCE(SUM(called_count), 0) FROM ${live}) + (SELECT COALESCE(SUM(called_count), 0) FROM ${archive}) AS kept`);
-      const [twins, inLive, inArchive, kept] = ["twins", "inLive", "inArchive", "kept"].map((name) =>
+      const [duplicates, inLive, inArchive, kept] = ["twins", "inLive", "inArchive", "kept"].map((name) =>
         Number(counts?.[name]),
       ) as [number, number, number, number];
-      const lost = moves - (inLive + inArchive - twins);
+      const lost = moves - (inLive + inArchive - duplicates);
       say(
-        `${nameOf(mix)}: ${moves} leads moved among four writers ${way}: ${touched} changes meanwhile, ${twins} stale twins, ${lost} lost`,
+        `${describeMix(mix)}: ${moves} leads moved among four writers ${way}: ${touched} changes meanwhile, ${duplicates} stale twins, ${lost} lost`,
       );
-      if (way === "without a lock") unlocked += twins;
+      if (way === "without a lock") unlocked += duplicates;
       else {
-        must(twins === 0 && lost === 0 && inLive === moves, `${inLive} leads are live, ${twins} twins`);
+        must(duplicates === 0 && lost === 0 && inLive === moves, `${inLive} leads are live, ${duplicates} twins`);
         must(touched > 0 && kept === touched, `${kept} of ${touched} changes are kept`);
       }
     }
@@ -277,7 +277,7 @@ async function moveByUs(site: Site, all: number[]): Promise<void> {
   const operation = "vicidial.leads.dearchive";
   for (let start = 0; start < all.length; start += 500) {
     const items = all.slice(start, start + 500);
-    const { counts } = await host.batches.submit({ operation, items, params: paramsOf("dearchive"), inline: true });
+    const { counts } = await host.batches.submit({ operation, items, params: makeParams("dearchive"), inline: true });
     must(counts.done === items.length, `A batch ended as ${JSON.stringify(counts)}`);
   }
   await vicidial.close();
@@ -332,17 +332,17 @@ async function makeSite(mix: Mix, leads = ids, verb: Verb = "dearchive") {
     sides[verb].from,
     leads.map((id) => makeLead(id)),
   );
-  const rowsOf = async (table: string) => {
+  const readRows = async (table: string) => {
     const [found] = await admin.query<RowDataPacket[]>(`SELECT * FROM ${table}`);
     return new Map(found.map((row) => [Number(row.lead_id), { ...row } as Record<string, unknown>]));
   };
-  let before = await rowsOf(sides[verb].from);
+  let before = await readRows(sides[verb].from);
   const isStale = (row: object, whole: object | undefined) =>
     JSON.stringify(row) === JSON.stringify({ ...whole, comments: "stale" });
   /** Puts stale copies of every tenth lead that is live alone into the archive. */
   async function makeStale(): Promise<void> {
-    const there = await rowsOf(archive);
-    const fresh = [...(await rowsOf(live)).values()].filter(
+    const there = await readRows(archive);
+    const fresh = [...(await readRows(live)).values()].filter(
       ({ lead_id }) => Number(lead_id) % 10 === 0 && !there.has(Number(lead_id)),
     );
     await insertRows(
@@ -358,7 +358,7 @@ async function makeSite(mix: Mix, leads = ids, verb: Verb = "dearchive") {
     query: async (sql: string) => (await admin.query<RowDataPacket[]>(sql))[0],
     /** What is in the source now is what must be whole from now on. */
     async remember() {
-      before = await rowsOf(sides[verb].from);
+      before = await readRows(sides[verb].from);
     },
     /** All leads lie in the source again, and nothing else. */
     async fill(verb: Verb) {
@@ -379,17 +379,17 @@ async function makeSite(mix: Mix, leads = ids, verb: Verb = "dearchive") {
     async check() {
       // Together: a mover's last statements may be under way, though nobody is there any more to hear of them.
       await admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
-      const [inLive, inArchive] = [await rowsOf(live), await rowsOf(archive)];
+      const [inLive, inArchive] = [await readRows(live), await readRows(archive)];
       await admin.query("UNLOCK TABLES");
-      let twins = 0;
+      let duplicates = 0;
       for (const [id, row] of before) {
         const [here, there] = [inLive.get(id), inArchive.get(id)];
         const whole = [here, there].filter((copy) => JSON.stringify(copy) === JSON.stringify(row)).length;
         must(whole > 0, `Lead ${id} is lost: ${JSON.stringify([here, there])}`);
         must(whole === 2 || !here || !there || isStale(there, row), `Lead ${id} is not as it was`);
-        if (whole === 2) twins++;
+        if (whole === 2) duplicates++;
       }
-      return { twins, inLive: inLive.size };
+      return { twins: duplicates, inLive: inLive.size };
     },
     async [Symbol.asyncDispose]() {
       await admin.end();

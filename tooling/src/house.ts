@@ -44,7 +44,7 @@ export function inspect(root: string): string[] {
     for (const file of vendorFiles) {
       if (!existsSync(join(folder, file))) complaints.push(`packages/${vendor} lacks ${file}, which every vendor has`);
     }
-    const doors = Object.keys(manifestOf(folder).exports ?? {});
+    const doors = Object.keys(readManifest(folder).exports ?? {});
     for (const door of vendorDoors) {
       if (!doors.includes(door)) complaints.push(`packages/${vendor} lacks the door "${door}", which every vendor has`);
     }
@@ -56,11 +56,15 @@ export function inspect(root: string): string[] {
     if (models.length !== 1) {
       complaints.push(`packages/${vendor} needs one model folder with a rules.ts; it has ${models.length}`);
     }
-    complaints.push(...clientReach(root, folder), ...contractOf(root, folder));
+    complaints.push(...clientReach(root, folder), ...checkContract(root, folder));
   }
   for (const folder of [...listPackages(packages).map((name) => join(packages, name)), join(root, "apps/gateway")]) {
-    complaints.push(...doorsOf(root, folder), ...arrowsOf(root, folder, vendors), ...namesOf(root, folder));
-    const files = sourcesOf(join(folder, "src")).filter((file) => !/\.test\.|\/(testing|fixtures)\//.test(file));
+    complaints.push(
+      ...checkEntryPoints(root, folder),
+      ...checkImports(root, folder, vendors),
+      ...checkFileNames(root, folder),
+    );
+    const files = listSources(join(folder, "src")).filter((file) => !/\.test\.|\/(testing|fixtures)\//.test(file));
     complaints.push(
       ...findImportCycles(join(folder, "src"), files).map((fault) => `${relative(root, folder)}: ${fault}`),
     );
@@ -69,16 +73,16 @@ export function inspect(root: string): string[] {
 }
 
 /** The promises that a gateway relies on are tested for every vendor. */
-function contractOf(root: string, folder: string): string[] {
+function checkContract(root: string, folder: string): string[] {
   const file = join(folder, "src/vendor.test.ts");
   if (existsSync(file) && readFileSync(file, "utf8").includes("vendorContract(")) return [];
   return [`${relative(root, file)} must run vendorContract, as every vendor does`];
 }
 
 /** Every door leads to a source file, and is published from the file that the build makes of it. */
-function doorsOf(root: string, folder: string): string[] {
+function checkEntryPoints(root: string, folder: string): string[] {
   const at = relative(root, folder);
-  const { name, exports = {}, publishConfig } = manifestOf(folder);
+  const { name, exports = {}, publishConfig } = readManifest(folder);
   const complaints: string[] = [];
   for (const [door, source] of Object.entries(exports)) {
     const published = publishConfig?.exports?.[door];
@@ -98,7 +102,7 @@ function doorsOf(root: string, folder: string): string[] {
   for (const door of Object.keys(publishConfig?.exports ?? {})) {
     if (!(door in exports)) complaints.push(`${at}: publishConfig.exports has "${door}", which exports lacks`);
   }
-  for (const [dependency, range] of Object.entries(manifestOf(folder).dependencies ?? {})) {
+  for (const [dependency, range] of Object.entries(readManifest(folder).dependencies ?? {})) {
     if (dependency.startsWith("@reinstate/") && range !== "workspace:^") {
       complaints.push(`${at}: ${name} must depend on ${dependency} by workspace:^ (it says ${range})`);
     }
@@ -107,23 +111,23 @@ function doorsOf(root: string, folder: string): string[] {
 }
 
 /** gateway → vendor → batch-core, and nothing against the arrows. */
-function arrowsOf(root: string, folder: string, vendors: string[]): string[] {
+function checkImports(root: string, folder: string, vendors: string[]): string[] {
   const at = relative(root, folder);
   const isVendor = vendors.some((vendor) => at === join("packages", vendor));
   const allowed = at === "apps/gateway" ? [...vendors, "batch-core"] : isVendor ? ["batch-core"] : [];
-  const { exports = {} } = manifestOf(folder);
+  const { exports = {} } = readManifest(folder);
   // What tests alone use lies in testing/ too, unless the package publishes that.
   const testFile = "./testing" in exports ? /\.test(\.fixture)?\.ts$/ : /\.test(\.fixture)?\.ts$|\/src\/testing\//;
   const complaints: string[] = [];
-  for (const file of sourcesOf(join(folder, "src"))) {
+  for (const file of listSources(join(folder, "src"))) {
     const isTest = testFile.test(file);
-    for (const specifier of importsOf(file)) {
+    for (const specifier of listImports(file)) {
       const sibling = /^@reinstate\/([^/]+)/.exec(specifier)?.[1];
       if (sibling === undefined || (isTest && sibling === "tooling")) continue;
       if (!allowed.includes(sibling))
         complaints.push(`${relative(root, file)} imports ${specifier}, against the arrows`);
     }
-    for (const specifier of importsOf(file)) {
+    for (const specifier of listImports(file)) {
       if (!specifier.startsWith(".")) continue;
       const target = resolve(dirname(file), specifier);
       if (relative(folder, target).startsWith(".."))
@@ -146,7 +150,7 @@ function clientReach(root: string, folder: string): string[] {
     if (/^(vendor|create|demo)\.ts$|^(operations|store)\/|(^|\/)(routes|rules)\.ts$/.test(name)) {
       complaints.push(`${relative(root, start)} reaches ${name}, which belongs to the server`);
     }
-    for (const specifier of importsOf(file)) {
+    for (const specifier of listImports(file)) {
       if (specifier.startsWith(".")) visit(resolve(dirname(file), specifier));
       if (
         ["kysely", "pg", "mysql2", "hono", "@reinstate/batch-core"].includes(
@@ -161,26 +165,26 @@ function clientReach(root: string, folder: string): string[] {
   return complaints;
 }
 
-function namesOf(root: string, folder: string): string[] {
-  return sourcesOf(join(folder, "src"))
+function checkFileNames(root: string, folder: string): string[] {
+  return listSources(join(folder, "src"))
     .filter((file) => emptyNames.test(file.split("/").at(-1) ?? "") || /[A-Z_]/.test(file.split("/").at(-1) ?? ""))
     .map((file) => `${relative(root, file)}: name it in kebab-case after what is in it`);
 }
 
-function importsOf(file: string): string[] {
+function listImports(file: string): string[] {
   const text = readFileSync(file, "utf8");
   // Imports of types alone vanish from the program and are no arrow inside a package.
   const statements = text.matchAll(/^\s*(?:import|export)\s+(?!type\b)(?:[^"';]*?\sfrom\s+)?"([^"]+)"/gm);
   return [...statements].map((match) => match[1] ?? "");
 }
 
-function sourcesOf(folder: string): string[] {
+function listSources(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return (readdirSync(folder, { recursive: true }) as string[])
     .map((name) => join(folder, name))
     .filter((path) => /\.tsx?$/.test(path) && statSync(path).isFile());
 }
 
-function manifestOf(folder: string): Manifest {
+function readManifest(folder: string): Manifest {
   return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
 }

@@ -37,7 +37,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The fenced blocks of TypeScript in a Markdown file. */
-function samplesOf(file: string): string[] {
+function readSamples(file: string): string[] {
   return [...readFileSync(join(root, file), "utf8").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(
     (match) => match[1] ?? "",
   );
@@ -59,7 +59,7 @@ async function prepare({ readme, paths }: App): Promise<string[]> {
   writeFileSync(join(app, "package.json"), '{ "private": true, "type": "module" }');
   const tarballsOfApp = paths.map((path) => tarballs[path] ?? path);
   await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...tarballsOfApp], { cwd: app });
-  return samplesOf(readme).map((sample, index) => {
+  return readSamples(readme).map((sample, index) => {
     const file = join(app, `example-${index}.ts`);
     writeFileSync(file, sample);
     return file;
@@ -68,7 +68,7 @@ async function prepare({ readme, paths }: App): Promise<string[]> {
 
 const prepared = new Map<App, Promise<string[]>>();
 
-function examplesOf(app: App): Promise<string[]> {
+function readExamples(app: App): Promise<string[]> {
   const examples = prepared.get(app) ?? prepare(app);
   prepared.set(app, examples);
   return examples;
@@ -87,14 +87,14 @@ describe.concurrent.each(published)("%s, packed", (path) => {
 
 describe.concurrent.each(alone)("$readme, with its package installed alone", (app) => {
   test("has a first example that runs", async ({ expect }) => {
-    const [first = ""] = await examplesOf(app);
+    const [first = ""] = await readExamples(app);
     expect((await run(process.execPath, [first], { cwd: dirname(first) })).stdout).not.toBe("");
   });
 });
 
 test.concurrent("all examples compile against what is published", async ({ expect }) => {
   const apps = only === undefined ? [together, ...alone] : alone;
-  const files = await Promise.all(apps.map(examplesOf));
+  const files = await Promise.all(apps.map(readExamples));
   expect(files.flat().length).toBeGreaterThanOrEqual(apps.length);
   // One program of all examples: each is resolved from its own folder, and the libraries are read once.
   await run(
@@ -110,7 +110,7 @@ test.concurrent("all examples compile against what is published", async ({ expec
 test
   .runIf(only === undefined)
   .concurrent("the gateway installs with its command, and the command explains itself", async ({ expect }) => {
-    const [example = ""] = await examplesOf(together);
+    const [example = ""] = await readExamples(together);
     const { stdout } = await run(join(dirname(example), "node_modules/.bin/reinstate"), ["--help"]);
     expect(stdout).toContain("reinstate serve --demo");
   });

@@ -113,7 +113,7 @@ async function startPrivate(recipe: Recipe, binary: string, options: string[] = 
   }
 
   const signal = (name: NodeJS.Signals) => {
-    for (const pid of child?.pid === undefined ? [] : familyOf(child.pid)) process.kill(pid, name);
+    for (const pid of child?.pid === undefined ? [] : listFamily(child.pid)) process.kill(pid, name);
   };
 
   await start();
@@ -135,7 +135,7 @@ async function startPrivate(recipe: Recipe, binary: string, options: string[] = 
 }
 
 /** A process and its children. */
-function familyOf(pid: number): number[] {
+function listFamily(pid: number): number[] {
   const table = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
   const rows = table.split("\n").map((line) => line.trim().split(/\s+/).map(Number));
   return [pid, ...rows.flatMap(([child, parent]) => (parent === pid && child !== undefined ? [child] : []))];
@@ -170,7 +170,7 @@ const postgres: Recipe = {
   prepare(binary, folder, port) {
     const data = join(folder, "data");
     // PostgreSQL refuses to run as root.
-    const user = process.getuid?.() === 0 ? { uid: idOf("-u", "postgres"), gid: idOf("-g", "postgres") } : {};
+    const user = process.getuid?.() === 0 ? { uid: readId("-u", "postgres"), gid: readId("-g", "postgres") } : {};
     if ("uid" in user) execFileSync("chown", [`${user.uid}:${user.gid}`, folder]);
     execFileSync(
       binary.replace(/postgres$/, "initdb"),
@@ -210,7 +210,7 @@ const makePgbouncer = (server: URL): Recipe => ({
     ];
     writeFileSync(file, `${lines.join("\n")}\n`);
     // PgBouncer refuses to run as root.
-    const user = process.getuid?.() === 0 ? { uid: idOf("-u", "postgres"), gid: idOf("-g", "postgres") } : {};
+    const user = process.getuid?.() === 0 ? { uid: readId("-u", "postgres"), gid: readId("-g", "postgres") } : {};
     if ("uid" in user) execFileSync("chown", ["-R", `${user.uid}:${user.gid}`, folder]);
     const url = new URL(server);
     url.host = `127.0.0.1:${port}`;
@@ -270,7 +270,7 @@ function inPath(program: string): string | undefined {
     .find((path) => existsSync(path));
 }
 
-function idOf(flag: "-u" | "-g", user: string): number {
+function readId(flag: "-u" | "-g", user: string): number {
   return Number(execFileSync("id", [flag, user], { encoding: "utf8" }));
 }
 

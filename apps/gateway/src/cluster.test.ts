@@ -11,7 +11,7 @@ const total = 10_000;
 const parts = 5;
 
 /** Items of one batch: every fifth promoter. */
-const itemsOf = (part: number) => Array.from({ length: total / parts }, (_, index) => index * parts + part + 1);
+const makeItems = (part: number) => Array.from({ length: total / parts }, (_, index) => index * parts + part + 1);
 
 describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with the engine %s", (engine) => {
   test("share the batches evenly, and lose and double nothing though their workers are killed", async () => {
@@ -29,7 +29,7 @@ describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with t
     const submit = (verb: string) =>
       Promise.all(
         Array.from({ length: parts }, (_, part) =>
-          v1.submit(`firstpromoter.promoters.${verb}`, account, itemsOf(part)),
+          v1.submit(`firstpromoter.promoters.${verb}`, account, makeItems(part)),
         ),
       );
     let kills = 0;

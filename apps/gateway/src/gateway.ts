@@ -41,7 +41,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     answerMs,
     admission,
     ...(keepBatchesDays !== undefined && { keepBatchesDays }),
-    ...(await engineOf(settings)),
+    ...(await createEngine(settings)),
   });
   const instances: { vendor: Vendor; instance: VendorInstance }[] = [];
   const draining = new AbortController();
@@ -110,7 +110,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
 }
 
 /** The engine of the settings; pg-boss is loaded only where it is used. */
-async function engineOf({ engine }: Settings): Promise<{ engine?: EngineFactory }> {
+async function createEngine({ engine }: Settings): Promise<{ engine?: EngineFactory }> {
   if (engine === "in-process") return {};
   const { createPgBossEngine } = await import("@reinstate/batch-core/pg-boss");
   return { engine: createPgBossEngine };

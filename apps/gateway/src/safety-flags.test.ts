@@ -24,7 +24,7 @@ interface Call {
   places: Place[];
 }
 
-const headersOf = {
+const headersByApi = {
   firstpromoter: { authorization: "Bearer demo-firstpromoter-key", "account-id": "acc_demo" },
   altcraft: { authorization: "Bearer demo-altcraft-token" },
   vicidial: { authorization: "Key=demo-vicidial-key" },
@@ -186,7 +186,7 @@ async function start(env: Record<string, string>) {
 }
 
 /** Every record of the three vendors that a call may change. */
-async function recordsOf({ host }: Gateway): Promise<string> {
+async function readRecords({ host }: Gateway): Promise<string> {
   const db = host.database.tables();
   const { rows } = await sql`
     select 'promoter' as what, count(*) as many, sum(archived_at is null) as live, group_concat(note) as more
@@ -199,10 +199,10 @@ async function recordsOf({ host }: Gateway): Promise<string> {
 }
 
 /** The request of a call with a flag in a place; undefined where the place cannot hold the value. */
-function requestOf(call: Call, place: Place, name: string, value: unknown): Request | undefined {
+function makeRequest(call: Call, place: Place, name: string, value: unknown): Request | undefined {
   const { method = "POST", path, vendor, body, type = "application/json" } = call;
   const url = new URL(path, "http://localhost");
-  const headers: Record<string, string> = { ...headersOf[vendor], "content-type": type };
+  const headers: Record<string, string> = { ...headersByApi[vendor], "content-type": type };
   const text = typeof body === "string" ? body : JSON.stringify(body);
   const isWord = typeof value === "string";
   const member = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
@@ -242,7 +242,7 @@ function requestOf(call: Call, place: Place, name: string, value: unknown): Requ
 }
 
 async function send(gateway: Gateway, vendor: Call["vendor"], path: string, body: object): Promise<void> {
-  const headers = { ...headersOf[vendor], "content-type": "application/json" };
+  const headers = { ...headersByApi[vendor], "content-type": "application/json" };
   const request = new Request(new URL(path, "http://localhost"), {
     method: "POST",
     headers,
@@ -265,7 +265,7 @@ describe.each([{ extensions: "on" }, { extensions: "off" }])(
       const supports = extensions === "on" ? call.supports : {};
       const { prepare, undo } = call;
       if (prepare) await send(gateway, call.vendor, prepare.path, prepare.body);
-      let before = await recordsOf(gateway);
+      let before = await readRecords(gateway);
       let turn = 0;
       for (const place of call.places) {
         for (const flag of ["dry_run", "explain", "consent_guard"] as const) {
@@ -273,11 +273,11 @@ describe.each([{ extensions: "on" }, { extensions: "off" }])(
           const names = [...exact, ...alike];
           for (const value of jsonValues) {
             const name = names[turn++ % names.length] as string;
-            const request = requestOf(call, place, name, value);
+            const request = makeRequest(call, place, name, value);
             if (!request) continue;
             const response = await gateway.fetch(request);
             const text = await response.text();
-            const after = await recordsOf(gateway);
+            const after = await readRecords(gateway);
             const what = `${place} ${name}=${JSON.stringify(value)}: ${response.status} ${text.slice(0, 200)}`;
             const isSupported =
               (place !== "twice in json" || name !== "dry_run" || allowsRepeatedNames(call)) &&
@@ -290,13 +290,13 @@ describe.each([{ extensions: "on" }, { extensions: "off" }])(
             if (expected === "rejected") expect(isRejected, what).toBe(true);
             if (after === before) continue;
             if (undo) await send(gateway, call.vendor, undo.path, undo.body);
-            before = await recordsOf(gateway);
+            before = await readRecords(gateway);
           }
         }
       }
       // The cases above prove nothing for a call that changes nothing without a flag.
-      await gateway.fetch(requestOf(call, "none", "", "") as Request);
-      expect(await recordsOf(gateway)).not.toBe(before);
+      await gateway.fetch(makeRequest(call, "none", "", "") as Request);
+      expect(await readRecords(gateway)).not.toBe(before);
     });
   },
 );

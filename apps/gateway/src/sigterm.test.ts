@@ -49,13 +49,13 @@ const areAllCompleted = async (gateway: GatewayProcess) => {
   return [...(pending?.batches ?? []), ...(running?.batches ?? [])].length === 0;
 };
 
-const idsOf = (group: number) => Array.from({ length: groupSize }, (_, index) => group * groupSize + index + 1);
+const makeIds = (group: number) => Array.from({ length: groupSize }, (_, index) => group * groupSize + index + 1);
 
 /** Asks for one batch for each group of promoters. Returns the ids of those that were acknowledged. */
 async function submitAll({ baseUrl }: GatewayProcess, verb: Verb): Promise<number[]> {
   const answers = Array.from({ length: groups }, async (_, group) => {
     const operation = `firstpromoter.promoters.${verb}`;
-    const body = JSON.stringify({ operation, account: "acc_demo", items: idsOf(group) });
+    const body = JSON.stringify({ operation, account: "acc_demo", items: makeIds(group) });
     const response = await fetch(`${baseUrl}/v1/batches`, { method: "POST", headers, body });
     return response.ok ? [((await response.json()) as Batch).id] : [];
   });
@@ -64,7 +64,7 @@ async function submitAll({ baseUrl }: GatewayProcess, verb: Verb): Promise<numbe
 }
 
 /** The verbs that changed each promoter, in the order of the batches. */
-async function historyOf(gateway: GatewayProcess, batches: Batch[]): Promise<Map<number, Verb[]>> {
+async function readHistory(gateway: GatewayProcess, batches: Batch[]): Promise<Map<number, Verb[]>> {
   const history = new Map<number, Verb[]>();
   for (const { id, operation } of batches) {
     const { items } = await read<{ items: { item: number; outcome: string }[] }>(
@@ -111,7 +111,7 @@ describe.each(ledgerDatabases)("a gateway that is asked to stop on $name", ({ op
       expect([id, status, total, done + skipped]).toEqual([id, "completed", groupSize, groupSize]);
     }
     // Nothing was done twice: restored and archived in turn, and the last of them is what the record shows.
-    for (const [id, verbs] of await historyOf(gateway, batches)) {
+    for (const [id, verbs] of await readHistory(gateway, batches)) {
       expect([id, verbs]).toEqual([id, verbs.map((_, index) => (index % 2 === 0 ? "restore" : "archive"))]);
       const vendor = { authorization: "Bearer demo-firstpromoter-key", "account-id": "acc_demo" };
       const shown = await fetch(`${gateway.baseUrl}/api/v2/company/promoters/${id}`, { headers: vendor });

@@ -36,7 +36,7 @@ const readingMethods = Object.keys(demoParameters).filter(isReading);
  * The calls of a route, on records of the account `acc_demo`. A route that has none makes the test fail. A vendor that is not here is
  * held to the same by its own contract.
  */
-const callsOf: Record<string, (route: ServedRoute, batch: number) => Call[]> = {
+const callsByApi: Record<string, (route: ServedRoute, batch: number) => Call[]> = {
   v1: ({ method, path }, batch) => {
     const items = { operation: "firstpromoter.promoters.restore", account: "acc_demo", items: [1] };
     if (method === "POST" && path === "/v1/batches") return [{ path, body: items }];
@@ -75,7 +75,7 @@ const callsOf: Record<string, (route: ServedRoute, batch: number) => Call[]> = {
 };
 
 /** The answer that a holder must get: let in, not let in, or not allowed; undefined where there is no such holder. */
-function expectedOf({ api, path }: ServedRoute, { reads }: Call, holder: Holder) {
+function expectedStatuses({ api, path }: ServedRoute, { reads }: Call, holder: Holder) {
   // VICIdial's own call has users of its own, of whom there are none beside the demo tables.
   if (path === "/vicidial/non_agent_api.php") return holder === "read-only" ? undefined : "login";
   switch (holder) {
@@ -123,7 +123,7 @@ async function makeKeys({ keys }: Host) {
 type Keys = Awaited<ReturnType<typeof makeKeys>>;
 
 /** The requests of a call by a holder: one for each other vendor's key, else one. */
-function requestsOf({ api, method }: ServedRoute, call: Call, holder: Holder, keys: Keys): Request[] {
+function makeRequests({ api, method }: ServedRoute, call: Call, holder: Holder, keys: Keys): Request[] {
   const make = (secret: string | undefined, account = "acc_demo") =>
     new Request(`http://localhost${call.path}`, {
       method: call.method ?? method,
@@ -154,7 +154,7 @@ function requestsOf({ api, method }: ServedRoute, call: Call, holder: Holder, ke
 }
 
 /** Every row of every table but the keys; of one account alone if it is named. */
-async function contentsOf({ database }: Host, account?: string): Promise<string> {
+async function readContents({ database }: Host, account?: string): Promise<string> {
   const db = database.tables();
   const tables = (await db.introspection.getTables()).filter(
     ({ name }) => name !== "reinstate_keys" && !/^kysely_/.test(name),
@@ -171,7 +171,7 @@ async function contentsOf({ database }: Host, account?: string): Promise<string>
 }
 
 describe.each(ledgerDatabases)("every route for every holder of a key on $name", async ({ open }) => {
-  const routes = (await servedRoutes(settings)).filter(({ api }) => Object.hasOwn(callsOf, api));
+  const routes = (await servedRoutes(settings)).filter(({ api }) => Object.hasOwn(callsByApi, api));
 
   async function start() {
     const database = await open();
@@ -198,27 +198,27 @@ describe.each(ledgerDatabases)("every route for every holder of a key on $name",
 
   const cells = (batch: number, holder: Holder) =>
     routes.flatMap((route) =>
-      (callsOf[route.api]?.(route, batch) ?? []).map((call) => ({
+      (callsByApi[route.api]?.(route, batch) ?? []).map((call) => ({
         route,
         call,
-        expected: expectedOf(route, call, holder),
+        expected: expectedStatuses(route, call, holder),
       })),
     );
 
   test("is in the table", () => {
-    const missing = routes.filter((route) => (callsOf[route.api]?.(route, 1) ?? []).length === 0);
+    const missing = routes.filter((route) => (callsByApi[route.api]?.(route, 1) ?? []).length === 0);
     expect(missing).toEqual([]);
-    expect(new Set(routes.map(({ api }) => api))).toEqual(new Set(Object.keys(callsOf)));
+    expect(new Set(routes.map(({ api }) => api))).toEqual(new Set(Object.keys(callsByApi)));
   });
 
   test("rejects every call that a holder may not make, and changes nothing", async () => {
     await using server = await start();
     const { gateway, keys, batch } = server;
-    const before = await contentsOf(gateway.host);
+    const before = await readContents(gateway.host);
     for (const holder of ["none", "revoked", "other vendor", "account header of another", "read-only"] as const) {
       for (const { route, call, expected } of cells(batch, holder)) {
         if (expected === undefined) continue;
-        for (const request of requestsOf(route, call, holder, keys)) {
+        for (const request of makeRequests(route, call, holder, keys)) {
           const response = await gateway.fetch(request);
           const text = await response.text();
           const isLogin = text.startsWith("ERROR: Login incorrect");
@@ -229,17 +229,17 @@ describe.each(ledgerDatabases)("every route for every holder of a key on $name",
         }
       }
     }
-    expect(await contentsOf(gateway.host)).toBe(before);
+    expect(await readContents(gateway.host)).toBe(before);
     expect(gateway.errors).toEqual([]);
   });
 
   test("shows and changes nothing of another account", async () => {
     await using server = await start();
     const { gateway, keys, batch } = server;
-    const before = await contentsOf(gateway.host, "acc_demo");
+    const before = await readContents(gateway.host, "acc_demo");
     for (const { route, call, expected } of cells(batch, "other account")) {
       if (expected === undefined) continue;
-      for (const request of requestsOf(route, call, "other account", keys)) {
+      for (const request of makeRequests(route, call, "other account", keys)) {
         const response = await gateway.fetch(request);
         const text = await response.text();
         const isIn = response.status !== 401 && response.status !== 403 && response.status < 500;
@@ -247,7 +247,7 @@ describe.each(ledgerDatabases)("every route for every holder of a key on $name",
         expect([call.path, text.includes(canary)]).toEqual([call.path, false]);
       }
     }
-    expect(await contentsOf(gateway.host, "acc_demo")).toBe(before);
+    expect(await readContents(gateway.host, "acc_demo")).toBe(before);
     expect(gateway.errors).toEqual([]);
   });
 
@@ -256,7 +256,7 @@ describe.each(ledgerDatabases)("every route for every holder of a key on $name",
     const { gateway, keys, batch } = server;
     let shown = 0;
     for (const { route, call } of cells(batch, "own")) {
-      for (const request of requestsOf(route, call, "own", keys)) {
+      for (const request of makeRequests(route, call, "own", keys)) {
         const response = await gateway.fetch(request);
         const isIn = response.status !== 401 && response.status !== 403 && response.status < 500;
         expect([route.method, call.path, isIn]).toEqual([route.method, call.path, true]);

@@ -277,7 +277,7 @@ describe("texts that a database does not store", () => {
         for (const { id } of batches) {
           await gateway.host.batches.wait(id);
           const { items } = await gateway.host.batches.items(id, { outcome: "failed" });
-          expect(items.filter(({ code }) => code === "gave_up")).toEqual([]);
+          expect(items.filter(({ code }) => code === "retries_exhausted")).toEqual([]);
         }
       }
     },

@@ -34,7 +34,7 @@ export function createTurnAway(admission: Admission): TurnAway {
   return {
     answer(incoming, outgoing, waiting) {
       if (!admission.isFull(waiting)) return false;
-      const kind = kindOf(incoming);
+      const kind = classifyRequest(incoming);
       const reply = kind === undefined ? undefined : replies.get(kind);
       if (!reply) return false;
       admission.countShed();
@@ -48,7 +48,7 @@ export function createTurnAway(admission: Admission): TurnAway {
 
     async learn(incoming, request, response) {
       if (!admission.wasTurnedAway(request)) return;
-      const kind = kindOf(incoming);
+      const kind = classifyRequest(incoming);
       if (kind === undefined || replies.has(kind)) return;
       if (replies.size >= maxReplies) replies.clear();
       const { "x-request-id": _, connection: _connection, ...headers } = Object.fromEntries(response.headers);
@@ -60,7 +60,7 @@ export function createTurnAway(admission: Admission): TurnAway {
 }
 
 /** Calls of one kind get the same answer when they are turned away. Undefined for a query, which may name the form of the answer. */
-function kindOf({ method, url = "", headers }: IncomingMessage): string | undefined {
+function classifyRequest({ method, url = "", headers }: IncomingMessage): string | undefined {
   if (url.includes("?") || headers["transfer-encoding"] || Number(headers["content-length"] ?? 0) > shortBody) {
     return undefined;
   }

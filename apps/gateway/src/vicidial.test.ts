@@ -12,7 +12,7 @@ const engines = [
 ];
 
 const ids = Array.from({ length: 500 }, (_, index) => index + 1);
-const rowsOf = async (connection: Connection, table: string) =>
+const readRows = async (connection: Connection, table: string) =>
   (await connection.query<RowDataPacket[]>(`select * from ${table} order by lead_id`))[0];
 
 describe.each(engines)("the gateway before a VICIdial database, live $live, archive $archive", (engine) => {
@@ -29,7 +29,7 @@ describe.each(engines)("the gateway before a VICIdial database, live $live, arch
         `insert into vicidial_list_archive (${columns.map((name) => `\`${name}\``).join(", ")}) values ?`,
         [leads.map((lead) => Object.values(lead))],
       );
-      const before = await rowsOf(connection, "vicidial_list_archive");
+      const before = await readRows(connection, "vicidial_list_archive");
 
       const settings = { REINSTATE_DATABASE_URL: database.url, REINSTATE_VICIDIAL_URL: vicidial.url };
       const key = (await run(["keys", "create", "--vendor", "vicidial"], settings)).out.trim();
@@ -55,14 +55,14 @@ describe.each(engines)("the gateway before a VICIdial database, live $live, arch
         status: 200,
         body: { message, select_count: 500, insert_count: 500, delete_count: 500 },
       });
-      expect(await rowsOf(connection, "vicidial_list")).toEqual(before.slice(0, 500));
-      expect(await rowsOf(connection, "vicidial_list_archive")).toEqual(before.slice(500));
+      expect(await readRows(connection, "vicidial_list")).toEqual(before.slice(0, 500));
+      expect(await readRows(connection, "vicidial_list_archive")).toEqual(before.slice(500));
 
       expect(await call("archive", { ...flags, update_leads: true })).toMatchObject({
         body: { insert_count: 500, delete_count: 500 },
       });
-      expect(await rowsOf(connection, "vicidial_list")).toEqual([]);
-      expect(await rowsOf(connection, "vicidial_list_archive")).toEqual(before);
+      expect(await readRows(connection, "vicidial_list")).toEqual([]);
+      expect(await readRows(connection, "vicidial_list_archive")).toEqual(before);
       expect((await fetch(`${gateway.baseUrl}/readyz`)).status).toBe(200);
       expect(await gateway.end("SIGTERM")).toBe(0);
     } finally {

@@ -1,6 +1,6 @@
 import type { Host, VendorInstance } from "@reinstate/batch-core";
 import { createMethods } from "./http/methods/methods.ts";
-import { createFlagging } from "./http/methods/set-deleted-flag.ts";
+import { createFlagSetter } from "./http/methods/set-deleted-flag.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createOperations } from "./operations/operations.ts";
 import { createUpstream } from "./operations/upstream.ts";
@@ -9,7 +9,7 @@ import { type SubscriptionImport, type SubscriptionRead, subscriptionImport } fr
 import { createSqlConsentStore } from "./store/consent.ts";
 import { createSqlStore } from "./store/sql-store.ts";
 import type { SubscriptionStore } from "./store/store.ts";
-import { digestOf, fresh } from "./subscriptions/rules.ts";
+import { digestKey, newSubscription } from "./subscriptions/rules.ts";
 
 /** What became of subscriptions that were brought in. */
 export interface Loaded {
@@ -52,24 +52,24 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
   ];
   host.register(...operations);
   host.declareAccounts({ vendor: "altcraft", label: "Altcraft" });
-  const methods = createMethods({ host, store, consent, flagging: createFlagging(host, settings), settings });
+  const methods = createMethods({ host, store, consent, flagging: createFlagSetter(host, settings), settings });
   const routes = createRoutes(host, methods, settings);
 
   async function loadRead(read: readonly SubscriptionRead[]): Promise<Loaded> {
     const now = host.clock.now();
     const made = read.map(({ is_delete, ...subscription }) => ({
-      ...fresh(subscription, subscription, now, settings),
+      ...newSubscription(subscription, subscription, now, settings),
       ...{ is_delete, deleted_at: is_delete ? now : null },
     }));
-    const erased = await consent.erased(made.map(digestOf));
-    const mayCome = erased.size === 0 ? made : made.filter((one) => !erased.has(digestOf(one)));
+    const erased = await consent.erased(made.map(digestKey));
+    const mayCome = erased.size === 0 ? made : made.filter((one) => !erased.has(digestKey(one)));
     await store.addProfiles(mayCome);
     await store.addResources(mayCome.map(({ resource_id }) => ({ resource_id, cats: null })));
     const added = await store.addSubscriptions(mayCome);
     return {
       added,
       kept: mayCome.length - added,
-      erased: erased.size === 0 ? [] : made.flatMap((one, index) => (erased.has(digestOf(one)) ? [index] : [])),
+      erased: erased.size === 0 ? [] : made.flatMap((one, index) => (erased.has(digestKey(one)) ? [index] : [])),
     };
   }
 

@@ -1,8 +1,8 @@
 // The door: what requests, replies and records look like, in the vendor's words.
 
 export {
-  type Asking,
-  askingParams,
+  type AuditFields as Told,
+  auditParams as toldParams,
   type BatchReply,
   batchLimit,
   batchReply,
@@ -26,17 +26,17 @@ export {
   subscriptionUndelete,
   subscriptionUndeleteShape,
   suppression,
-  type Told,
-  toldParams,
-  type UndeleteAsking,
   type UndeleteBatch,
   type UndeleteByHash,
   type UndeleteByMatching,
+  type UndeleteOptions as Asking,
   type UndeleteReply,
-  undeleteAsking,
+  type UndeleteRequestOptions as UndeleteAsking,
   undeleteBatch,
   undeleteBatchShape,
+  undeleteOptions as askingParams,
   undeleteReply,
+  undeleteRequestOptions as undeleteAsking,
 } from "./schemas/extensions.ts";
 export {
   type CustomSubscription,

@@ -2,14 +2,14 @@ import { deepStrictEqual as equal } from "node:assert";
 import { altcraftOptions } from "./options.ts";
 import type { SubscriptionChanges, SubscriptionIdentity } from "./schemas.ts";
 import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store/store.ts";
-import { fresh } from "./subscriptions/rules.ts";
+import { newSubscription } from "./subscriptions/rules.ts";
 
 /** A subscription as the store keeps it, under the default settings. `at` is its time in milliseconds. */
 export function makeSubscription(
   identity: SubscriptionIdentity,
   { is_delete = false, at = 0, ...changes }: SubscriptionChanges & { is_delete?: boolean; at?: number } = {},
 ): StoredSubscription {
-  const made = fresh(identity, changes, at, altcraftOptions.parse({}));
+  const made = newSubscription(identity, changes, at, altcraftOptions.parse({}));
   return { ...made, is_delete, deleted_at: is_delete ? at : null };
 }
 

@@ -86,8 +86,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const ledger = await createSqlLedger(database);
   const worker = randomUUID();
   const registered = new Map<string, AnyOperation>();
-  const nameOf = (name: string, target: Target) => `${name} ${target}`;
-  const operation = (name: string, target: Target) => registered.get(nameOf(name, target));
+  const toOperationKey = (name: string, target: Target) => `${name} ${target}`;
+  const operation = (name: string, target: Target) => registered.get(toOperationKey(name, target));
   const runner = createRunner({ ledger, database, operation, clock, random, log, worker, leaseMs });
   const lanes = options.lanes ?? (database.dialect === "sqlite" ? 1 : 4);
   const { databaseUrl, engine: createEngine = createInProcessEngine } = options;
@@ -128,7 +128,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     }),
     register(...operations) {
       for (const operation of operations) {
-        const name = nameOf(operation.name, operation.target);
+        const name = toOperationKey(operation.name, operation.target);
         if (registered.has(name)) throw declaredTwice(operation);
         registered.set(name, operation);
       }

@@ -1,7 +1,7 @@
 import type { AnyOperation, Host, VendorInstance } from "@reinstate/batch-core";
 import { diagnose } from "./doctor/diagnose.ts";
 import type { Diagnosis } from "./doctor/diagnosis.ts";
-import { createNativeApi } from "./http/non-agent-api.ts";
+import { createNonAgentApi } from "./http/non-agent-api.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createOfficeClock } from "./office-hours/office-clock.ts";
 import { type OfficeHours, parseOfficeHours } from "./office-hours/office-hours.ts";
@@ -45,7 +45,10 @@ export async function createVicidial(host: Host, given: VicidialOptions = {}): P
   host.register(...operations);
   host.declareAccounts({ vendor: "vicidial", label: "VICIdial (TForge leads API)" });
   return {
-    routes: createRoutes({ host, store, office, native: createNativeApi(host, mariadb?.database, office) }, options),
+    routes: createRoutes(
+      { host, store, office, nonAgentApi: createNonAgentApi(host, mariadb?.database, office) },
+      options,
+    ),
     operations,
     store,
     doctor: async () => (await mariadb?.read(diagnose)) ?? { findings: [] },

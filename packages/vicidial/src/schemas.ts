@@ -152,7 +152,7 @@ export const dearchiveParams = z.strictObject({
   insert_leads: z.boolean(),
   delete_leads: z.boolean(),
   /** Brings back what the archive left behind, too: the leads' callbacks. */
-  restore_companions: z.boolean().optional(),
+  restore_callbacks: z.boolean().optional(),
   ...beside,
 });
 export type DearchiveParams = z.infer<typeof dearchiveParams>;

@@ -31,7 +31,7 @@ function run(under: StoreUnderTest, verb: Verb, ids: number[], asked: Partial<Mo
   return under.transaction((transaction) => under.store.move(move, { transaction }));
 }
 
-const idsOf = (leads: Lead[]) => leads.map(({ lead_id }) => lead_id);
+const pickIds = (leads: Lead[]) => leads.map(({ lead_id }) => lead_id);
 
 async function expectLeads(under: StoreUnderTest, table: "live" | "archive", expected: Lead[], message: string) {
   assert.deepEqual(await under.leads(table), expected, message);
@@ -51,8 +51,8 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       async check(under) {
         await under.fill(from, [makeLead(0), makeLead(2)]);
         await under.fill(to, [makeLead(3)]);
-        assert.deepEqual(await under.store.existing(verb, [0, 1, 2, 3]), new Set([0, 2]));
-        assert.deepEqual(await under.store.existing(verb, []), new Set());
+        assert.deepEqual(await under.store.findInSource(verb, [0, 1, 2, 3]), new Set([0, 2]));
+        assert.deepEqual(await under.store.findInSource(verb, []), new Set());
       },
     },
     {
@@ -60,7 +60,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       async check(under) {
         const leads = [0, 1, 2, 3].map((id) => makeLead(id, { comments: id === 1 ? null : `No. ${id} ` }));
         await under.fill(from, leads);
-        const { counts, fates } = await run(under, verb, [0, 1, 2]);
+        const { counts, results: fates } = await run(under, verb, [0, 1, 2]);
         assert.deepEqual(counts, { select_count: 3, insert_count: 3, update_count: 0, delete_count: 3 });
         assert.deepEqual(
           fates.map(({ id, source, target, inserted, deleted }) => ({ id, source, target, inserted, deleted })),
@@ -74,7 +74,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       name: `${verb}: a delete without a copy keeps the lead`,
       async check(under) {
         await under.fill(from, [makeLead(1)]);
-        const { counts, fates } = await run(under, verb, [1], { insert: false });
+        const { counts, results: fates } = await run(under, verb, [1], { insert: false });
         assert.deepEqual(counts, { select_count: 1, insert_count: 0, update_count: 0, delete_count: 0 });
         assert.equal(fates[0]?.deleted, false);
         assert.deepEqual([await under.leads(from), await under.leads(to)], [[makeLead(1)], []]);
@@ -103,24 +103,24 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
           { modify_date: "2025-06-15 16:45:31" },
         ];
         const ours = theirs.map((_, id) => makeLead(id, { first_name: "Jose", last_name: "Smith", comments: null }));
-        const twins = theirs.map((changes, id) => ({ ...(ours[id] as Lead), ...changes }));
+        const duplicates = theirs.map((changes, id) => ({ ...(ours[id] as Lead), ...changes }));
         await under.fill(from, ours);
-        await under.fill(to, twins);
-        const { counts, fates } = await run(under, verb, idsOf(ours));
+        await under.fill(to, duplicates);
+        const { counts, results: fates } = await run(under, verb, pickIds(ours));
         assert.deepEqual(counts, { select_count: 6, insert_count: 0, update_count: 0, delete_count: 0 });
         assert.deepEqual(
           fates.map(({ differs }) => [...differs].sort()),
           theirs.map((changes) => Object.keys(changes).sort()),
         );
         await expectLeads(under, from, ours, "the source's copy must be kept");
-        await expectLeads(under, to, twins, "the target's copy must not be overwritten");
+        await expectLeads(under, to, duplicates, "the target's copy must not be overwritten");
       },
     },
     {
       name: `${verb}: leads that are not in the source are told from those that are nowhere`,
       async check(under) {
         await under.fill(to, [makeLead(2)]);
-        const { counts, fates } = await run(under, verb, [2, 3]);
+        const { counts, results: fates } = await run(under, verb, [2, 3]);
         assert.equal(counts.select_count, 0);
         assert.deepEqual(
           fates.map(({ id, source, target }) => ({ id, source, target })),
@@ -160,7 +160,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
         const theirs = [makeLead(1), makeLead(2)];
         await under.fill(from, ours);
         await under.fill(to, theirs);
-        const { counts, fates } = await run(under, verb, [1, 2], { update: true, delete: false });
+        const { counts, results: fates } = await run(under, verb, [1, 2], { update: true, delete: false });
         assert.deepEqual(counts, { select_count: 2, insert_count: 0, update_count: 1, delete_count: 0 });
         assert.deepEqual(
           fates.map(({ updated, differs }) => [updated, [...differs].sort()]),
@@ -186,7 +186,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
         const ours = [makeLead(1, { status: "SALE", comments: null }), makeLead(2), makeLead(3)];
         await under.fill(from, ours);
         await under.fill(to, [makeLead(1, { comments: "stale" }), makeLead(2)]);
-        const { counts, fates } = await run(under, verb, [1, 2, 3], { update: true });
+        const { counts, results: fates } = await run(under, verb, [1, 2, 3], { update: true });
         assert.deepEqual(counts, { select_count: 3, insert_count: 1, update_count: 1, delete_count: 3 });
         assert.deepEqual(
           fates.map(({ updated }) => updated),

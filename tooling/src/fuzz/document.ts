@@ -54,7 +54,7 @@ export interface Document {
 /** Follows the references of an object to what they name. */
 export function resolve<Value extends object>(document: Document, given: Value): Value {
   let value = given;
-  for (let ref = refOf(value); ref !== undefined; ref = refOf(value)) {
+  for (let ref = readRef(value); ref !== undefined; ref = readRef(value)) {
     value = ref
       .slice(2)
       .split("/")
@@ -63,4 +63,4 @@ export function resolve<Value extends object>(document: Document, given: Value):
   return value;
 }
 
-const refOf = (value: object) => (value as { $ref?: string }).$ref;
+const readRef = (value: object) => (value as { $ref?: string }).$ref;

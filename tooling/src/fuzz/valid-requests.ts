@@ -37,20 +37,20 @@ export function validRequests(
   options: PlanOptions,
 ): { weight: number; arbitrary: fc.Arbitrary<Plan> }[] {
   // What has a body has more that can be wrong.
-  const weightOf = ({ requestBody }: Operation) => 1 + 4 * Object.keys(requestBody?.content ?? {}).length;
+  const weigh = ({ requestBody }: Operation) => 1 + 4 * Object.keys(requestBody?.content ?? {}).length;
   return Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.entries(operations)
       .filter(([method]) => method !== "head")
       .map(([method, operation]) => ({
-        weight: weightOf(operation),
-        arbitrary: planOf(document, method.toUpperCase(), path, operation, options).map(
+        weight: weigh(operation),
+        arbitrary: planRequest(document, method.toUpperCase(), path, operation, options).map(
           (plan) => options.prepare?.(plan) ?? plan,
         ),
       })),
   );
 }
 
-function planOf(
+function planRequest(
   document: Document,
   method: string,
   path: string,
@@ -84,11 +84,11 @@ function planOf(
             ),
       ),
     );
-  const bodyOf = (route: string, mediaType: string, generic: fc.Arbitrary<unknown>) =>
+  const makeBody = (route: string, mediaType: string, generic: fc.Arbitrary<unknown>) =>
     withHint(hints, `${route} ${mediaType}` in hints ? `${route} ${mediaType}` : route, {}, generic);
   const content = Object.entries(operation.requestBody?.content ?? {});
   const bodies: fc.Arbitrary<{ body?: unknown; mediaType?: string }>[] = content.map(([mediaType, { schema }]) =>
-    bodyOf(`${method} ${path}`, mediaType, valid(document, schema as JsonSchema, hints)).map((body) => ({
+    makeBody(`${method} ${path}`, mediaType, valid(document, schema as JsonSchema, hints)).map((body) => ({
       body,
       mediaType,
     })),
@@ -153,7 +153,7 @@ const isObject = (value: unknown) => typeof value === "object" && value !== null
 function plain(document: Document, schema: JsonSchema, hints: Hints, depth: number): fc.Arbitrary<unknown> {
   const types = Array.isArray(schema.type) ? schema.type : schema.type === undefined ? [] : [schema.type];
   if (types.length === 0)
-    return schema.properties ? objectOf(document, schema, hints, depth) : fc.jsonValue({ maxDepth: 2 });
+    return schema.properties ? makeObject(document, schema, hints, depth) : fc.jsonValue({ maxDepth: 2 });
   return fc.oneof(...types.map((type) => typed(type, document, schema, hints, depth)));
 }
 
@@ -182,9 +182,9 @@ function typed(
       return fc.array(items, { minLength, maxLength: Math.min(schema.maxItems ?? 8, minLength + 8) });
     }
     case "string":
-      return textOf(schema);
+      return makeText(schema);
     default:
-      return objectOf(document, schema, hints, depth);
+      return makeObject(document, schema, hints, depth);
   }
 }
 
@@ -200,7 +200,7 @@ const grapheme = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 0xa1, max: 0xd7ff }).map((point) => String.fromCodePoint(point)) },
 );
 
-function textOf({ format, pattern, minLength = 0, maxLength = 30 }: JsonSchema): fc.Arbitrary<string> {
+function makeText({ format, pattern, minLength = 0, maxLength = 30 }: JsonSchema): fc.Arbitrary<string> {
   if (format === "date-time") {
     return fc.date({ min: new Date(0), max: new Date(4e12), noInvalidDate: true }).map((date) => date.toISOString());
   }
@@ -217,7 +217,7 @@ function textOf({ format, pattern, minLength = 0, maxLength = 30 }: JsonSchema):
     .map((graphemes) => graphemes.join(""));
 }
 
-function objectOf(document: Document, schema: JsonSchema, hints: Hints, depth: number): fc.Arbitrary<unknown> {
+function makeObject(document: Document, schema: JsonSchema, hints: Hints, depth: number): fc.Arbitrary<unknown> {
   const { properties = {}, required = [], additionalProperties } = schema;
   const model = Object.fromEntries(
     Object.entries(properties).map(([name, property]) => [

@@ -61,7 +61,7 @@ function registrations({ name }: VendorRequest): { path: string; change(text: st
 function sortExports(text: string): string {
   const lines = text.trimEnd().split("\n");
   const exports = lines.filter((line) => line.startsWith("export "));
-  const fromOf = (line: string) => line.slice(line.indexOf('"'));
-  exports.sort((a, b) => (fromOf(a) < fromOf(b) ? -1 : 1));
+  const readSpecifier = (line: string) => line.slice(line.indexOf('"'));
+  exports.sort((a, b) => (readSpecifier(a) < readSpecifier(b) ? -1 : 1));
   return `${[...lines.filter((line) => !line.startsWith("export ")), ...exports].join("\n")}\n`;
 }

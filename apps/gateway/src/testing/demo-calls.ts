@@ -73,7 +73,7 @@ const leaks =
  * `mayWork`: a small write can still find room.
  */
 export async function expectUnavailable(baseUrl: string, seconds: number, { mayWork = false } = {}): Promise<void> {
-  const answers = await Promise.all(calls.map((call) => answerOf(baseUrl, call)));
+  const answers = await Promise.all(calls.map((call) => sendDemoCall(baseUrl, call)));
   for (const [index, { name, unavailable }] of calls.entries()) {
     const { status, retryAfter, text, ms } = answers[index] as (typeof answers)[number];
     if (mayWork && status < 400) continue;
@@ -87,11 +87,11 @@ export async function expectUnavailable(baseUrl: string, seconds: number, { mayW
 
 /** Makes the same calls until none of them is answered with 503 or more. */
 export async function areAllAnswered(baseUrl: string): Promise<boolean> {
-  const answers = await Promise.all(calls.map((call) => answerOf(baseUrl, call)));
+  const answers = await Promise.all(calls.map((call) => sendDemoCall(baseUrl, call)));
   return answers.every(({ status }) => status < 500);
 }
 
-async function answerOf(baseUrl: string, { path, headers, body }: DemoCall) {
+async function sendDemoCall(baseUrl: string, { path, headers, body }: DemoCall) {
   const started = performance.now();
   const response = await fetch(baseUrl + path, { method: "POST", headers, body });
   const text = await response.text();

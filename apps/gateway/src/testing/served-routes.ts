@@ -17,10 +17,10 @@ export async function servedRoutes(settings: Record<string, string> = {}): Promi
   const host = await createHost({ databaseUrl: "sqlite::memory:", role: "web" });
   try {
     const { vendors: ofVendors, timeZone } = readSettings({ env: settings, vendors });
-    const served = routesOf("v1", createV1Routes(host));
+    const served = listRoutes("v1", createV1Routes(host));
     for (const vendor of vendors) {
       const instance = await vendor.create(host, ofVendors[vendor.name], { timeZone });
-      served.push(...routesOf(vendor.name, instance.routes));
+      served.push(...listRoutes(vendor.name, instance.routes));
       await instance.closing?.();
       await instance.close?.();
     }
@@ -30,5 +30,5 @@ export async function servedRoutes(settings: Record<string, string> = {}): Promi
   }
 }
 
-const routesOf = (api: string, router: object): ServedRoute[] =>
+const listRoutes = (api: string, router: object): ServedRoute[] =>
   listServedRoutes(router).map((route) => ({ api, ...route }));

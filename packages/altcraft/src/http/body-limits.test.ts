@@ -3,10 +3,10 @@ import { expect, test } from "vitest";
 import { findExcess, requestLimits } from "./body-limits.ts";
 
 /** How deep a value is, how many objects, lists and commas its JSON has, and how many values the fullest of them holds. */
-function sizeOf(value: unknown): { depth: number; values: number; children: number } {
+function measureBody(value: unknown): { depth: number; values: number; children: number } {
   if (typeof value !== "object" || value === null) return { depth: 0, values: 0, children: 0 };
   const inside = Object.values(value);
-  const sizes = inside.map(sizeOf);
+  const sizes = inside.map(measureBody);
   return {
     depth: 1 + Math.max(0, ...sizes.map(({ depth }) => depth)),
     values: Math.max(1, inside.length) + sizes.reduce((sum, { values }) => sum + values, 0),
@@ -30,7 +30,7 @@ test("a text is refused for what it holds, and never for what stands in its stri
   await fc.assert(
     fc.asyncProperty(value, fc.constantFrom(undefined, 2), async (given, indent) => {
       const json = JSON.stringify(given, null, indent);
-      const size = { ...requestLimits, ...sizeOf(given) };
+      const size = { ...requestLimits, ...measureBody(given) };
       const less = (name: "depth" | "values" | "children") => findExcess(json, { ...size, [name]: size[name] - 1 });
       expect(await findExcess(json, size)).toBeUndefined();
       if (size.depth > 0) expect(await less("depth")).toBe(`nested more than ${size.depth - 1} deep`);

@@ -20,7 +20,7 @@ export interface Cursor {
  * The cursor as the vendor writes it: base58 of `<profile>_-1_<resource>_<channel>_<status>_true_<database>`, where -1 is any
  * status.
  */
-export function cursorOf({ profile_id, resource_id, db_id, channel, status }: Cursor): string {
+export function encodeCursor({ profile_id, resource_id, db_id, channel, status }: Cursor): string {
   const number = status === undefined ? -1 : statuses.indexOf(status);
   return toBase58(Buffer.from(`${profile_id}_-1_${resource_id}_${channel ?? ""}_${number}_true_${db_id ?? ""}`));
 }

@@ -36,7 +36,7 @@ export function createDeduplication(host: Host, settings: AltcraftSettings) {
         }
         // The vendor's way to tell two requests of one id apart.
         const apart = query.get("request_id");
-        return { header, requestId: apart === null ? requestId : `${requestId} ${digestOf(apart)}` };
+        return { header, requestId: apart === null ? requestId : `${requestId} ${digestText(apart)}` };
       }
       return undefined;
     },
@@ -46,7 +46,7 @@ export function createDeduplication(host: Host, settings: AltcraftSettings) {
       const key = {
         scope: `altcraft ${request.tokenId}`,
         key: request.requestId,
-        digest: digestOf(request.content),
+        digest: digestText(request.content),
       };
       const { reply, replayed } = await replies.once(key, carryOut);
       return replayed ? asRepeat(reply, request) : reply;
@@ -54,7 +54,7 @@ export function createDeduplication(host: Host, settings: AltcraftSettings) {
   };
 }
 
-const digestOf = (text: string) => createHash("sha256").update(text).digest("hex");
+const digestText = (text: string) => createHash("sha256").update(text).digest("hex");
 
 function asRepeat(reply: SentReply, { header, tokenId, requestId }: Repeatable): SentReply {
   const key = createHash("sha1").update(`${requestId}\n${tokenId}`).digest("base64");

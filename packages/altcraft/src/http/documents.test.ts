@@ -27,7 +27,7 @@ const shown = {
   custom_fields: { _device_type: "mob", _os: "Android", f1: "v" },
   cats: ["news", "tx"],
 };
-const identityOf = ({ request }: Pick<DocumentedCall, "request">) =>
+const pickIdentity = ({ request }: Pick<DocumentedCall, "request">) =>
   subscriptionIdentity.parse(JSON.parse(request.json));
 
 const inBoth = ledgerDatabases.flatMap(({ name, open }) =>
@@ -66,7 +66,7 @@ describe.each(inBoth)("the documents in $format on $name", ({ open, format }) =>
   test("undelete, of each channel: the flag and nothing else; and delete", async () => {
     await using served = await serve();
     for (const call of undeleteCalls) {
-      const before = makeSubscription(identityOf(call), { ...shown, status: "unsubscribed", is_delete: true, at: 5 });
+      const before = makeSubscription(pickIdentity(call), { ...shown, status: "unsubscribed", is_delete: true, at: 5 });
       await served.store.addSubscriptions([before]);
       await served.answers(call);
       const after = await served.store.find(before);
@@ -78,20 +78,20 @@ describe.each(inBoth)("the documents in $format on $name", ({ open, format }) =>
 
   test("get and list", async () => {
     await using served = await serve();
-    await served.store.addSubscriptions([makeSubscription(identityOf(getCall), shown)]);
+    await served.store.addSubscriptions([makeSubscription(pickIdentity(getCall), shown)]);
     await served.answers(getCall);
     await served.answers(listCall);
   });
 
   test("delete, without data as in the older sample", async () => {
     await using served = await serve({ deleteReplyData: "none" });
-    await served.store.addSubscriptions([makeSubscription(identityOf(getCall))]);
+    await served.store.addSubscriptions([makeSubscription(pickIdentity(getCall))]);
     await served.answers(olderDelete);
   });
 
   test("set, with all its parameters and functions", async () => {
     await using served = await serve();
-    const identity = identityOf(setCall);
+    const identity = pickIdentity(setCall);
     const before = makeSubscription(identity, setCall.before);
     await served.store.addSubscriptions([before]);
     await served.answers(setCall);

@@ -33,7 +33,7 @@ function ofOneAddress(): fc.Arbitrary<object> {
 }
 
 const methods: Record<string, MethodRow> = { ...vendorMethods, ...extensionMethods };
-const replyOf = (route: string | undefined, error: unknown) =>
+const findReplySchema = (route: string | undefined, error: unknown) =>
   (error === "0" ? methods[route?.replace("POST /api/v1.1/", "") ?? ""]?.reply : undefined) ?? envelope;
 
 /** Codes of the rejections that the README lists; every one is the HTTP status too. */
@@ -60,7 +60,7 @@ describe.each(ledgerDatabases)("fuzzed requests to Altcraft's API on $name", ({ 
         "application/xml": (text, route) => {
           const root = readXml(text);
           const error = root.children.find(({ name }) => name === "error")?.text;
-          const reply = replyOf(route, error);
+          const reply = findReplySchema(route, error);
           // In XML an empty list is nothing at all.
           return reply.parse(readValue(root, reply, { reply: true }));
         },

@@ -66,8 +66,8 @@ const requests: [method: string, body: object][] = [
 test.each(requests)("accepts null in %s by schema as by server", async (method, body) => {
   await using server = await start({ extensions: "on" });
   const request =
-    description.components.schemas[idOf(description.paths[`/api/v1.1/${method}`].post.requestBody.content)];
-  const schema = published(idOf(description.paths[`/api/v1.1/${method}`].post.requestBody.content));
+    description.components.schemas[readSchemaId(description.paths[`/api/v1.1/${method}`].post.requestBody.content)];
+  const schema = published(readSchemaId(description.paths[`/api/v1.1/${method}`].post.requestBody.content));
   for (const name of new Set(namesIn(request))) {
     if (name === "token") continue;
     const given = { ...body, [name]: null };
@@ -91,19 +91,21 @@ function published(id: string): z.ZodType {
   return z.fromJSONSchema({ $ref: `#/$defs/${id}`, $defs });
 }
 
-const idOf = (content: { [type: string]: { schema: { $ref: string } } }) =>
+const readSchemaId = (content: { [type: string]: { schema: { $ref: string } } }) =>
   content["application/json"]?.schema.$ref.split("/").at(-1) as string;
 
 test.each(documentedCalls)(
   "the documented call of $method is one by the published schemas",
   ({ method, request, reply }) => {
     const { requestBody, responses } = description.paths[`/api/v1.1/${method.replace(/\/$/, "")}`].post;
-    expect(published(idOf(requestBody.content)).safeParse(JSON.parse(request.json))).toMatchObject({ success: true });
-    expect(published(idOf(responses["200"].content)).safeParse(JSON.parse(reply.json))).toMatchObject({
+    expect(published(readSchemaId(requestBody.content)).safeParse(JSON.parse(request.json))).toMatchObject({
+      success: true,
+    });
+    expect(published(readSchemaId(responses["200"].content)).safeParse(JSON.parse(reply.json))).toMatchObject({
       success: true,
     });
     const refused = { data: null, error: 404, error_text: "Subscription not found" };
-    expect(published(idOf(responses.default.content)).safeParse(refused)).toMatchObject({ success: true });
+    expect(published(readSchemaId(responses.default.content)).safeParse(refused)).toMatchObject({ success: true });
   },
 );
 

@@ -13,7 +13,7 @@ import {
   subscriptionIdentity,
 } from "../schemas.ts";
 import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
-import { namesOf } from "./unknown-fields.ts";
+import { listFieldNames } from "./unknown-fields.ts";
 
 const guide = "https://guides.altcraft.com/en/developer-guide/";
 
@@ -61,7 +61,7 @@ export function openApi(): Json {
 
 /** The schemas of the request and the reply of a method, by name. */
 function writeBodies(name: string, row: MethodRow): Json {
-  const word = wordOf(name);
+  const word = toSchemaName(name);
   return {
     [`${word}Request`]: {
       allOf: [
@@ -78,14 +78,14 @@ function writeBodies(name: string, row: MethodRow): Json {
 }
 
 /** `subscriptions/undelete_batch` as `SubscriptionsUndeleteBatch`. */
-const wordOf = (name: string) => name.replace(/(?:^|[/_])(.)/g, (_, letter: string) => letter.toUpperCase());
+const toSchemaName = (name: string) => name.replace(/(?:^|[/_])(.)/g, (_, letter: string) => letter.toUpperCase());
 
 /** What of a method is beyond the vendor: all of it, or some parameters; undefined where nothing is. */
 function beyondVendor(row: MethodRow, vendors: MethodRow | undefined): true | string[] | undefined {
   if (!vendors) return true;
   if (row === vendors) return undefined;
-  const known = new Set(namesOf(vendors.parameters));
-  return [...new Set(namesOf(row.shape ?? row.parameters))].filter((one) => !known.has(one));
+  const known = new Set(listFieldNames(vendors.parameters));
+  return [...new Set(listFieldNames(row.shape ?? row.parameters))].filter((one) => !known.has(one));
 }
 
 function describeMethod(name: string, row: MethodRow): ApiRoute {
@@ -105,9 +105,9 @@ function describeMethod(name: string, row: MethodRow): ApiRoute {
       query: { format: z.enum(["json", "xml"]).describe("The format of the reply") },
       ...(changes && { header: { "Request-ID": requestId } }),
     },
-    body: toBody(`${wordOf(name)}Request`),
+    body: toBody(`${toSchemaName(name)}Request`),
     answers: {
-      "200": { description: "Done", headers: describeHeaders(row), body: toBody(`${wordOf(name)}Reply`) },
+      "200": { description: "Done", headers: describeHeaders(row), body: toBody(`${toSchemaName(name)}Reply`) },
       default: {
         description:
           "Refused: `error` is the code, and the HTTP status too unless the option `httpStatus` says otherwise",

@@ -19,7 +19,7 @@ import { apiError } from "./errors.ts";
 import type { Method } from "./methods/method.ts";
 import { commonParameters } from "./methods/method-table.ts";
 import { withoutNulls } from "./methods/nulls.ts";
-import { notKnown } from "./unknown-fields.ts";
+import { describeUnknownField } from "./unknown-fields.ts";
 import { readXmlInTurns, type XmlElement } from "./xml.ts";
 import { readValue } from "./xml-values.ts";
 
@@ -82,7 +82,7 @@ interface Body {
 }
 
 /** The parameters whose names inside are data: custom fields, and items, each of which is checked on its own. */
-const dataOf = ({ names, bulk }: Method) => [
+const readData = ({ names, bulk }: Method) => [
   ...(names.has("custom_fields") ? ["custom_fields"] : []),
   ...(bulk ? ["data"] : []),
 ];
@@ -100,7 +100,7 @@ async function fromJson(text: string, method: Method): Promise<Body> {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw apiError("bad_request", "the body must be an object");
   }
-  return { body, fields: await findFlagsInSlices(body, { data: dataOf(method) }) };
+  return { body, fields: await findFlagsInSlices(body, { data: readData(method) }) };
 }
 
 const notAccepted = (fault: string) => apiError("bad_request", `the body is not JSON that is accepted: ${fault}`);
@@ -113,7 +113,7 @@ async function fromXml(text: string, method: Method, settings: AltcraftSettings)
     const root = await readXmlInTurns(text, method.bulk ? bulkLimits : requestLimits);
     if (root.name !== "xml") throw apiError("bad_request", "the root element must be <xml>");
     if (root.text !== "") throw apiError("bad_request", "the root element must hold elements");
-    return { body: readValue(root, method.body) as object, fields: flagsInXml(root, dataOf(method)) };
+    return { body: readValue(root, method.body) as object, fields: flagsInXml(root, readData(method)) };
   } catch (error) {
     if (ApiError.is(error)) throw error;
     throw apiError("bad_request", `the body is not XML that is accepted: ${messageOf(error)}`);
@@ -143,5 +143,5 @@ const bulkLimits: XmlLimits = { ...requestLimits, values: batchLimit * 16, child
 
 function refuseUnknown(given: Record<string, unknown>, method: Method): void {
   const stranger = Object.keys(given).find((name) => !method.names.has(safetyFlagNamed(name) ?? name));
-  if (stranger !== undefined) throw apiError("bad_request", notKnown(stranger));
+  if (stranger !== undefined) throw apiError("bad_request", describeUnknownField(stranger));
 }

@@ -117,7 +117,7 @@ const operand = fc.oneof(said, fc.array(said, { maxLength: 3 }));
 const call = fc.record({ action: fc.constantFrom("set", "unset", "add", "delete", "upsert"), value: operand });
 const anyField = fc.oneof(plainField, fc.constant(null), fc.array(plainField, { maxLength: 3 }), call);
 
-const changesOf = (field: fc.Arbitrary<unknown>, minLength: number) =>
+const makeChanges = (field: fc.Arbitrary<unknown>, minLength: number) =>
   fc.record(
     {
       status: fc.oneof(fc.constantFrom(...statuses), fc.nat(6)),
@@ -130,7 +130,7 @@ const changesOf = (field: fc.Arbitrary<unknown>, minLength: number) =>
     },
     { requiredKeys: [] },
   );
-const setOf = (changes: fc.Arbitrary<object>) =>
+const makeSetCalls = (changes: fc.Arbitrary<object>) =>
   fc
     .tuple(
       fc.oneof(
@@ -146,9 +146,9 @@ const setOf = (changes: fc.Arbitrary<object>) =>
     )
     .map(([identity, changes]) => ({ ...identity, ...changes }));
 /** What our client may be given. */
-const set = setOf(changesOf(anyField, 0));
+const set = makeSetCalls(makeChanges(anyField, 0));
 /** What a writer without marks for lists can tell. */
-const unmarkedSet = setOf(changesOf(plainField, 1));
+const unmarkedSet = makeSetCalls(makeChanges(plainField, 1));
 
 test("JSON → XML → JSON: any request of set means the same in both formats", () => {
   fc.assert(

@@ -45,7 +45,7 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
     };
   }
 
-  async function keyOf(request: Request, token: string): Promise<Key> {
+  async function findKey(request: Request, token: string): Promise<Key> {
     const key = await host.admission.findKey(request, "altcraft", token);
     if (!key) throw apiError("unknown_token");
     return key;
@@ -53,7 +53,7 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
 
   async function authorized(request: Request, token: string, method: Method): Promise<Key> {
     if (token === "") throw apiError("token_required");
-    const key = await keyOf(request, token);
+    const key = await findKey(request, token);
     if (!mayCall(key, method)) throw apiError("forbidden", `the token may not call ${method.name}`);
     return key;
   }
@@ -67,8 +67,8 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
     if (request.method !== "POST") throw apiError("post_only");
     const outside = readCredentials(request, "bearer")?.secret ?? url.searchParams.get("token") ?? "";
     // Before the body is read: a stranger who shows his token costs nothing.
-    if (outside !== "") await keyOf(request, outside);
-    const text = await bodyText(request, declared, method, settings, (token) => keyOf(request, token));
+    if (outside !== "") await findKey(request, outside);
+    const text = await bodyText(request, declared, method, settings, (token) => findKey(request, token));
     const given = await readParameters(request, text, declared, method, settings);
     const format = replyFormat(url.searchParams, given, settings);
     c.set("format", format);
@@ -76,12 +76,12 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
     const parameters = given.parse();
     const carryOut = async () => {
       const { members, batch } = await method.handle(parameters, key);
-      return replyIn(format, 200, envelopeOf(members), {
+      return replyIn(format, 200, toEnvelope(members), {
         ...(batch !== undefined && { "x-reinstate-batch": String(batch) }),
       });
     };
     const identity = method.changes ? deduplication.identify(request.headers, url.searchParams) : undefined;
-    return responseOf(
+    return toResponse(
       identity
         ? await deduplication.once({ ...identity, tokenId: key.id, content: `${method.name}\n${text}` }, carryOut)
         : await carryOut(),
@@ -91,7 +91,7 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
   routes.onError((error, c) =>
     answerError(error, { request: c.req.raw, log: host.log }, (known) => {
       const { status, body, headers } = toErrorReply(known, settings);
-      return responseOf(replyIn(c.get("format") ?? expectedFormat(c.req.raw, settings), status, body, headers));
+      return toResponse(replyIn(c.get("format") ?? expectedFormat(c.req.raw, settings), status, body, headers));
     }),
   );
   routes.use(admitCalls(host.admission));
@@ -109,10 +109,10 @@ function mayCall({ options: { methods } }: Key, { name, restricted }: Method): b
   return Array.isArray(methods) && methods.includes(name);
 }
 
-const responseOf = ({ status, body, headers }: SentReply) => new Response(body, { status, headers });
+const toResponse = ({ status, body, headers }: SentReply) => new Response(body, { status, headers });
 
 /** `data` stands before the code and its text, everything else after them. */
-function envelopeOf({ data, ...rest }: Record<string, unknown>): Record<string, unknown> {
+function toEnvelope({ data, ...rest }: Record<string, unknown>): Record<string, unknown> {
   return { ...(data !== undefined && { data }), ...success, ...rest };
 }
 

@@ -20,41 +20,41 @@ export interface Reading {
  * twice.
  */
 export function readValue(element: XmlElement, schema: z.ZodType, { reply = false }: Reading = {}): unknown {
-  return objectOf(element, withoutWrapper(schema), reply);
+  return readObject(element, withoutWrapper(schema), reply);
 }
 
-function objectOf(element: XmlElement, schema: z.ZodType, reply: boolean): Record<string, unknown> {
-  const members = membersOf(element);
-  const shapes = shapesOf(schema, members);
+function readObject(element: XmlElement, schema: z.ZodType, reply: boolean): Record<string, unknown> {
+  const members = groupMembers(element);
+  const shapes = findShapes(schema, members);
   const record = schema instanceof z.ZodRecord ? (schema.valueType as z.ZodType) : undefined;
   const value: Record<string, unknown> = Object.create(null);
   for (const [name, elements] of members) {
     const found = shapes.find((shape) => Object.hasOwn(shape, name))?.[name] ?? record;
-    value[name] = memberOf(elements, found && withoutWrapper(found), reply);
+    value[name] = readMember(elements, found && withoutWrapper(found), reply);
   }
   return value;
 }
 
 const isEmpty = ({ text, children }: XmlElement) => text === "" && children.length === 0;
 
-function memberOf(elements: XmlElement[], schema: z.ZodType | undefined, reply: boolean): unknown {
+function readMember(elements: XmlElement[], schema: z.ZodType | undefined, reply: boolean): unknown {
   const [first] = elements as [XmlElement];
   const isUnknown = schema === undefined || schema instanceof z.ZodUnknown;
   if (elements.length === 1 && isEmpty(first))
     return first.array && (isUnknown || schema instanceof z.ZodArray) ? [] : null;
   if (schema instanceof z.ZodArray) {
     const items = withoutWrapper(schema.element as z.ZodType);
-    return elements.map((element) => itemOf(element, items, reply));
+    return elements.map((element) => readItem(element, items, reply));
   }
   const isList = elements.length > 1 ? reply || elements.some(({ array }) => array) : first.array;
-  if (isList && (isUnknown || reply)) return elements.map((element) => itemOf(element, schema, reply));
+  if (isList && (isUnknown || reply)) return elements.map((element) => readItem(element, schema, reply));
   if (elements.length > 1) throw new XmlError(`<${first.name}> is given ${elements.length} times`);
-  return itemOf(first, schema, reply);
+  return readItem(first, schema, reply);
 }
 
-function itemOf(element: XmlElement, schema: z.ZodType | undefined, reply: boolean): unknown {
-  if (element.children.length > 0) return objectOf(element, schema ?? z.unknown(), reply);
-  if (element.text !== "") return leafOf(element.text, schema, reply);
+function readItem(element: XmlElement, schema: z.ZodType | undefined, reply: boolean): unknown {
+  if (element.children.length > 0) return readObject(element, schema ?? z.unknown(), reply);
+  if (element.text !== "") return readLeaf(element.text, schema, reply);
   // What a reply has in a list of texts is a text.
   return reply && schema instanceof z.ZodString ? "" : null;
 }
@@ -62,10 +62,10 @@ function itemOf(element: XmlElement, schema: z.ZodType | undefined, reply: boole
 const whole = /^-?\d{1,16}$/;
 const anyNumber = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
-function leafOf(text: string, schema: z.ZodType | undefined, reply: boolean): unknown {
+function readLeaf(text: string, schema: z.ZodType | undefined, reply: boolean): unknown {
   if (schema instanceof z.ZodUnion) {
     for (const option of schema.options as z.ZodType[]) {
-      const value = leafOf(text, option, reply);
+      const value = readLeaf(text, option, reply);
       if (option.safeParse(value).success) return value;
     }
   }
@@ -74,7 +74,7 @@ function leafOf(text: string, schema: z.ZodType | undefined, reply: boolean): un
   return text;
 }
 
-function membersOf(element: XmlElement): Members {
+function groupMembers(element: XmlElement): Members {
   const members = new Map<string, XmlElement[]>();
   for (const child of element.children) {
     const known = members.get(child.name);
@@ -96,17 +96,17 @@ interface Branch {
 const branches = new WeakMap<z.ZodType, Branch[]>();
 
 /** The shapes that apply to these members: of a union, those whose literals are the ones given. */
-function shapesOf(schema: z.ZodType, members: Members): Shape[] {
+function findShapes(schema: z.ZodType, members: Members): Shape[] {
   let known = branches.get(schema);
   if (!known) {
-    known = branchesOf(schema);
+    known = listBranches(schema);
     branches.set(schema, known);
   }
   const fits = ({ literals }: Branch) => literals.every(([name, values]) => values.has(members.get(name)?.[0]?.text));
   return known.filter(fits).map(({ shape }) => shape);
 }
 
-function branchesOf(schema: z.ZodType): Branch[] {
+function listBranches(schema: z.ZodType): Branch[] {
   if (schema instanceof z.ZodObject) {
     const shape = schema.shape as Shape;
     const literals = Object.entries(shape).flatMap(([name, property]): Branch["literals"] =>
@@ -114,9 +114,9 @@ function branchesOf(schema: z.ZodType): Branch[] {
     );
     return [{ shape, literals }];
   }
-  if (schema instanceof z.ZodUnion) return (schema.options as z.ZodType[]).flatMap(branchesOf);
+  if (schema instanceof z.ZodUnion) return (schema.options as z.ZodType[]).flatMap(listBranches);
   if (schema instanceof z.ZodIntersection) {
-    return [schema.def.left, schema.def.right].flatMap((side) => branchesOf(side as z.ZodType));
+    return [schema.def.left, schema.def.right].flatMap((side) => listBranches(side as z.ZodType));
   }
   return [];
 }

@@ -128,7 +128,7 @@ export interface XmlStyle {
  * null and the empty text as an empty element, an absent member and an empty list (but in a request) as nothing.
  */
 export function writeXml(members: Readonly<Record<string, unknown>>, { declaration, request = false }: XmlStyle = {}) {
-  const inside = membersOf(request ? withoutEmpty(members) : members, request);
+  const inside = writeMembers(request ? withoutEmpty(members) : members, request);
   const begin = declaration ? '<?xml version="1.0" encoding="UTF-8" ?>' : "";
   return begin + (inside === "" ? "<xml/>" : `<xml>${inside}</xml>`);
 }
@@ -139,7 +139,7 @@ const withoutEmpty = (members: Readonly<Record<string, unknown>>) =>
 
 const arrayMark = " array='true'";
 
-function membersOf(members: Readonly<Record<string, unknown>>, request: boolean): string {
+function writeMembers(members: Readonly<Record<string, unknown>>, request: boolean): string {
   let inside = "";
   for (const name of Object.keys(members).sort()) {
     if (members[name] !== undefined) inside += member(elementName(name, request), members[name], request);
@@ -166,7 +166,7 @@ function element(word: string, attribute: string, value: unknown, request: boole
 function content(word: string, value: unknown, request: boolean): string {
   if (value === null || value === undefined) return "";
   if (typeof value !== "object") return escaped(String(value), request);
-  if (!Array.isArray(value)) return membersOf(value as Record<string, unknown>, request);
+  if (!Array.isArray(value)) return writeMembers(value as Record<string, unknown>, request);
   if (request) throw new XmlError(`XML cannot tell a list in a list in <${word}>`);
   return member(word, value, request);
 }

@@ -27,7 +27,7 @@ const flags: Record<string, string> = { true: "true", "1": "true", false: "false
 export const subscriptionTable =
   (channel: string | undefined): OpenTable =>
   (header, line) => {
-    const places = mapColumns(header, line, (name) => fieldOf(name, line));
+    const places = mapColumns(header, line, (name) => readField(name, line));
     return {
       read(cells) {
         const record: Record<string, string> = {};
@@ -38,7 +38,7 @@ export const subscriptionTable =
   };
 
 /** The field of a column; what is inside `cc_data` and `custom_fields` keeps its spelling. */
-function fieldOf(name: string, line: number): string | undefined {
+function readField(name: string, line: number): string | undefined {
   const field = name.trim().replace(/^[^.]*/, columnName);
   if (made.has(field) || made.has(name)) return undefined;
   if (plain.has(field) || /^(cc_data|custom_fields)\.[A-Za-z_][\w-]*$/.test(field)) return field;

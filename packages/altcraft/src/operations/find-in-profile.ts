@@ -1,27 +1,29 @@
 import { type ProfileSubscription, type SubscriptionIdentity, subscriptionIdentity } from "../schemas.ts";
-import { type Comparison, hashIdOf, keyOf } from "../subscriptions/rules.ts";
+import { type Comparison, computeHashId, toKey } from "../subscriptions/rules.ts";
 
 /** A subscription that was found in a profile; `missing` where the profile has none like it, `hidden` where that cannot be told. */
-export type Sighting = ProfileSubscription | "missing" | "hidden";
+export type ProfileLookup = ProfileSubscription | "missing" | "hidden";
 
 /**
  * Finds a subscription among those that `profiles/get` shows of its profile. The addresses of some channels are not documented
  * there; then the `hash_id` tells, and where that is another one, nothing does: how it is made is documented for e-mail alone.
  */
-export function sightingOf(
+export function findInProfile(
   item: SubscriptionIdentity,
   shown: readonly ProfileSubscription[],
   comparison: Comparison,
-): Sighting {
-  const { address } = keyOf(item, comparison);
-  const hashes = (["given", "compared"] as const).map((hashIdInput) => hashIdOf(item, { ...comparison, hashIdInput }));
-  let sighting: Sighting = "missing";
+): ProfileLookup {
+  const { address } = toKey(item, comparison);
+  const hashes = (["given", "compared"] as const).map((hashIdInput) =>
+    computeHashId(item, { ...comparison, hashIdInput }),
+  );
+  let sighting: ProfileLookup = "missing";
   for (const one of shown) {
     if (one.channel !== item.channel || one.resource_id !== item.resource_id) continue;
     const identity = subscriptionIdentity.safeParse({ ...item, ...addressIn(one) });
     if (
       identity.success
-        ? keyOf(identity.data, comparison).address === address
+        ? toKey(identity.data, comparison).address === address
         : hashes.some((hash) => hash === one.hash_id)
     )
       return one;

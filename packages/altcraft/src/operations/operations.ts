@@ -6,11 +6,11 @@ import type { ConsentStore, SubscriptionKey, SubscriptionStore } from "../store/
 import {
   consentRefusal,
   deletedSince,
-  digestOf,
+  digestKey,
   type FlagVerb,
-  keyOf,
-  outcomeOf,
-  textOf,
+  toKey,
+  toKeyText,
+  toOutcome,
 } from "../subscriptions/rules.ts";
 
 /** A key with its text. */
@@ -35,7 +35,7 @@ export function missingReason(asking: Asking, settings: AltcraftSettings): strin
 }
 
 /** The params of a verb: who asks, and why; undelete may be asked more, and wants a reason where the guard does. */
-export const paramsOf = (verb: FlagVerb, settings: AltcraftSettings): z.ZodType<Asking> =>
+export const makeParamsSchema = (verb: FlagVerb, settings: AltcraftSettings): z.ZodType<Asking> =>
   verb === "delete"
     ? toldParams
     : askingParams.superRefine((asking, context) => {
@@ -66,8 +66,8 @@ export function createOperations(
   }
 
   const keyed = (item: SubscriptionIdentity): Keyed => {
-    const key = keyOf(item, settings) as Keyed;
-    key.text = textOf(key);
+    const key = toKey(item, settings) as Keyed;
+    key.text = toKeyText(key);
     return key;
   };
 
@@ -76,10 +76,10 @@ export function createOperations(
       name: operationNames[verb],
       label: `subscriptions/${verb}`,
       item: subscriptionIdentity,
-      params: paramsOf(verb, settings),
-      key: (item) => textOf(keyOf(item, settings)),
+      params: makeParamsSchema(verb, settings),
+      key: (item) => toKeyText(toKey(item, settings)),
       chunkSize: 500,
-      sharesCommit: true,
+      groupCommit: true,
       async apply({ items, params, transaction }) {
         const keys = items.map(keyed);
         const at = host.clock.now();
@@ -94,10 +94,10 @@ export function createOperations(
                 { is_delete: verb === "delete", at, ...(since !== undefined && { deletedSince: since }) },
                 transaction,
               );
-        const missing = free.filter((_, index) => flagged[index] === "missing").map(digestOf);
+        const missing = free.filter((_, index) => flagged[index] === "missing").map(digestKey);
         const erased = await consent.erased(missing, transaction);
         const outcomes = free.map((key, index) =>
-          outcomeOf(verb, key.text, flagged[index] ?? "missing", erased.size > 0 && erased.has(digestOf(key))),
+          toOutcome(verb, key.text, flagged[index] ?? "missing", erased.size > 0 && erased.has(digestKey(key))),
         );
         for (const [key, why] of refused ?? []) outcomes.push({ key, outcome: "failed", ...why });
         return outcomes;

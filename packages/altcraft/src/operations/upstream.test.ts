@@ -317,7 +317,7 @@ async function crowd(real: RealVendor) {
 }
 
 const unknownProfile = { ...person(0), profile_id: "nobody" };
-const fates = async (host: Host, id: number) =>
+const results = async (host: Host, id: number) =>
   (await host.batches.items(id)).items.map((one) => one.code ?? one.outcome);
 const times = <Value>(count: number, value: Value) => Array.from({ length: count }, () => value);
 
@@ -333,7 +333,7 @@ describe.each(ledgerDatabases)("looking before it is sent, with the ledger on $n
     const dry = await host.batches.submit({ ...undelete, items: all, dryRun: true });
     expect((await host.batches.wait(dry.id)).counts).toEqual({ done: 9, skipped: 1, failed: 3, unknown: 0 });
     const told = [...times(9, "done"), "not_deleted", "not_found", "not_found", "404"];
-    expect(await fates(host, dry.id)).toEqual(told);
+    expect(await results(host, dry.id)).toEqual(told);
     // One look at each profile.
     expect(real.paths).toEqual(times(3, "/api/v1.1/profiles/get"));
     expect(await states()).toEqual(before);
@@ -348,7 +348,7 @@ describe.each(ledgerDatabases)("looking before it is sent, with the ledger on $n
       dryRun: true,
     });
     await host.batches.wait(dryDelete.id);
-    expect(await fates(host, dryDelete.id)).toEqual(["done", "not_found"]);
+    expect(await results(host, dryDelete.id)).toEqual(["done", "not_found"]);
   });
 
   test("the guard sends nothing that has no consent, and keeps who asked and why", async () => {
@@ -374,12 +374,12 @@ describe.each(ledgerDatabases)("looking before it is sent, with the ledger on $n
     const refusals = ["suppressed", "done", "done", "suppressed", "done", "no_consent", "no_consent", "no_consent"];
     const dry = await host.batches.submit({ ...undelete, items, params, dryRun: true });
     await host.batches.wait(dry.id);
-    expect(await fates(host, dry.id)).toEqual(["erased", ...refusals, "not_deleted", "not_found", "not_found"]);
+    expect(await results(host, dry.id)).toEqual(["erased", ...refusals, "not_deleted", "not_found", "not_found"]);
     real.paths.length = 0;
     const before = await states();
     const batch = await host.batches.submit({ ...undelete, items, params, actor: "k1" });
     expect(await host.batches.wait(batch.id)).toMatchObject({ params, actor: "k1" });
-    expect(await fates(host, batch.id)).toEqual(["erased", ...refusals, "done", "not_found", "not_found"]);
+    expect(await results(host, batch.id)).toEqual(["erased", ...refusals, "done", "not_found", "not_found"]);
     expect(real.paths.filter((path) => path.endsWith("/undelete"))).toHaveLength(4);
     const after = await states();
     expect(after.map(({ status }) => status)).toEqual(before.map(({ status }) => status));
@@ -450,7 +450,7 @@ test("a profile that does not show an address: by its hash_id, or not at all", a
     status: 0,
     ...changes,
   });
-  const fate = async (subscriptions: object[], more: object = {}) => {
+  const result = async (subscriptions: object[], more: object = {}) => {
     await using host = await createTestHost();
     const data = { _id: place.profile_id, subscriptions };
     const fetch = async (url: string, init: RequestInit) =>
@@ -463,13 +463,16 @@ test("a profile that does not show an address: by its hash_id, or not at all", a
   };
   const dryRun = true;
   const other = one({ hash_id: "00000000" });
-  expect(await fate([one({})], { dryRun })).toEqual(["done", undefined]);
-  expect(await fate([other, one({ is_delete: false })], { dryRun })).toEqual(["skipped", "not_deleted"]);
-  expect(await fate([other], { dryRun })).toEqual(["unknown", "hidden"]);
-  expect(await fate([one({ resource_id: 27 }), one({ channel: "sms" })], { dryRun })).toEqual(["failed", "not_found"]);
+  expect(await result([one({})], { dryRun })).toEqual(["done", undefined]);
+  expect(await result([other, one({ is_delete: false })], { dryRun })).toEqual(["skipped", "not_deleted"]);
+  expect(await result([other], { dryRun })).toEqual(["unknown", "hidden"]);
+  expect(await result([one({ resource_id: 27 }), one({ channel: "sms" })], { dryRun })).toEqual([
+    "failed",
+    "not_found",
+  ]);
   const params = { consent_guard: true, reason: "they asked" };
-  expect(await fate([one({ status: 1 })], { params })).toEqual(["failed", "no_consent"]);
-  expect(await fate([other], { params })).toEqual(["failed", "hidden"]);
+  expect(await result([one({ status: 1 })], { params })).toEqual(["failed", "no_consent"]);
+  expect(await result([other], { params })).toEqual(["failed", "hidden"]);
   expect(real.sent).toEqual([]);
 });
 
@@ -482,8 +485,8 @@ test("lost once and refused ever after: whether it was done is not known", async
   await reaching(host, real, { upstreamConcurrency: 1 });
   const batch = await host.batches.submit({ ...undelete, items: people(3) });
   await host.batches.wait(batch.id);
-  const fates = (await host.batches.items(batch.id)).items.map(({ outcome }) => outcome);
-  expect(fates).toEqual(["unknown", "failed", "failed"]);
+  const results = (await host.batches.items(batch.id)).items.map(({ outcome }) => outcome);
+  expect(results).toEqual(["unknown", "failed", "failed"]);
   expect(await real.live()).toBe(1);
 });
 

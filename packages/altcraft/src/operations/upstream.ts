@@ -7,17 +7,17 @@ import { type Asking, type ProfileSubscription, type SubscriptionIdentity, subsc
 import type { ConsentStore } from "../store/store.ts";
 import {
   consentRefusal,
-  digestOf,
+  digestKey,
   erased,
   type FlagVerb,
-  keyOf,
   missing,
-  outcomeOf,
   statusWord,
-  textOf,
+  toKey,
+  toKeyText,
+  toOutcome,
 } from "../subscriptions/rules.ts";
-import { type Sighting, sightingOf } from "./find-in-profile.ts";
-import { mayRefuse, operationNames, paramsOf } from "./operations.ts";
+import { findInProfile, type ProfileLookup } from "./find-in-profile.ts";
+import { makeParamsSchema, mayRefuse, operationNames } from "./operations.ts";
 
 const hidden = { code: "hidden", message: "The profile does not show the address of this subscription" };
 
@@ -44,7 +44,7 @@ export function createUpstream({ host, upstream, installation, consent, settings
   // The core repeats chunks, with longer pauses; the client repeats calls that may succeed at once.
   const retry: RetryOptions = { attempts: 3, sleep: (ms, signal) => clock.sleep(ms, signal) };
   const client = createAltcraftClient({ retry, breaker, ...upstream });
-  const keyText = (item: SubscriptionIdentity) => textOf(keyOf(item, settings));
+  const keyText = (item: SubscriptionIdentity) => toKeyText(toKey(item, settings));
 
   /** Finds items in their profiles, and reads each profile once. */
   function createLook({ signal }: Work<SubscriptionIdentity, Asking>) {
@@ -55,26 +55,26 @@ export function createUpstream({ host, upstream, installation, consent, settings
     }
     return {
       calls: () => profiles.size,
-      async at(item: SubscriptionIdentity): Promise<Sighting> {
+      async at(item: SubscriptionIdentity): Promise<ProfileLookup> {
         const name = `${item.db_id} ${item.profile_id}`;
         const subscriptions = profiles.get(name) ?? readSubscriptions(item);
         profiles.set(name, subscriptions);
-        return sightingOf(item, await subscriptions, settings);
+        return findInProfile(item, await subscriptions, settings);
       },
     };
   }
 
   /** Returns the keys whose address is on this installation's suppression list. The vendor documents no way to read its own. */
   async function findSuppressed(list: UpstreamList): Promise<Set<string>> {
-    const keys = list.open().map(({ item }) => keyOf(item, settings));
+    const keys = list.open().map(({ item }) => toKey(item, settings));
     const listed = await consent.suppressed(keys);
-    return new Set(keys.filter((_, index) => listed[index]).map(textOf));
+    return new Set(keys.filter((_, index) => listed[index]).map(toKeyText));
   }
 
   /** Rejects items that were erased here, because they must not come back. */
   async function rejectErased(verb: FlagVerb, list: UpstreamList): Promise<void> {
     if (verb === "delete") return;
-    const entries = list.open().map((entry) => ({ entry, digest: digestOf(keyOf(entry.item, settings)) }));
+    const entries = list.open().map((entry) => ({ entry, digest: digestKey(toKey(entry.item, settings)) }));
     const gone = await consent.erased(entries.map(({ digest }) => digest));
     for (const { entry, digest } of entries) {
       if (gone.has(digest)) entry.outcome = { key: entry.key, outcome: "failed", ...erased };
@@ -90,7 +90,7 @@ export function createUpstream({ host, upstream, installation, consent, settings
   }
 
   /** Returns the outcome of an item that the guard rejects; undefined if it does not. */
-  function findRefusal(key: string, seen: Sighting, suppressed: ReadonlySet<string>): Outcome | undefined {
+  function findRefusal(key: string, seen: ProfileLookup, suppressed: ReadonlySet<string>): Outcome | undefined {
     if (seen === "missing") return { key, outcome: "failed", ...missing };
     // A consent that cannot be read counts as none.
     if (seen === "hidden") return { key, outcome: "failed", ...hidden };
@@ -99,10 +99,10 @@ export function createUpstream({ host, upstream, installation, consent, settings
   }
 
   /** Returns the outcome that an item would have if it were sent. */
-  function foresee(verb: FlagVerb, key: string, seen: Sighting): Outcome {
+  function foresee(verb: FlagVerb, key: string, seen: ProfileLookup): Outcome {
     if (seen === "hidden") return { key, outcome: "unknown", ...hidden };
-    if (seen === "missing") return outcomeOf(verb, key, "missing");
-    return outcomeOf(verb, key, (seen.is_delete === true) === (verb === "undelete") ? "changed" : "unchanged");
+    if (seen === "missing") return toOutcome(verb, key, "missing");
+    return toOutcome(verb, key, (seen.is_delete === true) === (verb === "undelete") ? "changed" : "unchanged");
   }
 
   return (["undelete", "delete"] as const).map((verb) => {
@@ -111,7 +111,7 @@ export function createUpstream({ host, upstream, installation, consent, settings
       name: operationNames[verb],
       label: `subscriptions/${verb}`,
       item: subscriptionIdentity,
-      params: paramsOf(verb, settings),
+      params: makeParamsSchema(verb, settings),
       key: keyText,
       vendor: "Altcraft",
       installation,

@@ -10,35 +10,35 @@ import {
   subscriptionIdentity,
   text,
 } from "./identity.ts";
-import { listOf, placedSubscription, result } from "./replies.ts";
+import { listSchema, placedSubscription, result } from "./replies.ts";
 import { fromId, type ProfileMatch, pageLimit, profileMatch } from "./requests.ts";
 
 // What the vendor does not have. A server answers to it only with the option `extensions`.
 
 /** Who asks, and why. Kept with the batch. */
-const told = { reason: text(1000).optional(), requested_by: text(200).optional() };
-export type Told = z.infer<typeof toldParams>;
-export const toldParams = z.strictObject(told);
+const auditFields = { reason: text(1000).optional(), requested_by: text(200).optional() };
+export type AuditFields = z.infer<typeof auditParams>;
+export const auditParams = z.strictObject(auditFields);
 
 /** Who asks for a subscription back, why, and how carefully. Kept with the batch. */
-export const asking = {
+export const undeleteOptionFields = {
   /** Refuse what stands on the suppression list or is unsubscribed, complained or hardbounced. Needs a reason. */
   consent_guard: z.boolean().optional(),
   /** Bring back what the guard would refuse. Needs a reason too. */
   override_consent: z.boolean().optional(),
-  ...told,
+  ...auditFields,
 };
-export const askingParams = z.strictObject(asking);
-export type Asking = z.infer<typeof askingParams>;
+export const undeleteOptions = z.strictObject(undeleteOptionFields);
+export type UndeleteOptions = z.infer<typeof undeleteOptions>;
 
 /** Tell what would happen, and change nothing. */
 const dryRun = { dry_run: z.boolean().optional() };
 
-export const undeleteAsking = z.object({ ...asking, ...dryRun });
-export type UndeleteAsking = z.infer<typeof undeleteAsking>;
+export const undeleteRequestOptions = z.object({ ...undeleteOptionFields, ...dryRun });
+export type UndeleteRequestOptions = z.infer<typeof undeleteRequestOptions>;
 
 /** Deleted subscriptions that share an address: `hash_id` is that of the address, so narrow it down as far as it takes. */
-const byHash = undeleteAsking.extend({
+const byHash = undeleteRequestOptions.extend({
   db_id: id,
   hash_id: z
     .string()
@@ -51,13 +51,16 @@ const byHash = undeleteAsking.extend({
 export type UndeleteByHash = z.input<typeof byHash>;
 
 /** Deleted subscriptions of the one profile that is found so, of a resource or a channel where one is named. */
-const byMatching = z.intersection(profileMatch, undeleteAsking.extend({ channel: channelName.optional() }));
-export type UndeleteByMatching = ProfileMatch & { matching: string; channel?: string | undefined } & UndeleteAsking;
+const byMatching = z.intersection(profileMatch, undeleteRequestOptions.extend({ channel: channelName.optional() }));
+export type UndeleteByMatching = ProfileMatch & {
+  matching: string;
+  channel?: string | undefined;
+} & UndeleteRequestOptions;
 
 /** What the vendor's clients may send along with any method; there are no triggers here. */
 const ignored = { skip_triggers: z.boolean().optional() };
 
-const exactly = z.intersection(subscriptionIdentity, undeleteAsking.extend(ignored));
+const exactly = z.intersection(subscriptionIdentity, undeleteRequestOptions.extend(ignored));
 
 /** `subscriptions/undelete` with all that it takes beyond the vendor: dry run, guard, `hash_id` or `matching` instead of an identity. */
 export const subscriptionUndelete = z.unknown().transform((given, context) => {
@@ -75,23 +78,29 @@ export const subscriptionUndeleteShape = z.union([
   byHash,
   z.intersection(byMatching, z.object({ matching: z.string() })),
 ]);
-export type SubscriptionUndelete = (SubscriptionIdentity & UndeleteAsking) | UndeleteByHash | UndeleteByMatching;
+export type SubscriptionUndelete =
+  | (SubscriptionIdentity & UndeleteRequestOptions)
+  | UndeleteByHash
+  | UndeleteByMatching;
 
 /** `subscriptions/delete` with who asked, and why. */
-export const subscriptionDelete = z.intersection(subscriptionIdentity, z.object({ ...told, ...dryRun, ...ignored }));
+export const subscriptionDelete = z.intersection(
+  subscriptionIdentity,
+  z.object({ ...auditFields, ...dryRun, ...ignored }),
+);
 export type SubscriptionDelete = z.infer<typeof subscriptionDelete>;
 
 /** Subscriptions that one call of `subscriptions/undelete_batch` takes. */
 export const batchLimit = 10_000;
 
 /** `data` is checked item by item, so that one that is wrong has an error of its own. */
-export const undeleteBatch = undeleteAsking.extend({
+export const undeleteBatch = undeleteRequestOptions.extend({
   data: z.array(z.unknown()).min(1, "must not be empty").max(batchLimit, `must not hold more than ${batchLimit}`),
 });
-export const undeleteBatchShape = undeleteAsking.extend({
+export const undeleteBatchShape = undeleteRequestOptions.extend({
   data: z.array(subscriptionIdentity).min(1).max(batchLimit),
 });
-export type UndeleteBatch = UndeleteAsking & { data: readonly SubscriptionIdentity[] };
+export type UndeleteBatch = UndeleteRequestOptions & { data: readonly SubscriptionIdentity[] };
 
 /** The deleted subscriptions of a database, a page at a time. */
 export const subscriptionListDeleted = z.object({
@@ -107,7 +116,7 @@ export type SubscriptionListDeleted = z.infer<typeof subscriptionListDeleted>;
 /** Forgets a subscription for good. */
 export const subscriptionErase = z.intersection(
   subscriptionIdentity,
-  z.object({ ...told, ...dryRun, reason: text(1000) }),
+  z.object({ ...auditFields, ...dryRun, reason: text(1000) }),
 );
 export type SubscriptionErase = z.infer<typeof subscriptionErase>;
 
@@ -115,7 +124,7 @@ const contact = { email: emailAddress.optional(), phone: phoneNumber.optional() 
 
 /** An e-mail address or a phone to put on the suppression list or to take off it, with who asked, and why. */
 export const suppression = z
-  .object({ ...contact, ...told })
+  .object({ ...contact, ...auditFields })
   .refine(({ email, phone }) => (email === undefined) !== (phone === undefined), {
     path: ["email"],
     error: "is required, or phone, but not both",
@@ -139,7 +148,7 @@ const itemResult = z.looseObject({ ...result, profile_id: z.string().optional() 
 const toldDry = { dry_run: z.boolean().optional() };
 
 /** One result for each item, in the order of the items. */
-export const batchReply = z.looseObject({ ...result, ...toldDry, result: listOf(itemResult), updated: z.int() });
+export const batchReply = z.looseObject({ ...result, ...toldDry, result: listSchema(itemResult), updated: z.int() });
 export type BatchReply = z.infer<typeof batchReply>;
 
 /** Of `subscriptions/undelete` by an identity `data`, of one by `hash_id` or `matching` the rest. */
@@ -156,14 +165,14 @@ export type UndeleteReply = z.infer<typeof undeleteReply>;
 export const deletedSubscription = placedSubscription.extend({ is_delete: z.boolean(), deleted_at: z.string() });
 
 export const deletedReply = z.looseObject({
-  data: listOf(deletedSubscription),
+  data: listSchema(deletedSubscription),
   ...result,
   next_from_id: z.string().optional(),
 });
 export type DeletedReply = z.infer<typeof deletedReply>;
 
 export const consentReply = z.looseObject({
-  data: listOf(
+  data: listSchema(
     z.looseObject({
       action: z.enum(consentActions),
       /** RFC 3339. */

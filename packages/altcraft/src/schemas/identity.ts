@@ -24,7 +24,7 @@ interface Fault {
 }
 
 /** The first thing that is wrong with fields, at any depth; undefined where nothing is. */
-function faultOf(fields: object): Fault | undefined {
+function findFault(fields: object): Fault | undefined {
   let values = 0;
   function walk(value: unknown, path: string[]): Fault | undefined {
     if (typeof value === "number" && !Number.isFinite(value)) return { path, message: "must be a finite number" };
@@ -50,7 +50,7 @@ export const areTooLong = (fields: object) => JSON.stringify(fields).length > fi
 /** Fields of any kind by name. They are looked at before they are copied: zod passes over `__proto__` without a word. */
 export const fields = z.preprocess(
   (given, context) => {
-    const fault = typeof given === "object" && given !== null ? faultOf(given) : undefined;
+    const fault = typeof given === "object" && given !== null ? findFault(given) : undefined;
     if (fault) context.issues.push({ code: "custom", input: given, ...fault });
     return given;
   },

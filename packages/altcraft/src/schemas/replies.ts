@@ -4,7 +4,7 @@ import { status, statuses } from "./requests.ts";
 // What the vendor's documents do not tell of is let through: a reply is refused only where it cannot be used.
 
 /** A list; nothing at all is an empty one, for in XML the two cannot be told apart. */
-export const listOf = <Item extends z.ZodType>(item: Item) => z.preprocess((given) => given ?? [], z.array(item));
+export const listSchema = <Item extends z.ZodType>(item: Item) => z.preprocess((given) => given ?? [], z.array(item));
 
 /** A subscription as replies show it; what is empty is left out. */
 export const subscription = z.looseObject({
@@ -40,7 +40,7 @@ export type PlainReply = z.infer<typeof plainReply>;
 export const getReply = z.looseObject({ data: subscription, ...result });
 export type GetReply = z.infer<typeof getReply>;
 
-export const listReply = z.looseObject({ data: listOf(subscription), ...result });
+export const listReply = z.looseObject({ data: listSchema(subscription), ...result });
 export type ListReply = z.infer<typeof listReply>;
 
 /** A subscription with its place in front, as pages over many profiles show it. */
@@ -54,7 +54,7 @@ export type PlacedSubscription = z.infer<typeof placedSubscription>;
 
 /** Without `next_from_id` there is nothing more. `total_count` stands in an older sample alone. */
 export const pageReply = z.looseObject({
-  data: listOf(placedSubscription),
+  data: listSchema(placedSubscription),
   ...result,
   next_from_id: z.string().nullish(),
   total_count: z.int().nullish(),
@@ -86,7 +86,7 @@ export const profileReply = z.looseObject({
     _id: z.string(),
     _xxh: z.string().nullish(),
     _xxm: z.int().nullish(),
-    subscriptions: listOf(profileSubscription),
+    subscriptions: listSchema(profileSubscription),
   }),
   ...result,
 });

@@ -50,7 +50,7 @@ export const fieldActions = ["set", "unset", "incr", "add", "delete", "upsert"] 
 export type FieldAction = (typeof fieldActions)[number];
 
 /** The function that a field's value is; undefined where it is a plain value. Its action may be none of the known ones. */
-export function callOf(value: unknown): { action: unknown; value: unknown } | undefined {
+export function readFieldCall(value: unknown): { action: unknown; value: unknown } | undefined {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "action")) return undefined;
   const { action, value: operand } = value as { action: unknown; value?: unknown };
   return { action, value: operand ?? undefined };
@@ -60,7 +60,7 @@ const isFieldAction = (action: unknown) => fieldActions.some((known) => known ==
 
 const customFields = fields.superRefine((given, context) => {
   for (const [name, value] of Object.entries(given)) {
-    const call = callOf(value);
+    const call = readFieldCall(value);
     if (!call) continue;
     const fits =
       isFieldAction(call.action) && (call.action !== "incr" || call.value === undefined || isNumeric(call.value));

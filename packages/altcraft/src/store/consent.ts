@@ -1,8 +1,25 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { sql } from "kysely";
 import { type ConsentAction, type Status, statuses } from "../schemas.ts";
-import { type Db, hasKey, insertNew, keyColumns, mark, rowsOf, sameKey, storedKey, type Tables } from "./rows.ts";
-import type { Address, ConsentDeed, ConsentEntry, ConsentStore, Standing, SubscriptionKey } from "./store.ts";
+import {
+  type Db,
+  hasKey,
+  insertNew,
+  keyColumns,
+  keyString,
+  sameKey,
+  storedKey,
+  type Tables,
+  valuesTable,
+} from "./rows.ts";
+import type {
+  Address,
+  ConsentAuditFields,
+  ConsentEntry,
+  ConsentStatus,
+  ConsentStore,
+  SubscriptionKey,
+} from "./store.ts";
 
 const addressColumns = { channel: "text", address: "text" } as const;
 const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
@@ -21,7 +38,7 @@ async function logAddress(
   on: LedgerTransaction,
   action: ConsentAction,
   [first]: readonly Address[],
-  deed: ConsentDeed,
+  deed: ConsentAuditFields,
 ): Promise<void> {
   if (first) await log(on as Db, { action, channel: first.channel, subject: first.address, ...deed });
 }
@@ -40,21 +57,21 @@ export function createSqlConsentStore(database: Database): ConsentStore {
             where altcraft_suppressions.channel = altcraft_subscriptions.channel
               and altcraft_suppressions.address = altcraft_subscriptions.address
           ) then 1 else 0 end as suppressed
-        from altcraft_subscriptions, ${rowsOf(database.dialect, keys, keyColumns)} where ${sameKey} ${locked}`.execute(
+        from altcraft_subscriptions, ${valuesTable(database.dialect, keys, keyColumns)} where ${sameKey} ${locked}`.execute(
         (transaction as Db | undefined) ?? db,
       );
-      const found = new Map<string, Standing>();
+      const found = new Map<string, ConsentStatus>();
       for (const row of rows) {
-        found.set(mark(row), { status: statuses[row.status] as Status, suppressed: row.suppressed === 1 });
+        found.set(keyString(row), { status: statuses[row.status] as Status, suppressed: row.suppressed === 1 });
       }
-      return keys.map((key) => found.get(mark(key)));
+      return keys.map((key) => found.get(keyString(key)));
     },
 
     async suppressed(addresses) {
       if (addresses.length === 0) return [];
       const { rows } = await sql<Address>`
         select listed.channel, listed.address
-        from altcraft_suppressions as listed, ${rowsOf(database.dialect, addresses, addressColumns)}
+        from altcraft_suppressions as listed, ${valuesTable(database.dialect, addresses, addressColumns)}
         where listed.channel = given.channel and listed.address = given.address`.execute(db);
       const listed = new Set(rows.map(addressMark));
       return addresses.map((address) => listed.has(addressMark(address)));

@@ -77,14 +77,14 @@ export const hasKey = (key: SubscriptionKey) =>
   )}`;
 
 /** The columns of many rows as the one parameter that `tableOf` reads. */
-export function listOf(rows: readonly object[], columns: Columns): string {
+export function toJsonRows(rows: readonly object[], columns: Columns): string {
   const names = Object.keys(columns);
   // As lists: a quarter of the time of objects whose members are picked out.
   return JSON.stringify((rows as readonly Record<string, unknown>[]).map((row) => names.map((name) => row[name])));
 }
 
 /** The table `given` of a statement, out of what `listOf` made: one parameter whatever the number of rows. */
-export function tableOf(dialect: Database["dialect"], list: string, columns: Columns): RawBuilder<unknown> {
+export function jsonTable(dialect: Database["dialect"], list: string, columns: Columns): RawBuilder<unknown> {
   const value = (name: string, type: string, place: number) =>
     dialect === "postgres"
       ? sql`(value ->> ${sql.lit(place)})::${sql.raw(type)} as ${sql.ref(name)}`
@@ -96,9 +96,13 @@ export function tableOf(dialect: Database["dialect"], list: string, columns: Col
 }
 
 /** Rows as the table `given`; one row as constants, so that the planner looks one key up, whatever it knows about the table. */
-export function rowsOf(dialect: Database["dialect"], rows: readonly object[], columns: Columns): RawBuilder<unknown> {
+export function valuesTable(
+  dialect: Database["dialect"],
+  rows: readonly object[],
+  columns: Columns,
+): RawBuilder<unknown> {
   const [only] = rows as readonly Record<string, unknown>[];
-  if (rows.length !== 1 || !only) return tableOf(dialect, listOf(rows, columns), columns);
+  if (rows.length !== 1 || !only) return jsonTable(dialect, toJsonRows(rows, columns), columns);
   const values = Object.entries(columns).map(
     ([name, type]) => sql`cast(${only[name]} as ${sql.raw(type)}) as ${sql.ref(name)}`,
   );
@@ -109,7 +113,7 @@ export function rowsOf(dialect: Database["dialect"], rows: readonly object[], co
  * The rows of these keys, locked one after another by key, so that two statements over the same rows never wait for each
  * other. SQLite has one writer anyway.
  */
-export function inOneOrder(dialect: Database["dialect"], given: RawBuilder<unknown>): RawBuilder<unknown> {
+export function lockInKeyOrder(dialect: Database["dialect"], given: RawBuilder<unknown>): RawBuilder<unknown> {
   if (dialect === "sqlite") return given;
   return sql`(
     select ${storedKey} from altcraft_subscriptions, ${given} where ${sameKey}
@@ -132,7 +136,7 @@ export function insertNew(
       // `where true` keeps SQLite from reading `on conflict` as a join.
       const { numAffectedRows } = await sql`
         insert into ${sql.table(table)} (${names})
-        select ${names} from ${rowsOf(database.dialect, rows.slice(start, start + rowsPerInsert), columns)} where true
+        select ${names} from ${valuesTable(database.dialect, rows.slice(start, start + rowsPerInsert), columns)} where true
         on conflict do nothing`.execute(on);
       added += Number(numAffectedRows ?? 0);
     }
@@ -142,11 +146,11 @@ export function insertNew(
 }
 
 /** One text per key, to tell the rows of an answer by. */
-export const mark = ({ db_id, resource_id, profile_id, channel, address }: SubscriptionKey) =>
+export const keyString = ({ db_id, resource_id, profile_id, channel, address }: SubscriptionKey) =>
   // No name holds a NUL.
   `${db_id}\0${resource_id}\0${profile_id}\0${channel}\0${address}`;
 
-export function rowOf(subscription: StoredSubscription): SubscriptionRow {
+export function toRow(subscription: StoredSubscription): SubscriptionRow {
   return {
     ...subscription,
     fields: JSON.stringify(subscription.fields),
@@ -157,7 +161,7 @@ export function rowOf(subscription: StoredSubscription): SubscriptionRow {
   };
 }
 
-export function subscriptionOf(row: SubscriptionRow): StoredSubscription {
+export function toSubscription(row: SubscriptionRow): StoredSubscription {
   return {
     ...row,
     fields: JSON.parse(row.fields),

@@ -6,21 +6,21 @@ import {
   type Columns,
   type Db,
   hasKey,
-  inOneOrder,
   insertNew,
+  jsonTable,
   keyColumns,
-  listOf,
-  mark,
+  keyString,
+  lockInKeyOrder,
   profileColumns,
   resourceColumns,
-  rowOf,
-  rowsOf,
   sameKey,
   storedKey,
   subscriptionColumns,
-  subscriptionOf,
   type Tables,
-  tableOf,
+  toJsonRows,
+  toRow,
+  toSubscription,
+  valuesTable,
 } from "./rows.ts";
 import type { Flagged, StoredSubscription, SubscriptionKey, SubscriptionStore } from "./store.ts";
 
@@ -54,7 +54,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         { byKey: true },
       ),
       many: statement((given: Change & { list: string }) => {
-        const rows = inOneOrder(database.dialect, tableOf(database.dialect, given.list, keyColumns));
+        const rows = lockInKeyOrder(database.dialect, jsonTable(database.dialect, given.list, keyColumns));
         const text = sql<SubscriptionKey>`${change(given)} from ${rows} where ${sameKey} and ${was} ${inTime(given)}
           returning ${storedKey}`;
         return { compile: () => text.compile(db) };
@@ -80,7 +80,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
     for (;;) {
       const inserted = await on
         .insertInto("altcraft_subscriptions")
-        .values(rowOf(fresh))
+        .values(toRow(fresh))
         .onConflict((conflict) => conflict.doNothing())
         .returning("address")
         .executeTakeFirst();
@@ -91,7 +91,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .executeTakeFirst();
       // Erased between the two statements: the key is free.
       if (!row) continue;
-      const next = edit(subscriptionOf(row));
+      const next = edit(toSubscription(row));
       const {
         db_id: _db,
         profile_id: _profile,
@@ -99,7 +99,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         channel: _channel,
         address: _,
         ...values
-      } = rowOf(next);
+      } = toRow(next);
       await on.updateTable("altcraft_subscriptions").set(values).where(hasKey(next)).execute();
       return next;
     }
@@ -119,28 +119,28 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
       for (let turn = 1; open.length > 0; turn++) {
         // The one key has just been tried.
         if (turn > 1 || keys.length > 1) {
-          const { rows } = await many(on, { ...values, list: listOf(open, keyColumns) });
+          const { rows } = await many(on, { ...values, list: toJsonRows(open, keyColumns) });
           if (rows.length === keys.length) return keys.map(() => "changed");
-          for (const row of rows) found.set(mark(row), "changed");
-          open = open.filter((key) => !found.has(mark(key)));
+          for (const row of rows) found.set(keyString(row), "changed");
+          open = open.filter((key) => !found.has(keyString(key)));
         }
         const standing = await sql<SubscriptionKey & { is_delete: number; deleted_at: number | null }>`
           select ${storedKey}, is_delete, deleted_at
-          from altcraft_subscriptions, ${rowsOf(database.dialect, open, keyColumns)} where ${sameKey}`.execute(on);
+          from altcraft_subscriptions, ${valuesTable(database.dialect, open, keyColumns)} where ${sameKey}`.execute(on);
         const turned: SubscriptionKey[] = [];
         for (const row of standing.rows) {
-          if (row.is_delete === Number(is_delete)) found.set(mark(row), "unchanged");
+          if (row.is_delete === Number(is_delete)) found.set(keyString(row), "unchanged");
           // Somebody else has set the flag the other way between the two statements: once more.
           else if (!limited || (row.deleted_at ?? 0) >= values.since) turned.push(onlyKey(row));
         }
         open = turned;
       }
-      return keys.map((key) => found.get(mark(key)) ?? "missing");
+      return keys.map((key) => found.get(keyString(key)) ?? "missing");
     },
 
     async find(key) {
       const [row] = (await theOne(db, onlyKey(key))).rows;
-      return row && subscriptionOf(row);
+      return row && toSubscription(row);
     },
 
     async ofProfile({ db_id, profile_id }, { deleted }) {
@@ -154,7 +154,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .orderBy("channel")
         .orderBy("address")
         .execute();
-      return rows.map(subscriptionOf);
+      return rows.map(toSubscription);
     },
 
     async page({ resource_id, db_id, channel, status, after, limit, deleted }) {
@@ -175,9 +175,9 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .limit(limit)
         .execute();
       const last = rows.at(-1)?.profile_id;
-      if (rows.length < limit || last === undefined) return rows.map(subscriptionOf);
+      if (rows.length < limit || last === undefined) return rows.map(toSubscription);
       const whole = await matching.where("profile_id", "=", last).execute();
-      return [...rows.filter(({ profile_id }) => profile_id !== last), ...whole].map(subscriptionOf);
+      return [...rows.filter(({ profile_id }) => profile_id !== last), ...whole].map(toSubscription);
     },
 
     async deleted({ db_id, profile_id, resource_id, channel, hash_id, deletedSince, after, limit }) {
@@ -204,7 +204,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .orderBy("address")
         .limit(limit)
         .execute();
-      return rows.map(subscriptionOf);
+      return rows.map(toSubscription);
     },
 
     async profilesWith(dbId, addresses, { resource_id, limit }) {
@@ -289,7 +289,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
       await insert("altcraft_resources", resourceColumns, rows);
     },
     addSubscriptions: (subscriptions) =>
-      insert("altcraft_subscriptions", subscriptionColumns, subscriptions.map(rowOf)),
+      insert("altcraft_subscriptions", subscriptionColumns, subscriptions.map(toRow)),
   };
 }
 

@@ -137,14 +137,14 @@ export interface SubscriptionStore {
 }
 
 /** What the consent guard looks at. */
-export interface Standing {
+export interface ConsentStatus {
   status: Status;
   /** Its address is on the suppression list. */
   suppressed: boolean;
 }
 
 /** Who did something about consent, when, and why. */
-export interface ConsentDeed {
+export interface ConsentAuditFields {
   at: number;
   /** The id of the key that asked. */
   actor: string | null;
@@ -153,7 +153,7 @@ export interface ConsentDeed {
 }
 
 /** An entry of the consent log. */
-export interface ConsentEntry extends ConsentDeed {
+export interface ConsentEntry extends ConsentAuditFields {
   /** Larger than that of every entry before. */
   id: number;
   action: ConsentAction;
@@ -181,14 +181,14 @@ export interface ConsentLogQuery {
  */
 export interface ConsentStore {
   /** In the order of the keys; undefined where there is no such subscription. */
-  standing(keys: readonly SubscriptionKey[], transaction?: LedgerTransaction): Promise<(Standing | undefined)[]>;
+  standing(keys: readonly SubscriptionKey[], transaction?: LedgerTransaction): Promise<(ConsentStatus | undefined)[]>;
   /** Of each address whether it is on the suppression list, in their order. */
   suppressed(addresses: readonly Address[]): Promise<boolean[]>;
   /** The addresses are one address on each channel that it has; the first stands in the log. */
-  suppress(addresses: readonly Address[], deed: ConsentDeed): Promise<void>;
-  unsuppress(addresses: readonly Address[], deed: ConsentDeed): Promise<void>;
+  suppress(addresses: readonly Address[], deed: ConsentAuditFields): Promise<void>;
+  unsuppress(addresses: readonly Address[], deed: ConsentAuditFields): Promise<void>;
   /** Answers whether there was something to erase; where there was not, nothing is logged. */
-  erase(key: SubscriptionKey, digest: string, deed: ConsentDeed & { reason: string }): Promise<boolean>;
+  erase(key: SubscriptionKey, digest: string, deed: ConsentAuditFields & { reason: string }): Promise<boolean>;
   /** Newest first. */
   log(query: ConsentLogQuery): Promise<ConsentEntry[]>;
   /** Which of these digests are those of what was erased. */

@@ -2,12 +2,12 @@ import { describe, expect, test } from "vitest";
 import { altcraftOptions } from "../options.ts";
 import { type SubscriptionIdentity, subscriptionIdentity } from "../schemas.ts";
 import { makeSubscription } from "../testing.ts";
-import { edited, keyOf, outcomeOf, statusWord, unfit, unknownCats } from "./rules.ts";
+import { applyChanges, findInvalidIncrement, statusWord, toKey, toOutcome, unknownCats } from "./rules.ts";
 import { xxh32, xxh64 } from "./xxhash.ts";
 
 const settings = altcraftOptions.parse({});
 const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
-const address = (given: object) => keyOf(subscriptionIdentity.parse({ ...place, ...given }), settings).address;
+const address = (given: object) => toKey(subscriptionIdentity.parse({ ...place, ...given }), settings).address;
 
 describe("the address by which a subscription is found", () => {
   test.each([
@@ -47,10 +47,10 @@ test("ids are made as the vendor makes them", () => {
 });
 
 test("what became of an item", () => {
-  expect(outcomeOf("undelete", "k", "changed")).toEqual({ key: "k", outcome: "done" });
-  expect(outcomeOf("undelete", "k", "unchanged")).toMatchObject({ outcome: "skipped", code: "not_deleted" });
-  expect(outcomeOf("delete", "k", "unchanged")).toMatchObject({ outcome: "skipped", code: "already_deleted" });
-  expect(outcomeOf("delete", "k", "missing")).toMatchObject({ outcome: "failed", code: "not_found" });
+  expect(toOutcome("undelete", "k", "changed")).toEqual({ key: "k", outcome: "done" });
+  expect(toOutcome("undelete", "k", "unchanged")).toMatchObject({ outcome: "skipped", code: "not_deleted" });
+  expect(toOutcome("delete", "k", "unchanged")).toMatchObject({ outcome: "skipped", code: "already_deleted" });
+  expect(toOutcome("delete", "k", "missing")).toMatchObject({ outcome: "failed", code: "not_found" });
 });
 
 test("statuses by word and by number", () => {
@@ -73,8 +73,13 @@ describe("an edit", () => {
   );
 
   test("leaves what it does not name", () => {
-    expect(edited(stored, {}, 9, "yes")).toEqual({ ...stored, is_delete: false, deleted_at: null, updated_at: 9 });
-    expect(edited(stored, { priority: 0, cats: [] }, 9, "no")).toEqual({
+    expect(applyChanges(stored, {}, 9, "yes")).toEqual({
+      ...stored,
+      is_delete: false,
+      deleted_at: null,
+      updated_at: 9,
+    });
+    expect(applyChanges(stored, { priority: 0, cats: [] }, 9, "no")).toEqual({
       ...stored,
       priority: 0,
       cats: [],
@@ -88,7 +93,7 @@ describe("an edit", () => {
     [{ n: { action: "set", value: "v" } }, { n: "v" }],
     [{ n: { action: "unset" } }, { n: undefined }],
     [{ n: { action: "incr", value: -2 } }, { n: 3 }],
-    [{ fresh: { action: "incr" } }, { fresh: 1 }],
+    [{ newSubscription: { action: "incr" } }, { newSubscription: 1 }],
     [{ list: { action: "add", value: ["x", "y"] } }, { list: ["x", "x", "y"] }],
     [{ list: { action: "upsert", value: ["x", "y"] } }, { list: ["x", "y"] }],
     [{ list: { action: "delete", value: "x" } }, { list: [] }],
@@ -96,7 +101,7 @@ describe("an edit", () => {
     [{ constructor: { action: "incr" } }, { constructor: 1 }],
     [{ valueOf: { action: "upsert", value: "x" } }, { valueOf: ["x"] }],
   ])("of fields: %j", (custom_fields, expected) => {
-    const after = edited(stored, { custom_fields }, 9, "yes").custom_fields;
+    const after = applyChanges(stored, { custom_fields }, 9, "yes").custom_fields;
     const wanted: Record<string, unknown> = { ...stored.custom_fields, ...expected };
     for (const [name, value] of Object.entries(wanted)) if (value === undefined) delete wanted[name];
     expect(after).toEqual(wanted);
@@ -105,10 +110,10 @@ describe("an edit", () => {
 
 test("what cannot be counted up", () => {
   const incr = (value?: unknown) => ({ n: { action: "incr", value } });
-  expect(unfit({ n: "x" }, incr())).toBe("n");
-  expect(unfit({ n: 1e308 }, incr(1e308))).toBe("n");
-  expect(unfit({ n: "1" }, incr("2"))).toBeUndefined();
-  expect(unfit({}, { toString: { action: "incr" } })).toBeUndefined();
+  expect(findInvalidIncrement({ n: "x" }, incr())).toBe("n");
+  expect(findInvalidIncrement({ n: 1e308 }, incr(1e308))).toBe("n");
+  expect(findInvalidIncrement({ n: "1" }, incr("2"))).toBeUndefined();
+  expect(findInvalidIncrement({}, { toString: { action: "incr" } })).toBeUndefined();
 });
 
 test("categories of a resource", () => {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Outcome } from "@reinstate/batch-core";
 import type { AltcraftSettings } from "../options.ts";
-import { callOf, type FieldAction, fieldActions, isNumeric } from "../schemas/requests.ts";
+import { type FieldAction, fieldActions, isNumeric, readFieldCall } from "../schemas/requests.ts";
 import {
   isCustom,
   type ProfileMatch,
@@ -11,7 +11,14 @@ import {
   type Suppression,
   statuses,
 } from "../schemas.ts";
-import type { Address, AddressFields, Flagged, Standing, StoredSubscription, SubscriptionKey } from "../store/store.ts";
+import type {
+  Address,
+  AddressFields,
+  ConsentStatus,
+  Flagged,
+  StoredSubscription,
+  SubscriptionKey,
+} from "../store/store.ts";
 import { xxh32 } from "./xxhash.ts";
 
 /** How addresses are compared. */
@@ -25,9 +32,9 @@ const isShort = (address: string) =>
   address.length * 3 <= longestAddress || Buffer.byteLength(address) <= longestAddress;
 
 /** The key of a subscription: its identity, with the address in the form in which it is compared. */
-export function keyOf(identity: SubscriptionIdentity, comparison: Comparison): SubscriptionKey {
+export function toKey(identity: SubscriptionIdentity, comparison: Comparison): SubscriptionKey {
   const { db_id, profile_id, resource_id, channel } = identity;
-  const address = addressOf(identity, comparison);
+  const address = normalizeAddress(identity, comparison);
   return {
     db_id,
     profile_id,
@@ -37,7 +44,7 @@ export function keyOf(identity: SubscriptionIdentity, comparison: Comparison): S
   };
 }
 
-function addressOf(identity: SubscriptionIdentity, { emailComparison, phoneComparison }: Comparison): string {
+function normalizeAddress(identity: SubscriptionIdentity, { emailComparison, phoneComparison }: Comparison): string {
   if (isCustom(identity)) return canonical(identity.cc_data);
   const phone = (given: string) => (phoneComparison === "exact" ? given : given.replace(/[\s()-]/g, ""));
   switch (identity.channel) {
@@ -65,12 +72,12 @@ function canonical(value: unknown): string {
 }
 
 /** One text per key: two items with one text are one item of a batch. */
-export function textOf({ db_id, profile_id, resource_id, channel, address }: SubscriptionKey): string {
+export function toKeyText({ db_id, profile_id, resource_id, channel, address }: SubscriptionKey): string {
   return `${db_id} ${resource_id} ${profile_id} ${channel} ${address}`;
 }
 
 /** The fields that carry the address, as they were given. */
-function addressFieldsOf(identity: SubscriptionIdentity): AddressFields {
+function pickAddressFields(identity: SubscriptionIdentity): AddressFields {
   if ("email" in identity) return { email: identity.email };
   if ("phone" in identity) return { phone: identity.phone };
   if ("provider" in identity) return { provider: identity.provider, subscription_id: identity.subscription_id };
@@ -78,11 +85,11 @@ function addressFieldsOf(identity: SubscriptionIdentity): AddressFields {
 }
 
 /** The subscription as calls name it. */
-export const identityOf = ({ db_id, resource_id, profile_id, channel, fields }: StoredSubscription) =>
+export const toIdentity = ({ db_id, resource_id, profile_id, channel, fields }: StoredSubscription) =>
   ({ db_id, resource_id, profile_id, channel, ...fields }) as SubscriptionIdentity;
 
 /** What is left of an erased subscription: it cannot be read back, but recognised. */
-export const digestOf = (key: SubscriptionKey): string => createHash("sha256").update(textOf(key)).digest("hex");
+export const digestKey = (key: SubscriptionKey): string => createHash("sha256").update(toKeyText(key)).digest("hex");
 
 const phoneChannels = ["sms", "whatsapp", "viber", "notify"] as const;
 
@@ -90,14 +97,14 @@ const phoneChannels = ["sms", "whatsapp", "viber", "notify"] as const;
 const somewhere = { db_id: 1, resource_id: 1, profile_id: "-" };
 
 /** An e-mail address and a phone on every channel that has such a one. */
-export function addressesOf({ email, phone }: Suppression, comparison: Comparison): Address[] {
+export function listAddresses({ email, phone }: Suppression, comparison: Comparison): Address[] {
   const addresses: Address[] = [];
   if (email !== undefined) {
-    const { address } = keyOf({ ...somewhere, channel: "email", email }, comparison);
+    const { address } = toKey({ ...somewhere, channel: "email", email }, comparison);
     addresses.push({ channel: "email", address });
   }
   if (phone !== undefined) {
-    const { address } = keyOf({ ...somewhere, channel: "sms", phone }, comparison);
+    const { address } = toKey({ ...somewhere, channel: "sms", phone }, comparison);
     addresses.push(...phoneChannels.map((channel) => ({ channel, address })));
   }
   return addresses;
@@ -110,26 +117,26 @@ export function addressesToMatch(match: ProfileMatch, comparison: Comparison): A
       return undefined;
     case "push_sub": {
       const { provider, subscription_id } = match;
-      return [keyOf({ ...somewhere, channel: "push", provider, subscription_id }, comparison)];
+      return [toKey({ ...somewhere, channel: "push", provider, subscription_id }, comparison)];
     }
     case "custom_sub": {
       const { channel, cc_data } = match;
-      return [keyOf({ ...somewhere, channel, cc_data } as SubscriptionIdentity, comparison)];
+      return [toKey({ ...somewhere, channel, cc_data } as SubscriptionIdentity, comparison)];
     }
     default: {
       const { email, phone } = match as { email?: string; phone?: string };
-      return addressesOf({ email, phone }, comparison);
+      return listAddresses({ email, phone }, comparison);
     }
   }
 }
 
 /** XXH32 of the address text, and of nothing of the profile or the resource: 8 hexadecimal digits. */
-export function hashIdOf(identity: SubscriptionIdentity, comparison: Comparison): string {
+export function computeHashId(identity: SubscriptionIdentity, comparison: Comparison): string {
   const exact = { ...comparison, emailComparison: "exact", phoneComparison: "exact" } as const;
   const text =
     "provider" in identity
       ? identity.subscription_id
-      : addressOf(identity, comparison.hashIdInput === "given" ? exact : comparison);
+      : normalizeAddress(identity, comparison.hashIdInput === "given" ? exact : comparison);
   return xxh32(text).toString(16).padStart(8, "0");
 }
 
@@ -148,7 +155,7 @@ export const erased = { code: "erased", message: "Subscription was erased" };
  * What became of one item: a flag that stands already is no failure, a subscription that is not there is one, told apart
  * from one that was erased.
  */
-export function outcomeOf(verb: FlagVerb, key: string, flagged: Flagged, wasErased = false): Outcome {
+export function toOutcome(verb: FlagVerb, key: string, flagged: Flagged, wasErased = false): Outcome {
   switch (flagged) {
     case "changed":
       return { key, outcome: "done" };
@@ -162,7 +169,7 @@ export function outcomeOf(verb: FlagVerb, key: string, flagged: Flagged, wasEras
 const withoutConsent: readonly Status[] = ["unsubscribed", "complained", "hardbounced"];
 
 /** Why the consent guard keeps a subscription from coming back; undefined where it does not. */
-export function consentRefusal({ status, suppressed }: Standing): { code: string; message: string } | undefined {
+export function consentRefusal({ status, suppressed }: ConsentStatus): { code: string; message: string } | undefined {
   if (suppressed) return { code: "suppressed", message: "The address is on the suppression list" };
   if (!withoutConsent.includes(status)) return undefined;
   return { code: "no_consent", message: `The subscription is ${status}` };
@@ -180,16 +187,16 @@ export const statusWord = (given: Status | number): Status =>
   (typeof given === "number" ? statuses[given] : given) as Status;
 
 /** A subscription that `set` adds: subscribed, unless it says otherwise. */
-export function fresh(
+export function newSubscription(
   identity: SubscriptionIdentity,
   changes: SubscriptionChanges,
   now: number,
   comparison: Comparison,
 ): StoredSubscription {
   const blank: StoredSubscription = {
-    ...keyOf(identity, comparison),
-    fields: addressFieldsOf(identity),
-    hash_id: hashIdOf(identity, comparison),
+    ...toKey(identity, comparison),
+    fields: pickAddressFields(identity),
+    hash_id: computeHashId(identity, comparison),
     status: "subscribed",
     priority: null,
     custom_fields: {},
@@ -202,11 +209,11 @@ export function fresh(
     created_at: now,
     updated_at: now,
   };
-  return edited(blank, changes, now, "yes");
+  return applyChanges(blank, changes, now, "yes");
 }
 
 /** A subscription as `set` leaves it: what is not given stays; a deleted one comes back where `revive` says so. */
-export function edited(
+export function applyChanges(
   stored: StoredSubscription,
   changes: SubscriptionChanges,
   now: number,
@@ -228,21 +235,21 @@ export function edited(
 
 type FieldFunction = (stored: unknown, value: unknown) => unknown;
 
-const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : value === undefined ? [] : [value]);
+const toList = (value: unknown): unknown[] => (Array.isArray(value) ? value : value === undefined ? [] : [value]);
 
 /** What the functions do; undefined as the answer removes the field. */
 const fieldFunctions: Record<FieldAction, FieldFunction> = {
   set: (_, value) => value,
   unset: () => undefined,
   incr: (stored, value) => Number(stored ?? 0) + Number(value ?? 1),
-  add: (stored, value) => [...listOf(stored), ...listOf(value)],
-  delete: (stored, value) => listOf(stored).filter((item) => !listOf(value).includes(item)),
-  upsert: (stored, value) => [...new Set([...listOf(stored), ...listOf(value)])],
+  add: (stored, value) => [...toList(stored), ...toList(value)],
+  delete: (stored, value) => toList(stored).filter((item) => !toList(value).includes(item)),
+  upsert: (stored, value) => [...new Set([...toList(stored), ...toList(value)])],
 };
 
 /** The value of a field as the function or the plain value leaves it that was given; undefined where it goes. */
 function fieldAfter(stored: Record<string, unknown>, name: string, given: unknown): unknown {
-  const call = callOf(given);
+  const call = readFieldCall(given);
   const action = fieldActions.find((known) => known === call?.action);
   if (!call || !action) return given ?? undefined;
   return fieldFunctions[action](heldIn(stored, name), call.value);
@@ -263,9 +270,12 @@ function withFields(stored: Record<string, unknown>, given: Record<string, unkno
 }
 
 /** A field that is to be counted up though it holds no number, or beyond all numbers; undefined where there is none. */
-export function unfit(stored: Record<string, unknown>, given: Record<string, unknown> = {}): string | undefined {
+export function findInvalidIncrement(
+  stored: Record<string, unknown>,
+  given: Record<string, unknown> = {},
+): string | undefined {
   return Object.keys(given).find((name) => {
-    if (callOf(given[name])?.action !== "incr") return false;
+    if (readFieldCall(given[name])?.action !== "incr") return false;
     const held = heldIn(stored, name);
     return (held !== undefined && !isNumeric(held)) || !Number.isFinite(fieldAfter(stored, name, given[name]));
   });

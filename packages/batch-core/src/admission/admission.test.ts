@@ -23,7 +23,7 @@ function slowCall() {
   };
 }
 
-const codeOf = async (work: Promise<unknown>) => work.then(() => "ok").catch(({ code }: { code: string }) => code);
+const readCode = async (work: Promise<unknown>) => work.then(() => "ok").catch(({ code }: { code: string }) => code);
 
 describe("admission", () => {
   test("lets in as many calls as there are places", async () => {
@@ -52,7 +52,7 @@ describe("admission", () => {
     };
     for (let round = 0; round < 3; round++) {
       const leave = [await enter(), await enter()];
-      expect(await codeOf(enter())).toBe("too_many_requests");
+      expect(await readCode(enter())).toBe("too_many_requests");
       for (const end of leave) end();
     }
   });
@@ -65,8 +65,8 @@ describe("admission", () => {
     admission.enter(large.request);
     const leaveSmall = admission.enter(small.request);
     large.send(900);
-    const readingLarge = codeOf(readBody(large.request, 10_000));
-    const readingSmall = codeOf(readBody(small.request, 10_000));
+    const readingLarge = readCode(readBody(large.request, 10_000));
+    const readingSmall = readCode(readBody(small.request, 10_000));
     await expect.poll(() => admission.counts().unknownBytes).toBe(900);
     small.send(200);
     expect(await readingLarge).toBe("overloaded");
@@ -86,7 +86,7 @@ describe("admission", () => {
     const upload = slowCall();
     host.admission.enter(upload.request);
     if (who === "known") await host.admission.findKey(upload.request, "admin", secret);
-    const reading = codeOf(readBody(upload.request, 10_000));
+    const reading = readCode(readBody(upload.request, 10_000));
     await expect.poll(() => host.admission.counts().inFlight).toBe(0);
     host.admission.enter(call());
     upload.send(10);
@@ -111,7 +111,7 @@ describe("admission", () => {
     const find = async (address: string, key: string) => {
       const request = call();
       const leave = host.admission.enter(request, from(address));
-      return (await codeOf(host.admission.findKey(request, "admin", key)).finally(leave)) as string;
+      return (await readCode(host.admission.findKey(request, "admin", key)).finally(leave)) as string;
     };
     for (const expected of ["ok", "ok", "too_many_requests"]) expect(await find("192.0.2.1", "wrong")).toBe(expected);
     expect(await find("::ffff:192.0.2.1", "wrong")).toBe("too_many_requests");

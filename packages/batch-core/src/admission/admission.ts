@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import { createCallerAddress } from "./caller-address.ts";
 import { createInFlight } from "./in-flight.ts";
 import { type AdmissionLimits, defaultLimits } from "./limits.ts";
-import { givePass, overloaded, type Pass, passOf } from "./pass.ts";
+import { findPass, givePass, overloaded, type Pass } from "./pass.ts";
 import { createUnknownBytes } from "./unknown-bytes.ts";
 import { createWrongKeys } from "./wrong-keys.ts";
 
@@ -29,7 +29,7 @@ export interface Admission {
   /** Counts a wrong password. @throws ReinstateError `too_many_requests` */
   countWrongKey(request: Request, vendor: string): void;
   /** Returns the address of the caller; undefined if the server does not report it. */
-  addressOf(request: Request, env: unknown): string | undefined;
+  readCallerAddress(request: Request, env: unknown): string | undefined;
   /** Whether a call got no place, then or while its body was read. */
   wasTurnedAway(request: Request): boolean;
   /** Whether the next call will not be let in. `waiting`: calls before it that have not entered yet. */
@@ -62,7 +62,7 @@ export function createAdmission({ limits: given, keys, clock, log }: AdmissionPa
   const inFlight = createInFlight(limits);
   const unknownBytes = createUnknownBytes(limits.maxUnknownBytes);
   const wrongKeys = createWrongKeys({ perMinute: limits.wrongKeysPerMinute, clock, log });
-  const addressOf = createCallerAddress(limits.trustedProxies);
+  const readCallerAddress = createCallerAddress(limits.trustedProxies);
   let shed = 0;
   let logged = 0;
   let isLogging = false;
@@ -92,7 +92,7 @@ export function createAdmission({ limits: given, keys, clock, log }: AdmissionPa
     let isPaused = false;
     let isOver = false;
     const pass: Pass = {
-      address: addressOf(request, env),
+      address: readCallerAddress(request, env),
       isKnown: false,
       holder: undefined,
       hasWrongKey: false,
@@ -126,7 +126,7 @@ export function createAdmission({ limits: given, keys, clock, log }: AdmissionPa
   }
 
   function identify(request: Request, holder: string): void {
-    const pass = passOf(request);
+    const pass = findPass(request);
     if (!pass || pass.isKnown) return;
     pass.isKnown = true;
     unknownBytes.release(pass);
@@ -135,7 +135,7 @@ export function createAdmission({ limits: given, keys, clock, log }: AdmissionPa
   }
 
   function countWrongKey(request: Request, vendor: string): void {
-    const pass = passOf(request);
+    const pass = findPass(request);
     if (pass?.address === undefined || pass.hasWrongKey) return;
     pass.hasWrongKey = true;
     wrongKeys.add(pass.address, vendor);
@@ -145,7 +145,7 @@ export function createAdmission({ limits: given, keys, clock, log }: AdmissionPa
     enter,
     identify,
     countWrongKey,
-    addressOf,
+    readCallerAddress,
     countShed,
     isFull: inFlight.isFull,
     wasTurnedAway: (request) => turnedAway.has(request),

@@ -26,7 +26,7 @@ export interface Pass {
 /** Kept here and not in an argument, so that no reader of a body can forget it. */
 const passes = new WeakMap<Request, Pass>();
 
-export const passOf = (request: Request): Pass | undefined => passes.get(request);
+export const findPass = (request: Request): Pass | undefined => passes.get(request);
 export const givePass = (request: Request, pass: Pass): void => void passes.set(request, pass);
 
 /** Time in which the body of most calls has arrived; until then they count as in progress. */
@@ -39,7 +39,7 @@ const patienceMs = 100;
  * the caller is not known.
  */
 export async function waitForClient<Part>(request: Request, part: Promise<Part>): Promise<Part> {
-  const pass = passOf(request);
+  const pass = findPass(request);
   if (!pass) return part;
   if (pass.isEvicted) throw overloaded();
   let isPaused = false;

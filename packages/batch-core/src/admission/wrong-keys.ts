@@ -17,7 +17,7 @@ export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; 
   const addresses = new Map<string, { count: number; until: number }>();
   let count = 0;
 
-  function entryOf(address: string) {
+  function findEntry(address: string) {
     const now = clock.now();
     const known = addresses.get(address);
     if (known && now < known.until) return known;
@@ -36,8 +36,8 @@ export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; 
       return count;
     },
     add(given, vendor) {
-      const address = networkOf(given);
-      const entry = entryOf(address);
+      const address = toNetwork(given);
+      const entry = findEntry(address);
       count++;
       entry.count++;
       if (entry.count <= perMinute) return log.info({ address, vendor }, "wrong key");
@@ -51,7 +51,7 @@ export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; 
 }
 
 /** The address of IPv4, or the /64 network of IPv6, which is the least that one caller has. */
-function networkOf(address: string): string {
+function toNetwork(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
   if (!plain.includes(":")) return plain;
   const [head = ""] = plain.split("::");

@@ -20,7 +20,7 @@ export function canMove(from: BatchStatus, to: BatchStatus): boolean {
 }
 
 /** The states from which `to` can be reached: the guard of the statement that makes the move. */
-export function sourcesOf(to: BatchStatus): BatchStatus[] {
+export function findSourceStates(to: BatchStatus): BatchStatus[] {
   return batchStatuses.filter((from) => canMove(from, to));
 }
 
@@ -34,15 +34,15 @@ export type Counts = Record<OutcomeWord, number>;
 
 export const noCounts = (): Counts => ({ done: 0, skipped: 0, failed: 0, unknown: 0 });
 
-export function settledOf(counts: Counts): number {
+export function countFinished(counts: Counts): number {
   return counts.done + counts.skipped + counts.failed + counts.unknown;
 }
 
 /** Whole percent, rounded down; 100 is kept for a finished batch. */
-export function progressOf(status: BatchStatus, counts: Counts, total: number): number {
-  if (status === "completed" || (status === "failed" && settledOf(counts) === total)) return 100;
+export function computeProgress(status: BatchStatus, counts: Counts, total: number): number {
+  if (status === "completed" || (status === "failed" && countFinished(counts) === total)) return 100;
   if (total === 0) return 0;
-  return Math.min(99, Math.floor((100 * settledOf(counts)) / total));
+  return Math.min(99, Math.floor((100 * countFinished(counts)) / total));
 }
 
 /** Ends a batch that mostly fails: more than `maxFailureRate` (0 to 1) of the items settled, once `after` are. */
@@ -53,7 +53,7 @@ export interface StopRule {
 
 /** The reason to end a batch by its stop rule; undefined where there is none. */
 export function mostlyFails(counts: Counts, rule: StopRule): string | undefined {
-  const settled = settledOf(counts);
+  const settled = countFinished(counts);
   if (settled === 0 || settled < rule.after || counts.failed <= rule.maxFailureRate * settled) return undefined;
   const percent = (rate: number) => `${Math.round(rate * 1000) / 10} %`;
   return `${counts.failed} of the first ${settled} items failed (${percent(counts.failed / settled)}), more than the ${percent(rule.maxFailureRate)} that the batch allows`;

@@ -85,7 +85,7 @@ export async function withRetries<Answer>(
     try {
       return await call();
     } catch (error) {
-      if (!mayPass(error)) throw error;
+      if (!isRetryable(error)) throw error;
       const asked = error.retryAfterMs ?? 0;
       const isLast = attempt >= attempts || signal?.aborted || asked > longestRetryAfterMs;
       if (isLast || error.kind === "circuit_open" || budget?.spend() === false) {
@@ -98,7 +98,7 @@ export async function withRetries<Answer>(
 }
 
 /** True for what may be otherwise a little later; only the caller knows whether the call may be made twice. */
-function mayPass(error: unknown): error is VendorError {
+function isRetryable(error: unknown): error is VendorError {
   if (!VendorError.is(error)) return false;
   return error.retryable || error.kind === "unknown_outcome" || error.status === 408;
 }

@@ -73,7 +73,7 @@ export function createTransport(options: TransportOptions): Transport {
             cause: error,
           });
         }
-        if (neverLeft(error)) {
+        if (isConnectFailure(error)) {
           throw new VendorError("unavailable", `${method} ${path}: the server cannot be reached`, { cause: error });
         }
         throw new VendorError("unknown_outcome", `${method} ${path}: the connection was lost before the answer`, {
@@ -146,7 +146,7 @@ const unsent = new Set([
 const certificateCodes = /^(CERT_|UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|ERR_TLS_CERT_)/;
 
 /** True where the connection was never made, so the vendor cannot have done anything. */
-function neverLeft(error: unknown): boolean {
+function isConnectFailure(error: unknown): boolean {
   for (let cause: unknown = error; typeof cause === "object" && cause !== null; ) {
     const { code, cause: next } = cause as { code?: unknown; cause?: unknown };
     if (typeof code === "string" && (unsent.has(code) || certificateCodes.test(code))) return true;

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { messageOf, ReinstateError } from "../errors/errors.ts";
+import { ReinstateError, toMessage } from "../errors/errors.ts";
 
 /** Returns what is wrong with the value of a query parameter. */
 type ParameterCheck = (value: string) => string | undefined;
@@ -55,7 +55,7 @@ export function parseDatabaseUrl(text: string, { form, schemes, parameters }: Da
 }
 
 /** Accepts one of these words. */
-export const oneOf =
+export const oneOfWords =
   (...words: string[]): ParameterCheck =>
   (value) =>
     words.includes(value) ? undefined : `must be one of ${words.join(", ")}`;
@@ -69,7 +69,7 @@ export const readableFile =
       return undefined;
     } catch (error) {
       const { code } = error as { code?: unknown };
-      return `names the file ${path}, which cannot be used (${typeof code === "string" ? code : messageOf(error)})`;
+      return `names the file ${path}, which cannot be used (${typeof code === "string" ? code : toMessage(error)})`;
     }
   };
 

@@ -12,7 +12,7 @@ export interface Database {
    * The same for short work that may be done again when its transaction was undone: what is asked for at the same moment
    * shares one transaction and its commit. Each still fails alone.
    */
-  together<Result>(work: (transaction: LedgerTransaction) => Promise<Result>): Promise<Result>;
+  groupCommit<Result>(work: (transaction: LedgerTransaction) => Promise<Result>): Promise<Result>;
   /**
    * `column in (values)` with one parameter whatever their number, so that one prepared statement serves every length.
    * Example: `.where(database.anyOf("id", [1, 2, 3]))`

@@ -5,7 +5,7 @@ import * as z from "zod";
 import { createHost } from "../host.ts";
 import { defineOperation } from "../operation/operation.ts";
 import type { Database, LedgerTransaction } from "./database.ts";
-import { createTogether, type Sharing } from "./group-commit.ts";
+import { createGroupCommit, type GroupCommitParts } from "./group-commit.ts";
 import { openDatabase } from "./open-database.ts";
 
 const insert = (on: LedgerTransaction, id: number) => sql`insert into kept (id) values (${id})`.execute(on);
@@ -29,20 +29,20 @@ async function begin(open: (typeof ledgerDatabases)[number]["open"]) {
 }
 
 /** The sharing of a database, by transactions that are counted and may go wrong. */
-function counting(database: Database, change: Partial<Sharing> = {}) {
+function counting(database: Database, change: Partial<GroupCommitParts> = {}) {
   const counted = { transactions: 0 };
-  const together = createTogether({
+  const together = createGroupCommit({
     transaction: (work) => {
       counted.transactions++;
       return database.transaction(work);
     },
-    atOnce: 1,
-    each: async (works, transaction) => {
+    maxConcurrent: 1,
+    runAll: async (works, transaction) => {
       const results: unknown[] = [];
       for (const work of works) results.push(await work(transaction));
       return results;
     },
-    soon: setImmediate,
+    schedule: setImmediate,
     ...change,
   });
   return { counted, together };
@@ -80,7 +80,7 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
     await using kept = await begin(open);
     let looks = 0;
     const { counted, together } = counting(kept.database, {
-      soon(run) {
+      schedule(run) {
         looks++;
         setImmediate(run);
       },
@@ -99,7 +99,7 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
     await insert(kept.database.tables<never>() as never, 5);
     const tries: number[] = [];
     const asked = Array.from({ length: 10 }, (_, id) =>
-      kept.database.together(async (on) => {
+      kept.database.groupCommit(async (on) => {
         tries.push(id);
         // 5 is there already.
         await insert(on, id);
@@ -146,7 +146,7 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
     host.register(
       defineOperation<number, unknown>({
         ...{ name: "test.rows.keep", label: "row/keep", item: z.int(), params: z.unknown(), key: (id) => id },
-        ...{ chunkSize: 10, inlineLimit: 10, sharesCommit: true },
+        ...{ chunkSize: 10, inlineLimit: 10, groupCommit: true },
         async apply({ items, transaction }) {
           if (items.includes(13)) throw new Error("unlucky");
           for (const id of items) {
@@ -212,11 +212,11 @@ test("who waits for a row that somebody holds does not hold up the others", asyn
   await held.promise;
   let over = false;
   const waits = database
-    .together((on) => sql`update kept set id = 100 where id = -1 or id = 1`.execute(on))
+    .groupCommit((on) => sql`update kept set id = 100 where id = -1 or id = 1`.execute(on))
     .then(() => {
       over = true;
     });
-  await Promise.all([2, 3, 4].map((id) => database.together((on) => insert(on, id))));
+  await Promise.all([2, 3, 4].map((id) => database.groupCommit((on) => insert(on, id))));
   expect(over).toBe(false);
   gate.resolve();
   await Promise.all([waits, holding]);
@@ -232,7 +232,7 @@ test("a COMMIT that PostgreSQL answers with a ROLLBACK is a failure", async () =
   await expect(swallowed).rejects.toThrow("rolled back");
   // Among others it is the only one to fail.
   const among = [2, 3, 4].map((id) =>
-    kept.database.together(async (on) => {
+    kept.database.groupCommit(async (on) => {
       await insert(on, id);
       if (id === 3) await sql`select 1 / 0`.execute(on).catch(() => {});
     }),

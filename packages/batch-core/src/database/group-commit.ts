@@ -11,14 +11,14 @@ interface Waiting {
 }
 
 /** How a database takes several works in one transaction. */
-export interface Sharing {
+export interface GroupCommitParts {
   transaction: Database["transaction"];
   /** How many shared transactions may be open at a time; what is asked for meanwhile shares the next one. */
-  atOnce: number;
+  maxConcurrent: number;
   /** Carries out the works in the one transaction; rejects when one of them fails, and not before all have come to an end. */
-  each(works: readonly Work<unknown>[], transaction: LedgerTransaction): Promise<unknown[]>;
+  runAll(works: readonly Work<unknown>[], transaction: LedgerTransaction): Promise<unknown[]>;
   /** Calls back when those who are to ask at this moment have asked. */
-  soon(run: () => void): void;
+  schedule(run: () => void): void;
 }
 
 /** No transaction is shared by more, so that none of them waits long. */
@@ -28,8 +28,8 @@ const most = 50;
  * Who is alone does not wait for others: after so many works that nobody shared, a few begin at once, and then there is a look
  * again. A few only, so that whoever asks time and again leaves everybody else in the process their turn.
  */
-const lonelyEnough = 4;
-const unaskedAtMost = 8;
+const soloStreakThreshold = 4;
+const maxImmediateStarts = 8;
 
 /**
  * Lets short works that are asked for at the same moment share one transaction, and with it the durable commit, which costs
@@ -39,20 +39,25 @@ const unaskedAtMost = 8;
  * has to be such that it can be done again after its transaction was undone. Where the answer of the commit is lost, nobody
  * knows, and all are told so.
  */
-export function createTogether({ transaction, atOnce, each, soon }: Sharing): Database["together"] {
+export function createGroupCommit({
+  transaction,
+  maxConcurrent: atOnce,
+  runAll: each,
+  schedule: soon,
+}: GroupCommitParts): Database["groupCommit"] {
   let waiting: Waiting[] = [];
   let open = 0;
   let called = false;
   /** So many times in a row nobody else had asked. */
-  let lonely = 0;
+  let soloStreak = 0;
   /** So many works were begun since without a look whether others ask. */
-  let unasked = 0;
+  let startedImmediately = 0;
 
   async function alone({ work, resolve, reject }: Waiting): Promise<void> {
     await transaction(work).then(resolve, reject);
   }
 
-  async function together(group: Waiting[]): Promise<void> {
+  async function commitTogether(group: Waiting[]): Promise<void> {
     let committing = false;
     try {
       const results = await transaction(async (shared) => {
@@ -77,7 +82,7 @@ export function createTogether({ transaction, atOnce, each, soon }: Sharing): Da
     waiting = waiting.slice(most);
     open++;
     const [first] = group;
-    const ended = first && group.length === 1 ? alone(first) : together(group);
+    const ended = first && group.length === 1 ? alone(first) : commitTogether(group);
     void ended.then(() => {
       open--;
       call();
@@ -87,16 +92,16 @@ export function createTogether({ transaction, atOnce, each, soon }: Sharing): Da
 
   function call(): void {
     if (called || waiting.length === 0 || open >= atOnce) return;
-    if (lonely >= lonelyEnough && unasked < unaskedAtMost) {
-      unasked++;
+    if (soloStreak >= soloStreakThreshold && startedImmediately < maxImmediateStarts) {
+      startedImmediately++;
       begin();
       return;
     }
     called = true;
     soon(() => {
       called = false;
-      unasked = 0;
-      lonely = begin() === 1 ? lonely + 1 : 0;
+      startedImmediately = 0;
+      soloStreak = begin() === 1 ? soloStreak + 1 : 0;
       call();
     });
   }

@@ -1,6 +1,6 @@
-import { messageOf } from "../errors/errors.ts";
+import { toMessage } from "../errors/errors.ts";
 import type { Database } from "./database.ts";
-import { type DatabaseUrlRules, fault, oneOf, parseDatabaseUrl, readableFile } from "./database-url.ts";
+import { type DatabaseUrlRules, fault, oneOfWords, parseDatabaseUrl, readableFile } from "./database-url.ts";
 import { openPostgres } from "./postgres.ts";
 import { openSqlite } from "./sqlite.ts";
 
@@ -23,14 +23,14 @@ const postgresRules: DatabaseUrlRules = {
     password: anyText,
     port: (port) => (/^\d{1,5}$/.test(port) ? undefined : "must be a port"),
     query_timeout: milliseconds,
-    ssl: oneOf("true", "1", "0", "no-verify"),
+    ssl: oneOfWords("true", "1", "0", "no-verify"),
     sslcert: readableFile(),
     sslkey: readableFile(),
-    sslmode: oneOf("disable", "prefer", "require", "verify-ca", "verify-full", "no-verify"),
-    sslnegotiation: oneOf("postgres", "direct"),
+    sslmode: oneOfWords("disable", "prefer", "require", "verify-ca", "verify-full", "no-verify"),
+    sslnegotiation: oneOfWords("postgres", "direct"),
     sslrootcert: readableFile(),
     statement_timeout: milliseconds,
-    uselibpqcompat: oneOf("true", "false"),
+    uselibpqcompat: oneOfWords("true", "false"),
     user: anyText,
   },
 };
@@ -59,7 +59,7 @@ export function openDatabase(url: string, options: { answerMs?: number | undefin
   try {
     checkDatabaseUrl(url);
   } catch (error) {
-    throw fault(`The database URL ${messageOf(error)}`);
+    throw fault(`The database URL ${toMessage(error)}`);
   }
   return url.startsWith("sqlite:") ? openSqlite(url.slice("sqlite:".length)) : openPostgres(url, options);
 }

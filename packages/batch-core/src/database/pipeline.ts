@@ -11,7 +11,7 @@ import {
 } from "kysely";
 import type pg from "pg";
 import type { LedgerTransaction } from "./database.ts";
-import { directWays, type PreparedStatement } from "./prepared-statement.ts";
+import { type PreparedStatement, rawExecutors } from "./prepared-statement.ts";
 
 /** When the server counts a transaction as abandoned: its client is gone without a word, and its locks hold up others. */
 const abandonedAfter = "60s";
@@ -91,7 +91,7 @@ export async function inPipelinedTransaction<Result>(
   const client = await pool.connect();
   const pipeline = new Pipeline(client);
   const transaction = new Kysely<unknown>({ dialect: new PipelineDialect(pipeline) });
-  directWays.set(transaction, (statement, parameters) => pipeline.run(statement, parameters));
+  rawExecutors.set(transaction, (statement, parameters) => pipeline.run(statement, parameters));
   let broken = false;
   try {
     pipeline.begin();

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { messageOf, ReinstateError } from "../errors/errors.ts";
+import { ReinstateError, toMessage } from "../errors/errors.ts";
 
 /** The same in every process, because a pooler may keep the statements of one that has ended. */
 const statementName = "reinstate_pooler_check";
@@ -87,7 +87,7 @@ function describeFault(error: unknown): ReinstateError | undefined {
       error,
     );
   }
-  if (/statement pooling mode/i.test(messageOf(error))) {
+  if (/statement pooling mode/i.test(toMessage(error))) {
     return unfit("allows no transactions: set pool_mode to transaction or session", error);
   }
   // The name is taken, or unknown.
@@ -109,5 +109,5 @@ function unfit(fault: string, cause: unknown): ReinstateError {
 /** The parameter that a pooler does not take when a connection begins. */
 function unsupportedParameter(error: unknown): string | undefined {
   if ((error as { code?: unknown }).code !== "08P01") return undefined;
-  return /unsupported startup parameter(?: in options)?: *(\S+)/i.exec(messageOf(error))?.[1];
+  return /unsupported startup parameter(?: in options)?: *(\S+)/i.exec(toMessage(error))?.[1];
 }

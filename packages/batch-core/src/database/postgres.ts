@@ -2,10 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CompiledQuery, Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
 import type { Database, LedgerTransaction } from "./database.ts";
-import { createTogether, type Sharing } from "./group-commit.ts";
+import { createGroupCommit, type GroupCommitParts } from "./group-commit.ts";
 import { migrator } from "./migrate.ts";
 import { inPipelinedTransaction, sendOn, toResult } from "./pipeline.ts";
-import { directWays, statement } from "./prepared-statement.ts";
+import { rawExecutors, statement } from "./prepared-statement.ts";
 import { createStorageWatch } from "./storage.ts";
 import { listPostgresTables } from "./table-names.ts";
 
@@ -39,7 +39,7 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
-  directWays.set(kysely, async (statement, parameters) => toResult(await sendOn(pool, statement, parameters)));
+  rawExecutors.set(kysely, async (statement, parameters) => toResult(await sendOn(pool, statement, parameters)));
   let probes = 0;
   // The row takes a page of its own, so the table has to grow. VACUUM gives the pages back now and then.
   const storage = createStorageWatch(async () => {
@@ -55,7 +55,7 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
     dialect: "postgres",
     tables: <Tables>() => kysely as Kysely<Tables>,
     transaction,
-    together: createTogether({ transaction, soon: setImmediate, atOnce: 3, each: abreast }),
+    groupCommit: createGroupCommit({ transaction, schedule: setImmediate, maxConcurrent: 3, runAll: abreast }),
     anyOf: (column, values) => sql<boolean>`${sql.ref(column)} = any(${values})`,
     async migrate(scope, migrations) {
       // A migration of large tables takes its time, so it has connections without a limit.
@@ -87,7 +87,7 @@ const brief = CompiledQuery.raw("set local lock_timeout = '100ms'");
 const briefly = statement(() => ({ compile: () => brief }), { awaited: false });
 
 /** All ways at the same time: the first statements of all works travel together, then the second ones. */
-const abreast: Sharing["each"] = async (works, transaction) => {
+const abreast: GroupCommitParts["runAll"] = async (works, transaction) => {
   await briefly(transaction, {});
   const ended = await Promise.allSettled(works.map((work) => work(transaction)));
   return ended.map((end) => {

@@ -10,19 +10,19 @@ export interface PreparedStatement {
 }
 
 /** Carries out a statement at once, without the layers that a query builder has in between. */
-export type Direct = (
+export type RawExecutor = (
   statement: PreparedStatement,
   parameters: readonly unknown[],
 ) => QueryResult<unknown> | Promise<QueryResult<unknown>>;
 
 /** The databases and transactions that have a direct way. */
-export const directWays = new WeakMap<object, Direct>();
+export const rawExecutors = new WeakMap<object, RawExecutor>();
 
 /** The names of statements by their texts. */
 const names = new Map<string, string>();
 
 /** Stands in a statement for a value that is given when it is run. */
-class Slot {
+class Placeholder {
   readonly name: string;
   readonly change: (value: unknown) => unknown;
 
@@ -56,14 +56,14 @@ export function statement<Values extends object, Row>(
   return async (on, values) => {
     if (!compiled) {
       compiled = build(
-        Object.fromEntries(Object.keys(values).map((name) => [name, new Slot(name)])) as Values,
+        Object.fromEntries(Object.keys(values).map((name) => [name, new Placeholder(name)])) as Values,
       ).compile();
       prepared = prepare(compiled, { awaited, byKey });
     }
     const parameters = compiled.parameters.map((parameter) =>
-      parameter instanceof Slot ? parameter.change(values[parameter.name as keyof Values]) : parameter,
+      parameter instanceof Placeholder ? parameter.change(values[parameter.name as keyof Values]) : parameter,
     );
-    const direct = directWays.get(on);
+    const direct = rawExecutors.get(on);
     if (direct) return direct(prepared, parameters) as QueryResult<Row> | Promise<QueryResult<Row>>;
     return on.executeQuery({ ...compiled, parameters });
   };
@@ -81,6 +81,6 @@ function prepare(
 }
 
 /** The value as `change` makes it; where it is yet to be given, then. */
-export function changed<Value>(value: Value, change: (value: Value) => unknown): unknown {
-  return value instanceof Slot ? new Slot(value.name, (given) => change(given as Value)) : change(value);
+export function mapPlaceholder<Value>(value: Value, change: (value: Value) => unknown): unknown {
+  return value instanceof Placeholder ? new Placeholder(value.name, (given) => change(given as Value)) : change(value);
 }

@@ -12,12 +12,12 @@ import {
   SqliteDriver,
   sql,
 } from "kysely";
-import { messageOf } from "../errors/errors.ts";
+import { toMessage } from "../errors/errors.ts";
 import { yieldIfDue } from "../text/time-slice.ts";
 import type { Database, LedgerTransaction } from "./database.ts";
-import { createTogether, type Sharing } from "./group-commit.ts";
+import { createGroupCommit, type GroupCommitParts } from "./group-commit.ts";
 import { migrator } from "./migrate.ts";
-import { changed, type Direct, directWays } from "./prepared-statement.ts";
+import { mapPlaceholder, type RawExecutor, rawExecutors } from "./prepared-statement.ts";
 import { keepPrivate, makeFolder } from "./private-files.ts";
 import { createStorageWatch } from "./storage.ts";
 import { listSqliteTables } from "./table-names.ts";
@@ -29,7 +29,7 @@ export function openSqlite(path: string): Database {
   const file = path === ":memory:" ? path : resolve(path);
   if (file !== ":memory:") makeFolder(file);
   const dialect = new NodeSqliteDialect(() => openSqliteFile(file));
-  const direct: Direct = ({ sql }, parameters) => {
+  const direct: RawExecutor = ({ sql }, parameters) => {
     const statement = dialect.opened.prepare(sql);
     if (statement.reader) return { rows: statement.all(parameters) };
     return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) };
@@ -43,16 +43,16 @@ export function openSqlite(path: string): Database {
  */
 export function overSqlite(
   kysely: Kysely<unknown>,
-  { direct, soon = setImmediate }: { direct?: Direct; soon?: Sharing["soon"] } = {},
+  { direct, soon = setImmediate }: { direct?: RawExecutor; soon?: GroupCommitParts["schedule"] } = {},
 ): Database {
   const begin: Database["transaction"] = (work) =>
     kysely.transaction().execute(async (transaction) => {
-      if (direct) directWays.set(transaction, direct);
+      if (direct) rawExecutors.set(transaction, direct);
       try {
         return await work(transaction as LedgerTransaction);
       } finally {
         // Whoever still holds it has the database for himself no longer.
-        directWays.delete(transaction);
+        rawExecutors.delete(transaction);
       }
     });
   // The row is larger than a page, so the file has to grow or to have free pages; the delete frees them again.
@@ -72,9 +72,9 @@ export function overSqlite(
     dialect: "sqlite",
     tables: <Tables>() => kysely as Kysely<Tables>,
     transaction,
-    together: createTogether({ transaction, soon, atOnce: 1, each: oneByOne }),
+    groupCommit: createGroupCommit({ transaction, schedule: soon, maxConcurrent: 1, runAll: oneByOne }),
     anyOf: (column, values) =>
-      sql<boolean>`${sql.ref(column)} in (select value from json_each(${changed(values, JSON.stringify)}))`,
+      sql<boolean>`${sql.ref(column)} in (select value from json_each(${mapPlaceholder(values, JSON.stringify)}))`,
     migrate: migrator(kysely),
     storage,
     types: { identity: sql`integer primary key autoincrement`, bytes: sql`blob`, word: sql`text` },
@@ -83,7 +83,7 @@ export function overSqlite(
 }
 
 /** There is nothing to wait for: SQLite carries out each statement at once. */
-const oneByOne: Sharing["each"] = async (works, transaction) => {
+const oneByOne: GroupCommitParts["runAll"] = async (works, transaction) => {
   const results: unknown[] = [];
   for (const work of works) results.push(await work(transaction));
   return results;
@@ -200,7 +200,7 @@ class ImmediateSqliteDriver extends SqliteDriver {
   // the first error.
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(rollback).catch((error: unknown) => {
-      if (!/no transaction is active/.test(messageOf(error))) throw error;
+      if (!/no transaction is active/.test(toMessage(error))) throw error;
     });
   }
 }

@@ -1,4 +1,4 @@
-import { messageOf } from "../errors/errors.ts";
+import { toMessage } from "../errors/errors.ts";
 import type { Engine, EngineParts } from "./engine.ts";
 
 export interface InProcessParts extends Pick<EngineParts, "ledger" | "runner" | "clock" | "log" | "lanes"> {
@@ -43,7 +43,7 @@ export function createInProcessEngine({ ledger, runner, clock, log, lanes, pollM
         if (typeof turn === "object") soonest = Math.min(soonest, turn.from);
         if (turns.length > 0) continue;
       } catch (error) {
-        log.error({ error: messageOf(error) }, "the engine could not reach the ledger");
+        log.error({ error: toMessage(error) }, "the engine could not reach the ledger");
       }
       const pause = Math.max(1, Math.min(pollMs, soonest - clock.now()));
       soonest = Number.POSITIVE_INFINITY;

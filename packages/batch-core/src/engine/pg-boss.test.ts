@@ -7,7 +7,7 @@ import { createTestHost, until } from "../testing/index.ts";
 import type { EngineFactory } from "./engine.ts";
 import { createInProcessEngine } from "./in-process.ts";
 import { createPgBossEngine } from "./pg-boss.ts";
-import { uuidOf } from "./slice-id.ts";
+import { toUuid } from "./slice-id.ts";
 
 /** One row changed, in the chunk's own transaction. */
 const touch = defineOperation<number, unknown>({
@@ -43,7 +43,7 @@ async function turns(database: Database): Promise<number> {
   return Number(rows[0]?.n);
 }
 
-async function timesOf(database: Database): Promise<number[]> {
+async function readTimes(database: Database): Promise<number[]> {
   const { rows } = await sql<{ times: number }>`select distinct times from touched`.execute(database.tables());
   return rows.map(({ times }) => times);
 }
@@ -63,7 +63,7 @@ test("turns that are lost from the queue are made good, and what is doubled does
     await sql`insert into reinstate_pgboss.job (name, data) values ('reinstate', ${text}::jsonb)`.execute(db);
   }
   expect((await host.batches.wait(id)).counts.done).toBe(1500);
-  expect(await timesOf(host.database)).toEqual([1]);
+  expect(await readTimes(host.database)).toEqual([1]);
   // The last turns of a batch find nothing to do and are over: nothing is left of it in the queue.
   await until(async () => (await turns(host.database)) === 0);
 });
@@ -91,7 +91,7 @@ test("it goes on when all connections of its database are cut, again and again",
       where datname = current_database() and pid <> pg_backend_pid()`.execute(knife.tables());
   }
   await until(async () => (await counts())?.done === 1000);
-  expect(await timesOf(host.database)).toEqual([1]);
+  expect(await readTimes(host.database)).toEqual([1]);
 });
 
 test("it does not work on SQLite, and says so", async () => {
@@ -99,9 +99,9 @@ test("it does not work on SQLite, and says so", async () => {
 });
 
 test("the id of a turn is a UUID of version 5, always the same", () => {
-  expect(uuidOf("1 0")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  expect(uuidOf("1 0")).toBe(uuidOf("1 0"));
-  expect(uuidOf("1 0")).not.toBe(uuidOf("10"));
+  expect(toUuid("1 0")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(toUuid("1 0")).toBe(toUuid("1 0"));
+  expect(toUuid("1 0")).not.toBe(toUuid("10"));
 });
 
 test("takes at most five times as long as the engine without a queue", async () => {
@@ -121,6 +121,6 @@ test("takes at most five times as long as the engine without a queue", async () 
     ratios.push((await seconds(queued)) / (await seconds(direct)));
   }
   process.stdout.write(`pg-boss: ${ratios.map((ratio) => ratio.toFixed(1)).join(", ")} times as long\n`);
-  expect(await timesOf(queued.database)).toEqual([ratios.length]);
+  expect(await readTimes(queued.database)).toEqual([ratios.length]);
   expect(Math.min(...ratios)).toBeLessThan(5);
 });

@@ -1,14 +1,14 @@
 import { randomInt } from "node:crypto";
 import { type Job, type JobInsert, PgBoss } from "pg-boss";
 import { acceptsOptions } from "../database/pooler.ts";
-import { messageOf, ReinstateError } from "../errors/errors.ts";
+import { ReinstateError, toMessage } from "../errors/errors.ts";
 import type { ReadyBatch } from "../ledger/ledger.ts";
 import type { Target } from "../operation/operation.ts";
 import type { Engine, EngineParts } from "./engine.ts";
-import { uuidOf } from "./slice-id.ts";
+import { toUuid } from "./slice-id.ts";
 
 /** A turn: the right of whoever holds it to work off chunks of a batch, whichever wait, for a slice of time. */
-interface Turn {
+interface TimeSlice {
   batchId: number;
   operation: string;
   target: Target;
@@ -16,11 +16,11 @@ interface Turn {
   rank: number;
 }
 
-type QueuedTurn = JobInsert<Turn> & { id: string };
+type QueuedSlice = JobInsert<TimeSlice> & { id: string };
 
 const queue = "reinstate";
 /** Turns of one batch in the queue at most: more than all processes together have lanes. */
-const turnsPerBatch = 64;
+const slicesPerBatch = 64;
 /**
  * The next sweep replaces a turn that was lost in a crash of the database, so its commit need not wait for the disk. A setting of the
  * whole connection: behind a pooler, which shares it with the ledger's transactions, the commits wait.
@@ -57,11 +57,11 @@ export function createPgBossEngine(parts: EngineParts): Engine {
   let sweeping: Promise<void> | undefined;
   let worker = "";
   // Every process begins at another place, so that turns in the hands of a dead one do not stand in the way of the next.
-  const firstPlace = randomInt(turnsPerBatch);
+  const firstPlace = randomInt(slicesPerBatch);
   /** When the turns of an open batch are to be made good. */
   let renewals = new Map<number, number>();
 
-  const known = (turn: Pick<Turn, "operation" | "target">) => operation(turn.operation, turn.target) !== undefined;
+  const known = (turn: Pick<TimeSlice, "operation" | "target">) => operation(turn.operation, turn.target) !== undefined;
 
   async function sweep(boss: PgBoss): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -70,7 +70,7 @@ export function createPgBossEngine(parts: EngineParts): Engine {
         await fill(boss);
       } catch (error) {
         noteFault(error);
-        log.error({ error: messageOf(error) }, "the engine could not look for open batches");
+        log.error({ error: toMessage(error) }, "the engine could not look for open batches");
       }
       await clock.sleep(sweepMs, AbortSignal.any([stopping.signal, seen.signal]));
     }
@@ -79,15 +79,15 @@ export function createPgBossEngine(parts: EngineParts): Engine {
   /** Sees to it that every open batch has its turns in the queue. */
   async function fill(boss: PgBoss): Promise<void> {
     const now = clock.now();
-    const open = await ledger.ready(turnsPerBatch, now);
+    const open = await ledger.ready(slicesPerBatch, now);
     const before = renewals;
     renewals = new Map();
-    const turns: QueuedTurn[] = [];
+    const turns: QueuedSlice[] = [];
     for (const batch of open) {
       const renewal = before.get(batch.id) ?? now;
       const due = renewal <= now && known(batch);
       renewals.set(batch.id, due ? now + renewMs : renewal);
-      if (due) turns.push(...turnsOf(batch, firstPlace));
+      if (due) turns.push(...makeJobs(batch, firstPlace));
     }
     for (let start = 0; start < turns.length; start += insertRows) {
       await insert(boss, turns.slice(start, start + insertRows));
@@ -96,7 +96,7 @@ export function createPgBossEngine(parts: EngineParts): Engine {
   }
 
   /** Works off chunks for a slice of time; answers in how many milliseconds the turn comes again, undefined where it is over. */
-  async function take(turn: Turn): Promise<number | undefined> {
+  async function take(turn: TimeSlice): Promise<number | undefined> {
     if (stopping.signal.aborted) return 0;
     if (!known(turn)) return 0;
     try {
@@ -110,20 +110,20 @@ export function createPgBossEngine(parts: EngineParts): Engine {
       renewals.delete(turn.batchId);
       return undefined;
     } catch (error) {
-      log.error({ batch: turn.batchId, error: messageOf(error) }, "the engine could not reach the ledger");
+      log.error({ batch: turn.batchId, error: toMessage(error) }, "the engine could not reach the ledger");
       return sweepMs;
     }
   }
 
-  async function handOut(boss: PgBoss, jobs: Job<Turn>[]): Promise<void> {
-    const again: QueuedTurn[] = [];
+  async function runJobs(boss: PgBoss, jobs: Job<TimeSlice>[]): Promise<void> {
+    const again: QueuedSlice[] = [];
     let soonest = Number.POSITIVE_INFINITY;
     await Promise.all(
       jobs.map(async ({ id, data }) => {
         const waitMs = await take(data);
         if (waitMs === undefined) return;
         soonest = Math.min(soonest, waitMs);
-        again.push(jobOf(id, data, waitMs));
+        again.push(makeJob(id, data, waitMs));
       }),
     );
     // Not completed but taken out: the same turn, under the same id, goes back in at the end.
@@ -148,7 +148,7 @@ export function createPgBossEngine(parts: EngineParts): Engine {
       });
       boss.on("error", (error) => {
         noteFault(error);
-        log.error({ error: messageOf(error) }, "pg-boss met an error");
+        log.error({ error: toMessage(error) }, "pg-boss met an error");
       });
       boss.on("warning", ({ message }) => log.warn({ warning: message }, "pg-boss warns"));
       await boss.start();
@@ -161,10 +161,10 @@ export function createPgBossEngine(parts: EngineParts): Engine {
       };
       await boss.createQueue(queue, options);
       await boss.updateQueue(queue, options);
-      worker = await boss.work<Turn>(
+      worker = await boss.work<TimeSlice>(
         queue,
         { batchSize: lanes, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5, heartbeatRefreshSeconds: 3 },
-        (jobs) => handOut(boss as PgBoss, jobs),
+        (jobs) => runJobs(boss as PgBoss, jobs),
       );
       sweeping = sweep(boss);
     },
@@ -183,22 +183,22 @@ export function createPgBossEngine(parts: EngineParts): Engine {
 }
 
 /** Those that are there already stay as they are. In one order always: two who insert the same must not wait for each other. */
-async function insert(boss: PgBoss, turns: QueuedTurn[]): Promise<void> {
+async function insert(boss: PgBoss, turns: QueuedSlice[]): Promise<void> {
   await boss.insert(
     queue,
     turns.sort((a, b) => (a.id < b.id ? -1 : 1)),
   );
 }
 
-function turnsOf({ id, operation, target, chunks }: ReadyBatch, firstPlace: number): QueuedTurn[] {
+function makeJobs({ id, operation, target, chunks }: ReadyBatch, firstPlace: number): QueuedSlice[] {
   // One at least: a batch whose chunks are all finished is yet to be closed.
   return Array.from({ length: Math.max(1, chunks) }, (_, rank) => {
-    const place = (firstPlace + rank) % turnsPerBatch;
-    return jobOf(uuidOf(`${id} ${place}`), { batchId: id, operation, target, rank }, 0);
+    const place = (firstPlace + rank) % slicesPerBatch;
+    return makeJob(toUuid(`${id} ${place}`), { batchId: id, operation, target, rank }, 0);
   });
 }
 
-function jobOf(id: string, turn: Turn, waitMs: number): QueuedTurn {
+function makeJob(id: string, turn: TimeSlice, waitMs: number): QueuedSlice {
   return {
     id,
     data: turn,

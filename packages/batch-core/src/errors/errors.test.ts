@@ -4,9 +4,9 @@ import { describe, expect, test } from "vitest";
 import type { LedgerTransaction } from "../database/database.ts";
 import { openDatabase } from "../database/open-database.ts";
 import { until } from "../testing/until.ts";
-import { isStorageFault, isTransient, messageOf, publicMessageOf, ReinstateError } from "./errors.ts";
+import { isStorageFault, isTransient, ReinstateError, toMessage, toPublicMessage } from "./errors.ts";
 
-const failureOf = (on: LedgerTransaction) =>
+const readFailure = (on: LedgerTransaction) =>
   sql`select 1`.execute(on).then(
     () => undefined,
     (error: unknown) => error,
@@ -22,7 +22,7 @@ test("whatever PostgreSQL's driver says of a connection that is lost, the work m
     await sql`select pg_terminate_backend(${rows[0]?.pid})`.execute(knife.tables());
     // The first is told by the server or by the socket, those after it by the driver.
     await until(async () => {
-      seen.push(await failureOf(transaction));
+      seen.push(await readFailure(transaction));
       return String(seen.at(-1)).includes("not queryable");
     });
     throw seen[0];
@@ -30,7 +30,7 @@ test("whatever PostgreSQL's driver says of a connection that is lost, the work m
   await expect(lost).rejects.toThrow();
   expect(seen.filter((error) => !isTransient(error))).toEqual([]);
   // The next one has another connection.
-  expect(await database.transaction(failureOf)).toBeUndefined();
+  expect(await database.transaction(readFailure)).toBeUndefined();
   await database.close();
   await knife.close();
 });
@@ -74,11 +74,11 @@ describe("isStorageFault", () => {
 
 test("messageOf gives every thrown value a text, with its causes", () => {
   const inner = Object.assign(new Error("no space"), { code: "53100" });
-  expect(messageOf(new Error("failed", { cause: inner }))).toBe("failed: no space");
-  expect(messageOf({ message: "from a driver" })).toBe("from a driver");
-  expect(messageOf({ reason: { deep: 1 } })).toBe("{ reason: { deep: 1 } }");
-  expect(messageOf(new AggregateError([inner], ""))).toBe("AggregateError: no space");
-  expect(["text", 5, null, undefined].map(messageOf)).toEqual(["text", "5", "null", "undefined"]);
+  expect(toMessage(new Error("failed", { cause: inner }))).toBe("failed: no space");
+  expect(toMessage({ message: "from a driver" })).toBe("from a driver");
+  expect(toMessage({ reason: { deep: 1 } })).toBe("{ reason: { deep: 1 } }");
+  expect(toMessage(new AggregateError([inner], ""))).toBe("AggregateError: no space");
+  expect(["text", 5, null, undefined].map(toMessage)).toEqual(["text", "5", "null", "undefined"]);
 });
 
 test("publicMessageOf keeps texts of databases, drivers and the file system from callers", () => {
@@ -88,12 +88,12 @@ test("publicMessageOf keeps texts of databases, drivers and the file system from
     new Error("Connection terminated unexpectedly"),
     new TypeError("Cannot read properties of undefined (reading 'rows')"),
   ];
-  expect(foreign.map(publicMessageOf)).toEqual([
+  expect(foreign.map(toPublicMessage)).toEqual([
     "The database cannot store anything at the moment",
     "A database or server cannot be reached",
     "A database or server cannot be reached",
     "Unexpected error; see the server log",
   ]);
   const own = new ReinstateError("transient", "Another process is at work", { cause: foreign[0] });
-  expect(publicMessageOf(own)).toBe("Another process is at work");
+  expect(toPublicMessage(own)).toBe("Another process is at work");
 });

@@ -143,7 +143,7 @@ const notNowMarker = Symbol.for("reinstate.not-now");
  * Thrown by an operation that may not run at this hour, before it has changed anything: the chunk waits until then, and
  * that costs no attempt.
  */
-export class NotNow extends Error {
+export class DeferUntil extends Error {
   readonly [notNowMarker] = true;
   readonly [publicMessage] = true;
   /** Milliseconds since 1970 UTC. */
@@ -157,13 +157,13 @@ export class NotNow extends Error {
     this.waitingFor = waitingFor;
   }
 
-  static is(value: unknown): value is NotNow {
+  static is(value: unknown): value is DeferUntil {
     return isMarked(value, notNowMarker);
   }
 }
 
 /** True for an error of a vendor's client that says that nothing was done. */
-export function nothingWasDone(error: unknown): boolean {
+export function hadNoEffect(error: unknown): boolean {
   return typeof error === "object" && error !== null && (error as { retryable?: unknown }).retryable === true;
 }
 
@@ -178,8 +178,8 @@ export function readCircuitPause(error: unknown): number | undefined {
  * A verdict on an item or a fault in the program is never transient.
  */
 export function isTransient(error: unknown): boolean {
-  return causesOf(error).some((cause) => {
-    if (ReinstateError.is(cause, "transient") || nothingWasDone(cause)) return true;
+  return listCauses(error).some((cause) => {
+    if (ReinstateError.is(cause, "transient") || hadNoEffect(cause)) return true;
     const { code, message } = cause;
     if (typeof code === "string" && (transientCodes.has(code) || code.startsWith("08"))) return true;
     // SQLITE_BUSY and SQLITE_LOCKED
@@ -193,7 +193,7 @@ export function isTransient(error: unknown): boolean {
  * never a verdict on an item. The work can go on once an operator has made room.
  */
 export function isStorageFault(error: unknown): boolean {
-  return causesOf(error).some((cause) => {
+  return listCauses(error).some((cause) => {
     if (typeof cause.code === "string" && storageCodes.has(cause.code)) return true;
     return sqliteStorageCodes.has(sqliteCode(cause) ?? 0);
   });
@@ -213,11 +213,11 @@ interface Cause {
 }
 
 /** An error, its causes and the parts of an AggregateError. The depth is limited: a cause can lead back to its error. */
-function causesOf(error: unknown, depth = 0): Cause[] {
+function listCauses(error: unknown, depth = 0): Cause[] {
   if (typeof error !== "object" || error === null || depth === 5) return [];
   const { cause, errors } = error as Cause;
   const parts = Array.isArray(errors) ? errors.slice(0, 5) : [];
-  return [error as Cause, ...[cause, ...parts].flatMap((part) => causesOf(part, depth + 1))];
+  return [error as Cause, ...[cause, ...parts].flatMap((part) => listCauses(part, depth + 1))];
 }
 
 /** The primary result code of an error of node:sqlite. */
@@ -242,12 +242,12 @@ export function wasRolledBack(error: unknown): boolean {
  * Returns the text for the log of anything that was thrown, with its causes. Never for a caller: it can hold names of files,
  * tables and servers.
  */
-export function messageOf(error: unknown): string {
+export function toMessage(error: unknown): string {
   if (typeof error !== "object" || error === null) return String(error);
-  return [...new Set(causesOf(error).map(ownMessageOf))].join(": ");
+  return [...new Set(listCauses(error).map(readOwnMessage))].join(": ");
 }
 
-function ownMessageOf(error: Cause): string {
+function readOwnMessage(error: Cause): string {
   for (const text of [error.message, error.code]) if (typeof text === "string" && text !== "") return text;
   if (error instanceof Error) return error.name;
   return inspect(error, { depth: 2, breakLength: Number.POSITIVE_INFINITY });
@@ -257,9 +257,9 @@ function ownMessageOf(error: Cause): string {
  * Returns the text of an error for answers and reports. Messages that are not marked as written for callers stay in the log;
  * the caller gets the kind of the fault.
  */
-export function publicMessageOf(error: unknown): string {
+export function toPublicMessage(error: unknown): string {
   if (typeof error === "object" && error !== null && (marker in error || publicMessage in error)) {
-    return ownMessageOf(error as Cause);
+    return readOwnMessage(error as Cause);
   }
   if (isStorageFault(error)) return "The database cannot store anything at the moment";
   if (isTransient(error)) return "A database or server cannot be reached";

@@ -24,7 +24,7 @@ export interface Wait {
  * The result of one step. `ran`: a chunk was executed. `idle`: the batch has no chunk for this process now; a batch without work
  * left was closed. A time: the batch waits until then, for its pace or for the reason that is named.
  */
-export type Turn = "ran" | "idle" | Wait;
+export type RunResult = "ran" | "idle" | Wait;
 
 /** A batch that this process works on: its constant fields, and what this process has noticed about it. */
 export interface ActiveBatch {

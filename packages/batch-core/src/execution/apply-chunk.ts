@@ -1,15 +1,15 @@
 import { sql } from "kysely";
 import { unpack } from "../batch/chunk-codec.ts";
-import { type Fate, type Settlement, settle } from "../batch/chunk-result.ts";
+import { type ChunkResult, type ItemResult, toChunkResult } from "../batch/chunk-result.ts";
 import type { LedgerTransaction } from "../database/database.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 import type { AnyOperation, Outcome, Work } from "../operation/operation.ts";
 import type { ActiveBatch } from "./active-batch.ts";
 
-const unanswered: Fate = {
+const unanswered: ItemResult = {
   outcome: "unknown",
-  code: "no_answer",
+  code: "no_result",
   message: "The operation gave no answer for this item, and it cannot be sent again",
 };
 
@@ -18,7 +18,7 @@ export async function applyChunk(
   { head, operation }: Pick<ActiveBatch, "head" | "operation">,
   chunk: ClaimedChunk,
   { transaction, signal, log }: { transaction?: LedgerTransaction; signal: AbortSignal; log: Log },
-): Promise<Settlement> {
+): Promise<ChunkResult> {
   const items = unpack(chunk.codec, chunk.packed);
   const keys = items.map((item) => operation.key(item));
   const work: Work<unknown, unknown> = {
@@ -38,7 +38,7 @@ export async function applyChunk(
   };
   const outcomes = head.dryRun ? await tryOut(operation, work) : await run(operation, work);
   const canRepeat = operation.effects === "ledger" || operation.repeatable || head.dryRun;
-  return settle(keys, outcomes, work.tally, canRepeat ? undefined : unanswered);
+  return toChunkResult(keys, outcomes, work.tally, canRepeat ? undefined : unanswered);
 }
 
 /**

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { VendorError, type VendorErrorKind } from "../client/vendor-error.ts";
-import { NotNow } from "../errors/errors.ts";
+import { DeferUntil } from "../errors/errors.ts";
 import { defineOperation, type Outcome } from "../operation/operation.ts";
 import { createQuickTime } from "../testing/faulty-vendor.ts";
 import { createTestHost } from "../testing/test-host.ts";
@@ -50,7 +50,7 @@ const rows: Record<string, Apply[]> = {
     coded("ERR_SQLITE_ERROR", 5),
   ],
   "throws a database that is full or read-only": [coded("53100"), coded("25006")],
-  "throws `NotNow`": [throwing((now) => new NotNow(now + 3_600_000))],
+  "throws `NotNow`": [throwing((now) => new DeferUntil(now + 3_600_000))],
   "throws any other error": [throwing(() => new TypeError("x is undefined"))],
 };
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { messageOf } from "../errors/errors.ts";
+import { toMessage } from "../errors/errors.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 
@@ -28,7 +28,7 @@ export async function underLease<Result>(
       if (await ledger.renew(lease.name, asked)) until = Math.max(until, asked);
       else lost.abort();
     } catch (error) {
-      log.warn({ error: messageOf(error) }, "a lease could not be renewed");
+      log.warn({ error: toMessage(error) }, "a lease could not be renewed");
     }
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { VendorError } from "../client/vendor-error.ts";
-import { NotNow } from "../errors/errors.ts";
-import { judge, pauseAfter } from "./retry-policy.ts";
+import { DeferUntil } from "../errors/errors.ts";
+import { computeBackoff, decideRetry } from "./retry-policy.ts";
 
 const lost = Object.assign(new Error("the line broke"), { code: "ECONNRESET" });
 const down = new VendorError("unavailable", "down", { status: 503 });
@@ -17,23 +17,24 @@ const failed = { again: false, outcome: "failed" };
 const unknown = { again: false, outcome: "unknown" };
 
 test("the pause has full jitter under a limit that doubles, up to a minute", () => {
-  expect([1, 2, 3, 4, 5].map((attempt) => pauseAfter(attempt, () => 1))).toEqual([500, 1000, 2000, 4000, 8000]);
-  expect(pauseAfter(30, () => 1)).toBe(60_000);
-  expect(pauseAfter(3, () => 0)).toBe(0);
-  expect(pauseAfter(3, () => 0.25)).toBe(500);
+  expect([1, 2, 3, 4, 5].map((attempt) => computeBackoff(attempt, () => 1))).toEqual([500, 1000, 2000, 4000, 8000]);
+  expect(computeBackoff(30, () => 1)).toBe(60_000);
+  expect(computeBackoff(3, () => 0)).toBe(0);
+  expect(computeBackoff(3, () => 0.25)).toBe(500);
 });
 
 test("a vendor's Retry-After is obeyed by the whole batch, up to an hour", () => {
-  const asked = (ms: number) => judge(new VendorError("rate_limited", "", { retryAfterMs: ms }), first, repeatable, at);
+  const asked = (ms: number) =>
+    decideRetry(new VendorError("rate_limited", "", { retryAfterMs: ms }), first, repeatable, at);
   expect(asked(7000)).toEqual({ again: true, at: 8000, counted: true, interrupted: false, wholeBatch: true });
   expect(asked(100)).toMatchObject({ at: 1250 });
   expect(asked(1e9)).toMatchObject({ at: 3_601_000 });
-  expect(judge(down, first, repeatable, at)).toMatchObject({ at: 1250, wholeBatch: false });
+  expect(decideRetry(down, first, repeatable, at)).toMatchObject({ at: 1250, wholeBatch: false });
 });
 
 test("a verdict is never tried again", () => {
-  expect(judge(verdict, first, here, at)).toEqual(failed);
-  expect(judge(verdict, first, blind, at)).toEqual(unknown);
+  expect(decideRetry(verdict, first, here, at)).toEqual(failed);
+  expect(decideRetry(verdict, first, blind, at)).toEqual(unknown);
 });
 
 test("what is tried again is given up after five tries: failed where that is certain, unknown where it is not", () => {
@@ -43,35 +44,35 @@ test("what is tried again is given up after five tries: failed where that is cer
     [lost, repeatable, unknown],
     [lost, reconciled, unknown],
   ] as const) {
-    expect(judge(error, { ...first, attempt: 4 }, operation, at)).toMatchObject({ again: true, counted: true });
-    expect(judge(error, { ...first, attempt: 5 }, operation, at)).toEqual(end);
+    expect(decideRetry(error, { ...first, attempt: 4 }, operation, at)).toMatchObject({ again: true, counted: true });
+    expect(decideRetry(error, { ...first, attempt: 5 }, operation, at)).toEqual(end);
   }
 });
 
 test("a chunk that may have had its effect is handed out as interrupted, and stays so until it is found out", () => {
-  expect(judge(lost, first, reconciled, at)).toMatchObject({ interrupted: true });
-  expect(judge(down, first, reconciled, at)).toMatchObject({ interrupted: false });
-  expect(judge(lost, first, here, at)).toMatchObject({ interrupted: false });
+  expect(decideRetry(lost, first, reconciled, at)).toMatchObject({ interrupted: true });
+  expect(decideRetry(down, first, reconciled, at)).toMatchObject({ interrupted: false });
+  expect(decideRetry(lost, first, here, at)).toMatchObject({ interrupted: false });
   const second = { attempt: 2, interrupted: true };
-  expect(judge(down, second, reconciled, at)).toMatchObject({ again: true, interrupted: true });
-  expect(judge(new NotNow(5000), second, reconciled, at)).toMatchObject({ at: 5000, interrupted: true });
-  expect(judge(down, { ...second, attempt: 5 }, reconciled, at)).toEqual(unknown);
+  expect(decideRetry(down, second, reconciled, at)).toMatchObject({ again: true, interrupted: true });
+  expect(decideRetry(new DeferUntil(5000), second, reconciled, at)).toMatchObject({ at: 5000, interrupted: true });
+  expect(decideRetry(down, { ...second, attempt: 5 }, reconciled, at)).toEqual(unknown);
 });
 
 test("another hour costs no attempt, whatever the attempt", () => {
   const again = { again: true, at: 5000, counted: false, interrupted: false, wholeBatch: true };
-  expect(judge(new NotNow(5000), { ...first, attempt: 9 }, blind, at)).toEqual(again);
-  expect(judge(new NotNow(5000), first, here, { ...at, once: true })).toEqual(again);
+  expect(decideRetry(new DeferUntil(5000), { ...first, attempt: 9 }, blind, at)).toEqual(again);
+  expect(decideRetry(new DeferUntil(5000), first, here, { ...at, once: true })).toEqual(again);
 });
 
 test("where somebody waits, a certain failure is told at once, and an uncertain one is found out", () => {
   const once = { ...at, once: true };
-  expect(judge(down, first, repeatable, once)).toEqual(failed);
-  expect(judge(lost, first, repeatable, once)).toMatchObject({ again: true, interrupted: true });
-  expect(judge(lost, first, reconciled, once)).toMatchObject({ again: true, interrupted: true });
+  expect(decideRetry(down, first, repeatable, once)).toEqual(failed);
+  expect(decideRetry(lost, first, repeatable, once)).toMatchObject({ again: true, interrupted: true });
+  expect(decideRetry(lost, first, reconciled, once)).toMatchObject({ again: true, interrupted: true });
 });
 
 test("a dry run changes nothing, so its failures are certain", () => {
-  expect(judge(verdict, first, blind, { ...at, dryRun: true })).toEqual(failed);
-  expect(judge(lost, first, blind, { ...at, dryRun: true })).toMatchObject({ interrupted: false });
+  expect(decideRetry(verdict, first, blind, { ...at, dryRun: true })).toEqual(failed);
+  expect(decideRetry(lost, first, blind, { ...at, dryRun: true })).toMatchObject({ interrupted: false });
 });

@@ -1,5 +1,5 @@
 import type { WaitReason } from "../errors/errors.ts";
-import { isStorageFault, isTransient, NotNow, nothingWasDone, readCircuitPause } from "../errors/errors.ts";
+import { DeferUntil, hadNoEffect, isStorageFault, isTransient, readCircuitPause } from "../errors/errors.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 
@@ -13,7 +13,7 @@ const longestRetryAfterMs = 3_600_000;
 export const storagePauseMs = 5_000;
 
 /** What is to become of a chunk whose operation threw. */
-export type Verdict =
+export type RetryDecision =
   /** Again at `at`; `wholeBatch`: no other chunk of the batch before that either. */
   | {
       again: true;
@@ -26,18 +26,18 @@ export type Verdict =
   | { again: false; outcome: "failed" | "unknown" };
 
 /** Full jitter: any time up to a limit that doubles with each attempt. Milliseconds. */
-export function pauseAfter(attempt: number, random: () => number): number {
+export function computeBackoff(attempt: number, random: () => number): number {
   return Math.round(random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)));
 }
 
 /** `once`: somebody waits for the answer, so a chunk that certainly did nothing is not tried again. */
-export function judge(
+export function decideRetry(
   error: unknown,
   { attempt, interrupted }: Pick<ClaimedChunk, "attempt" | "interrupted">,
   operation: Pick<AnyOperation, "effects" | "repeatable" | "reconcile">,
   { dryRun, once, now, random }: { dryRun: boolean; once: boolean; now: number; random(): number },
-): Verdict {
-  if (NotNow.is(error)) {
+): RetryDecision {
+  if (DeferUntil.is(error)) {
     const { until: at, waitingFor } = error;
     return { again: true, at, counted: false, interrupted, wholeBatch: true, ...(waitingFor && { waitingFor }) };
   }
@@ -50,7 +50,7 @@ export function judge(
   // What was undone with its transaction, or never left, is certain; everything else may have had its effect. That a second
   // try did nothing says nothing about an interrupted first one.
   const harmless = operation.effects === "ledger" || dryRun;
-  const certain = harmless || (nothingWasDone(error) && !interrupted);
+  const certain = harmless || (hadNoEffect(error) && !interrupted);
   const canFindOut = operation.repeatable || operation.reconcile !== undefined;
   // No verdict, whatever the attempt: the items are as good as before once an operator has made room.
   if (isStorageFault(error)) {
@@ -62,6 +62,6 @@ export function judge(
     return { again: false, outcome: certain ? "failed" : "unknown" };
   }
   const asked = Math.min((error as { retryAfterMs?: number }).retryAfterMs ?? 0, longestRetryAfterMs);
-  const pause = Math.max(pauseAfter(attempt, random), asked);
+  const pause = Math.max(computeBackoff(attempt, random), asked);
   return { again: true, at: now + pause, counted: true, interrupted: !certain, wholeBatch: asked > 0 };
 }

@@ -1,8 +1,8 @@
-import type { Settlement } from "../batch/chunk-result.ts";
+import type { ChunkResult } from "../batch/chunk-result.ts";
 import type { LedgerTransaction } from "../database/database.ts";
 import { isStorageFault } from "../errors/errors.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
-import type { ActiveBatch, ExecutionParts, Turn } from "./active-batch.ts";
+import type { ActiveBatch, ExecutionParts, RunResult } from "./active-batch.ts";
 import { afterFailure } from "./after-failure.ts";
 import { applyChunk } from "./apply-chunk.ts";
 import { obeyStopRule } from "./stop-rule.ts";
@@ -17,7 +17,7 @@ export async function admitChunk(
   items: number,
   transaction: LedgerTransaction,
 ): Promise<number | undefined> {
-  const { pace } = operation;
+  const { limits: pace } = operation;
   if (!pace || (pace.perSecond === undefined && pace.concurrency === undefined)) return undefined;
   const cost = pace.requests?.(items) ?? 1;
   const account = pace.perAccount ? head.account : undefined;
@@ -25,19 +25,19 @@ export async function admitChunk(
 }
 
 /** Runs the next chunk of a batch with effects in the ledger's database: effects and outcomes commit together, exactly once. */
-export async function runInTransaction(parts: ExecutionParts, batch: ActiveBatch): Promise<Turn> {
+export async function runInTransaction(parts: ExecutionParts, batch: ActiveBatch): Promise<RunResult> {
   const { ledger, database, clock, log } = parts;
   let chunk: ClaimedChunk | undefined;
-  let settlement: Settlement | undefined;
+  let settlement: ChunkResult | undefined;
   try {
-    const turn = await database.transaction<Turn>(async (transaction) => {
-      const next = await ledger.hold(batch.head.id, clock.now(), transaction);
+    const turn = await database.transaction<RunResult>(async (transaction) => {
+      const next = await ledger.lockNext(batch.head.id, clock.now(), transaction);
       if (!next) return "idle";
       const from = await admitChunk(parts, batch, next.count, transaction);
       if (from !== undefined) return { from, waitingFor: "rate_limit" };
       chunk = next;
       settlement = await applyChunk(batch, next, { transaction, signal: neverAborted, log });
-      await ledger.finish(next, settlement, clock.now(), { transaction });
+      await ledger.finishChunk(next, settlement, clock.now(), { transaction });
       return "ran";
     });
     if (turn !== "ran") return turn;

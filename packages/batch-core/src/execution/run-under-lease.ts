@@ -1,11 +1,11 @@
-import type { Settlement } from "../batch/chunk-result.ts";
-import { isStorageFault, isUnavailable, messageOf } from "../errors/errors.ts";
-import type { ClaimedChunk, Holder } from "../ledger/ledger.ts";
-import type { ActiveBatch, ExecutionParts, Turn } from "./active-batch.ts";
+import type { ChunkResult } from "../batch/chunk-result.ts";
+import { isStorageFault, isUnavailable, toMessage } from "../errors/errors.ts";
+import type { ChunkOwner, ClaimedChunk } from "../ledger/ledger.ts";
+import type { ActiveBatch, ExecutionParts, RunResult } from "./active-batch.ts";
 import { afterFailure } from "./after-failure.ts";
 import { applyChunk } from "./apply-chunk.ts";
 import type { Lease } from "./lease.ts";
-import { pauseAfter } from "./retry-policy.ts";
+import { computeBackoff } from "./retry-policy.ts";
 import { obeyStopRule } from "./stop-rule.ts";
 
 /** Execution under a lease, which is also told when the ledger cannot store a result. */
@@ -26,16 +26,16 @@ export async function runUnderLease(
   batch: ActiveBatch,
   chunk: ClaimedChunk,
   claim: Claim,
-): Promise<Turn> {
+): Promise<RunResult> {
   const { ledger, clock, log } = parts;
   const { lease, lost, once } = claim;
   if (lost.aborted) {
     // The claim took longer to be answered than it lasts: nothing was sent, and nothing may be.
     const how = { counted: false, interrupted: chunk.interrupted };
-    await ledger.putBack(chunk, clock.now(), { worker: lease.name }, how);
+    await ledger.release(chunk, clock.now(), { worker: lease.name }, how);
     return "ran";
   }
-  let settlement: Settlement;
+  let settlement: ChunkResult;
   try {
     settlement = await applyChunk(batch, chunk, { signal: lost, log });
   } catch (error) {
@@ -53,17 +53,17 @@ function finishClaimed(
   { ledger, database, clock }: LeasedParts,
   batch: ActiveBatch,
   chunk: ClaimedChunk,
-  settlement: Settlement,
+  settlement: ChunkResult,
   { lease, once }: Claim,
 ): Promise<boolean> {
   const worker = lease.name;
-  if (!once) return ledger.finish(chunk, settlement, clock.now(), { worker });
+  if (!once) return ledger.finishChunk(chunk, settlement, clock.now(), { worker });
   // The caller waits for the close too, so both are one commit.
   return database.transaction(async (transaction) => {
     const now = clock.now();
-    const by: Holder = { worker, transaction };
-    if (!(await ledger.finish(chunk, settlement, now, by))) return false;
-    batch.closed = await ledger.close(chunk.batchId, now, transaction);
+    const by: ChunkOwner = { worker, transaction };
+    if (!(await ledger.finishChunk(chunk, settlement, now, by))) return false;
+    batch.closed = await ledger.closeBatch(chunk.batchId, now, transaction);
     return true;
   });
 }
@@ -80,9 +80,9 @@ async function retryWhileLeased<Result>(
       return await write();
     } catch (error) {
       if (lost.aborted || !isUnavailable(error)) throw error;
-      log.warn({ error: messageOf(error) }, "the ledger could not be reached; what became of a chunk waits");
+      log.warn({ error: toMessage(error) }, "the ledger could not be reached; what became of a chunk waits");
       if (isStorageFault(error)) waitForStorage(head.id);
-      await clock.sleep(1 + pauseAfter(attempt, random), lost);
+      await clock.sleep(1 + computeBackoff(attempt, random), lost);
       if (lost.aborted) throw error;
     }
   }

@@ -5,7 +5,7 @@ import * as z from "zod";
 import { VendorError } from "../client/vendor-error.ts";
 import type { Database } from "../database/database.ts";
 import { openDatabase } from "../database/open-database.ts";
-import { NotNow } from "../errors/errors.ts";
+import { DeferUntil } from "../errors/errors.ts";
 import { type AnyOperation, defineOperation, type Operation, type Outcome, type Work } from "../operation/operation.ts";
 import type { Batches } from "../submission/batches.ts";
 import { assemble } from "../testing/assemble.ts";
@@ -62,7 +62,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     };
   }
 
-  const fates = async (batches: Batches, id: number) =>
+  const results = async (batches: Batches, id: number) =>
     (await batches.items(id)).items.map(({ item, outcome, code, generation }) => [item, outcome, code, generation]);
 
   test("a lost connection is tried again, and leaves no trace of the first try", async () => {
@@ -117,13 +117,13 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     await using core = await begin(operation);
     const { id } = await core.batches.submit(request(6));
     expect(await core.finished(id)).toMatchObject({ status: "failed", error: "down" });
-    expect(await fates(core.batches, id)).toEqual([
-      [0, "failed", "gave_up", 0],
-      [1, "failed", "gave_up", 0],
+    expect(await results(core.batches, id)).toEqual([
+      [0, "failed", "retries_exhausted", 0],
+      [1, "failed", "retries_exhausted", 0],
       [2, "unknown", "interrupted", 0],
       [3, "unknown", "interrupted", 0],
       // It was sent and not answered for.
-      [4, "unknown", "no_answer", 0],
+      [4, "unknown", "no_result", 0],
       [5, "done", undefined, 0],
     ]);
   });
@@ -135,7 +135,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       effects,
       async apply(work) {
         asked.push(work.attempt);
-        if (hour > core.clock.now()) throw new NotNow(hour);
+        if (hour > core.clock.now()) throw new DeferUntil(hour);
         return done(work);
       },
     });
@@ -165,7 +165,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       const operation = touch({
         ...{ effects, inlineLimit: 2 },
         async apply(work) {
-          if (hour > core.clock.now()) throw new NotNow(hour);
+          if (hour > core.clock.now()) throw new DeferUntil(hour);
           return done(work);
         },
       });
@@ -240,7 +240,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     expect(await core.batches.retry(id)).toMatchObject({ status: "in_progress", generation: 1 });
     expect(await core.finished(id)).toMatchObject({ status: "completed", counts: { done: 6, failed: 0 } });
     expect(ran).toEqual(["0.0", "0.1", "0.2", "1.0", "1.1"]);
-    expect((await fates(core.batches, id)).slice(-2)).toEqual([
+    expect((await results(core.batches, id)).slice(-2)).toEqual([
       [2, "done", undefined, 1],
       [5, "done", undefined, 1],
     ]);
@@ -335,7 +335,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
         ...{ effects: "elsewhere", repeatable: false, apply: never },
         async reconcile(work) {
           if (++asked === 1) throw new VendorError("unavailable", "down");
-          if (asked === 2) throw new NotNow(core.clock.now() + 1000);
+          if (asked === 2) throw new DeferUntil(core.clock.now() + 1000);
           return done(work);
         },
       });
@@ -352,7 +352,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       const { core, id } = await interrupted(touch({ effects: "elsewhere", repeatable: false, apply: never }));
       await using _ = core;
       await core.runner.runNext(id);
-      expect(await fates(core.batches, id)).toEqual([
+      expect(await results(core.batches, id)).toEqual([
         [0, "unknown", "interrupted", 0],
         [1, "unknown", "interrupted", 0],
       ]);
@@ -403,8 +403,8 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
         ...{ leaseMs: 3000, lanes: 2 },
         ledger: (ledger) => ({
           renew: () => Promise.reject(lost()),
-          async finish(...args) {
-            const ours = await ledger.finish(...args);
+          async finishChunk(...args) {
+            const ours = await ledger.finishChunk(...args);
             written.push(ours);
             return ours;
           },
@@ -439,7 +439,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       const operation = touch({ effects: "elsewhere", repeatable: false });
       await using core = await begin(operation, {
         ledger: (ledger) => ({
-          finish: (...args) => (away-- > 0 ? Promise.reject(lost()) : ledger.finish(...args)),
+          finishChunk: (...args) => (away-- > 0 ? Promise.reject(lost()) : ledger.finishChunk(...args)),
         }),
       });
       const { id } = await core.batches.submit(request(2));

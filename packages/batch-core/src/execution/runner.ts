@@ -1,19 +1,19 @@
-import type { Settlement } from "../batch/chunk-result.ts";
+import type { ChunkResult } from "../batch/chunk-result.ts";
 import type { Clock } from "../clock.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
-import { isStorageFault, messageOf } from "../errors/errors.ts";
+import { isStorageFault, toMessage } from "../errors/errors.ts";
 import type { BatchHead, ClaimedChunk, Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation, Target } from "../operation/operation.ts";
-import { type ActiveBatch, createActiveBatch, type Turn, type Wait } from "./active-batch.ts";
+import { type ActiveBatch, createActiveBatch, type RunResult, type Wait } from "./active-batch.ts";
 import { applyChunk } from "./apply-chunk.ts";
 import { type Lease, underLease } from "./lease.ts";
 import { storagePauseMs } from "./retry-policy.ts";
 import { admitChunk, neverAborted, runInTransaction } from "./run-in-transaction.ts";
 import { runUnderLease } from "./run-under-lease.ts";
 
-export type { Turn } from "./active-batch.ts";
+export type { RunResult as Turn } from "./active-batch.ts";
 
 export interface RunnerParts {
   ledger: Ledger;
@@ -31,7 +31,7 @@ export interface RunnerParts {
 /** Works off chunks: claim, apply, settle, commit. */
 export interface Runner {
   /** One chunk of the batch. */
-  runNext(batchId: number): Promise<Turn>;
+  runNext(batchId: number): Promise<RunResult>;
   /** Returns a wait for storage in this process; undefined if there is none. A ledger that is full cannot store it. */
   storageWait(batchId: number): Wait | undefined;
   /** A chunk of a batch that is being accepted, inside the transaction that accepts it. An error undoes the whole. */
@@ -39,7 +39,7 @@ export interface Runner {
     transaction: LedgerTransaction,
     batch: Omit<BatchHead, "id" | "status">,
     chunk: ClaimedChunk,
-  ): Promise<Settlement>;
+  ): Promise<ChunkResult>;
   /** A claim from now on. Its name is used once, so that whoever lost it cannot be taken for whoever has it now. */
   newLease(): Lease;
   /**
@@ -50,25 +50,25 @@ export interface Runner {
 }
 
 /** Batches kept in mind. Those that another process closed are never heard of again, so the whole is dropped now and then. */
-const knownLimit = 1000;
+const activeBatchLimit = 1000;
 
 export function createRunner(parts: RunnerParts): Runner {
   const { ledger, clock, log, worker, leaseMs } = parts;
-  const known = new Map<number, ActiveBatch>();
+  const activeBatches = new Map<number, ActiveBatch>();
   const storageWaits = new Map<number, Wait>();
   const leased = { ...parts, waitForStorage };
   let leases = 0;
 
-  async function know(batchId: number): Promise<ActiveBatch | undefined> {
-    const before = known.get(batchId);
+  async function loadBatch(batchId: number): Promise<ActiveBatch | undefined> {
+    const before = activeBatches.get(batchId);
     if (before) return before;
     const head = await ledger.head(batchId);
     const operation = head && parts.operation(head.operation, head.target);
     if (!head || !operation) return undefined;
     const batch = createActiveBatch(head, operation);
     if (head.status === "pending") await ledger.move(batchId, "in_progress", clock.now());
-    if (known.size >= knownLimit) known.clear();
-    known.set(batchId, batch);
+    if (activeBatches.size >= activeBatchLimit) activeBatches.clear();
+    activeBatches.set(batchId, batch);
     return batch;
   }
 
@@ -83,7 +83,7 @@ export function createRunner(parts: RunnerParts): Runner {
   }
 
   /** Makes a wait visible, and its end too. */
-  async function show(batch: ActiveBatch, wait: Wait | null): Promise<void> {
+  async function recordWait(batch: ActiveBatch, wait: Wait | null): Promise<void> {
     // A wait is said anew each time, for a stop and a resume in between have wiped it.
     if (wait === null && batch.waitsUntil === null) return;
     batch.waitsUntil = wait?.from ?? null;
@@ -93,14 +93,14 @@ export function createRunner(parts: RunnerParts): Runner {
   /** The wait of a batch that this process could not continue, because nothing could be stored. */
   function waitForStorage(batchId: number): Wait {
     const wait: Wait = { from: clock.now() + storagePauseMs, waitingFor: "storage" };
-    if (storageWaits.size >= knownLimit) storageWaits.clear();
+    if (storageWaits.size >= activeBatchLimit) storageWaits.clear();
     storageWaits.set(batchId, wait);
-    const batch = known.get(batchId);
+    const batch = activeBatches.get(batchId);
     if (batch) Object.assign(batch, { paused: wait, waitsUntil: wait.from });
     return wait;
   }
 
-  async function turn(batch: ActiveBatch): Promise<Turn> {
+  async function runOnce(batch: ActiveBatch): Promise<RunResult> {
     const { head, operation, paused } = batch;
     const now = clock.now();
     const hour = allowedFrom(operation, head.dryRun, now);
@@ -109,21 +109,21 @@ export function createRunner(parts: RunnerParts): Runner {
     if (operation.effects === "ledger") return runInTransaction(parts, batch);
     const admit = (transaction: LedgerTransaction, items: number) => admitChunk(parts, batch, items, transaction);
     const lease = newLease();
-    const chunk = await ledger.claim(head.id, lease.name, now, lease.until, operation.pace && admit);
+    const chunk = await ledger.claim(head.id, lease.name, now, lease.until, operation.limits && admit);
     if (chunk === undefined) return "idle";
     if ("from" in chunk) return { ...chunk, waitingFor: "rate_limit" };
     return underLease(parts, lease, (lost) => runUnderLease(leased, batch, chunk, { lease, lost, once: false }));
   }
 
-  async function runChunk(batchId: number): Promise<Turn> {
-    const batch = await know(batchId);
+  async function runChunk(batchId: number): Promise<RunResult> {
+    const batch = await loadBatch(batchId);
     if (!batch) return "idle";
-    const result = await turn(batch);
-    if (result === "ran") await show(batch, null);
+    const result = await runOnce(batch);
+    if (result === "ran") await recordWait(batch, null);
     else if (result === "idle") {
-      await ledger.close(batchId, clock.now());
-      known.delete(batchId);
-    } else await show(batch, result);
+      await ledger.closeBatch(batchId, clock.now());
+      activeBatches.delete(batchId);
+    } else await recordWait(batch, result);
     if (typeof result !== "object" || result.waitingFor !== "storage") storageWaits.delete(batchId);
     return result;
   }
@@ -134,7 +134,7 @@ export function createRunner(parts: RunnerParts): Runner {
         return await runChunk(batchId);
       } catch (error) {
         if (!isStorageFault(error)) throw error;
-        log.warn({ batch: batchId, error: messageOf(error) }, "batch waits for storage");
+        log.warn({ batch: batchId, error: toMessage(error) }, "batch waits for storage");
         const wait = waitForStorage(batchId);
         // There may be room for this one, so that other processes see it too.
         await ledger.waitUntil(batchId, wait.from, "storage").catch(() => {});
@@ -159,7 +159,7 @@ export function createRunner(parts: RunnerParts): Runner {
           await runUnderLease(leased, batch, chunk, { lease, lost, once: true });
         }
       });
-      if (!batch.closed) await ledger.close(head.id, clock.now());
+      if (!batch.closed) await ledger.closeBatch(head.id, clock.now());
     },
   };
 }

@@ -1,5 +1,5 @@
 import { mostlyFails } from "../batch/batch.ts";
-import type { Settlement } from "../batch/chunk-result.ts";
+import type { ChunkResult } from "../batch/chunk-result.ts";
 import type { ActiveBatch, ExecutionParts } from "./active-batch.ts";
 
 /** How often a batch with a stop rule is counted, at most. */
@@ -11,7 +11,7 @@ const alwaysCountedChunks = 200;
 export async function obeyStopRule(
   { ledger, clock, log }: Pick<ExecutionParts, "ledger" | "clock" | "log">,
   batch: ActiveBatch,
-  latest: Settlement,
+  latest: ChunkResult,
 ): Promise<void> {
   const { stopRule, id, total } = batch.head;
   if (!stopRule || latest.counts.failed === 0) return;
@@ -21,5 +21,6 @@ export async function obeyStopRule(
   const counts = (await ledger.get(id))?.counts;
   const reason = counts && mostlyFails(counts, stopRule);
   if (!reason) return;
-  if (await ledger.end(id, reason, clock.now())) log.warn({ batch: id, reason }, "a batch was ended by its stop rule");
+  if (await ledger.failBatch(id, reason, clock.now()))
+    log.warn({ batch: id, reason }, "a batch was ended by its stop rule");
 }

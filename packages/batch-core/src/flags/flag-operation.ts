@@ -51,7 +51,7 @@ export function defineFlagOperation<Id extends ItemKey, Params>({
     ...declared,
     key: (id) => id,
     // The statement that changes a record is the one that checks its state.
-    sharesCommit: true,
+    groupCommit: true,
     async apply(work) {
       const flagged = await change(work, clock.now());
       if (flagged.changed.length === work.items.length) return work.items.map((key) => ({ key, outcome: "done" }));

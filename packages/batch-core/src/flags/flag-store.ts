@@ -99,7 +99,7 @@ export function createFlagStore<Id extends ItemKey>(database: Database, table: F
   );
 
   const known = statement(({ account, ids }: { account: string; ids: readonly Id[] }) =>
-    tablesOf<Id>(database)
+    openTables<Id>(database)
       .selectFrom(table.table)
       .select("id")
       .where(inAccount(database, account))
@@ -154,7 +154,7 @@ export function createFlagStore<Id extends ItemKey>(database: Database, table: F
 }
 
 /** The table, whatever its name, with the columns that the statements name. */
-const tablesOf = <Id>(database: Database) => database.tables() as Kysely<Record<string, { id: Id; account: string }>>;
+const openTables = <Id>(database: Database) => database.tables() as Kysely<Record<string, { id: Id; account: string }>>;
 
 type Statements<Id extends ItemKey, Wanted> = ReturnType<typeof createStatements<Id, Wanted>>;
 
@@ -166,7 +166,7 @@ function createStatements<Id extends ItemKey, Wanted = unknown>(
 ) {
   type Given = Change & Wanted;
   type GivenSet = Given & { ids: readonly Id[] };
-  const db = tablesOf<Id>(database);
+  const db = openTables<Id>(database);
   const anyOfIds = ({ ids }: GivenSet) => database.anyOf("id", ids as readonly number[]);
   const change = (given: Given) =>
     db

@@ -7,7 +7,7 @@ import * as z from "zod";
 import { pack } from "../batch/chunk-codec.ts";
 import type { Database } from "../database/database.ts";
 import { openDatabase } from "../database/open-database.ts";
-import { NotNow } from "../errors/errors.ts";
+import { DeferUntil } from "../errors/errors.ts";
 import type { NewChunk } from "../ledger/ledger.ts";
 import { type AnyOperation, defineOperation, type Operation, type Outcome } from "../operation/operation.ts";
 import type { ItemOutcome } from "../results/items.ts";
@@ -144,8 +144,8 @@ const laws: Record<string, Law> = {
         }
         const { counts, status } = await core.batches.get(id);
         expect([status, total, counts]).toEqual(["completed", 6, { done: 3, skipped: 0, failed: 3, unknown: 0 }]);
-        const fates = (await told(core, id)).map(({ item, outcome }) => [item, outcome]);
-        expect(fates).toEqual([0, 1, 2, 3, 4, 5].map((item) => [item, item % 2 === 0 ? "done" : "failed"]));
+        const results = (await told(core, id)).map(({ item, outcome }) => [item, outcome]);
+        expect(results).toEqual([0, 1, 2, 3, 4, 5].map((item) => [item, item % 2 === 0 ? "done" : "failed"]));
       });
     },
     broken: {
@@ -158,8 +158,8 @@ const laws: Record<string, Law> = {
       },
       "a failed item is counted as done too": {
         ledger: (ledger) => ({
-          finish: (chunk, settlement, now, by) =>
-            ledger.finish(chunk, { ...settlement, counts: { ...settlement.counts, done: 2 } }, now, by),
+          finishChunk: (chunk, settlement, now, by) =>
+            ledger.finishChunk(chunk, { ...settlement, counts: { ...settlement.counts, done: 2 } }, now, by),
         }),
       },
     },
@@ -177,8 +177,8 @@ const laws: Record<string, Law> = {
       const breaksOnce: Breakage = {
         ...breakage,
         ledger: (ledger) => ({
-          async finish(...args) {
-            const written = await ledger.finish(...args);
+          async finishChunk(...args) {
+            const written = await ledger.finishChunk(...args);
             if (broke) return written;
             broke = true;
             throw lost();
@@ -280,7 +280,7 @@ const laws: Record<string, Law> = {
         await core.batches.retry(id);
         while ((await core.runner.runNext(id)) === "ran");
         expect(ran).toEqual(["0: 0,1", "0: 2,3", "0: 4,5", "1: 3"]);
-        expect((await core.ledger.contents(id, { outcome: "failed", limit: 10 })).map(({ seq }) => seq)).toEqual([1]);
+        expect((await core.ledger.readChunks(id, { outcome: "failed", limit: 10 })).map(({ seq }) => seq)).toEqual([1]);
         expect((await core.batches.get(id)).counts).toMatchObject({ done: 6, failed: 0 });
       });
     },
@@ -292,7 +292,8 @@ const laws: Record<string, Law> = {
       },
       "the last fate takes the place of the first": {
         ledger: (ledger) => ({
-          contents: async (...args) => (await ledger.contents(...args)).filter(({ retries }) => retries.length === 0),
+          readChunks: async (...args) =>
+            (await ledger.readChunks(...args)).filter(({ retries }) => retries.length === 0),
         }),
       },
     },
@@ -315,7 +316,7 @@ const laws: Record<string, Law> = {
           if (seq === 1) throw lost();
           if (opens === 0) {
             opens = core.now() + 60_000;
-            throw new NotNow(opens);
+            throw new DeferUntil(opens);
           }
           return items.map((key) => ({ key, outcome: "done" }));
         },
@@ -335,7 +336,7 @@ const laws: Record<string, Law> = {
     broken: {
       "a wait counts as an attempt": {
         ledger: (ledger) => ({
-          putBack: (chunk, at, by, how) => ledger.putBack(chunk, at, by, { ...how, counted: true }),
+          release: (chunk, at, by, how) => ledger.release(chunk, at, by, { ...how, counted: true }),
         }),
       },
       "a verdict is thrown like a broken line": {
@@ -410,10 +411,10 @@ const laws: Record<string, Law> = {
     broken: {
       "a counter on the batch's row": {
         ledger: (ledger) => ({
-          async finish(chunk, settlement, now, by) {
+          async finishChunk(chunk, settlement, now, by) {
             const on = (by.transaction ?? undefined) as never;
             await sql`update reinstate_batches set updated_at = ${now} where id = ${chunk.batchId}`.execute(on);
-            return ledger.finish(chunk, settlement, now, by);
+            return ledger.finishChunk(chunk, settlement, now, by);
           },
         }),
       },
@@ -484,9 +485,9 @@ const laws: Record<string, Law> = {
       },
       "a part looks at its own watch": {
         ledger: (ledger) => ({
-          putBack: (chunk, at, ...rest) => ledger.putBack(chunk, at + (performance.now() % 1000), ...rest),
-          close: (id, now, ...rest) =>
-            performance.now() % 2 < 1 ? ledger.close(id, now, ...rest) : Promise.resolve(false),
+          release: (chunk, at, ...rest) => ledger.release(chunk, at + (performance.now() % 1000), ...rest),
+          closeBatch: (id, now, ...rest) =>
+            performance.now() % 2 < 1 ? ledger.closeBatch(id, now, ...rest) : Promise.resolve(false),
         }),
       },
     },

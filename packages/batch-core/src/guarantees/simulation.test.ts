@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Disk } from "../testing/simulation/disk.ts";
-import { firstComplaint, runSeeds, seedsOf } from "../testing/simulation/seeds.ts";
+import { firstComplaint, listSeeds, runSeeds } from "../testing/simulation/seeds.ts";
 import { type Sabotage, simulate } from "../testing/simulation/simulation.ts";
 
 /** For a soak of many seeds. */
@@ -9,7 +9,7 @@ const patience = 24 * 3_600_000;
 test("whatever dies, stalls, fails or is lost: every item has one fate, and nothing is done twice (even seeds)", {
   timeout: patience,
 }, async () => {
-  const sums = await runSeeds(seedsOf(0));
+  const sums = await runSeeds(listSeeds(0));
   // A simulation in which nothing goes wrong would prove nothing.
   if (!process.env.SIMULATION_SEED) {
     for (const [name, sum] of Object.entries(sums)) expect(sum, name).toBeGreaterThan(100);
@@ -46,7 +46,8 @@ const broken: [string, Sabotage, RegExp][] = [
     "a chunk is finished by whoever comes",
     {
       ledger: (ledger) => ({
-        finish: async (chunk, settlement, now, by) => (await ledger.finish(chunk, settlement, now, by)) || true,
+        finishChunk: async (chunk, settlement, now, by) =>
+          (await ledger.finishChunk(chunk, settlement, now, by)) || true,
         claim: (id, worker, now, until, admit) => ledger.claim(id, worker, now + 1e9, until, admit),
       }),
     },
@@ -69,15 +70,15 @@ const broken: [string, Sabotage, RegExp][] = [
     "items that are run again are told of twice",
     {
       ledger: (ledger) => ({
-        contents: async (...args) => (await ledger.contents(...args)).map((chunk) => ({ ...chunk, retries: [] })),
+        readChunks: async (...args) => (await ledger.readChunks(...args)).map((chunk) => ({ ...chunk, retries: [] })),
       }),
     },
     /are told of/,
   ],
-  ["nobody closes a batch", { ledger: () => ({ close: async () => false }) }, /no end within/],
+  ["nobody closes a batch", { ledger: () => ({ closeBatch: async () => false }) }, /no end within/],
   [
     "a key is made twice",
-    { ledger: () => ({ remember: async () => undefined, recall: async () => undefined }) },
+    { ledger: () => ({ insertIdempotencyKey: async () => undefined, findReplay: async () => undefined }) },
     /keys made/,
   ],
 ];

@@ -1,10 +1,10 @@
 import { cutText } from "../errors/cut-text.ts";
 import {
   isUnavailable,
-  messageOf,
-  publicMessageOf,
   ReinstateError,
   type ReinstateErrorCode,
+  toMessage,
+  toPublicMessage,
 } from "../errors/errors.ts";
 import { isMarked } from "../errors/marked.ts";
 import type { Log } from "../log.ts";
@@ -97,7 +97,7 @@ export function defineErrors<Kind extends string>({
     if (ApiError.is(error)) return error as ApiError<Kind>;
     const known = ReinstateError.is(error) ? codes[error.code] : undefined;
     if (!ReinstateError.is(error) || known === undefined) {
-      return apiError(isUnavailable(error) ? "unavailable" : "internal", publicMessageOf(error));
+      return apiError(isUnavailable(error) ? "unavailable" : "internal", toPublicMessage(error));
     }
     const { message, retryAfterSeconds } = error;
     return apiError(known, details[error.code]?.(error) ?? message, {
@@ -115,7 +115,7 @@ export function defineErrors<Kind extends string>({
       const isFault = known.kind === "unavailable" || known.kind === "internal";
       if (isFault && !ApiError.is(error) && !ReinstateError.is(error, "overloaded")) {
         const request_id = readRequestId(request);
-        log.error({ vendor, request_id, ...fields, error: messageOf(error) }, "failed to answer a call");
+        log.error({ vendor, request_id, ...fields, error: toMessage(error) }, "failed to answer a call");
       }
       return write(known);
     },

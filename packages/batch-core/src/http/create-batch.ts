@@ -4,8 +4,8 @@ import { isFinished } from "../batch/batch.ts";
 import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
-import { takeIn } from "../intake/read-items.ts";
-import { paramsOf } from "../intake/validate-items.ts";
+import { readItems } from "../intake/read-items.ts";
+import { parseParams } from "../intake/validate-items.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import {
   findFlags,
@@ -106,7 +106,7 @@ interface Creation {
 /** Reads `POST /v1/batches`: the items in a JSON body, or streamed as NDJSON or CSV with all else in the query. */
 export async function readNewBatch(request: Request, actor: string): Promise<UncheckedCall<NewBatchCall>> {
   const keyed = keyedRequest(request, actor);
-  const format = formatOf(request.headers.get("content-type") ?? "application/json");
+  const format = readFormat(request.headers.get("content-type") ?? "application/json");
   const { searchParams } = new URL(request.url);
   if (format === "json") {
     const json = await readNewJson(request, searchParams, keyed);
@@ -230,9 +230,9 @@ async function fromStream(
   const operation = host.batches.operation(name, target);
   const params = withGuard(operation, query.params, flags);
   // Before a long upload, not after it.
-  paramsOf(operation, params);
+  parseParams(operation, params);
   await host.batches.checkAccount(query);
-  const intake = await takeIn(operation, passing(bodyParts(request, streamLimit), keyed), { format, column });
+  const intake = await readItems(operation, passing(bodyParts(request, streamLimit), keyed), { format, column });
   try {
     return await host.batches.submitIntake(
       {
@@ -256,7 +256,7 @@ async function* passing(parts: AsyncIterable<Uint8Array>, keyed: KeyedRequest | 
   }
 }
 
-function formatOf(type: string): "json" | "ndjson" | "csv" {
+function readFormat(type: string): "json" | "ndjson" | "csv" {
   const [media = ""] = type.toLowerCase().split(";");
   const formats = {
     "application/json": "json",

@@ -39,7 +39,7 @@ interface Event {
 }
 
 /** Reads server-sent events one by one; a comment is an event named `comment`. */
-function eventsOf(body: ReadableStream<Uint8Array>) {
+function readEvents(body: ReadableStream<Uint8Array>) {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -93,7 +93,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
     await submit(api);
     const response = await api.fetch(path);
     expect(response.headers.get("content-type")).toMatch(/^text\/event-stream/);
-    const events = eventsOf(response.body as ReadableStream<Uint8Array>);
+    const events = readEvents(response.body as ReadableStream<Uint8Array>);
     expect(await events.next()).toMatchObject({
       name: "progress",
       data: { processed: 0, rate: 0, estimated_end: null },
@@ -118,7 +118,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
     await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], role: "web" });
     await submit(api);
     await api.call("/v1/batches/1/stop", { method: "POST" });
-    const events = eventsOf((await api.fetch(path)).body as ReadableStream<Uint8Array>);
+    const events = readEvents((await api.fetch(path)).body as ReadableStream<Uint8Array>);
     expect((await events.next())?.name).toBe("progress");
     expect(await events.next()).toMatchObject({ name: "end", data: { status: "stopped" } });
     expect(await events.next()).toBeUndefined();
@@ -139,7 +139,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
     await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], role: "web", clock });
     await submit(api);
     asked = [];
-    const events = eventsOf((await api.fetch(path)).body as ReadableStream<Uint8Array>);
+    const events = readEvents((await api.fetch(path)).body as ReadableStream<Uint8Array>);
     const names = [await events.next(), await events.next(), await events.next()].map((event) => event?.name);
     // On a slow database the first comment comes before the state of the batch is read.
     expect(names.sort()).toEqual(["comment", "comment", "progress"]);
@@ -155,7 +155,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
       ...{ databaseUrl: database.url, operations: [operation], role: "web", wrap: watches.wrap },
     });
     await submit(api);
-    const events = eventsOf((await api.fetch(path)).body as ReadableStream<Uint8Array>);
+    const events = readEvents((await api.fetch(path)).body as ReadableStream<Uint8Array>);
     await events.next();
     expect(watches.open()).toBe(1);
     await events.cancel();

@@ -1,10 +1,10 @@
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import { type Batch, isFinished, settledOf } from "../batch/batch.ts";
-import { messageOf } from "../errors/errors.ts";
+import { type Batch, countFinished, isFinished } from "../batch/batch.ts";
+import { toMessage } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import type { Progress } from "../results/progress.ts";
-import { batchBody, timeOf } from "./representations.ts";
+import { batchBody, toTimestamp } from "./representations.ts";
 
 /** Silence that no proxy takes for a dead connection, in milliseconds. */
 const heartbeatMs = 15_000;
@@ -41,7 +41,7 @@ export async function eventsResponse(c: Context, host: Host, id: number, closing
       }
     } catch (error) {
       // The client sees a stream without an end, and asks again.
-      host.log.error({ batch: id, error: messageOf(error) }, "a batch could not be watched");
+      host.log.error({ batch: id, error: toMessage(error) }, "a batch could not be watched");
     } finally {
       closing?.removeEventListener("abort", end);
       over.abort();
@@ -63,10 +63,10 @@ export async function eventsResponse(c: Context, host: Host, id: number, closing
 
   function eventBody({ batch, rate, remainingMs }: Progress) {
     const end = remainingMs === undefined ? null : host.clock.now() + remainingMs;
-    return { ...batchBody(batch), rate, estimated_end: timeOf(end) };
+    return { ...batchBody(batch), rate, estimated_end: toTimestamp(end) };
   }
 }
 
-const stateId = ({ generation, status, counts }: Batch) => `${generation}-${status}-${settledOf(counts)}`;
+const stateId = ({ generation, status, counts }: Batch) => `${generation}-${status}-${countFinished(counts)}`;
 
 const endId = (batch: Batch) => `${stateId(batch)}-end`;

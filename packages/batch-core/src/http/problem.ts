@@ -1,4 +1,4 @@
-import { isUnavailable, publicMessageOf, ReinstateError } from "../errors/errors.ts";
+import { isUnavailable, ReinstateError, toPublicMessage } from "../errors/errors.ts";
 import type { Issue } from "../text/issue.ts";
 
 /** An RFC 9457 body. `type` is stable; `errors` never holds more than 100. */
@@ -63,7 +63,7 @@ const statuses: Partial<Record<ReinstateError["code"], number>> = {
 };
 
 /** Headers that go with an error of the core. */
-const headersOf: Partial<Record<ReinstateError["code"], Record<string, string>>> = {
+const headersByCode: Partial<Record<ReinstateError["code"], Record<string, string>>> = {
   // What is left of the body is not read, so the connection cannot be used again.
   body_too_large: { connection: "close" },
   encoded_body: { "accept-encoding": "identity" },
@@ -71,12 +71,14 @@ const headersOf: Partial<Record<ReinstateError["code"], Record<string, string>>>
 };
 
 /** The problem of an error of the core; undefined for any other. */
-export function problemOf(error: unknown): Response | undefined {
+export function toProblem(error: unknown): Response | undefined {
   if (!ReinstateError.is(error)) return undefined;
   const status = statuses[error.code];
   if (status === undefined) return undefined;
   const headers =
-    error.retryAfterSeconds === undefined ? headersOf[error.code] : { "retry-after": String(error.retryAfterSeconds) };
+    error.retryAfterSeconds === undefined
+      ? headersByCode[error.code]
+      : { "retry-after": String(error.retryAfterSeconds) };
   const type = error.code === "encoded_body" ? "unsupported-media-type" : error.code.replaceAll("_", "-");
   return problem(status, type, error.message, {
     errors: error.issues,
@@ -89,7 +91,7 @@ export function problemOf(error: unknown): Response | undefined {
  * read-only, else 500. The text of the error itself is for the log.
  */
 export function faultProblem(error: unknown): Response {
-  const detail = publicMessageOf(error);
+  const detail = toPublicMessage(error);
   if (!isUnavailable(error)) return problem(500, "internal-error", detail);
   return problem(503, "not-available", `${detail}; try again in a few seconds`, { headers: { "retry-after": "5" } });
 }

@@ -3,7 +3,7 @@ import { request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { problem, problemOf } from "./problem.ts";
+import { problem, toProblem } from "./problem.ts";
 import { decodeUtf8, readBody } from "./read-body.ts";
 
 const server = createAdaptorServer({
@@ -11,7 +11,7 @@ const server = createAdaptorServer({
     try {
       return Response.json({ size: (await readBody(request, 100_000)).byteLength });
     } catch (error) {
-      return problemOf(error) ?? problem(500, "internal-error", String(error));
+      return toProblem(error) ?? problem(500, "internal-error", String(error));
     }
   },
 });

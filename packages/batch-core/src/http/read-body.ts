@@ -1,4 +1,4 @@
-import { passOf, waitForClient } from "../admission/pass.ts";
+import { findPass, waitForClient } from "../admission/pass.ts";
 import { ReinstateError } from "../errors/errors.ts";
 
 /** Bytes of a body that are read in one go for a caller who is not known. */
@@ -13,7 +13,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   assertNotEncoded(request);
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > limit) throw tooLarge(limit);
-  const pass = passOf(request);
+  const pass = findPass(request);
   // An announced length is enforced by the HTTP parser, so the quick way is safe.
   if (announced !== null && (!pass || pass.isKnown || Number(announced) <= unknownCallerBytes)) {
     pass?.reserve(Number(announced));
@@ -43,7 +43,7 @@ export async function* bodyParts(request: Request, limit: number): AsyncGenerato
       if (done) return;
       size += value.byteLength;
       if (size > limit) throw tooLarge(limit);
-      passOf(request)?.reserve(value.byteLength);
+      findPass(request)?.reserve(value.byteLength);
       yield value;
     }
   } finally {

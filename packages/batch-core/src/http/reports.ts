@@ -1,5 +1,5 @@
 import type { Host } from "../host.ts";
-import { manifestOf, type ReportFormat, reportOf } from "../results/report.ts";
+import { type ReportFormat, writeManifest, writeReport } from "../results/report.ts";
 import { batchBody } from "./representations.ts";
 
 const types: Record<ReportFormat, string> = {
@@ -10,7 +10,7 @@ const types: Record<ReportFormat, string> = {
 /** The report of a batch as it stands, made while it is read: a slow reader costs no memory. */
 export async function reportResponse(host: Host, id: number, format: ReportFormat): Promise<Response> {
   await host.batches.get(id);
-  const body = ReadableStream.from(reportOf(host.batches.everyPage(id), format));
+  const body = ReadableStream.from(writeReport(host.batches.everyPage(id), format));
   return new Response(body, {
     headers: {
       "content-type": types[format],
@@ -26,7 +26,7 @@ export async function reportResponse(host: Host, id: number, format: ReportForma
  */
 export async function manifestResponse(host: Host, id: number, client: AbortSignal): Promise<Response> {
   const batch = await host.batches.get(id);
-  const manifest = await manifestOf(untilAborted(host.batches.everyPage(id), client));
+  const manifest = await writeManifest(untilAborted(host.batches.everyPage(id), client));
   return Response.json({ batch: batchBody(batch), ...manifest }, { headers: { "cache-control": "no-store" } });
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Batch, settledOf } from "../batch/batch.ts";
+import { type Batch, countFinished } from "../batch/batch.ts";
 import { tableColumns } from "../intake/item-shape.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation } from "../operation/operation.ts";
@@ -14,7 +14,7 @@ export function batchBody(batch: Batch) {
     account: batch.account,
     status: batch.status,
     total: batch.total,
-    processed: settledOf(batch.counts),
+    processed: countFinished(batch.counts),
     done: batch.counts.done,
     skipped: batch.counts.skipped,
     failed: batch.counts.failed,
@@ -26,20 +26,20 @@ export function batchBody(batch: Batch) {
     params: batch.params,
     tally: batch.tally,
     error: batch.error,
-    next_allowed_at: timeOf(batch.nextAllowedAt),
+    next_allowed_at: toTimestamp(batch.nextAllowedAt),
     waiting_for: batch.waitingFor,
-    created_at: timeOf(batch.createdAt),
-    updated_at: timeOf(batch.updatedAt),
-    started_at: timeOf(batch.startedAt),
-    finished_at: timeOf(batch.finishedAt),
+    created_at: toTimestamp(batch.createdAt),
+    updated_at: toTimestamp(batch.updatedAt),
+    started_at: toTimestamp(batch.startedAt),
+    finished_at: toTimestamp(batch.finishedAt),
     actor: batch.actor,
   };
 }
 
 /** RFC 3339 in UTC. */
-export function timeOf(ms: number): string;
-export function timeOf(ms: number | null): string | null;
-export function timeOf(ms: number | null): string | null {
+export function toTimestamp(ms: number): string;
+export function toTimestamp(ms: number | null): string | null;
+export function toTimestamp(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }
 
@@ -50,7 +50,7 @@ export function itemBody({ item, outcome, code, message, generation }: ItemOutco
 
 /** An operation as our own API shows it, with its schemas as JSON Schema. `now`: milliseconds since 1970 UTC. */
 export function operationBody(operation: AnyOperation, now: number) {
-  const { pace } = operation;
+  const { limits: pace } = operation;
   const from = allowedFrom(operation, false, now);
   return {
     name: operation.name,
@@ -64,7 +64,7 @@ export function operationBody(operation: AnyOperation, now: number) {
           concurrency: pace.concurrency ?? null,
           per_second: pace.perSecond ?? null,
           burst: pace.burst ?? null,
-          next_allowed_at: from > now ? timeOf(from) : null,
+          next_allowed_at: from > now ? toTimestamp(from) : null,
         }
       : null,
     item: z.toJSONSchema(operation.item, { unrepresentable: "any", io: "input" }),

@@ -256,7 +256,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     const name = "test.rows.slow";
     const noon = 43_200_000;
     const pace = { concurrency: 2, perSecond: 5, allowedFrom: (now: number) => Math.ceil(now / noon) * noon };
-    api.host.register({ ...double, name, pace, effects: "elsewhere" }, send);
+    api.host.register({ ...double, name, limits: pace, effects: "elsewhere" }, send);
     const { body } = await api.call("/v1/operations");
     expect(body).toMatchObject({
       operations: [

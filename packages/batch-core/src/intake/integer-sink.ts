@@ -39,7 +39,7 @@ export function createIntegerSink(size = segmentSize): Sink<number> {
       given++;
     },
 
-    async seal() {
+    async finish() {
       endSegment();
       if (packed.length > 1) packed = await mergedOnce(packed, segment);
       const total = packed.reduce((sum, { count }) => sum + count, 0);

@@ -4,12 +4,12 @@ import { findFlagFault } from "../safety-flags/safety-flags.ts";
 import type { Issue } from "../text/issue.ts";
 import type { Row } from "./record.ts";
 import type { Sink } from "./sink.ts";
-import { issueLimit, issuesOf } from "./validate-items.ts";
+import { issueLimit, toIssues } from "./validate-items.ts";
 
 /** Where what was read is looked at: a valid item goes on to the sink, what is wrong is noted with its line. */
-export interface Desk {
-  take(row: Row): void;
-  refuse(issue: Issue): void;
+export interface ItemCollector {
+  accept(row: Row): void;
+  reject(issue: Issue): void;
   isClean(): boolean;
   /** So much is wrong that no more is reported: what comes now need not be looked at. */
   isFull(): boolean;
@@ -17,13 +17,13 @@ export interface Desk {
   assertClean(): void;
 }
 
-export function createDesk(operation: AnyOperation, sink: Sink<unknown>): Desk {
+export function createItemCollector(operation: AnyOperation, sink: Sink<unknown>): ItemCollector {
   const issues: Issue[] = [];
   const report = (line: number, message: string) => {
     if (issues.length < issueLimit) issues.push({ path: `line ${line}`, message });
   };
   return {
-    take(row) {
+    accept(row) {
       if (row.fault !== undefined) return report(row.line, row.fault);
       // The schema of an item may ignore names that it does not know.
       const fault = findFlagFault(row.value);
@@ -32,9 +32,9 @@ export function createDesk(operation: AnyOperation, sink: Sink<unknown>): Desk {
       if (parsed.success) return sink.add(parsed.data);
       const again = row.second && operation.item.safeParse(row.second());
       if (again?.success) return sink.add(again.data);
-      if (issues.length < issueLimit) issues.push(...issuesOf(parsed.error, `line ${row.line}`));
+      if (issues.length < issueLimit) issues.push(...toIssues(parsed.error, `line ${row.line}`));
     },
-    refuse: (issue) => void issues.unshift(issue),
+    reject: (issue) => void issues.unshift(issue),
     isFull: () => issues.length >= issueLimit,
     isClean: () => issues.length === 0,
     assertClean() {

@@ -16,13 +16,13 @@ export interface ItemShape {
   kindsAt(path: readonly string[]): Set<Kind>;
 }
 
-export function itemShapeOf(operation: AnyOperation): ItemShape {
+export function describeItem(operation: AnyOperation): ItemShape {
   const schema = toSchema(operation);
-  const kinds = kindsOf([schema]);
+  const kinds = findKinds([schema]);
   return {
     integers: kinds.size === 1 && kinds.has("integer") && operation.key(1) === 1,
     objects: kinds.has("object"),
-    kindsAt: (path) => kindsOf(path.reduce(fieldOf, [schema])),
+    kindsAt: (path) => findKinds(path.reduce(findField, [schema])),
   };
 }
 
@@ -32,7 +32,7 @@ export function itemShapeOf(operation: AnyOperation): ItemShape {
  */
 export function tableColumns(operation: AnyOperation): string[] {
   const schema = toSchema(operation);
-  if (!kindsOf([schema]).has("object")) return [...(operation.columns ?? []), "id"];
+  if (!findKinds([schema]).has("object")) return [...(operation.columns ?? []), "id"];
   const columns = new Set<string>();
   const collect = (schemas: readonly JsonSchema[], path: readonly string[]) => {
     for (const { properties = {}, additionalProperties } of parts(schemas)) {
@@ -41,7 +41,7 @@ export function tableColumns(operation: AnyOperation): string[] {
     }
   };
   const visit = (field: JsonSchema, path: readonly string[]) => {
-    if (kindsOf([field]).has("object")) collect([field], path);
+    if (findKinds([field]).has("object")) collect([field], path);
     else columns.add(path.join("."));
   };
   collect([schema], []);
@@ -59,14 +59,14 @@ function parts(schemas: readonly JsonSchema[]): JsonSchema[] {
   });
 }
 
-function fieldOf(schemas: readonly JsonSchema[], name: string): JsonSchema[] {
+function findField(schemas: readonly JsonSchema[], name: string): JsonSchema[] {
   return parts(schemas).flatMap(({ properties, additionalProperties }) => {
     const field = properties !== undefined && Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
     return typeof field === "object" ? [field as JsonSchema] : [];
   });
 }
 
-function kindsOf(schemas: readonly JsonSchema[]): Set<Kind> {
+function findKinds(schemas: readonly JsonSchema[]): Set<Kind> {
   const kinds = new Set<Kind>();
   for (const schema of parts(schemas)) {
     if (schema.type !== undefined) kinds.add(schema.type as Kind);

@@ -9,7 +9,7 @@ import type { AnyOperation } from "../operation/operation.ts";
 import { heldMemory } from "../testing/held-memory.ts";
 import { double, send } from "../testing/test-api.ts";
 import { createIntegerSink } from "./integer-sink.ts";
-import { type TakeInOptions, takeIn } from "./read-items.ts";
+import { type ReadItemsOptions, readItems } from "./read-items.ts";
 import { longestLine } from "./split-lines.ts";
 import type { Intake } from "./validate-items.ts";
 
@@ -23,21 +23,21 @@ async function* parts(body: string | Uint8Array, sizes: readonly number[] = []):
   yield bytes.subarray(at);
 }
 
-async function itemsOf(intake: Pick<Intake, "chunks">, chunkSize = 100): Promise<unknown[]> {
+async function readAllItems(intake: Pick<Intake, "chunks">, chunkSize = 100): Promise<unknown[]> {
   const items: unknown[] = [];
   for await (const { packed } of intake.chunks(chunkSize)) items.push(...unpack(packed.codec, packed.bytes));
   return items;
 }
 
-async function take(operation: AnyOperation, body: string | Uint8Array, options: TakeInOptions, sizes?: number[]) {
-  const intake = await takeIn(operation, parts(body, sizes), options);
+async function take(operation: AnyOperation, body: string | Uint8Array, options: ReadItemsOptions, sizes?: number[]) {
+  const intake = await readItems(operation, parts(body, sizes), options);
   const { total, duplicates } = intake;
-  const items = await itemsOf(intake);
+  const items = await readAllItems(intake);
   intake.close();
   return { items, total, duplicates };
 }
 
-async function refusal(operation: AnyOperation, body: string | Uint8Array, options: TakeInOptions) {
+async function refusal(operation: AnyOperation, body: string | Uint8Array, options: ReadItemsOptions) {
   const error = await take(operation, body, options).catch((error: unknown) => error);
   if (!ReinstateError.is(error, "invalid_request")) throw new Error(`It was taken: ${JSON.stringify(error)}`);
   return error.issues.map(({ path, message }) => `${path}: ${message}`);
@@ -189,11 +189,11 @@ test("any order of any integers comes out sorted, whatever the segments", async 
       async (items, size) => {
         const sink = createIntegerSink(size);
         for (const item of items) sink.add(item);
-        const sealed = await sink.seal();
+        const sealed = await sink.finish();
         const expected = [...new Set(items)].sort((a, b) => a - b);
         expect([sealed.total, sealed.duplicates]).toEqual([expected.length, items.length - expected.length]);
-        expect(await itemsOf(sealed, 7)).toEqual(expected);
-        expect(await itemsOf(sealed, 7)).toEqual(expected);
+        expect(await readAllItems(sealed, 7)).toEqual(expected);
+        expect(await readAllItems(sealed, 7)).toEqual(expected);
       },
     ),
   );
@@ -209,7 +209,7 @@ test("two hundred thousand objects need no more memory than a few", async () => 
       if (n % 20_000 === 0) most = Math.max(most, heldMemory());
     }
   }
-  const intake = await takeIn(send, lines(), ndjson);
+  const intake = await readItems(send, lines(), ndjson);
   expect(intake.total).toBe(200_000);
   let count = 0;
   for await (const { packed } of intake.chunks(500)) {
@@ -228,18 +228,18 @@ test("a spool leaves no file, and its items are gone when it is closed", async (
   try {
     // More than SQLite keeps in memory.
     const lines = Array.from({ length: 30_000 }, (_, n) => `{"channel":"mail","to":"${"x".repeat(500)}${n}"}\n`);
-    const intake = await takeIn(send, parts(lines.join("")), ndjson);
+    const intake = await readItems(send, parts(lines.join("")), ndjson);
     expect(intake.total).toBe(30_000);
     expect(readdirSync(folder)).toEqual([]);
     intake.close();
-    await expect(itemsOf(intake)).rejects.toThrow();
+    await expect(readAllItems(intake)).rejects.toThrow();
     async function* broken(body: string) {
       yield Buffer.from(body);
       throw new Error("gone");
     }
-    await expect(takeIn(send, broken(lines.join("")), ndjson)).rejects.toThrow("gone");
-    await expect(takeIn(send, broken("channel,to\nmail,a@x\nmail,b@x"), csv)).rejects.toThrow("gone");
-    await expect(takeIn(double, broken("1\n2\n"), csv)).rejects.toThrow("gone");
+    await expect(readItems(send, broken(lines.join("")), ndjson)).rejects.toThrow("gone");
+    await expect(readItems(send, broken("channel,to\nmail,a@x\nmail,b@x"), csv)).rejects.toThrow("gone");
+    await expect(readItems(double, broken("1\n2\n"), csv)).rejects.toThrow("gone");
     expect(readdirSync(folder)).toEqual([]);
   } finally {
     if (before === undefined) delete process.env.SQLITE_TMPDIR;

@@ -3,14 +3,14 @@ import type { AnyOperation } from "../operation/operation.ts";
 import type { Issue } from "../text/issue.ts";
 import { itemTable } from "./csv-columns.ts";
 import { createIntegerSink } from "./integer-sink.ts";
-import { createDesk, type Desk } from "./item-collector.ts";
-import { type ItemShape, itemShapeOf } from "./item-shape.ts";
+import { createItemCollector, type ItemCollector } from "./item-collector.ts";
+import { describeItem, type ItemShape } from "./item-shape.ts";
 import { type RecordFormat, readRecords } from "./read-records.ts";
 import type { Sink } from "./sink.ts";
-import { createSpool } from "./spool-sink.ts";
+import { createSpoolSink } from "./spool-sink.ts";
 import type { Intake } from "./validate-items.ts";
 
-export interface TakeInOptions {
+export interface ReadItemsOptions {
   /** One JSON value a line, or a table. */
   format: "ndjson" | "csv";
   /** The column that holds the items, in a table of items that are not objects. */
@@ -22,13 +22,13 @@ export interface TakeInOptions {
  * valid; `close` the answer when its chunks have been read. Throws `invalid_request` with the first 100 bad lines, and
  * whatever the source throws; nothing is left behind then.
  */
-export function takeIn(
+export function readItems(
   operation: AnyOperation,
   source: AsyncIterable<Uint8Array>,
-  { format, column }: TakeInOptions,
+  { format, column }: ReadItemsOptions,
 ): Promise<Intake> {
   const none = { path: "body", message: "A batch needs at least one item" };
-  return filled(operation, none, async (desk, shape) => {
+  return filled(operation, none, async (collector, shape) => {
     const columns = { own: operation.columns ?? [], named: column };
     const records: RecordFormat =
       format === "csv"
@@ -39,15 +39,15 @@ export function takeIn(
       for await (const part of source) {
         isBlank &&= part.every((byte) => byte === space);
         // A client that is still sending does not read an answer: the rest is taken, and not looked at.
-        if (!desk.isFull()) yield part;
+        if (!collector.isFull()) yield part;
       }
     }
     const rows = readRecords(seen(), records);
     let read = await rows.next();
-    for (; !read.done; read = await rows.next()) for (const row of read.value) desk.take(row);
+    for (; !read.done; read = await rows.next()) for (const row of read.value) collector.accept(row);
     // Lines glued together may make another item's id; an object alone cannot be two.
-    const mayBeGlued = format === "csv" || shape.integers || !desk.isClean();
-    if (!read.value.hasLineEnd && !isBlank && mayBeGlued) desk.refuse({ path: "line 1", message: glued });
+    const mayBeGlued = format === "csv" || shape.integers || !collector.isClean();
+    if (!read.value.hasLineEnd && !isBlank && mayBeGlued) collector.reject({ path: "line 1", message: glued });
   });
 }
 
@@ -57,25 +57,25 @@ const glued =
   "is the only line and does not end with a line feed, so lines may have been lost: curl removes line feeds with -d; send the file with --data-binary, and end each line with a line feed";
 
 /** The same with the items that a filter finds. */
-export function takeFound(operation: AnyOperation, pages: AsyncIterable<readonly unknown[]>): Promise<Intake> {
-  return filled(operation, { path: "filter", message: "finds nothing" }, async (desk) => {
+export function readFoundItems(operation: AnyOperation, pages: AsyncIterable<readonly unknown[]>): Promise<Intake> {
+  return filled(operation, { path: "filter", message: "finds nothing" }, async (collector) => {
     let line = 0;
-    for await (const page of pages) for (const value of page) desk.take({ line: ++line, value });
+    for await (const page of pages) for (const value of page) collector.accept({ line: ++line, value });
   });
 }
 
 async function filled(
   operation: AnyOperation,
   none: Issue,
-  fill: (desk: Desk, shape: ItemShape) => Promise<void>,
+  fill: (collector: ItemCollector, shape: ItemShape) => Promise<void>,
 ): Promise<Intake> {
-  const shape = itemShapeOf(operation);
-  const sink: Sink<never> = shape.integers ? createIntegerSink() : createSpool(operation.key);
+  const shape = describeItem(operation);
+  const sink: Sink<never> = shape.integers ? createIntegerSink() : createSpoolSink(operation.key);
   try {
-    const desk = createDesk(operation, sink as Sink<unknown>);
-    await fill(desk, shape);
-    desk.assertClean();
-    const sealed = await sink.seal();
+    const collector = createItemCollector(operation, sink as Sink<unknown>);
+    await fill(collector, shape);
+    collector.assertClean();
+    const sealed = await sink.finish();
     if (sealed.total > 0) return { ...sealed, close: sink.close };
     throw invalidRequest(none);
   } catch (error) {

@@ -3,7 +3,7 @@ import { utf8Slices } from "./encoding.ts";
 import { createCsvParser, type OpenTable } from "./read-csv.ts";
 import { createNdjsonParser } from "./read-ndjson.ts";
 import type { RecordParser, Row } from "./record.ts";
-import { createLineCutter } from "./split-lines.ts";
+import { createLineSplitter } from "./split-lines.ts";
 
 export type RecordFormat =
   | {
@@ -42,18 +42,18 @@ export async function* readRecords(
   format: RecordFormat,
 ): AsyncGenerator<Row[], StreamShape, undefined> {
   const parser = format.format === "csv" ? createCsvParser(format.table) : createNdjsonParser(format.integers ?? false);
-  const cutter = createLineCutter(parser.add);
+  const cutter = createLineSplitter(parser.add);
   for await (const { bytes, isUtf16 } of utf8Slices(source)) {
     cutter.write(bytes, isUtf16);
-    yield* rowsOf(parser);
+    yield* readRows(parser);
   }
   cutter.end();
   parser.end();
-  yield* rowsOf(parser);
+  yield* readRows(parser);
   return { hasLineEnd: cutter.hasLineEnd() };
 }
 
-async function* rowsOf(parser: RecordParser): AsyncGenerator<Row[]> {
+async function* readRows(parser: RecordParser): AsyncGenerator<Row[]> {
   for (;;) {
     await yieldIfDue();
     const rows: Row[] = [];

@@ -3,7 +3,7 @@ import { unpack } from "../batch/chunk-codec.ts";
 import { ReinstateError } from "../errors/errors.ts";
 import { measureLongestStretch } from "../testing/longest-stretch.ts";
 import { double, send } from "../testing/test-api.ts";
-import { takeIn } from "./read-items.ts";
+import { readItems } from "./read-items.ts";
 
 type Format = "csv" | "ndjson";
 
@@ -16,7 +16,7 @@ async function* parts(body: string | Uint8Array, size = 65_536): AsyncGenerator<
 async function take(body: string | Uint8Array, format: Format, options: { column?: string; size?: number } = {}) {
   const { size, column } = options;
   try {
-    const intake = await takeIn(double, parts(body, size), { format, column });
+    const intake = await readItems(double, parts(body, size), { format, column });
     const items: unknown[] = [];
     for await (const { packed } of intake.chunks(100)) items.push(...unpack(packed.codec, packed.bytes));
     intake.close();
@@ -123,10 +123,10 @@ describe("lines glued together", () => {
 
   test("of objects are rejected, and one object is accepted", async () => {
     const one = '{"channel":"mail","to":"a"}';
-    const intake = await takeIn(send, parts(one), { format: "ndjson" });
+    const intake = await readItems(send, parts(one), { format: "ndjson" });
     expect(intake.total).toBe(1);
     intake.close();
-    await expect(takeIn(send, parts(one + one), { format: "ndjson" })).rejects.toThrow("--data-binary");
+    await expect(readItems(send, parts(one + one), { format: "ndjson" })).rejects.toThrow("--data-binary");
   });
 
   test("are not seen in one line with a line end, or in several", async () => {
@@ -191,7 +191,7 @@ describe.each(heads)("adversarial input as %s", (_, operation, format, head) => 
       const body = Buffer.from(head + fill.repeat(size / fill.length));
       const before = process.threadCpuUsage();
       const { longestMs } = await measureLongestStretch(async () => {
-        const intake = await takeIn(operation as never, parts(body), { format }).catch(() => undefined);
+        const intake = await readItems(operation as never, parts(body), { format }).catch(() => undefined);
         intake?.close();
       });
       const { user, system } = process.threadCpuUsage(before);

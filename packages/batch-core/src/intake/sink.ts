@@ -4,7 +4,7 @@ import type { Intake } from "./validate-items.ts";
 export interface Sink<Item> {
   add(item: Item): void;
   /** No more will come. What it answers can be used until `close`. */
-  seal(): Promise<Omit<Intake, "close">>;
+  finish(): Promise<Omit<Intake, "close">>;
   /** Lets go of everything. */
   close(): void;
 }

@@ -11,7 +11,7 @@ export type Line = { number: number; content: string | number } | { number: numb
  * decides for the whole file: a line feed, with or without a carriage return before it, or a carriage return alone. A byte
  * order mark is left out. A line that is too long is not held.
  */
-export interface LineCutter {
+export interface LineSplitter {
   write(slice: Uint8Array, isUtf16: boolean): void;
   /** The last line needs no line end. */
   end(): void;
@@ -22,7 +22,7 @@ export interface LineCutter {
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
-export function createLineCutter(onLine: (line: Line) => void): LineCutter {
+export function createLineSplitter(onLine: (line: Line) => void): LineSplitter {
   let number = 0;
   let lineEnd: number | undefined;
   /** The begun line, in a buffer that doubles, so that a line of many small parts costs no more than its bytes. */

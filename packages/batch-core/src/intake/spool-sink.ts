@@ -11,7 +11,7 @@ const chunksInARow = 20;
  * Items of any shape, however many, in the order in which they came: they lie in a database file of this intake's own, so
  * memory does not grow with them.
  */
-export function createSpool<Item>(key: (item: Item) => ItemKey): Sink<Item> {
+export function createSpoolSink<Item>(key: (item: Item) => ItemKey): Sink<Item> {
   // No name: SQLite makes a file without one, which is gone with the connection or the process, however it ends.
   const db = new DatabaseSync("");
   db.exec("pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -16384");
@@ -26,7 +26,7 @@ export function createSpool<Item>(key: (item: Item) => ItemKey): Sink<Item> {
       else duplicates++;
     },
 
-    async seal() {
+    async finish() {
       return {
         total,
         duplicates,

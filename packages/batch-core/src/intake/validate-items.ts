@@ -23,7 +23,7 @@ export interface Intake {
 export const issueLimit = 100;
 
 /** The params of a request as the operation reads them. Throws `invalid_request`. */
-export function paramsOf(operation: AnyOperation, params: unknown): unknown {
+export function parseParams(operation: AnyOperation, params: unknown): unknown {
   const read = readParams(operation, params);
   if ("value" in read) return read.value;
   throw invalidRequest(...read.issues);
@@ -31,7 +31,7 @@ export function paramsOf(operation: AnyOperation, params: unknown): unknown {
 
 function readParams(operation: AnyOperation, params: unknown): { value: unknown } | { issues: Issue[] } {
   const parsed = operation.params.safeParse(params ?? {});
-  if (!parsed.success) return { issues: issuesOf(parsed.error, "params") };
+  if (!parsed.success) return { issues: toIssues(parsed.error, "params") };
   const issues = findTextIssues(parsed.data, "params");
   return issues.length === 0 ? { value: parsed.data } : { issues };
 }
@@ -49,13 +49,13 @@ export async function parseItems(
     if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
     const item = operation.item.safeParse(given[index]);
     if (item.success) items.push(item.data);
-    else issues.push(...issuesOf(item.error, `items[${index}]`));
+    else issues.push(...toIssues(item.error, `items[${index}]`));
   }
   return { items, issues };
 }
 
 /** Zod's issues with paths as a person writes them: `items[3].email`. */
-export function issuesOf(error: z.ZodError, root: string): Issue[] {
+export function toIssues(error: z.ZodError, root: string): Issue[] {
   return error.issues.slice(0, issueLimit).map((issue) => ({
     path: issue.path.reduce<string>(
       (at, step) => (typeof step === "number" ? `${at}[${step}]` : `${at}.${String(step)}`),

@@ -77,13 +77,13 @@ export function createKeys(database: Database, clock: Clock): Keys {
       const { vendor, account, name, options, secret } = readNewKey(given);
       const id = randomBytes(6).toString("hex");
       const made = secret ?? `rik_${id}_${randomBytes(32).toString("base64url")}`;
-      const digest = digestOf(made);
+      const digest = digestSecret(made);
       const key = { id, vendor, account, name, options, createdAt: clock.now(), revokedAt: null };
       await db
         .insertInto("reinstate_keys")
         .values({
           id,
-          lookup: lookupOf(digest),
+          lookup: toLookup(digest),
           digest,
           vendor,
           account,
@@ -98,7 +98,7 @@ export function createKeys(database: Database, clock: Clock): Keys {
 
     async list() {
       return (await db.selectFrom("reinstate_keys").selectAll().orderBy("created_at").orderBy("id").execute()).map(
-        keyOf,
+        toKey,
       );
     },
 
@@ -118,18 +118,18 @@ export function createKeys(database: Database, clock: Clock): Keys {
       const before = fresh.get(name);
       const now = clock.now();
       if (before && now < before.until) return before.key;
-      const digest = digestOf(secret);
+      const digest = digestSecret(secret);
       const rows = await db
         .selectFrom("reinstate_keys")
         .selectAll()
-        .where("lookup", "=", lookupOf(digest))
+        .where("lookup", "=", toLookup(digest))
         .where("vendor", "=", vendor)
         .where("revoked_at", "is", null)
         .execute();
       const row = rows.find((row) => timingSafeEqual(row.digest, digest));
       if (!row) return undefined;
       if (fresh.size >= freshLimit) fresh.clear();
-      const key = keyOf(row);
+      const key = toKey(row);
       fresh.set(name, { key, until: now + freshMs });
       return key;
     },
@@ -147,12 +147,12 @@ export function createKeys(database: Database, clock: Clock): Keys {
   };
 }
 
-const digestOf = (secret: string) => hash("sha256", secret, "buffer");
+const digestSecret = (secret: string) => hash("sha256", secret, "buffer");
 
 // Finds the row without comparing the whole digest in the database.
-const lookupOf = (digest: Buffer) => digest.toString("hex", 0, 8);
+const toLookup = (digest: Buffer) => digest.toString("hex", 0, 8);
 
-function keyOf(row: Omit<LedgerTables["reinstate_keys"], "lookup" | "digest">): Key {
+function toKey(row: Omit<LedgerTables["reinstate_keys"], "lookup" | "digest">): Key {
   return {
     id: row.id,
     vendor: row.vendor,

@@ -1,16 +1,19 @@
 import type { Kysely } from "kysely";
 import type { Database, LedgerTransaction } from "../database/database.ts";
-import type { Ledger, Remembered } from "./ledger.ts";
+import type { IdempotencyEntry, Ledger } from "./ledger.ts";
 import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
 /** The idempotency keys of the ledger. */
-export function createMemory(
+export function createIdempotencyKeys(
   database: Database,
-): Pick<Ledger, "remember" | "recall" | "answered" | "storeReply" | "forget" | "forgetKey"> {
+): Pick<
+  Ledger,
+  "insertIdempotencyKey" | "findReplay" | "storeResponse" | "storeReply" | "purgeExpiredKeys" | "deleteIdempotencyKey"
+> {
   const db = database.tables<LedgerTables>();
-  const read = async (on: Db, scope: string, key: string): Promise<Remembered | undefined> => {
+  const read = async (on: Db, scope: string, key: string): Promise<IdempotencyEntry | undefined> => {
     const row = await on
       .selectFrom("reinstate_idempotency")
       .selectAll()
@@ -31,7 +34,7 @@ export function createMemory(
   };
 
   return {
-    async remember(entry, transaction: LedgerTransaction) {
+    async insertIdempotencyKey(entry, transaction: LedgerTransaction) {
       const on = transaction as Db;
       // On PostgreSQL this waits for the transaction of another caller with the same key.
       const { numInsertedOrUpdatedRows } = await on
@@ -49,9 +52,9 @@ export function createMemory(
       return numInsertedOrUpdatedRows === 0n ? read(on, entry.scope, entry.key) : undefined;
     },
 
-    recall: (scope, key) => read(db, scope, key),
+    findReplay: (scope, key) => read(db, scope, key),
 
-    async answered(scope, key, answer, transaction) {
+    async storeResponse(scope, key, answer, transaction) {
       await ((transaction as Db | undefined) ?? db)
         .updateTable("reinstate_idempotency")
         .set({ answer })
@@ -71,7 +74,7 @@ export function createMemory(
       return (await read(db, scope, key))?.reply ?? reply;
     },
 
-    async forgetKey(scope, key) {
+    async deleteIdempotencyKey(scope, key) {
       await db
         .deleteFrom("reinstate_idempotency")
         .where("scope", "=", scope)
@@ -79,7 +82,7 @@ export function createMemory(
         .execute();
     },
 
-    async forget(before) {
+    async purgeExpiredKeys(before) {
       await db.deleteFrom("reinstate_idempotency").where("created_at", "<", before).execute();
     },
   };

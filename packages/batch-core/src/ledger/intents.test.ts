@@ -35,7 +35,7 @@ describe.each(ledgerDatabases)("intents on $name", ({ open }) => {
         key: (id) => id,
         chunkSize: 2,
         effects: "elsewhere",
-        pace: { concurrency: 1 },
+        limits: { concurrency: 1 },
         async apply(work) {
           await intents.intend(work, work.items);
           return work.items.map((key) => ({ key, outcome: "done" }));

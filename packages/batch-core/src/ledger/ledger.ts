@@ -1,9 +1,9 @@
 import type { Batch, BatchStatus, StopRule } from "../batch/batch.ts";
 import type { Codec, Packed } from "../batch/chunk-codec.ts";
-import type { Exception, Fate, Settlement } from "../batch/chunk-result.ts";
+import type { ChunkResult, ItemResult, OutcomeOverride } from "../batch/chunk-result.ts";
 import type { LedgerTransaction } from "../database/database.ts";
 import type { WaitReason } from "../errors/errors.ts";
-import type { Pace } from "../operation/limits.ts";
+import type { Limits } from "../operation/limits.ts";
 import type { AnyOperation, OutcomeWord, Target } from "../operation/operation.ts";
 import type { Pruned, PruneOptions } from "./prune.ts";
 
@@ -37,7 +37,7 @@ export interface BatchHead {
 /** A chunk to be accepted; with a settlement its items were refused at the door, and it is finished from the start. */
 export interface NewChunk {
   packed: Packed;
-  refused?: Settlement;
+  refused?: ChunkResult;
 }
 
 /** How the chunks of a new batch are stored. Refused chunks are finished in every mode. */
@@ -45,7 +45,7 @@ export type Acceptance =
   /** They wait for a worker, and the batch is pending. */
   | { mode: "queued" }
   /** They are settled in the same transaction, before they are written, and the batch is completed. */
-  | { mode: "within"; settle(chunk: ClaimedChunk): Promise<Settlement> }
+  | { mode: "within"; settle(chunk: ClaimedChunk): Promise<ChunkResult> }
   /** They are claimed by the caller, who takes each of them, and the batch is in progress. */
   | { mode: "leased"; worker: string; leaseUntil: number; take(chunk: ClaimedChunk): void };
 
@@ -91,8 +91,8 @@ export interface ChunkContent extends ChunkId {
   codec: Codec;
   packed: Uint8Array;
   /** Undefined while the chunk is not finished. */
-  rest: Fate | undefined;
-  exceptions: Exception[];
+  commonOutcome: ItemResult | undefined;
+  overrides: OutcomeOverride[];
   /** The retries that ran failed items of this chunk again. */
   retries: readonly Retry[];
 }
@@ -105,7 +105,7 @@ export interface Retry {
 }
 
 /** How a chunk's finish is guarded: it was locked in this transaction, or it is claimed by this worker. */
-export type Holder = { transaction: LedgerTransaction } | { worker: string; transaction?: LedgerTransaction };
+export type ChunkOwner = { transaction: LedgerTransaction } | { worker: string; transaction?: LedgerTransaction };
 
 /** Decides, in the claim's own transaction, whether a chunk may start; answers the time from which it may, else undefined. */
 export type Admission = (transaction: LedgerTransaction, items: number) => Promise<number | undefined>;
@@ -140,7 +140,7 @@ export interface Ledger {
   ready(limit: number, now: number): Promise<ReadyBatch[]>;
 
   /** The next waiting chunk of a batch, locked until the transaction ends; undefined when there is none for now. */
-  hold(batchId: number, now: number, transaction: LedgerTransaction): Promise<ClaimedChunk | undefined>;
+  lockNext(batchId: number, now: number, transaction: LedgerTransaction): Promise<ClaimedChunk | undefined>;
   /** The next chunk that waits or whose lease has run out, leased to `worker`; or the time from which it may start. */
   claim(
     batchId: number,
@@ -151,12 +151,12 @@ export interface Ledger {
   ): Promise<ClaimedChunk | { from: number } | undefined>;
   /** Answers false where `worker` has no chunk any more. */
   renew(worker: string, leaseUntil: number): Promise<boolean>;
-  finish(chunk: ChunkId, settlement: Settlement, now: number, by: Holder): Promise<boolean>;
+  finishChunk(chunk: ChunkId, settlement: ChunkResult, now: number, by: ChunkOwner): Promise<boolean>;
   /**
    * Puts a chunk back, to be handed out again at `notBefore`. A held chunk was let go with its transaction. `counted`: the
    * attempt counts. `interrupted`: its effects are not known, so the next claim says so.
    */
-  putBack(
+  release(
     chunk: ChunkId,
     notBefore: number,
     by: { held: true } | { worker: string },
@@ -168,7 +168,7 @@ export interface Ledger {
    */
   admit(
     operation: Pick<AnyOperation, "name" | "target">,
-    pace: Pick<Pace, "name" | "concurrency" | "perSecond" | "burst"> & { account?: string | undefined },
+    pace: Pick<Limits, "name" | "concurrency" | "perSecond" | "burst"> & { account?: string | undefined },
     cost: number,
     now: number,
     transaction: LedgerTransaction,
@@ -179,17 +179,17 @@ export interface Ledger {
   /** Moves a batch where the state machine allows it, and its state is one of `from`; answers false where it does not. */
   move(id: number, to: BatchStatus, now: number, from?: readonly BatchStatus[]): Promise<boolean>;
   /** Writes down why a batch will end as `failed`. */
-  note(id: number, error: string, transaction?: LedgerTransaction): Promise<void>;
+  recordError(id: number, error: string, transaction?: LedgerTransaction): Promise<void>;
   /**
    * Ends a batch all of whose chunks are finished, as `completed`, or as `failed` where an error was noted. Answers false
    * while there is work left.
    */
-  close(id: number, now: number, transaction?: LedgerTransaction): Promise<boolean>;
+  closeBatch(id: number, now: number, transaction?: LedgerTransaction): Promise<boolean>;
   /**
    * Ends a batch as `failed` before its time: the items that nobody has begun fail with the code `not_run`, and when the
    * chunks in hand are finished it is closed. Answers false where no chunk waits.
    */
-  end(id: number, error: string, now: number): Promise<boolean>;
+  failBatch(id: number, error: string, now: number): Promise<boolean>;
   /**
    * Makes the failed items of a finished batch, except those refused at the door, a new generation and the batch
    * `in_progress` again. Returns how many items that are; 0 changes nothing. `code`: only items that failed with this code.
@@ -208,7 +208,7 @@ export interface Ledger {
    * Chunks of a batch in order, after `after`; with `outcome` only those that have items of it. There may be fewer than
    * `limit` before the end; none is the end.
    */
-  contents(
+  readChunks(
     batchId: number,
     options: {
       after?: Pick<ChunkId, "generation" | "seq"> | undefined;
@@ -221,21 +221,24 @@ export interface Ledger {
    * Makes an idempotency key's entry, in the transaction that accepts its batch. Answers the entry that was there before,
    * where there is one.
    */
-  remember(entry: Omit<Remembered, "reply">, transaction: LedgerTransaction): Promise<Remembered | undefined>;
-  recall(scope: string, key: string): Promise<Remembered | undefined>;
-  answered(scope: string, key: string, answer: string, transaction?: LedgerTransaction): Promise<void>;
+  insertIdempotencyKey(
+    entry: Omit<IdempotencyEntry, "reply">,
+    transaction: LedgerTransaction,
+  ): Promise<IdempotencyEntry | undefined>;
+  findReplay(scope: string, key: string): Promise<IdempotencyEntry | undefined>;
+  storeResponse(scope: string, key: string, answer: string, transaction?: LedgerTransaction): Promise<void>;
   /** Stores the body of the first reply to a key, unless there is one. Returns the stored one. */
   storeReply(scope: string, key: string, reply: string): Promise<string>;
   /** Forgets the idempotency keys made before a time. */
-  forget(before: number): Promise<void>;
+  purgeExpiredKeys(before: number): Promise<void>;
   /** Forgets one idempotency key. */
-  forgetKey(scope: string, key: string): Promise<void>;
+  deleteIdempotencyKey(scope: string, key: string): Promise<void>;
   /** Deletes batches that ended before a time, with everything that belongs to them, except the newest batch of all. */
   prune(options: PruneOptions): Promise<Pruned>;
 }
 
 /** An idempotency key with what it was used for. */
-export interface Remembered {
+export interface IdempotencyEntry {
   scope: string;
   key: string;
   digest: string;

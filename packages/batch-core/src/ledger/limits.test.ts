@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { openDatabase } from "../database/open-database.ts";
-import { type Bucket, type Pace, takeTokens } from "../operation/limits.ts";
+import { type Bucket, type Limits, takeTokens } from "../operation/limits.ts";
 import { type AnyOperation, defineOperation } from "../operation/operation.ts";
 import { type Assembly, assemble } from "../testing/assemble.ts";
 import { createTestClock } from "../testing/test-clock.ts";
@@ -63,7 +63,7 @@ test("a cost above the burst waits for a full bucket and leaves a debt", () => {
 
 describe.each(ledgerDatabases)("pace on $name", ({ open }) => {
   /** Several processes on one database, on one clock. */
-  async function begin(processes: number, pace: Pace, change: Partial<AnyOperation> = {}, lanes = 4) {
+  async function begin(processes: number, pace: Limits, change: Partial<AnyOperation> = {}, lanes = 4) {
     const file = await open();
     const clock = createTestClock();
     const starts: number[] = [];
@@ -71,7 +71,7 @@ describe.each(ledgerDatabases)("pace on $name", ({ open }) => {
     const hold = { gate: Promise.resolve() };
     const operation: AnyOperation = defineOperation<number, unknown>({
       ...{ name: "test.rows.touch", label: "row/touch", item: z.int(), params: z.strictObject({}), chunkSize: 1 },
-      ...{ effects: "elsewhere", pace },
+      ...{ effects: "elsewhere", limits: pace },
       key: (item) => item,
       async apply({ items }) {
         starts.push(clock.now());

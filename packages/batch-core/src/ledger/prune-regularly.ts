@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { messageOf } from "../errors/errors.ts";
+import { toMessage } from "../errors/errors.ts";
 import type { Log } from "../log.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -28,7 +28,7 @@ export function startPruning({ ledger, clock, log, keepMs }: PruningParts): { st
       log.info({ ...pruned }, "old batches pruned");
       return dayMs;
     } catch (error) {
-      log.error({ error: messageOf(error) }, "failed to prune old batches");
+      log.error({ error: toMessage(error) }, "failed to prune old batches");
       return retryMs;
     }
   }

@@ -1,5 +1,5 @@
 import { type Kysely, type Selectable, sql } from "kysely";
-import { type Batch, isFinished, progressOf, type StopRule } from "../batch/batch.ts";
+import { type Batch, computeProgress, isFinished, type StopRule } from "../batch/batch.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import { itemsOfChunk, readRetries } from "./chunk-queries.ts";
 import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "./ledger.ts";
@@ -11,7 +11,7 @@ type BatchRow = Selectable<LedgerTables["reinstate_batches"]>;
 /** The reading half of the ledger: nothing here changes a row. */
 export function createReader(
   database: Database,
-): Pick<Ledger, "head" | "get" | "list" | "open" | "ready" | "contents"> {
+): Pick<Ledger, "head" | "get" | "list" | "open" | "ready" | "readChunks"> {
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
@@ -40,7 +40,7 @@ export function createReader(
         total: row.total,
         duplicates: row.duplicates,
         counts,
-        progress: progressOf(row.status, counts, row.total),
+        progress: computeProgress(row.status, counts, row.total),
         tally: own
           ? (JSON.parse(own.tally ?? "{}") as Batch["tally"])
           : Object.fromEntries(tallies.map(({ name, sum }) => [name, Number(sum)])),
@@ -75,10 +75,10 @@ export function createReader(
       .groupBy("batch_id")
       .execute();
     const tallied = sums.filter((row) => Number(row.tallies) > 0).map((row) => row.batch_id);
-    return { sums, tallies: tallied.length === 0 ? [] : await talliesOf(on, tallied) };
+    return { sums, tallies: tallied.length === 0 ? [] : await readTallies(on, tallied) };
   }
 
-  async function talliesOf(on: Db, ids: number[]) {
+  async function readTallies(on: Db, ids: number[]) {
     const each =
       database.dialect === "sqlite"
         ? sql`select batch_id, key as name, sum(value) as sum from reinstate_chunks, json_each(tally)`
@@ -96,7 +96,7 @@ export function createReader(
         .selectAll()
         .where("id", "=", id)
         .executeTakeFirst();
-      return row && headOf(row);
+      return row && toBatchHead(row);
     },
 
     async get(id, transaction) {
@@ -160,7 +160,7 @@ export function createReader(
       return rows.map(({ chunks, ...batch }) => ({ ...batch, chunks: Number(chunks) }));
     },
 
-    async contents(batchId, { after, outcome, limit }) {
+    async readChunks(batchId, { after, outcome, limit }) {
       const page = (after: Pick<ChunkId, "generation" | "seq"> | undefined, within?: "generation") =>
         chunksAfter(batchId, { after, outcome, limit }, within);
       // A generation's chunks are numbered without gaps, so a page of it is a range that PostgreSQL finds by its index alone;
@@ -173,7 +173,7 @@ export function createReader(
 
   function chunksAfter(
     batchId: number,
-    { after, outcome, limit }: Parameters<Ledger["contents"]>[1],
+    { after, outcome, limit }: Parameters<Ledger["readChunks"]>[1],
     within?: "generation",
   ) {
     let query = db
@@ -210,7 +210,7 @@ export function createReader(
     if (chunks.length === 0) return [];
     // A range of one generation is what PostgreSQL always finds by its index alone; for a list of chunks, or a range of pairs,
     // it may walk over all that it has of the batch.
-    const exceptionsOf = ({ generation, first, last }: Run) =>
+    const readOverrides = ({ generation, first, last }: Run) =>
       db
         .selectFrom("reinstate_outcomes")
         .selectAll()
@@ -221,11 +221,11 @@ export function createReader(
         .orderBy("seq")
         .orderBy("position")
         .execute();
-    const written = (await Promise.all(runsOf(chunks).map(exceptionsOf))).flat();
+    const written = (await Promise.all(groupRuns(chunks).map(readOverrides))).flat();
     let next = 0;
     return chunks.map((chunk): ChunkContent => {
       const { generation, seq, codec, packed } = chunk;
-      const own: ChunkContent["exceptions"] = [];
+      const own: ChunkContent["overrides"] = [];
       // Both lists are in the same order.
       for (; next < written.length; next++) {
         const row = written[next];
@@ -238,7 +238,16 @@ export function createReader(
           : undefined;
       // A chunk may have been finished between the two statements; it is shown as the first one saw it.
       const exceptions = rest ? own : [];
-      return { batchId, generation, seq, codec, packed, rest, exceptions, retries: readRetries(chunk.retries) };
+      return {
+        batchId,
+        generation,
+        seq,
+        codec,
+        packed,
+        commonOutcome: rest,
+        overrides: exceptions,
+        retries: readRetries(chunk.retries),
+      };
     });
   }
 }
@@ -250,7 +259,7 @@ interface Run {
   last: number;
 }
 
-function runsOf(chunks: readonly Pick<ChunkId, "generation" | "seq">[]): Run[] {
+function groupRuns(chunks: readonly Pick<ChunkId, "generation" | "seq">[]): Run[] {
   const runs: Run[] = [];
   for (const { generation, seq } of chunks) {
     const run = runs.at(-1);
@@ -260,7 +269,7 @@ function runsOf(chunks: readonly Pick<ChunkId, "generation" | "seq">[]): Run[] {
   return runs;
 }
 
-function headOf(row: BatchRow): BatchHead {
+function toBatchHead(row: BatchRow): BatchHead {
   return {
     id: row.id,
     operation: row.operation,
@@ -270,11 +279,11 @@ function headOf(row: BatchRow): BatchHead {
     actor: row.actor,
     total: row.total,
     dryRun: row.dry_run === 1,
-    stopRule: stopRuleOf(row),
+    stopRule: toStopRule(row),
     status: row.status,
   };
 }
 
-function stopRuleOf({ max_failure_rate, failure_after }: BatchRow): StopRule | undefined {
+function toStopRule({ max_failure_rate, failure_after }: BatchRow): StopRule | undefined {
   return max_failure_rate === null ? undefined : { maxFailureRate: max_failure_rate, after: failure_after ?? 0 };
 }

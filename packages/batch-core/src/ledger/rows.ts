@@ -1,6 +1,6 @@
 import { type BatchStatus, noCounts } from "../batch/batch.ts";
 import type { Packed } from "../batch/chunk-codec.ts";
-import type { Settlement, Sums } from "../batch/chunk-result.ts";
+import type { ChunkResult, Sums } from "../batch/chunk-result.ts";
 import type { ChunkId, ClaimedChunk, NewBatch } from "./ledger.ts";
 import type { KeptCounts } from "./tables.ts";
 
@@ -9,7 +9,7 @@ export interface WrittenChunk extends ChunkId {
   packed: Packed;
   now: number;
   claim?: { worker: string; leaseUntil: number } | undefined;
-  settled?: Settlement;
+  settled?: ChunkResult;
   refused?: true;
 }
 
@@ -55,7 +55,9 @@ export function chunkRow({ batchId, generation, seq, packed, now, claim, settled
     generation,
     seq,
     item_count: packed.count,
-    ...(settled ? endOf(settled, now) : { ...noEnd, state: claim ? ("claimed" as const) : ("waiting" as const) }),
+    ...(settled
+      ? toFinishedColumns(settled, now)
+      : { ...noEnd, state: claim ? ("claimed" as const) : ("waiting" as const) }),
     refused: refused ? 1 : 0,
     attempts: claim ? 1 : 0,
     worker: claim?.worker ?? null,
@@ -86,8 +88,8 @@ const noEnd = {
 };
 
 /** What a finished chunk's row says. */
-export function endOf(settlement: Settlement, now: number) {
-  const { counts, rest, tally } = settlement;
+export function toFinishedColumns(settlement: ChunkResult, now: number) {
+  const { counts, commonOutcome: rest, tally } = settlement;
   return {
     state: "finished" as const,
     ...counts,
@@ -99,7 +101,7 @@ export function endOf(settlement: Settlement, now: number) {
   };
 }
 
-const restOutcome = ({ rest: { outcome } }: Settlement) => (outcome === "done" ? null : outcome);
+const restOutcome = ({ commonOutcome: { outcome } }: ChunkResult) => (outcome === "done" ? null : outcome);
 
 export const tallyText = (tally: Record<string, number>) =>
   Object.keys(tally).length === 0 ? null : JSON.stringify(tally);

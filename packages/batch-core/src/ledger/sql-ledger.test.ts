@@ -2,7 +2,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { pack } from "../batch/chunk-codec.ts";
-import { settle, settleAll } from "../batch/chunk-result.ts";
+import { toChunkResult, uniformChunkResult } from "../batch/chunk-result.ts";
 import { openDatabase } from "../database/open-database.ts";
 import { type LedgerUnderTest, ledgerContract } from "../testing/ledger-contract.ts";
 import type { Ledger, NewChunk } from "./ledger.ts";
@@ -33,15 +33,15 @@ describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
         0,
       );
       for (const [seq, settlement] of [
-        settle(
+        toChunkResult(
           [1, 2],
           [1, 2].map((key) => ({ key, outcome: "done" })),
         ),
-        settleAll(1, "skipped", "same", "as it was"),
+        uniformChunkResult(1, "skipped", "same", "as it was"),
       ].entries()) {
         const tallied = { ...settlement, tally: { moved: seq + 1 } };
         await database.transaction((transaction) =>
-          ledger.finish({ batchId: id, generation: 0, seq }, tallied, 5, { transaction }),
+          ledger.finishChunk({ batchId: id, generation: 0, seq }, tallied, 5, { transaction }),
         );
       }
       const kept = async () => {
@@ -50,7 +50,7 @@ describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
         return rows[0];
       };
       expect((await kept())?.done).toBeNull();
-      await ledger.close(id, 6);
+      await ledger.closeBatch(id, 6);
       expect(await kept()).toEqual({ done: 2, skipped: 1, failed: 0, unknown: 0, tally: '{"moved":3}' });
       const closed = await ledger.get(id);
       await sql`update reinstate_batches set done = null, tally = null where id = ${id}`.execute(database.tables());
@@ -107,15 +107,18 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
       renew: async (_, until) => (await Promise.all(["a", "b"].map((w) => ledger.renew(w, until)))).includes(true),
     }),
   ],
-  ["says that all is finished", (ledger) => ({ finish: async (...args) => (await ledger.finish(...args)) || true })],
-  ["forgets why", () => ({ note: async () => {} })],
-  ["does not wait", (ledger) => ({ putBack: (chunk, _, by, how) => ledger.putBack(chunk, 0, by, how) })],
+  [
+    "says that all is finished",
+    (ledger) => ({ finishChunk: async (...args) => (await ledger.finishChunk(...args)) || true }),
+  ],
+  ["forgets why", () => ({ recordError: async () => {} })],
+  ["does not wait", (ledger) => ({ release: (chunk, _, by, how) => ledger.release(chunk, 0, by, how) })],
   [
     "counts a wait as an attempt",
-    (ledger) => ({ putBack: (chunk, at, by, how) => ledger.putBack(chunk, at, by, { ...how, counted: true }) }),
+    (ledger) => ({ release: (chunk, at, by, how) => ledger.release(chunk, at, by, { ...how, counted: true }) }),
   ],
   ["shows other accounts", (ledger) => ({ list: ({ account: _, ...filter }) => ledger.list(filter) })],
-  ["closes nothing", () => ({ close: async () => false })],
+  ["closes nothing", () => ({ closeBatch: async () => false })],
   ["moves always", (ledger) => ({ move: async (...args) => (await ledger.move(...args)) || true })],
   [
     "hands out what was stopped",
@@ -128,7 +131,7 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
   ],
   ["retries without an end", (ledger) => ({ retry: async (...args) => (await ledger.retry(...args)) || 1 })],
   ["retries every code", (ledger) => ({ retry: (id, now, { code: _, ...rest } = {}) => ledger.retry(id, now, rest) })],
-  ["makes a key twice", () => ({ remember: async () => undefined })],
+  ["makes a key twice", () => ({ insertIdempotencyKey: async () => undefined })],
 ];
 
 test.each(broken)("the contract catches a ledger that %s", async (_, change) => {

@@ -1,16 +1,16 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { isFinished, sourcesOf } from "../batch/batch.ts";
+import { findSourceStates, isFinished } from "../batch/batch.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import { statement } from "../database/prepared-statement.ts";
 import { toStorableText } from "../text/own-text.ts";
 import { createAdmit } from "./admission.ts";
 import { itemsOfChunk, theChunk, unfinished } from "./chunk-queries.ts";
-import { createMemory } from "./idempotency-keys.ts";
+import { createIdempotencyKeys } from "./idempotency-keys.ts";
 import type { ChunkId, ClaimedChunk, Ledger } from "./ledger.ts";
 import { ledgerMigrations } from "./migrations.ts";
 import { createPrune } from "./prune.ts";
 import { createReader } from "./read-batches.ts";
-import { endOf, tallyText } from "./rows.ts";
+import { tallyText, toFinishedColumns } from "./rows.ts";
 import { createRetry } from "./start-retry.ts";
 import type { LedgerTables } from "./tables.ts";
 import { createWriter } from "./write-batches.ts";
@@ -81,7 +81,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       was,
       by,
       ...end
-    }: ChunkId & { was: LedgerTables["reinstate_chunks"]["state"]; by: string | null } & ReturnType<typeof endOf>) =>
+    }: ChunkId & { was: LedgerTables["reinstate_chunks"]["state"]; by: string | null } & ReturnType<
+        typeof toFinishedColumns
+      >) =>
       theChunk(db, { batchId, generation, seq })
         .where("state", "=", was)
         .where("worker", "is not distinct from", by)
@@ -91,13 +93,13 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
 
   const ledger: Ledger = {
     ...reader,
-    ...createMemory(database),
+    ...createIdempotencyKeys(database),
     accept,
     retry: createRetry(database, writeChunks),
     prune: createPrune(database),
     admit: createAdmit(database),
 
-    async hold(batchId, now, transaction) {
+    async lockNext(batchId, now, transaction) {
       const [row] = (await nextWaiting(transaction, { batchId, now })).rows;
       return row && claimed(batchId, row);
     },
@@ -126,12 +128,12 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       return numUpdatedRows > 0n;
     },
 
-    async finish({ batchId, generation, seq }, settlement, now, by) {
+    async finishChunk({ batchId, generation, seq }, settlement, now, by) {
       const chunk = { batchId, generation, seq };
       const write = async (on: Db) => {
         const guard =
           "worker" in by ? { was: "claimed" as const, by: by.worker } : { was: "waiting" as const, by: null };
-        const { numAffectedRows } = await finish(on, { ...chunk, ...guard, ...endOf(settlement, now) });
+        const { numAffectedRows } = await finish(on, { ...chunk, ...guard, ...toFinishedColumns(settlement, now) });
         if (numAffectedRows === 0n) return false;
         await writeExceptions(on, chunk, settlement);
         return true;
@@ -139,7 +141,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       return by.transaction ? write(by.transaction as Db) : database.transaction((trx) => write(trx as Db));
     },
 
-    async putBack(chunk, notBefore, by, { counted, interrupted = false }) {
+    async release(chunk, notBefore, by, { counted, interrupted = false }) {
       const held = "held" in by;
       // A held chunk's attempt was never written; a claimed one's was, with the claim.
       const change = held ? Number(counted) : Number(counted) - 1;
@@ -169,7 +171,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     },
 
     async move(id, to, now, from) {
-      const sources = sourcesOf(to).filter((status) => from === undefined || from.includes(status));
+      const sources = findSourceStates(to).filter((status) => from === undefined || from.includes(status));
       const { numUpdatedRows } = await db
         .updateTable("reinstate_batches")
         .set({
@@ -185,7 +187,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       return numUpdatedRows > 0n;
     },
 
-    async note(id, error, transaction) {
+    async recordError(id, error, transaction) {
       await on(transaction)
         .updateTable("reinstate_batches")
         .set({ error: toStorableText(error) })
@@ -193,7 +195,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         .execute();
     },
 
-    async close(id, now, transaction) {
+    async closeBatch(id, now, transaction) {
       const { numUpdatedRows } = await on(transaction)
         .updateTable("reinstate_batches")
         .set({
@@ -213,7 +215,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       return true;
     },
 
-    async end(id, error, now) {
+    async failBatch(id, error, now) {
       return database.transaction(async (transaction) => {
         const on = transaction as Db;
         const { numUpdatedRows } = await on
@@ -234,9 +236,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
           )
           .executeTakeFirst();
         if (numUpdatedRows === 0n) return false;
-        await ledger.note(id, error, transaction);
+        await ledger.recordError(id, error, transaction);
         // Where chunks are in hand, whoever finishes the last of them closes the batch.
-        await ledger.close(id, now, transaction);
+        await ledger.closeBatch(id, now, transaction);
         return true;
       });
     },

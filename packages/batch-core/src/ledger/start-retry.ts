@@ -133,9 +133,9 @@ async function failedItems(
   const exceptions = new Map(rows.map((row) => [row.position, row]));
   const rest = { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code };
   const items = unpack(chunk.codec, chunk.packed).filter((_, position) => {
-    const fate = exceptions.get(position) ?? rest;
-    if (fate.outcome !== "failed" || isRetried(retries, fate.code)) return false;
-    return code === undefined || fate.code === code;
+    const result = exceptions.get(position) ?? rest;
+    if (result.outcome !== "failed" || isRetried(retries, result.code)) return false;
+    return code === undefined || result.code === code;
   });
   return { codec: chunk.codec, items };
 }

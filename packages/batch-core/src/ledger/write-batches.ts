@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import { addSettlement, noSums, type Settlement, type Sums } from "../batch/chunk-result.ts";
+import { addChunkResult, type ChunkResult, noSums, type Sums } from "../batch/chunk-result.ts";
 import type { Database } from "../database/database.ts";
 import { statement } from "../database/prepared-statement.ts";
 import { createIdPool } from "./id-pool.ts";
@@ -22,8 +22,8 @@ type Chunks = Parameters<Ledger["accept"]>[1];
 export function createWriter(database: Database) {
   const { reserveId, insertBatch, insertChunk, insertItems } = prepareStatements(database);
 
-  async function writeExceptions(on: Db, { batchId, generation, seq }: ChunkId, settlement: Settlement) {
-    for (const slice of slices(settlement.exceptions)) {
+  async function writeExceptions(on: Db, { batchId, generation, seq }: ChunkId, settlement: ChunkResult) {
+    for (const slice of slices(settlement.overrides)) {
       await on
         .insertInto("reinstate_outcomes")
         .values(slice.map((exception) => ({ batch_id: batchId, generation, seq, ...exception })))
@@ -61,7 +61,7 @@ export function createWriter(database: Database) {
     for await (const { packed, refused } of chunks) {
       const chunk: WrittenChunk = { batchId: id, generation: 0, seq: seq++, packed, now };
       const prepared = refused ? { ...chunk, settled: refused, refused: true as const } : await prepare(chunk);
-      if (prepared.settled) addSettlement(sums, prepared.settled);
+      if (prepared.settled) addChunkResult(sums, prepared.settled);
       slice.push(prepared);
       bytes += packed.bytes.length;
       if (slice.length < rowsPerInsert && bytes < bytesPerInsert) continue;

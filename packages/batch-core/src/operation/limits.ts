@@ -1,5 +1,5 @@
 /** How fast an operation may go, over all processes on one ledger. */
-export interface Pace {
+export interface Limits {
   /** Operations whose paces have one name share one bucket of requests, as verbs of one vendor do. By itself each has its own. */
   name?: string;
   /** Each account has limits of its own, as it has at the vendor. */
@@ -16,8 +16,8 @@ export interface Pace {
 }
 
 /** The earliest time at which a chunk may start, by the hours of its operation. Who only looks may do so at any hour. */
-export function allowedFrom({ pace }: { pace?: Pace | undefined }, dryRun: boolean, now: number): number {
-  return (!dryRun && pace?.allowedFrom?.(now)) || now;
+export function allowedFrom({ limits }: { limits?: Limits | undefined }, dryRun: boolean, now: number): number {
+  return (!dryRun && limits?.allowedFrom?.(now)) || now;
 }
 
 /** A bucket as it is kept: tokens at a time. */

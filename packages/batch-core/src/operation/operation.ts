@@ -2,7 +2,7 @@ import type * as z from "zod";
 import type { LedgerTransaction } from "../database/database.ts";
 import type { Log } from "../log.ts";
 import { columnName } from "./column-name.ts";
-import type { Pace } from "./limits.ts";
+import type { Limits } from "./limits.ts";
 
 /** What became of one item. `key` is the operation's key of the item. */
 export type Outcome =
@@ -69,7 +69,7 @@ export interface Operation<Item = unknown, Params = unknown> {
   /** A batch of up to so many items is finished before it is answered. */
   inlineLimit: number;
   /** How fast it may go, over all processes together. Without it, as fast as it can. */
-  pace?: Pace;
+  limits?: Limits;
   /**
    * `"ledger"`: what `apply` changes lies in the ledger's own database and commits with the outcomes, exactly once.
    * `"elsewhere"`: the chunk is claimed, applied and then settled; a crash in between is made good on the next claim.
@@ -82,7 +82,7 @@ export interface Operation<Item = unknown, Params = unknown> {
    * their statements go among each other's. Only where `apply` judges and changes by one statement: what one of them has read
    * and locked, another one of the same transaction may change. No savepoints there, and no settings of the transaction.
    */
-  sharesCommit: boolean;
+  groupCommit: boolean;
   /** Finds items by a filter, for those who have no list of them. */
   selection?: {
     filter: z.ZodType;
@@ -110,7 +110,7 @@ export interface Operation<Item = unknown, Params = unknown> {
 // biome-ignore lint/suspicious/noExplicitAny: items and params are validated by the operation's own schemas.
 export type AnyOperation = Operation<any, any>;
 
-type Optional = "target" | "inlineLimit" | "effects" | "repeatable" | "sharesCommit";
+type Optional = "target" | "inlineLimit" | "effects" | "repeatable" | "groupCommit";
 
 /**
  * Declares an operation. Defaults: target `local`, effects in the ledger's database, repeatable, a commit of its own, one chunk
@@ -136,7 +136,7 @@ export function defineOperation<Item, Params>(
     inlineLimit: operation.chunkSize,
     effects: "ledger",
     repeatable: true,
-    sharesCommit: false,
+    groupCommit: false,
     ...operation,
   };
 }

@@ -56,7 +56,7 @@ async function* walk(
   let after = { generation: from.generation, seq: from.seq - 1 };
   // A chunk or two hold the page of items that most callers want; a reader of the whole batch reads more at once.
   for (let limit = 2; ; ) {
-    const read = await ledger.contents(batchId, { after, outcome, limit });
+    const read = await ledger.readChunks(batchId, { after, outcome, limit });
     let items = 0;
     for (const chunk of read) {
       const { generation, seq } = chunk;
@@ -64,7 +64,7 @@ async function* walk(
       const start = generation === from.generation && seq === from.seq ? from.position : 0;
       const unpacked = unpack(chunk.codec, chunk.packed);
       items += unpacked.length;
-      yield fatesOf(chunk, unpacked, start, { outcome, last });
+      yield listResults(chunk, unpacked, start, { outcome, last });
     }
     const end = read.at(-1);
     if (!end) return;
@@ -73,8 +73,8 @@ async function* walk(
   }
 }
 
-function fatesOf(
-  { generation, seq, rest, exceptions, retries }: ChunkContent,
+function listResults(
+  { generation, seq, commonOutcome: rest, overrides: exceptions, retries }: ChunkContent,
   unpacked: readonly unknown[],
   start: number,
   { outcome, last }: { outcome: OutcomeWord | undefined; last: number },
@@ -84,13 +84,13 @@ function fatesOf(
   let next = 0;
   while ((exceptions[next]?.position ?? unpacked.length) < start) next++;
   for (let position = start; position < unpacked.length; position++) {
-    const fate = exceptions[next]?.position === position ? exceptions[next++] : rest;
-    if (outcome !== undefined && fate?.outcome !== outcome) continue;
+    const result = exceptions[next]?.position === position ? exceptions[next++] : rest;
+    if (outcome !== undefined && result?.outcome !== outcome) continue;
     // It stands in a later generation, with its latest fate.
-    if (fate?.outcome === "failed" && isRetried(retries, fate.code, last)) continue;
-    const item: ItemOutcome = { item: unpacked[position], outcome: fate?.outcome, generation };
-    if (fate?.code != null) item.code = fate.code;
-    if (fate?.message != null) item.message = fate.message;
+    if (result?.outcome === "failed" && isRetried(retries, result.code, last)) continue;
+    const item: ItemOutcome = { item: unpacked[position], outcome: result?.outcome, generation };
+    if (result?.code != null) item.code = result.code;
+    if (result?.message != null) item.message = result.message;
     items.push(item);
     positions.push(position);
   }
@@ -117,7 +117,7 @@ export async function itemsPage(
   { outcome, cursor, limit = 100 }: ItemsQuery,
 ): Promise<ItemsPage> {
   const items: ItemOutcome[] = [];
-  for await (const found of walk(ledger, batchId, placeOf(cursor), { outcome })) {
+  for await (const found of walk(ledger, batchId, parseCursor(cursor), { outcome })) {
     const room = limit - items.length;
     items.push(...found.items.slice(0, room));
     const next = found.positions[room];
@@ -126,7 +126,7 @@ export async function itemsPage(
   return { items, next: null };
 }
 
-function placeOf(cursor: string | undefined): Place {
+function parseCursor(cursor: string | undefined): Place {
   if (cursor === undefined) return { generation: 0, seq: 0, position: 0 };
   const match = /^(\d{1,9})\.(\d{1,9})\.(\d{1,9})$/.exec(cursor);
   if (!match) {

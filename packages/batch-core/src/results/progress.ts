@@ -1,4 +1,4 @@
-import { type Batch, isFinished, settledOf } from "../batch/batch.ts";
+import { type Batch, countFinished, isFinished } from "../batch/batch.ts";
 import type { Clock } from "../clock.ts";
 
 /** How a batch stands, and how it gets on. */
@@ -21,7 +21,7 @@ export async function* watchBatch(
   while (!signal?.aborted) {
     const batch = await read();
     const now = clock.now();
-    const settled = settledOf(batch.counts);
+    const settled = countFinished(batch.counts);
     from ??= { at: now, settled };
     const rate = now > from.at ? ((settled - from.settled) * 1000) / (now - from.at) : 0;
     const remainingMs = rate > 0 ? Math.round(((batch.total - settled) * 1000) / rate) : undefined;

@@ -2,15 +2,15 @@ import { createHash } from "node:crypto";
 import { parse } from "csv-parse/sync";
 import { expect, test } from "vitest";
 import type { ItemOutcome } from "./items.ts";
-import { manifestOf, type ReportFormat, reportOf } from "./report.ts";
+import { type ReportFormat, writeManifest, writeReport } from "./report.ts";
 
 async function* pages(...pages: Partial<ItemOutcome>[][]): AsyncGenerator<ItemOutcome[]> {
   for (const page of pages) yield page.map((item) => ({ outcome: "done", generation: 0, item: 1, ...item }));
 }
 
-async function textOf(format: ReportFormat, ...items: Partial<ItemOutcome>[][]): Promise<string> {
+async function readReport(format: ReportFormat, ...items: Partial<ItemOutcome>[][]): Promise<string> {
   let text = "";
-  for await (const part of reportOf(pages(...items), format)) text += Buffer.from(part).toString("utf8");
+  for await (const part of writeReport(pages(...items), format)) text += Buffer.from(part).toString("utf8");
   return text;
 }
 
@@ -21,7 +21,7 @@ test("each item is a line, with what became of it", async () => {
     [failed, { item: 3, outcome: undefined }],
     [{ item: "x" }],
   ];
-  expect(await textOf("csv", ...items)).toBe(
+  expect(await readReport("csv", ...items)).toBe(
     [
       "item,outcome,code,message,generation",
       "1,done,,,0",
@@ -32,7 +32,7 @@ test("each item is a line, with what became of it", async () => {
       "",
     ].join("\n"),
   );
-  const lines = (await textOf("ndjson", ...items)).split("\n");
+  const lines = (await readReport("ndjson", ...items)).split("\n");
   expect(lines.pop()).toBe("");
   expect(lines.map((line) => JSON.parse(line))).toEqual([
     { item: 1, outcome: "done", generation: 0 },
@@ -65,7 +65,7 @@ test("a spreadsheet finds nothing to calculate, and a number stays one", async (
     "l\nl",
     "a,b",
   ];
-  const csv = await textOf(
+  const csv = await readReport(
     "csv",
     texts.map((item) => ({ item, code: item, message: item })),
   );
@@ -80,10 +80,10 @@ test("the manifest has the counts of what was reported, and the digests of both 
     [{ outcome: "failed", message: "two\nlines" }, { outcome: undefined }, { outcome: "unknown" }],
   ];
   const file = async (format: ReportFormat, lines: number) => {
-    const text = await textOf(format, ...items);
+    const text = await readReport(format, ...items);
     return { bytes: Buffer.byteLength(text), lines, sha256: createHash("sha256").update(text).digest("hex") };
   };
-  expect(await manifestOf(pages(...items))).toEqual({
+  expect(await writeManifest(pages(...items))).toEqual({
     total: 5,
     counts: { done: 1, skipped: 1, failed: 1, unknown: 1, pending: 1 },
     reports: { "report.csv": await file("csv", 7), "report.ndjson": await file("ndjson", 5) },

@@ -21,7 +21,7 @@ export interface Manifest {
 }
 
 /** A batch's report, a part for each page of items. CSV begins with a header; an item that waits has an empty outcome. */
-export async function* reportOf(
+export async function* writeReport(
   pages: AsyncIterable<readonly ItemOutcome[]>,
   format: ReportFormat,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -32,7 +32,7 @@ export async function* reportOf(
 }
 
 /** Both reports read through once, as their digests and counts. */
-export async function manifestOf(pages: AsyncIterable<readonly ItemOutcome[]>): Promise<Manifest> {
+export async function writeManifest(pages: AsyncIterable<readonly ItemOutcome[]>): Promise<Manifest> {
   const counts = { ...noCounts(), pending: 0 };
   let total = 0;
   const files = (["csv", "ndjson"] as const).map((format) => createTally(format));
@@ -84,15 +84,15 @@ const writers: Record<ReportFormat, () => Writer> = {
 /** Writes items with what became of them, which is mostly the same as for the item before and then not written anew. */
 function writer(itemOf: (item: unknown) => string, fateOf: (found: ItemOutcome) => string): Writer {
   let last: ItemOutcome | undefined;
-  let fate = "";
+  let result = "";
   return (page) => {
     let text = "";
     for (const found of page) {
       if (!last || !sameFate(found, last)) {
-        fate = fateOf(found);
+        result = fateOf(found);
         last = found;
       }
-      text += itemOf(found.item) + fate;
+      text += itemOf(found.item) + result;
     }
     return text;
   };

@@ -1,10 +1,10 @@
 import { type Batch, isFinished } from "../batch/batch.ts";
-import { addSettlement, noSums, type Sums } from "../batch/chunk-result.ts";
+import { addChunkResult, noSums, type Sums } from "../batch/chunk-result.ts";
 import type { Clock } from "../clock.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
-import { invalidRequest, NotNow, wasRolledBack } from "../errors/errors.ts";
+import { DeferUntil, invalidRequest, wasRolledBack } from "../errors/errors.ts";
 import type { Runner } from "../execution/runner.ts";
-import { issuesOf, paramsOf } from "../intake/validate-items.ts";
+import { parseParams, toIssues } from "../intake/validate-items.ts";
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { Acceptance, BatchHead, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
 import { allowedFrom } from "../operation/limits.ts";
@@ -93,8 +93,8 @@ function describeBatch(
     throw invalidRequest({ path: "dry_run", message: `${operation.name} cannot be tried without effects` });
   }
   const account = accountText.safeParse(request.account ?? "");
-  if (!account.success) throw invalidRequest(...issuesOf(account.error, "account"));
-  const params = paramsOf(operation, request.params);
+  if (!account.success) throw invalidRequest(...toIssues(account.error, "account"));
+  const params = parseParams(operation, request.params);
   return {
     operation: operation.name,
     label: operation.label,
@@ -111,7 +111,7 @@ function describeBatch(
 }
 
 function chooseMode({ operation, batch, source, now }: NewRequest, inline: boolean | undefined): keyof typeof modes {
-  const { pace, effects, inlineLimit } = operation;
+  const { limits: pace, effects, inlineLimit } = operation;
   // The engine keeps a pace, because it can wait.
   const hasPace = pace?.concurrency !== undefined || pace?.perSecond !== undefined;
   const mustWait = hasPace || allowedFrom(operation, batch.dryRun, now) > now;
@@ -133,14 +133,14 @@ async function acceptQueued(parts: AcceptParts, accepting: NewRequest): Promise<
 async function acceptWithin(parts: AcceptParts, accepting: NewRequest): Promise<Submitted> {
   const { batch, operation, source, idempotency, now } = accepting;
   // A dry run rolls back to a savepoint, which transactions that are shared cannot do.
-  const groupCommit = operation.sharesCommit && !batch.dryRun;
+  const groupCommit = operation.groupCommit && !batch.dryRun;
   try {
     return await inTransaction(parts, accepting, { groupCommit }, async (transaction) => {
       const sums = noSums();
       sums.counts.failed = source.total - source.items;
       const settle = async (chunk: ClaimedChunk) => {
         const settlement = await parts.runner.runWithin(transaction, batch, chunk);
-        addSettlement(sums, settlement);
+        addChunkResult(sums, settlement);
         return settlement;
       };
       const id = await insert(parts, accepting, { mode: "within", settle }, transaction);
@@ -150,7 +150,7 @@ async function acceptWithin(parts: AcceptParts, accepting: NewRequest): Promise<
     });
   } catch (error) {
     // Nothing is left of it, so it is accepted anew and waits for its hour.
-    if (source.repeatable && NotNow.is(error)) return acceptQueued(parts, accepting);
+    if (source.repeatable && DeferUntil.is(error)) return acceptQueued(parts, accepting);
     throw error;
   }
 }
@@ -192,7 +192,7 @@ async function inTransaction<Result>(
   for (let attempt = 1; ; attempt++) {
     try {
       // What shares a commit may be done again, and an upload cannot.
-      return await (groupCommit && repeatable ? database.together(work) : database.transaction(work));
+      return await (groupCommit && repeatable ? database.groupCommit(work) : database.transaction(work));
     } catch (error) {
       if (!repeatable || attempt === maxAttempts || !wasRolledBack(error)) throw error;
     }

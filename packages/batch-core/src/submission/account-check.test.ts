@@ -2,7 +2,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import type { ReinstateError } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
-import { takeIn } from "../intake/read-items.ts";
+import { readItems } from "../intake/read-items.ts";
 import { createTestApi, double } from "../testing/test-api.ts";
 
 const selection = {
@@ -16,7 +16,7 @@ type Given = { operation: string; target: "local" | "upstream"; account?: string
 
 async function submitLines({ batches }: Host, given: Given) {
   const operation = batches.operation(given.operation, given.target);
-  const intake = await takeIn(operation, ReadableStream.from([Buffer.from("1\n2\n")]), { format: "ndjson" });
+  const intake = await readItems(operation, ReadableStream.from([Buffer.from("1\n2\n")]), { format: "ndjson" });
   try {
     return await batches.submitIntake(given, intake);
   } finally {

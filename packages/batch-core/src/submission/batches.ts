@@ -3,8 +3,8 @@ import type { Clock } from "../clock.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { Runner } from "../execution/runner.ts";
-import { takeFound } from "../intake/read-items.ts";
-import { type Intake, issuesOf, paramsOf, parseItems } from "../intake/validate-items.ts";
+import { readFoundItems } from "../intake/read-items.ts";
+import { type Intake, parseItems, parseParams, toIssues } from "../intake/validate-items.ts";
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { BatchFilter, Ledger } from "../ledger/ledger.ts";
 import type { Pruned, PruneOptions } from "../ledger/prune.ts";
@@ -96,7 +96,7 @@ export function createBatches(parts: BatchesParts): Batches {
   const replays = createReplays({ ledger, clock, keepKeysMs: parts.keepKeysMs, get: (id) => batches.get(id) });
   const accepting = { ...parts, replays, get: (id: number) => batches.get(id) };
 
-  function operationOf(name: string, target: Target = "local"): AnyOperation {
+  function findOperation(name: string, target: Target = "local"): AnyOperation {
     const operation = parts.operation(name, target);
     if (operation) return operation;
     throw new ReinstateError("unknown_operation", `There is no operation "${name}" for the target "${target}"`);
@@ -125,7 +125,7 @@ export function createBatches(parts: BatchesParts): Batches {
 
   const batches: Batches = {
     async submit(submission) {
-      const operation = operationOf(submission.operation, submission.target);
+      const operation = findOperation(submission.operation, submission.target);
       await parts.checkAccount(submission);
       const refused = submission.refused ?? [];
       const { items: given, issues } = await parseItems(operation, submission.params, submission.items);
@@ -147,23 +147,23 @@ export function createBatches(parts: BatchesParts): Batches {
     },
 
     async submitIntake(request, intake) {
-      const operation = operationOf(request.operation, request.target);
+      const operation = findOperation(request.operation, request.target);
       await parts.checkAccount(request);
       return acceptIntake(request, operation, intake);
     },
 
     async submitFiltered(request) {
-      const operation = operationOf(request.operation, request.target);
+      const operation = findOperation(request.operation, request.target);
       await parts.checkAccount(request);
       const { selection } = operation;
       if (!selection)
         throw invalidRequest({ path: "filter", message: `is not for ${operation.name}, which takes items` });
       const read = selection.filter.safeParse(request.filter);
-      const issues = read.success ? findTextIssues(read.data, "filter") : issuesOf(read.error, "filter");
+      const issues = read.success ? findTextIssues(read.data, "filter") : toIssues(read.error, "filter");
       if (!read.success || issues.length > 0) throw invalidRequest(...issues);
       // Before a long search, not after it.
-      paramsOf(operation, request.params);
-      const intake = await takeFound(operation, selection.select(read.data, request.account ?? ""));
+      parseParams(operation, request.params);
+      const intake = await readFoundItems(operation, selection.select(read.data, request.account ?? ""));
       try {
         return await acceptIntake({ ...request, filter: read.data }, operation, intake);
       } finally {
@@ -177,7 +177,7 @@ export function createBatches(parts: BatchesParts): Batches {
 
     checkAccount: parts.checkAccount,
 
-    operation: operationOf,
+    operation: findOperation,
 
     async get(id) {
       const batch = await ledger.get(id);

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { pack } from "../batch/chunk-codec.ts";
-import { settle } from "../batch/chunk-result.ts";
+import { toChunkResult } from "../batch/chunk-result.ts";
 import type { NewChunk } from "../ledger/ledger.ts";
 import type { AnyOperation, ItemKey } from "../operation/operation.ts";
 import { itemsPerSlice } from "../text/time-slice.ts";
@@ -59,6 +59,6 @@ export async function* packChunks(
       slice.map(({ item }) => toBounded(item)),
       "json",
     );
-    yield { packed, refused: settle(keys, outcomes) };
+    yield { packed, refused: toChunkResult(keys, outcomes) };
   }
 }

@@ -40,7 +40,7 @@ export function createReplays(parts: {
     const now = clock.now();
     if (now - purgedAt < purgeEveryMs) return;
     purgedAt = now;
-    await ledger.forget(now - keepKeysMs);
+    await ledger.purgeExpiredKeys(now - keepKeysMs);
   }
 
   return {
@@ -48,11 +48,11 @@ export function createReplays(parts: {
       if (!idempotency) return undefined;
       await purgeIfDue();
       const { scope, key, digest } = idempotency;
-      const first = await ledger.recall(scope, key);
+      const first = await ledger.findReplay(scope, key);
       if (!first) return undefined;
       // A key is deleted with its batch.
       if (!(await ledger.head(first.batchId))) {
-        await ledger.forgetKey(scope, key);
+        await ledger.deleteIdempotencyKey(scope, key);
         return undefined;
       }
       if (first.digest !== digest) {
@@ -77,12 +77,12 @@ export function createReplays(parts: {
         answer: answer === undefined ? null : JSON.stringify(answer),
         createdAt: clock.now(),
       };
-      if (await ledger.remember(entry, transaction)) throw new KeyTaken();
+      if (await ledger.insertIdempotencyKey(entry, transaction)) throw new KeyTaken();
     },
 
     async storeAnswer(idempotency, answer, transaction) {
       if (!idempotency) return;
-      await ledger.answered(idempotency.scope, idempotency.key, JSON.stringify(answer), transaction);
+      await ledger.storeResponse(idempotency.scope, idempotency.key, JSON.stringify(answer), transaction);
     },
   };
 }

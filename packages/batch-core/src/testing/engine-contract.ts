@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as z from "zod";
 import { isFinished } from "../batch/batch.ts";
-import { settleAll } from "../batch/chunk-result.ts";
+import { uniformChunkResult } from "../batch/chunk-result.ts";
 import { openDatabase } from "../database/open-database.ts";
 import type { EngineFactory } from "../engine/engine.ts";
 import { ReinstateError } from "../errors/errors.ts";
@@ -219,7 +219,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     let opensAt = Number.POSITIVE_INFINITY;
     const { operation, of } = recording(undefined, {
       name: "test.rows.patient",
-      pace: { allowedFrom: (now) => (now < opensAt ? now + 500 : now) },
+      limits: { allowedFrom: (now) => (now < opensAt ? now + 500 : now) },
     });
     const other = recording();
     await using host = await open(subject, operation);
@@ -283,8 +283,8 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
       await ledger.move(id, "in_progress", Date.now());
       const chunk = await ledger.claim(id, "the dead", Date.now(), Date.now() + 60_000);
       assert.ok(chunk && !("from" in chunk));
-      const settlement = settleAll(1, "skipped", "same", "as it was");
-      assert.ok(await ledger.finish(chunk, settlement, Date.now(), { worker: "the dead" }));
+      const settlement = uniformChunkResult(1, "skipped", "same", "as it was");
+      assert.ok(await ledger.finishChunk(chunk, settlement, Date.now(), { worker: "the dead" }));
     });
     await using host = await open(subject, operation);
     assert.equal((await ended(subject, host, id)).status, "completed");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Batch } from "../batch/batch.ts";
 import { pack, unpack } from "../batch/chunk-codec.ts";
-import { type Settlement, settle, settleAll } from "../batch/chunk-result.ts";
+import { type ChunkResult, toChunkResult, uniformChunkResult } from "../batch/chunk-result.ts";
 import type { Database } from "../database/database.ts";
 import type { Admission, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
 
@@ -26,7 +26,7 @@ const batch = (change: Partial<NewBatch> = {}): NewBatch => ({
 const chunks = (...items: unknown[][]): NewChunk[] => items.map((chunk) => ({ packed: pack(chunk) }));
 
 const done = (keys: number[]) =>
-  settle(
+  toChunkResult(
     keys,
     keys.map((key) => ({ key, outcome: "done" })),
   );
@@ -38,16 +38,16 @@ async function claim(ledger: Ledger, id: number, worker: string, now: number, le
 }
 
 /** Finishes the next chunk of a batch with these settlements, one after the other. */
-async function finishNext({ ledger, database }: LedgerUnderTest, id: number, settlement: Settlement, now = 10) {
+async function finishNext({ ledger, database }: LedgerUnderTest, id: number, settlement: ChunkResult, now = 10) {
   await database.transaction(async (transaction) => {
-    const chunk = await ledger.hold(id, now, transaction);
+    const chunk = await ledger.lockNext(id, now, transaction);
     assert.ok(chunk, "no chunk waits");
-    assert.ok(await ledger.finish(chunk, settlement, now, { transaction }));
+    assert.ok(await ledger.finishChunk(chunk, settlement, now, { transaction }));
   });
 }
 
-const itemsOf = async (ledger: Ledger, id: number) =>
-  (await ledger.contents(id, { limit: 1000 })).map(({ generation, codec, packed }) => [
+const readItems = async (ledger: Ledger, id: number) =>
+  (await ledger.readChunks(id, { limit: 1000 })).map(({ generation, codec, packed }) => [
     generation,
     unpack(codec, packed),
   ]);
@@ -67,7 +67,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
       ...{ counts: { done: 0, skipped: 0, failed: 0, unknown: 0 }, progress: 0 },
       ...{ createdAt: 1000, updatedAt: 1000, startedAt: null, finishedAt: null },
     });
-    const contents = await ledger.contents(id, { limit: 10 });
+    const contents = await ledger.readChunks(id, { limit: 10 });
     assert.deepEqual(
       contents.map((chunk) => unpack(chunk.codec, chunk.packed)),
       [
@@ -82,7 +82,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const seen: unknown[] = [];
     const workOff = async (chunk: ClaimedChunk) => {
       seen.push([chunk.batchId, chunk.seq, unpack(chunk.codec, chunk.packed)]);
-      return settle(unpack(chunk.codec, chunk.packed) as number[], [{ key: 7, outcome: "done" }]);
+      return toChunkResult(unpack(chunk.codec, chunk.packed) as number[], [{ key: 7, outcome: "done" }]);
     };
     const id = await ledger.accept(batch({ total: 2 }), chunks([9, 7]), 1000, { mode: "within", settle: workOff });
     assert.deepEqual(seen, [[id, 0, [7, 9]]]);
@@ -90,9 +90,9 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(stored?.counts, { done: 1, skipped: 0, failed: 1, unknown: 0 });
     assert.deepEqual([stored?.status, stored?.startedAt, stored?.finishedAt], ["completed", 1000, 1000]);
     assert.deepEqual(await ledger.open(), []);
-    const [content] = await ledger.contents(id, { limit: 10 });
+    const [content] = await ledger.readChunks(id, { limit: 10 });
     assert.deepEqual(
-      content?.exceptions.map(({ position, outcome }) => [position, outcome]),
+      content?.overrides.map(({ position, outcome }) => [position, outcome]),
       [[1, "failed"]],
     );
     const fails = async () => Promise.reject(new Error("it broke"));
@@ -116,7 +116,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
   async "many chunks are accepted in their order"({ ledger }) {
     const many = Array.from({ length: 1201 }, (_, index) => [index]);
     const id = await ledger.accept(batch({ total: 1201 }), chunks(...many), 0);
-    const contents = await ledger.contents(id, { limit: 2000 });
+    const contents = await ledger.readChunks(id, { limit: 2000 });
     assert.deepEqual(
       contents.map((chunk) => unpack(chunk.codec, chunk.packed)),
       many,
@@ -150,9 +150,9 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const slow = await claim(ledger, id, "slow", 10, 100);
     const quick = await claim(ledger, id, "quick", 101, 200);
     assert.ok(slow && quick);
-    const late = settleAll(2, "failed", "late", "too late");
-    assert.equal(await ledger.finish(slow, late, 150, { worker: "slow" }), false);
-    assert.equal(await ledger.finish(quick, done([1, 2]), 150, { worker: "quick" }), true);
+    const late = uniformChunkResult(2, "failed", "late", "too late");
+    assert.equal(await ledger.finishChunk(slow, late, 150, { worker: "slow" }), false);
+    assert.equal(await ledger.finishChunk(quick, done([1, 2]), 150, { worker: "quick" }), true);
     assert.deepEqual((await ledger.get(id))?.counts, { done: 2, skipped: 0, failed: 0, unknown: 0 });
   },
 
@@ -160,7 +160,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const finish = () =>
       database.transaction((transaction) =>
-        ledger.finish({ batchId: id, generation: 0, seq: 0 }, done([1, 2]), 5, { transaction }),
+        ledger.finishChunk({ batchId: id, generation: 0, seq: 0 }, done([1, 2]), 5, { transaction }),
       );
     assert.equal(await finish(), true);
     assert.equal(await finish(), false);
@@ -170,31 +170,31 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
   async "what is held is let go with its transaction"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const undone = database.transaction(async (transaction) => {
-      const chunk = await ledger.hold(id, 10, transaction);
+      const chunk = await ledger.lockNext(id, 10, transaction);
       assert.ok(chunk);
-      await ledger.finish(chunk, done([1, 2]), 10, { transaction });
+      await ledger.finishChunk(chunk, done([1, 2]), 10, { transaction });
       throw new Error("undo");
     });
     await assert.rejects(undone, /undo/);
     assert.equal((await ledger.get(id))?.counts.done, 0);
-    const again = await database.transaction((transaction) => ledger.hold(id, 10, transaction));
+    const again = await database.transaction((transaction) => ledger.lockNext(id, 10, transaction));
     assert.equal(again?.attempt, 1);
     assert.deepEqual(unpack(again?.codec ?? "json", again?.packed ?? new Uint8Array()), [1, 2]);
   },
 
   async "a chunk that was put back waits for its time and counts its attempts"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
-    const hold = (now: number) => database.transaction((transaction) => ledger.hold(id, now, transaction));
+    const hold = (now: number) => database.transaction((transaction) => ledger.lockNext(id, now, transaction));
     const first = await hold(10);
     assert.ok(first);
-    await ledger.putBack(first, 50, { held: true }, { counted: true });
+    await ledger.release(first, 50, { held: true }, { counted: true });
     assert.equal(await hold(49), undefined);
     assert.equal((await hold(50))?.attempt, 2);
 
     const claimed = await claim(ledger, id, "a", 60, 100);
     assert.equal(claimed?.attempt, 2);
     assert.ok(claimed);
-    await ledger.putBack(claimed, 70, { worker: "a" }, { counted: true });
+    await ledger.release(claimed, 70, { worker: "a" }, { counted: true });
     assert.equal(await claim(ledger, id, "a", 69, 100), undefined);
     const third = await claim(ledger, id, "a", 70, 100);
     assert.equal(third?.attempt, 3);
@@ -227,7 +227,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     await claim(ledger, first, "a", 10, 100);
     const claimed = await claim(ledger, second, "a", 10, 100);
     assert.ok(claimed);
-    await ledger.putBack(claimed, 300, { worker: "a" }, { counted: false });
+    await ledger.release(claimed, 300, { worker: "a" }, { counted: false });
     const ready = async (limit: number, now: number) =>
       (await ledger.ready(limit, now)).map(({ id, chunks }) => [id, chunks]);
     assert.deepEqual(
@@ -252,15 +252,15 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     const finishNext = (keys: number[]) =>
       database.transaction(async (transaction) => {
-        const chunk = await ledger.hold(id, 10, transaction);
+        const chunk = await ledger.lockNext(id, 10, transaction);
         assert.ok(chunk);
-        await ledger.finish(chunk, done(keys), 20, { transaction });
+        await ledger.finishChunk(chunk, done(keys), 20, { transaction });
       });
     await finishNext([1, 2]);
-    assert.equal(await ledger.close(id, 30), false);
+    assert.equal(await ledger.closeBatch(id, 30), false);
     await finishNext([3, 4]);
-    assert.equal(await ledger.close(id, 30), true);
-    assert.equal(await ledger.close(id, 40), false);
+    assert.equal(await ledger.closeBatch(id, 30), true);
+    assert.equal(await ledger.closeBatch(id, 40), false);
     const closed = await ledger.get(id);
     assert.equal(closed?.status, "completed");
     assert.equal(closed?.finishedAt, 30);
@@ -271,12 +271,17 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
   async "a batch with a noted error is closed as failed"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     await database.transaction((transaction) =>
-      ledger.finish({ batchId: id, generation: 0, seq: 0 }, settleAll(2, "failed", "gave_up", "no"), 5, {
-        transaction,
-      }),
+      ledger.finishChunk(
+        { batchId: id, generation: 0, seq: 0 },
+        uniformChunkResult(2, "failed", "retries_exhausted", "no"),
+        5,
+        {
+          transaction,
+        },
+      ),
     );
-    await ledger.note(id, "the database is gone");
-    assert.equal(await ledger.close(id, 30), true);
+    await ledger.recordError(id, "the database is gone");
+    assert.equal(await ledger.closeBatch(id, 30), true);
     const closed = await ledger.get(id);
     assert.equal(closed?.status, "failed");
     assert.equal(closed?.error, "the database is gone");
@@ -293,13 +298,16 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
   },
 
   async "counts and tallies are the sums over the chunks"({ ledger, database }) {
-    const refused = { packed: pack([null], "json"), refused: settleAll(1, "failed", "invalid_item", "null is no id") };
+    const refused = {
+      packed: pack([null], "json"),
+      refused: uniformChunkResult(1, "failed", "invalid_item", "null is no id"),
+    };
     const id = await ledger.accept(batch({ total: 5 }), [...chunks([1, 2], [3, 4]), refused], 0);
     for (const [seq, key] of [
       [0, 1],
       [1, 3],
     ] as const) {
-      const settlement = settle(
+      const settlement = toChunkResult(
         [key, key + 1],
         [
           { key, outcome: "done" },
@@ -308,26 +316,26 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
         { inserted: key },
       );
       await database.transaction((transaction) =>
-        ledger.finish({ batchId: id, generation: 0, seq }, settlement, 7, { transaction }),
+        ledger.finishChunk({ batchId: id, generation: 0, seq }, settlement, 7, { transaction }),
       );
     }
     const stored = await ledger.get(id);
     assert.deepEqual(stored?.counts, { done: 2, skipped: 2, failed: 1, unknown: 0 });
     assert.deepEqual(stored?.tally, { inserted: 4 });
     assert.equal(stored?.updatedAt, 7);
-    const skipped = await ledger.contents(id, { outcome: "skipped", limit: 10 });
+    const skipped = await ledger.readChunks(id, { outcome: "skipped", limit: 10 });
     assert.deepEqual(
-      skipped.map(({ seq, rest, exceptions }) => [seq, rest?.outcome, exceptions]),
+      skipped.map(({ seq, commonOutcome: rest, overrides: exceptions }) => [seq, rest?.outcome, exceptions]),
       [0, 1].map((seq) => [seq, "done", [{ position: 1, outcome: "skipped", code: "same", message: null }]]),
     );
-    const later = await ledger.contents(id, { outcome: "skipped", after: { generation: 0, seq: 0 }, limit: 10 });
+    const later = await ledger.readChunks(id, { outcome: "skipped", after: { generation: 0, seq: 0 }, limit: 10 });
     assert.deepEqual(
       later.map(({ seq }) => seq),
       [1],
     );
-    const failed = await ledger.contents(id, { outcome: "failed", limit: 10 });
+    const failed = await ledger.readChunks(id, { outcome: "failed", limit: 10 });
     assert.deepEqual(
-      failed.map(({ codec, packed, rest }) => [unpack(codec, packed), rest?.code]),
+      failed.map(({ codec, packed, commonOutcome: rest }) => [unpack(codec, packed), rest?.code]),
       [[[null], "invalid_item"]],
     );
   },
@@ -336,7 +344,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     ledger,
     database,
   }) {
-    const settlement = settle(
+    const settlement = toChunkResult(
       [1, 2, 3, 4],
       [
         { key: 1, outcome: "done" },
@@ -354,12 +362,14 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const later = await ledger.accept(given, chunks([1, 2, 3, 4]), 7);
     await ledger.move(later, "in_progress", 7);
     await database.transaction((transaction) =>
-      ledger.finish({ batchId: later, generation: 0, seq: 0 }, settlement, 7, { transaction }),
+      ledger.finishChunk({ batchId: later, generation: 0, seq: 0 }, settlement, 7, { transaction }),
     );
-    await ledger.close(later, 7);
+    await ledger.closeBatch(later, 7);
     const read = async (id: number) => {
-      const contents = (options: Partial<Parameters<Ledger["contents"]>[1]>) =>
-        ledger.contents(id, { limit: 10, ...options }).then((chunks) => chunks.map(({ batchId: _, ...rest }) => rest));
+      const contents = (options: Partial<Parameters<Ledger["readChunks"]>[1]>) =>
+        ledger
+          .readChunks(id, { limit: 10, ...options })
+          .then((chunks) => chunks.map(({ batchId: _, ...rest }) => rest));
       const { id: _, ...rest } = (await ledger.get(id)) as Batch;
       const { id: __, ...listed } = (await ledger.list({ limit: 10 })).find((one) => one.id === id) as Batch;
       assert.deepEqual(listed, rest);
@@ -373,10 +383,10 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
       ];
     };
     assert.deepEqual(await read(atOnce), await read(later));
-    assert.equal((await ledger.contents(atOnce, { limit: 10 })).length, 1);
+    assert.equal((await ledger.readChunks(atOnce, { limit: 10 })).length, 1);
     for (const id of [atOnce, later]) {
       assert.equal(await ledger.retry(id, 9), 1);
-      const again = await database.transaction((transaction) => ledger.hold(id, 10, transaction));
+      const again = await database.transaction((transaction) => ledger.lockNext(id, 10, transaction));
       assert.deepEqual(unpack(again?.codec ?? "json", again?.packed ?? new Uint8Array()), [2]);
     }
     assert.deepEqual(await read(atOnce), await read(later));
@@ -432,8 +442,8 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.ok(mine);
     assert.equal(await ledger.move(id, "stopped", 20), true);
     assert.equal(await claim(ledger, id, "b", 30, 200), undefined);
-    assert.equal(await database.transaction((transaction) => ledger.hold(id, 30, transaction)), undefined);
-    assert.equal(await ledger.finish(mine, done([1, 2]), 30, { worker: "a" }), true);
+    assert.equal(await database.transaction((transaction) => ledger.lockNext(id, 30, transaction)), undefined);
+    assert.equal(await ledger.finishChunk(mine, done([1, 2]), 30, { worker: "a" }), true);
     assert.deepEqual(await ledger.open(), []);
     assert.equal(await ledger.move(id, "in_progress", 40, ["stopped"]), true);
     await finishNext(subject, id, done([3, 4]));
@@ -450,14 +460,14 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const first = await claim(ledger, id, "a", 10, 100);
     assert.ok(first);
-    await ledger.putBack(first, 50, { worker: "a" }, { counted: true, interrupted: true });
+    await ledger.release(first, 50, { worker: "a" }, { counted: true, interrupted: true });
     const ready = async (now: number) => (await ledger.ready(10, now)).map(({ chunks }) => chunks);
     assert.deepEqual([await ready(49), await ready(50)], [[0], [1]]);
     // It is in nobody's hands meanwhile, and not for a transaction that takes it for untouched.
     await database.transaction(async (transaction) => {
       const operation = { name: "test.rows.touch", target: "local" } as const;
       assert.equal(await ledger.admit(operation, { concurrency: 1 }, 1, 20, transaction), undefined);
-      assert.equal(await ledger.hold(id, 60, transaction), undefined);
+      assert.equal(await ledger.lockNext(id, 60, transaction), undefined);
     });
     assert.equal(await claim(ledger, id, "b", 49, 200), undefined);
     const second = await claim(ledger, id, "b", 50, 200);
@@ -466,14 +476,14 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
 
   async "a wait costs no attempt"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
-    const hold = (now: number) => database.transaction((transaction) => ledger.hold(id, now, transaction));
+    const hold = (now: number) => database.transaction((transaction) => ledger.lockNext(id, now, transaction));
     const held = await hold(1);
     assert.ok(held);
-    await ledger.putBack(held, 5, { held: true }, { counted: false });
+    await ledger.release(held, 5, { held: true }, { counted: false });
     assert.equal((await hold(5))?.attempt, 1);
     const claimed = await claim(ledger, id, "a", 6, 100);
     assert.ok(claimed);
-    await ledger.putBack(claimed, 7, { worker: "a" }, { counted: false });
+    await ledger.release(claimed, 7, { worker: "a" }, { counted: false });
     assert.equal((await claim(ledger, id, "a", 7, 100))?.attempt, 1);
   },
 
@@ -537,22 +547,25 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const { ledger } = subject;
     const id = await ledger.accept(batch({ total: 3 }), chunks([1, 2, 3]), 0);
     const skipped = (key: number) => ({ key, outcome: "skipped" as const, code: "live" });
-    await finishNext(subject, id, settle([1, 2, 3], [skipped(1), { key: 2, outcome: "done" }, skipped(3)]));
-    const [chunk] = await ledger.contents(id, { limit: 1 });
-    assert.deepEqual(chunk?.rest, { outcome: "skipped", code: "live", message: null });
-    assert.deepEqual(chunk?.exceptions, [{ position: 1, outcome: "done", code: null, message: null }]);
+    await finishNext(subject, id, toChunkResult([1, 2, 3], [skipped(1), { key: 2, outcome: "done" }, skipped(3)]));
+    const [chunk] = await ledger.readChunks(id, { limit: 1 });
+    assert.deepEqual(chunk?.commonOutcome, { outcome: "skipped", code: "live", message: null });
+    assert.deepEqual(chunk?.overrides, [{ position: 1, outcome: "done", code: null, message: null }]);
     assert.deepEqual((await ledger.get(id))?.counts, { done: 1, skipped: 2, failed: 0, unknown: 0 });
   },
 
   async "a retry runs the failed items as a new generation, and each counts once"(subject) {
     const { ledger } = subject;
-    const refused = { packed: pack([null], "json"), refused: settleAll(1, "failed", "invalid_item", "null is no id") };
+    const refused = {
+      packed: pack([null], "json"),
+      refused: uniformChunkResult(1, "failed", "invalid_item", "null is no id"),
+    };
     const id = await ledger.accept(batch({ total: 5 }), [...chunks([1, 2], [3, 4]), refused], 0);
     const failed = (key: number) => ({ key, outcome: "failed" as const, code: "no", message: `${key}` });
     assert.equal(await ledger.retry(id, 5), 0);
-    await finishNext(subject, id, settle([1, 2], [{ key: 1, outcome: "done" }, failed(2)]));
-    await finishNext(subject, id, settle([3, 4], [failed(3), failed(4)]));
-    await ledger.close(id, 20);
+    await finishNext(subject, id, toChunkResult([1, 2], [{ key: 1, outcome: "done" }, failed(2)]));
+    await finishNext(subject, id, toChunkResult([3, 4], [failed(3), failed(4)]));
+    await ledger.closeBatch(id, 20);
     assert.equal(await ledger.retry(id, 30), 3);
     assert.equal(await ledger.retry(id, 30), 0);
     const again = await ledger.get(id);
@@ -560,11 +573,11 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(again?.generation, 1);
     assert.deepEqual(again?.counts, { done: 1, skipped: 0, failed: 1, unknown: 0 });
     await finishNext(subject, id, done([2]));
-    await finishNext(subject, id, settle([3, 4], [{ key: 3, outcome: "done" }, failed(4)]));
-    assert.equal(await ledger.close(id, 40), true);
+    await finishNext(subject, id, toChunkResult([3, 4], [{ key: 3, outcome: "done" }, failed(4)]));
+    assert.equal(await ledger.closeBatch(id, 40), true);
     assert.deepEqual((await ledger.get(id))?.counts, { done: 3, skipped: 0, failed: 2, unknown: 0 });
     assert.equal(await ledger.retry(id, 50), 1);
-    assert.deepEqual(await itemsOf(ledger, id), [
+    assert.deepEqual(await readItems(ledger, id), [
       [0, [1, 2]],
       [0, [3, 4]],
       [0, [null]],
@@ -578,22 +591,22 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const { ledger } = subject;
     const id = await ledger.accept(batch({ total: 5 }), chunks([1, 2, 3], [4, 5]), 0);
     const failed = (key: number, code: string) => ({ key, outcome: "failed" as const, code, message: "" });
-    await finishNext(subject, id, settle([1, 2, 3], [failed(1, "a"), failed(2, "b"), failed(3, "b")]));
-    await finishNext(subject, id, settle([4, 5], [failed(4, "a"), { key: 5, outcome: "done" }]));
-    await ledger.close(id, 20);
+    await finishNext(subject, id, toChunkResult([1, 2, 3], [failed(1, "a"), failed(2, "b"), failed(3, "b")]));
+    await finishNext(subject, id, toChunkResult([4, 5], [failed(4, "a"), { key: 5, outcome: "done" }]));
+    await ledger.closeBatch(id, 20);
     assert.equal(await ledger.retry(id, 30, { code: "c" }), 0);
     assert.equal(await ledger.retry(id, 30, { code: "b" }), 2);
     assert.deepEqual((await ledger.get(id))?.counts, { done: 1, skipped: 0, failed: 2, unknown: 0 });
-    await finishNext(subject, id, settle([2, 3], [{ key: 2, outcome: "done" }, failed(3, "a")]));
-    await ledger.close(id, 40);
+    await finishNext(subject, id, toChunkResult([2, 3], [{ key: 2, outcome: "done" }, failed(3, "a")]));
+    await ledger.closeBatch(id, 40);
     assert.deepEqual((await ledger.get(id))?.counts, { done: 2, skipped: 0, failed: 3, unknown: 0 });
     assert.equal(await ledger.retry(id, 50, { code: "b" }), 0);
     assert.equal(await ledger.retry(id, 50, { code: "a" }), 3);
     for (const keys of [[1], [4], [3]]) await finishNext(subject, id, done(keys));
-    await ledger.close(id, 60);
+    await ledger.closeBatch(id, 60);
     assert.deepEqual((await ledger.get(id))?.counts, { done: 5, skipped: 0, failed: 0, unknown: 0 });
     assert.equal(await ledger.retry(id, 70), 0);
-    const retries = (await ledger.contents(id, { limit: 10 })).map(({ generation, retries }) => ({
+    const retries = (await ledger.readChunks(id, { limit: 10 })).map(({ generation, retries }) => ({
       generation,
       retries,
     }));
@@ -617,8 +630,8 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     const { ledger } = subject;
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     await finishNext(subject, id, done([1, 2]));
-    assert.equal(await ledger.end(id, "mostly fails", 20), true);
-    assert.equal(await ledger.end(id, "again", 21), false);
+    assert.equal(await ledger.failBatch(id, "mostly fails", 20), true);
+    assert.equal(await ledger.failBatch(id, "again", 21), false);
     const ended = await ledger.get(id);
     assert.equal(ended?.status, "failed");
     assert.equal(ended?.error, "mostly fails");
@@ -630,22 +643,22 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
   async "an idempotency key is made once, with its batch or not at all"({ ledger, database }) {
     const entry = { scope: "s", key: "k", digest: "d", batchId: 1, answer: null, createdAt: 100 };
     const undone = database.transaction(async (transaction) => {
-      await ledger.remember(entry, transaction);
+      await ledger.insertIdempotencyKey(entry, transaction);
       throw new Error("undo");
     });
     await assert.rejects(undone, /undo/);
-    assert.equal(await ledger.recall("s", "k"), undefined);
+    assert.equal(await ledger.findReplay("s", "k"), undefined);
     const remember = (change: object) =>
-      database.transaction((transaction) => ledger.remember({ ...entry, ...change }, transaction));
+      database.transaction((transaction) => ledger.insertIdempotencyKey({ ...entry, ...change }, transaction));
     assert.equal(await remember({}), undefined);
     assert.deepEqual(await remember({ digest: "other", batchId: 2 }), { ...entry, reply: null });
     assert.equal(await remember({ scope: "t" }), undefined);
-    await ledger.answered("s", "k", "answer");
+    await ledger.storeResponse("s", "k", "answer");
     assert.equal(await ledger.storeReply("s", "k", "first"), "first");
     assert.equal(await ledger.storeReply("s", "k", "second"), "first");
-    assert.equal((await ledger.recall("t", "k"))?.reply, null);
-    assert.deepEqual(await ledger.recall("s", "k"), { ...entry, answer: "answer", reply: "first" });
-    await ledger.forget(101);
-    assert.equal(await ledger.recall("s", "k"), undefined);
+    assert.equal((await ledger.findReplay("t", "k"))?.reply, null);
+    assert.deepEqual(await ledger.findReplay("s", "k"), { ...entry, answer: "answer", reply: "first" });
+    await ledger.purgeExpiredKeys(101);
+    assert.equal(await ledger.findReplay("s", "k"), undefined);
   },
 };

@@ -84,7 +84,7 @@ const replace =
   };
 
 /** The contract of the vendor whose operation is defined in this way, on the databases of these names. */
-function contractOf(
+function makeContract(
   define: typeof defineSound,
   broken: Partial<UpstreamUnderTest<number>> & { fetch?: Connection["fetch"] } = {},
 ) {
@@ -110,7 +110,7 @@ function contractOf(
 }
 
 describe("a vendor that keeps every promise", () => {
-  test.each(contractOf(defineSound))("$name", ({ check }) => check());
+  test.each(makeContract(defineSound))("$name", ({ check }) => check());
 });
 
 async function trustEverything(url: string, { method = "GET", headers, body }: RequestInit): Promise<Response> {
@@ -126,12 +126,12 @@ async function trustEverything(url: string, { method = "GET", headers, body }: R
 
 describe("a broken vendor is found", () => {
   const { is } = VendorError;
-  const cases: [string, string, RegExp, ReturnType<typeof contractOf>][] = [
+  const cases: [string, string, RegExp, ReturnType<typeof makeContract>][] = [
     [
       "reports a call as failed whose reply was lost",
       "records the truth after reset before the reply at each call",
       /outcomes differ/,
-      contractOf(
+      makeContract(
         replace((_, sound) => ({
           apply: (work: Ids) =>
             sound.apply(work).catch((error) => (is(error) ? work.items.map(failed) : Promise.reject(error))),
@@ -142,7 +142,7 @@ describe("a broken vendor is found", () => {
       "believes every reply",
       "records the truth after HTML with 200 before the effect at each call",
       /outcomes differ/,
-      contractOf(
+      makeContract(
         replace(({ restore }) => ({
           async apply({ items }: Ids) {
             await restore(items).catch((error) => (error.kind === "bad_reply" ? undefined : Promise.reject(error)));
@@ -155,7 +155,7 @@ describe("a broken vendor is found", () => {
       "sends again without a look",
       "records the truth after reset before the reply at four sending calls",
       /changed items twice/,
-      contractOf(
+      makeContract(
         replace((client, sound) => ({
           repeatable: true,
           async apply(work: Ids) {
@@ -170,7 +170,7 @@ describe("a broken vendor is found", () => {
       "reports items as done that needed no change",
       "records the truth after 429 with Retry-After at each call",
       /was not to be changed/,
-      contractOf(
+      makeContract(
         replace((_, sound) => ({
           apply: async (work: Ids) =>
             (await sound.apply(work)).map((outcome) =>
@@ -183,7 +183,7 @@ describe("a broken vendor is found", () => {
       "leaves open what a killed worker did",
       "takes over after a kill after the effect, on SQLite",
       /lost or left unknown/,
-      contractOf((host, client) => {
+      makeContract((host, client) => {
         const { reconcile: _, ...sound } = defineSound(host, client);
         return sound;
       }),
@@ -192,7 +192,7 @@ describe("a broken vendor is found", () => {
       "takes every failure of its client for one without effect",
       "has a client that reports no more than it knows after 500 after the effect, 1 times",
       /client reports/,
-      contractOf(defineSound, {
+      makeContract(defineSound, {
         call: (id, address) =>
           createClient(address)
             .restore([id])
@@ -203,13 +203,13 @@ describe("a broken vendor is found", () => {
       "trusts every certificate",
       "sends nothing to a server whose certificate has expired",
       /requests of the operation/,
-      contractOf(defineSound, { fetch: trustEverything }),
+      makeContract(defineSound, { fetch: trustEverything }),
     ],
     [
       "fails a whole batch",
       "records the truth after 429 with Retry-After at four sending calls",
       /completed/,
-      contractOf(
+      makeContract(
         replace(() => ({
           apply: () => Promise.reject(new Error("no")),
         })),

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { VendorError } from "../client/vendor-error.ts";
-import { NotNow } from "../errors/errors.ts";
+import { DeferUntil } from "../errors/errors.ts";
 import { maxAttempts } from "../execution/retry-policy.ts";
 import type { Host } from "../host.ts";
 import { createIntents } from "../ledger/intents.ts";
@@ -81,7 +81,7 @@ export function definePerItemOperation<Item, Params>(
         const { failures, forbidden } = await tryEach(entries, call, work);
         // A key may lack the rights to some items. If it lacks them to all, an operator has to act.
         if (forbidden[0] && forbidden.length === entries.length) throw pauseFor(work, forbidden[0]);
-        if (work.signal.aborted) throw new NotNow(0, "The process is asked to stop");
+        if (work.signal.aborted) throw new DeferUntil(0, "The process is asked to stop");
         // The whole chunk again, later: a call that is made again has no second effect.
         if (failures.size > 0 && work.attempt < maxAttempts) throw findMostPatient([...failures.values()]);
         for (const [entry, { kind, message }] of failures) {
@@ -117,9 +117,9 @@ export function definePerItemOperation<Item, Params>(
   }
 
   /** Stops the batch for a while, with its items unsent. */
-  function pauseFor({ batchId, log }: Work<Item, Params>, error: VendorError): NotNow {
+  function pauseFor({ batchId, log }: Work<Item, Params>, error: VendorError): DeferUntil {
     log.error({ batch: batchId, vendor, error: error.message }, "vendor refuses all calls; batch waits");
-    return new NotNow(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message, "vendor");
+    return new DeferUntil(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message, "vendor");
   }
 
   async function sendEach(list: ItemList<Item, Params>, inDoubt: Set<ItemKey>): Promise<void> {
@@ -157,7 +157,7 @@ export function definePerItemOperation<Item, Params>(
     chunkSize: Math.max(1, Math.min(50, Math.floor(perSecond))),
     // A chunk of many may have to be tried again, and no caller waits for that.
     inlineLimit: 1,
-    pace: { concurrency: 1, perSecond, requests: (items) => items },
+    limits: { concurrency: 1, perSecond, requests: (items) => items },
     async apply(work) {
       const begun = clock.now();
       // The core admits one call for each item, so time pays for those of the screen.

@@ -1,11 +1,11 @@
 import { VendorError } from "../client/vendor-error.ts";
-import { NotNow } from "../errors/errors.ts";
+import { DeferUntil } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { createIntents, type Intent } from "../ledger/intents.ts";
 import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation/operation.ts";
 import { followJob, type VendorJobs } from "./vendor-job.ts";
 
-type Inherited = "name" | "label" | "columns" | "item" | "params" | "chunkSize" | "pace";
+type Inherited = "name" | "label" | "columns" | "item" | "params" | "chunkSize" | "limits";
 
 /** Where items are at the vendor. One that is in neither set does not exist there. */
 export interface ItemStates<Id> {
@@ -163,7 +163,7 @@ function isRejected(error: unknown): error is VendorError {
 }
 
 function didNothing(error: unknown): boolean {
-  return NotNow.is(error) || (VendorError.is(error) && error.retryable);
+  return DeferUntil.is(error) || (VendorError.is(error) && error.retryable);
 }
 
 /** `inDoubt`: the items that an earlier call may have changed. */

@@ -17,7 +17,7 @@ import { acceptedBody } from "./batch-body.ts";
 import { assertWholeBatch, findOwnBatch, selections } from "./batch-handlers.ts";
 import { withoutBlanks } from "./bracket-params.ts";
 import { apiError } from "./errors.ts";
-import { type Ctx, type Handler, idsOf, paramsOf } from "./requests.ts";
+import { type Ctx, type Handler, readIds, readParams } from "./requests.ts";
 
 /** A batch that a request asks for. */
 interface Wanted {
@@ -59,16 +59,16 @@ export function createActionHandlers(
 async function submitAction(parts: Parts, c: Ctx, name: ActionName): Promise<Response> {
   const { host, options } = parts;
   const dryRun = c.req.path.endsWith("/dry_run") ? "path" : "read";
-  const given = await paramsOf(c.req.raw, options, { dryRun });
+  const given = await readParams(c.req.raw, options, { dryRun });
   assertSelectsByIds(given);
-  const { items, refused, count } = await idsOf(given.ids);
+  const { items, refused, count } = await readIds(given.ids);
   const wanted: Wanted = {
     operation: operationName(name),
     params: actionParams(name, given),
     inline: count <= options.syncLimit,
     dryRun: given.dry_run === true,
   };
-  const request = requestOf(c, wanted, { items, refused });
+  const request = makeBatchRequest(c, wanted, { items, refused });
   return answer(parts, c, request, await host.batches.submit({ ...request, items, refused }));
 }
 
@@ -76,7 +76,7 @@ async function submitAction(parts: Parts, c: Ctx, name: ActionName): Promise<Res
 async function submitUndo(parts: Parts, c: Ctx): Promise<Response> {
   const { host, options } = parts;
   const batch = await findOwnBatch(host, c);
-  const given = await paramsOf(c.req.raw, options, { dryRun: "read" });
+  const given = await readParams(c.req.raw, options, { dryRun: "read" });
   assertWholeBatch(given);
   assertUndoable(batch);
   const wanted: Wanted = {
@@ -85,7 +85,7 @@ async function submitUndo(parts: Parts, c: Ctx): Promise<Response> {
     inline: batch.counts.done <= options.syncLimit,
     dryRun: given.dry_run === true,
   };
-  const request = requestOf(c, wanted, {});
+  const request = makeBatchRequest(c, wanted, {});
   const intake = await takeIn(host.batches.operation(wanted.operation), linesOfChanged(host, batch.id), {
     format: "ndjson",
   });
@@ -97,12 +97,12 @@ async function submitUndo(parts: Parts, c: Ctx): Promise<Response> {
 }
 
 /** What the batch core is asked for. `identity`: what else makes it the same request under an `Idempotency-Key`. */
-function requestOf(c: Ctx, { operation, params, inline, dryRun }: Wanted, identity: object): BatchRequest {
+function makeBatchRequest(c: Ctx, { operation, params, inline, dryRun }: Wanted, identity: object): BatchRequest {
   return {
     ...{ operation, params, inline, dryRun },
     account: c.get("account"),
     actor: c.get("actor"),
-    ...idempotencyOf(c, { operation, params, ...identity, dryRun }),
+    ...readIdempotency(c, { operation, params, ...identity, dryRun }),
   };
 }
 
@@ -144,7 +144,7 @@ async function* linesOfChanged(host: Host, batchId: number): AsyncGenerator<Uint
 }
 
 /** The idempotency of a request with an `Idempotency-Key`, for the account: another body under one key is another request. */
-function idempotencyOf(c: Ctx, request: object) {
+function readIdempotency(c: Ctx, request: object) {
   const key = c.req.header("idempotency-key")?.trim();
   if (key === undefined) return {};
   if (!isIdempotencyKey(key)) {

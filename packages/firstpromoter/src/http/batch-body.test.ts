@@ -6,7 +6,13 @@ test("those of whom nothing is known have texts too, after those that failed", a
   const counts = { done: 0, skipped: 0, failed: 1, unknown: 2 };
   const batch = { id: 1, counts, total: 3, progress: 100, createdAt: 0, updatedAt: 0 } as Batch;
   const items: ItemOutcome[] = [
-    { item: 7, outcome: "unknown", code: "gave_up", message: "connect ECONNREFUSED 10.0.0.7:5432", generation: 0 },
+    {
+      item: 7,
+      outcome: "unknown",
+      code: "retries_exhausted",
+      message: "connect ECONNREFUSED 10.0.0.7:5432",
+      generation: 0,
+    },
     { item: 8, outcome: "failed", code: "not_found", message: "Promoter 8 not found", generation: 0 },
     { item: 9, outcome: "unknown", code: "interrupted", message: "The work was interrupted", generation: 0 },
   ];

@@ -19,7 +19,7 @@ export async function batchBody(host: Host, batch: Batch): Promise<BatchProcess>
     action_label: batch.label,
     created_at: new Date(batch.createdAt).toISOString(),
     updated_at: new Date(batch.updatedAt).toISOString(),
-    meta: metaOf(batch),
+    meta: makeMeta(batch),
     progress: batch.progress,
     processing_errors: failed === 0 ? [] : await errorTexts(host, batch),
   };
@@ -33,7 +33,7 @@ export async function acceptedBody(host: Host, batch: Batch, { firstStatus }: Op
 }
 
 /** Empty for every batch that the vendor has too; ours says what is special about it. */
-function metaOf({ dryRun, operation, params }: Batch): Record<string, unknown> {
+function makeMeta({ dryRun, operation, params }: Batch): Record<string, unknown> {
   return {
     ...(dryRun && { dry_run: true }),
     ...(operation === operationName("undo_archive") && { undone_batch_id: (params as { batch_id: number }).batch_id }),
@@ -54,7 +54,7 @@ async function errorTexts(host: Host, { id, counts }: Batch): Promise<string[]> 
 
 /** What is told of an item to those who made its batch. Why its chunk was given up is in the words of a database or a network. */
 export function textOfItem({ item, outcome, code, message }: ItemOutcome): string | undefined {
-  if (code !== "gave_up") return message;
+  if (code !== "retries_exhausted") return message;
   return outcome === "unknown"
     ? `It is not known whether promoter ${String(item)} was changed`
     : `Promoter ${String(item)} could not be changed`;

@@ -6,8 +6,8 @@ import type { BatchOperationId } from "./api.ts";
 import { batchBody, textOfItem } from "./batch-body.ts";
 import { lastText, type ParamMap, parseMap, parseWords, readText, withoutBlanks } from "./bracket-params.ts";
 import { apiError } from "./errors.ts";
-import { pageOf } from "./promoter-query.ts";
-import { type Ctx, type Handler, paramsOf, queryOf } from "./requests.ts";
+import { readPage } from "./promoter-query.ts";
+import { type Ctx, type Handler, readParams, readQuery } from "./requests.ts";
 
 /** The reads of batches, and what can be done with one. */
 export function createBatchHandlers(
@@ -15,14 +15,14 @@ export function createBatchHandlers(
   options: Options,
 ): Record<Exclude<BatchOperationId, "undoBatchProcess">, Handler> {
   function listBatches(c: Ctx, perPage: number): Promise<Batch[]> | Batch[] {
-    const params = queryOf(c.req.raw);
-    const statuses = statusesOf(params, options);
+    const params = readQuery(c.req.raw);
+    const statuses = readStatuses(params, options);
     if (statuses?.length === 0) return [];
     return host.batches.list({
       operationPrefix: "firstpromoter.",
       account: c.get("account"),
       ...(statuses && { statuses }),
-      ...pageOf(params, perPage),
+      ...readPage(params, perPage),
     });
   }
 
@@ -31,7 +31,7 @@ export function createBatchHandlers(
     async (c) => {
       const { id } = await findOwnBatch(host, c);
       // A safety flag or a selection in the request is rejected.
-      assertWholeBatch(await paramsOf(c.req.raw, options));
+      assertWholeBatch(await readParams(c.req.raw, options));
       return c.json(await batchBody(host, await host.batches[verb](id)));
     };
 
@@ -54,15 +54,15 @@ export function createBatchHandlers(
 
     async listBatchProcessItems(c) {
       const { id } = await findOwnBatch(host, c);
-      const params = queryOf(c.req.raw);
-      const word = filterOf(params, "outcome");
+      const params = readQuery(c.req.raw);
+      const word = readFilter(params, "outcome");
       const outcome = itemOutcome.safeParse(readText(word)?.trim()).data;
       if (word !== undefined && outcome === undefined) {
         throw apiError("invalid_param", `outcome must be one of ${itemOutcome.options.join(", ")}`);
       }
       const cursor = lastText(params.cursor);
       const { items, next } = await host.batches.items(id, {
-        limit: pageOf(params, 100).limit,
+        limit: readPage(params, 100).limit,
         ...(outcome && { outcome }),
         ...(cursor !== undefined && { cursor }),
       });
@@ -84,8 +84,8 @@ export function createBatchHandlers(
 }
 
 /** `filters[status]` in every spelling; a word that is no status finds nothing. */
-function statusesOf(params: ParamMap, { listedBatches }: Options): BatchStatus[] | undefined {
-  const status = filterOf(params, "status");
+function readStatuses(params: ParamMap, { listedBatches }: Options): BatchStatus[] | undefined {
+  const status = readFilter(params, "status");
   if (status === undefined) return listedBatches === "all" ? undefined : ["pending", "in_progress"];
   return (parseWords(status) ?? []).flatMap((word) => batchStatus.safeParse(word).data ?? []);
 }
@@ -94,7 +94,7 @@ function statusesOf(params: ParamMap, { listedBatches }: Options): BatchStatus[]
  * The value of the only filter that a read has, as `filters[name]` or plain `name`; undefined if it is not there or blank.
  * Filters that are malformed, that the read does not have, or that contradict each other are a value that is none: null.
  */
-function filterOf(params: ParamMap, name: string): unknown {
+function readFilter(params: ParamMap, name: string): unknown {
   const { filters = {}, [name]: plain } = withoutBlanks(params);
   const { [name]: named, ...unknown } = parseMap(filters) ?? { malformed: filters };
   if (Object.keys(unknown).length > 0) return null;

@@ -28,7 +28,7 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
     };
     const [second, third] = [await campaign("Second"), await campaign("Third")];
     /** The fates of one promoter in calls that are made at once. */
-    const fates = async (calls: [action: string, params: object][], id: number) => {
+    const results = async (calls: [action: string, params: object][], id: number) => {
       const answers = await Promise.all(
         calls.map(([action, params]) => server.call("POST", `/promoters/${action}`, { ids: [id], ...params })),
       );
@@ -39,12 +39,12 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
       await server[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     }
-    return { server, home, second, third, fates, [Symbol.asyncDispose]: dispose };
+    return { server, home, second, third, fates: results, [Symbol.asyncDispose]: dispose };
   }
 
   test("campaign actions on one promoter come one after the other: who waits is counted once", async () => {
     await using given = await parts();
-    const { server, home, fates } = given;
+    const { server, home, fates: results } = given;
     const { body } = await server.call("GET", "/promoters?filters[state]=pending&per_page=100");
     const pending: number[] = body.data.map(({ id }: { id: number }) => id);
     expect(pending.length).toBeGreaterThan(10);
@@ -54,25 +54,28 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
         ["accept", campaign],
         ["accept", campaign],
       ];
-      if (turn % 2 === 0) expect(await fates(twice, id)).toEqual(["done", "skipped"]);
-      else await fates([["archive", {}], ...twice, ["reject", campaign]], id);
+      if (turn % 2 === 0) expect(await results(twice, id)).toEqual(["done", "skipped"]);
+      else await results([["archive", {}], ...twice, ["reject", campaign]], id);
     }
     expect(await waiting(server)).toEqual({ there: 0, told: 0 });
   });
 
   test("of two moves out of one campaign one is done; who is added twice is in it once", async () => {
     await using given = await parts();
-    const { home, second, third, fates } = given;
+    const { home, second, third, fates: results } = given;
     const to = (to_campaign_id: number): [string, object] => [
       "move_to_campaign",
       { from_campaign_id: home, to_campaign_id },
     ];
     for (const id of range(901, 915)) {
-      expect({ id, fates: await fates([to(second), to(third)], id) }).toEqual({ id, fates: ["done", "failed"] });
+      expect({ id, results: await results([to(second), to(third)], id) }).toEqual({ id, results: ["done", "failed"] });
     }
     const add: [string, object] = ["add_to_campaign", { campaign_id: second }];
     for (const id of range(921, 935)) {
-      expect({ id, fates: await fates([add, add, add], id) }).toEqual({ id, fates: ["done", "skipped", "skipped"] });
+      expect({ id, results: await results([add, add, add], id) }).toEqual({
+        id,
+        results: ["done", "skipped", "skipped"],
+      });
     }
   });
 

@@ -111,16 +111,16 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
       expect({ status, error: batchItems.strict().safeParse(body).error }).toEqual({ status: 200, error: undefined });
       return body;
     };
-    const fate = (id: unknown, outcome: string, code: string | null = null, message: string | null = null) => ({
+    const result = (id: unknown, outcome: string, code: string | null = null, message: string | null = null) => ({
       ...{ id, outcome, code, message },
     });
     const all = [
-      fate(1, "done"),
-      fate(2, "done"),
-      fate(3, "done"),
-      fate(950, "skipped", "not_archived"),
-      fate(5_000_000, "failed", "not_found", "Promoter 5000000 not found"),
-      fate("x", "failed", "invalid_id", '"x" is not a promoter id'),
+      result(1, "done"),
+      result(2, "done"),
+      result(3, "done"),
+      result(950, "skipped", "not_archived"),
+      result(5_000_000, "failed", "not_found", "Promoter 5000000 not found"),
+      result("x", "failed", "invalid_id", '"x" is not a promoter id'),
     ];
     expect(await items()).toEqual({ data: all, meta: { next_cursor: null } });
     expect((await items("?filters[outcome]=failed")).data).toEqual(all.slice(4));

@@ -28,7 +28,7 @@ test("the document has no fault", () => {
 });
 
 /** The schema as a check. */
-function checkOf(schema: object) {
+function compileCheck(schema: object) {
   const { components } = document as { components: { schemas: object } };
   const text = JSON.stringify({ ...schema, $defs: components.schemas }).replaceAll("#/components/schemas/", "#/$defs/");
   return z.fromJSONSchema(JSON.parse(text));
@@ -67,7 +67,7 @@ test("every answer that is served is one of the document's", async () => {
       const { content } = response?.$ref ? responses[response.$ref.split("/").at(-1)!]! : response!;
       if (!content) expect({ name, text: answer.text }).toEqual({ name, text: "" });
       else {
-        const { error } = checkOf(content["application/json"].schema).safeParse(answer.body);
+        const { error } = compileCheck(content["application/json"].schema).safeParse(answer.body);
         expect({ name, error }).toEqual({ name, error: undefined });
       }
       seen.add(`${answer.status}`);
@@ -84,7 +84,7 @@ test("a batch or a promoter with a field missing or of another type is none of t
     ["BatchProcess", batch, { meta: null, progress: 0.5, created_at: "today", processing_errors: [{}], id: "1" }],
     ["Promoter", promoter, { joined_at: null, profile: {}, promoter_campaigns: [{}], balances: null, stats: {} }],
   ] as const) {
-    const check = checkOf({ $ref: `#/components/schemas/${name}` });
+    const check = compileCheck({ $ref: `#/components/schemas/${name}` });
     expect(check.safeParse(whole).error).toBeUndefined();
     for (const field of Object.keys(whole)) {
       const { [field]: _, ...rest } = whole;

@@ -1,7 +1,7 @@
 import type { Options } from "../options.ts";
 import { shownState } from "../promoters/rules.ts";
 import type { Promoter } from "../schemas.ts";
-import { type ImportedFields, nameOf, type PromoterRecord } from "../store/store.ts";
+import { formatName, type ImportedFields, type PromoterRecord } from "../store/store.ts";
 
 const seconds = (ms: number) => `${new Date(ms).toISOString().slice(0, -5)}Z`;
 const secondsOrNull = (ms: number | null) => (ms === null ? null : seconds(ms));
@@ -20,7 +20,7 @@ export function promoterBody(
   return {
     id: record.id,
     email: record.email,
-    name: nameOf(record),
+    name: formatName(record),
     cust_id: record.cust_id,
     note: record.note,
     stats: {

@@ -7,7 +7,14 @@ import { type ParamMap, parseBoolean, readText, withoutBlanks } from "./bracket-
 import { apiError, invalidRecord } from "./errors.ts";
 import { promoterBody } from "./promoter-body.ts";
 import { parsePromoterQuery } from "./promoter-query.ts";
-import { type Handler, keepsOtherFields, newPromoterOf, paramsOf, promoterChangesOf, queryOf } from "./requests.ts";
+import {
+  type Handler,
+  keepsOtherFields,
+  readNewPromoter,
+  readParams,
+  readPromoterChanges,
+  readQuery,
+} from "./requests.ts";
 
 /** Reading and writing promoters. */
 export function createPromoterHandlers(
@@ -33,7 +40,7 @@ export function createPromoterHandlers(
 
   return {
     async getPromoters(c) {
-      const params = queryOf(c.req.raw);
+      const params = readQuery(c.req.raw);
       const [promoters, pending] = await Promise.all([
         store.list(c.get("account"), parsePromoterQuery(params, options, host.clock.now())),
         store.countPending(c.get("account")),
@@ -46,7 +53,7 @@ export function createPromoterHandlers(
     },
 
     async getPromoter(c) {
-      const params = queryOf(c.req.raw);
+      const params = readQuery(c.req.raw);
       const promoter = await found(c.get("account"), c.req.param("id") ?? "", params.find_by);
       return c.json(promoterBody(promoter, options, shown(params)));
     },
@@ -58,7 +65,7 @@ export function createPromoterHandlers(
         always_approve = true,
         drip_emails: _,
         ...given
-      } = newPromoterOf(await paramsOf(c.req.raw, options, { data: ["custom_fields"] }));
+      } = readNewPromoter(await readParams(c.req.raw, options, { data: ["custom_fields"] }));
       const [campaign] =
         initial_campaign_id === undefined
           ? [await store.defaultCampaign(account)]
@@ -73,10 +80,10 @@ export function createPromoterHandlers(
 
     async updatePromoter(c) {
       const account = c.get("account");
-      const params = await paramsOf(c.req.raw, options, { data: ["custom_fields"] });
+      const params = await readParams(c.req.raw, options, { data: ["custom_fields"] });
       // The page of this call declares no 422.
       const { id } = await found(account, c.req.param("id") ?? "", params.find_by, "not_found");
-      const { find_by: _, ...changes } = promoterChangesOf(params);
+      const { find_by: _, ...changes } = readPromoterChanges(params);
       const { custom_fields, ...others } = changes;
       const fields = keepsOtherFields(params) ? { custom_fields_changed: custom_fields } : { custom_fields };
       await orInvalid(store.update(account, id, { ...others, ...fields }, host.clock.now()));

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as z from "zod";
 import type { Options } from "../options.ts";
-import { timeOf } from "../promoters/times.ts";
+import { parseTime } from "../promoters/times.ts";
 import { campaignState, findBy, profileInput, promoter } from "../schemas.ts";
 import type { PromoterQuery, Sorting } from "../store/store.ts";
 import {
@@ -83,7 +83,7 @@ const selection = z.strictObject({
 });
 
 /** `page` from 1 and `per_page` up to 100; what cannot be is brought to the nearest that can. */
-export function pageOf(params: Record<string, unknown>, perPage = 20): { limit: number; offset: number } {
+export function readPage(params: Record<string, unknown>, perPage = 20): { limit: number; offset: number } {
   const limit = Math.min(100, Math.max(1, parseInteger(lastText(params.per_page)) ?? perPage));
   const page = Math.min(1_000_000, Math.max(1, parseInteger(lastText(params.page)) ?? 1));
   return { limit, offset: (page - 1) * limit };
@@ -97,7 +97,7 @@ export function pageOf(params: Record<string, unknown>, perPage = 20): { limit: 
 export function parsePromoterQuery(given: ParamMap, options: Options, now: number): PromoterQuery {
   const params = withoutBlanks(given);
   const { sorting, ...selecting } = separate(params);
-  const page = { sorting, ...pageOf(params) };
+  const page = { sorting, ...readPage(params) };
   const read = selection.safeParse(selecting);
   if (!read.success) return { ids: [], ...page };
   const { q, ids, filters } = read.data;
@@ -230,6 +230,6 @@ function atLeast(least: number, param: unknown): number | undefined {
 
 /** Parses a time as the beginning of the second that it names. */
 function parseSecond(param: unknown): number | undefined {
-  const ms = timeOf(readText(param) ?? "");
+  const ms = parseTime(readText(param) ?? "");
   return ms === undefined ? undefined : Math.floor(ms / 1000) * 1000;
 }

@@ -36,11 +36,12 @@ const verbs = [
   "undo",
 ] as const;
 
-const whoOf = (most: number) => fc.uniqueArray(fc.nat({ max: 2 * perAccount }), { minLength: 1, maxLength: most });
+const somePromoters = (most: number) =>
+  fc.uniqueArray(fc.nat({ max: 2 * perAccount }), { minLength: 1, maxLength: most });
 
 const step: fc.Arbitrary<Omit<Step, "account">> = fc.record({
   verb: fc.constantFrom(...verbs),
-  who: fc.oneof(whoOf(9), whoOf(3)),
+  who: fc.oneof(somePromoters(9), somePromoters(3)),
   from: fc.nat({ max: 2 }),
   to: fc.nat({ max: 2 }),
 });
@@ -62,7 +63,7 @@ interface Done {
   /** The batch, and for an undo the archive batch that was undone. */
   batch: number;
   undone: number | undefined;
-  fates: Map<number, Fate>;
+  results: Map<number, Fate>;
 }
 
 /** What should become of one promoter; changes him where he is to be changed. */
@@ -99,31 +100,32 @@ function expected(promoter: Modelled | undefined, { given, batch, undone }: Done
   return change(states.get(from!) === wanted, () => states.set(from!, wanted));
 }
 
-function* ordersOf<Of>(all: readonly Of[]): Generator<Of[]> {
+function* permutations<Of>(all: readonly Of[]): Generator<Of[]> {
   if (all.length === 0) yield [];
   for (const [index, first] of all.entries()) {
-    for (const rest of ordersOf(all.toSpliced(index, 1))) yield [first, ...rest];
+    for (const rest of permutations(all.toSpliced(index, 1))) yield [first, ...rest];
   }
 }
 
-const copyOf = ({ states, ...rest }: Modelled): Modelled => ({ ...rest, states: new Map(states) });
-const textOf = ({ archivedBy, states }: Modelled) => JSON.stringify([archivedBy ?? null, [...states].sort()]);
+const copyModel = ({ states, ...rest }: Modelled): Modelled => ({ ...rest, states: new Map(states) });
+const describeModel = ({ archivedBy, states }: Modelled) => JSON.stringify([archivedBy ?? null, [...states].sort()]);
 
 /** What a promoter may be after steps at the same moment: for him they came one after the other, whatever the order. */
 function afterwards(before: Modelled[], id: number, steps: Done[], campaigns: number[][]): Modelled[] {
-  const concerned = steps.filter(({ fates }) => fates.has(id));
+  const concerned = steps.filter(({ results: fates }) => fates.has(id));
   const possible = new Map<string, Modelled>();
   for (const one of before) {
-    for (const order of ordersOf(concerned)) {
-      const promoter = copyOf(one);
-      const fits = order.every((step) => expected(promoter, step, campaigns) === step.fates.get(id));
-      if (fits) possible.set(textOf(promoter), promoter);
+    for (const order of permutations(concerned)) {
+      const promoter = copyModel(one);
+      const fits = order.every((step) => expected(promoter, step, campaigns) === step.results.get(id));
+      if (fits) possible.set(describeModel(promoter), promoter);
     }
   }
   return [...possible.values()];
 }
 
-const countOf = (fates: Map<number, Fate>, word: Fate) => [...fates.values()].filter((fate) => fate === word).length;
+const countOutcome = (results: Map<number, Fate>, word: Fate) =>
+  [...results.values()].filter((result) => result === word).length;
 
 describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
   test("ends with the states and the counts of a model, over both accounts", async () => {
@@ -175,7 +177,7 @@ describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
         const { account, verb } = given;
         const archive = archives.get(account);
         if (verb === "undo" && !archive) return undefined;
-        const changed = archive && [...archive.fates].flatMap(([id, fate]) => (fate === "done" ? id : []));
+        const changed = archive && [...archive.results].flatMap(([id, result]) => (result === "done" ? id : []));
         const who = verb === "undo" ? changed! : given.who.map((place) => ids[place]!);
         const [from, to] = [campaigns[account]![given.from], campaigns[account]![given.to]];
         const params =
@@ -190,10 +192,10 @@ describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
         }
         const { id } = answer.body;
         await host.batches.wait(id, { pollMs: 2 });
-        const fates = new Map<number, Fate>();
-        for await (const { item, outcome } of host.batches.everyItem(id)) fates.set(item as number, outcome as Fate);
-        expect([...fates.keys()].sort()).toEqual(who.toSorted());
-        const failed = countOf(fates, "failed");
+        const results = new Map<number, Fate>();
+        for await (const { item, outcome } of host.batches.everyItem(id)) results.set(item as number, outcome as Fate);
+        expect([...results.keys()].sort()).toEqual(who.toSorted());
+        const failed = countOutcome(results, "failed");
         const all = { id, total: who.length, selected_total: who.length };
         const end = { ...all, status: "completed", progress: 100 };
         const counted = { ...end, processed_count: who.length - failed, failed_count: failed };
@@ -202,21 +204,24 @@ describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
         const told = (await call(account, "GET", `/batch_processes/${id}`)).body;
         expect(told).toMatchObject(counted);
         expect(told.processing_errors).toHaveLength(failed);
-        return { given, batch: id, undone: verb === "undo" ? archive!.batch : undefined, fates };
+        return { given, batch: id, undone: verb === "undo" ? archive!.batch : undefined, results };
       }
 
       for (const group of groups) {
         const done = (await Promise.all(group.map(carryOut))).filter((step) => step !== undefined);
-        for (const id of new Set(done.flatMap(({ fates }) => [...fates.keys()]))) {
+        for (const id of new Set(done.flatMap(({ results: fates }) => [...fates.keys()]))) {
           const before = promoters.get(id);
           if (!before) {
-            for (const { fates } of done) expect([undefined, "failed"]).toContain(fates.get(id));
+            for (const { results: fates } of done) expect([undefined, "failed"]).toContain(fates.get(id));
             continue;
           }
           const after = afterwards(before, id, done, campaigns);
-          expect({ group, id, fates: done.map(({ fates }) => fates.get(id)), possible: after.length > 0 }).toEqual(
-            expect.objectContaining({ possible: true }),
-          );
+          expect({
+            group,
+            id,
+            results: done.map(({ results: fates }) => fates.get(id)),
+            possible: after.length > 0,
+          }).toEqual(expect.objectContaining({ possible: true }));
           promoters.set(id, after);
         }
         for (const step of done) if (step.given.verb === "archive") archives.set(step.given.account, step);

@@ -37,7 +37,7 @@ export type Ctx = Context<Env>;
 export type Handler = (c: Ctx) => Promise<Response>;
 
 /** The parameters of a request's query. Throws `invalid_request` for a safety flag, because reads support none. */
-export function queryOf(request: Request): ParamMap {
+export function readQuery(request: Request): ParamMap {
   const { searchParams } = new URL(request.url);
   readSafetyFlags(
     { place: "header", fields: findFlags(request.headers) },
@@ -58,7 +58,7 @@ export interface FlagRules {
  * The parameters of a request: its query with its body laid over it, JSON or form. A body that is no JSON object holds no
  * parameters; one that is no JSON at all is refused. `dry_run` is a boolean, or not there.
  */
-export async function paramsOf(
+export async function readParams(
   request: Request,
   { bodyLimit }: Options,
   { dryRun, data = [] }: FlagRules = {},
@@ -100,7 +100,7 @@ const itemsPerSlice = 2000;
  * The ids of a batch action: those to work on, as they came, and those that are none, once each. `count` is how many came,
  * repeated ones too.
  */
-export async function idsOf(given: unknown): Promise<{ count: number; items: number[]; refused: Refused[] }> {
+export async function readIds(given: unknown): Promise<{ count: number; items: number[]; refused: Refused[] }> {
   const entries = (typeof given === "object" && given !== null && parseList(given)) || [];
   if (entries.length === 0) throw apiError("missing_param", "ids");
   const items: number[] = [];
@@ -125,7 +125,7 @@ function refuseId(item: unknown, isInteger: boolean): Refused {
 const shorten = (text: string) => (text.length > 50 ? `${text.slice(0, 50)}…` : text);
 
 /** The body of `POST /promoters`. */
-export function newPromoterOf(params: Record<string, unknown>): NewPromoter {
+export function readNewPromoter(params: Record<string, unknown>): NewPromoter {
   if ((lastText(params.email)?.trim() ?? "") === "") throw apiError("missing_param", "email");
   const { initial_campaign_id, always_approve } = params;
   const campaign = parseInteger(lastText(initial_campaign_id));
@@ -147,7 +147,7 @@ export function keepsOtherFields({ custom_fields }: Record<string, unknown>): bo
 }
 
 /** The body of `PUT /promoters/{id}`, without `find_by`. */
-export function promoterChangesOf(params: Record<string, unknown>): PromoterChanges {
+export function readPromoterChanges(params: Record<string, unknown>): PromoterChanges {
   const { email } = params;
   if (email !== undefined && (lastText(email)?.trim() ?? "") === "") throw invalidRecord({ email: ["can't be blank"] });
   const { profile, ...changes } = writable(params) as { profile?: Record<string, unknown> };

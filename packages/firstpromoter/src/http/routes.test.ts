@@ -354,7 +354,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect(batch.body).toMatchObject({ status: "failed", failed_count: 6 });
     expect(batch.body.processing_errors).toEqual(range(10, 15).map((id) => `Promoter ${id} could not be changed`));
     expect(items.body.data[0]).toEqual({
-      ...{ id: 10, outcome: "failed", code: "gave_up", message: "Promoter 10 could not be changed" },
+      ...{ id: 10, outcome: "failed", code: "retries_exhausted", message: "Promoter 10 could not be changed" },
     });
     const at_once = await server.call("POST", "/promoters/restore", { ids: [10] });
     expect(at_once).toMatchObject({ status: 500, body: { message: "Internal server error" } });

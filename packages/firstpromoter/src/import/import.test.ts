@@ -7,7 +7,7 @@ import { start } from "../fixtures/server.ts";
 import { createFirstPromoter, importPromoters, type RefusedLine } from "../index.ts";
 
 /** A text as a stream, in parts that end anywhere. */
-async function* streamOf(text: string | Uint8Array, size = 7_001) {
+async function* makeStream(text: string | Uint8Array, size = 7_001) {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
@@ -25,7 +25,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     const take = async (text: string | Uint8Array, format: "ndjson" | "csv", size?: number) => {
       const refused: RefusedLine[] = [];
       const onRefused = (line: RefusedLine) => refused.push(line);
-      const report = await importPromoters(host, "mine", streamOf(text, size), format, { onRefused });
+      const report = await importPromoters(host, "mine", makeStream(text, size), format, { onRefused });
       expect(report.refused).toBe(refused.length);
       return { imported: report.imported, refused };
     };

@@ -1,6 +1,6 @@
 import { type Host, type ImportCounts, importRecords, type RefusedLine } from "@reinstate/batch-core";
 import * as z from "zod";
-import { timeOf } from "../promoters/times.ts";
+import { parseTime } from "../promoters/times.ts";
 import { campaignState, profileInput } from "../schemas.ts";
 import { createSqlStore } from "../store/sql-store.ts";
 import type { CampaignRecord, NewPromoterRecord, PromoterStore } from "../store/store.ts";
@@ -19,7 +19,7 @@ const setSize = 500;
 
 const noZero = z.string().refine((text) => !text.includes("\0"), "must not hold the character zero");
 const time = z.string().transform((text, context) => {
-  const ms = timeOf(text);
+  const ms = parseTime(text);
   if (ms !== undefined) return ms;
   context.addIssue("must be a time such as 2026-01-31T12:00:00Z");
   return z.NEVER;
@@ -136,7 +136,7 @@ function readPromoter(value: unknown, home: CampaignRecord): { item: Read } | { 
   }
   const { name, promoter_campaigns: places, profile, stats, ...given } = parsed.data;
   const { is_confirmed, is_customized, track_ad_traffic, auth_provider, first_event_at } = given;
-  const imported = presentOf({ is_confirmed, is_customized, track_ad_traffic, auth_provider, first_event_at });
+  const imported = omitEmpty({ is_confirmed, is_customized, track_ad_traffic, auth_provider, first_event_at });
   const [first_name, ...rest] = (name ?? "").trim().split(/\s+/);
   const known = Object.entries(profile ?? {}).filter(([field]) => field in profileInput.shape);
   const campaigns: NonNullable<NewPromoterRecord["campaigns"]> = (
@@ -159,7 +159,7 @@ function readPromoter(value: unknown, home: CampaignRecord): { item: Read } | { 
         ...Object.fromEntries(known),
       },
       custom_fields: given.custom_fields ?? null,
-      ...(stats && { stats: presentOf(stats) }),
+      ...(stats && { stats: omitEmpty(stats) }),
       ...(given.joined_at != null && { joined_at: given.joined_at }),
       last_login_at: given.last_login_at ?? null,
       archived_at: given.archived_at ?? null,
@@ -187,6 +187,6 @@ function readPromoter(value: unknown, home: CampaignRecord): { item: Read } | { 
   return { item };
 }
 
-function presentOf<Values extends object>(values: Values): { [Name in keyof Values]?: NonNullable<Values[Name]> } {
+function omitEmpty<Values extends object>(values: Values): { [Name in keyof Values]?: NonNullable<Values[Name]> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value != null)) as never;
 }

@@ -50,7 +50,7 @@ async function ours(databaseUrl: string, upstream: Upstream | Upstream[], given 
       ...more,
     });
   const run = async (...given: Parameters<typeof submit>) => host.batches.wait((await submit(...given)).id);
-  const fates = async (id: number) => {
+  const results = async (id: number) => {
     const all = new Map<unknown, string>();
     for await (const { item, outcome, code } of host.batches.everyItem(id)) {
       all.set(item, [outcome, code].filter(Boolean).join(" "));
@@ -62,7 +62,7 @@ async function ours(databaseUrl: string, upstream: Upstream | Upstream[], given 
     await host.close();
   }
 
-  return { host, submit, run, fates, [Symbol.asyncDispose]: dispose };
+  return { host, submit, run, fates: results, [Symbol.asyncDispose]: dispose };
 }
 
 const isPost = (init: RequestInit) => init.method === "POST";
@@ -88,8 +88,8 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
       status: "completed",
       counts: { done: 240, skipped: 1, failed: 2, unknown: 0 },
     });
-    const fates = await us.fates(batch.id);
-    expect([1, 240, 950, 2001, 5_000_000].map((id) => fates.get(id))).toEqual([
+    const results = await us.fates(batch.id);
+    expect([1, 240, 950, 2001, 5_000_000].map((id) => results.get(id))).toEqual([
       ...["done", "done", "skipped not_archived", "failed not_found", "failed not_found"],
     ]);
     expect(new Set(vendor.sent.map(({ path }) => path))).toEqual(new Set(["/promoters/restore"]));
@@ -374,8 +374,8 @@ test("both verbs keep one pace, and no minute has more requests than this proces
     },
   });
   const upstream = operations.filter(({ target }) => target === "upstream");
-  expect(new Set(upstream.map(({ pace }) => pace?.name)).size).toBe(1);
-  expect(upstream[0]?.pace?.name).toBeDefined();
+  expect(new Set(upstream.map(({ limits: pace }) => pace?.name)).size).toBe(1);
+  expect(upstream[0]?.limits?.name).toBeDefined();
   const work = { account: "", items: [1], signal: new AbortController().signal } as never;
   for (let look = 0; look < 400; look++) await upstream[look % 2]!.preview!(work);
   expect(times).toHaveLength(800);

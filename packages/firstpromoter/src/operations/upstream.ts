@@ -76,7 +76,7 @@ export function createUpstreamOperations(
       params: actions[verb].params,
       chunkSize,
       // Both are calls of one account, which has one limit.
-      pace: {
+      limits: {
         name: "firstpromoter upstream",
         perAccount: true,
         perSecond: requestsPerSecond,

@@ -4,7 +4,7 @@ const form = /^(\d{4}-\d{2}-(\d{2}))(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?
  * Milliseconds since 1970 UTC of `YYYY-MM-DD HH:MM:SS` or an ISO 8601 time; UTC where no zone is named. Undefined for anything
  * else, and for a day that its month does not have.
  */
-export function timeOf(text: string): number | undefined {
+export function parseTime(text: string): number | undefined {
   const match = form.exec(text.trim());
   if (!match) return undefined;
   const [, date, day, time = "00:00", zone = "Z"] = match;

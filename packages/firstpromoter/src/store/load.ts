@@ -18,8 +18,8 @@ export async function loadPromoters(
   }: { account: string; given: readonly NewPromoterRecord[]; campaigns: readonly CampaignRecord[]; now: number },
 ): Promise<({ id: number } | { fault: string })[]> {
   const ours = await ownCampaigns(database, on, account, campaigns);
-  const taken = await takenOf(database, on, account, given);
-  const faults = given.map((promoter) => faultOf(promoter, taken, ours));
+  const taken = await readUsedValues(database, on, account, given);
+  const faults = given.map((promoter) => findFault(promoter, taken, ours));
   const free = given.filter((_, index) => faults[index] === undefined);
   const ids = await insertPromoters(on, account, free, now);
   if (free.some(({ id }) => id !== undefined)) await moveSequence(database, "firstpromoter_promoters", on);
@@ -35,7 +35,7 @@ interface Taken {
 }
 
 /** What of these promoters is in use already: ids by anybody, everything else in the account. */
-async function takenOf(
+async function readUsedValues(
   database: Database,
   on: Db,
   account: string,
@@ -65,7 +65,7 @@ async function takenOf(
 }
 
 /** Why a promoter cannot come in; undefined where he can, and then what he has is taken for those after him. */
-function faultOf(promoter: NewPromoterRecord, taken: Taken, ours: ReadonlySet<number>): string | undefined {
+function findFault(promoter: NewPromoterRecord, taken: Taken, ours: ReadonlySet<number>): string | undefined {
   const { id, cust_id, campaigns = [] } = promoter;
   const email = promoter.email.toLowerCase();
   if (id !== undefined && taken.ids.has(id)) return `id: ${id} is in use`;

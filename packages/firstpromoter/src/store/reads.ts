@@ -4,9 +4,9 @@ import type { ProfileInput } from "../schemas.ts";
 import { type Condition, mergePages, type PromoterSearch } from "./search.ts";
 import {
   type CampaignRecord,
+  formatName,
   type ImportedFields,
   type LookUp,
-  nameOf,
   type PromoterRecord,
   type PromoterStore,
 } from "./store.ts";
@@ -81,7 +81,7 @@ export function createReads(
 function createAssembly(database: Database) {
   const db = database.tables<Tables>();
 
-  const placesOf = statement(({ ids }: { ids: readonly number[] }) =>
+  const readPlaces = statement(({ ids }: { ids: readonly number[] }) =>
     db
       .selectFrom("firstpromoter_memberships as m")
       .innerJoin("firstpromoter_campaigns as c", "c.id", "m.campaign_id")
@@ -91,7 +91,7 @@ function createAssembly(database: Database) {
       .orderBy("m.id"),
   );
 
-  const parentsOf = statement(({ ids }: { ids: readonly number[] }) =>
+  const readParents = statement(({ ids }: { ids: readonly number[] }) =>
     db.selectFrom("firstpromoter_promoters").select(["id", "email", "profile"]).where(database.anyOf("id", ids)),
   );
 
@@ -99,14 +99,14 @@ function createAssembly(database: Database) {
     if (rows.length === 0) return [];
     const parentIds = [...new Set(rows.flatMap(({ parent_promoter_id }) => parent_promoter_id ?? []))];
     const [places, parents] = await Promise.all([
-      placesOf(db, { ids: rows.map(({ id }) => id) }),
-      parentIds.length === 0 ? { rows: [] } : parentsOf(db, { ids: parentIds }),
+      readPlaces(db, { ids: rows.map(({ id }) => id) }),
+      parentIds.length === 0 ? { rows: [] } : readParents(db, { ids: parentIds }),
     ]);
     const byPromoter = Map.groupBy(places.rows, ({ promoter_id }) => promoter_id);
     const byId = new Map(
       parents.rows.map(({ id, email, profile }) => [
         id,
-        { id, email, name: nameOf({ email, profile: JSON.parse(profile) as ProfileInput }) },
+        { id, email, name: formatName({ email, profile: JSON.parse(profile) as ProfileInput }) },
       ]),
     );
     return rows.map((row) =>

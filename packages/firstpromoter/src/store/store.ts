@@ -235,7 +235,7 @@ export class Taken extends Error {
 }
 
 /** First and last name; the part of the address before the @ where there is none. */
-export function nameOf(promoter: { email: string; profile: ProfileInput }): string {
+export function formatName(promoter: { email: string; profile: ProfileInput }): string {
   const { first_name, last_name } = promoter.profile;
   const name = [first_name, last_name].filter(Boolean).join(" ").trim();
   return name === "" ? (promoter.email.split("@", 1)[0] as string) : name;

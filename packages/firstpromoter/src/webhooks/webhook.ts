@@ -56,7 +56,7 @@ export function createWebhook(
   let forgotten = Number.NEGATIVE_INFINITY;
 
   /** The message of a finished batch; undefined while it is not, null where there is no such batch. */
-  async function bodyOf({ batchId }: Notice): Promise<string | null | undefined> {
+  async function makeBody({ batchId }: Notice): Promise<string | null | undefined> {
     const batch = await batches.get(batchId).catch((error: unknown) => {
       if (ReinstateError.is(error, "unknown_batch")) return undefined;
       throw error;
@@ -97,7 +97,7 @@ export function createWebhook(
   }
 
   async function handle(notice: Notice): Promise<void> {
-    const body = notice.body ?? (await bodyOf(notice));
+    const body = notice.body ?? (await makeBody(notice));
     if (body === undefined) return;
     if (body === null) return notices.withdraw(notice);
     // Written down first, so that every attempt says the same.

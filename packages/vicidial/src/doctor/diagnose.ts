@@ -13,7 +13,7 @@ const page = 1000;
 
 /** Examines both lead tables. Reads only; on big tables the twins take a while, a page at a time. */
 export async function diagnose(connection: Connection): Promise<Diagnosis> {
-  const [ours, theirs] = [await factsOf(connection, live), await factsOf(connection, archive)];
+  const [ours, theirs] = [await readFacts(connection, live), await readFacts(connection, archive)];
   // To look through the whole archive takes long, so it is done only where somebody wants to know.
   if (theirs && canBeUnstamped(theirs) && ours && !canBeUnstamped(ours)) {
     theirs.unstamped = await count(connection, `${quote(archive)} WHERE modify_date IS NULL`);
@@ -25,7 +25,7 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
   } catch (error) {
     if (!MoveRefused.is(error)) throw error;
     // What a move refuses besides: it names one thing at a time.
-    if (!findings.some(({ what }) => subjectOf(what) === subjectOf(error.message))) {
+    if (!findings.some(({ what }) => readSubject(what) === readSubject(error.message))) {
       findings.unshift({ severity: "refused", what: error.message });
     }
     return { findings };
@@ -33,7 +33,7 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
   // Rows are compared by the columns of the source; any direction in which leads can be moved will do.
   if (isRefused(plan, "dearchive") && isRefused(plan, "archive")) return { findings };
   const statements = statementsFor(plan, isRefused(plan, "dearchive") ? "archive" : "dearchive");
-  const twins = { equal: 0, differing: 0, collisions: 0 };
+  const duplicates = { equal: 0, differing: 0, collisions: 0 };
   for (let after = -1; ; ) {
     const [rows] = await connection.query<RowDataPacket[]>(
       `SELECT a.lead_id FROM ${archive} AS a JOIN ${live} AS l ON l.lead_id = a.lead_id
@@ -44,19 +44,19 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
     if (ids.length === 0) break;
     const [pairs] = await runStatements(connection, [statements.duplicates, ids]);
     for (const differs of readDuplicates(pairs).values()) {
-      if (differs.length === 0) twins.equal++;
-      else if (isCollision({ differs })) twins.collisions++;
-      else twins.differing++;
+      if (differs.length === 0) duplicates.equal++;
+      else if (isCollision({ differs })) duplicates.collisions++;
+      else duplicates.differing++;
     }
     after = ids.at(-1) as number;
   }
   const told: [number, string][] = [
-    [twins.equal, "leads lie in both tables and are equal: a dearchive or an archive finishes them"],
-    [twins.differing, "leads lie in both tables and differ: both copies are kept until somebody decides"],
-    [twins.collisions, "ids stand for another lead in each table: the id was given out again"],
+    [duplicates.equal, "leads lie in both tables and are equal: a dearchive or an archive finishes them"],
+    [duplicates.differing, "leads lie in both tables and differ: both copies are kept until somebody decides"],
+    [duplicates.collisions, "ids stand for another lead in each table: the id was given out again"],
   ];
   for (const [count, what] of told) if (count > 0) findings.push({ severity: "risk", what: `${count} ${what}` });
-  return { findings, twins };
+  return { findings, duplicates };
 }
 
 const canBeUnstamped = ({ columns }: TableFacts) =>
@@ -68,9 +68,9 @@ async function count(connection: Connection, from: string): Promise<number> {
 }
 
 /** What a sentence is about, without what follows from it. */
-const subjectOf = (what: string) => what.split(/[:;,]/)[0];
+const readSubject = (what: string) => what.split(/[:;,]/)[0];
 
-async function factsOf(connection: Connection, name: string): Promise<TableFacts | undefined> {
+async function readFacts(connection: Connection, name: string): Promise<TableFacts | undefined> {
   const query = async (sql: string) => (await connection.query<RowDataPacket[]>(sql, [name]))[0];
   const [table] = await query(
     "SELECT ENGINE AS engine FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?",

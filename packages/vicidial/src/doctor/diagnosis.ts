@@ -42,5 +42,5 @@ export interface Finding {
 export interface Diagnosis {
   findings: Finding[];
   /** Leads that lie in both tables; undefined where the tables cannot be compared. */
-  twins?: { equal: number; differing: number; collisions: number };
+  duplicates?: { equal: number; differing: number; collisions: number };
 }

@@ -285,21 +285,21 @@ const types: [type: string, values: unknown[]][] = [
 
 test("whatever two types meet, no value is changed by what is advised, and it is advised once", async () => {
   const pairs = types.flatMap((one, a) => types.slice(0, a).map((two, b) => ({ name: `c${a}_${b}`, one, two })));
-  const tableOf = (table: string, side: "one" | "two") =>
+  const createTable = (table: string, side: "one" | "two") =>
     `CREATE TABLE ${table} (lead_id INT UNSIGNED NOT NULL PRIMARY KEY,
       ${pairs.map((pair) => `${pair.name} ${pair[side][0]}`).join(", ")}) ENGINE=MyISAM`;
-  const rowsOf = (side: "one" | "two", first: number) =>
+  const makeRows = (side: "one" | "two", first: number) =>
     [0, 1].map((index) => ({
       lead_id: first + index,
       ...Object.fromEntries(pairs.map((pair) => [pair.name, pair[side][1][index]])),
     }));
   await using place = await site({ live: "MyISAM", archive: "MyISAM" }, [
     `DROP TABLE ${live}, ${archive}`,
-    tableOf(live, "one"),
-    tableOf(archive, "two"),
+    createTable(live, "one"),
+    createTable(archive, "two"),
   ]);
-  await place.fill(live, rowsOf("one", 1));
-  await place.fill(archive, rowsOf("two", 3));
+  await place.fill(live, makeRows("one", 1));
+  await place.fill(archive, makeRows("two", 3));
   const before = [await place.bytes(live), await place.bytes(archive)];
   const findings = await place.findings();
   const advice = findings.flatMap(({ advice }) => advice ?? []);
@@ -308,6 +308,6 @@ test("whatever two types meet, no value is changed by what is advised, and it is
   expect(advice.length + byHand.length).toBe(pairs.length);
   await place.admin.query(advice.join("\n"));
   expect([await place.bytes(live), await place.bytes(archive)]).toEqual(before);
-  const columnsOf = (found: { what: string }[]) => new Set(found.map(({ what }) => what.split(" ")[0]));
-  expect(columnsOf(await place.findings())).toEqual(columnsOf(byHand));
+  const listColumns = (found: { what: string }[]) => new Set(found.map(({ what }) => what.split(" ")[0]));
+  expect(listColumns(await place.findings())).toEqual(listColumns(byHand));
 });

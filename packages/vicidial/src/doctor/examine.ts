@@ -5,7 +5,7 @@ import { needsValue } from "../store/mariadb/table-shape.ts";
 import type { ColumnFacts, Finding, TableFacts } from "./diagnosis.ts";
 
 /** The definition of a column, as ALTER TABLE takes it. */
-function definitionOf(column: ColumnFacts): string {
+function writeDefinition(column: ColumnFacts): string {
   const charset = column.charset ? ` CHARACTER SET ${column.charset} COLLATE ${column.collation}` : "";
   const standard = column.default === null ? (column.nullable ? " DEFAULT NULL" : "") : ` DEFAULT ${column.default}`;
   const extra = / on update /i.test(` ${column.extra} `) ? ` ${column.extra}` : "";
@@ -69,9 +69,9 @@ export function examine(live: TableFacts | undefined, archive: TableFacts | unde
   }
   findings.push(...refusals("archive", live, archive), ...refusals("dearchive", archive, live));
   for (const column of live.columns) {
-    const twin = counterpartOf(column, archive);
-    if (twin && !isGenerated(column) && !isGenerated(twin)) {
-      findings.push(...differences(column, twin, archive.unstamped));
+    const duplicate = findCounterpart(column, archive);
+    if (duplicate && !isGenerated(column) && !isGenerated(duplicate)) {
+      findings.push(...differences(column, duplicate, archive.unstamped));
     }
   }
   return findings;
@@ -84,13 +84,13 @@ function refusals(verb: Verb, source: TableFacts, target: TableFacts): Finding[]
   for (const column of source.columns) {
     // The server works its value out anew: it is not copied.
     if (isGenerated(column)) continue;
-    const counterpart = counterpartOf(column, target);
+    const counterpart = findCounterpart(column, target);
     if (!counterpart) {
       findings.push({
         severity: "refused",
         verb,
         what: `${target.name} has no column ${column.name}: ${consequence}`,
-        advice: `ALTER TABLE ${quote(target.name)} ADD COLUMN ${definitionOf(column)};`,
+        advice: `ALTER TABLE ${quote(target.name)} ADD COLUMN ${writeDefinition(column)};`,
       });
     } else if (isGenerated(counterpart)) {
       findings.push({
@@ -101,18 +101,18 @@ function refusals(verb: Verb, source: TableFacts, target: TableFacts): Finding[]
     }
   }
   for (const column of target.columns) {
-    if (!isRequired(column) || counterpartOf(column, source)) continue;
+    if (!isRequired(column) || findCounterpart(column, source)) continue;
     findings.push({
       severity: "refused",
       verb,
       what: `${target.name} needs a value in its column ${column.name}, which ${source.name} does not have: ${consequence}`,
-      advice: `ALTER TABLE ${quote(target.name)} MODIFY COLUMN ${definitionOf({ ...column, nullable: true })};`,
+      advice: `ALTER TABLE ${quote(target.name)} MODIFY COLUMN ${writeDefinition({ ...column, nullable: true })};`,
     });
   }
   return findings;
 }
 
-const counterpartOf = ({ name }: ColumnFacts, { columns }: TableFacts) =>
+const findCounterpart = ({ name }: ColumnFacts, { columns }: TableFacts) =>
   columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
 
 /** How a column differs in the two tables. The first finding has the statements that end all of them, one for each table at most. */
@@ -159,9 +159,9 @@ function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number 
     ];
   }
   const statements = [live, archive].flatMap((column, index) => {
-    const definition = definitionOf(wide[index] as ColumnFacts);
+    const definition = writeDefinition(wide[index] as ColumnFacts);
     const table = quote(index === 0 ? liveName : archiveName);
-    return definition === definitionOf(column) ? [] : [`ALTER TABLE ${table} MODIFY COLUMN ${definition};`];
+    return definition === writeDefinition(column) ? [] : [`ALTER TABLE ${table} MODIFY COLUMN ${definition};`];
   });
   return [{ ...first, ...(statements.length > 0 && { advice: statements.join(" ") }) }, ...rest];
 }

@@ -16,7 +16,7 @@ import { createRoutes } from "./routes.ts";
 
 const secret = "a-key-of-the-tests";
 const other = "another-key-of-the-tests";
-const bodyOf = (lead_ids: unknown, flags = {}) =>
+const makeBody = (lead_ids: unknown, flags = {}) =>
   JSON.stringify({ insert_leads: true, delete_leads: true, lead_ids, ...flags });
 
 async function call(
@@ -63,13 +63,13 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
 
   test("lets the same call be answered as the first time, at any hour, in the words of its path", async () => {
     await using place = await start("outside 08:00-18:00 mon-fri");
-    const first = await call(place.vicidial, bodyOf([1, 2]));
+    const first = await call(place.vicidial, makeBody([1, 2]));
     const body = { message, select_count: 2, insert_count: 2, delete_count: 2 };
     expect(first).toMatchObject({ status: 200, body, replayed: null });
     place.now.value = Date.parse("2026-01-06T12:00:00Z");
-    const again = await call(place.vicidial, bodyOf([1, 2]));
+    const again = await call(place.vicidial, makeBody([1, 2]));
     expect(again).toEqual({ ...first, replayed: "true" });
-    const legacy = await call(place.vicidial, bodyOf([1, 2]), { path: "lead/dearchive/customer_name/" });
+    const legacy = await call(place.vicidial, makeBody([1, 2]), { path: "lead/dearchive/customer_name/" });
     expect(legacy).toEqual({ ...first, body: { ...body, http_code: 200 }, replayed: "true" });
     expect(await place.host.batches.list({ limit: 9 })).toHaveLength(1);
   });
@@ -82,27 +82,27 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
         .values([makeLead(1), makeLead(2, { status: "SALE" })])
         .execute();
     });
-    const first = await call(place.vicidial, bodyOf([1, 2, 3]));
+    const first = await call(place.vicidial, makeBody([1, 2, 3]));
     expect(first.body).toEqual({ message, select_count: 3, insert_count: 1, delete_count: 2 });
-    expect(await call(place.vicidial, bodyOf([1, 2, 3]))).toEqual({ ...first, replayed: "true" });
+    expect(await call(place.vicidial, makeBody([1, 2, 3]))).toEqual({ ...first, replayed: "true" });
   });
 
   test("is refused with another body, and names another call for another holder, another verb, another key", async () => {
     await using place = await start();
-    await call(place.vicidial, bodyOf([1]));
+    await call(place.vicidial, makeBody([1]));
     const refusal = "This Idempotency-Key was used with another request";
-    expect(await call(place.vicidial, bodyOf([2]))).toMatchObject({
+    expect(await call(place.vicidial, makeBody([2]))).toMatchObject({
       status: 500,
       body: { message: refusal, lead_errors: 0, lead_ids: [] },
       batch: null,
     });
-    expect(await call(place.vicidial, bodyOf([2]), { path: "lead/dearchive" })).toMatchObject({
+    expect(await call(place.vicidial, makeBody([2]), { path: "lead/dearchive" })).toMatchObject({
       status: 449,
       body: { message: refusal, http_code: 449 },
     });
-    const archive = bodyOf([1], { update_leads: false });
+    const archive = makeBody([1], { update_leads: false });
     for (const change of [{ holder: other }, { key: "second" }]) {
-      expect(await call(place.vicidial, bodyOf([change.key ? 3 : 2]), change)).toMatchObject({
+      expect(await call(place.vicidial, makeBody([change.key ? 3 : 2]), change)).toMatchObject({
         status: 200,
         replayed: null,
       });
@@ -115,12 +115,12 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
 
   test("keeps no refusal, and does not stand for a look", async () => {
     await using place = await start();
-    expect(await call(place.vicidial, bodyOf([9]))).toMatchObject({ status: 400, batch: null });
-    expect(await call(place.vicidial, bodyOf([1]), { path: "leads/dearchive?explain=true" })).toMatchObject({
+    expect(await call(place.vicidial, makeBody([9]))).toMatchObject({ status: 400, batch: null });
+    expect(await call(place.vicidial, makeBody([1]), { path: "leads/dearchive?explain=true" })).toMatchObject({
       batch: null,
     });
-    expect(await call(place.vicidial, bodyOf([1]))).toMatchObject({ status: 200, replayed: null });
-    expect(await call(place.vicidial, bodyOf([1]), { path: "leads/dearchive?explain=true" })).toMatchObject({
+    expect(await call(place.vicidial, makeBody([1]))).toMatchObject({ status: 200, replayed: null });
+    expect(await call(place.vicidial, makeBody([1]), { path: "leads/dearchive?explain=true" })).toMatchObject({
       body: { leads: [{ lead_id: 1, verdict: "missing" }] },
     });
   });
@@ -128,8 +128,8 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
   test("leaves the documented order of errors as it is", async () => {
     await using place = await start("outside 08:00-18:00 mon-fri");
     const large = " ".repeat(1024 * 1024 + 1);
-    const noInteger = bodyOf(["1"]);
-    expect(await call(place.vicidial, bodyOf([1]))).toMatchObject({ status: 200 });
+    const noInteger = makeBody(["1"]);
+    expect(await call(place.vicidial, makeBody([1]))).toMatchObject({ status: 200 });
     const statuses = async () => ({
       unauthorized: (await call(place.vicidial, large, { holder: "wrong", key: "" })).status,
       tooLarge: (await call(place.vicidial, large)).status,
@@ -137,9 +137,9 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
       noJson: (await call(place.vicidial, "{")).status,
       noInteger: (await call(place.vicidial, noInteger)).status,
       wrongKeyAndNoInteger: (await call(place.vicidial, noInteger, { key: "clé" })).status,
-      wrongKey: (await call(place.vicidial, bodyOf([2]), { key: "" })).status,
-      anotherBody: (await call(place.vicidial, bodyOf([2]))).status,
-      replay: (await call(place.vicidial, bodyOf([1]))).status,
+      wrongKey: (await call(place.vicidial, makeBody([2]), { key: "" })).status,
+      anotherBody: (await call(place.vicidial, makeBody([2]))).status,
+      replay: (await call(place.vicidial, makeBody([1]))).status,
     });
     const outside = { tooLarge: 413, tooLargeInLegacy: 413, noJson: 500, noInteger: 400, wrongKeyAndNoInteger: 400 };
     expect(await statuses()).toEqual({ unauthorized: 401, ...outside, wrongKey: 500, anotherBody: 500, replay: 200 });
@@ -153,14 +153,17 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
     await using place = await start();
     const text = "The header Idempotency-Key must be 1 to 255 printable ASCII characters";
     for (const key of ["", "x".repeat(256), "clé"]) {
-      expect(await call(place.vicidial, bodyOf([1]), { key })).toMatchObject({ status: 500, body: { message: text } });
+      expect(await call(place.vicidial, makeBody([1]), { key })).toMatchObject({
+        status: 500,
+        body: { message: text },
+      });
     }
     expect(await place.host.batches.list({ limit: 9 })).toEqual([]);
   });
 
   test("lets one of several calls at the same moment move the leads, and all of them tell of it", async () => {
     await using place = await start();
-    const answers = await Promise.all(Array.from({ length: 6 }, () => call(place.vicidial, bodyOf([1, 2, 3, 4]))));
+    const answers = await Promise.all(Array.from({ length: 6 }, () => call(place.vicidial, makeBody([1, 2, 3, 4]))));
     expect(await place.host.batches.list({ limit: 9 })).toHaveLength(1);
     const [{ batch = null } = {}] = answers;
     for (const answer of answers) {
@@ -174,19 +177,19 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
     let overtaken = false;
     const store: LeadStore = {
       ...vicidial.store,
-      async existing(verb, ids) {
+      async findInSource(verb, ids) {
         if (!overtaken) {
           overtaken = true;
-          await call(vicidial, bodyOf([1, 2]));
+          await call(vicidial, makeBody([1, 2]));
         }
-        return vicidial.store.existing(verb, ids);
+        return vicidial.store.findInSource(verb, ids);
       },
     };
     const office = createOfficeClock(host, { dearchive: { allowed: "any" }, archive: { allowed: "any" } }, "UTC");
-    const routes = createRoutes({ host, store, office, native: async () => new Response() }, readOptions({}));
+    const routes = createRoutes({ host, store, office, nonAgentApi: async () => new Response() }, readOptions({}));
     const body = { message, select_count: 2, insert_count: 2, delete_count: 2 };
-    expect(await call({ routes }, bodyOf([1, 2]))).toMatchObject({ status: 200, body, replayed: "true" });
-    expect(await call({ routes }, bodyOf([1, 2]), { key: "second" })).toMatchObject({ status: 400 });
+    expect(await call({ routes }, makeBody([1, 2]))).toMatchObject({ status: 200, body, replayed: "true" });
+    expect(await call({ routes }, makeBody([1, 2]), { key: "second" })).toMatchObject({ status: 400 });
   });
 });
 
@@ -235,7 +238,7 @@ test("a call whose process was killed half-way is answered as if it had not been
     encoding: "utf8",
     env: {
       ...process.env,
-      CALL: JSON.stringify({ ledger: ledger.url, url: database.url, headers, body: bodyOf(ids) }),
+      CALL: JSON.stringify({ ledger: ledger.url, url: database.url, headers, body: makeBody(ids) }),
     },
   });
   expect([child.signal, child.stdout, child.stderr]).toEqual(["SIGKILL", "", ""]);
@@ -244,7 +247,7 @@ test("a call whose process was killed half-way is answered as if it had not been
   // Nobody has taken over yet.
   const waiting = await createHost({ databaseUrl: ledger.url, role: "web" });
   const meanwhile = await createVicidial(waiting, { url: database.url });
-  expect(await call(meanwhile, bodyOf(ids))).toMatchObject({
+  expect(await call(meanwhile, makeBody(ids))).toMatchObject({
     status: 500,
     body: { message: "The first request with this Idempotency-Key is still being worked on" },
     retryAfter: "1",
@@ -258,7 +261,7 @@ test("a call whose process was killed half-way is answered as if it had not been
   const vicidial = await createVicidial(host, { url: database.url });
   const [batch] = await host.batches.list({ limit: 1 });
   await host.batches.wait(batch?.id ?? 0);
-  expect(await call(vicidial, bodyOf(ids))).toMatchObject({
+  expect(await call(vicidial, makeBody(ids))).toMatchObject({
     status: 200,
     body: { message, select_count: 130, insert_count: 130, delete_count: 130 },
     batch: String(batch?.id),

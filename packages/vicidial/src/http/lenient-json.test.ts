@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { unreadableBody } from "../fixtures/documented.ts";
-import { JsonFault, type JsonValue, parseObject, textOf } from "./lenient-json.ts";
+import { JsonFault, type JsonValue, parseObject, toText } from "./lenient-json.ts";
 
-function faultOf(text: string): string {
+function readFault(text: string): string {
   try {
     parseObject(text);
   } catch (error) {
@@ -12,7 +12,7 @@ function faultOf(text: string): string {
   throw new Error(`${text} was read`);
 }
 
-const echoOf = (text: string) => textOf(parseObject(`{"a":${text}}`).get("a") as JsonValue);
+const echoText = (text: string) => toText(parseObject(`{"a":${text}}`).get("a") as JsonValue);
 
 describe("what is read", () => {
   test.each([
@@ -39,7 +39,7 @@ describe("what is read", () => {
     ['"a\\ud83eb\\udd8a\\ud83e\\ud83e\\udd8a"', '"a\ufffdb\ufffd\ufffd🦊"'],
     ["{b:1,'c':[true,false,null]}", '{"b":1,"c":[true,false,null]}'],
   ])("%s is %s", (text, echo) => {
-    expect(echoOf(text)).toBe(echo);
+    expect(echoText(text)).toBe(echo);
   });
 
   test("integers are told from floats", () => {
@@ -116,6 +116,6 @@ describe("what cannot be read", () => {
       `JSON integer ${"9".repeat(381)} is too large to parse. Path 'a', line 1, position 386.`,
     ],
   ])("%j", (text, message) => {
-    expect(faultOf(text)).toBe(message);
+    expect(readFault(text)).toBe(message);
   });
 });

@@ -131,11 +131,11 @@ function createReader(text: string): Reader {
 
   const place = () => {
     const position = at - lineStart;
-    return { path: pathOf(), line: state === "start" && position === 0 ? 0 : line, position };
+    return { path: currentPath(), line: state === "start" && position === 0 ? 0 : line, position };
   };
 
   // A container of which nothing has been read yet does not show its own level.
-  const pathOf = () => pathText(state === "objectStart" || state === "listStart" ? levels.slice(0, -1) : levels);
+  const currentPath = () => pathText(state === "objectStart" || state === "listStart" ? levels.slice(0, -1) : levels);
 
   const fault = (message: string) => {
     const { path, line, position } = place();
@@ -322,7 +322,7 @@ function createReader(text: string): Reader {
     const number = text.slice(start, at);
     beginValue();
     endValue();
-    const integer = integerOf(number);
+    const integer = parseInteger(number);
     if (integer !== undefined) {
       if (number.length > longestInteger) throw fault(`JSON integer ${number} is too large to parse.`);
       return { type: "Value", value: { kind: "integer", value: integer } };
@@ -448,7 +448,7 @@ const escapes: Record<string, string> = {
 };
 
 /** Decimal of any size; hexadecimal and octal of 64 bits, where a zero stands in front. */
-function integerOf(number: string): bigint | undefined {
+function parseInteger(number: string): bigint | undefined {
   if (/^0x[0-9a-f]{1,16}$/i.test(number)) return BigInt.asIntN(64, BigInt(number.toLowerCase()));
   if (/^0\d/.test(number)) {
     if (!/^[0-7]+$/.test(number)) return undefined;
@@ -474,7 +474,7 @@ function pathText(levels: readonly Level[]): string {
 }
 
 /** The value as JSON, as the vendor echoes it: integers exact, strings as strings, floats as they were written. */
-export function textOf(value: JsonValue): string {
+export function toText(value: JsonValue): string {
   switch (value.kind) {
     case "integer":
       return value.value.toString();
@@ -489,11 +489,11 @@ export function textOf(value: JsonValue): string {
     case "undefined":
       return "null";
     case "array":
-      return `[${value.items.map(textOf).join(",")}]`;
+      return `[${value.items.map(toText).join(",")}]`;
     case "constructor":
       // JSON has no such value; as a string the answer stays JSON.
-      return JSON.stringify(`new ${value.name}(${value.items.map(textOf).join(",")})`);
+      return JSON.stringify(`new ${value.name}(${value.items.map(toText).join(",")})`);
     case "object":
-      return `{${[...value.members].map(([name, member]) => `${JSON.stringify(name)}:${textOf(member)}`).join(",")}}`;
+      return `{${[...value.members].map(([name, member]) => `${JSON.stringify(name)}:${toText(member)}`).join(",")}}`;
   }
 }

@@ -25,7 +25,7 @@ const wrong = { ...rightCall, pass: "12345" };
 const success = "SUCCESS: lead_dearchive LEAD DE-ARCHIVED: 6666|274071|1|1\n";
 
 const site = emptiedSite();
-const { fill, rowsOf } = site;
+const { fill, readRows: rowsOf } = site;
 
 interface Setting {
   user?: object;
@@ -85,7 +85,10 @@ async function callCentre({ user: change, settings = {}, apiList = "", entries =
 }
 
 /** The text of one call in a call centre of its own. */
-async function answerOf(query: Record<string, string>, setting: Setting & { address?: string } = {}): Promise<string> {
+async function readAnswer(
+  query: Record<string, string>,
+  setting: Setting & { address?: string } = {},
+): Promise<string> {
   await using centre = await callCentre(setting);
   return (await centre.ask({ ...rightCall, ...query }, setting)).text;
 }
@@ -118,7 +121,7 @@ describe("one lead comes back", () => {
   });
 
   test("of a campaign that the group may see", async () => {
-    expect(await answerOf({}, { user: { user_group: "SALES" } })).toBe(success);
+    expect(await readAnswer({}, { user: { user_group: "SALES" } })).toBe(success);
   });
 });
 
@@ -213,7 +216,7 @@ describe("VICIdial's log", () => {
     [{ function: "add_lead" }, { function: "add_lead", result_reason: "NO FUNCTION SPECIFIED", data: "" }],
     [{ lead_id: "274073" }, { result_reason: "lead_dearchive NON-ARCHIVED LEAD FOUND", data: "6666|274073|7" }],
   ])("tells of %j why it was refused", async (change, row) => {
-    await answerOf(change);
+    await readAnswer(change);
     expect(await rowsOf("vicidial_api_log")).toMatchObject([row]);
   });
 });
@@ -286,7 +289,7 @@ describe("refused in VICIdial's words:", () => {
       "ERROR: lead_dearchive LEAD INSERT FAILED: 6666|274071|7\n",
     ],
   ])("%s", async (_name, query, setting, text) => {
-    expect(await answerOf(query, setting)).toBe(text);
+    expect(await readAnswer(query, setting)).toBe(text);
     expect(await rowsOf("vicidial_list")).toMatchObject([{ lead_id: 274073 }]);
   });
 
@@ -328,7 +331,7 @@ describe("refused in VICIdial's words:", () => {
   });
 
   test("everybody, where passwords are kept as hashes", async () => {
-    expect(await answerOf({}, { settings: { pass_hash_enabled: "1" } })).toMatch(/Login incorrect/);
+    expect(await readAnswer({}, { settings: { pass_hash_enabled: "1" } })).toMatch(/Login incorrect/);
   });
 });
 
@@ -377,12 +380,12 @@ describe("failed logins", () => {
   });
 
   test("are those of a level that is too low, too", async () => {
-    await answerOf({}, { user: { user_level: 6 } });
+    await readAnswer({}, { user: { user_level: 6 } });
     expect(await account()).toEqual({ failed: 1, last: "", today: [1, 1, "", "aBAD"], date: "old" });
   });
 
   test("leave the count of the lock alone if a list of addresses refuses", async () => {
-    await answerOf({}, { user: { failed_login_count: 3 }, settings: { allow_ip_lists: "1" }, apiList: "OFFICE" });
+    await readAnswer({}, { user: { failed_login_count: 3 }, settings: { allow_ip_lists: "1" }, apiList: "OFFICE" });
     expect(await account()).toEqual({ failed: 3, last: "", today: [1, 0, "", "aIPBLOCK"], date: "old" });
   });
 });
@@ -396,7 +399,7 @@ describe("use_non_latin", () => {
     ["0", "ERROR: Login incorrect, please try again: |-1_|_-1|BAD|\n"],
     [null, "ERROR: Login incorrect, please try again: |-1_|_-1|BAD|\n"],
   ])("of %j decides which letters names keep", async (use_non_latin, text) => {
-    expect(await answerOf(names, { settings: { use_non_latin }, ...known })).toBe(text);
+    expect(await readAnswer(names, { settings: { use_non_latin }, ...known })).toBe(text);
   });
 
   test.each([
@@ -407,7 +410,7 @@ describe("use_non_latin", () => {
     [{ user: "6666é", source: "é" }, "0", { source: "", result_reason: "Invalid Source" }],
   ])("decides which letters the log shows: %j with %s", async (change, use_non_latin, row) => {
     const account = use_non_latin === "1" ? known : { user: { pass: "_-1" } };
-    await answerOf({ ...names, pass: account.user.pass, ...change }, { settings: { use_non_latin }, ...account });
+    await readAnswer({ ...names, pass: account.user.pass, ...change }, { settings: { use_non_latin }, ...account });
     expect(await rowsOf("vicidial_api_log")).toMatchObject([row]);
   });
 });
@@ -449,7 +452,7 @@ describe("lists of addresses", () => {
     ],
     ["of IPv6", { settings: on, apiList: "OFFICE", entries: [["OFFICE", "2001:db8::7"]] }, "2001:db8::7", true],
   ])("%s", async (_name, setting, address, allowed) => {
-    expect(await answerOf({}, { ...setting, address })).toBe(allowed ? success : blocked(address));
+    expect(await readAnswer({}, { ...setting, address })).toBe(allowed ? success : blocked(address));
   });
 
   test.each([
@@ -457,7 +460,7 @@ describe("lists of addresses", () => {
     [{ settings: black }, blocked("")],
     [{ settings: on }, success],
   ])("refuse who comes from nowhere known, where there is one: %j", async (setting, text) => {
-    expect(await answerOf({}, setting)).toBe(text);
+    expect(await readAnswer({}, setting)).toBe(text);
   });
 
   test("refuse everybody where their entries cannot be read", async () => {
@@ -471,7 +474,9 @@ describe("lists of addresses", () => {
   });
 
   test("are for those whose login is right: others learn nothing of them", async () => {
-    expect(await answerOf(wrong, { settings: on, apiList: "OFFICE", address: "10.9.9.9" })).toMatch(/Login incorrect/);
+    expect(await readAnswer(wrong, { settings: on, apiList: "OFFICE", address: "10.9.9.9" })).toMatch(
+      /Login incorrect/,
+    );
   });
 
   test("see the address of the connection", async () => {
@@ -513,7 +518,7 @@ describe("a second factor", () => {
     ["not where it lasts no hour", { settings: { ...settings, two_factor_auth_hours: "0" } }, success],
     ["not where it is off", { settings: { ...settings, two_factor_container: "---DISABLED---" } }, success],
   ])("%s", async (_name, setting, text) => {
-    expect(await answerOf({}, setting)).toBe(text);
+    expect(await readAnswer({}, setting)).toBe(text);
   });
 
   test.each([
@@ -523,7 +528,7 @@ describe("a second factor", () => {
     [{ auth_stage: "1", auth_exp_date: "2999-01-01 00:00:00", user: "7777" }, refused],
   ])("counts while it is valid: %j", async (row, text) => {
     await fill("vicidial_two_factor_auth", [{ user: "6666", ...row }]);
-    expect(await answerOf({}, { settings })).toBe(text);
+    expect(await readAnswer({}, { settings })).toBe(text);
   });
 });
 

@@ -48,7 +48,7 @@ interface Caller {
  * answers and its checks against the users, user groups and lists of addresses of the real database, but moved as every other
  * lead. Without a VICIdial database nobody can log in. `address` is where the call comes from, where that is known.
  */
-export function createNativeApi(host: Host, site: VicidialDatabase | undefined, office: OfficeClock) {
+export function createNonAgentApi(host: Host, site: VicidialDatabase | undefined, office: OfficeClock) {
   return async (request: Request, { env, address }: Caller = {}): Promise<Response> => {
     let leave = () => {};
     try {
@@ -117,7 +117,7 @@ export function createNativeApi(host: Host, site: VicidialDatabase | undefined, 
     const login = (await site?.login({ user, pass, address })) ?? "BAD";
     if (typeof login === "string") {
       host.admission.countWrongKey(request, "vicidial");
-      return { text: refusalOf(login, call, address) };
+      return { text: describeRefusal(login, call, address) };
     }
     host.admission.identify(request, `vicidial user ${user}`);
     if (call.safetyFlag !== undefined) return error("PARAMETER NOT SUPPORTED", `${user}|${call.safetyFlag}`);
@@ -186,7 +186,7 @@ const said = (result: "SUCCESS" | "ERROR", reason: string, data: string, shown =
 
 const error = (what: string, data: string): Answer => said("ERROR", `lead_dearchive ${what}`, data);
 
-function refusalOf(refusal: LoginRefusal, { user, pass }: Call, address = ""): string {
+function describeRefusal(refusal: LoginRefusal, { user, pass }: Call, address = ""): string {
   if (refusal === "LOCK") return `ERROR: Too many login attempts, try again in 15 minutes: |${user}|LOCK|`;
   // Between the bars VICIdial shows a user of HTTP's own login, which this call does not have.
   if (refusal === "IPBLOCK") return `ERROR: Your IP Address is not allowed: ${address}: ||IPBLOCK|`;

@@ -3,7 +3,7 @@ import { type Request as BatchRequest, ReinstateError } from "@reinstate/batch-c
 import { findFlags, isIdempotencyKey, readSafetyFlags } from "@reinstate/batch-core/http";
 import type { Verb } from "../leads/move.ts";
 import type { Reason } from "./dialects.ts";
-import { JsonFault, type JsonNode, type JsonValue, parseObject, textOf } from "./lenient-json.ts";
+import { JsonFault, type JsonNode, type JsonValue, parseObject, toText } from "./lenient-json.ts";
 
 /** A request that keeps the document's rules. The ids are distinct, exact and in the order given. */
 export interface LeadsRequest {
@@ -53,7 +53,7 @@ export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsR
   const offenders: string[] = [];
   for (const item of list.items) {
     if (item.kind === "integer") ids.push(item.value);
-    else offenders.push(textOf(item));
+    else offenders.push(toText(item));
   }
   if (offenders.length > 0) return { reason: "integers", offenders };
   if (ids.length === 0) return { reason: "empty" };
@@ -78,14 +78,14 @@ function repeatedIn(ids: readonly bigint[]): bigint[] {
 function notAnArray(node: JsonNode & JsonValue): string {
   const { path, line, position } = node;
   const type = "System.Collections.Generic.List`1[System.Int64]";
-  return `Error converting value ${textOf(node)} to type '${type}'. Path '${path}', line ${line}, position ${position}.`;
+  return `Error converting value ${toText(node)} to type '${type}'. Path '${path}', line ${line}, position ${position}.`;
 }
 
 /**
  * What an `Idempotency-Key` of a call stands for: its holder, what is asked and with which body. Throws `invalid_request` for a
  * key that is none.
  */
-export function idempotencyOf(
+export function readIdempotency(
   key: string,
   { actor, operation, body }: { actor: string; operation: string; body: string },
 ): NonNullable<BatchRequest["idempotency"]> {

@@ -23,7 +23,7 @@ async function fill(host: TestHost, table: string, leads: Lead[]) {
   });
 }
 
-async function rowsOf(host: TestHost, table: string): Promise<Lead[]> {
+async function readRows(host: TestHost, table: string): Promise<Lead[]> {
   return (await sql<Lead>`select * from ${sql.table(table)} order by lead_id`.execute(host.database.tables())).rows;
 }
 
@@ -71,8 +71,8 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
 
       const moved = call.status === 200 ? (JSON.parse(call.reply).delete_count as number) : 0;
       const first = call.verb === "archive" ? 1 : 0;
-      expect(told(await rowsOf(host, target))).toEqual(told(leads.slice(first, first + moved)));
-      expect(told((await rowsOf(host, source)).length)).toEqual(told(leads.length - moved));
+      expect(told(await readRows(host, target))).toEqual(told(leads.slice(first, first + moved)));
+      expect(told((await readRows(host, source)).length)).toEqual(told(leads.length - moved));
 
       const batches = await host.batches.list({ limit: 100 });
       if (call.status === 200) {
@@ -102,8 +102,8 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
     ]);
     const response = await post(vicidial, "leads/dearchive", dearchive([3, 2, 1]));
     expect(await response.json()).toMatchObject({ select_count: 3, insert_count: 1, delete_count: 2 });
-    expect((await rowsOf(host, demoArchive)).map(({ lead_id }) => lead_id)).toEqual([3]);
-    expect((await rowsOf(host, demoLive)).map(({ city }) => city)).toEqual([
+    expect((await readRows(host, demoArchive)).map(({ lead_id }) => lead_id)).toEqual([3]);
+    expect((await readRows(host, demoLive)).map(({ city }) => city)).toEqual([
       "Chicago",
       "Chicago",
       "chicago",
@@ -135,7 +135,7 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
     await fill(host, demoArchive, [makeLead(7)]);
     const response = await post(vicidial, "leads/dearchive", dearchive([7], flags));
     expect(await response.json()).toMatchObject({ select_count: 1, insert_count: inserted, delete_count: deleted });
-    expect(await rowsOf(host, demoArchive)).toEqual([makeLead(7)]);
+    expect(await readRows(host, demoArchive)).toEqual([makeLead(7)]);
     const { items } = await host.batches.items(Number(response.headers.get("x-reinstate-batch")));
     expect(items[0]).toMatchObject({ outcome, ...(code && { code }) });
   });
@@ -151,8 +151,8 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
     expect(await kept.json()).toMatchObject({ select_count: 1, insert_count: 0, update_count: 0, delete_count: 0 });
     const healed = await post(vicidial, "leads/archive", archive([1, 2, 3]));
     expect(await healed.json()).toMatchObject({ select_count: 3, insert_count: 1, update_count: 1, delete_count: 3 });
-    expect(await rowsOf(host, demoArchive)).toEqual(live);
-    expect(await rowsOf(host, demoLive)).toEqual([]);
+    expect(await readRows(host, demoArchive)).toEqual(live);
+    expect(await readRows(host, demoLive)).toEqual([]);
   });
 
   test("a batch of more than one call's leads runs in the background, and missing leads fail alone", async () => {
@@ -175,7 +175,7 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
       counts: { done: 1200, failed: 2, skipped: 0, unknown: 0 },
       tally: { select_count: 1200, insert_count: 1200, delete_count: 1200 },
     });
-    expect(await rowsOf(host, demoLive)).toEqual(ids(1, 1200).map((id) => makeLead(id)));
+    expect(await readRows(host, demoLive)).toEqual(ids(1, 1200).map((id) => makeLead(id)));
     const again = await host.batches.submit({
       operation: "vicidial.leads.dearchive",
       params: { insert_leads: true, delete_leads: true },
@@ -241,7 +241,7 @@ describe("the leads API", () => {
       500,
       `{"message":"Error converting value 5 to type 'System.Collections.Generic.List\`1[System.Int64]'. Path 'lead_ids', line 1, position 53.","lead_errors":0,"lead_ids":[]}`,
     ]);
-    expect(await rowsOf(host, demoArchive)).toHaveLength(1);
+    expect(await readRows(host, demoArchive)).toHaveLength(1);
   });
 
   test("lenient bodies are carried out", async () => {

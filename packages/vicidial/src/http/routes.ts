@@ -9,7 +9,7 @@ import type { LeadStore } from "../store/lead-store.ts";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
 import { explain } from "./explain.ts";
 import { answerError, errorReply, successReply, toErrorDetails } from "./replies.ts";
-import { idempotencyOf, isRefusal, type LeadsRequest, readRequest } from "./request.ts";
+import { isRefusal, type LeadsRequest, readIdempotency, readRequest } from "./request.ts";
 
 /** What of the options the routes follow. */
 export interface RouteOptions {
@@ -29,12 +29,12 @@ export interface RouteParts {
   store: LeadStore;
   office: OfficeClock;
   /** VICIdial's own API. */
-  native(request: Request, caller: { env?: unknown; address?: string | undefined }): Promise<Response>;
+  nonAgentApi(request: Request, caller: { env?: unknown; address?: string | undefined }): Promise<Response>;
 }
 
 /** The result of looking up an `Idempotency-Key`; empty without one. */
 interface Replay {
-  idempotency?: ReturnType<typeof idempotencyOf>;
+  idempotency?: ReturnType<typeof readIdempotency>;
   /** The batch of the first request under this key. */
   before?: Submitted | undefined;
   /** The fault of the key. */
@@ -60,7 +60,10 @@ interface NodeServer {
  * The leads API at `/vicidial/leads/…` and, for clients of its earlier days, `/vicidial/lead/…[/customer][/]`; beside it
  * VICIdial's own function at `/vicidial/non_agent_api.php`.
  */
-export function createRoutes({ host, store, office, native }: RouteParts, options: RouteOptions): Hono<Env> {
+export function createRoutes(
+  { host, store, office, nonAgentApi: native }: RouteParts,
+  options: RouteOptions,
+): Hono<Env> {
   const routes = new Hono<Env>({ getPath: cleanPath });
   routes.use(async (c, next) => {
     await next();
@@ -71,7 +74,7 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
   // Invalid bytes become the replacement character, as they do at the vendor.
   const utf8 = new TextDecoder();
 
-  function dialectOf(word: string, verb: Verb, key?: Key): Dialect {
+  function findDialect(word: string, verb: Verb, key?: Key): Dialect {
     const wished = key?.options.dialect as DialectName;
     const name = dialectNames.includes(wished) ? wished : word === "lead" ? options.legacyDialect : options.dialect;
     const dialect = dialects[name][verb];
@@ -84,7 +87,7 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     const request = c.req.raw;
     const { word, verb, customer = "" } = c.req.param() as { word: string; verb: Verb; customer?: string };
     const key = await authenticate(host.admission, request, { vendor: "vicidial", form: "key" });
-    const dialect = dialectOf(word, verb, key);
+    const dialect = findDialect(word, verb, key);
     c.set("dialect", dialect);
     if (!key) return errorReply(dialect, "unauthorized");
     const { explain: explained = false } = readSafetyFlags(
@@ -99,7 +102,7 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     };
     const { before, idempotency, fault } = explained ? {} : await findReplay(request, verb, key, readText);
     // What was answered once is answered again at any hour, and to look changes nothing.
-    if (before) return await answerOf(dialect, verb, before);
+    if (before) return await answerSubmitted(dialect, verb, before);
     if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
     const checked = readRequest(verb, await readText(), options.leadLimit);
     if (isRefusal(checked)) return errorReply(dialect, checked.reason as "other", checked);
@@ -122,7 +125,7 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     if (key === null) return {};
     try {
       const body = await readText();
-      const idempotency = idempotencyOf(key, { actor: holder.id, operation: operationName(verb), body });
+      const idempotency = readIdempotency(key, { actor: holder.id, operation: operationName(verb), body });
       return { idempotency, before: await host.batches.recall(idempotency) };
     } catch (fault) {
       if (ReinstateError.is(fault, "idempotency_running")) throw fault;
@@ -135,15 +138,15 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     verb: Verb,
     checked: LeadsRequest,
     key: Key,
-    idempotency?: ReturnType<typeof idempotencyOf>,
+    idempotency?: ReturnType<typeof readIdempotency>,
   ): Promise<Response> {
     const ids = checked.ids.filter((id) => id >= 0n && id <= BigInt(highestLeadId)).map(Number);
-    const found = await store.existing(verb, ids);
+    const found = await store.findInSource(verb, ids);
     const missing = checked.ids.filter((id) => !found.has(Number(id)));
     if (missing.length > 0) {
       // The same call may have moved them just now.
       const before = idempotency && (await host.batches.recall(idempotency));
-      if (before) return answerOf(dialect, verb, before);
+      if (before) return answerSubmitted(dialect, verb, before);
       return errorReply(dialect, "missing", { offenders: missing.map(String) });
     }
 
@@ -160,11 +163,11 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       inline: true,
       ...(idempotency && { idempotency }),
     });
-    return answerOf(dialect, verb, batch);
+    return answerSubmitted(dialect, verb, batch);
   }
 
   /** What a batch has come to; one that was answered unfinished may have come further by now. */
-  async function answerOf(dialect: Dialect, verb: Verb, submitted: Submitted): Promise<Response> {
+  async function answerSubmitted(dialect: Dialect, verb: Verb, submitted: Submitted): Promise<Response> {
     const { id, status, replayed } = submitted;
     const batch = replayed && !isFinished(status) ? await host.batches.get(id) : submitted;
     const headers = { "x-reinstate-batch": String(id), ...(replayed && { "idempotency-replayed": "true" }) };
@@ -200,7 +203,7 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
     path,
     async (c, next) => {
       // Known from here on, whatever goes wrong before the key is read.
-      c.set("dialect", dialectOf(c.req.param("word"), c.req.param("verb") as Verb));
+      c.set("dialect", findDialect(c.req.param("word"), c.req.param("verb") as Verb));
       await next();
     },
     admitCalls(host.admission),
@@ -208,7 +211,7 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
   );
   routes.all(path, (c) => {
     const message = `The requested resource does not support http method '${c.req.method}'.`;
-    const dialect = dialectOf(c.req.param("word"), c.req.param("verb") as Verb);
+    const dialect = findDialect(c.req.param("word"), c.req.param("verb") as Verb);
     return errorReply(dialect, "other", { message, status: 405, headers: { allow: "POST" } });
   });
   routes.all("/vicidial/non_agent_api.php", (c) => {
@@ -218,7 +221,9 @@ export function createRoutes({ host, store, office, native }: RouteParts, option
       const headers = { allow: "GET, POST", "content-type": "text/html; charset=utf-8" };
       return new Response(`ERROR: The method ${method} is not allowed; use GET or POST\n`, { status: 405, headers });
     }
-    const address = options.address ? options.address(c.req.raw, c.env) : host.admission.addressOf(c.req.raw, c.env);
+    const address = options.address
+      ? options.address(c.req.raw, c.env)
+      : host.admission.readCallerAddress(c.req.raw, c.env);
     return native(c.req.raw, { env: c.env, address });
   });
   routes.onError((error, c) =>

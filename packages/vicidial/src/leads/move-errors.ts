@@ -20,7 +20,7 @@ export class NothingMoved extends Error {
 }
 
 /** A fault of the VICIdial database, in words for a caller; the cause keeps those of the server. */
-export class SiteFault extends Error {
+export class VicidialDatabaseFault extends Error {
   readonly [publicMessage] = true;
 }
 

@@ -18,7 +18,7 @@ export interface Move {
 }
 
 /** What was seen and done with one lead. `source` and `target` are how it lay before the move. */
-export interface Fate {
+export interface LeadResult {
   id: number;
   source: boolean;
   target: boolean;
@@ -32,7 +32,7 @@ export interface Fate {
 }
 
 /** How one lead lies in the two tables of a verb. */
-export interface Standing {
+export interface LeadState {
   id: number;
   source: boolean;
   target: boolean;
@@ -43,7 +43,7 @@ export interface Standing {
 }
 
 /** What earlier tries of a chunk may have moved, by lead: was it to be copied to the target? */
-export type EarlierMoves = Map<number, { copied: boolean }>;
+export type JournaledMoves = Map<number, { copied: boolean }>;
 
 /** Rows really found, inserted, changed and deleted, under the names of the vendor's answer. */
 export interface Counts {
@@ -56,7 +56,7 @@ export interface Counts {
 export interface Moved {
   counts: Counts;
   /** One for every id that was asked. */
-  fates: Fate[];
+  results: LeadResult[];
 }
 
 /** Adds the counts of one part of a move to those of the whole. */

@@ -1,5 +1,5 @@
 /** What else hangs on a lead and was not moved with it: how many of each. */
-export const companionNames = [
+export const relatedRecordNames = [
   /** Callbacks that VICIdial has put away because the lead was not live. */
   "archived_callbacks",
   /** Custom fields whose table or row is gone. */
@@ -11,6 +11,7 @@ export const companionNames = [
   "dnc_numbers",
 ] as const;
 
-export type Companions = Record<(typeof companionNames)[number], number>;
+export type RelatedRecords = Record<(typeof relatedRecordNames)[number], number>;
 
-export const noCompanions = (): Companions => Object.fromEntries(companionNames.map((name) => [name, 0])) as Companions;
+export const noRelatedRecords = (): RelatedRecords =>
+  Object.fromEntries(relatedRecordNames.map((name) => [name, 0])) as RelatedRecords;

@@ -1,24 +1,24 @@
 import type { Outcome } from "@reinstate/batch-core";
 import { identity } from "./columns.ts";
-import type { Fate, Move, Standing } from "./move.ts";
+import type { LeadResult, LeadState, Move } from "./move.ts";
 
 /** The highest id that the tables can hold: INT UNSIGNED. Any other number does not exist. */
 export const highestLeadId = 4_294_967_295;
 
 /** What is said of one lead, from what was asked and what was seen. */
-export function outcomeOf(asked: Pick<Move, "insert" | "update" | "delete">, fate: Fate): Outcome {
-  const key = fate.id;
-  if (!fate.source) {
-    return fate.target
+export function toOutcome(asked: Pick<Move, "insert" | "update" | "delete">, result: LeadResult): Outcome {
+  const key = result.id;
+  if (!result.source) {
+    return result.target
       ? { key, outcome: "skipped", code: "already_there", message: "The lead is in the other table already" }
       : { key, outcome: "failed", code: "missing", message: "The lead is in neither table" };
   }
-  if (fate.unfit !== undefined) {
-    return keptUnfit(key, fate.unfit);
+  if (result.unfit !== undefined) {
+    return keptUnfit(key, result.unfit);
   }
-  if (fate.differs.length > 0 && (asked.insert || asked.update || asked.delete)) {
-    const columns = fate.differs.join(", ");
-    return isCollision(fate)
+  if (result.differs.length > 0 && (asked.insert || asked.update || asked.delete)) {
+    const columns = result.differs.join(", ");
+    return isCollision(result)
       ? {
           key,
           outcome: "failed",
@@ -32,8 +32,8 @@ export function outcomeOf(asked: Pick<Move, "insert" | "update" | "delete">, fat
           message: `Both tables hold this lead, and it differs in ${columns}; both copies were kept`,
         };
   }
-  if (asked.delete && !fate.deleted) {
-    return fate.target || fate.inserted
+  if (asked.delete && !result.deleted) {
+    return result.target || result.inserted
       ? { key, outcome: "failed", code: "not_deleted", message: "The lead was kept: its copies could not be verified" }
       : {
           key,
@@ -42,7 +42,7 @@ export function outcomeOf(asked: Pick<Move, "insert" | "update" | "delete">, fat
           message: "The lead was kept: the other table has no copy of it",
         };
   }
-  if (fate.inserted || fate.updated || fate.deleted) return { key, outcome: "done" };
+  if (result.inserted || result.updated || result.deleted) return { key, outcome: "done" };
   return asked.insert
     ? { key, outcome: "skipped", code: "already_there", message: "The other table holds the same lead already" }
     : { key, outcome: "skipped", code: "nothing_asked", message: "Neither an insert nor a delete was asked for" };
@@ -65,12 +65,13 @@ export const keptUnfit = (key: number, reason: string): Outcome => ({
 });
 
 /** Do the two tables hold different leads under one id? */
-export const isCollision = ({ differs }: Pick<Standing, "differs">) => identity.every((name) => differs.includes(name));
+export const isCollision = ({ differs }: Pick<LeadState, "differs">) =>
+  identity.every((name) => differs.includes(name));
 
 export type Verdict = "archive_only" | "live_only" | "both_equal" | "both_differ" | "id_collision" | "missing";
 
 /** How a lead lies, in one word. What is not in the source table is `missing`, as the API says. */
-export function verdictOf(verb: Move["verb"], standing: Standing): Verdict {
+export function toExplanation(verb: Move["verb"], standing: LeadState): Verdict {
   const { source, target, differs } = standing;
   if (!source) return "missing";
   if (!target) return verb === "dearchive" ? "archive_only" : "live_only";
@@ -79,7 +80,7 @@ export function verdictOf(verb: Move["verb"], standing: Standing): Verdict {
 }
 
 /** What a move would do with a lead that lies so. */
-export function expectedFate(asked: Pick<Move, "insert" | "update" | "delete">, standing: Standing): Fate {
+export function expectedFate(asked: Pick<Move, "insert" | "update" | "delete">, standing: LeadState): LeadResult {
   const { id, source, target, differs, unfit } = standing;
   const stale = source && target && differs.length > 0;
   const copied = (source && !target && asked.insert) || (stale && asked.update && !isCollision(standing));

@@ -16,21 +16,21 @@ export interface HolidayRow {
  * The windows of a call time. A day whose start and stop are both 0 has the default's; a holiday goes before both. A start
  * of 2400 is a day without a window.
  */
-export function scheduleOf(row: CallTimeRow, holidays: readonly HolidayRow[]): Schedule {
+export function toSchedule(row: CallTimeRow, holidays: readonly HolidayRow[]): Schedule {
   const byDate = new Map(holidays.map((holiday) => [holiday.holiday_date, holiday]));
   return ({ weekday, date }) => {
     const holiday = byDate.get(date);
-    if (holiday) return windowOf(holiday.ct_default_start, holiday.ct_default_stop);
+    if (holiday) return toWindow(holiday.ct_default_start, holiday.ct_default_stop);
     const day = days[weekday] as (typeof days)[number];
     const [start, stop] = [row[`ct_${day}_start`], row[`ct_${day}_stop`]];
-    return start === 0 && stop === 0 ? windowOf(row.ct_default_start, row.ct_default_stop) : windowOf(start, stop);
+    return start === 0 && stop === 0 ? toWindow(row.ct_default_start, row.ct_default_stop) : toWindow(start, stop);
   };
 }
 
-const minutesOf = (hhmm: number) => Math.min(Math.floor(hhmm / 100) * 60 + (hhmm % 100), 1440);
+const toMinutes = (hhmm: number) => Math.min(Math.floor(hhmm / 100) * 60 + (hhmm % 100), 1440);
 
-function windowOf(start: number, stop: number): Window | undefined {
-  const [from, to] = [minutesOf(start), minutesOf(stop)];
+function toWindow(start: number, stop: number): Window | undefined {
+  const [from, to] = [toMinutes(start), toMinutes(stop)];
   // VICIdial knows no window over midnight: one that does not end after its start has no minute.
   return from < to ? { from, to } : undefined;
 }

@@ -41,7 +41,7 @@ export function createOfficeClock(
     await asking;
   }
 
-  const policyOf = (verb: Verb): OfficeHours | undefined => {
+  const findPolicy = (verb: Verb): OfficeHours | undefined => {
     const policy = hours[verb];
     if (policy.allowed === "any" || policy.schedule) return policy;
     return schedule && { ...policy, schedule };
@@ -50,7 +50,7 @@ export function createOfficeClock(
   return {
     async isAllowed(verb) {
       if (needsCallTime(verb)) await refresh();
-      const policy = policyOf(verb);
+      const policy = findPolicy(verb);
       return policy !== undefined && isAllowed(policy, wallClock(clock.now()));
     },
 
@@ -60,7 +60,7 @@ export function createOfficeClock(
           log.warn({ error: messageOf(error) }, "the call time of VICIdial could not be read");
         });
       }
-      const policy = policyOf(verb);
+      const policy = findPolicy(verb);
       return policy ? allowedFrom(policy, wallClock, now) : now + unknownMs;
     },
   };

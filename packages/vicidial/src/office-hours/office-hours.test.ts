@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type CallTimeRow, scheduleOf } from "./call-times.ts";
+import { type CallTimeRow, toSchedule } from "./call-times.ts";
 import { allowedFrom, createWallClock, isAllowed, type OfficeHours, parseOfficeHours } from "./office-hours.ts";
 
 function allowed(text: string, time: string, zone = "UTC"): boolean {
@@ -126,7 +126,7 @@ describe("a call time of VICIdial", () => {
     ["2026-01-06T10:30:00Z", false],
     ["2026-01-06T12:30:00Z", true],
   ])("at %s: %s", (time, expected) => {
-    const schedule = scheduleOf(
+    const schedule = toSchedule(
       row({ default: { start: 930, stop: 2100 }, saturday: { start: 1100, stop: 1500 }, sunday: closed }),
       [{ holiday_date: "2026-01-06", ct_default_start: 1200, ct_default_stop: 1300 }],
     );

@@ -44,7 +44,7 @@ async function hasLead(table: string, id: number): Promise<boolean> {
   return rows.length > 0;
 }
 
-const contractOf = (verb: keyof typeof tables, params: typeof both, sequences: number) => {
+const makeContract = (verb: keyof typeof tables, params: typeof both, sequences: number) => {
   const [source, target] = tables[verb];
   return upstreamContract<number>({
     vendor: { fetch: (request) => vendor.fetch(request) },
@@ -75,12 +75,12 @@ const contractOf = (verb: keyof typeof tables, params: typeof both, sequences: n
 };
 
 describe("VICIdial as upstream", () => {
-  const contract = contractOf("dearchive", both, Number(process.env.FAULTS ?? 10));
+  const contract = makeContract("dearchive", both, Number(process.env.FAULTS ?? 10));
   test.each(contract)("$name", ({ check }) => check());
 });
 
 describe("VICIdial as upstream, to the archive", () => {
-  const contract = contractOf("archive", { ...both, update_leads: false } as typeof both, 0);
+  const contract = makeContract("archive", { ...both, update_leads: false } as typeof both, 0);
   test.each(contract.filter(({ name }) => name.includes("records the truth")))("$name", ({ check }) => check());
 });
 

@@ -10,16 +10,16 @@ import {
 import { findUser } from "../leads/actor.ts";
 import {
   type Counts,
-  type EarlierMoves,
-  type Fate,
+  type JournaledMoves,
+  type LeadResult,
   type Move,
   type Moved,
   noCounts,
   type Verb,
 } from "../leads/move.ts";
 import { MoveRefused, NoneMoved, TablesDamaged } from "../leads/move-errors.ts";
-import { companionNames } from "../leads/related-records.ts";
-import { expectedFate, highestLeadId, keptOnCall, keptUnfit, outcomeOf } from "../leads/rules.ts";
+import { relatedRecordNames } from "../leads/related-records.ts";
+import { expectedFate, highestLeadId, keptOnCall, keptUnfit, toOutcome } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
 import {
   type ArchiveParams,
@@ -73,7 +73,7 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
   return [
     defineOperation<number, DearchiveParams>({
       ...common,
-      pace: { allowedFrom: (now) => office.allowedFrom("dearchive", now) },
+      limits: { allowedFrom: (now) => office.allowedFrom("dearchive", now) },
       name: operationName("dearchive"),
       label: "lead/dearchive",
       params: dearchiveParams,
@@ -83,7 +83,7 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
     }),
     defineOperation<number, ArchiveParams>({
       ...common,
-      pace: { allowedFrom: (now) => office.allowedFrom("archive", now) },
+      limits: { allowedFrom: (now) => office.allowedFrom("archive", now) },
       name: operationName("archive"),
       label: "lead/archive",
       params: archiveParams,
@@ -140,16 +140,19 @@ async function applyMove(
     // A call of the API is one chunk, for which a client waits; what has more can let the others go first.
     const moveWork = { transaction, signal, chunk, throttled: work.seq > 0 };
     const move = { ...asked, ids: movable, allOrNothing };
-    const { counts, fates, refusal } = await (interrupted
-      ? repeatMove(store, move, moveWork)
-      : tryMove(store, move, moveWork));
+    const {
+      counts,
+      results: fates,
+      refusal,
+    } = await (interrupted ? repeatMove(store, move, moveWork) : tryMove(store, move, moveWork));
     if (!refusal) Object.assign(work.tally, counts);
-    if (busy.length > 0) work.tally.select_count = counts.select_count + (await store.existing(asked.verb, busy)).size;
+    if (busy.length > 0)
+      work.tally.select_count = counts.select_count + (await store.findInSource(asked.verb, busy)).size;
     await attend(store, work, asked.verb, fates);
     const known = new Set(fates.map(({ id }) => id));
     const rest = movable.filter((id) => !known.has(id));
     const kept = refusal ? notMoved(rest, refusal) : [];
-    return [...fates.map((fate) => outcomeOf(asked, fate)), ...kept, ...busy.map(keptOnCall), ...beyond];
+    return [...fates.map((result) => toOutcome(asked, result)), ...kept, ...busy.map(keptOnCall), ...beyond];
   } catch (error) {
     const first = work.attempt === 1 && !interrupted;
     // Somebody has to repair it first; until then a batch that is under way waits.
@@ -170,43 +173,43 @@ async function tryMove(store: LeadStore, move: Move, work: MoveWork): Promise<At
   try {
     return await store.move(move, work);
   } catch (error) {
-    if (NoneMoved.is(error)) return { counts: noCounts(), fates: [], refusal: error };
+    if (NoneMoved.is(error)) return { counts: noCounts(), results: [], refusal: error };
     throw error;
   }
 }
 
 /** Moves a chunk again of which an earlier try may have moved leads: these count as moved by it. */
 async function repeatMove(store: LeadStore, move: Move, work: MoveWork & { chunk: string }): Promise<Attempted> {
-  const earlier: EarlierMoves = (await store.movedBefore?.(work.chunk)) ?? new Map();
+  const earlier: JournaledMoves = (await store.journaledMoves?.(work.chunk)) ?? new Map();
   if (!move.allOrNothing) {
-    const { counts, fates } = await store.move(move, work);
-    return { counts, fates: fates.map((fate) => withEarlier(fate, earlier, move, counts)) };
+    const { counts, results: fates } = await store.move(move, work);
+    return { counts, results: fates.map((result) => mergeJournaledMoves(result, earlier, move, counts)) };
   }
-  const states = await store.look(move.verb, move.ids);
+  const states = await store.inspect(move.verb, move.ids);
   const gone = states.filter(({ source }) => !source);
   const before = gone.filter(({ id, target }) => target && earlier.has(id));
   const missing = gone.filter((state) => !before.includes(state)).map(({ id }) => id);
   const ids = states.filter(({ source }) => source).map(({ id }) => id);
   const moved: Attempted =
     missing.length > 0
-      ? { counts: noCounts(), fates: [], refusal: new NoneMoved(missing) }
+      ? { counts: noCounts(), results: [], refusal: new NoneMoved(missing) }
       : await tryMove(store, { ...move, ids }, work);
-  const fates = [...moved.fates, ...before.map((state) => expectedFate(move, state))];
-  return { ...moved, fates: fates.map((fate) => withEarlier(fate, earlier, move, moved.counts)) };
+  const results = [...moved.results, ...before.map((state) => expectedFate(move, state))];
+  return { ...moved, results: results.map((result) => mergeJournaledMoves(result, earlier, move, moved.counts)) };
 }
 
 /** What an earlier try of the chunk had moved already was moved by this chunk, and counts so. */
-function withEarlier(fate: Fate, earlier: EarlierMoves, asked: Asked, counts: Counts): Fate {
-  const before = earlier.get(fate.id);
-  if (!before || !asked.delete || !fate.target) return fate;
+function mergeJournaledMoves(result: LeadResult, earlier: JournaledMoves, asked: Asked, counts: Counts): LeadResult {
+  const before = earlier.get(result.id);
+  if (!before || !asked.delete || !result.target) return result;
   const { copied } = before;
-  if (fate.source && !fate.deleted) return fate;
+  if (result.source && !result.deleted) return result;
   if (copied) counts.insert_count++;
-  if (!fate.source) {
+  if (!result.source) {
     counts.select_count++;
     counts.delete_count++;
   }
-  return { ...fate, source: true, target: !copied, inserted: copied, deleted: true };
+  return { ...result, source: true, target: !copied, inserted: copied, deleted: true };
 }
 
 /** Returns the outcomes of an all-or-nothing move that was not carried out. */
@@ -230,7 +233,7 @@ async function attend(
   store: LeadStore,
   work: Work<number, DearchiveParams | ArchiveParams>,
   verb: Verb,
-  fates: Fate[],
+  results: LeadResult[],
 ): Promise<void> {
   const attempt = async (what: string, step: () => Promise<void>) => {
     try {
@@ -239,34 +242,34 @@ async function attend(
       work.log.warn({ batch: work.batchId, error: messageOf(error) }, `${what} of the moved leads failed`);
     }
   };
-  const live = fates.filter(({ inserted, target }) => inserted || target).map(({ id }) => id);
+  const live = results.filter(({ inserted, target }) => inserted || target).map(({ id }) => id);
   if (verb === "dearchive" && live.length > 0) {
     await attempt("the search for what hangs on them", async () => {
-      const found = await store.companions(verb, "target", live);
+      const found = await store.relatedRecords(verb, "target", live);
       for (const companions of found.values()) {
-        for (const name of companionNames) {
+        for (const name of relatedRecordNames) {
           if (companions[name] > 0) work.tally[name] = (work.tally[name] ?? 0) + companions[name];
         }
       }
     });
-    if ("restore_companions" in work.params && work.params.restore_companions) {
+    if ("restore_callbacks" in work.params && work.params.restore_callbacks) {
       await attempt("the return of the callbacks", async () => {
-        const restored = await store.restoreCompanions(live);
+        const restored = await store.restoreRelatedRecords(live);
         if (restored > 0) work.tally.restored_callbacks = restored;
       });
     }
   }
-  const copied = fates.filter(({ inserted, updated }) => inserted || updated).length;
-  const deleted = fates.filter(({ deleted }) => deleted).length;
+  const copied = results.filter(({ inserted, updated }) => inserted || updated).length;
+  const deleted = results.filter(({ deleted }) => deleted).length;
   if (copied + deleted > 0) {
     await attempt("the line in the log of administrators", async () =>
-      store.logMove?.({ ...noteOf(verb, copied, deleted, work.batchId), user: findUser(work.actor) }),
+      store.logMove?.({ ...toAuditEntry(verb, copied, deleted, work.batchId), user: findUser(work.actor) }),
     );
   }
 }
 
 /** As VICIdial's own script words it. */
-const noteOf = (verb: Verb, copied: number, deleted: number, batchId: number) =>
+const toAuditEntry = (verb: Verb, copied: number, deleted: number, batchId: number) =>
   verb === "archive"
     ? {
         code: "CAMPAIGN LEAD ARCHIVING",
@@ -284,12 +287,12 @@ async function previewMove(
 ): Promise<Outcome[]> {
   const { ids, beyond } = possible(work.items);
   const { free: movable, busy } = await free(store, asked, ids);
-  const fates = (await store.look(asked.verb, movable)).map((standing) => expectedFate(asked, standing));
-  const missing = fates.filter(({ source }) => !source).map(({ id }) => id);
-  const unfit = new Map(fates.flatMap(({ id, unfit }) => (unfit === undefined ? [] : [[id, unfit] as const])));
+  const results = (await store.inspect(asked.verb, movable)).map((standing) => expectedFate(asked, standing));
+  const missing = results.filter(({ source }) => !source).map(({ id }) => id);
+  const unfit = new Map(results.flatMap(({ id, unfit }) => (unfit === undefined ? [] : [[id, unfit] as const])));
   const isRefused = work.params.all_or_nothing === true && missing.length + unfit.size + beyond.length > 0;
   const outcomes = isRefused
     ? notMoved(movable, new NoneMoved(missing, unfit))
-    : fates.map((fate) => outcomeOf(asked, fate));
+    : results.map((result) => toOutcome(asked, result));
   return [...outcomes, ...busy.map(keptOnCall), ...beyond];
 }

@@ -228,12 +228,12 @@ describe("leads that stay in the source", () => {
     [[], { done: 2 }],
     [[1, 2], { "skipped already_there": 2 }],
     [[2], { "unknown some_copied": 2 }],
-  ])("were copied, were there already, or nobody can tell: the target held %j", async (twins, codes) => {
+  ])("were copied, were there already, or nobody can tell: the target held %j", async (duplicates, codes) => {
     await using there = await vendor();
     await there.fill(demoArchive, [makeLead(1), makeLead(2)]);
     await there.fill(
       demoLive,
-      twins.map((id) => makeLead(id)),
+      duplicates.map((id) => makeLead(id)),
     );
     await using here = await ours(there.url);
     expect(await here.codes((await here.submit([1, 2], copy)).id)).toEqual(codes);
@@ -255,7 +255,7 @@ describe("leads that stay in the source", () => {
 test("what the vendor cannot be told is refused, not forgotten", async () => {
   await using there = await vendor();
   await using here = await ours(there.url);
-  await expect(here.submit([1], { ...both, restore_companions: true })).rejects.toThrow("restore_companions");
+  await expect(here.submit([1], { ...both, restore_callbacks: true })).rejects.toThrow("restore_callbacks");
   await expect(here.submit([1], { ...both, update_leads: true })).rejects.toThrow("update_leads");
   await expect(here.submit([1], both, "archive")).rejects.toThrow("update_leads");
   expect(there.asked).toEqual([]);

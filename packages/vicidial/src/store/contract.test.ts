@@ -115,15 +115,15 @@ describe("the contract catches a store that", () => {
     [
       "looks for leads in the target",
       (store) => ({
-        existing: (verb, ids) => store.existing(verb === "archive" ? "dearchive" : "archive", ids),
+        findInSource: (verb, ids) => store.findInSource(verb === "archive" ? "dearchive" : "archive", ids),
       }),
     ],
     [
       "names no column",
       (store) => ({
         async move(move, work) {
-          const { counts, fates } = await store.move(move, work);
-          return { counts, fates: fates.map((fate) => ({ ...fate, differs: [] })) };
+          const { counts, results: fates } = await store.move(move, work);
+          return { counts, results: fates.map((result) => ({ ...result, differs: [] })) };
         },
       }),
     ],

@@ -13,7 +13,7 @@ export const demoArchive = "vicidial_demo_list_archive";
 const page = 5000;
 
 /** The source and the target of a verb. */
-const tablesOf = (verb: Verb) => {
+const findTables = (verb: Verb) => {
   const [source, target] = verb === "dearchive" ? [demoArchive, demoLive] : [demoLive, demoArchive];
   return { source: sql.table(source), target: sql.table(target) };
 };
@@ -29,7 +29,7 @@ const differing = sql.join(
 
 /** A row of the source: the id of its counterpart, where there is one, and the columns that differ, each with a comma. */
 interface Seen {
-  twin: number | null;
+  duplicate: number | null;
   differs: string;
 }
 
@@ -74,28 +74,28 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
   return {
     effects: "ledger",
 
-    existing: (verb, ids) => idsIn(database.tables(), tablesOf(verb).source, ids),
+    findInSource: (verb, ids) => idsIn(database.tables(), findTables(verb).source, ids),
 
-    async look(verb, ids) {
+    async inspect(verb, ids) {
       const db = database.tables();
-      const { source, target } = tablesOf(verb);
+      const { source, target } = findTables(verb);
       const seen = await observe(db, source, target, ids);
       const absent = ids.filter((id) => !seen.has(id));
       const elsewhere = await idsIn(db, target, absent);
       return ids.map((id) => {
         const row = seen.get(id);
-        const twin = row !== undefined && row.twin !== null;
+        const duplicate = row !== undefined && row.duplicate !== null;
         return {
           id,
           source: row !== undefined,
-          target: twin || elsewhere.has(id),
-          differs: twin ? row.differs.split(",").filter(Boolean) : [],
+          target: duplicate || elsewhere.has(id),
+          differs: duplicate ? row.differs.split(",").filter(Boolean) : [],
         };
       });
     },
 
     async move(move, { transaction: db }) {
-      const { source, target } = tablesOf(move.verb);
+      const { source, target } = findTables(move.verb);
       const asked = database.anyOf("s.lead_id", move.ids);
       if (database.dialect === "postgres") {
         for (const table of [source, target]) {
@@ -138,7 +138,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
     async *select(verb, filter) {
       const { equal, campaigns, from, before } = toConditions(filter);
       if (campaigns) throw new MoveRefused("campaign_id: the demo has no campaigns");
-      const { source } = tablesOf(verb);
+      const { source } = findTables(verb);
       const conditions = equal.map(({ column, values }) => sql`${sql.ref(column)} in (${sql.join(values)})`);
       if (from !== undefined) conditions.push(sql`entry_date >= ${from}`);
       if (before !== undefined) conditions.push(sql`entry_date < ${before}`);
@@ -154,8 +154,8 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
     },
 
     onCall: async () => new Set(),
-    companions: async () => new Map(),
-    restoreCompanions: async () => 0,
+    relatedRecords: async () => new Map(),
+    restoreRelatedRecords: async () => 0,
 
     ready: async () => {
       await sql`select lead_id from ${sql.table(demoLive)} limit 1`.execute(database.tables());
@@ -176,14 +176,14 @@ function moved(
       update_count: sets.updated.size,
       delete_count: sets.deleted.size,
     },
-    fates: move.ids.map((id) => {
+    results: move.ids.map((id) => {
       const row = seen.get(id);
-      const twin = row !== undefined && row.twin !== null;
-      const differs = twin && !sets.updated.has(id) ? row.differs.split(",").filter(Boolean) : [];
+      const duplicate = row !== undefined && row.duplicate !== null;
+      const differs = duplicate && !sets.updated.has(id) ? row.differs.split(",").filter(Boolean) : [];
       return {
         id,
         source: row !== undefined,
-        target: twin || sets.elsewhere.has(id),
+        target: duplicate || sets.elsewhere.has(id),
         inserted: sets.inserted.has(id),
         updated: sets.updated.has(id),
         deleted: sets.deleted.has(id),

@@ -1,6 +1,6 @@
 import type { LedgerTransaction } from "@reinstate/batch-core";
-import type { EarlierMoves, Move, Moved, Standing, Verb } from "../leads/move.ts";
-import type { Companions } from "../leads/related-records.ts";
+import type { JournaledMoves, LeadState, Move, Moved, Verb } from "../leads/move.ts";
+import type { RelatedRecords } from "../leads/related-records.ts";
 import type { LeadFilter } from "../schemas.ts";
 import type { VicidialDatabase } from "./vicidial-database.ts";
 
@@ -33,9 +33,9 @@ export interface LeadStore {
    * Which of the ids lie in the source table of the verb. May throw a `MoveRefused` where the tables cannot be worked on; a
    * move does so in any case.
    */
-  existing(verb: Verb, ids: readonly number[]): Promise<Set<number>>;
+  findInSource(verb: Verb, ids: readonly number[]): Promise<Set<number>>;
   /** How each lead lies, in the order asked. Changes nothing. Throws a `MoveRefused` as a move does. */
-  look(verb: Verb, ids: readonly number[]): Promise<Standing[]>;
+  inspect(verb: Verb, ids: readonly number[]): Promise<LeadState[]>;
   /**
    * Throws a `MoveRefused` where the tables cannot be worked on, and a `NothingMoved` where they may be in a moment; nothing
    * was written then. Throws a `TablesDamaged` where a table must be repaired first. After any other error some of the
@@ -43,15 +43,15 @@ export interface LeadStore {
    */
   move(move: Move, work: MoveWork): Promise<Moved>;
   /** What earlier tries of a chunk were about to move; where moves commit with their outcomes there is no such thing. */
-  movedBefore?(chunk: string): Promise<EarlierMoves>;
+  journaledMoves?(chunk: string): Promise<JournaledMoves>;
   /** The ids of the source's leads that a filter finds, ascending, a page at a time. */
   select(verb: Verb, filter: LeadFilter): AsyncIterable<number[]>;
   /** Which of the leads somebody is on a call with: what comes of the call is written to the live table. */
   onCall(ids: readonly number[]): Promise<Set<number>>;
   /** What else hangs on the leads of the verb's source, or of its target; leads with nothing to tell are left out. */
-  companions(verb: Verb, side: "source" | "target", ids: readonly number[]): Promise<Map<number, Companions>>;
+  relatedRecords(verb: Verb, side: "source" | "target", ids: readonly number[]): Promise<Map<number, RelatedRecords>>;
   /** Brings the callbacks of live leads back; how many. */
-  restoreCompanions(ids: readonly number[]): Promise<number>;
+  restoreRelatedRecords(ids: readonly number[]): Promise<number>;
   /** Adds a move to the log of VICIdial's administrators, if there is one. */
   logMove?: VicidialDatabase["logMove"];
   /** Rejects while the tables cannot be worked on. */

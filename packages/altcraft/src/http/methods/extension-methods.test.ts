@@ -392,9 +392,11 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
   test("undelete by a hash_id that several addresses share is refused", async () => {
     await using server = await extended();
     // Two addresses with one hash of 32 bits, and one phone on two channels.
-    const twins = ["user39709@example.com", "user123270@example.com"];
+    const duplicates = ["user39709@example.com", "user123270@example.com"];
     await server.store.addSubscriptions([
-      ...twins.map((email, n) => makeSubscription({ ...person(0), email, profile_id: `q${n}` }, { is_delete: true })),
+      ...duplicates.map((email, n) =>
+        makeSubscription({ ...person(0), email, profile_id: `q${n}` }, { is_delete: true }),
+      ),
       makeSubscription({ ...place, channel: "sms", phone: "+7901" }, { is_delete: true }),
       makeSubscription({ ...place, channel: "notify", cc_data: { phone: "+7901" } }, { is_delete: true }),
     ]);

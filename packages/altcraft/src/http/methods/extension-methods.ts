@@ -12,20 +12,20 @@ import {
   type UndeleteAsking,
 } from "../../schemas.ts";
 import type { DeletedQuery } from "../../store/store.ts";
-import { addressesOf, deletedSince, digestOf, identityOf, keyOf, missing } from "../../subscriptions/rules.ts";
+import { deletedSince, digestKey, listAddresses, missing, toIdentity, toKey } from "../../subscriptions/rules.ts";
 import { afterOfCursor, cursorAfter } from "../cursor.ts";
 import { apiError, type ErrorKind, toErrorBody } from "../errors.ts";
-import { namesOf, notKnown, strangerIn } from "../unknown-fields.ts";
+import { describeUnknownField, findUnknownField, listFieldNames } from "../unknown-fields.ts";
 import { createMatching } from "./matching.ts";
 import type { Handlers, MethodParts } from "./method.ts";
 import type { extensionMethods } from "./method-table.ts";
 import { withoutNulls } from "./nulls.ts";
 import type { MethodReply } from "./reply.ts";
 import { success } from "./reply.ts";
-import { shownConsent, shownDeleted } from "./representations.ts";
+import { presentConsentEntry, presentDeleted } from "./representations.ts";
 
 /** What an item of a batch may hold: a subscription as calls name it, and what `list_deleted` shows of one. */
-const itemNames = new Set([...namesOf(subscriptionIdentity), ...Object.keys(deletedSubscription.shape)]);
+const itemNames = new Set([...listFieldNames(subscriptionIdentity), ...Object.keys(deletedSubscription.shape)]);
 
 /** The methods beyond the vendor's. */
 export function createExtensions({
@@ -37,7 +37,7 @@ export function createExtensions({
 }: MethodParts): Handlers<typeof extensionMethods> {
   const matching = createMatching(store, settings);
 
-  function askingOf({ consent_guard, override_consent, reason, requested_by, dry_run }: UndeleteAsking) {
+  function readUndeleteOptions({ consent_guard, override_consent, reason, requested_by, dry_run }: UndeleteAsking) {
     const asking: Asking = given({ consent_guard, override_consent, reason, requested_by });
     const message = missingReason(asking, settings);
     if (message !== undefined) throw apiError("bad_request", `field "reason": ${message}`);
@@ -49,7 +49,7 @@ export function createExtensions({
 
   /** Brings many back, and answers with a result for each, in their order. */
   async function undeleteMany(places: readonly Place[], asked: UndeleteAsking, token: Key): Promise<MethodReply> {
-    const { asking, dryRun } = askingOf(asked);
+    const { asking, dryRun } = readUndeleteOptions(asked);
     const { batch, findError } = await flagging.many({
       verb: "undelete",
       items: places.flatMap((place) => ("item" in place ? [place.item] : [])),
@@ -74,7 +74,7 @@ export function createExtensions({
   /** What was deleted too long ago is as good as gone. */
   const stillThere = () => deletedSince(settings.retentionDays, host.clock.now());
 
-  const deedOf = ({ reason, requested_by }: Told, { id }: Key) => ({
+  const makeAuditFields = ({ reason, requested_by }: Told, { id }: Key) => ({
     ...{ at: host.clock.now(), actor: id, reason: reason ?? null, requested_by: requested_by ?? null },
   });
 
@@ -93,7 +93,7 @@ export function createExtensions({
     if (stored.length > batchLimit) {
       throw apiError("bad_request", `more than ${batchLimit} deleted subscriptions: name a resource or a channel`);
     }
-    return stored.map((one) => ({ item: identityOf(one) }));
+    return stored.map((one) => ({ item: toIdentity(one) }));
   }
 
   return {
@@ -109,7 +109,7 @@ export function createExtensions({
         if (another !== undefined) throw apiError("bad_request", "more than one profile matches");
         return undeleteMany(await selected({ db_id, profile_id, resource_id, channel }), asked, token);
       }
-      const { asking, dryRun } = askingOf(asked);
+      const { asking, dryRun } = readUndeleteOptions(asked);
       const item = subscriptionIdentity.parse(asked);
       const batch = await flagging.one({ verb: "undelete", item, actor: token.id, asking, dryRun });
       return { members: { data: null, ...(dryRun && { dry_run: true }) }, batch: batch.id };
@@ -121,7 +121,7 @@ export function createExtensions({
     },
 
     async "subscriptions/undelete_batch"({ data, ...asked }, token) {
-      return undeleteMany(data.map(placeOf), asked, token);
+      return undeleteMany(data.map(readPlace), asked, token);
     },
 
     async "subscriptions/list_deleted"({ from_id, limit, ...query }) {
@@ -130,49 +130,49 @@ export function createExtensions({
       if (!(await store.hasDatabase(query.db_id))) throw apiError("not_found", "Database not found");
       const page = await store.deleted({ ...query, deletedSince: stillThere(), after, limit });
       const last = page.length === limit ? page.at(-1) : undefined;
-      return { members: { data: page.map(shownDeleted), ...(last && { next_from_id: cursorAfter(last) }) } };
+      return { members: { data: page.map(presentDeleted), ...(last && { next_from_id: cursorAfter(last) }) } };
     },
 
     async "subscriptions/erase"({ reason, requested_by, dry_run, ...item }, token) {
-      const key = keyOf(item as SubscriptionIdentity, settings);
-      const digest = digestOf(key);
+      const key = toKey(item as SubscriptionIdentity, settings);
+      const digest = digestKey(key);
       const found = dry_run
         ? (await store.find(key)) !== undefined
-        : await consent.erase(key, digest, { ...deedOf(given({ requested_by }), token), reason });
+        : await consent.erase(key, digest, { ...makeAuditFields(given({ requested_by }), token), reason });
       // Erased already: what was asked for is so.
       if (!found && !(await consent.erased([digest])).has(digest)) throw apiError("not_found", missing.message);
       return { members: { data: null, ...(dry_run && { dry_run: true }) } };
     },
 
     async "subscriptions/suppress"(asked, token) {
-      await consent.suppress(addressesOf(asked, settings), deedOf(asked, token));
+      await consent.suppress(listAddresses(asked, settings), makeAuditFields(asked, token));
       return { members: { data: null } };
     },
 
     async "subscriptions/unsuppress"(asked, token) {
-      await consent.unsuppress(addressesOf(asked, settings), deedOf(asked, token));
+      await consent.unsuppress(listAddresses(asked, settings), makeAuditFields(asked, token));
       return { members: { data: null } };
     },
 
     async "subscriptions/list_consent"({ email, phone, action, from_id, limit }) {
       if (from_id && !/^\d{1,15}$/.test(from_id)) throw notACursor();
-      const [address] = addressesOf({ email, phone }, settings);
+      const [address] = listAddresses({ email, phone }, settings);
       const before = from_id ? Number(from_id) : undefined;
       const page = await consent.log({ action, address, before, limit });
       const last = page.length === limit ? page.at(-1) : undefined;
-      return { members: { data: page.map(shownConsent), ...(last && { next_from_id: String(last.id) }) } };
+      return { members: { data: page.map(presentConsentEntry), ...(last && { next_from_id: String(last.id) }) } };
     },
   };
 
-  function placeOf(given: unknown): Place {
+  function readPlace(given: unknown): Place {
     const members = typeof given === "object" && given !== null ? withoutNulls(given) : given;
     const parsed = subscriptionIdentity.safeParse(members, { reportInput: true });
     // Flags belong to the call: here they would be lost.
     const stranger = parsed.success
-      ? (strangerIn(members as object, itemNames) ?? findFlagsInValue(members)[0]?.path.join("."))
+      ? (findUnknownField(members as object, itemNames) ?? findFlagsInValue(members)[0]?.path.join("."))
       : undefined;
     if (parsed.success && stranger === undefined) return { item: parsed.data };
-    const detail = stranger === undefined ? describeIssue(parsed.error?.issues[0]) : notKnown(stranger);
+    const detail = stranger === undefined ? describeIssue(parsed.error?.issues[0]) : describeUnknownField(stranger);
     return { given, error: apiError("bad_request", detail) };
   }
 }

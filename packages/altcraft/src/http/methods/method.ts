@@ -4,7 +4,7 @@ import type { AltcraftSettings } from "../../options.ts";
 import type { ConsentStore, SubscriptionStore } from "../../store/store.ts";
 import type { MethodRow } from "./method-table.ts";
 import type { MethodReply } from "./reply.ts";
-import type { Flagging } from "./set-deleted-flag.ts";
+import type { FlagSetter } from "./set-deleted-flag.ts";
 
 /** One method at work. */
 export interface Method extends MethodRow {
@@ -27,6 +27,6 @@ export interface MethodParts {
   host: Host;
   store: SubscriptionStore;
   consent: ConsentStore;
-  flagging: Flagging;
+  flagging: FlagSetter;
   settings: AltcraftSettings;
 }

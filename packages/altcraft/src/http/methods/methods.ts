@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { namesOf } from "../unknown-fields.ts";
+import { listFieldNames } from "../unknown-fields.ts";
 import { createExtensions } from "./extension-methods.ts";
 import type { Method, MethodParts } from "./method.ts";
 import {
@@ -22,7 +22,7 @@ export function createMethods(parts: MethodParts): Method[] {
         name,
         ...row,
         body,
-        names: new Set(namesOf(body)),
+        names: new Set(listFieldNames(body)),
         handle: handlers[name] as Method["handle"],
       });
     }

@@ -4,7 +4,7 @@ import type { ConsentEntry, Profile, StoredSubscription } from "../../store/stor
 import { xxh64 } from "../../subscriptions/xxhash.ts";
 
 /** A subscription in the vendor's words and order; what is empty is left out. */
-export function shown(stored: StoredSubscription): Subscription {
+export function presentSubscription(stored: StoredSubscription): Subscription {
   return {
     resource_id: stored.resource_id,
     channel: stored.channel,
@@ -17,19 +17,19 @@ export function shown(stored: StoredSubscription): Subscription {
 }
 
 /** The same with its place in front, as `list_all` shows it. */
-export function shownWithIds(stored: StoredSubscription) {
+export function presentWithIds(stored: StoredSubscription) {
   const { db_id, profile_id, hash_id } = stored;
-  return { db_id, profile_id, _xxh: xxhOf(profile_id), hash_id, ...shown(stored) };
+  return { db_id, profile_id, _xxh: hashProfileId(profile_id), hash_id, ...presentSubscription(stored) };
 }
 
 /** The same of a deleted one, with the time of its delete. */
-export function shownDeleted(stored: StoredSubscription) {
+export function presentDeleted(stored: StoredSubscription) {
   const deleted_at = new Date(stored.deleted_at ?? stored.updated_at).toISOString();
-  return { ...shownWithIds(stored), is_delete: true, deleted_at };
+  return { ...presentWithIds(stored), is_delete: true, deleted_at };
 }
 
 /** An entry of the consent log. */
-export function shownConsent({ action, at, channel, subject, actor, reason, requested_by }: ConsentEntry) {
+export function presentConsentEntry({ action, at, channel, subject, actor, reason, requested_by }: ConsentEntry) {
   const name = channel === null ? "digest" : channel === "email" ? "email" : "phone";
   return {
     ...{ action, at: new Date(at).toISOString(), [name]: subject },
@@ -40,13 +40,13 @@ export function shownConsent({ action, at, channel, subject, actor, reason, requ
 }
 
 /** A profile with all its subscriptions, as `profiles/get` shows it: the only place where `is_delete` is seen. */
-export function shownProfile({ profile_id }: Profile, subscriptions: readonly StoredSubscription[]) {
+export function presentProfile({ profile_id }: Profile, subscriptions: readonly StoredSubscription[]) {
   return {
     _id: profile_id,
-    _xxh: xxhOf(profile_id),
+    _xxh: hashProfileId(profile_id),
     _xxm: Number(xxh64(profile_id) % 10_000n),
     subscriptions: subscriptions.map((stored) => {
-      const { email: _email, phone: _phone, ...rest } = shown(stored);
+      const { email: _email, phone: _phone, ...rest } = presentSubscription(stored);
       return { ...rest, ...channelData(stored), hash_id: stored.hash_id, is_delete: stored.is_delete };
     }),
   };
@@ -63,4 +63,4 @@ function channelData({ channel, fields, address }: StoredSubscription) {
   return ["sms", "viber", "whatsapp"].includes(channel) ? { phone_data: { phone: address } } : {};
 }
 
-const xxhOf = (profileId: string) => xxh64(profileId).toString(16).padStart(16, "0");
+const hashProfileId = (profileId: string) => xxh64(profileId).toString(16).padStart(16, "0");

@@ -3,7 +3,7 @@ import type { ApiError } from "@reinstate/batch-core/http";
 import { operationNames } from "../../operations/operations.ts";
 import type { AltcraftSettings } from "../../options.ts";
 import type { Asking, SubscriptionIdentity } from "../../schemas.ts";
-import { type FlagVerb, keyOf, textOf } from "../../subscriptions/rules.ts";
+import { type FlagVerb, toKey, toKeyText } from "../../subscriptions/rules.ts";
 import { apiError, type ErrorKind } from "../errors.ts";
 import type { MethodReply } from "./reply.ts";
 
@@ -33,7 +33,7 @@ const errorKinds: Record<string, ErrorKind> = {
 };
 
 /** Sets the flag of a call's subscriptions as one batch of the core, which is finished when it is answered. */
-export function createFlagging(host: Host, settings: AltcraftSettings) {
+export function createFlagSetter(host: Host, settings: AltcraftSettings) {
   /** Returns the error of an outcome; undefined if there is none. */
   function toError({ outcome, code, message = "" }: Fate, batch?: number): ApiError<ErrorKind> | undefined {
     if (outcome === "done") return undefined;
@@ -78,27 +78,27 @@ export function createFlagging(host: Host, settings: AltcraftSettings) {
 
     async many(request: FlagRequest): Promise<FlagResult> {
       const batch = await submit(request);
-      const textOfItem = (item: SubscriptionIdentity) => textOf(keyOf(item, settings));
-      const fates = new Map<string, Fate>();
+      const textOfItem = (item: SubscriptionIdentity) => toKeyText(toKey(item, settings));
+      const results = new Map<string, Fate>();
       if (batch.counts.done < batch.total) {
-        for await (const fate of host.batches.everyItem(batch.id)) {
-          if (fate.outcome !== "done" && fate.code !== "invalid") {
-            fates.set(textOfItem(fate.item as SubscriptionIdentity), fate as Fate);
+        for await (const result of host.batches.everyItem(batch.id)) {
+          if (result.outcome !== "done" && result.code !== "invalid") {
+            results.set(textOfItem(result.item as SubscriptionIdentity), result as Fate);
           }
         }
       }
       return {
         batch,
         findError(item) {
-          const fate = fates.get(textOfItem(item));
-          return fate && toError(fate);
+          const result = results.get(textOfItem(item));
+          return result && toError(result);
         },
       };
     },
   };
 }
 
-export type Flagging = ReturnType<typeof createFlagging>;
+export type FlagSetter = ReturnType<typeof createFlagSetter>;
 
 interface Fate {
   outcome: Outcome["outcome"];

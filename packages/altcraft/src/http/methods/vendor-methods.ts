@@ -2,14 +2,22 @@ import { areTooLong, tooLong } from "../../schemas/identity.ts";
 import { unfitField } from "../../schemas/requests.ts";
 import type { Status, SubscriptionScope } from "../../schemas.ts";
 import type { StoredSubscription } from "../../store/store.ts";
-import { edited, fresh, keyOf, missing, statusWord, unfit, unknownCats } from "../../subscriptions/rules.ts";
-import { cursorOf, profileOfCursor } from "../cursor.ts";
+import {
+  applyChanges,
+  findInvalidIncrement,
+  missing,
+  newSubscription,
+  statusWord,
+  toKey,
+  unknownCats,
+} from "../../subscriptions/rules.ts";
+import { encodeCursor, profileOfCursor } from "../cursor.ts";
 import { apiError } from "../errors.ts";
 import { createMatching } from "./matching.ts";
 import type { Handlers, MethodParts } from "./method.ts";
 import type { vendorMethods } from "./method-table.ts";
 import type { MethodReply } from "./reply.ts";
-import { shown, shownProfile, shownWithIds } from "./representations.ts";
+import { presentProfile, presentSubscription, presentWithIds } from "./representations.ts";
 
 /** Functions such as `add` let fields grow with every call. */
 function mustBeShort({ custom_fields }: StoredSubscription): void {
@@ -56,11 +64,11 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
       if (!withProfile) await matching.mustKnowProfile(given);
       const now = host.clock.now();
       const mustFit = (stored: Record<string, unknown>) => {
-        const field = unfit(stored, given.custom_fields);
+        const field = findInvalidIncrement(stored, given.custom_fields);
         if (field !== undefined) throw apiError("bad_request", `field "custom_fields.${field}": ${unfitField}`);
       };
       mustFit({});
-      const begun = fresh(given, given, now, settings);
+      const begun = newSubscription(given, given, now, settings);
       mustBeShort(begun);
       const edit = (stored: StoredSubscription) => {
         // The one other way to bring something back, and to give it another status before.
@@ -68,7 +76,7 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
           throw apiError("no_consent", "the subscription is deleted: bring it back with subscriptions/undelete");
         }
         mustFit(stored.custom_fields);
-        const next = edited(stored, given, now, settings.setRevives);
+        const next = applyChanges(stored, given, now, settings.setRevives);
         mustBeShort(next);
         return next;
       };
@@ -77,15 +85,15 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
     },
 
     async "subscriptions/get"(item) {
-      const stored = await store.find(keyOf(item, settings));
+      const stored = await store.find(toKey(item, settings));
       if (!stored || (stored.is_delete && !withDeleted)) throw apiError("not_found", missing.message);
-      return { members: { data: shown(stored) } };
+      return { members: { data: presentSubscription(stored) } };
     },
 
     async "subscriptions/list"(profile) {
       await matching.mustKnowProfile(profile);
       const stored = await store.ofProfile(profile, { deleted: withDeleted });
-      return { members: { data: stored.map(shown) } };
+      return { members: { data: stored.map(presentSubscription) } };
     },
 
     async "subscriptions/list_all"({ status, from_id, ...query }) {
@@ -97,8 +105,8 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
       const wanted = status === undefined ? undefined : statusWord(status);
       const page = await store.page({ ...query, status: wanted, after, deleted: withDeleted });
       const last = page.at(-1);
-      const next = last && { next_from_id: cursorOf({ ...query, profile_id: last.profile_id, status: wanted }) };
-      return { members: { data: page.map(shownWithIds), ...next } };
+      const next = last && { next_from_id: encodeCursor({ ...query, profile_id: last.profile_id, status: wanted }) };
+      return { members: { data: page.map(presentWithIds), ...next } };
     },
 
     "subscriptions/suspend_all": (scope) => changeStatus(scope, "subscribed", "suspended"),
@@ -108,7 +116,7 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
       const [profile_id] = await matching.profiles(match, 1);
       if (profile_id === undefined) throw await matching.unknownProfile(match.db_id);
       const profile = { db_id: match.db_id, profile_id };
-      return { members: { data: shownProfile(profile, await store.ofProfile(profile, { deleted: true })) } };
+      return { members: { data: presentProfile(profile, await store.ofProfile(profile, { deleted: true })) } };
     },
   };
 }

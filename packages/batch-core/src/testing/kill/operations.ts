@@ -31,7 +31,7 @@ export function killedOperations(elsewhere: DatabaseSync, applied: () => void): 
   };
   // Some items are refused at first, so that there is something to retry.
   const refused = (item: number, { generation }: Work<number, unknown>) => item % 7 === 3 && generation === 0;
-  const fate = (item: number, work: Work<number, unknown>): Outcome =>
+  const result = (item: number, work: Work<number, unknown>): Outcome =>
     refused(item, work)
       ? { key: item, outcome: "failed", code: "unlucky", message: "not this time" }
       : { key: item, outcome: "done" };
@@ -41,20 +41,20 @@ export function killedOperations(elsewhere: DatabaseSync, applied: () => void): 
       await pause();
     }
     applied();
-    return work.items.map((item) => fate(item, work));
+    return work.items.map((item) => result(item, work));
   };
   return [
     defineOperation({
       ...common,
       name: "killed.ledger.restore",
-      sharesCommit: true,
+      groupCommit: true,
       async apply(work) {
         for (const item of work.items) {
           if (refused(item, work)) continue;
           await sql`insert into effects (batch_id, item) values (${work.batchId}, ${item})`.execute(work.transaction);
         }
         applied();
-        return work.items.map((item) => fate(item, work));
+        return work.items.map((item) => result(item, work));
       },
     }),
     defineOperation({ ...common, name: "killed.repeatable.restore", effects: "elsewhere", apply: send }),

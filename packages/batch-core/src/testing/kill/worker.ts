@@ -57,14 +57,14 @@ const { batches, start } = await assemble({
       if (chunk && "seq" in chunk) at("claimed");
       return chunk;
     },
-    async finish(...args) {
-      const written = await ledger.finish(...args);
+    async finishChunk(...args) {
+      const written = await ledger.finishChunk(...args);
       at(args[3].transaction ? "finishing" : "finished");
       return written;
     },
-    async close(...args) {
+    async closeBatch(...args) {
       at("closing");
-      const closed = await ledger.close(...args);
+      const closed = await ledger.closeBatch(...args);
       if (closed) at("closed");
       return closed;
     },

@@ -5,7 +5,7 @@ import { type Sabotage, type Simulated, simulate } from "./simulation.ts";
 const usual = 2000;
 
 /** The seeds of one of two halves; `SIMULATION_SEED` replays one alone. */
-export function seedsOf(half: 0 | 1): number[] {
+export function listSeeds(half: 0 | 1): number[] {
   const { SIMULATION_SEED: only, SIMULATION_SEEDS: many } = process.env;
   if (only) return [Number(only)];
   return Array.from({ length: Number(many ?? usual) / 2 }, (_, index) => 2 * index + half);

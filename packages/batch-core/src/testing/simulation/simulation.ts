@@ -6,7 +6,7 @@ import type { Batches } from "../../submission/batches.ts";
 import { assemble } from "../assemble.ts";
 import type { Disk } from "./disk.ts";
 import { type Owner, Scheduler } from "./scheduler.ts";
-import { type Kind, kinds, operationOf, simulatedOperations, World } from "./world.ts";
+import { type Kind, kinds, operationName, simulatedOperations, World } from "./world.ts";
 
 const leaseMs = 3000;
 const pollMs = 1500;
@@ -185,7 +185,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
       const idempotency = { scope: "simulation", key: one.key, digest: one.key };
       const { items, dryRun } = one;
       const stopRule = scheduler.chance(0.2) ? { maxFailureRate: 0.1, after: 4 } : undefined;
-      const request = { operation: operationOf(one.kind), items, dryRun, idempotency, ...(stopRule && { stopRule }) };
+      const request = { operation: operationName(one.kind), items, dryRun, idempotency, ...(stopRule && { stopRule }) };
       while (one.id === undefined) {
         const twice = scheduler.chance(0.1);
         const submitted = await ask(async (batches) => {
@@ -247,7 +247,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
       const n = told.filter(({ outcome }) => outcome === word).length;
       if (n !== batch.counts[word]) wrong.push(`${n} items are ${word}, counted are ${batch.counts[word]}`);
     }
-    const effects = effectsOf(batch.id, kind);
+    const effects = countEffects(batch.id, kind);
     for (const { item, outcome, code, generation } of told) {
       const n = effects(item as number);
       const at = `item ${item}, ${outcome} ${code ?? ""}, took effect ${n} times`;
@@ -255,7 +255,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
       if (dryRun && n > 0) wrong.push(`${at} in a dry run`);
       if (kind !== "repeatable" && n > 1) wrong.push(at);
       if (outcome === "done" && n === 0 && !dryRun) wrong.push(at);
-      if ((outcome === "skipped" || (outcome === "failed" && code !== "no_answer")) && n > 0) wrong.push(at);
+      if ((outcome === "skipped" || (outcome === "failed" && code !== "no_result")) && n > 0) wrong.push(at);
       if (outcome !== "unknown") continue;
       unknown++;
       const chunks = disk.read<{ name: string; known: number }>(
@@ -267,7 +267,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
     return wrong.map((complaint) => `${kind} batch ${batch.id}: ${complaint}`);
   }
 
-  function effectsOf(id: number, kind: Kind): (item: number) => number {
+  function countEffects(id: number, kind: Kind): (item: number) => number {
     if (kind !== "ledger") return (item) => world.effects.get(`${id} ${item}`) ?? 0;
     const rows = disk.read<{ item: number; n: number }>(
       `select item, count(*) as n from effects where batch_id = ${id} group by item`,

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import * as z from "zod";
 import { VendorError } from "../../client/vendor-error.ts";
 import type { Clock } from "../../clock.ts";
-import { NotNow } from "../../errors/errors.ts";
+import { DeferUntil } from "../../errors/errors.ts";
 import { type AnyOperation, defineOperation, type Outcome, type Work } from "../../operation/operation.ts";
 import type { Owner, Scheduler } from "./scheduler.ts";
 
@@ -10,7 +10,7 @@ import type { Owner, Scheduler } from "./scheduler.ts";
 export const kinds = ["ledger", "repeatable", "reconciled", "blind"] as const;
 export type Kind = (typeof kinds)[number];
 
-export const operationOf = (kind: Kind) => `simulated.${kind}.restore`;
+export const operationName = (kind: Kind) => `simulated.${kind}.restore`;
 
 const chunkSize = 4;
 
@@ -67,7 +67,7 @@ export class World {
     if (trouble === 0)
       throw new VendorError("rate_limited", "too many", { status: 429, retryAfterMs: this.#scheduler.below(4000) });
     if (trouble === 1) throw new VendorError("unavailable", "down", { status: 503 });
-    if (trouble === 2) throw new NotNow(clock.now() + this.#scheduler.below(5000));
+    if (trouble === 2) throw new DeferUntil(clock.now() + this.#scheduler.below(5000));
     const lose = (): never => {
       for (const name of names) this.disturbed.add(name);
       if (trouble % 2) throw Object.assign(new Error("the line broke"), { code: "ECONNRESET" });
@@ -114,14 +114,14 @@ export function simulatedOperations(scheduler: Scheduler, world: World, owner: O
     chunkSize,
     inlineLimit: 3,
   };
-  const fate = (item: number, { generation }: Work<number, unknown>): Outcome => {
+  const result = (item: number, { generation }: Work<number, unknown>): Outcome => {
     if (item % 11 === 5) return { key: item, outcome: "skipped", code: "live" };
     if (item % 7 === 3 && generation === 0) return { key: item, outcome: "failed", code: "unlucky", message: "no" };
     return { key: item, outcome: "done" };
   };
   const send = (work: Work<number, unknown>) =>
     world.call(owner, clock, work, (item) => {
-      const outcome = fate(item, work);
+      const outcome = result(item, work);
       const name = `${work.batchId} ${item}`;
       if (outcome.outcome === "done") world.effects.set(name, (world.effects.get(name) ?? 0) + 1);
       return outcome;
@@ -130,10 +130,10 @@ export function simulatedOperations(scheduler: Scheduler, world: World, owner: O
   return [
     defineOperation({
       ...common,
-      name: operationOf("ledger"),
-      sharesCommit: true,
+      name: operationName("ledger"),
+      groupCommit: true,
       async apply(work) {
-        const outcomes = work.items.map((item) => fate(item, work));
+        const outcomes = work.items.map((item) => result(item, work));
         for (const { key, outcome } of outcomes) {
           if (outcome !== "done") continue;
           await sql`insert into effects (batch_id, item) values (${work.batchId}, ${key})`.execute(work.transaction);
@@ -148,13 +148,13 @@ export function simulatedOperations(scheduler: Scheduler, world: World, owner: O
     }),
     defineOperation({
       ...elsewhere,
-      name: operationOf("repeatable"),
+      name: operationName("repeatable"),
       repeatable: true,
-      preview: async (work) => work.items.map((item) => fate(item, work)),
+      preview: async (work) => work.items.map((item) => result(item, work)),
     }),
     defineOperation({
       ...elsewhere,
-      name: operationOf("reconciled"),
+      name: operationName("reconciled"),
       repeatable: false,
       reconcile: (work) =>
         world.call(owner, clock, work, (item) =>
@@ -163,6 +163,6 @@ export function simulatedOperations(scheduler: Scheduler, world: World, owner: O
             : { key: item, outcome: "failed", code: "not_done", message: "it never arrived" },
         ),
     }),
-    defineOperation({ ...elsewhere, name: operationOf("blind"), repeatable: false }),
+    defineOperation({ ...elsewhere, name: operationName("blind"), repeatable: false }),
   ];
 }

@@ -201,9 +201,9 @@ function createRoutes(host: Host, operation: string, has: Has) {
     );
     return rows[0];
   };
-  const routeOf = has("serves a path that it does not declare") ? "/rack/books/:id" : "/shelf/books/:id";
+  const bookRoute = has("serves a path that it does not declare") ? "/rack/books/:id" : "/shelf/books/:id";
   for (let times = has("serves a route twice") ? 2 : 1; times > 0; times--) {
-    routes.get(routeOf, async (c) => {
+    routes.get(bookRoute, async (c) => {
       const book = await find(c.req.param("id"), c.get("account"));
       if (!book) throw apiError("not_found");
       return c.json(book);

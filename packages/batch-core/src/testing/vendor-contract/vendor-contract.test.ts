@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { defineShelf, type ShelfFault, shelfStatuses } from "./shelf.test.fixture.ts";
 import { vendorContract } from "./vendor-contract.ts";
 
-const contractOf = (fault?: ShelfFault) =>
+const makeContract = (fault?: ShelfFault) =>
   vendorContract({
     vendor: defineShelf(fault),
     calls: ({ path }) => [{ path: path.replace(":id", "1"), ...(path.endsWith("restore") && { body: { ids: [2] } }) }],
@@ -14,7 +14,7 @@ const contractOf = (fault?: ShelfFault) =>
   });
 
 describe.each(ledgerDatabases)("a sound vendor on $name", ({ open }) => {
-  test.each(contractOf())("$name", async ({ check }) => {
+  test.each(makeContract())("$name", async ({ check }) => {
     await using database = await open();
     await check(database.url);
   });
@@ -63,7 +63,9 @@ describe("a vendor that breaks a promise is found if it", () => {
   ];
 
   test.each(faults)("%s", async (fault, promise, message) => {
-    const { check } = contractOf(fault).find(({ name }) => name === promise) as ReturnType<typeof contractOf>[number];
+    const { check } = makeContract(fault).find(({ name }) => name === promise) as ReturnType<
+      typeof makeContract
+    >[number];
     await expect(check("sqlite::memory:")).rejects.toThrow(message);
   });
 });

@@ -79,7 +79,7 @@ async function serve(place: Place, { onStep = async (_step: Step) => {}, aheadMs
   const store = await createMariadbStore(host, { ...settings, onStep });
   host.register(...createOperations(store, always, () => clock.now()));
   const native = async () => new Response();
-  const routes = createRoutes({ host, store, office: always, native }, readOptions({ url: place.url }));
+  const routes = createRoutes({ host, store, office: always, nonAgentApi: native }, readOptions({ url: place.url }));
   return {
     host,
     store,
@@ -153,8 +153,8 @@ describe.each(["MyISAM", "InnoDB"])("an all-or-nothing call of 500 leads on %s",
         if (phase !== "locked") await removal;
       };
       await using server = await serve(place, { onStep: async (step) => (step === phase ? remove() : undefined) });
-      const { existing } = server.store;
-      server.store.existing = async (verb, ids) => {
+      const { findInSource: existing } = server.store;
+      server.store.findInSource = async (verb, ids) => {
         const found = await existing(verb, ids);
         if (phase === "existing") await remove();
         return found;

@@ -36,8 +36,8 @@ async function site(engines: { live: string; archive: string }, charsets: { live
       const params = { insert_leads: true, delete_leads: true, ...(verb === "archive" && { update_leads: false }) };
       const operation = `vicidial.leads.${verb}`;
       const { id } = await host.batches.submit({ operation, items, params, inline: true });
-      const fates = (await host.batches.items(id)).items;
-      return Object.fromEntries(fates.map(({ item, outcome, code }) => [Number(item), code ?? outcome]));
+      const results = (await host.batches.items(id)).items;
+      return Object.fromEntries(results.map(({ item, outcome, code }) => [Number(item), code ?? outcome]));
     },
     async [Symbol.asyncDispose]() {
       await host.close();
@@ -73,24 +73,24 @@ describe.each(engines)("two character sets, live $live, archive $archive", (engi
       await using place = await site(engines, { live: "latin1", archive: "utf8mb4" });
       // What UTF-8 writes for é are the bytes of Ã© in latin1.
       const there = { archive: ["é", "José", "ß", "a"], live: ["Ã©", "Jose", "ss", "a "] };
-      const leadsOf = (side: "live" | "archive") =>
+      const readLeads = (side: "live" | "archive") =>
         there[side].map((first_name, id) => makeLead(id + 1, { first_name, last_name: "Smith" }));
-      await place.fill("live", leadsOf("live"));
-      await place.fill("archive", leadsOf("archive"));
+      await place.fill("live", readLeads("live"));
+      await place.fill("archive", readLeads("archive"));
       expect(await place.move(verb, [1, 2, 3, 4])).toEqual({ 1: "differs", 2: "differs", 3: "differs", 4: "differs" });
-      expect([await place.rows(from), await place.rows(to)]).toEqual([leadsOf(from), leadsOf(to)]);
+      expect([await place.rows(from), await place.rows(to)]).toEqual([readLeads(from), readLeads(to)]);
     },
   );
 
   test.each([
     ["utf8mb3", { 1: "does_not_fit", 2: "done", 3: "done" }],
     ["latin1", { 1: "does_not_fit", 2: "does_not_fit", 3: "done" }],
-  ])("a lead with characters that %s does not have is kept as it is, and the others move", async (charset, fates) => {
+  ])("a lead with characters that %s does not have is kept as it is, and the others move", async (charset, results) => {
     await using place = await site(engines, { live: charset, archive: "utf8mb4" });
     const leads = ["Fuchs 🦊", "日本", "Zoë"].map((first_name, index) => makeLead(index + 1, { first_name }));
     await place.fill("archive", leads);
-    expect(await place.move("dearchive", [1, 2, 3])).toEqual(fates);
-    const moved = ({ lead_id }: Lead) => (fates as Record<number, string>)[lead_id] === "done";
+    expect(await place.move("dearchive", [1, 2, 3])).toEqual(results);
+    const moved = ({ lead_id }: Lead) => (results as Record<number, string>)[lead_id] === "done";
     expect(await place.rows("live")).toEqual(leads.filter(moved));
     expect(await place.rows("archive")).toEqual(leads.filter((lead) => !moved(lead)));
   });

@@ -58,7 +58,7 @@ export function holds(type: string, other: string, charset: string | null): bool
   if (a.base === b.base && byWidth.includes(a.base)) return a.width >= b.width;
   // The other way round trailing spaces would be lost.
   if (a.base === "varchar" && b.base === "char") return a.width >= b.width;
-  const [room, size] = [bytesOf(a.base), bytesOf(b.base)];
+  const [room, size] = [countBytes(a.base), countBytes(b.base)];
   if (room !== undefined && size !== undefined) return isBlob(a.base) === isBlob(b.base) && room >= size;
   if (room !== undefined && /^(var)?char$/.test(b.base) && !isBlob(a.base)) {
     return room >= b.width * bytesPerCharacter(charset);
@@ -68,7 +68,7 @@ export function holds(type: string, other: string, charset: string | null): bool
 
 /** A text of so many bytes needs more of them where its characters do. */
 function grown({ type, charset: from }: Holding, to: string | null): string {
-  const room = bytesOf(type);
+  const room = countBytes(type);
   if (room === undefined || isBlob(type) || from === to) return type;
   const needed = room * bytesPerCharacter(to);
   const prefix = Object.keys(bytes).find((prefix) => (bytes[prefix] as number) >= needed) ?? "long";
@@ -77,7 +77,7 @@ function grown({ type, charset: from }: Holding, to: string | null): string {
 
 const isBlob = (base: string) => base.endsWith("blob");
 
-function bytesOf(base: string): number | undefined {
+function countBytes(base: string): number | undefined {
   const prefix = /^(tiny|medium|long|)(?:text|blob)$/.exec(base)?.[1];
   return prefix === undefined ? undefined : bytes[prefix];
 }

@@ -148,7 +148,7 @@ test.each([
   expect([...new Set(await place.refused())].sort()).toEqual(verbs);
   const ready = place.vicidial.ready();
   await (refused === "both" ? expect(ready).rejects.toThrow(names) : expect(ready).resolves.toBeUndefined());
-  if (refused !== "both") expect((await place.vicidial.doctor()).twins).toBeDefined();
+  if (refused !== "both") expect((await place.vicidial.doctor()).duplicates).toBeDefined();
 });
 
 test("a verb that was refused works as soon as the column is there", async () => {

@@ -1,5 +1,5 @@
 import { isStorageFault, isTransient, ReinstateError } from "@reinstate/batch-core";
-import { MoveRefused, NoneMoved, NothingMoved, SiteFault, TablesDamaged } from "../../leads/move-errors.ts";
+import { MoveRefused, NoneMoved, NothingMoved, TablesDamaged, VicidialDatabaseFault } from "../../leads/move-errors.ts";
 import { TablesAltered } from "./locks.ts";
 import { MoveBroken } from "./move.ts";
 import { archive, live } from "./names.ts";
@@ -48,7 +48,7 @@ export function readable(error: unknown): unknown {
   // The driver rejects a statement on a connection that the server has ended, without a code.
   if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
   if (code === undefined || isFromLedger(code)) return error;
-  const fault = (text: string) => new SiteFault(`${text} (${code})`, { cause: error });
+  const fault = (text: string) => new VicidialDatabaseFault(`${text} (${code})`, { cause: error });
   if (code === "ER_LOCK_WAIT_TIMEOUT") return fault("The VICIdial tables are busy");
   if (/ACCESS_DENIED|BAD_DB/.test(code)) return fault("The VICIdial database refused us");
   if (isStorageFault(error)) return fault("The VICIdial database cannot store anything at the moment");

@@ -136,7 +136,7 @@ test("from its second chunk on a batch lets others go first", async () => {
     effects: "elsewhere",
     async move({ ids }: Move, { throttled }: MoveWork) {
       seen.push([ids.length, throttled]);
-      return { counts: noCounts(), fates: [] };
+      return { counts: noCounts(), results: [] };
     },
   } as Partial<LeadStore> as LeadStore;
   await using host = await createTestHost();

@@ -17,7 +17,7 @@ export interface ExclusiveSession {
    */
   recover(): Promise<void>;
   /** Stores in the journal that moves have ended. Resolves when that is on disk, or failed and is in the log. */
-  ended(entries: readonly number[]): Promise<void>;
+  markFinished(entries: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -93,7 +93,7 @@ export function createExclusiveSession(parts: ExclusiveParts): ExclusiveSession 
       });
     },
 
-    ended(entries) {
+    markFinished(entries) {
       noting = noting
         // The answer of the move goes first.
         .then(() => setImmediate())

@@ -4,7 +4,7 @@ import { type Duplicates, readDuplicates, readImages, readReasons } from "./lead
 import type { Plan } from "./plan.ts";
 import { noStatement, type Results, runStatements, type Statement, type StatementResult } from "./query.ts";
 import type { Statements } from "./statements.ts";
-import { findTriggers, fingerprintOf, refuseTriggers, showTables } from "./table-shape.ts";
+import { findTriggers, refuseTriggers, showTables, toFingerprint } from "./table-shape.ts";
 
 /** How leads lie in the two tables at one moment. */
 export interface Snapshot {
@@ -104,7 +104,7 @@ export async function underLocks<Result>(
       findTriggers,
     );
     const [live, archive, triggers] = tables;
-    if (fingerprintOf([live, archive]) !== plan.fingerprint) throw new TablesAltered();
+    if (toFingerprint([live, archive]) !== plan.fingerprint) throw new TablesAltered();
     refuseTriggers(triggers);
     return await work({
       ...readSnapshot([images, duplicates, unkept]),

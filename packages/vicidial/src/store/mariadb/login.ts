@@ -15,12 +15,12 @@ export type RowsOf = (sql: string, values: unknown[]) => Promise<RowDataPacket[]
  * Lets a user of a VICIdial database in, or says why not, and counts the attempt, as VICIdial itself does. Where passwords are
  * kept as its own hashes, which we cannot check, nobody is let in.
  */
-export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<SiteUser | LoginRefusal> {
+export function createLogin(readRows: RowsOf): (attempt: LoginAttempt) => Promise<SiteUser | LoginRefusal> {
   return async ({ user, pass, address }) => {
     if (user === "") return "BAD";
-    const [settings = {} as RowDataPacket] = await rowsOf("SELECT * FROM system_settings LIMIT 1", []);
+    const [settings = {} as RowDataPacket] = await readRows("SELECT * FROM system_settings LIMIT 1", []);
     if (isOn(settings.pass_hash_enabled)) return "BAD";
-    const [row] = await rowsOf(`SELECT *, ${locked} AS locked FROM vicidial_users WHERE user = ?`, [user]);
+    const [row] = await readRows(`SELECT *, ${locked} AS locked FROM vicidial_users WHERE user = ?`, [user]);
     if (!row) return "BAD";
     if (isOn(row.locked)) return recordFailure(row, "LOCK", address);
     const known = pass !== "" && equal(String(row.pass), pass);
@@ -54,7 +54,7 @@ export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<
 
   /** Changes the user's row, unless parallel attempts have locked the user meanwhile. */
   function updateUnlessLocked({ user }: RowDataPacket, changes: string, ...values: unknown[]): Promise<unknown> {
-    return rowsOf(`UPDATE vicidial_users SET ${changes} WHERE user = ? AND NOT ${locked}`, [...values, user]);
+    return readRows(`UPDATE vicidial_users SET ${changes} WHERE user = ? AND NOT ${locked}`, [...values, user]);
   }
 
   /**
@@ -62,7 +62,7 @@ export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<
    * logins those that also count towards the lock.
    */
   async function recordFailure({ user }: RowDataPacket, refusal: LoginRefusal, address = ""): Promise<LoginRefusal> {
-    await rowsOf(
+    await readRows(
       `UPDATE vicidial_users SET failed_login_attempts_today = COALESCE(failed_login_attempts_today, 0) + 1,
          failed_login_count_today = COALESCE(failed_login_count_today, 0) + ?,
          failed_last_ip_today = ?, failed_last_type_today = ? WHERE user = ?`,
@@ -73,7 +73,7 @@ export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<
 
   /** Where a list cannot be looked at, it refuses. */
   async function mayComeFrom(address: string | undefined, refused: unknown, userGroup: string): Promise<boolean> {
-    const [group] = await rowsOf("SELECT * FROM vicidial_user_groups WHERE user_group = ?", [userGroup]);
+    const [group] = await readRows("SELECT * FROM vicidial_user_groups WHERE user_group = ?", [userGroup]);
     const allowed = group?.api_ip_list;
     if (isList(refused) && (await isListed(refused, address)) !== false) return false;
     return !isList(allowed) || (await isListed(allowed, address)) === true;
@@ -83,7 +83,7 @@ export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<
   async function isListed(list: string, address: string | undefined): Promise<boolean | undefined> {
     if (address === undefined) return undefined;
     const neighbourhood = address.replace(/\.\d+$/, ".x");
-    const [found] = await rowsOf(
+    const [found] = await readRows(
       "SELECT COUNT(*) AS entries FROM vicidial_ip_list_entries WHERE ip_list_id = ? AND ip_address IN (?, ?)",
       [list, address, neighbourhood],
     );
@@ -91,7 +91,7 @@ export function createLogin(rowsOf: RowsOf): (attempt: LoginAttempt) => Promise<
   }
 
   async function hasSecondFactor(user: string): Promise<boolean> {
-    const [found] = await rowsOf(
+    const [found] = await readRows(
       `SELECT COUNT(*) AS valid FROM vicidial_two_factor_auth
         WHERE user = ? AND auth_stage = '1' AND auth_exp_date > NOW()`,
       [user],

@@ -12,7 +12,7 @@ import { moveLeads } from "./move.ts";
 import { archive, live } from "./names.ts";
 import { isRefused, statementsFor } from "./plan.ts";
 import { noStatement, runStatements } from "./query.ts";
-import { createCompanionReader } from "./related-records.ts";
+import { createRelatedRecordReader } from "./related-records.ts";
 import { createSchemaCache } from "./schema-cache.ts";
 import { selectLeads } from "./select.ts";
 import { comparisonSettings } from "./session.ts";
@@ -59,14 +59,14 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   const exclusive = createExclusiveSession({ journal, schema, connecting, options, log, clock });
   const parts: MoverParts = {
     journal,
-    ended: exclusive.ended,
+    markFinished: exclusive.markFinished,
     log,
     clock,
     leadsPerLock: options.leadsPerLock,
     onStep: options.onStep ?? (async () => {}),
     lockedSilence: options.lockedSilence,
   };
-  const companions = createCompanionReader(() => host.clock.now());
+  const companions = createRelatedRecordReader(() => host.clock.now());
 
   // At the start, so that nothing waits for the next move; if the database is away now, the next move recovers.
   exclusive
@@ -78,7 +78,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   return {
     effects: "elsewhere",
 
-    async existing(verb, ids) {
+    async findInSource(verb, ids) {
       const find = () =>
         withComparer(async (connection) => {
           // The move itself checks the plan against the tables, under its lock.
@@ -94,7 +94,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
       return find();
     },
 
-    async look(verb, ids) {
+    async inspect(verb, ids) {
       if (ids.length === 0) return [];
       await exclusive.recover();
       return withComparer(async (connection) => {
@@ -121,7 +121,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     },
 
     async move(move, work) {
-      if (move.ids.length === 0) return { counts: noCounts(), fates: [] };
+      if (move.ids.length === 0) return { counts: noCounts(), results: [] };
       try {
         return await exclusive.run((session) =>
           schema.withPlan(session.connection, move.verb, (plan) => moveLeads(parts, session, plan, move, work)),
@@ -131,7 +131,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
       }
     },
 
-    async movedBefore(chunk) {
+    async journaledMoves(chunk) {
       const entries = await exclusive.run(({ database }) => journal.ofChunk(database, chunk));
       return new Map(
         entries.flatMap(({ source, copied }) => {
@@ -144,12 +144,12 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     select: (verb, filter) => selectLeads(withReader, host.clock, verb === "dearchive" ? archive : live, filter),
 
     onCall: (ids) => withReader((connection) => companions.onCall(connection, ids)),
-    companions: (verb, side, ids) =>
+    relatedRecords: (verb, side, ids) =>
       withReader((connection) =>
         companions.report(connection, (verb === "dearchive") === (side === "source") ? archive : live, ids),
       ),
     // On the connection that moves: its SQL mode refuses what would be cut.
-    restoreCompanions: (ids) => exclusive.run(({ connection }) => companions.restoreCallbacks(connection, ids)),
+    restoreRelatedRecords: (ids) => exclusive.run(({ connection }) => companions.restoreCallbacks(connection, ids)),
     database,
     logMove: database.logMove,
     read: withComparer,

@@ -1,4 +1,4 @@
-import { addCounts, type Fate, type Move, type Moved, noCounts } from "../../leads/move.ts";
+import { addCounts, type LeadResult, type Move, type Moved, noCounts } from "../../leads/move.ts";
 import type { MoveWork } from "../lead-store.ts";
 import { type Plan, statementsFor } from "./plan.ts";
 import type { Session } from "./session.ts";
@@ -24,7 +24,7 @@ export async function moveLeads(
   { signal, throttled = false, chunk }: Pick<MoveWork, "signal" | "throttled" | "chunk">,
 ): Promise<Moved> {
   const counts = noCounts();
-  const fates: Fate[] = [];
+  const results: LeadResult[] = [];
   const finished: number[] = [];
   let slice: Slice | undefined;
   try {
@@ -37,21 +37,21 @@ export async function moveLeads(
       if (slice.entry) finished.push(slice.entry.id);
       slice = undefined;
       addCounts(counts, moved.counts);
-      fates.push(...moved.fates);
+      results.push(...moved.results);
       // Others may go on undisturbed for as long as they had to wait.
       if (throttled) await parts.clock.sleep(heldMs, signal);
     }
     await parts.onStep("finished");
-    parts.ended(finished);
-    return { counts, fates };
+    parts.markFinished(finished);
+    return { counts, results };
   } catch (error) {
     const alive = await session.alive();
     if (!alive) session.close();
     // The end of the slice is known if no write was sent, or if a transaction was rolled back: nothing is left to recover then.
     const known = slice?.state === "reading" || (alive && (plan.locking === "rows" || slice?.state !== "writing"));
     if (known && slice?.entry) finished.push(slice.entry.id);
-    const noted = parts.ended(finished);
-    const written = fates.length > 0 || slice?.state === "written" || (slice?.state === "writing" && !known);
+    const noted = parts.markFinished(finished);
+    const written = results.length > 0 || slice?.state === "written" || (slice?.state === "writing" && !known);
     // Invariant: after the answer that nothing was moved, recovery must not move it.
     if (!written) await noted;
     throw new MoveBroken(written, error);

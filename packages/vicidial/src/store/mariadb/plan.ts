@@ -3,16 +3,16 @@ import type { Verb } from "../../leads/move.ts";
 import { MoveRefused } from "../../leads/move-errors.ts";
 import { archive, live } from "./names.ts";
 import { runStatements } from "./query.ts";
-import { type Statements, statementsOf } from "./statements.ts";
+import { buildStatements, type Statements } from "./statements.ts";
 import {
+  findTable,
   findTriggers,
-  fingerprintOf,
   readKeys,
   readTables,
   refuseTriggers,
   showTables,
   type Table,
-  tableOf,
+  toFingerprint,
   withKey,
 } from "./table-shape.ts";
 
@@ -53,8 +53,8 @@ export async function preflight(connection: Connection): Promise<Plan> {
 
 async function readPlan(connection: Connection): Promise<Plan> {
   const tables = await readTables(connection);
-  const found = [tableOf(tables, live), tableOf(tables, archive)] as const;
-  const fingerprint = fingerprintOf(await runStatements(connection, ...showTables));
+  const found = [findTable(tables, live), findTable(tables, archive)] as const;
+  const fingerprint = toFingerprint(await runStatements(connection, ...showTables));
   const keys = await readKeys(connection);
   const [first, second] = [withKey(found[0], keys), withKey(found[1], keys)];
   const [triggers] = await runStatements(connection, findTriggers);
@@ -70,7 +70,7 @@ async function readPlan(connection: Connection): Promise<Plan> {
 
 function statementsOrRefusal(from: Table, to: Table): Statements | MoveRefused {
   try {
-    return statementsOf(from, to);
+    return buildStatements(from, to);
   } catch (error) {
     if (MoveRefused.is(error)) return error;
     throw error;

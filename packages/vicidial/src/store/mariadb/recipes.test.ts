@@ -31,9 +31,9 @@ async function site(engines: Engines, change: string[] = []) {
       const seen = new Set<string>();
       for (const table of [live, archive]) {
         const [rows] = await admin.query<RowDataPacket[]>(`SELECT * FROM ${table}`);
-        for (const row of rows) seen.add(contentOf(row as Lead));
+        for (const row of rows) seen.add(pickContent(row as Lead));
       }
-      return leads.filter((lead) => !seen.has(contentOf(lead))).map(({ lead_id }) => lead_id);
+      return leads.filter((lead) => !seen.has(pickContent(lead))).map(({ lead_id }) => lead_id);
     },
     async [Symbol.asyncDispose]() {
       await host.close();
@@ -47,7 +47,7 @@ async function site(engines: Engines, change: string[] = []) {
 type Site = Awaited<ReturnType<typeof site>>;
 
 /** The columns in one order; `modify_date` is stamped by the server. */
-const contentOf = (lead: Lead) =>
+const pickContent = (lead: Lead) =>
   JSON.stringify(
     Object.entries(lead)
       .filter(([name]) => name !== "modify_date")

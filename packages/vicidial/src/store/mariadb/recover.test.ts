@@ -69,15 +69,18 @@ async function start(engine = "MyISAM") {
     },
     /** The whole life of a process, after what earlier ones have left was put right. */
     async process<Result>(
-      work: (parts: { host: Host; call: (verb: string, body: object) => ReturnType<typeof callOf> }) => Promise<Result>,
+      work: (parts: {
+        host: Host;
+        call: (verb: string, body: object) => ReturnType<typeof sendCall>;
+      }) => Promise<Result>,
       { log, ...options }: VicidialOptions & { log?: Log } = {},
     ): Promise<Result> {
       const host = await createHost({ databaseUrl: ledger.url, clock: later, ...(log && { log }) });
       const vicidial = await createVicidial(host, { url: database.url, ...options });
       if (!(await host.keys.find("vicidial", secret))) await host.keys.create({ vendor: "vicidial", secret });
-      await vicidial.store.restoreCompanions([]);
+      await vicidial.store.restoreRelatedRecords([]);
       try {
-        return await work({ host, call: (verb, body) => callOf(vicidial, verb, body) });
+        return await work({ host, call: (verb, body) => sendCall(vicidial, verb, body) });
       } finally {
         await host.close();
         await vicidial.close();
@@ -91,7 +94,7 @@ async function start(engine = "MyISAM") {
   };
 }
 
-async function callOf(vicidial: Vicidial, verb: string, body: object) {
+async function sendCall(vicidial: Vicidial, verb: string, body: object) {
   const response = await vicidial.routes.fetch(
     new Request(`http://localhost/vicidial/leads/${verb}`, {
       method: "POST",
@@ -160,8 +163,8 @@ test.each(["MyISAM", "InnoDB"])(
       // All or nothing.
       expect(await place.ids(archive)).toHaveLength(1);
       const batches = await host.batches.list({ limit: 9 });
-      const fates = await Promise.all(batches.map(async ({ id }) => (await host.batches.items(id)).items));
-      for (const items of fates.filter((items) => items.some(({ outcome }) => outcome === "failed"))) {
+      const results = await Promise.all(batches.map(async ({ id }) => (await host.batches.items(id)).items));
+      for (const items of results.filter((items) => items.some(({ outcome }) => outcome === "failed"))) {
         expect(items.map(({ item, code }) => (item === 2 ? code === "missing" : code === "not_moved"))).toEqual([
           true,
           true,
@@ -187,7 +190,7 @@ test.each([
       { callback_id: 4, lead_id: 1, status: "ACTIVE", callback_time: null, comments: "Ring José" },
     ]);
     await place.fill("vicidial_list_alt_phones", [{ lead_id: 1, phone_number: "555" }]);
-    place.killedAt(step, visit, items, { ...both, restore_companions: true });
+    place.killedAt(step, visit, items, { ...both, restore_callbacks: true });
     await place.process(async ({ host }) => {
       const [batch] = await host.batches.list({ limit: 1 });
       expect(await host.batches.wait(batch?.id ?? 0)).toMatchObject({
@@ -214,7 +217,7 @@ test("a lead that is live already gets its callbacks back too, whatever else can
   ]);
   await place.admin.query("ALTER TABLE vicidial_dnc CHANGE phone_number number VARCHAR(18)");
   await place.process(async ({ host }) => {
-    const params = { ...both, restore_companions: true };
+    const params = { ...both, restore_callbacks: true };
     const batch = await host.batches.submit({ operation: "vicidial.leads.dearchive", items: [1], params });
     expect(batch).toMatchObject({ counts: { skipped: 1 }, tally: { restored_callbacks: 1 } });
   });

@@ -1,5 +1,5 @@
 import type { Connection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
-import { type Companions, noCompanions } from "../../leads/related-records.ts";
+import { noRelatedRecords, type RelatedRecords } from "../../leads/related-records.ts";
 import { live, quote } from "./names.ts";
 import { runStatements, type Statement } from "./query.ts";
 import { readColumns } from "./table-shape.ts";
@@ -14,14 +14,14 @@ const callTables = ["vicidial_auto_calls", "vicidial_live_agents"];
 
 export interface CompanionReader {
   /** What else hangs on leads, by lead; leads with nothing to tell are left out. `table` is the one that they lie in. */
-  report(connection: Connection, table: string, ids: readonly number[]): Promise<Map<number, Companions>>;
+  report(connection: Connection, table: string, ids: readonly number[]): Promise<Map<number, RelatedRecords>>;
   /** Leads that a call or an agent has in hand. */
   onCall(connection: Connection, ids: readonly number[]): Promise<Set<number>>;
   /** Brings the callbacks of live leads back from their archive; how many. */
   restoreCallbacks(connection: Connection, ids: readonly number[]): Promise<number>;
 }
 
-export function createCompanionReader(now: () => number): CompanionReader {
+export function createRelatedRecordReader(now: () => number): CompanionReader {
   let tables = new Map<string, string[]>();
   let readAt = Number.NEGATIVE_INFINITY;
 
@@ -50,16 +50,16 @@ export function createCompanionReader(now: () => number): CompanionReader {
 
   return {
     async report(connection, table, ids) {
-      const found = new Map<number, Companions>();
+      const found = new Map<number, RelatedRecords>();
       const known = await present(connection);
       if (ids.length === 0 || known.size === 0) return found;
-      const note = (name: keyof Companions, id: unknown, count = 1) => {
-        const one = found.get(Number(id)) ?? noCompanions();
+      const note = (name: keyof RelatedRecords, id: unknown, count = 1) => {
+        const one = found.get(Number(id)) ?? noRelatedRecords();
         one[name] += count;
         found.set(Number(id), one);
       };
       const counted = (other: string) => `SELECT lead_id, COUNT(*) FROM ${other} WHERE lead_id IN (?) GROUP BY lead_id`;
-      const questions: { name: keyof Companions; of: string; sql: string }[] = [
+      const questions: { name: keyof RelatedRecords; of: string; sql: string }[] = [
         { name: "archived_callbacks", of: "vicidial_callbacks_archive", sql: counted("vicidial_callbacks_archive") },
         { name: "alt_phones", of: "vicidial_list_alt_phones", sql: counted("vicidial_list_alt_phones") },
         {

@@ -5,7 +5,7 @@ import { isAltered } from "./errors.ts";
 import { MoveBroken } from "./move.ts";
 import { isRefused, type Plan, preflight } from "./plan.ts";
 import { type Results, runStatements, type Statement } from "./query.ts";
-import { findTriggers, fingerprintOf, refuseTriggers, showTables } from "./table-shape.ts";
+import { findTriggers, refuseTriggers, showTables, toFingerprint } from "./table-shape.ts";
 
 /** The plan of the two tables, read again once they have been altered. */
 export interface SchemaCache {
@@ -71,7 +71,7 @@ async function askBy<const Given extends readonly Statement[]>(
   );
   if (!returned) return undefined;
   const [live, archive, triggers, ...results] = returned;
-  if (fingerprintOf([live, archive]) !== plan.fingerprint) return undefined;
+  if (toFingerprint([live, archive]) !== plan.fingerprint) return undefined;
   refuseTriggers(triggers);
   return results as Results<Given>;
 }

@@ -77,10 +77,10 @@ function toCondition(filter: LeadFilter): { condition: string; values: unknown[]
   };
   for (const { column, values: wanted } of equal) {
     if (column === "list_id") add("list_id IN (?)", wanted);
-    else add(isOneOf(column), wanted, wanted);
+    else add(equalsAny(column), wanted, wanted);
   }
   if (campaigns) {
-    add(`list_id IN (SELECT list_id FROM vicidial_lists WHERE ${isOneOf("campaign_id")})`, campaigns, campaigns);
+    add(`list_id IN (SELECT list_id FROM vicidial_lists WHERE ${equalsAny("campaign_id")})`, campaigns, campaigns);
   }
   if (from !== undefined) add("entry_date >= ?", from);
   if (before !== undefined) add("entry_date < ?", before);
@@ -88,4 +88,4 @@ function toCondition(filter: LeadFilter): { condition: string; values: unknown[]
 }
 
 /** Compares byte by byte, because collations ignore case, accents and trailing spaces. The first half finds rows by an index. */
-const isOneOf = (column: string) => `(${column} IN (?) AND BINARY CONVERT(${column} USING utf8mb4) IN (?))`;
+const equalsAny = (column: string) => `(${column} IN (?) AND BINARY CONVERT(${column} USING utf8mb4) IN (?))`;

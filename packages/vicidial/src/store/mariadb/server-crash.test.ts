@@ -79,7 +79,7 @@ async function site(engines: Engines, leads: readonly object[], change: string[]
       const there = [...inLive, ...inArchive].map((row) => JSON.stringify(row));
       const lost = before.filter((row) => !there.includes(JSON.stringify(row))).map(({ lead_id }) => lead_id);
       const strange = there.filter((row) => !known.has(row));
-      return { lost, strange, twins: there.length - new Set(there).size, inLive: inLive.length };
+      return { lost, strange, duplicates: there.length - new Set(there).size, inLive: inLive.length };
     },
     async [Symbol.asyncDispose]() {
       await store.close();
@@ -90,7 +90,7 @@ async function site(engines: Engines, leads: readonly object[], change: string[]
   };
 }
 
-const moveOf = (verb: Verb, ids: number[]): Move => ({
+const makeMove = (verb: Verb, ids: number[]): Move => ({
   ...{ verb, ids, insert: true, update: verb === "archive", delete: true },
 });
 
@@ -121,21 +121,21 @@ describe.each(mixes)("MariaDB killed while leads are moved, live $live, archive 
       place.watch(async (now) => {
         if (now === step && ++visits === visit) await server.kill();
       });
-      const ended = await place.store.move(moveOf(verb, ids), none).then(
+      const ended = await place.store.move(makeMove(verb, ids), none).then(
         () => "whole",
         ({ message }) => String(message),
       );
       // Whose last lead is moved needs the server no more.
       expect(ended).toMatch(step === "finished" ? "whole" : /VICIdial database/);
       await place.recover();
-      const { lost, strange, twins, inLive } = await place.state();
+      const { lost, strange, duplicates: twins, inLive } = await place.state();
       expect([step, lost, strange]).toEqual([step, [], []]);
       const begun = twins > 0 || (inLive > 0 && inLive < 129);
       expect([step, begun]).toEqual([step, between && !(step === "copied" && takesBack)]);
-      await place.store.move(moveOf(verb, ids), none);
+      await place.store.move(makeMove(verb, ids), none);
       const stays = verb === "dearchive" ? 1 : 0;
       expect((await place.rows(sides[verb].from)).length).toBe(stays);
-      expect(await place.state()).toMatchObject({ lost: [], strange: [], twins: 0 });
+      expect(await place.state()).toMatchObject({ lost: [], strange: [], duplicates: 0 });
     }
   });
 });
@@ -154,7 +154,7 @@ describe.each<Engines & { verb: Verb }>([
       ...[live, archive].map((table) => `ALTER TABLE ${table} ADD COLUMN story TEXT`),
       `ALTER TABLE ${sides[verb].from} ADD FULLTEXT (story)`,
     ]);
-    if (verb === "archive") await place.store.move(moveOf("dearchive", ids), none);
+    if (verb === "archive") await place.store.move(makeMove("dearchive", ids), none);
     const deletes = async () => Number((await place.query("SHOW GLOBAL STATUS LIKE 'Handler_delete'"))[0]?.Value);
     const back = verb === "archive" ? "dearchive" : "archive";
     // A delete may be over before it is seen to be under way: then the leads are brought back, and moved again.
@@ -170,19 +170,19 @@ describe.each<Engines & { verb: Verb }>([
           if (!ended) await server.kill();
         });
       });
-      const moved = place.store.move(moveOf(verb, ids), none).then(() => {
+      const moved = place.store.move(makeMove(verb, ids), none).then(() => {
         ended = true;
       });
       await moved.catch((error: unknown) => expect(String(error)).toMatch(/VICIdial database/));
       await kill.catch(() => {});
       place.watch(async () => {});
       if (await place.isGone()) await place.recover();
-      if (ended) await place.store.move(moveOf(back, ids), none);
+      if (ended) await place.store.move(makeMove(back, ids), none);
     }
     const { lost, strange } = await place.state();
     expect([lost, strange]).toEqual([[], []]);
     expect((await place.rows(sides[verb].from)).length).toBeLessThan(ids.length);
-    await place.store.move(moveOf(verb, ids), none);
+    await place.store.move(makeMove(verb, ids), none);
     expect([await place.rows(sides[verb].from), await place.rows(sides[verb].to)]).toEqual([[], place.before]);
   });
 });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { insertRows } from "../../fixtures/insert-rows.ts";
 import { siteTables } from "../../fixtures/site-tables.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
-import { createNativeApi } from "../../http/non-agent-api.ts";
+import { createNonAgentApi } from "../../http/non-agent-api.ts";
 import { createRoutes } from "../../http/routes.ts";
 import { makeLead } from "../../leads/make-lead.ts";
 import { createOperations } from "../../operations/operations.ts";
@@ -72,8 +72,8 @@ async function serve(engine: string) {
     onStep: (step) => onStep(step),
   });
   host.register(...createOperations(store, always, () => host.clock.now()));
-  const native = createNativeApi(host, store.database, always);
-  const routes = createRoutes({ host, store, office: always, native }, readOptions({ url }));
+  const native = createNonAgentApi(host, store.database, always);
+  const routes = createRoutes({ host, store, office: always, nonAgentApi: native }, readOptions({ url }));
   const timed = async (path: string, init: RequestInit = {}) => {
     const started = performance.now();
     const response = await routes.fetch(new Request(`http://localhost${path}`, init));

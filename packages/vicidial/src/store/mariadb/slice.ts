@@ -1,5 +1,5 @@
 import type { Clock, Log } from "@reinstate/batch-core";
-import type { Fate, Move, Moved } from "../../leads/move.ts";
+import type { LeadResult, Move, Moved } from "../../leads/move.ts";
 import { NoneMoved } from "../../leads/move-errors.ts";
 import type { MoveWork } from "../lead-store.ts";
 import { type Journal, type RowImage, writeRecord } from "./journal.ts";
@@ -29,7 +29,7 @@ export type Step = "journaled" | "locked" | "copied" | "released" | "finished";
 export interface MoverParts {
   journal: Journal;
   /** Notes in the journal that moves have come to their end. Resolves when that is on disk, or failed and is in the log. */
-  ended(entries: readonly number[]): Promise<void>;
+  markFinished(entries: readonly number[]): Promise<void>;
   log: Log;
   clock: Clock;
   /** Leads under one lock at most; an all-or-nothing move is always under one. */
@@ -181,7 +181,7 @@ async function writeSlice(run: Run, slice: Slice, locked: Locked, { writes, ...w
   };
   if (counts.insert_count > 0) logSubstitutes(log, statements, locked.images);
   const after = { source: readIds(inSource), duplicates: readDuplicates(duplicates) };
-  return { counts, fates: slice.ids.map((id) => fateOf(id, { move, before: locked, after, inTarget, unfit })) };
+  return { counts, results: slice.ids.map((id) => toLeadResult(id, { move, before: locked, after, inTarget, unfit })) };
 }
 
 /**
@@ -225,7 +225,7 @@ async function copyFitting(
 const isRaced = (error: unknown) =>
   ["ER_LOCK_DEADLOCK", "ER_DUP_ENTRY"].includes(String((error as { code?: unknown }).code));
 
-function fateOf(
+function toLeadResult(
   id: number,
   {
     move,
@@ -240,7 +240,7 @@ function fateOf(
     inTarget: ReadonlySet<number>;
     unfit: ReadonlyMap<number, string>;
   },
-): Fate {
+): LeadResult {
   const source = before.images.has(id);
   const duplicate = before.duplicates.has(id);
   const differs = after.duplicates.get(id) ?? [];

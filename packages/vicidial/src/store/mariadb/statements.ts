@@ -57,7 +57,7 @@ interface CopiedColumn {
  * Returns the statements of one verb. Throws a `MoveRefused` if the target lacks a column of the source, or if it needs a value
  * for a column that the source lacks.
  */
-export function statementsOf(from: Table, to: Table): Statements {
+export function buildStatements(from: Table, to: Table): Statements {
   refuseRequired(from, to);
   const counterparts = new Map(to.columns.map((column) => [column.name.toLowerCase(), column]));
   const copied: CopiedColumn[] = [];

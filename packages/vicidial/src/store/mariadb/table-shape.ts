@@ -31,7 +31,7 @@ export interface Table {
 export const showTables = [`SHOW CREATE TABLE ${live}`, `SHOW CREATE TABLE ${archive}`] as const;
 
 /** What `showTables` gave, as one text. */
-export function fingerprintOf(shown: readonly StatementResult[]): string {
+export function toFingerprint(shown: readonly StatementResult[]): string {
   // The next number is no part of the shape, and changes with every new lead.
   return shown.map(({ rows }) => String(rows[0]?.[1]).replace(/ AUTO_INCREMENT=\d+/, "")).join("\n");
 }
@@ -86,7 +86,7 @@ export const needsValue = ({ nullable, standard, type, extra }: Record<string, u
   !/^enum\b/i.test(String(type)) &&
   !/GENERATED|auto_increment/i.test(String(extra));
 
-export function tableOf(tables: Keyless[], name: string): Keyless {
+export function findTable(tables: Keyless[], name: string): Keyless {
   const table = tables.find((table) => table.name === name);
   if (!table) throw new MoveRefused(`The VICIdial database has no table ${name}`);
   if (!["innodb", "myisam", "aria"].includes(table.engine.toLowerCase())) {

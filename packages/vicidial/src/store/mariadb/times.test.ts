@@ -173,13 +173,17 @@ describe.each(zones)("times of a server in the zone %s", (zone) => {
         expect([name, id, plain(after.get(id) ?? null)]).toEqual([name, id, plain(before.get(id) ?? null)]);
       expect([name, [...after.keys()].sort((a, b) => a - b)]).toEqual([name, fitting]);
       expect(fitting.length).toBeGreaterThan(0);
-      expect((await place.vicidial.doctor()).twins).toEqual({ equal: fitting.length, differing: 0, collisions: 0 });
+      expect((await place.vicidial.doctor()).duplicates).toEqual({
+        equal: fitting.length,
+        differing: 0,
+        collisions: 0,
+      });
 
       const last = fitting[0] as number;
       await place.wall.query(`UPDATE ${live} SET seen_at = '2025-06-16', modify_date = modify_date WHERE lead_id = ?`, [
         last,
       ]);
-      expect((await place.vicidial.doctor()).twins).toMatchObject({ equal: fitting.length - 1, differing: 1 });
+      expect((await place.vicidial.doctor()).duplicates).toMatchObject({ equal: fitting.length - 1, differing: 1 });
       const moved = await place.move(leads);
       expect([name, moved.said]).toEqual([name, moved.done]);
       expect([name, moved.done.get(last)]).toEqual([name, "differs"]);
@@ -337,7 +341,7 @@ test("a callback keeps its wall clock where its archive has another type", async
     { callback_id: 5, lead_id: 1, callback_time: "2025-06-15 12:00:00" },
     { callback_id: 6, lead_id: 1, callback_time: "2050-06-15 12:00:00" },
   ]);
-  expect(await place.vicidial.store.restoreCompanions([1])).toBe(1);
+  expect(await place.vicidial.store.restoreRelatedRecords([1])).toBe(1);
   const times = async (table: string) => [...(await place.read(place.wall, table, "callback_time")).values()];
   expect([await times("vicidial_callbacks"), await times("vicidial_callbacks_archive")]).toEqual([
     ["2025-06-15 12:00:00"],

@@ -14,7 +14,7 @@ const secret = "a-key-of-the-tests";
 const adminKey = "an-admin-key-of-the-tests";
 
 const around = emptiedSite();
-const { fill, rowsOf } = around;
+const { fill, readRows } = around;
 
 async function start(options: VicidialOptions = {}, time = "2026-01-05T12:00:00Z") {
   const now = { value: Date.parse(time) };
@@ -34,7 +34,7 @@ async function start(options: VicidialOptions = {}, time = "2026-01-05T12:00:00Z
   };
 }
 
-const idsOf = async (table: string) => (await rowsOf(table)).map((row) => row.lead_id);
+const readIds = async (table: string) => (await readRows(table)).map((row) => row.lead_id);
 
 function post(vicidial: Vicidial, path: string, body: unknown, authorization = `Key=${secret}`) {
   const init = { method: "POST", headers: { authorization }, body: JSON.stringify(body) };
@@ -63,7 +63,7 @@ test("explain tells how each lead lies and what hangs on it, and changes nothing
     { lead_id: 3, status: "LIVE" },
   ]);
   await fill("vicidial_dnc", [{ phone_number: makeLead(6).phone_number }]);
-  const before = [await rowsOf("vicidial_list"), await rowsOf("vicidial_list_archive")];
+  const before = [await readRows("vicidial_list"), await readRows("vicidial_list_archive")];
   const response = await post(site.vicidial, "leads/dearchive?explain=true", {
     ...both,
     lead_ids: [3, 6, 9, 12, 15, 99],
@@ -94,7 +94,7 @@ test("explain tells how each lead lies and what hangs on it, and changes nothing
       { lead_id: 99, ...missing, live: false, outcome: "failed", code: "missing" },
     ],
   });
-  expect([await rowsOf("vicidial_list"), await rowsOf("vicidial_list_archive")]).toEqual(before);
+  expect([await readRows("vicidial_list"), await readRows("vicidial_list_archive")]).toEqual(before);
   expect(await site.host.batches.list({ limit: 1 })).toEqual([]);
 });
 
@@ -108,7 +108,7 @@ describe("a batch", () => {
     expect(batch).toMatchObject({ status: "completed", counts: { done: 1, failed: 2 } });
     const { items } = await site.host.batches.items(batch.id);
     expect(items.map(({ code, outcome }) => code ?? outcome)).toEqual(["done", "differs", "missing"]);
-    expect(await idsOf("vicidial_list_archive")).toEqual([1, 2]);
+    expect(await readIds("vicidial_list_archive")).toEqual([1, 2]);
   });
 
   test("brings callbacks back when it is asked to, tells what else hangs on the leads, and leaves a line in the log", async () => {
@@ -120,7 +120,7 @@ describe("a batch", () => {
     ]);
     await fill("vicidial_list_alt_phones", [{ lead_id: 2, phone_number: "1" }]);
     await fill("custom_101", [{ lead_id: 2, car: "red" }]);
-    const params = { ...both, restore_companions: true };
+    const params = { ...both, restore_callbacks: true };
     const batch = await site.host.batches.submit({ operation: "vicidial.leads.dearchive", items: [1, 2], params });
     expect(batch.tally).toMatchObject({
       archived_callbacks: 1,
@@ -129,9 +129,9 @@ describe("a batch", () => {
       inactive_lists: 2,
     });
     expect(batch.tally).not.toHaveProperty("lost_custom_fields");
-    expect(await rowsOf("vicidial_callbacks")).toMatchObject([{ callback_id: 4, lead_id: 1, comments: "Ring José" }]);
-    expect(await rowsOf("vicidial_callbacks_archive")).toMatchObject([{ callback_id: 5 }]);
-    expect(await rowsOf("vicidial_admin_log")).toMatchObject([
+    expect(await readRows("vicidial_callbacks")).toMatchObject([{ callback_id: 4, lead_id: 1, comments: "Ring José" }]);
+    expect(await readRows("vicidial_callbacks_archive")).toMatchObject([{ callback_id: 5 }]);
+    expect(await readRows("vicidial_admin_log")).toMatchObject([
       {
         ...{ user: "VDAD", ip_address: "1.1.1.1", event_section: "LISTS", event_type: "MODIFY", record_id: "leads" },
         event_notes: `2 vicidial_list_archive leads de-archived|2 vicidial_list_archive leads deleted|batch ${batch.id}|`,
@@ -139,12 +139,12 @@ describe("a batch", () => {
     ]);
     const back = { ...both, update_leads: false };
     await site.host.batches.submit({ operation: "vicidial.leads.archive", items: [1, 2], params: back });
-    expect((await rowsOf("vicidial_admin_log"))[1]).toMatchObject({
+    expect((await readRows("vicidial_admin_log"))[1]).toMatchObject({
       event_code: "CAMPAIGN LEAD ARCHIVING",
       event_notes: expect.stringMatching(/^2 vicidial_list leads archived\|2 vicidial_list leads deleted\|/),
     });
     // Only what is asked for comes back.
-    expect(await rowsOf("vicidial_callbacks")).toHaveLength(1);
+    expect(await readRows("vicidial_callbacks")).toHaveLength(1);
   });
 });
 
@@ -169,7 +169,7 @@ test("a lead on a call is not archived, may be copied, and comes back from the a
   ]);
   const { items } = await site.host.batches.items(Number(answer.headers.get("x-reinstate-batch")));
   expect(items.map(({ code, outcome }) => code ?? outcome)).toEqual(["on_call", "on_call", "done"]);
-  expect([await idsOf("vicidial_list"), await idsOf("vicidial_list_archive")]).toEqual([[1, 2], [3]]);
+  expect([await readIds("vicidial_list"), await readIds("vicidial_list_archive")]).toEqual([[1, 2], [3]]);
 
   const copied = await post(site.vicidial, "leads/archive", { ...body, delete_leads: false, lead_ids: [1, 2] });
   expect(await copied.json()).toMatchObject({ select_count: 2, insert_count: 2, delete_count: 0 });
@@ -183,11 +183,11 @@ test("a callback that is there already and differs, be it by a letter's case, st
   const callback = { callback_id: 4, lead_id: 1, status: "ACTIVE", callback_time: null, comments: "ring José" };
   await fill("vicidial_callbacks_archive", [callback, { ...callback, callback_id: 5 }]);
   await fill("vicidial_callbacks", [{ ...callback, comments: "Ring Jose " }]);
-  const params = { ...both, restore_companions: true };
+  const params = { ...both, restore_callbacks: true };
   const batch = await site.host.batches.submit({ operation: "vicidial.leads.dearchive", items: [1], params });
   expect(batch.tally).toMatchObject({ archived_callbacks: 2, restored_callbacks: 1 });
-  expect(await rowsOf("vicidial_callbacks_archive")).toMatchObject([{ callback_id: 4, comments: "ring José" }]);
-  expect((await rowsOf("vicidial_callbacks")).map((row) => row.comments)).toEqual(["Ring Jose ", "ring José"]);
+  expect(await readRows("vicidial_callbacks_archive")).toMatchObject([{ callback_id: 4, comments: "ring José" }]);
+  expect((await readRows("vicidial_callbacks")).map((row) => row.comments)).toEqual(["Ring Jose ", "ring José"]);
 });
 
 describe("office hours of VICIdial's own call time", () => {
@@ -227,7 +227,7 @@ describe("office hours of VICIdial's own call time", () => {
     await fill("vicidial_list", [makeLead(1)]);
     const body = { ...both, update_leads: false, lead_ids: [1] };
     expect((await post(site.vicidial, "leads/archive", body)).status).toBe(status);
-    expect(await idsOf("vicidial_list")).toHaveLength(status === 200 ? 0 : 1);
+    expect(await readIds("vicidial_list")).toHaveLength(status === 200 ? 0 : 1);
   });
 
   test("a batch waits for its hour", async () => {
@@ -269,7 +269,7 @@ test("the doctor names what is wrong and the statement that would mend it, and r
     makeLead(2, { comments: "x" }),
     makeLead(3, { phone_number: "9", entry_date: "2026-01-01 00:00:00" }),
   ]);
-  expect((await vicidial.doctor()).twins).toEqual({ equal: 1, differing: 1, collisions: 1 });
+  expect((await vicidial.doctor()).duplicates).toEqual({ equal: 1, differing: 1, collisions: 1 });
 
   await connection.query(`ALTER TABLE ${archive} DROP PRIMARY KEY, DROP COLUMN owner, ADD COLUMN fax VARCHAR(20) DEFAULT 'no',
     MODIFY called_since_last_reset ENUM('Y','N') DEFAULT 'N', MODIFY first_name VARCHAR(10) CHARACTER SET latin1,

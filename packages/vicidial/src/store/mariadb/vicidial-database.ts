@@ -1,32 +1,32 @@
 import { hostname } from "node:os";
 import type { Connection, RowDataPacket } from "mysql2/promise";
-import { SiteFault } from "../../leads/move-errors.ts";
-import { type CallTimeRow, type HolidayRow, scheduleOf } from "../../office-hours/call-times.ts";
+import { VicidialDatabaseFault } from "../../leads/move-errors.ts";
+import { type CallTimeRow, type HolidayRow, toSchedule } from "../../office-hours/call-times.ts";
 import type { VicidialDatabase } from "../vicidial-database.ts";
 import { createLogin, type RowsOf } from "./login.ts";
 
 type WithReader = <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
 
 export function createVicidialDatabase(withReader: WithReader): VicidialDatabase {
-  const rowsOf: RowsOf = (sql, values) => withReader((connection) => rowsIn(connection, sql, values));
+  const readRows: RowsOf = (sql, values) => withReader((connection) => rowsIn(connection, sql, values));
 
   return {
     async callTime(id) {
-      const [row] = await rowsOf("SELECT * FROM vicidial_call_times WHERE call_time_id = ?", [id]);
-      if (!row) throw new SiteFault(`VICIdial has no call time ${id}`);
+      const [row] = await readRows("SELECT * FROM vicidial_call_times WHERE call_time_id = ?", [id]);
+      if (!row) throw new VicidialDatabaseFault(`VICIdial has no call time ${id}`);
       const names = String(row.ct_holidays ?? "")
         .split("|")
         .filter(Boolean);
       const holidays =
         names.length === 0
           ? []
-          : await rowsOf(
+          : await readRows(
               `SELECT DATE_FORMAT(holiday_date, '%Y-%m-%d') AS holiday_date, ct_default_start, ct_default_stop
                  FROM vicidial_call_time_holidays WHERE holiday_status = 'ACTIVE' AND holiday_id IN (?)`,
               [names],
             );
       const numbers = Object.entries(row).filter(([name]) => /^ct_\w+_(start|stop)$/.test(name));
-      return scheduleOf(
+      return toSchedule(
         Object.fromEntries(numbers.map(([name, value]) => [name, Number(value)])) as CallTimeRow,
         holidays.map((holiday) => ({
           holiday_date: String(holiday.holiday_date),
@@ -37,21 +37,21 @@ export function createVicidialDatabase(withReader: WithReader): VicidialDatabase
     },
 
     async usesNonLatin() {
-      const [settings] = await rowsOf("SELECT use_non_latin FROM system_settings LIMIT 1", []);
+      const [settings] = await readRows("SELECT use_non_latin FROM system_settings LIMIT 1", []);
       return Number(settings?.use_non_latin ?? 0) > 0;
     },
 
-    login: createLogin(rowsOf),
+    login: createLogin(readRows),
 
     async allowedLists(userGroup) {
-      const [group] = await rowsOf("SELECT allowed_campaigns FROM vicidial_user_groups WHERE user_group = ?", [
+      const [group] = await readRows("SELECT allowed_campaigns FROM vicidial_user_groups WHERE user_group = ?", [
         userGroup,
       ]);
       const campaigns = String(group?.allowed_campaigns ?? "");
       if (/-ALL-CAMPAIGNS-/.test(campaigns)) return "all";
       const names = campaigns.split(/\s+/).filter((name) => name !== "" && name !== "-");
       if (names.length === 0) return new Set();
-      const rows = await rowsOf("SELECT list_id FROM vicidial_lists WHERE campaign_id IN (?)", [names]);
+      const rows = await readRows("SELECT list_id FROM vicidial_lists WHERE campaign_id IN (?)", [names]);
       return new Set(rows.map(({ list_id }) => String(list_id)));
     },
 
@@ -82,9 +82,9 @@ export function createVicidialDatabase(withReader: WithReader): VicidialDatabase
           data: call.data,
           run_time: call.seconds.toFixed(3),
           ...(has("webserver") && {
-            webserver: await idOf(connection, "vicidial_webservers", "webserver_id", server),
+            webserver: await findId(connection, "vicidial_webservers", "webserver_id", server),
           }),
-          ...(has("api_url") && { api_url: await idOf(connection, "vicidial_urls", "url_id", page) }),
+          ...(has("api_url") && { api_url: await findId(connection, "vicidial_urls", "url_id", page) }),
         });
         if (id === undefined) return;
         const from = { api_id: id, remote_ip: (call.address ?? "").slice(0, 50), url: call.url };
@@ -143,7 +143,7 @@ async function insert(
 }
 
 /** The id of a row that is there once for all calls; 0, as VICIdial has it by itself, where there is no such table. */
-async function idOf(connection: Connection, table: string, idColumn: string, values: Values): Promise<number> {
+async function findId(connection: Connection, table: string, idColumn: string, values: Values): Promise<number> {
   const names = Object.keys(values);
   const find = async () => {
     const equal = names.map((name) => `${name} = ?`).join(" AND ");

@@ -30,7 +30,7 @@ async function touch(url: string, seed: number, stopped: () => boolean): Promise
   return touched;
 }
 
-async function touchesOf(admin: Connection, table: string): Promise<Map<number, number>> {
+async function readTouches(admin: Connection, table: string): Promise<Map<number, number>> {
   const [rows] = await admin.query<RowDataPacket[]>(`SELECT lead_id, called_count FROM ${table}`);
   return new Map(rows.map((row) => [row.lead_id as number, row.called_count as number]));
 }
@@ -79,7 +79,7 @@ describe.each([
 
     expect(moved).toBe(4 * leads);
     expect(touched).toBeGreaterThan(20);
-    const [inLive, inArchive] = [await touchesOf(admin, live), await touchesOf(admin, archive)];
+    const [inLive, inArchive] = [await readTouches(admin, live), await readTouches(admin, archive)];
     expect(inLive.size).toBe(0);
     expect(inArchive.size).toBe(leads);
     // Every change that a writer was told to have made is there.
