@@ -4,10 +4,10 @@ import {
   checkVendors,
   defaultLimits,
   isProxyAddress,
-  messageOf,
   ReinstateError,
   readJson,
   timeZoneName,
+  toMessage,
   type Vendor,
   wholeNumber,
 } from "@reinstate/batch-core";
@@ -74,7 +74,7 @@ const databaseAddress = z.string().superRefine((url, context) => {
   try {
     checkDatabaseUrl(url);
   } catch (error) {
-    context.addIssue(messageOf(error));
+    context.addIssue(toMessage(error));
   }
 });
 

@@ -4,7 +4,7 @@ import {
   type EngineFactory,
   type Host,
   type Log,
-  messageOf,
+  toMessage,
   type Vendor,
   type VendorInstance,
 } from "@reinstate/batch-core";
@@ -92,7 +92,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
       try {
         response = await answer(request, path, env);
       } catch (error) {
-        log.error({ error: messageOf(error), request_id: requestId, path }, "a request failed");
+        log.error({ error: toMessage(error), request_id: requestId, path }, "a request failed");
         response = faultProblem(error);
       }
       response.headers.set("x-request-id", requestId);

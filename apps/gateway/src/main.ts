@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=8
 import { setFlagsFromString } from "node:v8";
-import { isUnavailable, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { isUnavailable, ReinstateError, toMessage } from "@reinstate/batch-core";
 import { Command, CommanderError } from "commander";
 import { pruneBatches } from "./cli/batches.ts";
 import { exit } from "./cli/context.ts";
@@ -79,7 +79,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? exit.done : exit.wrongUse;
   } else {
-    process.stderr.write(`reinstate: ${messageOf(error)}\n`);
+    process.stderr.write(`reinstate: ${toMessage(error)}\n`);
     const wrongUse = ReinstateError.is(error) && error.code !== "transient";
     process.exitCode = wrongUse ? exit.wrongUse : isUnavailable(error) ? exit.unreachable : exit.unexpected;
   }

@@ -1,4 +1,4 @@
-import { type Host, type Log, messageOf, type Vendor, type VendorInstance } from "@reinstate/batch-core";
+import { type Host, type Log, toMessage, type Vendor, type VendorInstance } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
 
 /** A database that does not answer for this long counts as not ready. */
@@ -29,7 +29,7 @@ export function createReadiness({ host, instances, log, draining }: ReadinessPar
       await Promise.race([work(), silence]);
       return "ready";
     } catch (error) {
-      log.warn({ part, error: messageOf(error) }, "not ready");
+      log.warn({ part, error: toMessage(error) }, "not ready");
       return "not ready";
     } finally {
       timer.abort();

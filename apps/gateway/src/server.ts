@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
-import { messageOf } from "@reinstate/batch-core";
+import { toMessage } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
 import { createCallQueue } from "./call-queue.ts";
 import { endSlowClients } from "./slow-clients.ts";
@@ -79,7 +79,7 @@ const isUpload = ({ method, url, headers }: IncomingMessage) =>
 const isEventStream = ({ headers }: Response) => headers.get("content-type")?.startsWith("text/event-stream") === true;
 
 function replyToError(error: unknown): Response {
-  if (error instanceof RequestError) return problem(400, "bad-request", messageOf(error));
+  if (error instanceof RequestError) return problem(400, "bad-request", toMessage(error));
   return problem(500, "internal-error", "Unexpected error; see the server log");
 }
 

@@ -34,11 +34,11 @@ import {
   type subscriptionListAll,
   type subscriptionListConsent,
   type subscriptionListDeleted,
-  type UndeleteAsking,
   type UndeleteBatch,
   type UndeleteByHash,
   type UndeleteByMatching,
   type UndeleteReply,
+  type UndeleteRequestOptions,
   type UpdatedReply,
 } from "./schemas.ts";
 
@@ -72,7 +72,7 @@ type Call<Parameters, Answer> = (parameters: Parameters, options?: AltcraftCallO
 export interface AltcraftClient {
   subscriptions: {
     /** Brings a deleted subscription back as it was. The guard and the dry run need a server with extensions. */
-    undelete: Call<SubscriptionIdentity & UndeleteAsking, UndeleteReply>;
+    undelete: Call<SubscriptionIdentity & UndeleteRequestOptions, UndeleteReply>;
     /**
      * Marks a subscription as deleted; it stays, and can be brought back. A server with extensions keeps who asked and why, and
      * knows a dry run.

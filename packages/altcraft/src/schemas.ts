@@ -1,8 +1,8 @@
 // The door: what requests, replies and records look like, in the vendor's words.
 
 export {
-  type AuditFields as Told,
-  auditParams as toldParams,
+  type AuditFields,
+  auditParams,
   type BatchReply,
   batchLimit,
   batchReply,
@@ -29,14 +29,14 @@ export {
   type UndeleteBatch,
   type UndeleteByHash,
   type UndeleteByMatching,
-  type UndeleteOptions as Asking,
+  type UndeleteOptions,
   type UndeleteReply,
-  type UndeleteRequestOptions as UndeleteAsking,
+  type UndeleteRequestOptions,
   undeleteBatch,
   undeleteBatchShape,
-  undeleteOptions as askingParams,
+  undeleteOptions,
   undeleteReply,
-  undeleteRequestOptions as undeleteAsking,
+  undeleteRequestOptions,
 } from "./schemas/extensions.ts";
 export {
   type CustomSubscription,

@@ -7,7 +7,7 @@ export {
   type BatchStatus,
   batchStatuses,
   type Counts,
-  countFinished as settledOf,
+  countFinished,
   isFinished,
   type StopRule,
 } from "./batch/batch.ts";
@@ -16,7 +16,7 @@ export type { Database, LedgerTransaction } from "./database/database.ts";
 export {
   type DatabaseUrl,
   type DatabaseUrlRules,
-  oneOfWords as oneOf,
+  oneOfWords,
   parseDatabaseUrl,
   readableFile,
 } from "./database/database-url.ts";
@@ -24,15 +24,15 @@ export { checkDatabaseUrl, openDatabase } from "./database/open-database.ts";
 export { statement } from "./database/prepared-statement.ts";
 export type { Engine, EngineFactory, EngineParts } from "./engine/engine.ts";
 export {
-  DeferUntil as NotNow,
+  DeferUntil,
   isStorageFault,
   isTransient,
   isUnavailable,
   publicMessage,
   ReinstateError,
   type ReinstateErrorCode,
-  toMessage as messageOf,
-  toPublicMessage as publicMessageOf,
+  toMessage,
+  toPublicMessage,
 } from "./errors/errors.ts";
 export { isMarked } from "./errors/marked.ts";
 export { defineFlagOperation, type FlagOperation } from "./flags/flag-operation.ts";
@@ -48,7 +48,7 @@ export { createHost, type Host, type HostOptions } from "./host.ts";
 export { invalidColumns, mapColumns } from "./intake/csv-columns.ts";
 export { type IntegerText, integerText, parseInteger } from "./intake/integer-text.ts";
 export type { CellsReader, OpenTable, Table } from "./intake/read-csv.ts";
-export { type ReadItemsOptions as TakeInOptions, readItems as takeIn } from "./intake/read-items.ts";
+export { type ReadItemsOptions, readItems } from "./intake/read-items.ts";
 export { type RecordFormat, readRecords, type StreamShape } from "./intake/read-records.ts";
 export type { Row } from "./intake/record.ts";
 export type { Intake } from "./intake/validate-items.ts";
@@ -59,7 +59,7 @@ export type { Pruned, PruneOptions } from "./ledger/prune.ts";
 export { createReplies, type Replies } from "./ledger/replies.ts";
 export { type Log, silentLog } from "./log.ts";
 export { columnName } from "./operation/column-name.ts";
-export type { Limits as Pace } from "./operation/limits.ts";
+export type { Limits } from "./operation/limits.ts";
 export {
   type AnyOperation,
   defineOperation,
@@ -76,8 +76,8 @@ export {
   type Manifest,
   type ReportFile,
   type ReportFormat,
-  writeManifest as manifestOf,
-  writeReport as reportOf,
+  writeManifest,
+  writeReport,
 } from "./results/report.ts";
 export { httpBaseUrl, httpUrl } from "./settings/http-url.ts";
 export { decimalNumber, wholeNumber } from "./settings/number-setting.ts";

@@ -3,10 +3,10 @@ import {
   givenTogether,
   headerSecret,
   httpBaseUrl,
-  messageOf,
   readableFile,
   readVendorOptions,
   timeZoneName,
+  toMessage,
   wholeNumber,
 } from "@reinstate/batch-core";
 import * as z from "zod";
@@ -26,7 +26,7 @@ const mysqlUrl = z.string().superRefine((url, context) => {
   try {
     parseMariadbUrl(url);
   } catch (error) {
-    context.addIssue(messageOf(error));
+    context.addIssue(toMessage(error));
   }
 });
 

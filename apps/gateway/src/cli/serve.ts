@@ -1,5 +1,5 @@
 import type { AddressInfo } from "node:net";
-import { type Log, messageOf } from "@reinstate/batch-core";
+import { type Log, toMessage } from "@reinstate/batch-core";
 import { demoWelcome } from "../demo.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
 import { listen } from "../listen.ts";
@@ -32,7 +32,7 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
     listening = await listen(server, config);
   } catch (error) {
     await gateway.stop();
-    throw new Error(`Cannot listen on ${config.host}:${config.port}: ${messageOf(error)}`);
+    throw new Error(`Cannot listen on ${config.host}:${config.port}: ${toMessage(error)}`);
   }
   const { address, port, family } = listening;
   const baseUrl = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;

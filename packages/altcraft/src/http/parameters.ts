@@ -1,4 +1,4 @@
-import { messageOf } from "@reinstate/batch-core";
+import { toMessage } from "@reinstate/batch-core";
 import {
   ApiError,
   type FlagField,
@@ -116,7 +116,7 @@ async function fromXml(text: string, method: Method, settings: AltcraftSettings)
     return { body: readValue(root, method.body) as object, fields: flagsInXml(root, readData(method)) };
   } catch (error) {
     if (ApiError.is(error)) throw error;
-    throw apiError("bad_request", `the body is not XML that is accepted: ${messageOf(error)}`);
+    throw apiError("bad_request", `the body is not XML that is accepted: ${toMessage(error)}`);
   }
 }
 

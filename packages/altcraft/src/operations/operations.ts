@@ -1,7 +1,13 @@
 import { type AnyOperation, defineOperation, type Host, type LedgerTransaction } from "@reinstate/batch-core";
 import type * as z from "zod";
 import type { AltcraftSettings } from "../options.ts";
-import { type Asking, askingParams, type SubscriptionIdentity, subscriptionIdentity, toldParams } from "../schemas.ts";
+import {
+  auditParams,
+  type SubscriptionIdentity,
+  subscriptionIdentity,
+  type UndeleteOptions,
+  undeleteOptions,
+} from "../schemas.ts";
 import type { ConsentStore, SubscriptionKey, SubscriptionStore } from "../store/store.ts";
 import {
   consentRefusal,
@@ -21,24 +27,24 @@ export const operationNames = {
   delete: "altcraft.subscriptions.delete",
 } as const satisfies Record<FlagVerb, string>;
 
-const isGuarded = (asking: Asking, settings: AltcraftSettings) =>
+const isGuarded = (asking: UndeleteOptions, settings: AltcraftSettings) =>
   settings.consentGuard === "always" || asking.consent_guard === true;
 
 /** May the consent guard refuse anything? Somebody may have overruled it. */
-export const mayRefuse = (verb: FlagVerb, asking: Asking, settings: AltcraftSettings) =>
+export const mayRefuse = (verb: FlagVerb, asking: UndeleteOptions, settings: AltcraftSettings) =>
   verb === "undelete" && isGuarded(asking, settings) && asking.override_consent !== true;
 
 /** What is missing in a request that the guard is to look at; undefined where nothing is. */
-export function missingReason(asking: Asking, settings: AltcraftSettings): string | undefined {
+export function missingReason(asking: UndeleteOptions, settings: AltcraftSettings): string | undefined {
   const needed = isGuarded(asking, settings) || asking.override_consent === true;
   return needed && asking.reason === undefined ? "is required by the consent guard" : undefined;
 }
 
 /** The params of a verb: who asks, and why; undelete may be asked more, and wants a reason where the guard does. */
-export const makeParamsSchema = (verb: FlagVerb, settings: AltcraftSettings): z.ZodType<Asking> =>
+export const makeParamsSchema = (verb: FlagVerb, settings: AltcraftSettings): z.ZodType<UndeleteOptions> =>
   verb === "delete"
-    ? toldParams
-    : askingParams.superRefine((asking, context) => {
+    ? auditParams
+    : undeleteOptions.superRefine((asking, context) => {
         const message = missingReason(asking, settings);
         if (message !== undefined) context.addIssue({ code: "custom", path: ["reason"], message });
       });

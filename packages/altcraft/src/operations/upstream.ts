@@ -3,7 +3,12 @@ import { createCircuitBreaker, type RetryOptions } from "@reinstate/batch-core/c
 import { definePerItemOperation, type ItemList } from "@reinstate/batch-core/upstream";
 import { createAltcraftClient } from "../client.ts";
 import type { AltcraftSettings, Upstream } from "../options.ts";
-import { type Asking, type ProfileSubscription, type SubscriptionIdentity, subscriptionIdentity } from "../schemas.ts";
+import {
+  type ProfileSubscription,
+  type SubscriptionIdentity,
+  subscriptionIdentity,
+  type UndeleteOptions,
+} from "../schemas.ts";
 import type { ConsentStore } from "../store/store.ts";
 import {
   consentRefusal,
@@ -21,7 +26,7 @@ import { makeParamsSchema, mayRefuse, operationNames } from "./operations.ts";
 
 const hidden = { code: "hidden", message: "The profile does not show the address of this subscription" };
 
-type UpstreamList = ItemList<SubscriptionIdentity, Asking>;
+type UpstreamList = ItemList<SubscriptionIdentity, UndeleteOptions>;
 
 export interface UpstreamParts {
   host: Pick<Host, "clock" | "database">;
@@ -47,7 +52,7 @@ export function createUpstream({ host, upstream, installation, consent, settings
   const keyText = (item: SubscriptionIdentity) => toKeyText(toKey(item, settings));
 
   /** Finds items in their profiles, and reads each profile once. */
-  function createLook({ signal }: Work<SubscriptionIdentity, Asking>) {
+  function createLook({ signal }: Work<SubscriptionIdentity, UndeleteOptions>) {
     const profiles = new Map<string, Promise<ProfileSubscription[]>>();
     async function readSubscriptions({ db_id, profile_id }: SubscriptionIdentity): Promise<ProfileSubscription[]> {
       const match = { db_id, matching: "profile_id", profile_id } as const;
@@ -107,7 +112,7 @@ export function createUpstream({ host, upstream, installation, consent, settings
 
   return (["undelete", "delete"] as const).map((verb) => {
     const isGuarded = (list: UpstreamList) => mayRefuse(verb, list.work.params, settings);
-    return definePerItemOperation<SubscriptionIdentity, Asking>(host, {
+    return definePerItemOperation<SubscriptionIdentity, UndeleteOptions>(host, {
       name: operationNames[verb],
       label: `subscriptions/${verb}`,
       item: subscriptionIdentity,

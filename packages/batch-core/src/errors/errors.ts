@@ -152,7 +152,7 @@ export class DeferUntil extends Error {
 
   constructor(until: number, message = "Not at this hour", waitingFor?: WaitReason) {
     super(message);
-    this.name = "NotNow";
+    this.name = "DeferUntil";
     this.until = until;
     this.waitingFor = waitingFor;
   }

@@ -50,7 +50,7 @@ const rows: Record<string, Apply[]> = {
     coded("ERR_SQLITE_ERROR", 5),
   ],
   "throws a database that is full or read-only": [coded("53100"), coded("25006")],
-  "throws `NotNow`": [throwing((now) => new DeferUntil(now + 3_600_000))],
+  "throws `DeferUntil`": [throwing((now) => new DeferUntil(now + 3_600_000))],
   "throws any other error": [throwing(() => new TypeError("x is undefined"))],
 };
 

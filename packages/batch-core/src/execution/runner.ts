@@ -13,7 +13,7 @@ import { storagePauseMs } from "./retry-policy.ts";
 import { admitChunk, neverAborted, runInTransaction } from "./run-in-transaction.ts";
 import { runUnderLease } from "./run-under-lease.ts";
 
-export type { RunResult as Turn } from "./active-batch.ts";
+export type { RunResult } from "./active-batch.ts";
 
 export interface RunnerParts {
   ledger: Ledger;

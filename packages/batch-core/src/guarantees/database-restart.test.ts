@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { createPgBossEngine } from "../engine/pg-boss.ts";
-import { createHost, defineOperation, settledOf } from "../index.ts";
+import { countFinished, createHost, defineOperation } from "../index.ts";
 import { until } from "../testing/index.ts";
 
 const mark = defineOperation({
@@ -35,7 +35,7 @@ test.each([
         host.register(mark);
         const items = Array.from({ length: 20_000 }, (_, index) => index + 1);
         const { id } = await host.batches.submit({ operation: mark.name, items });
-        const settled = async () => settledOf((await host.batches.get(id)).counts);
+        const settled = async () => countFinished((await host.batches.get(id)).counts);
         for (const part of [2000, 8000]) {
           await until(async () => (await settled()) >= part);
           await postgres.kill();

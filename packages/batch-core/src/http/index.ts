@@ -24,7 +24,7 @@ export { isIdempotencyKey } from "./idempotency-key.ts";
 export { parseJson, parseJsonBody, parseJsonInSlices } from "./json.ts";
 export { parseInput } from "./parse-query.ts";
 export { cleanPath, createPathTable } from "./path.ts";
-export { faultProblem, type Problem, problem, toProblem as problemOf } from "./problem.ts";
+export { faultProblem, type Problem, problem, toProblem } from "./problem.ts";
 export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./read-body.ts";
 export { batchBody } from "./representations.ts";
 export { readRequestId, toRequestId } from "./request-id.ts";

@@ -2,7 +2,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { pack } from "../batch/chunk-codec.ts";
-import { toChunkResult, uniformChunkResult } from "../batch/chunk-result.ts";
+import { type ChunkResult, toChunkResult, uniformChunkResult } from "../batch/chunk-result.ts";
 import { openDatabase } from "../database/open-database.ts";
 import { type LedgerUnderTest, ledgerContract } from "../testing/ledger-contract.ts";
 import type { Ledger, NewChunk } from "./ledger.ts";
@@ -21,6 +21,33 @@ describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
   test.each(Object.entries(ledgerContract))("%s", async (_, prove) => {
     await using database = await open();
     await withLedger(database.url, prove);
+  });
+
+  test("keeps no sums of a retry that runs when they are read", async () => {
+    await using file = await open();
+    await withLedger(file.url, async ({ ledger, database }) => {
+      const other = await createSqlLedger(database);
+      const id = await ledger.accept(
+        { operation: "o", label: "l", target: "local", account: "a", params: {}, actor: null, total: 1, duplicates: 0 },
+        [{ packed: pack([1]) }],
+        0,
+      );
+      const finish = (generation: number, result: ChunkResult) =>
+        database.transaction((transaction) =>
+          ledger.finishChunk({ batchId: id, generation, seq: 0 }, result, 5, { transaction }),
+        );
+      await finish(0, uniformChunkResult(1, "failed", "unlucky", "not this time"));
+      const { get } = ledger;
+      ledger.get = async (...args) => {
+        await other.retry(id, 7);
+        const read = await get(...args);
+        await finish(1, toChunkResult([1], [{ key: 1, outcome: "done" }]));
+        await other.closeBatch(id, 8);
+        return read;
+      };
+      await ledger.closeBatch(id, 6);
+      expect(await other.get(id)).toMatchObject({ status: "completed", counts: { done: 1, failed: 0 } });
+    });
   });
 
   test("keeps the sums of a finished batch, and makes them where nobody kept them", async () => {

@@ -246,18 +246,19 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   return ledger;
 
   /**
-   * Writes the sums over the chunks of a finished batch into its row, so that whoever reads it need not make them again. A
-   * process that dies before that leaves them to be made.
+   * Writes the sums over the chunks of a finished batch into its row, so that readers need not add them up again. If the process dies
+   * before that, readers add them up.
    */
   async function keepCounts(id: number, transaction: LedgerTransaction | undefined): Promise<void> {
     const batch = await ledger.get(id, transaction);
-    if (!batch) return;
+    // If a retry has begun since, these are sums of unfinished chunks.
+    if (batch?.status !== "completed" && batch?.status !== "failed") return;
     await on(transaction)
       .updateTable("reinstate_batches")
       .set({ ...batch.counts, tally: tallyText(batch.tally) })
       .where("id", "=", id)
       .where("status", "in", ["completed", "failed"])
-      // Not of a generation that began meanwhile.
+      // A retry that began since the read has another generation.
       .where("generation", "=", batch.generation)
       .execute();
   }

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { EngineFactory } from "../engine/engine.ts";
 import { createPgBossEngine } from "../engine/pg-boss.ts";
-import { type Database, defineOperation, type Host, isFinished, isStorageFault, messageOf } from "../index.ts";
+import { type Database, defineOperation, type Host, isFinished, isStorageFault, toMessage } from "../index.ts";
 import { createTestHost, until } from "../testing/index.ts";
 
 const fill = defineOperation({
@@ -103,7 +103,7 @@ describe.each(faults)("$name", ({ open, begin, end }) => {
     await begin(database);
     const failed = database.transaction((on) => sql`insert into filled values (1, zeroblob(1000000))`.execute(on));
     const error = await failed.catch((error: unknown) => error);
-    expect([isStorageFault(error), messageOf(error)]).toEqual([true, expect.not.stringContaining("rollback")]);
+    expect([isStorageFault(error), toMessage(error)]).toEqual([true, expect.not.stringContaining("rollback")]);
     await end(database);
     await database.transaction((on) => sql`insert into filled values (1, zeroblob(1000000))`.execute(on));
   });

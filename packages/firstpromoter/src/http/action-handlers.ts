@@ -5,8 +5,8 @@ import {
   type Request as BatchRequest,
   type Host,
   isFinished,
+  readItems,
   type Submitted,
-  takeIn,
 } from "@reinstate/batch-core";
 import { isIdempotencyKey } from "@reinstate/batch-core/http";
 import type * as z from "zod";
@@ -86,7 +86,7 @@ async function submitUndo(parts: Parts, c: Ctx): Promise<Response> {
     dryRun: given.dry_run === true,
   };
   const request = makeBatchRequest(c, wanted, {});
-  const intake = await takeIn(host.batches.operation(wanted.operation), linesOfChanged(host, batch.id), {
+  const intake = await readItems(host.batches.operation(wanted.operation), linesOfChanged(host, batch.id), {
     format: "ndjson",
   });
   try {

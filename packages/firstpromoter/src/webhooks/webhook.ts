@@ -1,4 +1,4 @@
-import { type AnyOperation, type Host, isFinished, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { type AnyOperation, type Host, isFinished, ReinstateError, toMessage } from "@reinstate/batch-core";
 import { batchBody } from "../http/batch-body.ts";
 import type { Fetch, Options } from "../options.ts";
 import type { Notice, NoticeStore } from "./outbox.ts";
@@ -92,7 +92,7 @@ export function createWebhook(
       if (response.ok) return undefined;
       return { fault: `it was answered ${response.status}`, ...(response.status === 410 && { gone: true }) };
     } catch (error) {
-      return { fault: messageOf(error) };
+      return { fault: toMessage(error) };
     }
   }
 
@@ -139,7 +139,7 @@ export function createWebhook(
       await Promise.all(
         due.map((notice) =>
           handle(notice).catch((error: unknown) => {
-            log.error({ batch: notice.batchId, error: messageOf(error) }, "a notice of a batch could not be handled");
+            log.error({ batch: notice.batchId, error: toMessage(error) }, "a notice of a batch could not be handled");
           }),
         ),
       );
@@ -150,7 +150,7 @@ export function createWebhook(
       running ??= (async () => {
         while (!stopping.signal.aborted) {
           const more = await webhook.deliver().catch((error: unknown) => {
-            log.error({ error: messageOf(error) }, "the notices of batches could not be read");
+            log.error({ error: toMessage(error) }, "the notices of batches could not be read");
             return false;
           });
           await clock.sleep(more ? 0 : watchMs, stopping.signal);

@@ -1,4 +1,4 @@
-import { type Batch, type Host, isFinished, isUnavailable, messageOf } from "@reinstate/batch-core";
+import { type Batch, type Host, isFinished, isUnavailable, toMessage } from "@reinstate/batch-core";
 import { cutText, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
 import { toActor } from "../leads/actor.ts";
 import { highestLeadId } from "../leads/rules.ts";
@@ -80,7 +80,7 @@ export function createNonAgentApi(host: Host, site: VicidialDatabase | undefined
       await site
         ?.logApiCall({ user, agentUser, source, url, function: call.function, ...logged, seconds, address: from })
         .catch((error: unknown) =>
-          host.log.warn({ error: messageOf(error) }, "VICIdial's API log could not be written"),
+          host.log.warn({ error: toMessage(error) }, "VICIdial's API log could not be written"),
         );
     }
     return new Response(`${cutText(text, answerBytes)}\n`, {
@@ -167,7 +167,7 @@ export function createNonAgentApi(host: Host, site: VicidialDatabase | undefined
   }
 
   function broken({ user, leadId }: Call, cause: unknown): Answer {
-    host.log.error({ error: messageOf(cause) }, "a call to VICIdial's own API failed");
+    host.log.error({ error: toMessage(cause) }, "a call to VICIdial's own API failed");
     return { ...error("LEAD INSERT FAILED", `${user}|${leadId}|`), unavailable: isUnavailable(cause) };
   }
 

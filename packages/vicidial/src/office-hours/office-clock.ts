@@ -1,4 +1,4 @@
-import { type Clock, type Log, messageOf } from "@reinstate/batch-core";
+import { type Clock, type Log, toMessage } from "@reinstate/batch-core";
 import type { Verb } from "../leads/move.ts";
 import { allowedFrom, createWallClock, isAllowed, type OfficeHours, type Schedule } from "./office-hours.ts";
 
@@ -57,7 +57,7 @@ export function createOfficeClock(
     allowedFrom(verb, now) {
       if (needsCallTime(verb)) {
         refresh().catch((error: unknown) => {
-          log.warn({ error: messageOf(error) }, "the call time of VICIdial could not be read");
+          log.warn({ error: toMessage(error) }, "the call time of VICIdial could not be read");
         });
       }
       const policy = findPolicy(verb);

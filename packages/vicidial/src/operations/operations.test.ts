@@ -1,4 +1,4 @@
-import { NotNow, silentLog, type Work } from "@reinstate/batch-core";
+import { DeferUntil, silentLog, type Work } from "@reinstate/batch-core";
 import { expect, test } from "vitest";
 import { MoveRefused, NothingMoved, TablesDamaged } from "../leads/move-errors.ts";
 import type { LeadStore } from "../store/lead-store.ts";
@@ -44,7 +44,7 @@ test("a move that was under way waits until a damaged table is repaired", async 
     [false, 2],
   ] as const) {
     const error = await apply(new TablesDamaged("damaged", written), attempt)?.catch((error: unknown) => error);
-    expect(NotNow.is(error) && error.until).toBe(11_000);
+    expect(DeferUntil.is(error) && error.until).toBe(11_000);
   }
 });
 

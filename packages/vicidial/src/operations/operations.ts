@@ -1,10 +1,10 @@
 import {
   type AnyOperation,
+  DeferUntil,
   defineOperation,
-  messageOf,
-  NotNow,
   type Outcome,
   ReinstateError,
+  toMessage,
   type Work,
 } from "@reinstate/batch-core";
 import { findUser } from "../leads/actor.ts";
@@ -157,10 +157,10 @@ async function applyMove(
     const first = work.attempt === 1 && !interrupted;
     // Somebody has to repair it first; until then a batch that is under way waits.
     if (TablesDamaged.is(error) && (error.written || !first))
-      throw new NotNow(now() + repairPauseMs, error.message, "storage");
+      throw new DeferUntil(now() + repairPauseMs, error.message, "storage");
     // Nothing was written, so these leads have failed for certain; any other error, or an earlier try, leaves that open.
     if (interrupted || !(MoveRefused.is(error) || TablesDamaged.is(error))) throw error;
-    work.log.warn({ batch: work.batchId, chunk: work.seq, error: messageOf(error) }, "move refused");
+    work.log.warn({ batch: work.batchId, chunk: work.seq, error: toMessage(error) }, "move refused");
     const { message } = error;
     return work.items.map((key) => ({ key, outcome: "failed", code: "refused", message }));
   }
@@ -239,7 +239,7 @@ async function attend(
     try {
       await step();
     } catch (error) {
-      work.log.warn({ batch: work.batchId, error: messageOf(error) }, `${what} of the moved leads failed`);
+      work.log.warn({ batch: work.batchId, error: toMessage(error) }, `${what} of the moved leads failed`);
     }
   };
   const live = results.filter(({ inserted, target }) => inserted || target).map(({ id }) => id);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
-import { type AnyOperation, type Host, NotNow, type Outcome, type Work } from "@reinstate/batch-core";
+import { type AnyOperation, DeferUntil, type Host, type Outcome, type Work } from "@reinstate/batch-core";
 import { type CircuitBreaker, createCircuitBreaker } from "@reinstate/batch-core/client";
 import { defineReadBackOperation } from "@reinstate/batch-core/upstream";
 import * as z from "zod";
@@ -139,7 +139,7 @@ async function send<Params extends Flags>(
     } catch (error) {
       if (!isRejected(error)) throw error;
       if (error.status === 403 || error.status === 441) {
-        throw new NotNow(now() + (error.retryAfterMs ?? officePauseMs), error.message, "office_hours");
+        throw new DeferUntil(now() + (error.retryAfterMs ?? officePauseMs), error.message, "office_hours");
       }
       const missing = readMissing(error, taken);
       if (missing.size === 0) throw new VendorError("rejected", error.message, { ...error, code: "rejected" });

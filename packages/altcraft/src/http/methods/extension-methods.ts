@@ -2,14 +2,14 @@ import type { Key } from "@reinstate/batch-core";
 import { type ApiError, findFlagsInValue } from "@reinstate/batch-core/http";
 import { missingReason } from "../../operations/operations.ts";
 import {
-  type Asking,
+  type AuditFields,
   batchLimit,
   deletedSubscription,
   describeIssue,
   type SubscriptionIdentity,
   subscriptionIdentity,
-  type Told,
-  type UndeleteAsking,
+  type UndeleteOptions,
+  type UndeleteRequestOptions,
 } from "../../schemas.ts";
 import type { DeletedQuery } from "../../store/store.ts";
 import { deletedSince, digestKey, listAddresses, missing, toIdentity, toKey } from "../../subscriptions/rules.ts";
@@ -37,8 +37,14 @@ export function createExtensions({
 }: MethodParts): Handlers<typeof extensionMethods> {
   const matching = createMatching(store, settings);
 
-  function readUndeleteOptions({ consent_guard, override_consent, reason, requested_by, dry_run }: UndeleteAsking) {
-    const asking: Asking = given({ consent_guard, override_consent, reason, requested_by });
+  function readUndeleteOptions({
+    consent_guard,
+    override_consent,
+    reason,
+    requested_by,
+    dry_run,
+  }: UndeleteRequestOptions) {
+    const asking: UndeleteOptions = given({ consent_guard, override_consent, reason, requested_by });
     const message = missingReason(asking, settings);
     if (message !== undefined) throw apiError("bad_request", `field "reason": ${message}`);
     return { asking, dryRun: dry_run === true };
@@ -48,7 +54,11 @@ export function createExtensions({
   type Place = { item: SubscriptionIdentity } | { given: unknown; error: ApiError<ErrorKind> };
 
   /** Brings many back, and answers with a result for each, in their order. */
-  async function undeleteMany(places: readonly Place[], asked: UndeleteAsking, token: Key): Promise<MethodReply> {
+  async function undeleteMany(
+    places: readonly Place[],
+    asked: UndeleteRequestOptions,
+    token: Key,
+  ): Promise<MethodReply> {
     const { asking, dryRun } = readUndeleteOptions(asked);
     const { batch, findError } = await flagging.many({
       verb: "undelete",
@@ -74,7 +84,7 @@ export function createExtensions({
   /** What was deleted too long ago is as good as gone. */
   const stillThere = () => deletedSince(settings.retentionDays, host.clock.now());
 
-  const makeAuditFields = ({ reason, requested_by }: Told, { id }: Key) => ({
+  const makeAuditFields = ({ reason, requested_by }: AuditFields, { id }: Key) => ({
     ...{ at: host.clock.now(), actor: id, reason: reason ?? null, requested_by: requested_by ?? null },
   });
 

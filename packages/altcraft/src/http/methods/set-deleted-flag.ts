@@ -2,7 +2,7 @@ import type { Batch, Host, Outcome, Refused } from "@reinstate/batch-core";
 import type { ApiError } from "@reinstate/batch-core/http";
 import { operationNames } from "../../operations/operations.ts";
 import type { AltcraftSettings } from "../../options.ts";
-import type { Asking, SubscriptionIdentity } from "../../schemas.ts";
+import type { SubscriptionIdentity, UndeleteOptions } from "../../schemas.ts";
 import { type FlagVerb, toKey, toKeyText } from "../../subscriptions/rules.ts";
 import { apiError, type ErrorKind } from "../errors.ts";
 import type { MethodReply } from "./reply.ts";
@@ -14,7 +14,7 @@ export interface FlagRequest {
   refused?: readonly Refused[];
   /** The id of the token. */
   actor: string;
-  asking?: Asking;
+  asking?: UndeleteOptions;
   dryRun?: boolean;
 }
 

@@ -1,7 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect as connectSocket, isIP } from "node:net";
-import { type DatabaseUrlRules, oneOf, parseDatabaseUrl, ReinstateError, readableFile } from "@reinstate/batch-core";
+import {
+  type DatabaseUrlRules,
+  oneOfWords,
+  parseDatabaseUrl,
+  ReinstateError,
+  readableFile,
+} from "@reinstate/batch-core";
 import type { PoolConnection as CallbackConnection } from "mysql2";
 import mysql, {
   type Connection,
@@ -25,7 +31,7 @@ const rules: DatabaseUrlRules = {
   form,
   schemes: ["mysql", "mariadb"],
   parameters: {
-    "ssl-mode": (mode) => oneOf(...sslModes)(mode.toUpperCase()),
+    "ssl-mode": (mode) => oneOfWords(...sslModes)(mode.toUpperCase()),
     "ssl-ca": readableFile((content) => void new X509Certificate(content)),
   },
 };

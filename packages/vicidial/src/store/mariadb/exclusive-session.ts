@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { type Host, isTransient, messageOf, ReinstateError } from "@reinstate/batch-core";
+import { type Host, isTransient, ReinstateError, toMessage } from "@reinstate/batch-core";
 import type { Connecting } from "./connect.ts";
 import { readable } from "./errors.ts";
 import type { Journal } from "./journal.ts";
@@ -99,7 +99,7 @@ export function createExclusiveSession(parts: ExclusiveParts): ExclusiveSession 
         .then(() => setImmediate())
         .then(() => journal.done(entries))
         .catch((error: unknown) => {
-          log.warn({ error: messageOf(error) }, "failed to note the end of a move: it will be recovered");
+          log.warn({ error: toMessage(error) }, "failed to note the end of a move: it will be recovered");
         });
       return noting;
     },

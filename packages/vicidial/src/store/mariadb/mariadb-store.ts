@@ -1,4 +1,4 @@
-import { type Host, messageOf } from "@reinstate/batch-core";
+import { type Host, toMessage } from "@reinstate/batch-core";
 import type { Connection } from "mysql2/promise";
 import { noCounts } from "../../leads/move.ts";
 import type { LeadStore } from "../lead-store.ts";
@@ -72,7 +72,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   exclusive
     .run(async () => {})
     .catch((error: unknown) => {
-      log.warn({ error: messageOf(error) }, "failed to recover unfinished moves at the start");
+      log.warn({ error: toMessage(error) }, "failed to recover unfinished moves at the start");
     });
 
   return {
