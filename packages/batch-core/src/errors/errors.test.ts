@@ -72,7 +72,7 @@ describe("isStorageFault", () => {
   });
 });
 
-test("messageOf gives every thrown value a text, with its causes", () => {
+test("toMessage gives every thrown value a text, with its causes", () => {
   const inner = Object.assign(new Error("no space"), { code: "53100" });
   expect(toMessage(new Error("failed", { cause: inner }))).toBe("failed: no space");
   expect(toMessage({ message: "from a driver" })).toBe("from a driver");
