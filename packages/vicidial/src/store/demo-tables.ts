@@ -65,7 +65,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
   ): Promise<Map<number, Seen>> {
     if (ids.length === 0) return new Map();
     const { rows } = await sql<Seen & { lead_id: number }>`
-      select s.lead_id, t.lead_id as twin, ${differing} as differs
+      select s.lead_id, t.lead_id as duplicate, ${differing} as differs
       from ${source} as s left join ${target} as t on t.lead_id = s.lead_id
       where ${database.anyOf("s.lead_id", ids)}`.execute(db);
     return new Map(rows.map((row) => [row.lead_id, row]));
