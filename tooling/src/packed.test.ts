@@ -43,14 +43,14 @@ function readSamples(file: string): string[] {
   );
 }
 
-/** A folder in which some of the packages are installed, and the README whose examples are tried there. */
+/** A folder in which some of the packages are installed, and the page whose examples are tried there. */
 interface App {
   readme: string;
   paths: string[];
 }
 
 const alone = packages.map((path): App => ({ readme: join(path, "README.md"), paths: [...new Set([path, core])] }));
-const together: App = { readme: "README.md", paths: published };
+const together: App = { readme: "docs/guides/embed-a-package.md", paths: published };
 
 /** Installs the packages and writes the README's examples as programs. Returns the paths of these. */
 async function prepare({ readme, paths }: App): Promise<string[]> {

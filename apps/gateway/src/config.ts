@@ -121,7 +121,7 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 export function readSettings({ env, file, vendors, defaults = {} }: SettingsSource): Settings {
   checkVendors(vendors, ownPaths);
   const vendorVariables = nameVariables(vendors);
-  const known = [...Object.keys(own), ...vendorVariables.keys()];
+  const known = listVariables(vendors);
   const given: Record<string, string> = { ...defaults, ...fromFile(file, known) };
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined) continue;
@@ -180,6 +180,12 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
   }
   return settings;
 }
+
+/** Returns the names of all variables that are settings: the gateway's own, then those of the vendors. */
+export const listVariables = (vendors: readonly Vendor[]): string[] => [
+  ...Object.keys(own),
+  ...nameVariables(vendors).keys(),
+];
 
 /** The setting of each variable of a vendor. */
 function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor: Vendor; property: string }> {
