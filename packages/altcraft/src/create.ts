@@ -47,12 +47,12 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
   const operations = [
     ...createOperations(host, store, consent, settings),
     ...(upstream
-      ? createUpstream({ host, upstream, installation: await consent.installation(), consent, settings })
+      ? createUpstream({ host, upstream, installation: await consent.installationId(), consent, settings })
       : []),
   ];
   host.register(...operations);
   host.declareAccounts({ vendor: "altcraft", label: "Altcraft" });
-  const methods = createMethods({ host, store, consent, flagging: createFlagSetter(host, settings), settings });
+  const methods = createMethods({ host, store, consent, flagSetter: createFlagSetter(host, settings), settings });
   const routes = createRoutes(host, methods, settings);
 
   async function loadRead(read: readonly SubscriptionRead[]): Promise<Loaded> {

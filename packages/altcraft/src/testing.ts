@@ -4,7 +4,7 @@ import type { SubscriptionChanges, SubscriptionIdentity } from "./schemas.ts";
 import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store/store.ts";
 import { newSubscription } from "./subscriptions/rules.ts";
 
-/** A subscription as the store keeps it, under the default settings. `at` is its time in milliseconds. */
+/** Returns a subscription as the store holds it under the default settings. `at` is its time in milliseconds. */
 export function makeSubscription(
   identity: SubscriptionIdentity,
   { is_delete = false, at = 0, ...changes }: SubscriptionChanges & { is_delete?: boolean; at?: number } = {},
@@ -13,16 +13,16 @@ export function makeSubscription(
   return { ...made, is_delete, deleted_at: is_delete ? at : null };
 }
 
-/** Throws where a store breaks a promise. Each is to be given an empty store. */
+/** A guarantee of stores. `check` takes an empty store and throws if the guarantee is broken. */
 export type StorePromise = { name: string; check(store: SubscriptionStore): Promise<void> };
 
 const person = (n: number, profile_id = "p1") =>
   ({ db_id: 1, resource_id: 26, profile_id, channel: "email", email: `p${n}@example.com` }) as const;
 
-/** What every store promises, for the tests of any adapter: `test.each(storeContract)(...)`. */
+/** Guarantees of every subscription store. Run them in an adapter's tests with `test.each(storeContract)(...)`. */
 export const storeContract: readonly StorePromise[] = [
   {
-    name: "what was added is found as it was",
+    name: "returns a subscription as it was added",
     async check(store) {
       const full = makeSubscription(person(1), {
         status: "complained",
@@ -43,7 +43,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "adding leaves what is there",
+    name: "keeps existing records when adding",
     async check(store) {
       const first = makeSubscription(person(1), { priority: 1 });
       await store.addSubscriptions([first]);
@@ -62,7 +62,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "flag tells of each key, in the order given, and changes only the flag and its times",
+    name: "flags keys in order and changes only flag and times",
     async check(store) {
       const live = makeSubscription(person(1), { priority: 4, status: "invalid" });
       const deleted = makeSubscription(person(2), { is_delete: true, at: 7 });
@@ -83,38 +83,38 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "many may flag the same subscriptions at once, in any order, and each change is told once",
+    name: "reports each change once when callers flag concurrently",
     async check(store) {
       const people = Array.from({ length: 400 }, (_, n) => makeSubscription(person(n), { is_delete: true }));
       await store.addSubscriptions(people);
-      const told = await Promise.all(
-        Array.from({ length: 8 }, (_, turn) => {
-          const keys = turn % 2 === 0 ? people : people.toReversed();
-          return store.flag(keys, { is_delete: false, at: turn });
+      const results = await Promise.all(
+        Array.from({ length: 8 }, (_, caller) => {
+          const keys = caller % 2 === 0 ? people : people.toReversed();
+          return store.flag(keys, { is_delete: false, at: caller });
         }),
       );
-      equal(told.flat().filter((word) => word === "changed").length, 400);
-      equal(told.flat().filter((word) => word === "missing").length, 0);
+      equal(results.flat().filter((word) => word === "changed").length, 400);
+      equal(results.flat().filter((word) => word === "missing").length, 0);
     },
   },
   {
-    name: "nothing that is there is missing, however others turn its flag meanwhile",
+    name: "never reports an existing subscription as missing",
     async check(store) {
       const people = [person(1), person(2)].map((one) => makeSubscription(one));
       await store.addSubscriptions(people);
-      const turns = Array.from({ length: 60 }, (_, at) => async () => {
-        const told = await Promise.all(
+      const rounds = Array.from({ length: 60 }, (_, at) => async () => {
+        const results = await Promise.all(
           Array.from({ length: 8 }, (_, n) =>
             store.flag(n < 6 ? people.slice(0, 1) : people, { is_delete: (n + at) % 2 === 0, at }),
           ),
         );
-        equal(told.flat().filter((word) => word === "missing").length, 0);
+        equal(results.flat().filter((word) => word === "missing").length, 0);
       });
-      for (const turn of turns) await turn();
+      for (const round of rounds) await round();
     },
   },
   {
-    name: "what was deleted too long ago is missing",
+    name: "treats subscriptions deleted before deletedSince as missing",
     async check(store) {
       const old = makeSubscription(person(1), { is_delete: true, at: 10 });
       await store.addSubscriptions([old]);
@@ -123,7 +123,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "a profile's subscriptions come in order, deleted ones only when asked for",
+    name: "lists a profile in order, deleted ones on request",
     async check(store) {
       const [a, b, c] = [person(1), person(2), { ...person(0), resource_id: 27 }].map((it) => makeSubscription(it));
       const gone = makeSubscription(person(3), { is_delete: true });
@@ -134,7 +134,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "what is deleted comes in pages, by key, narrowed down",
+    name: "pages through deleted subscriptions by key and filter",
     async check(store) {
       const gone = Array.from({ length: 7 }, (_, n) =>
         makeSubscription({ ...person(n, `p${n % 3}`), resource_id: 26 + (n % 2) }, { is_delete: true, at: n }),
@@ -143,7 +143,7 @@ export const storeContract: readonly StorePromise[] = [
       const inOrder = gone.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
       await store.addSubscriptions([...gone, makeSubscription(person(9))]);
       const seen: StoredSubscription[] = [];
-      // A store that never ends is a broken one, too.
+      // Bounded, so that a store that returns pages for ever fails here.
       for (let page = 0; page < 3; page++) {
         seen.push(...(await store.deleted({ db_id: 1, after: seen.at(-1), limit: 3 })));
       }
@@ -167,7 +167,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "the subscriptions of a resource come in pages, no profile cut in two, narrowed down",
+    name: "pages through a resource without splitting a profile",
     async check(store) {
       const crowd = Array.from({ length: 10 }, (_, n) =>
         makeSubscription({ ...person(n, `p${n % 4}`) }, { status: n % 2 === 0 ? "subscribed" : "suspended" }),
@@ -184,8 +184,8 @@ export const storeContract: readonly StorePromise[] = [
       equal(await page({}), all);
       equal(await page({ deleted: true }), sorted([...all, gone]));
       const seen: StoredSubscription[] = [];
-      // A store that never ends is a broken one, too.
-      for (let turn = 0; turn < 4; turn++) {
+      // Bounded, so that a store that returns pages for ever fails here.
+      for (let count = 0; count < 4; count++) {
         const next = await page({ limit: 2, after: seen.at(-1)?.profile_id });
         equal(next.length >= 2, true);
         equal(new Set(next.map(({ profile_id }) => profile_id)).size, 1);
@@ -203,7 +203,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "profiles are found by an address, deleted or not",
+    name: "finds profiles by address, deleted or not",
     async check(store) {
       const [a, b] = [person(1, "b"), person(1, "a")].map((one, n) => makeSubscription(one, { is_delete: n === 0 }));
       const elsewhere = makeSubscription({ ...person(2, "c"), resource_id: 27 });
@@ -218,7 +218,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "a status is changed within its scope, and a flag set meanwhile waits for nobody for ever",
+    name: "changes a status within its scope without deadlocks",
     async check(store) {
       const people = Array.from({ length: 300 }, (_, n) => makeSubscription(person(n), { is_delete: n % 3 === 0 }));
       await store.addSubscriptions(people);
@@ -227,10 +227,10 @@ export const storeContract: readonly StorePromise[] = [
       equal(await store.changeStatus({ db_id: 1, resource_id: 27 }, { ...change, deleted: true }), 0);
       const back = { ...change, from: change.to, to: change.from };
       await Promise.all(
-        Array.from({ length: 6 }, (_, turn) =>
-          turn % 2 === 0
-            ? store.flag(people.toReversed(), { is_delete: turn === 0, at: turn })
-            : store.changeStatus({ db_id: 1, channel: "email" }, { ...(turn === 1 ? change : back), deleted: true }),
+        Array.from({ length: 6 }, (_, caller) =>
+          caller % 2 === 0
+            ? store.flag(people.toReversed(), { is_delete: caller === 0, at: caller })
+            : store.changeStatus({ db_id: 1, channel: "email" }, { ...(caller === 1 ? change : back), deleted: true }),
         ),
       );
       await store.changeStatus({ db_id: 1 }, { ...back, deleted: true });
@@ -239,7 +239,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "put writes a free key once, and edits a taken one, one at a time",
+    name: "inserts a free key once, then edits it serially",
     async check(store) {
       const start = makeSubscription(person(1), { priority: 1 });
       const next = (stored: StoredSubscription) => ({ ...stored, priority: (stored.priority ?? 0) + 1 });
@@ -249,7 +249,7 @@ export const storeContract: readonly StorePromise[] = [
     },
   },
   {
-    name: "put adds the profile with the subscription, or neither",
+    name: "puts the profile with the subscription, or neither",
     async check(store) {
       const one = makeSubscription(person(1));
       const same = (stored: StoredSubscription) => stored;
@@ -272,21 +272,21 @@ export const storeContract: readonly StorePromise[] = [
   },
 ];
 
-/** Throws where a consent store breaks a promise. Both stores are those of one empty database. */
+/** A guarantee of consent stores. Both stores share one empty database; `check` throws if the guarantee is broken. */
 export type ConsentPromise = { name: string; check(consent: ConsentStore, store: SubscriptionStore): Promise<void> };
 
 const ann = { actor: "k1", reason: "asked for", requested_by: "Ann" };
 
-/** What every consent store promises. */
+/** Guarantees of every consent store. */
 export const consentContract: readonly ConsentPromise[] = [
   {
-    name: "the suppression list goes by channel and address",
+    name: "matches the suppression list by channel and address",
     async check(consent, store) {
       const [one, two] = [makeSubscription(person(1), { status: "complained" }), makeSubscription(person(2))];
       await store.addSubscriptions([one, two]);
       await consent.suppress([two, { channel: "sms", address: one.address }], { at: 1, ...ann });
       await consent.suppress([two], { at: 2, ...ann });
-      equal(await consent.standing([makeSubscription(person(3)), two, one]), [
+      equal(await consent.readStatus([makeSubscription(person(3)), two, one]), [
         undefined,
         { status: "subscribed", suppressed: true },
         { status: "complained", suppressed: false },
@@ -297,11 +297,11 @@ export const consentContract: readonly ConsentPromise[] = [
       equal(await consent.suppressed([]), []);
       await consent.unsuppress([two], { at: 3, ...ann });
       equal(await consent.suppressed([two]), [false]);
-      equal(await consent.standing([two]), [{ status: "subscribed", suppressed: false }]);
+      equal(await consent.readStatus([two]), [{ status: "subscribed", suppressed: false }]);
     },
   },
   {
-    name: "what is erased is gone, but known by its digest",
+    name: "erases a subscription and keeps its digest",
     async check(consent, store) {
       const [one, two] = [makeSubscription(person(1), { is_delete: true }), makeSubscription(person(2))];
       await store.addSubscriptions([one, two]);
@@ -317,14 +317,14 @@ export const consentContract: readonly ConsentPromise[] = [
     },
   },
   {
-    name: "the log tells who did what, and why, newest first, page by page",
+    name: "pages through the consent log, newest first",
     async check(consent, store) {
       const [one, two] = [makeSubscription(person(1)), makeSubscription(person(2))];
       await store.addSubscriptions([one]);
-      const nobody = { actor: null, reason: null, requested_by: null };
+      const anonymous = { actor: null, reason: null, requested_by: null };
       const phones = ["sms", "viber"].map((channel) => ({ channel, address: "+7" }));
       await consent.suppress([one], { at: 1, ...ann });
-      await consent.suppress(phones, { at: 2, ...nobody });
+      await consent.suppress(phones, { at: 2, ...anonymous });
       await consent.unsuppress([one], { at: 3, ...ann, reason: "a slip" });
       await consent.erase(one, "d1", { at: 4, ...ann });
       await consent.erase(two, "d2", { at: 5, ...ann });
@@ -335,7 +335,7 @@ export const consentContract: readonly ConsentPromise[] = [
         [
           { action: "erase", channel: null, subject: "d1", at: 4, ...ann },
           { action: "unsuppress", ...email, at: 3, ...ann, reason: "a slip" },
-          { action: "suppress", channel: "sms", subject: "+7", at: 2, ...nobody },
+          { action: "suppress", channel: "sms", subject: "+7", at: 2, ...anonymous },
           { action: "suppress", ...email, at: 1, ...ann },
         ],
       );
@@ -346,11 +346,11 @@ export const consentContract: readonly ConsentPromise[] = [
     },
   },
   {
-    name: "an installation has one word of its own",
+    name: "returns one id per installation",
     async check(consent) {
-      const id = await consent.installation();
+      const id = await consent.installationId();
       equal(id.length > 20, true);
-      equal(await consent.installation(), id);
+      equal(await consent.installationId(), id);
     },
   },
 ];
@@ -359,7 +359,7 @@ const profile = { db_id: 1, profile_id: "507f1f77bcf86cd799439011" };
 const john = { ...profile, resource_id: 26, channel: "email", email: "john@example.com" };
 const address = { phone: "+79000000000", reason: "asked" };
 
-/** Valid parameters of each method, by its name, on the demo records. */
+/** Valid parameters of each method on the demo records, by method name. */
 export const demoParameters: Readonly<Record<string, object>> = {
   "subscriptions/undelete": john,
   "subscriptions/delete": john,

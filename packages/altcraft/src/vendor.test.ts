@@ -34,14 +34,14 @@ describe.each(ledgerDatabases)("Altcraft on $name", ({ open }) => {
   });
 });
 
-test("settings arrive as strings", () => {
+test("parses settings given as strings", () => {
   const settings = altcraft.settings.parse({ httpStatus: "always200", notFoundError: "400", retentionDays: "30" });
   expect(settings).toMatchObject({ httpStatus: "always200", notFoundError: 400, retentionDays: 30 });
   expect(altcraft.settings.parse({}).retentionDays).toBe("forever");
   expect(altcraft.settings.safeParse({ httpStatsu: "x" }).success).toBe(false);
 });
 
-test("what is kept with a key arrives as text", () => {
+test("parses key options given as text", () => {
   const read = (methods: string) => altcraft.keyOptions?.safeParse({ methods });
   expect(read("subscriptions/get, subscriptions/erase")?.data).toEqual({
     methods: ["subscriptions/get", "subscriptions/erase"],
@@ -50,7 +50,7 @@ test("what is kept with a key arrives as text", () => {
   for (const wrong of ["", "get", "subscriptions/get;profiles/get"]) expect(read(wrong)?.success, wrong).toBe(false);
 });
 
-test("what is brought in is all valid or not there at all", async () => {
+test("loads all subscriptions or none", async () => {
   await using host = await createTestHost();
   const { load, store } = await altcraft.create(host, altcraft.settings.parse({}), { timeZone: "UTC" });
   const place = { db_id: 3, resource_id: 4, profile_id: "p" };
@@ -62,7 +62,7 @@ test("what is brought in is all valid or not there at all", async () => {
   expect(await store.ofProfile(place, { deleted: true })).toMatchObject([{ status: "unsubscribed", is_delete: true }]);
 });
 
-test("the demo call restores the documented push subscription", async () => {
+test("restores the documented push subscription with the demo call", async () => {
   await using server = await startVendor(altcraft);
   const line = altcraft.demo.curl("http://127.0.0.1:8787");
   const [, url, type, body] = /^curl -X POST (\S+) -H 'Content-Type: (\S+)' -d '(.+)'$/.exec(line) ?? [];

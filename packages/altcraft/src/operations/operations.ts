@@ -10,16 +10,16 @@ import {
 } from "../schemas.ts";
 import type { ConsentStore, SubscriptionKey, SubscriptionStore } from "../store/store.ts";
 import {
-  consentRefusal,
   deletedSince,
   digestKey,
   type FlagVerb,
+  findConsentViolation,
   toKey,
   toKeyText,
   toOutcome,
 } from "../subscriptions/rules.ts";
 
-/** A key with its text. */
+/** A key with its text form. */
 type Keyed = SubscriptionKey & { text: string };
 
 export const operationNames = {
@@ -27,31 +27,31 @@ export const operationNames = {
   delete: "altcraft.subscriptions.delete",
 } as const satisfies Record<FlagVerb, string>;
 
-const isGuarded = (asking: UndeleteOptions, settings: AltcraftSettings) =>
-  settings.consentGuard === "always" || asking.consent_guard === true;
+const isGuarded = (options: UndeleteOptions, settings: AltcraftSettings) =>
+  settings.consentGuard === "always" || options.consent_guard === true;
 
-/** May the consent guard refuse anything? Somebody may have overruled it. */
-export const mayRefuse = (verb: FlagVerb, asking: UndeleteOptions, settings: AltcraftSettings) =>
-  verb === "undelete" && isGuarded(asking, settings) && asking.override_consent !== true;
+/** Returns whether the consent guard checks this call; `override_consent` turns it off. */
+export const isConsentGuardActive = (verb: FlagVerb, options: UndeleteOptions, settings: AltcraftSettings) =>
+  verb === "undelete" && isGuarded(options, settings) && options.override_consent !== true;
 
-/** What is missing in a request that the guard is to look at; undefined where nothing is. */
-export function missingReason(asking: UndeleteOptions, settings: AltcraftSettings): string | undefined {
-  const needed = isGuarded(asking, settings) || asking.override_consent === true;
-  return needed && asking.reason === undefined ? "is required by the consent guard" : undefined;
+/** Returns what is wrong with the reason of a guarded undelete; undefined if it is present or not needed. */
+export function validateReason(options: UndeleteOptions, settings: AltcraftSettings): string | undefined {
+  const needed = isGuarded(options, settings) || options.override_consent === true;
+  return needed && options.reason === undefined ? "is required by the consent guard" : undefined;
 }
 
-/** The params of a verb: who asks, and why; undelete may be asked more, and wants a reason where the guard does. */
+/** Returns the schema of a verb's params: audit fields, and for undelete also the consent options and the reason they require. */
 export const makeParamsSchema = (verb: FlagVerb, settings: AltcraftSettings): z.ZodType<UndeleteOptions> =>
   verb === "delete"
     ? auditParams
-    : undeleteOptions.superRefine((asking, context) => {
-        const message = missingReason(asking, settings);
+    : undeleteOptions.superRefine((options, context) => {
+        const message = validateReason(options, settings);
         if (message !== undefined) context.addIssue({ code: "custom", path: ["reason"], message });
       });
 
 /**
- * Undelete and delete as operations: one statement sets the flag of a whole chunk, in the chunk's own transaction. Where the
- * guard is on, one more looks at what stands in its way.
+ * Creates the operations undelete and delete on our own records. One statement sets the flag of a whole chunk, in the chunk's
+ * transaction. The consent guard adds one statement.
  */
 export function createOperations(
   host: Host,
@@ -59,19 +59,19 @@ export function createOperations(
   consent: ConsentStore,
   settings: AltcraftSettings,
 ): AnyOperation[] {
-  /** By the text of the key, why the guard refuses. */
-  async function refusals(keys: readonly Keyed[], transaction: LedgerTransaction) {
-    const standing = await consent.standing(keys, transaction);
-    const refused = new Map<string, { code: string; message: string }>();
+  /** Returns why the consent guard rejects keys, by key text. Locks the rows that it reads. */
+  async function findConsentViolations(keys: readonly Keyed[], transaction: LedgerTransaction) {
+    const states = await consent.readStatus(keys, transaction);
+    const violations = new Map<string, { code: string; message: string }>();
     for (const [index, key] of keys.entries()) {
-      const found = standing[index];
-      const refusal = found && consentRefusal(found);
-      if (refusal) refused.set(key.text, refusal);
+      const state = states[index];
+      const violation = state && findConsentViolation(state);
+      if (violation) violations.set(key.text, violation);
     }
-    return refused;
+    return violations;
   }
 
-  const keyed = (item: SubscriptionIdentity): Keyed => {
+  const toKeyed = (item: SubscriptionIdentity): Keyed => {
     const key = toKey(item, settings) as Keyed;
     key.text = toKeyText(key);
     return key;
@@ -87,25 +87,27 @@ export function createOperations(
       chunkSize: 500,
       groupCommit: true,
       async apply({ items, params, transaction }) {
-        const keys = items.map(keyed);
+        const keys = items.map(toKeyed);
         const at = host.clock.now();
         const since = verb === "undelete" ? deletedSince(settings.retentionDays, at) : undefined;
-        const refused = mayRefuse(verb, params, settings) ? await refusals(keys, transaction) : undefined;
-        const free = refused?.size ? keys.filter(({ text }) => !refused.has(text)) : keys;
+        const violations = isConsentGuardActive(verb, params, settings)
+          ? await findConsentViolations(keys, transaction)
+          : undefined;
+        const allowed = violations?.size ? keys.filter(({ text }) => !violations.has(text)) : keys;
         const flagged =
-          free.length === 0
+          allowed.length === 0
             ? []
             : await store.flag(
-                free,
+                allowed,
                 { is_delete: verb === "delete", at, ...(since !== undefined && { deletedSince: since }) },
                 transaction,
               );
-        const missing = free.filter((_, index) => flagged[index] === "missing").map(digestKey);
+        const missing = allowed.filter((_, index) => flagged[index] === "missing").map(digestKey);
         const erased = await consent.erased(missing, transaction);
-        const outcomes = free.map((key, index) =>
+        const outcomes = allowed.map((key, index) =>
           toOutcome(verb, key.text, flagged[index] ?? "missing", erased.size > 0 && erased.has(digestKey(key))),
         );
-        for (const [key, why] of refused ?? []) outcomes.push({ key, outcome: "failed", ...why });
+        for (const [key, violation] of violations ?? []) outcomes.push({ key, outcome: "failed", ...violation });
         return outcomes;
       },
     }),

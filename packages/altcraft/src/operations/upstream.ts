@@ -11,10 +11,10 @@ import {
 } from "../schemas.ts";
 import type { ConsentStore } from "../store/store.ts";
 import {
-  consentRefusal,
   digestKey,
   erased,
   type FlagVerb,
+  findConsentViolation,
   missing,
   statusWord,
   toKey,
@@ -22,7 +22,7 @@ import {
   toOutcome,
 } from "../subscriptions/rules.ts";
 import { findInProfile, type ProfileLookup } from "./find-in-profile.ts";
-import { makeParamsSchema, mayRefuse, operationNames } from "./operations.ts";
+import { isConsentGuardActive, makeParamsSchema, operationNames } from "./operations.ts";
 
 const hidden = { code: "hidden", message: "The profile does not show the address of this subscription" };
 
@@ -31,7 +31,7 @@ type UpstreamList = ItemList<SubscriptionIdentity, UndeleteOptions>;
 export interface UpstreamParts {
   host: Pick<Host, "clock" | "database">;
   upstream: Upstream;
-  /** A text that no other installation has. */
+  /** Random UUID of this installation. */
   installation: string;
   consent: ConsentStore;
   settings: AltcraftSettings;
@@ -46,21 +46,21 @@ export interface UpstreamParts {
 export function createUpstream({ host, upstream, installation, consent, settings }: UpstreamParts): AnyOperation[] {
   const { clock } = host;
   const breaker = createCircuitBreaker("Altcraft", () => clock.now());
-  // The core repeats chunks, with longer pauses; the client repeats calls that may succeed at once.
+  // The client retries calls that may succeed at once. The core retries chunks, with longer pauses.
   const retry: RetryOptions = { attempts: 3, sleep: (ms, signal) => clock.sleep(ms, signal) };
   const client = createAltcraftClient({ retry, breaker, ...upstream });
   const keyText = (item: SubscriptionIdentity) => toKeyText(toKey(item, settings));
 
-  /** Finds items in their profiles, and reads each profile once. */
-  function createLook({ signal }: Work<SubscriptionIdentity, UndeleteOptions>) {
+  /** Creates a look-up of items in their profiles that reads each profile once. */
+  function createProfileCache({ signal }: Work<SubscriptionIdentity, UndeleteOptions>) {
     const profiles = new Map<string, Promise<ProfileSubscription[]>>();
     async function readSubscriptions({ db_id, profile_id }: SubscriptionIdentity): Promise<ProfileSubscription[]> {
       const match = { db_id, matching: "profile_id", profile_id } as const;
       return (await client.profiles.get(match, { signal })).data.subscriptions;
     }
     return {
-      calls: () => profiles.size,
-      async at(item: SubscriptionIdentity): Promise<ProfileLookup> {
+      countCalls: () => profiles.size,
+      async lookup(item: SubscriptionIdentity): Promise<ProfileLookup> {
         const name = `${item.db_id} ${item.profile_id}`;
         const subscriptions = profiles.get(name) ?? readSubscriptions(item);
         profiles.set(name, subscriptions);
@@ -86,32 +86,32 @@ export function createUpstream({ host, upstream, installation, consent, settings
     }
   }
 
-  /** Rejects items without consent before the first one is sent. Returns how many calls that took. */
+  /** Rejects items without consent before the first one is sent. Returns the number of calls made. */
   async function rejectWithoutConsent(list: UpstreamList): Promise<number> {
     const suppressed = await findSuppressed(list);
-    const look = createLook(list.work);
-    await list.callEach(async ({ item }) => findRefusal(keyText(item), await look.at(item), suppressed));
-    return look.calls();
+    const cache = createProfileCache(list.work);
+    await list.callEach(async ({ item }) => findGuardFailure(keyText(item), await cache.lookup(item), suppressed));
+    return cache.countCalls();
   }
 
   /** Returns the outcome of an item that the guard rejects; undefined if it does not. */
-  function findRefusal(key: string, seen: ProfileLookup, suppressed: ReadonlySet<string>): Outcome | undefined {
-    if (seen === "missing") return { key, outcome: "failed", ...missing };
-    // A consent that cannot be read counts as none.
-    if (seen === "hidden") return { key, outcome: "failed", ...hidden };
-    const refusal = consentRefusal({ status: statusWord(seen.status), suppressed: suppressed.has(key) });
-    return refusal && { key, outcome: "failed", ...refusal };
+  function findGuardFailure(key: string, found: ProfileLookup, suppressed: ReadonlySet<string>): Outcome | undefined {
+    if (found === "missing") return { key, outcome: "failed", ...missing };
+    // An unreadable consent status counts as no consent.
+    if (found === "hidden") return { key, outcome: "failed", ...hidden };
+    const violation = findConsentViolation({ status: statusWord(found.status), suppressed: suppressed.has(key) });
+    return violation && { key, outcome: "failed", ...violation };
   }
 
   /** Returns the outcome that an item would have if it were sent. */
-  function foresee(verb: FlagVerb, key: string, seen: ProfileLookup): Outcome {
-    if (seen === "hidden") return { key, outcome: "unknown", ...hidden };
-    if (seen === "missing") return toOutcome(verb, key, "missing");
-    return toOutcome(verb, key, (seen.is_delete === true) === (verb === "undelete") ? "changed" : "unchanged");
+  function predictOutcome(verb: FlagVerb, key: string, found: ProfileLookup): Outcome {
+    if (found === "hidden") return { key, outcome: "unknown", ...hidden };
+    if (found === "missing") return toOutcome(verb, key, "missing");
+    return toOutcome(verb, key, (found.is_delete === true) === (verb === "undelete") ? "changed" : "unchanged");
   }
 
   return (["undelete", "delete"] as const).map((verb) => {
-    const isGuarded = (list: UpstreamList) => mayRefuse(verb, list.work.params, settings);
+    const isGuarded = (list: UpstreamList) => isConsentGuardActive(verb, list.work.params, settings);
     return definePerItemOperation<SubscriptionIdentity, UndeleteOptions>(host, {
       name: operationNames[verb],
       label: `subscriptions/${verb}`,
@@ -130,11 +130,11 @@ export function createUpstream({ host, upstream, installation, consent, settings
       async preview(list) {
         await rejectErased(verb, list);
         const suppressed = isGuarded(list) ? await findSuppressed(list) : undefined;
-        const look = createLook(list.work);
+        const cache = createProfileCache(list.work);
         await list.callEach(async ({ item }) => {
           const key = keyText(item);
-          const seen = await look.at(item);
-          return (suppressed && findRefusal(key, seen, suppressed)) ?? foresee(verb, key, seen);
+          const found = await cache.lookup(item);
+          return (suppressed && findGuardFailure(key, found, suppressed)) ?? predictOutcome(verb, key, found);
         });
       },
     });

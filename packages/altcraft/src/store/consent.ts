@@ -24,8 +24,8 @@ import type {
 const addressColumns = { channel: "text", address: "text" } as const;
 const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
 
-// No channel's name holds white space.
-const addressMark = ({ channel, address }: Address) => `${channel} ${address}`;
+// A channel name holds no white space, so the text is unambiguous.
+const toAddressText = ({ channel, address }: Address) => `${channel} ${address}`;
 
 async function log(on: Db, { action, channel, subject, at, actor, reason, requested_by }: Omit<ConsentEntry, "id">) {
   await on
@@ -38,16 +38,19 @@ async function logAddress(
   on: LedgerTransaction,
   action: ConsentAction,
   [first]: readonly Address[],
-  deed: ConsentAuditFields,
+  audit: ConsentAuditFields,
 ): Promise<void> {
-  if (first) await log(on as Db, { action, channel: first.channel, subject: first.address, ...deed });
+  if (first) await log(on as Db, { action, channel: first.channel, subject: first.address, ...audit });
 }
 
-/** The suppression list, what was erased, and the log of both. The tables are those of the subscriptions' store, which brings them up to date. */
+/**
+ * Stores the suppression list, the digests of erased subscriptions, and the consent log. `createSqlStore` migrates the tables, so call
+ * it first.
+ */
 export function createSqlConsentStore(database: Database): ConsentStore {
   const db = database.tables<Tables>();
   return {
-    async standing(keys, transaction) {
+    async readStatus(keys, transaction) {
       const locked =
         database.dialect === "sqlite" ? sql`` : sql`order by ${storedKey} for update of altcraft_subscriptions`;
       const { rows } = await sql<SubscriptionKey & { status: number; suppressed: number }>`
@@ -73,18 +76,18 @@ export function createSqlConsentStore(database: Database): ConsentStore {
         select listed.channel, listed.address
         from altcraft_suppressions as listed, ${valuesTable(database.dialect, addresses, addressColumns)}
         where listed.channel = given.channel and listed.address = given.address`.execute(db);
-      const listed = new Set(rows.map(addressMark));
-      return addresses.map((address) => listed.has(addressMark(address)));
+      const listed = new Set(rows.map(toAddressText));
+      return addresses.map((address) => listed.has(toAddressText(address)));
     },
 
-    suppress: (addresses, deed) =>
+    suppress: (addresses, audit) =>
       database.transaction(async (transaction) => {
-        const rows = addresses.map(({ channel, address }) => ({ channel, address, created_at: deed.at }));
+        const rows = addresses.map(({ channel, address }) => ({ channel, address, created_at: audit.at }));
         await insertNew(database, "altcraft_suppressions", suppressionColumns, rows, transaction);
-        await logAddress(transaction, "suppress", addresses, deed);
+        await logAddress(transaction, "suppress", addresses, audit);
       }),
 
-    unsuppress: (addresses, deed) =>
+    unsuppress: (addresses, audit) =>
       database.transaction(async (transaction) => {
         for (const { channel, address } of addresses) {
           await (transaction as Db)
@@ -93,21 +96,21 @@ export function createSqlConsentStore(database: Database): ConsentStore {
             .where("address", "=", address)
             .execute();
         }
-        await logAddress(transaction, "unsuppress", addresses, deed);
+        await logAddress(transaction, "unsuppress", addresses, audit);
       }),
 
-    erase: (key, digest, deed) =>
+    erase: (key, digest, audit) =>
       database.transaction(async (transaction) => {
         const on = transaction as Db;
         const { numDeletedRows } = await on.deleteFrom("altcraft_subscriptions").where(hasKey(key)).executeTakeFirst();
         if (numDeletedRows === 0n) return false;
-        const told = { erased_at: deed.at, actor: deed.actor, reason: deed.reason };
+        const auditColumns = { erased_at: audit.at, actor: audit.actor, reason: audit.reason };
         await on
           .insertInto("altcraft_erased")
-          .values({ digest, ...told })
-          .onConflict((conflict) => conflict.column("digest").doUpdateSet(told))
+          .values({ digest, ...auditColumns })
+          .onConflict((conflict) => conflict.column("digest").doUpdateSet(auditColumns))
           .execute();
-        await log(on, { action: "erase", channel: null, subject: digest, ...deed });
+        await log(on, { action: "erase", channel: null, subject: digest, ...audit });
         return true;
       }),
 
@@ -135,7 +138,7 @@ export function createSqlConsentStore(database: Database): ConsentStore {
       return new Set(rows.map(({ digest }) => digest));
     },
 
-    async installation() {
+    async installationId() {
       return (await db.selectFrom("altcraft_installation").select("id").executeTakeFirstOrThrow()).id;
     },
   };

@@ -5,7 +5,7 @@ import { type RawBuilder, sql } from "kysely";
 export const migrations: Parameters<Database["migrate"]>[1] = {
   async "0001_subscriptions"(db, { dialect, types }) {
     const { word } = types;
-    // The key is the table: a subscription is found in one walk.
+    // Performance: the primary key is the table, so a look-up reads one tree.
     const clustered = dialect === "sqlite" ? sql`without rowid` : sql``;
     for (const statement of [
       ...subscriptionTables(word, clustered),

@@ -60,7 +60,7 @@ export const subscriptionColumns = {
 
 export const keyNames = Object.keys(keyColumns) as (keyof SubscriptionKey)[];
 
-/** Rows per statement of an import. */
+/** Rows inserted by one statement. */
 const rowsPerInsert = 1000;
 
 export const sameKey = sql.join(
@@ -69,21 +69,21 @@ export const sameKey = sql.join(
 );
 export const storedKey = sql.join(keyNames.map((name) => sql`altcraft_subscriptions.${sql.ref(name)}`));
 
-/** The one row of this key. */
+/** Returns the condition that selects the row of this key. */
 export const hasKey = (key: SubscriptionKey) =>
   sql<boolean>`${sql.join(
     keyNames.map((name) => sql`${sql.ref(name)} = ${key[name]}`),
     sql` and `,
   )}`;
 
-/** The columns of many rows as the one parameter that `tableOf` reads. */
+/** Returns rows as JSON, for the single parameter that `jsonTable` reads. */
 export function toJsonRows(rows: readonly object[], columns: Columns): string {
   const names = Object.keys(columns);
-  // As lists: a quarter of the time of objects whose members are picked out.
+  // Performance: lists take a quarter of the time that objects take.
   return JSON.stringify((rows as readonly Record<string, unknown>[]).map((row) => names.map((name) => row[name])));
 }
 
-/** The table `given` of a statement, out of what `listOf` made: one parameter whatever the number of rows. */
+/** Returns the table expression `given` over the output of `toJsonRows`. It has one parameter for any number of rows. */
 export function jsonTable(dialect: Database["dialect"], list: string, columns: Columns): RawBuilder<unknown> {
   const value = (name: string, type: string, place: number) =>
     dialect === "postgres"
@@ -95,7 +95,7 @@ export function jsonTable(dialect: Database["dialect"], list: string, columns: C
     : sql`(select ${values} from json_each(${list})) as given`;
 }
 
-/** Rows as the table `given`; one row as constants, so that the planner looks one key up, whatever it knows about the table. */
+/** Returns rows as the table `given`. A single row becomes constants, so that the planner uses an index without table statistics. */
 export function valuesTable(
   dialect: Database["dialect"],
   rows: readonly object[],
@@ -110,8 +110,8 @@ export function valuesTable(
 }
 
 /**
- * The rows of these keys, locked one after another by key, so that two statements over the same rows never wait for each
- * other. SQLite has one writer anyway.
+ * Returns a table expression that locks the rows of these keys in key order, so that two statements over the same rows cannot
+ * deadlock. SQLite has one writer, so it needs no locks.
  */
 export function lockInKeyOrder(dialect: Database["dialect"], given: RawBuilder<unknown>): RawBuilder<unknown> {
   if (dialect === "sqlite") return given;
@@ -121,7 +121,7 @@ export function lockInKeyOrder(dialect: Database["dialect"], given: RawBuilder<u
   ) as given`;
 }
 
-/** Adds rows, in the transaction that is given or in one of their own, and answers how many were not there. */
+/** Inserts rows whose key is free, in `transaction` or a new one. Returns the number of rows inserted. */
 export function insertNew(
   database: Database,
   table: keyof Tables,
@@ -145,9 +145,9 @@ export function insertNew(
   return transaction ? insert(transaction) : database.transaction(insert);
 }
 
-/** One text per key, to tell the rows of an answer by. */
+/** Returns a unique text for a key, to match returned rows to keys. */
 export const keyString = ({ db_id, resource_id, profile_id, channel, address }: SubscriptionKey) =>
-  // No name holds a NUL.
+  // No part of a key contains NUL.
   `${db_id}\0${resource_id}\0${profile_id}\0${channel}\0${address}`;
 
 export function toRow(subscription: StoredSubscription): SubscriptionRow {

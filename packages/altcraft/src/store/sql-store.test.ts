@@ -9,7 +9,7 @@ import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./stor
 const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
 const ann = { at: 1, actor: "k1", reason: "asked for", requested_by: "Ann" };
 
-describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
+describe.each(ledgerDatabases)("createSqlStore on $name", ({ open }) => {
   test.each(storeContract)("$name", async ({ check }) => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
@@ -23,14 +23,14 @@ describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
     await check(createSqlConsentStore(host.database), store);
   });
 
-  test("a subscription that is erased while it is set is added anew", async () => {
+  test("adds a subscription again that is erased while it is set", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     const store = await createSqlStore(host.database);
     const consent = createSqlConsentStore(host.database);
     const one = makeSubscription({ ...place, channel: "sms", phone: "+7" });
     const next = (stored: StoredSubscription) => ({ ...stored, priority: 1 });
-    for (let turn = 0; turn < 40; turn++) {
+    for (let round = 0; round < 40; round++) {
       await store.put(one, next);
       const erased = consent.erase(one, "d1", ann);
       await Promise.all([store.put(one, next), erased, store.put(one, next)]);
@@ -38,7 +38,7 @@ describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
     expect(await erasedTimes(consent)).toBe(40);
   });
 
-  test("what is flagged in a transaction goes with it", async () => {
+  test("rolls flags back with their transaction", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     const store = await createSqlStore(host.database);
@@ -52,7 +52,7 @@ describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
     expect(await store.find(gone)).toEqual(gone);
   });
 
-  test("addresses of any length and any script have a place", async () => {
+  test("stores addresses of any length and script", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     const store = await createSqlStore(host.database);
@@ -68,7 +68,7 @@ describe.each(ledgerDatabases)("the store on $name", ({ open }) => {
 
 const erasedTimes = async (consent: ConsentStore) => (await consent.log({ action: "erase", limit: 1000 })).length;
 
-// The contract must catch a store that breaks a promise.
+// The contract must catch a store that breaks a guarantee.
 const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>][] = [
   [
     "flags every profile",
@@ -80,17 +80,17 @@ const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>]
         ),
     }),
   ],
-  ["forgets the order", (store) => ({ flag: async (keys, change) => (await store.flag(keys, change)).reverse() })],
-  ["never forgets", (store) => ({ flag: (keys, { is_delete, at }) => store.flag(keys, { is_delete, at }) })],
-  ["lists what is deleted", (store) => ({ ofProfile: (profile) => store.ofProfile(profile, { deleted: true }) })],
+  ["reverses the results", (store) => ({ flag: async (keys, change) => (await store.flag(keys, change)).reverse() })],
+  ["ignores deletedSince", (store) => ({ flag: (keys, { is_delete, at }) => store.flag(keys, { is_delete, at }) })],
+  ["lists deleted subscriptions", (store) => ({ ofProfile: (profile) => store.ofProfile(profile, { deleted: true }) })],
   [
-    "shows what lives as deleted",
+    "lists live subscriptions as deleted",
     (store) => ({
       deleted: (query) => store.ofProfile({ ...query, profile_id: query.profile_id ?? "p1" }, { deleted: true }),
     }),
   ],
   [
-    "forgets where a page ended",
+    "ignores the cursor",
     (store) => ({ deleted: ({ after: _, ...query }) => store.deleted({ ...query, limit: query.limit - 1 }) }),
   ],
   [
@@ -98,20 +98,23 @@ const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>]
     (store) => ({ profilesWith: (db, addresses, { limit }) => store.profilesWith(db, addresses, { limit }) }),
   ],
   [
-    "suspends more than was asked for",
+    "suspends outside the scope",
     (store) => ({ changeStatus: ({ db_id }, change) => store.changeStatus({ db_id }, change) }),
   ],
   ["does not edit", (store) => ({ put: (fresh) => store.put(fresh, (stored) => stored) })],
   ["adds no profile", (store) => ({ put: (fresh, edit) => store.put(fresh, edit) })],
-  ["cuts a profile in two", (store) => ({ page: async (query) => (await store.page(query)).slice(0, query.limit) })],
+  [
+    "splits a profile between pages",
+    (store) => ({ page: async (query) => (await store.page(query)).slice(0, query.limit) }),
+  ],
   ["pages through every database", (store) => ({ page: ({ db_id: _, ...query }) => store.page(query) })],
   [
-    "shows what is past bringing back",
+    "lists subscriptions past their retention",
     (store) => ({ deleted: ({ deletedSince: _, ...query }) => store.deleted(query) }),
   ],
 ];
 
-test.each(faults)("the contract catches a store that %s", async (_, fault) => {
+test.each(faults)("catches a store that %s", async (_, fault) => {
   const results = await Promise.allSettled(
     storeContract.map(async ({ check }) => {
       await using host = await createTestHost();
@@ -131,24 +134,24 @@ const consentFaults: [string, (store: ConsentStore) => Partial<ConsentStore>][] 
       suppressed: (addresses) => store.suppressed(addresses.map(({ address }) => ({ channel: "email", address }))),
     }),
   ],
-  ["forgets the order", (store) => ({ suppressed: async (keys) => (await store.suppressed(keys)).reverse() })],
+  ["reverses the addresses", (store) => ({ suppressed: async (keys) => (await store.suppressed(keys)).reverse() })],
   [
-    "takes everybody for subscribed",
+    "reports every status as subscribed",
     (store) => ({
-      standing: async (keys) => (await store.standing(keys)).map((one) => one && { ...one, status: "subscribed" }),
+      readStatus: async (keys) => (await store.readStatus(keys)).map((one) => one && { ...one, status: "subscribed" }),
     }),
   ],
-  ["erases what is not there", (store) => ({ erase: async (...given) => (await store.erase(...given)) || true })],
-  ["remembers nothing that it erased", () => ({ erased: async () => new Set() })],
+  ["erases missing subscriptions", (store) => ({ erase: async (...given) => (await store.erase(...given)) || true })],
+  ["stores no digest", () => ({ erased: async () => new Set() })],
   [
-    "logs nobody",
-    (store) => ({ suppress: (addresses, deed) => store.suppress(addresses, { ...deed, requested_by: null }) }),
+    "logs no actor",
+    (store) => ({ suppress: (addresses, audit) => store.suppress(addresses, { ...audit, requested_by: null }) }),
   ],
-  ["logs from the beginning", (store) => ({ log: async (query) => (await store.log(query)).reverse() })],
-  ["has a new word each time", () => ({ installation: async () => crypto.randomUUID() })],
+  ["logs oldest first", (store) => ({ log: async (query) => (await store.log(query)).reverse() })],
+  ["has a new id each time", () => ({ installationId: async () => crypto.randomUUID() })],
 ];
 
-test.each(consentFaults)("the contract catches a consent store that %s", async (_, fault) => {
+test.each(consentFaults)("catches a consent store that %s", async (_, fault) => {
   const results = await Promise.allSettled(
     consentContract.map(async ({ check }) => {
       await using host = await createTestHost();

@@ -24,7 +24,7 @@ import {
 } from "./rows.ts";
 import type { Flagged, StoredSubscription, SubscriptionKey, SubscriptionStore } from "./store.ts";
 
-/** The subscriptions on SQLite or PostgreSQL. Brings the tables up to date first. */
+/** Creates the store of subscriptions on SQLite or PostgreSQL, and migrates its tables. */
 export async function createSqlStore(database: Database): Promise<SubscriptionStore> {
   await database.migrate("altcraft", migrations);
   const db = database.tables<Tables>();
@@ -35,8 +35,8 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
     since: number;
   }
 
-  /** The statements that set the flag of one key, and of many. */
-  function flagging(is_delete: boolean, limited: boolean) {
+  /** Prepares the statements that set the flag of one key and of many keys. */
+  function prepareFlagStatements(is_delete: boolean, limited: boolean) {
     const was = sql`altcraft_subscriptions.is_delete = ${sql.lit(Number(!is_delete))}`;
     const change = ({ at, deleted_at }: Change) =>
       sql`update altcraft_subscriptions
@@ -45,7 +45,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
     return {
       one: statement(
         (given: Change & SubscriptionKey) => {
-          // Whether there was one is all that is asked.
+          // Only the number of returned rows matters.
           const text = sql<{
             db_id: number;
           }>`${change(given)} where ${hasKey(given)} and ${was} ${inTime(given)} returning db_id`;
@@ -62,11 +62,11 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
     };
   }
 
-  const theOne = statement((key: SubscriptionKey) => withKey(db, key));
+  const findByKey = statement((key: SubscriptionKey) => withKey(db, key));
   const changeFlag = {
-    delete: flagging(true, false),
-    undelete: flagging(false, false),
-    undeleteSince: flagging(false, true),
+    delete: prepareFlagStatements(true, false),
+    undelete: prepareFlagStatements(false, false),
+    undeleteSince: prepareFlagStatements(false, true),
   };
 
   const insert = (table: keyof Tables, columns: Columns, rows: readonly object[]) =>
@@ -85,11 +85,11 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .returning("address")
         .executeTakeFirst();
       if (inserted) return fresh;
-      // The insert has waited for whoever held the key; SQLite has one writer anyway.
+      // The insert has waited for the transaction that held the key. SQLite has one writer, so it needs no lock.
       const row = await withKey(on, fresh)
         .$if(database.dialect === "postgres", (query) => query.forUpdate())
         .executeTakeFirst();
-      // Erased between the two statements: the key is free.
+      // Erased between the two statements, so the key is free: insert again.
       if (!row) continue;
       const next = edit(toSubscription(row));
       const {
@@ -113,33 +113,35 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
       const limited = deletedSince !== undefined && !is_delete;
       const values = { at, deleted_at: is_delete ? at : null, since: limited ? deletedSince : 0 };
       const { one, many } = changeFlag[is_delete ? "delete" : limited ? "undeleteSince" : "undelete"];
-      if (keys.length === 1 && (await one(on, { ...onlyKey(first), ...values })).rows.length === 1) return ["changed"];
+      if (keys.length === 1 && (await one(on, { ...pickKey(first), ...values })).rows.length === 1) return ["changed"];
       const found = new Map<string, Flagged>();
-      let open = keys;
-      for (let turn = 1; open.length > 0; turn++) {
-        // The one key has just been tried.
-        if (turn > 1 || keys.length > 1) {
-          const { rows } = await many(on, { ...values, list: toJsonRows(open, keyColumns) });
+      let remaining = keys;
+      for (let attempt = 1; remaining.length > 0; attempt++) {
+        // A single key has been tried above.
+        if (attempt > 1 || keys.length > 1) {
+          const { rows } = await many(on, { ...values, list: toJsonRows(remaining, keyColumns) });
           if (rows.length === keys.length) return keys.map(() => "changed");
           for (const row of rows) found.set(keyString(row), "changed");
-          open = open.filter((key) => !found.has(keyString(key)));
+          remaining = remaining.filter((key) => !found.has(keyString(key)));
         }
-        const standing = await sql<SubscriptionKey & { is_delete: number; deleted_at: number | null }>`
+        const current = await sql<SubscriptionKey & { is_delete: number; deleted_at: number | null }>`
           select ${storedKey}, is_delete, deleted_at
-          from altcraft_subscriptions, ${valuesTable(database.dialect, open, keyColumns)} where ${sameKey}`.execute(on);
-        const turned: SubscriptionKey[] = [];
-        for (const row of standing.rows) {
+          from altcraft_subscriptions, ${valuesTable(database.dialect, remaining, keyColumns)} where ${sameKey}`.execute(
+          on,
+        );
+        const toRetry: SubscriptionKey[] = [];
+        for (const row of current.rows) {
           if (row.is_delete === Number(is_delete)) found.set(keyString(row), "unchanged");
-          // Somebody else has set the flag the other way between the two statements: once more.
-          else if (!limited || (row.deleted_at ?? 0) >= values.since) turned.push(onlyKey(row));
+          // A concurrent call set the flag the other way between UPDATE and SELECT: retry.
+          else if (!limited || (row.deleted_at ?? 0) >= values.since) toRetry.push(pickKey(row));
         }
-        open = turned;
+        remaining = toRetry;
       }
       return keys.map((key) => found.get(keyString(key)) ?? "missing");
     },
 
     async find(key) {
-      const [row] = (await theOne(db, onlyKey(key))).rows;
+      const [row] = (await findByKey(db, pickKey(key))).rows;
       return row && toSubscription(row);
     },
 
@@ -176,8 +178,8 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .execute();
       const last = rows.at(-1)?.profile_id;
       if (rows.length < limit || last === undefined) return rows.map(toSubscription);
-      const whole = await matching.where("profile_id", "=", last).execute();
-      return [...rows.filter(({ profile_id }) => profile_id !== last), ...whole].map(toSubscription);
+      const lastProfile = await matching.where("profile_id", "=", last).execute();
+      return [...rows.filter(({ profile_id }) => profile_id !== last), ...lastProfile].map(toSubscription);
     },
 
     async deleted({ db_id, profile_id, resource_id, channel, hash_id, deletedSince, after, limit }) {
@@ -185,7 +187,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .selectFrom("altcraft_subscriptions")
         .selectAll()
         .where("db_id", "=", db_id)
-        // Said in the statement and not as a parameter, so that the index of what is deleted serves.
+        // Performance: a literal, because the partial index on deleted rows cannot be used with a parameter.
         .where("is_delete", "=", sql.lit(1))
         .$if(profile_id !== undefined, (query) => query.where("profile_id", "=", profile_id as string))
         .$if(resource_id !== undefined, (query) => query.where("resource_id", "=", resource_id as number))
@@ -232,7 +234,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         sql` and `,
       );
       const change = sql`update altcraft_subscriptions set status = ${statuses.indexOf(to)}, updated_at = ${at}`;
-      // In the order of the keys, like everything that locks many rows, lest two callers wait for each other.
+      // Rows are locked in key order, as in every statement over many rows, to prevent deadlocks.
       const { numAffectedRows } = await (database.dialect === "sqlite"
         ? sql`${change} where ${within}`
         : sql`${change} from (
@@ -293,9 +295,13 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
   };
 }
 
-/** The key alone of whatever carries it. */
-const onlyKey = ({ db_id, profile_id, resource_id, channel, address }: SubscriptionKey): SubscriptionKey => ({
-  ...{ db_id, profile_id, resource_id, channel, address },
+/** Returns the key fields of an object that may hold more. */
+const pickKey = ({ db_id, profile_id, resource_id, channel, address }: SubscriptionKey): SubscriptionKey => ({
+  db_id,
+  profile_id,
+  resource_id,
+  channel,
+  address,
 });
 
 const withKey = (db: Db, key: SubscriptionKey) =>

@@ -1,23 +1,23 @@
 import type { LedgerTransaction } from "@reinstate/batch-core";
 import type { ConsentAction, Status } from "../schemas.ts";
 
-/** What makes two subscriptions the same one. */
+/** Identity of a subscription: two subscriptions with equal keys are the same one. */
 export interface SubscriptionKey {
   db_id: number;
   profile_id: string;
   resource_id: number;
   channel: string;
-  /** The channel's address, brought to the form in which it is compared. */
+  /** The channel's address in its normalized form, which is the form used in comparisons. */
   address: string;
 }
 
-/** The address fields of a channel, as they were given: `{ email }`, `{ provider, subscription_id }` … */
+/** Address fields of a channel, as the caller sent them: `{ email }`, `{ provider, subscription_id }` … */
 export type AddressFields = Record<string, unknown>;
 
-/** A subscription as it is kept. Times are milliseconds since 1970 UTC. */
+/** A stored subscription. Times are milliseconds since 1970 UTC. */
 export interface StoredSubscription extends SubscriptionKey {
   fields: AddressFields;
-  /** 8 hexadecimal digits: XXH32 of the address text. */
+  /** XXH32 of the address text, as 8 hexadecimal digits. */
   hash_id: string;
   status: Status;
   priority: number | null;
@@ -27,7 +27,7 @@ export interface StoredSubscription extends SubscriptionKey {
   ip: string | null;
   url: string | null;
   is_delete: boolean;
-  /** When it was last deleted; null while it is live. */
+  /** Time of the last delete; null while the subscription is live. */
   deleted_at: number | null;
   created_at: number;
   updated_at: number;
@@ -40,60 +40,60 @@ export interface Profile {
 
 export interface Resource {
   resource_id: number;
-  /** The categories that subscriptions of this resource may have; null: any. */
+  /** Categories that subscriptions of this resource may have; null allows any. */
   cats: string[] | null;
 }
 
-/** Which subscriptions of a database are meant: all, or those of a channel, of a resource, of both. */
+/** Filter over the subscriptions of a database, optionally by channel, resource, or both. */
 export interface Scope {
   db_id: number;
   channel?: string | undefined;
   resource_id?: number | undefined;
 }
 
-/** A page of the subscriptions of a resource. */
+/** Query for a page of the subscriptions of a resource. */
 export interface PageQuery {
   resource_id: number;
   db_id?: number | undefined;
   channel?: string | undefined;
   status?: Status | undefined;
-  /** Only profiles whose id comes after this one. */
+  /** Returns only profiles whose id sorts after this one. */
   after?: string | undefined;
-  /** Subscriptions on the page, more where the last profile would be cut. */
+  /** Page size. A page is longer if its last profile would otherwise be split. */
   limit: number;
   deleted: boolean;
 }
 
-/** A page of the deleted subscriptions of a database. */
+/** Query for a page of the deleted subscriptions of a database. */
 export interface DeletedQuery extends Scope {
   profile_id?: string | undefined;
   hash_id?: string | undefined;
-  /** Only those that were deleted no earlier. */
+  /** Returns only subscriptions deleted at or after this time, in milliseconds. */
   deletedSince?: number | undefined;
-  /** Only those whose key comes after this one. */
+  /** Returns only subscriptions whose key sorts after this one. */
   after?: Omit<SubscriptionKey, "db_id"> | undefined;
   limit: number;
 }
 
-/** An address on a channel, in the form in which it is compared. */
+/** A normalized address on a channel. */
 export type Address = Pick<SubscriptionKey, "channel" | "address">;
 
-/** What `flag` did with one subscription. */
+/** Result of `flag` for one subscription. */
 export type Flagged = "changed" | "unchanged" | "missing";
 
 /**
- * The subscriptions with their profiles and resources. Promises of every implementation:
+ * Storage of subscriptions, profiles and resources. Every implementation guarantees:
  *
- * - A subscription is found by its key alone, and there is never more than one of a key.
- * - `flag` changes `is_delete` (with its time) and nothing else, in a number of statements that does not grow with the number of keys.
- * - `add…` keeps what is there already: a key that is known is left as it is.
- * - What is written through a transaction is there only if the transaction commits.
+ * - A key identifies at most one subscription.
+ * - `flag` changes only `is_delete`, `deleted_at` and `updated_at`. Its number of statements does not grow with the number of keys.
+ * - `add…` never changes an existing record.
+ * - Writes through a transaction become visible only if the transaction commits.
  */
 export interface SubscriptionStore {
   /**
-   * Deletes or brings back, and tells of each key what happened, in the order of the keys, which must be distinct. `missing` is
-   * only what is not there, whoever sets the flag the other way at the same moment. `deletedSince`: what was deleted earlier
-   * counts as missing.
+   * Deletes or restores subscriptions. Returns a result for each key, in the order of the keys, which must be distinct.
+   * `missing` means that no such subscription exists, also if a concurrent call sets the flag the other way. Subscriptions
+   * deleted before `deletedSince` count as missing.
    */
   flag(
     keys: readonly SubscriptionKey[],
@@ -102,23 +102,23 @@ export interface SubscriptionStore {
   ): Promise<Flagged[]>;
 
   find(key: SubscriptionKey): Promise<StoredSubscription | undefined>;
-  /** All subscriptions of a profile, by resource, channel and address. */
+  /** Returns all subscriptions of a profile, ordered by resource, channel and address. */
   ofProfile(profile: Profile, options: { deleted: boolean }): Promise<StoredSubscription[]>;
-  /** By profile id, database, channel and address; a profile is never cut in two. */
+  /** Returns a page ordered by profile id, database, channel and address. A profile is never split between pages. */
   page(query: PageQuery): Promise<StoredSubscription[]>;
-  /** What is deleted, by profile, resource, channel and address. */
+  /** Returns deleted subscriptions, ordered by profile, resource, channel and address. */
   deleted(query: DeletedQuery): Promise<StoredSubscription[]>;
-  /** The profiles of a database that have a subscription to one of these addresses, deleted or not, by id. */
+  /** Returns the ids of profiles that have a live or deleted subscription with one of these addresses, in ascending order. */
   profilesWith(
     dbId: number,
     addresses: readonly Address[],
     options: { resource_id?: number | undefined; limit: number },
   ): Promise<string[]>;
-  /** Changes one status into another, and tells of how many subscriptions. */
+  /** Replaces one status with another. Returns the number of subscriptions changed. */
   changeStatus(scope: Scope, change: { from: Status; to: Status; at: number; deleted: boolean }): Promise<number>;
   /**
-   * Writes `fresh` where its key is free, otherwise what `edit` makes of the one that is there; one at a time per key. Where
-   * `edit` throws, nothing is written. `withProfile`: its profile too, where that is not known.
+   * Inserts `fresh` if its key is free, otherwise stores what `edit` returns for the existing subscription. Calls for one key
+   * run one at a time. If `edit` throws, nothing is written. `withProfile` also adds the profile if it does not exist.
    */
   put(
     fresh: StoredSubscription,
@@ -132,21 +132,21 @@ export interface SubscriptionStore {
 
   addProfiles(profiles: readonly Profile[]): Promise<void>;
   addResources(resources: readonly Resource[]): Promise<void>;
-  /** Answers how many were not there. */
+  /** Returns the number of subscriptions added. */
   addSubscriptions(subscriptions: readonly StoredSubscription[]): Promise<number>;
 }
 
-/** What the consent guard looks at. */
+/** State of a subscription that the consent guard checks. */
 export interface ConsentStatus {
   status: Status;
-  /** Its address is on the suppression list. */
+  /** The address is on the suppression list. */
   suppressed: boolean;
 }
 
-/** Who did something about consent, when, and why. */
+/** Audit fields of a consent action: time, actor and reason. */
 export interface ConsentAuditFields {
   at: number;
-  /** The id of the key that asked. */
+  /** Id of the API key that made the call. */
   actor: string | null;
   reason: string | null;
   requested_by: string | null;
@@ -154,45 +154,45 @@ export interface ConsentAuditFields {
 
 /** An entry of the consent log. */
 export interface ConsentEntry extends ConsentAuditFields {
-  /** Larger than that of every entry before. */
+  /** Ascending: larger than the id of every earlier entry. */
   id: number;
   action: ConsentAction;
-  /** On which channel `subject` is an address; null where it is the digest of what was erased. */
+  /** Channel of the address in `subject`; null if `subject` is the digest of an erased subscription. */
   channel: string | null;
   subject: string;
 }
 
-/** A page of the consent log. */
+/** Query for a page of the consent log. */
 export interface ConsentLogQuery {
   action?: ConsentAction | undefined;
   address?: Address | undefined;
-  /** Only entries before this one. */
+  /** Returns only entries with a smaller id. */
   before?: number | undefined;
   limit: number;
 }
 
 /**
- * What stands in the way of an undelete: the suppression list, and what was erased, of which only the digest of its key is
- * known. Promises of every implementation:
+ * Storage of what blocks an undelete: the suppression list, and the key digests of erased subscriptions. Every implementation
+ * guarantees:
  *
- * - `erase` takes the subscription away and leaves its digest in one transaction.
- * - `suppress`, `unsuppress` and `erase` leave an entry in the log, in the transaction of what they do.
- * - `standing` keeps what it has read from changing until its transaction ends.
+ * - `erase` deletes the subscription and stores its digest in one transaction.
+ * - `suppress`, `unsuppress` and `erase` add a log entry in the same transaction as their change.
+ * - `readStatus` locks the rows it reads until its transaction ends.
  */
 export interface ConsentStore {
-  /** In the order of the keys; undefined where there is no such subscription. */
-  standing(keys: readonly SubscriptionKey[], transaction?: LedgerTransaction): Promise<(ConsentStatus | undefined)[]>;
-  /** Of each address whether it is on the suppression list, in their order. */
+  /** Returns a state for each key, in the order of the keys; undefined if the subscription does not exist. */
+  readStatus(keys: readonly SubscriptionKey[], transaction?: LedgerTransaction): Promise<(ConsentStatus | undefined)[]>;
+  /** Returns for each address, in their order, whether it is on the suppression list. */
   suppressed(addresses: readonly Address[]): Promise<boolean[]>;
-  /** The addresses are one address on each channel that it has; the first stands in the log. */
-  suppress(addresses: readonly Address[], deed: ConsentAuditFields): Promise<void>;
-  unsuppress(addresses: readonly Address[], deed: ConsentAuditFields): Promise<void>;
-  /** Answers whether there was something to erase; where there was not, nothing is logged. */
-  erase(key: SubscriptionKey, digest: string, deed: ConsentAuditFields & { reason: string }): Promise<boolean>;
-  /** Newest first. */
+  /** Suppresses one address on every channel that uses it. Only the first entry is logged. */
+  suppress(addresses: readonly Address[], audit: ConsentAuditFields): Promise<void>;
+  unsuppress(addresses: readonly Address[], audit: ConsentAuditFields): Promise<void>;
+  /** Returns whether the subscription existed. If it did not, nothing is logged. */
+  erase(key: SubscriptionKey, digest: string, audit: ConsentAuditFields & { reason: string }): Promise<boolean>;
+  /** Returns entries, newest first. */
   log(query: ConsentLogQuery): Promise<ConsentEntry[]>;
-  /** Which of these digests are those of what was erased. */
+  /** Returns those of the digests that belong to erased subscriptions. */
   erased(digests: readonly string[], transaction?: LedgerTransaction): Promise<Set<string>>;
-  /** A random word that tells this installation from every other. */
-  installation(): Promise<string>;
+  /** Returns the random UUID of this installation. */
+  installationId(): Promise<string>;
 }

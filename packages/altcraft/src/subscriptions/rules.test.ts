@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { altcraftOptions } from "../options.ts";
 import { type SubscriptionIdentity, subscriptionIdentity } from "../schemas.ts";
 import { makeSubscription } from "../testing.ts";
-import { applyChanges, findInvalidIncrement, statusWord, toKey, toOutcome, unknownCats } from "./rules.ts";
+import { applyChanges, findInvalidIncrement, findUnknownCats, statusWord, toKey, toOutcome } from "./rules.ts";
 import { xxh32, xxh64 } from "./xxhash.ts";
 
 const settings = altcraftOptions.parse({});
@@ -117,7 +117,7 @@ test("what cannot be counted up", () => {
 });
 
 test("categories of a resource", () => {
-  expect(unknownCats(null, ["a"])).toEqual([]);
-  expect(unknownCats(["a"], ["a", "b"])).toEqual(["b"]);
-  expect(unknownCats(["a"], undefined)).toEqual([]);
+  expect(findUnknownCats(null, ["a"])).toEqual([]);
+  expect(findUnknownCats(["a"], ["a", "b"])).toEqual(["b"]);
+  expect(findUnknownCats(["a"], undefined)).toEqual([]);
 });

@@ -21,17 +21,17 @@ import type {
 } from "../store/store.ts";
 import { xxh32 } from "./xxhash.ts";
 
-/** How addresses are compared. */
+/** Settings that decide how addresses are compared. */
 export type Comparison = Pick<AltcraftSettings, "emailComparison" | "phoneComparison" | "hashIdInput">;
 
-/** Addresses up to so many bytes stand in the key as they are; longer ones as their digest, so that every index can hold them. */
-const longestAddress = 200;
+/** Longest address stored in the key itself, in bytes. A longer one is stored as its digest, because indexes limit the length. */
+const maxAddressBytes = 200;
 
-// A character of a text is three bytes at most.
+// Performance: a UTF-16 code unit takes at most three bytes, so short texts need no byte count.
 const isShort = (address: string) =>
-  address.length * 3 <= longestAddress || Buffer.byteLength(address) <= longestAddress;
+  address.length * 3 <= maxAddressBytes || Buffer.byteLength(address) <= maxAddressBytes;
 
-/** The key of a subscription: its identity, with the address in the form in which it is compared. */
+/** Returns the key of a subscription: its identity with the normalized address. */
 export function toKey(identity: SubscriptionIdentity, comparison: Comparison): SubscriptionKey {
   const { db_id, profile_id, resource_id, channel } = identity;
   const address = normalizeAddress(identity, comparison);
@@ -45,13 +45,13 @@ export function toKey(identity: SubscriptionIdentity, comparison: Comparison): S
 }
 
 function normalizeAddress(identity: SubscriptionIdentity, { emailComparison, phoneComparison }: Comparison): string {
-  if (isCustom(identity)) return canonical(identity.cc_data);
-  const phone = (given: string) => (phoneComparison === "exact" ? given : given.replace(/[\s()-]/g, ""));
+  if (isCustom(identity)) return toCanonicalJson(identity.cc_data);
+  const normalizePhone = (phone: string) => (phoneComparison === "exact" ? phone : phone.replace(/[\s()-]/g, ""));
   switch (identity.channel) {
     case "email":
       return emailComparison === "exact" ? identity.email : identity.email.trim().toLowerCase();
     case "sms":
-      return phone(identity.phone);
+      return normalizePhone(identity.phone);
     case "push":
       return JSON.stringify([identity.provider, identity.subscription_id]);
     case "telegram_bot":
@@ -59,24 +59,24 @@ function normalizeAddress(identity: SubscriptionIdentity, { emailComparison, pho
     case "whatsapp":
     case "viber":
     case "notify":
-      return phone(identity.cc_data.phone);
+      return normalizePhone(identity.cc_data.phone);
   }
 }
 
-/** JSON with its members in order and its leaves as text: XML carries no types, so 1 and "1" are one address. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+/** Returns JSON with sorted members and leaves as text. XML carries no types, so 1 and "1" are the same address. */
+function toCanonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(toCanonicalJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value === null ? "" : String(value));
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(",")}}`;
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${toCanonicalJson(member)}`).join(",")}}`;
 }
 
-/** One text per key: two items with one text are one item of a batch. */
+/** Returns the text of a key. Items of a batch with equal texts are duplicates. */
 export function toKeyText({ db_id, profile_id, resource_id, channel, address }: SubscriptionKey): string {
   return `${db_id} ${resource_id} ${profile_id} ${channel} ${address}`;
 }
 
-/** The fields that carry the address, as they were given. */
+/** Returns the fields that hold the address, as the caller sent them. */
 function pickAddressFields(identity: SubscriptionIdentity): AddressFields {
   if ("email" in identity) return { email: identity.email };
   if ("phone" in identity) return { phone: identity.phone };
@@ -84,44 +84,44 @@ function pickAddressFields(identity: SubscriptionIdentity): AddressFields {
   return { cc_data: identity.cc_data };
 }
 
-/** The subscription as calls name it. */
+/** Returns the identity of a stored subscription, as requests name it. */
 export const toIdentity = ({ db_id, resource_id, profile_id, channel, fields }: StoredSubscription) =>
   ({ db_id, resource_id, profile_id, channel, ...fields }) as SubscriptionIdentity;
 
-/** What is left of an erased subscription: it cannot be read back, but recognised. */
+/** Returns the SHA-256 of a key, by which an erased subscription is recognized. */
 export const digestKey = (key: SubscriptionKey): string => createHash("sha256").update(toKeyText(key)).digest("hex");
 
 const phoneChannels = ["sms", "whatsapp", "viber", "notify"] as const;
 
-// An address is compared alike wherever it stands.
-const somewhere = { db_id: 1, resource_id: 1, profile_id: "-" };
+// Normalization does not depend on the place, so any place serves.
+const anyPlace = { db_id: 1, resource_id: 1, profile_id: "-" };
 
-/** An e-mail address and a phone on every channel that has such a one. */
+/** Returns an e-mail address and a phone once for every channel that uses such an address. */
 export function listAddresses({ email, phone }: Suppression, comparison: Comparison): Address[] {
   const addresses: Address[] = [];
   if (email !== undefined) {
-    const { address } = toKey({ ...somewhere, channel: "email", email }, comparison);
+    const { address } = toKey({ ...anyPlace, channel: "email", email }, comparison);
     addresses.push({ channel: "email", address });
   }
   if (phone !== undefined) {
-    const { address } = toKey({ ...somewhere, channel: "sms", phone }, comparison);
+    const { address } = toKey({ ...anyPlace, channel: "sms", phone }, comparison);
     addresses.push(...phoneChannels.map((channel) => ({ channel, address })));
   }
   return addresses;
 }
 
-/** The addresses by one of which a profile is to be found; undefined where it is named by its id. */
+/** Returns the addresses that find a profile; undefined if the profile is named by its id. */
 export function addressesToMatch(match: ProfileMatch, comparison: Comparison): Address[] | undefined {
   switch (match.matching) {
     case "profile_id":
       return undefined;
     case "push_sub": {
       const { provider, subscription_id } = match;
-      return [toKey({ ...somewhere, channel: "push", provider, subscription_id }, comparison)];
+      return [toKey({ ...anyPlace, channel: "push", provider, subscription_id }, comparison)];
     }
     case "custom_sub": {
       const { channel, cc_data } = match;
-      return [toKey({ ...somewhere, channel, cc_data } as SubscriptionIdentity, comparison)];
+      return [toKey({ ...anyPlace, channel, cc_data } as SubscriptionIdentity, comparison)];
     }
     default: {
       const { email, phone } = match as { email?: string; phone?: string };
@@ -130,7 +130,7 @@ export function addressesToMatch(match: ProfileMatch, comparison: Comparison): A
   }
 }
 
-/** XXH32 of the address text, and of nothing of the profile or the resource: 8 hexadecimal digits. */
+/** Returns the XXH32 of the address text alone, without profile and resource, as 8 hexadecimal digits. */
 export function computeHashId(identity: SubscriptionIdentity, comparison: Comparison): string {
   const exact = { ...comparison, emailComparison: "exact", phoneComparison: "exact" } as const;
   const text =
@@ -140,7 +140,7 @@ export function computeHashId(identity: SubscriptionIdentity, comparison: Compar
   return xxh32(text).toString(16).padStart(8, "0");
 }
 
-/** The verbs that set the flag. */
+/** Verbs that set the flag `is_delete`. */
 export type FlagVerb = "undelete" | "delete";
 
 const unchangedCodes: Record<FlagVerb, { code: string; message: string }> = {
@@ -152,8 +152,7 @@ export const missing = { code: "not_found", message: "Subscription not found" };
 export const erased = { code: "erased", message: "Subscription was erased" };
 
 /**
- * What became of one item: a flag that stands already is no failure, a subscription that is not there is one, told apart
- * from one that was erased.
+ * Returns the outcome of one item: `skipped` if the flag was already set, `failed` if the subscription is missing or was erased.
  */
 export function toOutcome(verb: FlagVerb, key: string, flagged: Flagged, wasErased = false): Outcome {
   switch (flagged) {
@@ -168,8 +167,11 @@ export function toOutcome(verb: FlagVerb, key: string, flagged: Flagged, wasEras
 
 const withoutConsent: readonly Status[] = ["unsubscribed", "complained", "hardbounced"];
 
-/** Why the consent guard keeps a subscription from coming back; undefined where it does not. */
-export function consentRefusal({ status, suppressed }: ConsentStatus): { code: string; message: string } | undefined {
+/** Returns why the consent guard rejects an undelete; undefined if it allows it. */
+export function findConsentViolation({
+  status,
+  suppressed,
+}: ConsentStatus): { code: string; message: string } | undefined {
   if (suppressed) return { code: "suppressed", message: "The address is on the suppression list" };
   if (!withoutConsent.includes(status)) return undefined;
   return { code: "no_consent", message: `The subscription is ${status}` };
@@ -177,16 +179,16 @@ export function consentRefusal({ status, suppressed }: ConsentStatus): { code: s
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** The earliest delete that can still be undone; undefined: all can. */
+/** Returns the time of the earliest delete that can be undone, in milliseconds; undefined if all can. */
 export function deletedSince(retentionDays: AltcraftSettings["retentionDays"], now: number): number | undefined {
   return retentionDays === "forever" ? undefined : now - retentionDays * dayMs;
 }
 
-/** The word of a status given as word or number. */
-export const statusWord = (given: Status | number): Status =>
-  (typeof given === "number" ? statuses[given] : given) as Status;
+/** Returns the word of a status that may be a word or a number. */
+export const statusWord = (status: Status | number): Status =>
+  (typeof status === "number" ? statuses[status] : status) as Status;
 
-/** A subscription that `set` adds: subscribed, unless it says otherwise. */
+/** Returns the subscription that `set` adds. Its status is `subscribed` unless `changes` holds another one. */
 export function newSubscription(
   identity: SubscriptionIdentity,
   changes: SubscriptionChanges,
@@ -212,7 +214,7 @@ export function newSubscription(
   return applyChanges(blank, changes, now, "yes");
 }
 
-/** A subscription as `set` leaves it: what is not given stays; a deleted one comes back where `revive` says so. */
+/** Returns the subscription after `set`. Absent changes keep their value; `revive` restores a deleted subscription. */
 export function applyChanges(
   stored: StoredSubscription,
   changes: SubscriptionChanges,
@@ -223,7 +225,7 @@ export function applyChanges(
     ...stored,
     status: changes.status === undefined ? stored.status : statusWord(changes.status),
     priority: changes.priority ?? stored.priority,
-    custom_fields: withFields(stored.custom_fields, changes.custom_fields ?? {}),
+    custom_fields: changeFields(stored.custom_fields, changes.custom_fields ?? {}),
     cats: changes.cats ?? stored.cats,
     date: changes.date ?? stored.date,
     ip: changes.ip ?? stored.ip,
@@ -237,7 +239,7 @@ type FieldFunction = (stored: unknown, value: unknown) => unknown;
 
 const toList = (value: unknown): unknown[] => (Array.isArray(value) ? value : value === undefined ? [] : [value]);
 
-/** What the functions do; undefined as the answer removes the field. */
+/** The field functions by action. A result of undefined removes the field. */
 const fieldFunctions: Record<FieldAction, FieldFunction> = {
   set: (_, value) => value,
   unset: () => undefined,
@@ -247,41 +249,41 @@ const fieldFunctions: Record<FieldAction, FieldFunction> = {
   upsert: (stored, value) => [...new Set([...toList(stored), ...toList(value)])],
 };
 
-/** The value of a field as the function or the plain value leaves it that was given; undefined where it goes. */
-function fieldAfter(stored: Record<string, unknown>, name: string, given: unknown): unknown {
-  const call = readFieldCall(given);
+/** Returns the new value of a field after a function or a plain value; undefined if the field is removed. */
+function computeField(stored: Record<string, unknown>, name: string, change: unknown): unknown {
+  const call = readFieldCall(change);
   const action = fieldActions.find((known) => known === call?.action);
-  if (!call || !action) return given ?? undefined;
-  return fieldFunctions[action](heldIn(stored, name), call.value);
+  if (!call || !action) return change ?? undefined;
+  return fieldFunctions[action](storedValue(stored, name), call.value);
 }
 
-// A name such as `constructor` is a name like any other, and no object's own from the start.
-const heldIn = (stored: Record<string, unknown>, name: string) =>
+// Own properties only: a field may be named `constructor`.
+const storedValue = (stored: Record<string, unknown>, name: string) =>
   Object.hasOwn(stored, name) ? (stored[name] ?? undefined) : undefined;
 
-function withFields(stored: Record<string, unknown>, given: Record<string, unknown>): Record<string, unknown> {
+function changeFields(stored: Record<string, unknown>, changes: Record<string, unknown>): Record<string, unknown> {
   const fields = { ...stored };
-  for (const [name, value] of Object.entries(given)) {
-    const after = fieldAfter(stored, name, value);
+  for (const [name, value] of Object.entries(changes)) {
+    const after = computeField(stored, name, value);
     if (after === undefined) delete fields[name];
     else fields[name] = after;
   }
   return fields;
 }
 
-/** A field that is to be counted up though it holds no number, or beyond all numbers; undefined where there is none. */
+/** Returns the name of a field whose `incr` fails because it holds no number or overflows; undefined if there is none. */
 export function findInvalidIncrement(
   stored: Record<string, unknown>,
-  given: Record<string, unknown> = {},
+  changes: Record<string, unknown> = {},
 ): string | undefined {
-  return Object.keys(given).find((name) => {
-    if (readFieldCall(given[name])?.action !== "incr") return false;
-    const held = heldIn(stored, name);
-    return (held !== undefined && !isNumeric(held)) || !Number.isFinite(fieldAfter(stored, name, given[name]));
+  return Object.keys(changes).find((name) => {
+    if (readFieldCall(changes[name])?.action !== "incr") return false;
+    const value = storedValue(stored, name);
+    return (value !== undefined && !isNumeric(value)) || !Number.isFinite(computeField(stored, name, changes[name]));
   });
 }
 
-/** Categories that the resource does not have. */
-export function unknownCats(allowed: string[] | null, given: string[] | undefined): string[] {
-  return allowed === null ? [] : (given ?? []).filter((cat) => !allowed.includes(cat));
+/** Returns the categories that the resource does not have. `allowed` null accepts any. */
+export function findUnknownCats(allowed: string[] | null, cats: string[] | undefined): string[] {
+  return allowed === null ? [] : (cats ?? []).filter((cat) => !allowed.includes(cat));
 }

@@ -1,4 +1,4 @@
-// The xxHash algorithms with seed 0, by their public specification; the vendor's ids are made with them.
+// The xxHash algorithms with seed 0, after their public specification. The vendor computes `hash_id`, `_xxh` and `_xxm` with them.
 
 const p1 = 0x9e3779b1;
 const p2 = 0x85ebca77;
@@ -8,7 +8,7 @@ const p5 = 0x165667b1;
 
 const rotate = (value: number, bits: number) => (value << bits) | (value >>> (32 - bits));
 
-/** XXH32 of the UTF-8 bytes of a text, seed 0. */
+/** Returns the XXH32 of a text's UTF-8 bytes, seed 0. */
 export function xxh32(text: string): number {
   const bytes = Buffer.from(text);
   const size = bytes.length;
@@ -45,7 +45,7 @@ const wrap = (value: bigint) => BigInt.asUintN(64, value);
 const rotate64 = (value: bigint, bits: bigint) => wrap(value << bits) | (value >> (64n - bits));
 const round64 = (lane: bigint, input: bigint) => wrap(rotate64(wrap(lane + input * q2), 31n) * q1);
 
-/** XXH64 of the UTF-8 bytes of a text, seed 0. */
+/** Returns the XXH64 of a text's UTF-8 bytes, seed 0. */
 export function xxh64(text: string): bigint {
   const bytes = Buffer.from(text);
   const size = bytes.length;

@@ -431,7 +431,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await by({ email, channel: "email" })).toMatchObject({ updated: 1, result: [{ profile_id: "q" }] });
     expect(await by({ email })).toMatchObject({ status: 404, error_text: "Subscription not found" });
     expect(await by({ email: "p3@example.com" })).toMatchObject({
-      error_text: "Incorrect request: more than one profile matches",
+      error_text: "Incorrect request: more than one profile matches; name its profile_id",
     });
     expect(await by({ matching: "profile_id", profile_id: place.profile_id, channel: "email" })).toMatchObject({
       updated: 2,

@@ -27,30 +27,30 @@ import {
   updatedReply,
 } from "../../schemas.ts";
 
-/** What a method takes and answers. */
+/** Description of a method: its parameters, its reply and its properties. */
 export interface MethodRow {
   summary: string;
-  /** The page of the vendor's developer guide; none where the vendor has no such method. */
+  /** Page of the vendor's developer guide; absent for extensions. */
   source?: string;
-  /** Changes something, so that a repeated request must be known as one. */
+  /** Whether the method changes records. Only then are repeated requests deduplicated. */
   changes: boolean;
   parameters: z.ZodType;
-  /** The same where `parameters` does not show what is inside: by it XML is typed, and the method described. */
+  /** The schema for typing XML and for OpenAPI, if `parameters` does not expose its fields. */
   shape?: z.ZodType;
-  /** Takes thousands of items, so that its body may hold more. */
+  /** Takes thousands of items, so larger bodies are accepted. */
   bulk?: true;
-  /** Makes a batch, which the header `X-Reinstate-Batch` names. */
+  /** Creates a batch; the response header `X-Reinstate-Batch` holds its id. */
   batch?: true;
-  /** Parameters without which more would be changed: given as null, they are refused and not taken for left out. */
+  /** Scope-narrowing parameters. Null is rejected and not treated as absent, because absence widens the scope. */
   filters?: readonly string[];
-  /** Refuses a parameter that it does not have, whatever the settings say: a flag with a slip in its name must not be lost. */
+  /** Rejects unknown parameters regardless of `unknownParameters`, because a misspelled safety flag must not be ignored. */
   strict?: true;
-  /** Cannot be undone, or changes what the guard looks at: only for a token whose option `methods` names it. */
+  /** Requires a token whose option `methods` lists the method, because it is irreversible or changes consent. */
   restricted?: true;
   reply: z.ZodType;
 }
 
-/** The vendor's methods by the path behind `/api/v1.1/`. */
+/** The vendor's methods, by their path after `/api/v1.1/`. */
 export const vendorMethods = {
   "subscriptions/undelete": {
     summary: "Bring a deleted subscription back as it was",
@@ -121,7 +121,7 @@ export const vendorMethods = {
   },
 } as const satisfies Record<string, MethodRow>;
 
-/** What is served beyond the vendor where the option `extensions` says so. */
+/** Methods beyond the vendor's, served if the option `extensions` is on. They replace vendor methods of the same name. */
 export const extensionMethods = {
   "subscriptions/undelete": {
     summary: "Bring back one subscription, or all that a value finds",
@@ -194,5 +194,5 @@ export const extensionMethods = {
 export type VendorMethodName = keyof typeof vendorMethods;
 export type ExtensionMethodName = keyof typeof extensionMethods;
 
-/** What every method takes beside its own parameters. */
+/** Parameters of every method. */
 export const commonParameters = z.object({ token: z.string().optional(), format: z.string().optional() });

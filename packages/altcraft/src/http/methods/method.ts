@@ -6,27 +6,27 @@ import type { MethodRow } from "./method-table.ts";
 import type { MethodReply } from "./reply.ts";
 import type { FlagSetter } from "./set-deleted-flag.ts";
 
-/** One method at work. */
+/** A method with its handler. */
 export interface Method extends MethodRow {
   name: string;
-  /** All that a body may hold, as it shows what is inside. */
+  /** Schema of the whole body, in a form that exposes its fields. */
   body: z.ZodType;
-  /** The names of all that. */
+  /** Names of the fields of `body`. */
   names: ReadonlySet<string>;
-  /** Throws an `ApiError`. */
+  /** @throws `ApiError` */
   handle(parameters: unknown, token: Key): Promise<MethodReply>;
 }
 
-/** A handler for every row of a table, each with the parameters of its row. */
+/** Handlers for every row of a method table, each with the parameters of its row. */
 export type Handlers<Table extends Record<string, MethodRow>> = {
   [Name in keyof Table]: (parameters: z.output<Table[Name]["parameters"]>, token: Key) => Promise<MethodReply>;
 };
 
-/** What the methods work with. */
+/** Dependencies of the methods. */
 export interface MethodParts {
   host: Host;
   store: SubscriptionStore;
   consent: ConsentStore;
-  flagging: FlagSetter;
+  flagSetter: FlagSetter;
   settings: AltcraftSettings;
 }

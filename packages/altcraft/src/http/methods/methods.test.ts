@@ -69,7 +69,7 @@ describe.each(ledgerDatabases)("list_all on $name", ({ open }) => {
     const empty = `<xml><token>${token}</token><resource_id>26</resource_id><from_id/><channel/></xml>`;
     expect((await server.post("subscriptions/list_all", empty, xml)).text.split("<data>")).toHaveLength(3);
     expect(await server.ask("subscriptions/list_all", { resource_id: 26, from_id: "abc" })).toMatchObject({
-      error_text: 'Incorrect request: field "from_id": is not one that a page gave out',
+      error_text: 'Incorrect request: field "from_id": is not a valid cursor; pass next_from_id of the previous page',
     });
   });
 });

@@ -12,7 +12,7 @@ import {
 } from "./method-table.ts";
 import { createVendorHandlers } from "./vendor-methods.ts";
 
-/** The methods that are served: the vendor's, and what goes beyond them where the settings say so. */
+/** Returns the served methods: the vendor's, and the extensions if the setting `extensions` is on. */
 export function createMethods(parts: MethodParts): Method[] {
   const served = new Map<string, Method>();
   const add = (table: Record<string, MethodRow>, handlers: Record<string, unknown>) => {

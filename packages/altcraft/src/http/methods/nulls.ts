@@ -1,3 +1,3 @@
-/** The members without those that are null: null is as if left out, in every format. */
+/** Returns the members that are not null. In every format, null means absent. */
 export const withoutNulls = (members: object): Record<string, unknown> =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null));

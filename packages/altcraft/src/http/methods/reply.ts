@@ -1,8 +1,8 @@
-/** What a method answers with: the members of the envelope beside `error` and `error_text`, and the batch that it made. */
+/** Reply of a method: the members beside `error` and `error_text`, and the id of the batch that it created. */
 export interface MethodReply {
   members: Record<string, unknown>;
   batch?: number;
 }
 
-/** What every reply says where all went well. */
+/** Members of every successful reply. */
 export const success = { error: 0, error_text: "Successful operation" };

@@ -7,24 +7,24 @@ import { type FlagVerb, toKey, toKeyText } from "../../subscriptions/rules.ts";
 import { apiError, type ErrorKind } from "../errors.ts";
 import type { MethodReply } from "./reply.ts";
 
-/** What a call wants done beside its verb. */
+/** A call that sets the flag of one or more subscriptions. */
 export interface FlagRequest {
   verb: FlagVerb;
   items: readonly SubscriptionIdentity[];
   refused?: readonly Refused[];
-  /** The id of the token. */
+  /** Id of the token. */
   actor: string;
-  asking?: UndeleteOptions;
+  options?: UndeleteOptions;
   dryRun?: boolean;
 }
 
-/** A finished batch, and what became of each item, by the text of its key. */
+/** A finished batch, and a look-up of the error of each item. */
 export interface FlagResult {
   batch: Batch;
   findError(item: SubscriptionIdentity): ApiError<ErrorKind> | undefined;
 }
 
-/** The kind of error of a failed outcome, by its code. */
+/** Error kinds by the code of a failed outcome. */
 const errorKinds: Record<string, ErrorKind> = {
   not_found: "not_found",
   erased: "erased",
@@ -32,65 +32,74 @@ const errorKinds: Record<string, ErrorKind> = {
   no_consent: "no_consent",
 };
 
-/** Sets the flag of a call's subscriptions as one batch of the core, which is finished when it is answered. */
+/** Creates the service that sets the flag of a call's subscriptions as one batch, and waits until the batch has finished. */
 export function createFlagSetter(host: Host, settings: AltcraftSettings) {
-  /** Returns the error of an outcome; undefined if there is none. */
-  function toError({ outcome, code, message = "" }: Fate, batch?: number): ApiError<ErrorKind> | undefined {
+  /** Returns the error of an item; undefined if it succeeded. */
+  function toError({ outcome, code, message = "" }: ItemResult, batch?: number): ApiError<ErrorKind> | undefined {
     if (outcome === "done") return undefined;
-    const options = batch === undefined ? {} : { headers: { "x-reinstate-batch": String(batch) } };
+    const errorOptions = batch === undefined ? {} : { headers: { "x-reinstate-batch": String(batch) } };
     if (outcome === "skipped") {
-      return settings.unchanged === "success" ? undefined : apiError("bad_request", message, options);
+      return settings.unchanged === "success" ? undefined : apiError("bad_request", message, errorOptions);
     }
-    return apiError(errorKinds[code ?? ""] ?? "internal", message, options);
+    return apiError(errorKinds[code ?? ""] ?? "internal", message, errorOptions);
   }
 
-  async function submit({ verb, items, refused, actor, asking = {}, dryRun = false }: FlagRequest): Promise<Batch> {
+  async function submit({ verb, items, refused, actor, options = {}, dryRun = false }: FlagRequest): Promise<Batch> {
     return host.batches.submit({
       operation: operationNames[verb],
       items,
       ...(refused && { refused }),
-      params: asking,
+      params: options,
       actor,
       dryRun,
       inline: true,
     });
   }
 
-  async function one(request: Omit<FlagRequest, "items"> & { item: SubscriptionIdentity }): Promise<Batch> {
+  async function setOne(request: Omit<FlagRequest, "items"> & { item: SubscriptionIdentity }): Promise<Batch> {
     const batch = await submit({ ...request, items: [request.item] });
     if (batch.counts.done === 1) return batch;
-    const [found] = (await host.batches.items(batch.id)).items;
-    const error = toError(found as Fate, batch.id);
+    const [result] = (await host.batches.items(batch.id)).items;
+    const error = toError(result as ItemResult, batch.id);
     if (error) throw error;
     return batch;
   }
 
   return {
-    /** One subscription. Throws an `ApiError`. */
-    one,
+    /**
+     * Sets the flag of one subscription.
+     *
+     * @throws `ApiError` if the item failed.
+     */
+    setOne,
 
-    /** Deletes one, and answers as the settings say. Throws an `ApiError`. */
-    async delete(request: Omit<Parameters<typeof one>[0], "verb">): Promise<MethodReply> {
-      const batch = await one({ verb: "delete", ...request });
+    /**
+     * Deletes one subscription. Returns the reply in the form of the setting `deleteReplyData`.
+     *
+     * @throws `ApiError` if the item failed.
+     */
+    async deleteOne(request: Omit<Parameters<typeof setOne>[0], "verb">): Promise<MethodReply> {
+      const batch = await setOne({ verb: "delete", ...request });
       const data = settings.deleteReplyData === "null" && { data: null };
       return { members: { ...data, ...(request.dryRun && { dry_run: true }) }, batch: batch.id };
     },
 
-    async many(request: FlagRequest): Promise<FlagResult> {
+    /** Sets the flag of many subscriptions. Failed items are part of the result. */
+    async setMany(request: FlagRequest): Promise<FlagResult> {
       const batch = await submit(request);
-      const textOfItem = (item: SubscriptionIdentity) => toKeyText(toKey(item, settings));
-      const results = new Map<string, Fate>();
+      const keyText = (item: SubscriptionIdentity) => toKeyText(toKey(item, settings));
+      const results = new Map<string, ItemResult>();
       if (batch.counts.done < batch.total) {
         for await (const result of host.batches.everyItem(batch.id)) {
           if (result.outcome !== "done" && result.code !== "invalid") {
-            results.set(textOfItem(result.item as SubscriptionIdentity), result as Fate);
+            results.set(keyText(result.item as SubscriptionIdentity), result as ItemResult);
           }
         }
       }
       return {
         batch,
         findError(item) {
-          const result = results.get(textOfItem(item));
+          const result = results.get(keyText(item));
           return result && toError(result);
         },
       };
@@ -100,7 +109,7 @@ export function createFlagSetter(host: Host, settings: AltcraftSettings) {
 
 export type FlagSetter = ReturnType<typeof createFlagSetter>;
 
-interface Fate {
+interface ItemResult {
   outcome: Outcome["outcome"];
   code?: string;
   message?: string;

@@ -5,11 +5,11 @@ import type { StoredSubscription } from "../../store/store.ts";
 import {
   applyChanges,
   findInvalidIncrement,
+  findUnknownCats,
   missing,
   newSubscription,
   statusWord,
   toKey,
-  unknownCats,
 } from "../../subscriptions/rules.ts";
 import { encodeCursor, profileOfCursor } from "../cursor.ts";
 import { apiError } from "../errors.ts";
@@ -19,16 +19,22 @@ import type { vendorMethods } from "./method-table.ts";
 import type { MethodReply } from "./reply.ts";
 import { presentProfile, presentSubscription, presentWithIds } from "./representations.ts";
 
-/** Functions such as `add` let fields grow with every call. */
-function mustBeShort({ custom_fields }: StoredSubscription): void {
+/** Checks the length after field functions such as `add`, which let a field grow with every call. */
+function assertFieldLength({ custom_fields }: StoredSubscription): void {
   if (areTooLong(custom_fields)) throw apiError("bad_request", `field "custom_fields": ${tooLong}`);
 }
 
-export function createVendorHandlers({ host, store, flagging, settings }: MethodParts): Handlers<typeof vendorMethods> {
+/** Creates the handlers of the vendor's methods. */
+export function createVendorHandlers({
+  host,
+  store,
+  flagSetter,
+  settings,
+}: MethodParts): Handlers<typeof vendorMethods> {
   const withDeleted = settings.deletedInReads === "shown";
   const matching = createMatching(store, settings);
 
-  async function mustKnow({ db_id, resource_id }: { db_id?: number | undefined; resource_id?: number | undefined }) {
+  async function assertExist({ db_id, resource_id }: { db_id?: number | undefined; resource_id?: number | undefined }) {
     if (db_id !== undefined && !(await store.hasDatabase(db_id))) throw apiError("not_found", "Database not found");
     if (resource_id !== undefined && !(await store.resource(resource_id))) {
       throw apiError("not_found", "Resource not found");
@@ -40,7 +46,7 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
     if (whole && settings.suspendWithoutFilter === "refuse") {
       throw apiError("bad_request", 'field "channel" or "resource_id": is required');
     }
-    await mustKnow(scope);
+    await assertExist(scope);
     const deleted = settings.suspendDeleted === "include";
     const updated = await store.changeStatus(scope, { from, to, at: host.clock.now(), deleted });
     return { members: { updated } };
@@ -48,39 +54,39 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
 
   return {
     async "subscriptions/undelete"(item, { id }) {
-      const batch = await flagging.one({ verb: "undelete", item, actor: id });
+      const batch = await flagSetter.setOne({ verb: "undelete", item, actor: id });
       return { members: { data: null }, batch: batch.id };
     },
 
-    "subscriptions/delete": (item, { id }) => flagging.delete({ item, actor: id }),
+    "subscriptions/delete": (item, { id }) => flagSetter.deleteOne({ item, actor: id }),
 
-    async "subscriptions/set"(given) {
-      const resource = await store.resource(given.resource_id);
+    async "subscriptions/set"(item) {
+      const resource = await store.resource(item.resource_id);
       if (!resource) throw apiError("not_found", "Resource not found");
-      if (unknownCats(resource.cats, given.cats).length > 0) {
+      if (findUnknownCats(resource.cats, item.cats).length > 0) {
         throw apiError("bad_request", 'field "subscriptions.cats" is not valid: category not found in resource');
       }
       const withProfile = settings.unknownProfile === "create";
-      if (!withProfile) await matching.mustKnowProfile(given);
+      if (!withProfile) await matching.assertProfile(item);
       const now = host.clock.now();
-      const mustFit = (stored: Record<string, unknown>) => {
-        const field = findInvalidIncrement(stored, given.custom_fields);
+      const assertIncrements = (stored: Record<string, unknown>) => {
+        const field = findInvalidIncrement(stored, item.custom_fields);
         if (field !== undefined) throw apiError("bad_request", `field "custom_fields.${field}": ${unfitField}`);
       };
-      mustFit({});
-      const begun = newSubscription(given, given, now, settings);
-      mustBeShort(begun);
+      assertIncrements({});
+      const fresh = newSubscription(item, item, now, settings);
+      assertFieldLength(fresh);
       const edit = (stored: StoredSubscription) => {
-        // The one other way to bring something back, and to give it another status before.
+        // `set` can restore a subscription and change its status, so it must not bypass the consent guard.
         if (stored.is_delete && settings.consentGuard === "always") {
           throw apiError("no_consent", "the subscription is deleted: bring it back with subscriptions/undelete");
         }
-        mustFit(stored.custom_fields);
-        const next = applyChanges(stored, given, now, settings.setRevives);
-        mustBeShort(next);
+        assertIncrements(stored.custom_fields);
+        const next = applyChanges(stored, item, now, settings.setRevives);
+        assertFieldLength(next);
         return next;
       };
-      await store.put(begun, edit, { withProfile });
+      await store.put(fresh, edit, { withProfile });
       return { members: { data: null } };
     },
 
@@ -91,7 +97,7 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
     },
 
     async "subscriptions/list"(profile) {
-      await matching.mustKnowProfile(profile);
+      await matching.assertProfile(profile);
       const stored = await store.ofProfile(profile, { deleted: withDeleted });
       return { members: { data: stored.map(presentSubscription) } };
     },
@@ -99,9 +105,9 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
     async "subscriptions/list_all"({ status, from_id, ...query }) {
       const after = from_id ? profileOfCursor(from_id) : undefined;
       if (from_id && after === undefined) {
-        throw apiError("bad_request", 'field "from_id": is not one that a page gave out');
+        throw apiError("bad_request", 'field "from_id": is not a valid cursor; pass next_from_id of the previous page');
       }
-      await mustKnow(query);
+      await assertExist(query);
       const wanted = status === undefined ? undefined : statusWord(status);
       const page = await store.page({ ...query, status: wanted, after, deleted: withDeleted });
       const last = page.at(-1);
@@ -113,8 +119,8 @@ export function createVendorHandlers({ host, store, flagging, settings }: Method
     "subscriptions/unsuspend_all": (scope) => changeStatus(scope, "suspended", "subscribed"),
 
     async "profiles/get"(match) {
-      const [profile_id] = await matching.profiles(match, 1);
-      if (profile_id === undefined) throw await matching.unknownProfile(match.db_id);
+      const [profile_id] = await matching.findProfiles(match, 1);
+      if (profile_id === undefined) throw await matching.toNotFoundError(match.db_id);
       const profile = { db_id: match.db_id, profile_id };
       return { members: { data: presentProfile(profile, await store.ofProfile(profile, { deleted: true })) } };
     },
