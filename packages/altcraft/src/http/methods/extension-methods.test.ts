@@ -400,7 +400,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
       makeSubscription({ ...place, channel: "sms", phone: "+7901" }, { is_delete: true }),
       makeSubscription({ ...place, channel: "notify", cc_data: { phone: "+7901" } }, { is_delete: true }),
     ]);
-    const refused = { status: 400, error_text: expect.stringContaining("is that of more than one address") };
+    const refused = { status: 400, error_text: expect.stringContaining("matches more than one address") };
     const by = (more: object) => server.ask("subscriptions/undelete", { db_id: 1, ...more });
     const hash_id = "4ef06fb8";
     expect(await by({ hash_id })).toMatchObject(refused);
