@@ -7,10 +7,10 @@ import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
-/** How long a chunk waits for another one of its operation to end, in milliseconds. */
+/** The wait for a concurrent chunk of the same operation to finish, in milliseconds. */
 const busyMs = 250;
 
-/** Keeps the paces of operations: a row for each, with its token bucket. */
+/** Enforces the limits of operations. Each has a row with its token bucket. */
 export function createAdmit(database: Database): Ledger["admit"] {
   return async (operation, { name: shared, account, concurrency, perSecond, burst }, cost, now, transaction) => {
     const on = transaction as Db;
@@ -25,7 +25,7 @@ export function createAdmit(database: Database): Ledger["admit"] {
       .selectFrom("reinstate_pace")
       .selectAll()
       .where("name", "=", name)
-      // The lock under which callers are admitted one by one.
+      // The row lock serializes the callers.
       .$if(database.dialect === "postgres", (query) => query.forUpdate())
       .executeTakeFirstOrThrow();
     if (concurrency !== undefined) {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createIdPool } from "./id-pool.ts";
 
-/** A sequence, and how many were drawn each time. */
+/** A sequence, with the size of each draw. */
 function sequence() {
   let last = 0;
   const draws: number[] = [];
@@ -15,14 +15,14 @@ function sequence() {
   };
 }
 
-test("whoever needs an id now and then draws one, and leaves no gap", async () => {
+test("draws single ids without gaps for infrequent calls", async () => {
   const { draw, draws } = sequence();
   const { take } = createIdPool();
   expect([await take(draw, 0), await take(draw, 5_000), await take(draw, 10_000)]).toEqual([1, 2, 3]);
   expect(draws).toEqual([1, 1, 1]);
 });
 
-test("whoever needs them often has them drawn ahead, in their order", async () => {
+test("draws blocks of ids in order for frequent calls", async () => {
   const { draw, draws } = sequence();
   const { take } = createIdPool();
   const ids: number[] = [];
@@ -31,7 +31,7 @@ test("whoever needs them often has them drawn ahead, in their order", async () =
   expect(draws.length).toBeLessThan(8);
 });
 
-test("hundreds at one moment get one each, by a few draws", async () => {
+test("serves hundreds of concurrent calls with a few draws", async () => {
   const { draw, draws } = sequence();
   const { take } = createIdPool();
   const ids = await Promise.all(Array.from({ length: 300 }, () => take(draw, 1)));
@@ -39,7 +39,7 @@ test("hundreds at one moment get one each, by a few draws", async () => {
   expect(draws.length).toBeLessThan(12);
 });
 
-test("an id that was drawn a while ago is used no more, for others may have come after it", async () => {
+test("drops ids that were drawn too long ago", async () => {
   const { draw } = sequence();
   const { take } = createIdPool();
   for (let now = 0; now < 3; now++) await take(draw, now);
@@ -47,7 +47,7 @@ test("an id that was drawn a while ago is used no more, for others may have come
   expect(await take(draw, 60_000)).toBe(10);
 });
 
-test("whose draw failed is told so, and nobody else", async () => {
+test("reports a failed draw only to its own caller", async () => {
   const { draw } = sequence();
   const { take } = createIdPool();
   const broken = () => Promise.reject(new Error("gone"));

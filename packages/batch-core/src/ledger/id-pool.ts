@@ -1,7 +1,7 @@
-/** How long an id that was drawn may wait for its batch, in milliseconds, so that ids tell the order of batches to the second. */
-const keptMs = 1000;
-const atLeast = 8;
-const atMost = 64;
+/** Maximum age of a drawn id in milliseconds. It keeps ids in the order of their batches to the second. */
+const maxAgeMs = 1000;
+const minBlockSize = 8;
+const maxBlockSize = 64;
 
 /** Draws `count` ids in one round trip to the database. No id is drawn twice, even after a rollback. */
 export type Draw = (count: number) => Promise<number[]>;
@@ -12,24 +12,25 @@ export type Draw = (count: number) => Promise<number[]>;
  *
  * Protocol:
  * - `take` returns the oldest id of the pool. A call that finds none draws, and calls at the same moment wait for that draw.
- * - A call that comes more than a second after the last one draws one id. Others draw a block; its size doubles while it is too small
- *   for all who wait, from 8 up to 64.
+ * - A call that comes more than a second after the last one draws one id. Otherwise it draws a block. Its size doubles from 8 up to 64
+ *   while it is too small for all waiting calls.
  * - The call that takes the last id begins the next draw in its own transaction, without waiting: the statement travels with those of
  *   its batch. If that draw fails, its transaction fails for the same reason, and the next call draws by itself.
- * - An id that is older than a second is dropped, so ids of several processes tell the order of batches to the second, with gaps.
+ * - An id that is older than a second is dropped. Ids of several processes are therefore in the order of their batches to the second,
+ *   with gaps.
  */
 export function createIdPool(): { take(draw: Draw, now: number): Promise<number> } {
   let ids: number[] = [];
   let until = Number.NEGATIVE_INFINITY;
   let takenAt = Number.NEGATIVE_INFINITY;
-  let size = atLeast;
+  let size = minBlockSize;
   let drawing: Promise<void> | undefined;
 
   function begin(draw: Draw, count: number): Promise<void> {
     const drawn = draw(count)
       .then((drawn) => {
         ids = drawn;
-        until = takenAt + keptMs;
+        until = takenAt + maxAgeMs;
       })
       .finally(() => {
         drawing = undefined;
@@ -40,21 +41,21 @@ export function createIdPool(): { take(draw: Draw, now: number): Promise<number>
 
   return {
     async take(draw, now) {
-      const isOften = now - takenAt < keptMs;
+      const isFrequent = now - takenAt < maxAgeMs;
       takenAt = now;
       for (;;) {
         const id = now < until ? ids.shift() : undefined;
         if (id !== undefined) {
-          // A call that needs them reports a failure of its own draw.
-          if (ids.length === 0 && isOften) begin(draw, size).catch(() => {});
+          // Not reported here: the next call draws by itself and reports its own failure.
+          if (ids.length === 0 && isFrequent) begin(draw, size).catch(() => {});
           return id;
         }
         if (drawing) {
-          // It was too few for all who ask at this moment.
-          size = Math.min(2 * size, atMost);
+          // The block was too small for all concurrent calls.
+          size = Math.min(2 * size, maxBlockSize);
           await drawing.catch(() => {});
         } else {
-          await begin(draw, isOften ? size : 1);
+          await begin(draw, isFrequent ? size : 1);
         }
       }
     },

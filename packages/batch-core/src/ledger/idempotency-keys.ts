@@ -5,7 +5,7 @@ import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
-/** The idempotency keys of the ledger. */
+/** Creates the part of the ledger that stores idempotency keys. */
 export function createIdempotencyKeys(
   database: Database,
 ): Pick<
@@ -36,7 +36,7 @@ export function createIdempotencyKeys(
   return {
     async insertIdempotencyKey(entry, transaction: LedgerTransaction) {
       const on = transaction as Db;
-      // On PostgreSQL this waits for the transaction of another caller with the same key.
+      // On PostgreSQL, this waits for a concurrent transaction with the same key.
       const { numInsertedOrUpdatedRows } = await on
         .insertInto("reinstate_idempotency")
         .values({
@@ -88,7 +88,7 @@ export function createIdempotencyKeys(
   };
 }
 
-/** The same key with the same digest of the request is answered as the first time. */
+/** An idempotency key. A request with the same key and digest gets the response of the first one. */
 export interface IdempotencyKey {
   scope: string;
   key: string;

@@ -6,7 +6,7 @@ import { createTestHost } from "../testing/test-host.ts";
 import { createIntents } from "./intents.ts";
 
 describe.each(ledgerDatabases)("intents on $name", ({ open }) => {
-  test("are found by their chunk until they are replaced", async () => {
+  test("finds the intent of a chunk until it is replaced", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url, role: "web" });
     const intents = createIntents<number>(host.database);
@@ -22,7 +22,7 @@ describe.each(ledgerDatabases)("intents on $name", ({ open }) => {
     expect(await intents.find(chunk)).toEqual({ keys: [1], reference: null });
   });
 
-  test("are deleted once their chunks are finished", async () => {
+  test("deletes the intents of finished chunks", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     const intents = createIntents<number>(host.database);
@@ -45,7 +45,7 @@ describe.each(ledgerDatabases)("intents on $name", ({ open }) => {
     const { id } = await host.batches.submit({ operation: "test.rows.send", items: [1, 2, 3, 4, 5] });
     await host.batches.wait(id);
     const left = await Promise.all([0, 1, 2].map((seq) => intents.find({ batchId: id, generation: 0, seq })));
-    // That of the chunk that was finished last stays.
+    // The intent of the last finished chunk stays.
     expect(left.filter((intent) => intent !== undefined)).toHaveLength(1);
   });
 });

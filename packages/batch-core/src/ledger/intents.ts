@@ -5,7 +5,7 @@ import type { LedgerTables } from "./tables.ts";
 /** The chunk of a batch, in one of its generations. */
 export type ChunkId = Pick<Work<unknown, unknown>, "batchId" | "generation" | "seq">;
 
-/** What was about to be sent to a vendor for a chunk. */
+/** The items that were about to be sent to a vendor for a chunk. */
 export interface Intent<Key extends ItemKey> {
   /** The items that calls may have changed. */
   keys: Key[];
@@ -14,27 +14,31 @@ export interface Intent<Key extends ItemKey> {
 }
 
 /**
- * The write-ahead journal of calls to vendors: the items are stored before they are sent, so a process that takes a chunk over
- * knows what the one before it may have changed.
+ * The write-ahead journal of calls to vendors. Items are stored before they are sent, so a worker that takes a chunk over knows
+ * which items the previous worker may have changed.
  */
 export interface Intents<Key extends ItemKey> {
   /** Returns undefined if nothing was sent for the chunk. */
   find(chunk: ChunkId): Promise<Intent<Key> | undefined>;
-  /** Stores the items that are about to be sent, in place of earlier ones. */
+  /** Stores the items that are about to be sent; replaces earlier ones. */
   intend(chunk: ChunkId, keys: readonly Key[]): Promise<void>;
   /** Stores the vendor's job that the call has started. */
   confirm(chunk: ChunkId, reference: string): Promise<void>;
-  /** Stores that the calls changed at most these items, if any: the vendor refused the others. */
+  /** Stores that the calls changed at most these items, because the vendor rejected the rest. */
   withdraw(chunk: ChunkId, keys: readonly Key[]): Promise<void>;
 }
 
-/** @example const intents = createIntents<number>(host.database); */
+/**
+ * Creates the journal of calls to vendors in the ledger's database.
+ *
+ * @example const intents = createIntents<number>(host.database);
+ */
 export function createIntents<Key extends ItemKey>(database: Database): Intents<Key> {
   const db = database.tables<LedgerTables>();
   const columns = ({ batchId, generation, seq }: ChunkId) => ({ batch_id: batchId, generation, seq });
 
-  /** An intent serves until its chunk is finished. Those of the last chunks go with their batch. */
-  async function deleteServed({ batchId }: ChunkId): Promise<void> {
+  /** Deletes the intents of finished chunks. Those of the last chunks are deleted with the batch. */
+  async function deleteFinished({ batchId }: ChunkId): Promise<void> {
     await db
       .deleteFrom("reinstate_intents as i")
       .where("batch_id", "=", batchId)
@@ -71,7 +75,7 @@ export function createIntents<Key extends ItemKey>(database: Database): Intents<
     },
 
     async intend(chunk, keys) {
-      await deleteServed(chunk);
+      await deleteFinished(chunk);
       await store(chunk, keys);
     },
 

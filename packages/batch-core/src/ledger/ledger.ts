@@ -20,7 +20,7 @@ export interface NewBatch {
   stopRule?: StopRule | undefined;
 }
 
-/** What of a batch never changes, read without counting; and its status. */
+/** The constant fields of a batch and its status, read without counting its chunks. */
 export interface BatchHead {
   id: number;
   operation: string;
@@ -34,19 +34,19 @@ export interface BatchHead {
   status: BatchStatus;
 }
 
-/** A chunk to be accepted; with a settlement its items were refused at the door, and it is finished from the start. */
+/** A chunk to be accepted. If `refused` is set, its items were rejected during validation and the chunk is stored as finished. */
 export interface NewChunk {
   packed: Packed;
   refused?: ChunkResult;
 }
 
-/** How the chunks of a new batch are stored. Refused chunks are finished in every mode. */
+/** How the chunks of a new batch are stored. Rejected chunks are finished in every mode. */
 export type Acceptance =
-  /** They wait for a worker, and the batch is pending. */
+  /** The chunks wait for a worker, and the batch is pending. */
   | { mode: "queued" }
-  /** They are settled in the same transaction, before they are written, and the batch is completed. */
+  /** The chunks are finished in the same transaction, before they are written, and the batch is completed. */
   | { mode: "within"; settle(chunk: ClaimedChunk): Promise<ChunkResult> }
-  /** They are claimed by the caller, who takes each of them, and the batch is in progress. */
+  /** The chunks are claimed by the caller, which receives each through `take`, and the batch is in progress. */
   | { mode: "leased"; worker: string; leaseUntil: number; take(chunk: ClaimedChunk): void };
 
 export interface ChunkId {
@@ -55,19 +55,19 @@ export interface ChunkId {
   seq: number;
 }
 
-/** A chunk in somebody's hands. */
+/** A chunk that a worker owns. */
 export interface ClaimedChunk extends ChunkId {
   codec: Codec;
   packed: Uint8Array;
   count: number;
   /** 1 at the first claim. */
   attempt: number;
-  /** An earlier claim ended without a word: its effects are not known. */
+  /** An earlier claim ended without a result, so its effects are unknown. */
   interrupted: boolean;
 }
 
 export interface BatchFilter {
-  /** The beginning of the operation's name, `firstpromoter.`. */
+  /** A prefix of the operation's name, for example `firstpromoter.`. */
   operationPrefix?: string;
   operation?: string;
   account?: string;
@@ -86,62 +86,65 @@ export interface ReadyBatch {
   chunks: number;
 }
 
-/** One chunk with its fates, as it is read back for `items`, reports and retries. */
+/** One chunk with its outcomes, as it is read for `items`, reports and retries. */
 export interface ChunkContent extends ChunkId {
   codec: Codec;
   packed: Uint8Array;
   /** Undefined while the chunk is not finished. */
   commonOutcome: ItemResult | undefined;
   overrides: OutcomeOverride[];
-  /** The retries that ran failed items of this chunk again. */
+  /** The retries that include failed items of this chunk. */
   retries: readonly Retry[];
 }
 
 /** A retry of the failed items of a chunk by a later generation. */
 export interface Retry {
   generation: number;
-  /** Only the items that failed with this code; without it, all failed items. */
+  /** Limits the retry to items that failed with this code. */
   code?: string;
 }
 
-/** How a chunk's finish is guarded: it was locked in this transaction, or it is claimed by this worker. */
+/** The owner of a chunk: the transaction that locked it, or the worker that claimed it. */
 export type ChunkOwner = { transaction: LedgerTransaction } | { worker: string; transaction?: LedgerTransaction };
 
-/** Decides, in the claim's own transaction, whether a chunk may start; answers the time from which it may, else undefined. */
+/** Decides in the claim's transaction if a chunk may start. Returns undefined if it may, else the time from which it may. */
 export type Admission = (transaction: LedgerTransaction, items: number) => Promise<number | undefined>;
 
 /**
- * Where batches, chunks and outcomes are kept. Promises of every implementation:
+ * The store of batches, chunks and outcomes. Guarantees of every implementation:
  *
- * - `accept` is one transaction: when it resolves, the batch and all its items are on disk; when it rejects, nothing is.
- * - A chunk is handed to one worker at a time, and only while its batch is pending or in progress. `hold` keeps it for the
- *   length of a transaction (the effects commit with the outcome); `claim` keeps it under a lease that must be renewed.
- * - `finish` writes a chunk's counts and fates once. For a chunk that is no longer the caller's it writes nothing and
- *   answers false.
- * - Counts are always the sum over the chunk rows; the batch row holds no counter.
+ * - `accept` is one transaction. When it resolves, the batch and all its items are on disk; when it rejects, nothing is.
+ * - A chunk has at most one owner, and only while its batch is pending or in progress. `lockNext` locks it until the transaction
+ *   ends, so the effects commit with the outcomes. `claim` leases it; the lease must be renewed.
+ * - `finishChunk` writes the counts and outcomes of a chunk once. If the caller no longer owns the chunk, it writes nothing and
+ *   returns false.
+ * - Counts are the sums over the chunks. The batch row stores them only after the batch has ended.
  */
 export interface Ledger {
   accept(
     batch: NewBatch,
     chunks: Iterable<NewChunk> | AsyncIterable<NewChunk>,
     now: number,
-    /** Without it, the chunks are queued. */
+    /** Default: the chunks are queued. */
     acceptance?: Acceptance,
     transaction?: LedgerTransaction,
   ): Promise<number>;
 
   head(id: number, transaction?: LedgerTransaction): Promise<BatchHead | undefined>;
   get(id: number, transaction?: LedgerTransaction): Promise<Batch | undefined>;
-  /** Newest first. */
+  /** Returns batches, newest first. */
   list(filter: BatchFilter): Promise<Batch[]>;
-  /** Ids of the batches that are pending or in progress, oldest first. */
+  /** Returns the ids of batches that are pending or in progress, oldest first. */
   open(): Promise<number[]>;
-  /** The same batches, each with how many of its chunks could be handed out now, counted up to `limit`. */
+  /** Returns the same batches, each with the number of chunks that can be claimed now, counted up to `limit`. */
   ready(limit: number, now: number): Promise<ReadyBatch[]>;
 
-  /** The next waiting chunk of a batch, locked until the transaction ends; undefined when there is none for now. */
+  /** Locks the next waiting chunk of a batch until the transaction ends. Returns undefined if no chunk is waiting now. */
   lockNext(batchId: number, now: number, transaction: LedgerTransaction): Promise<ClaimedChunk | undefined>;
-  /** The next chunk that waits or whose lease has run out, leased to `worker`; or the time from which it may start. */
+  /**
+   * Leases the next chunk that waits, or whose lease has expired, to `worker`. Returns the time from which the chunk may start if
+   * `admit` defers it, and undefined if there is no chunk.
+   */
   claim(
     batchId: number,
     worker: string,
@@ -149,12 +152,13 @@ export interface Ledger {
     leaseUntil: number,
     admit?: Admission,
   ): Promise<ClaimedChunk | { from: number } | undefined>;
-  /** Answers false where `worker` has no chunk any more. */
+  /** Extends the leases of `worker`. Returns false if it owns no chunk any more. */
   renew(worker: string, leaseUntil: number): Promise<boolean>;
-  finishChunk(chunk: ChunkId, settlement: ChunkResult, now: number, by: ChunkOwner): Promise<boolean>;
+  /** Stores the result of a chunk. Returns false, and writes nothing, if `by` does not own the chunk any more. */
+  finishChunk(chunk: ChunkId, result: ChunkResult, now: number, by: ChunkOwner): Promise<boolean>;
   /**
-   * Puts a chunk back, to be handed out again at `notBefore`. A held chunk was let go with its transaction. `counted`: the
-   * attempt counts. `interrupted`: its effects are not known, so the next claim says so.
+   * Releases a chunk; it can be claimed again from `notBefore`. `held`: the chunk was locked by a transaction that was rolled back.
+   * `counted`: the attempt counts. `interrupted`: the effects are unknown, so the next claim is marked as interrupted.
    */
   release(
     chunk: ChunkId,
@@ -163,37 +167,37 @@ export interface Ledger {
     how: { counted: boolean; interrupted?: boolean },
   ): Promise<void>;
   /**
-   * Takes an operation's tokens and counts its claims, one caller at a time; answers the time from which there is room. `account`:
-   * the one whose limits are meant, if each has its own.
+   * Takes the tokens of a chunk and counts the operation's claims, one caller at a time. Returns undefined if the chunk may start,
+   * else the time at which to ask again. `account`: the account whose limits apply, if each has its own.
    */
   admit(
     operation: Pick<AnyOperation, "name" | "target">,
-    pace: Pick<Limits, "name" | "concurrency" | "perSecond" | "burst"> & { account?: string | undefined },
+    limits: Pick<Limits, "name" | "concurrency" | "perSecond" | "burst"> & { account?: string | undefined },
     cost: number,
     now: number,
     transaction: LedgerTransaction,
   ): Promise<number | undefined>;
-  /** Stores when a waiting batch goes on, and the reason if there is one; null when the batch goes on. */
+  /** Stores the time until which a batch waits, and the reason if there is one; null if the batch does not wait. */
   waitUntil(id: number, time: number | null, reason?: WaitReason | null): Promise<void>;
 
-  /** Moves a batch where the state machine allows it, and its state is one of `from`; answers false where it does not. */
+  /** Changes the status of a batch if the state machine allows it and its status is one of `from`. Otherwise returns false. */
   move(id: number, to: BatchStatus, now: number, from?: readonly BatchStatus[]): Promise<boolean>;
-  /** Writes down why a batch will end as `failed`. */
+  /** Stores the reason for which a batch will end as `failed`. */
   recordError(id: number, error: string, transaction?: LedgerTransaction): Promise<void>;
   /**
-   * Ends a batch all of whose chunks are finished, as `completed`, or as `failed` where an error was noted. Answers false
-   * while there is work left.
+   * Ends a batch whose chunks are all finished: as `failed` if an error is stored, else as `completed`. Returns false while chunks
+   * are unfinished.
    */
   closeBatch(id: number, now: number, transaction?: LedgerTransaction): Promise<boolean>;
   /**
-   * Ends a batch as `failed` before its time: the items that nobody has begun fail with the code `not_run`, and when the
-   * chunks in hand are finished it is closed. Answers false where no chunk waits.
+   * Ends a batch early as `failed`. Items of waiting chunks fail with the code `not_run`. The batch is closed when its claimed chunks
+   * are finished. Returns false if no chunk waits.
    */
   failBatch(id: number, error: string, now: number): Promise<boolean>;
   /**
-   * Makes the failed items of a finished batch, except those refused at the door, a new generation and the batch
-   * `in_progress` again. Returns how many items that are; 0 changes nothing. `code`: only items that failed with this code.
-   * `begun` is called in the same transaction.
+   * Starts a new generation with the failed items of a finished batch, except those rejected during validation. The batch is
+   * `in_progress` again. Returns the number of items; 0 means that nothing changed. `code` limits the retry to items that failed with
+   * this code. `begun` is called in the same transaction.
    */
   retry(
     id: number,
@@ -205,8 +209,8 @@ export interface Ledger {
   ): Promise<number>;
 
   /**
-   * Chunks of a batch in order, after `after`; with `outcome` only those that have items of it. There may be fewer than
-   * `limit` before the end; none is the end.
+   * Returns chunks of a batch in order, after `after`; with `outcome`, only chunks that have such items. A page may be shorter than
+   * `limit`; only an empty page is the end.
    */
   readChunks(
     batchId: number,
@@ -218,32 +222,33 @@ export interface Ledger {
   ): Promise<ChunkContent[]>;
 
   /**
-   * Makes an idempotency key's entry, in the transaction that accepts its batch. Answers the entry that was there before,
-   * where there is one.
+   * Inserts an idempotency key in the transaction that accepts its batch. If the key exists, returns its entry and inserts nothing.
    */
   insertIdempotencyKey(
     entry: Omit<IdempotencyEntry, "reply">,
     transaction: LedgerTransaction,
   ): Promise<IdempotencyEntry | undefined>;
+  /** Returns the entry of an idempotency key. */
   findReplay(scope: string, key: string): Promise<IdempotencyEntry | undefined>;
+  /** Stores the response to the first request with a key. */
   storeResponse(scope: string, key: string, answer: string, transaction?: LedgerTransaction): Promise<void>;
-  /** Stores the body of the first reply to a key, unless there is one. Returns the stored one. */
+  /** Stores the body of the first reply to a key if there is none. Returns the stored one. */
   storeReply(scope: string, key: string, reply: string): Promise<string>;
-  /** Forgets the idempotency keys made before a time. */
+  /** Deletes the idempotency keys that were created before a time. */
   purgeExpiredKeys(before: number): Promise<void>;
-  /** Forgets one idempotency key. */
+  /** Deletes one idempotency key. */
   deleteIdempotencyKey(scope: string, key: string): Promise<void>;
-  /** Deletes batches that ended before a time, with everything that belongs to them, except the newest batch of all. */
+  /** Deletes batches that ended before a time, with everything that belongs to them. The newest batch always stays. */
   prune(options: PruneOptions): Promise<Pruned>;
 }
 
-/** An idempotency key with what it was used for. */
+/** A stored idempotency key with its batch and response. */
 export interface IdempotencyEntry {
   scope: string;
   key: string;
   digest: string;
   batchId: number;
-  /** The first answer; null while it is not known. */
+  /** The first response; null until it is known. */
   answer: string | null;
   /** The body of the first reply; null unless the vendor's API stored one. */
   reply: string | null;

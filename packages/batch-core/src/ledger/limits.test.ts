@@ -9,69 +9,76 @@ import { type Assembly, assemble } from "../testing/assemble.ts";
 import { createTestClock } from "../testing/test-clock.ts";
 import { until } from "../testing/until.ts";
 
-test("no second lets through more than the burst and one second's worth", () => {
-  const bounds = fc.record({ perSecond: fc.integer({ min: 1, max: 50 }), burst: fc.integer({ min: 1, max: 100 }) });
-  fc.assert(
-    fc.property(
-      bounds,
-      fc.array(fc.integer({ min: 0, max: 700 }), { maxLength: 80 }),
-      ({ perSecond, burst }, waits) => {
-        let bucket: Bucket | undefined;
-        let now = 0;
-        const taken: number[] = [];
-        for (const wait of waits) {
-          now += wait;
-          const result = takeTokens(bucket, { cost: 1, perSecond, burst }, now);
-          if ("from" in result) {
-            expect(result.from).toBeGreaterThan(now);
-            // The time that is named is enough.
-            expect(takeTokens(bucket, { cost: 1, perSecond, burst }, result.from)).toHaveProperty("taken");
-            continue;
+describe("takeTokens", () => {
+  test("admits at most the burst and one second's tokens per second", () => {
+    const bounds = fc.record({ perSecond: fc.integer({ min: 1, max: 50 }), burst: fc.integer({ min: 1, max: 100 }) });
+    fc.assert(
+      fc.property(
+        bounds,
+        fc.array(fc.integer({ min: 0, max: 700 }), { maxLength: 80 }),
+        ({ perSecond, burst }, waits) => {
+          let bucket: Bucket | undefined;
+          let now = 0;
+          const taken: number[] = [];
+          for (const wait of waits) {
+            now += wait;
+            const result = takeTokens(bucket, { cost: 1, perSecond, burst }, now);
+            if ("from" in result) {
+              expect(result.from).toBeGreaterThan(now);
+              // The returned time is late enough.
+              expect(takeTokens(bucket, { cost: 1, perSecond, burst }, result.from)).toHaveProperty("taken");
+              continue;
+            }
+            bucket = result.taken;
+            taken.push(now);
           }
-          bucket = result.taken;
-          taken.push(now);
-        }
-        for (const start of taken) {
-          const within = taken.filter((at) => at >= start && at < start + 1000).length;
-          expect(within).toBeLessThanOrEqual(burst + perSecond);
-        }
-      },
-    ),
-  );
-});
+          for (const start of taken) {
+            const within = taken.filter((at) => at >= start && at < start + 1000).length;
+            expect(within).toBeLessThanOrEqual(burst + perSecond);
+          }
+        },
+      ),
+    );
+  });
 
-test("callers whose clocks differ get no more than one clock would give", () => {
-  let bucket: Bucket | undefined;
-  let taken = 0;
-  for (let now = 0; now < 10_000; now += 100) {
-    for (const skew of [0, -2000]) {
-      const result = takeTokens(bucket, { cost: 1, perSecond: 2, burst: 2 }, now + skew);
-      if ("from" in result) continue;
-      bucket = result.taken;
-      taken++;
+  test("admits no more calls if clocks differ", () => {
+    let bucket: Bucket | undefined;
+    let taken = 0;
+    for (let now = 0; now < 10_000; now += 100) {
+      for (const skew of [0, -2000]) {
+        const result = takeTokens(bucket, { cost: 1, perSecond: 2, burst: 2 }, now + skew);
+        if ("from" in result) continue;
+        bucket = result.taken;
+        taken++;
+      }
     }
-  }
-  expect(taken).toBeLessThanOrEqual(22);
+    expect(taken).toBeLessThanOrEqual(22);
+  });
+
+  test("admits a cost above the burst as a debt", () => {
+    const wide = { cost: 10, perSecond: 2, burst: 4 };
+    const first = takeTokens(undefined, wide, 0);
+    expect(first).toEqual({ taken: { tokens: -6, filledAt: 0 } });
+    expect(takeTokens({ tokens: -6, filledAt: 0 }, wide, 0)).toEqual({ from: 5000 });
+  });
 });
 
-test("a cost above the burst waits for a full bucket and leaves a debt", () => {
-  const wide = { cost: 10, perSecond: 2, burst: 4 };
-  const first = takeTokens(undefined, wide, 0);
-  expect(first).toEqual({ taken: { tokens: -6, filledAt: 0 } });
-  expect(takeTokens({ tokens: -6, filledAt: 0 }, wide, 0)).toEqual({ from: 5000 });
-});
-
-describe.each(ledgerDatabases)("pace on $name", ({ open }) => {
-  /** Several processes on one database, on one clock. */
-  async function begin(processes: number, pace: Limits, change: Partial<AnyOperation> = {}, lanes = 4) {
+describe.each(ledgerDatabases)("limits on $name", ({ open }) => {
+  /** Starts several processes on one database with one clock. */
+  async function begin(processes: number, limits: Limits, change: Partial<AnyOperation> = {}, lanes = 4) {
     const file = await open();
     const clock = createTestClock();
     const starts: number[] = [];
     const at = { now: 0, most: 0 };
     const hold = { gate: Promise.resolve() };
     const operation: AnyOperation = defineOperation<number, unknown>({
-      ...{ name: "test.rows.touch", label: "row/touch", item: z.int(), params: z.strictObject({}), chunkSize: 1 },
-      ...{ effects: "elsewhere", limits: pace },
+      name: "test.rows.touch",
+      label: "row/touch",
+      item: z.int(),
+      params: z.strictObject({}),
+      chunkSize: 1,
+      effects: "elsewhere",
+      limits,
       key: (item) => item,
       async apply({ items }) {
         starts.push(clock.now());
@@ -91,7 +98,11 @@ describe.each(ledgerDatabases)("pace on $name", ({ open }) => {
     }
     const { batches } = cores[0] as Assembly;
     return {
-      ...{ clock, starts, at, hold, batches },
+      clock,
+      starts,
+      at,
+      hold,
+      batches,
       submit: async (items: number) =>
         (await batches.submit({ operation: operation.name, items: Array.from({ length: items }, (_, n) => n) })).id,
       finished: (id: number, stepMs: number) =>
@@ -108,44 +119,44 @@ describe.each(ledgerDatabases)("pace on $name", ({ open }) => {
     };
   }
 
-  test("two processes share the requests per second", async () => {
-    await using paced = await begin(2, { perSecond: 4 });
-    const begun = paced.clock.now();
-    const id = await paced.submit(20);
-    await paced.finished(id, 50);
-    expect(paced.starts).toHaveLength(20);
-    for (const start of paced.starts) {
-      const within = paced.starts.filter((at) => at >= start && at < start + 1000).length;
+  test("shares the requests per second between processes", async () => {
+    await using core = await begin(2, { perSecond: 4 });
+    const begun = core.clock.now();
+    const id = await core.submit(20);
+    await core.finished(id, 50);
+    expect(core.starts).toHaveLength(20);
+    for (const start of core.starts) {
+      const within = core.starts.filter((at) => at >= start && at < start + 1000).length;
       expect(within).toBeLessThanOrEqual(8);
     }
-    // Four at once, then sixteen at four a second; the first is let in a moment before it is noted here.
-    expect(Math.max(...paced.starts) - begun).toBeGreaterThanOrEqual(4000);
+    // Four at once, then sixteen at four a second. The first is admitted shortly before it is recorded here.
+    expect(Math.max(...core.starts) - begun).toBeGreaterThanOrEqual(4000);
   });
 
-  test("two processes share the chunks at once, and use them", async () => {
-    await using paced = await begin(2, { concurrency: 2 });
+  test("shares the concurrency between processes", async () => {
+    await using core = await begin(2, { concurrency: 2 });
     const gate = Promise.withResolvers<void>();
-    paced.hold.gate = gate.promise;
-    const id = await paced.submit(8);
+    core.hold.gate = gate.promise;
+    const id = await core.submit(8);
     await until(() => {
-      paced.clock.advance(50);
-      return paced.at.now === 2;
+      core.clock.advance(50);
+      return core.at.now === 2;
     });
-    // Time enough for a third to be let in by mistake.
+    // Enough time to admit a third chunk by mistake.
     for (let step = 0; step < 20; step++) {
-      paced.clock.advance(100);
-      await paced.batches.get(id);
+      core.clock.advance(100);
+      await core.batches.get(id);
     }
     gate.resolve();
-    await paced.finished(id, 100);
-    expect(paced.at.most).toBe(2);
+    await core.finished(id, 100);
+    expect(core.at.most).toBe(2);
   });
 
-  test("a chunk that waits to be tried again takes nobody's place", async () => {
+  test("does not count a chunk that waits for its retry", async () => {
     let failed = false;
     const done: number[] = [];
     const lost = Object.assign(new Error("the line broke"), { code: "ECONNRESET" });
-    await using paced = await begin(
+    await using core = await begin(
       1,
       { concurrency: 1 },
       {
@@ -158,37 +169,37 @@ describe.each(ledgerDatabases)("pace on $name", ({ open }) => {
           return items.map((key) => ({ key: key as number, outcome: "done" }));
         },
       },
-      // Another lane that came while the first chunk was in hand would be told to come back later, which no time ever is.
+      // With more concurrency, a second claim during the first chunk would wait for a time that never comes.
       1,
     );
-    const id = await paced.submit(3);
-    // No time passes: the first one's pause cannot end.
+    const id = await core.submit(3);
+    // No time passes, so the pause of the first chunk cannot end.
     await until(() => done.length === 2);
     expect(done.toSorted()).toEqual([1, 2]);
-    await paced.finished(id, 500);
+    await core.finished(id, 500);
     expect(done[2]).toBe(0);
   });
 
-  test("outside its hours a batch waits, visibly, also a small one", async () => {
+  test("delays a batch outside the allowed hours", async () => {
     const opens = Date.UTC(2026, 0, 5, 18);
     const allowedFrom = (now: number) => Math.max(now, opens);
-    await using paced = await begin(1, { allowedFrom });
-    const id = await paced.submit(1);
-    await until(async () => (await paced.batches.get(id)).nextAllowedAt === opens);
-    expect(paced.starts).toEqual([]);
-    const batch = await paced.finished(id, 600_000);
+    await using core = await begin(1, { allowedFrom });
+    const id = await core.submit(1);
+    await until(async () => (await core.batches.get(id)).nextAllowedAt === opens);
+    expect(core.starts).toEqual([]);
+    const batch = await core.finished(id, 600_000);
     expect(batch).toMatchObject({ counts: { done: 1 }, nextAllowedAt: null });
-    expect(paced.starts[0]).toBeGreaterThanOrEqual(opens);
+    expect(core.starts[0]).toBeGreaterThanOrEqual(opens);
   });
 
-  test("who only looks may do so outside the hours", async () => {
+  test("runs dry runs outside the allowed hours", async () => {
     const preview: AnyOperation["preview"] = async ({ items }) =>
       items.map((key) => ({ key: key as number, outcome: "done" }));
-    await using paced = await begin(1, { allowedFrom: (now) => now + 3_600_000 }, { preview });
-    const batch = await paced.batches.submit({ operation: "test.rows.touch", items: [1], dryRun: true });
+    await using core = await begin(1, { allowedFrom: (now) => now + 3_600_000 }, { preview });
+    const batch = await core.batches.submit({ operation: "test.rows.touch", items: [1], dryRun: true });
     expect(batch).toMatchObject({ status: "completed", counts: { done: 1 } });
-    const large = await paced.batches.submit({ operation: "test.rows.touch", items: [1, 2, 3], dryRun: true });
-    expect(await paced.finished(large.id, 10)).toMatchObject({ counts: { done: 3 } });
-    expect(paced.starts).toEqual([]);
+    const large = await core.batches.submit({ operation: "test.rows.touch", items: [1, 2, 3], dryRun: true });
+    expect(await core.finished(large.id, 10)).toMatchObject({ counts: { done: 3 } });
+    expect(core.starts).toEqual([]);
   });
 });

@@ -3,11 +3,11 @@ import type { Database, LedgerTransaction } from "../database/database.ts";
 
 export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
   async "0001_ledger"(db, { dialect, types }) {
-    // On SQLite, rows that are found by their key alone lie in its order, without a second tree: half the pages to write.
+    // Performance: on SQLite, rows that are found by their key alone need no second tree, which halves the pages to write.
     const byKey = dialect === "sqlite" ? sql`without rowid` : sql``;
-    // On PostgreSQL, chunk rows are updated in place while a batch runs: room in the page keeps that off the indexes.
+    // Performance: on PostgreSQL, free space in the page lets chunk rows be updated in place, without touching the indexes.
     const inPlace = dialect === "postgres" ? sql`with (fillfactor = 70)` : byKey;
-    // The newest batch is never deleted, so on SQLite no id can come a second time, and the page where it would note the last one is spared.
+    // The newest batch is never deleted, so SQLite reuses no id even without `autoincrement`, which would write one page more.
     const batchId = dialect === "sqlite" ? sql`integer primary key` : types.identity;
     for (const statement of [
       ...batchTables(batchId, byKey),
@@ -16,7 +16,7 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
     ]) {
       await statement.execute(db);
     }
-    // PostgreSQL would compress the row away.
+    // Otherwise PostgreSQL compresses the filler to almost nothing.
     if (dialect === "postgres") await sql`alter table reinstate_probe alter filler set storage plain`.execute(db);
   },
 };
@@ -51,7 +51,7 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     tally text
   )`,
   sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`,
-  // The batches of an account, newest first.
+  // Lists the batches of an account, newest first.
   sql`create index reinstate_batches_account on reinstate_batches (account, id)`,
   sql`create table reinstate_idempotency (
     scope text not null,
@@ -93,9 +93,9 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
     primary key (batch_id, generation, seq)
   ) ${inPlace}`,
   sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`,
-  // Those with failures are asked for most, and there may be one in thousands.
+  // Chunks with failures are read most often, and there may be one in thousands.
   sql`create index reinstate_chunks_failed on reinstate_chunks (batch_id, generation, seq) where failed > 0`,
-  // The packed items never change, so they stand apart from the rows that do.
+  // The packed items never change, so they have a table apart from the rows that do.
   sql`create table reinstate_items (
     batch_id bigint not null,
     generation integer not null,
@@ -125,7 +125,7 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
 ];
 
 const otherTables = (bytes: RawBuilder<unknown>) => [
-  // One row per paced operation: its token bucket, and the lock under which claims of it are admitted one by one.
+  // One row for each operation with limits: its token bucket, and the row lock that serializes its claims.
   sql`create table reinstate_pace (
     name text primary key,
     tokens double precision not null,
@@ -158,6 +158,6 @@ const otherTables = (bytes: RawBuilder<unknown>) => [
   )`,
   sql`create index reinstate_keys_lookup on reinstate_keys (lookup)`,
   sql`create index reinstate_keys_account on reinstate_keys (vendor, account)`,
-  // Always empty: what is written to find out whether anything can be stored.
+  // Always empty: a test write shows if anything can be stored.
   sql`create table reinstate_probe (filler ${bytes} not null)`,
 ];

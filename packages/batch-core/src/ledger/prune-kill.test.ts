@@ -26,7 +26,7 @@ const tables: Record<string, string> = {
   reinstate_pruned: "batch_id",
 };
 
-/** Small chunks, of which each has an outcome of its own, so that a batch takes many slices to delete. */
+/** Has small chunks with an outcome row each, so a batch takes many slices to delete. */
 const touch = defineOperation({
   name: "killed.rows.touch",
   label: "row/touch",
@@ -42,7 +42,7 @@ const touch = defineOperation({
 const items = Array.from({ length: 450 }, (_, index) => index + 1);
 const chunks = items.length / touch.chunkSize;
 
-/** Waits until it is told to prune, so that no kill hits the start of the process. */
+/** Starts a process that waits for a prune command, so no kill hits the start of the process. */
 function startPruner(databaseUrl: string) {
   const child = spawn(process.execPath, [pruner, databaseUrl], { stdio: ["pipe", "pipe", "inherit"] });
   const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
@@ -50,7 +50,7 @@ function startPruner(databaseUrl: string) {
   child.stdin.on("error", () => {});
   return {
     child,
-    /** Prunes what ended before a time. Returns the signal that ended the process, or null if it finished. */
+    /** Prunes batches that ended before a time. Returns the signal that ended the process, or null if it finished. */
     async prune(before: number, killAfterMs: number): Promise<NodeJS.Signals | null> {
       await ready;
       const pruning = once(child.stdout, "data");
@@ -104,7 +104,7 @@ async function submit(host: TestHost, count: number): Promise<number[]> {
   return ids;
 }
 
-/** A batch is there with all its rows, or it is unknown and listed until its last row is gone. Returns the listed batches. */
+/** Checks that a batch has all its rows, or is unknown and listed until its last row is gone. Returns the listed batches. */
 async function checkBatches(host: TestHost, ids: readonly number[]): Promise<number[]> {
   const listed: number[] = [];
   for (const id of ids) {
@@ -123,7 +123,7 @@ async function checkBatches(host: TestHost, ids: readonly number[]): Promise<num
 }
 
 describe.concurrent.each(ledgerDatabases)("a prune that is killed on $name", ({ open }) => {
-  test("leaves no half batch, and the next prune ends its work", { timeout: 24 * 3_600_000 }, async () => {
+  test("leaves no partial batch, and the next prune finishes its work", { timeout: 24 * 3_600_000 }, async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     host.register(touch);
@@ -140,7 +140,7 @@ describe.concurrent.each(ledgerDatabases)("a prune that is killed on $name", ({ 
       waiting = startPruner(database.url);
       const from = performance.now();
       if ((await prune(Date.now() + 1, random() * spanMs)) === null) {
-        // It was done before the kill.
+        // The prune finished before the kill.
         spanMs = (performance.now() - from) / 2;
         continue;
       }

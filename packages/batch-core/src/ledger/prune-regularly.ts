@@ -5,15 +5,15 @@ import type { Ledger } from "./ledger.ts";
 
 const dayMs = 86_400_000;
 /** The pause after the start, in which vendors declare their tables. */
-const firstMs = 10_000;
+const startDelayMs = 10_000;
 /** The pause after a failure. */
-const retryMs = 600_000;
+const retryDelayMs = 600_000;
 
 export interface PruningParts {
   ledger: Pick<Ledger, "prune">;
   clock: Clock;
   log: Log;
-  /** How long batches are kept after their end, in milliseconds. */
+  /** Retention of batches after their end, in milliseconds. */
   keepMs: number;
 }
 
@@ -29,12 +29,12 @@ export function startPruning({ ledger, clock, log, keepMs }: PruningParts): { st
       return dayMs;
     } catch (error) {
       log.error({ error: toMessage(error) }, "failed to prune old batches");
-      return retryMs;
+      return retryDelayMs;
     }
   }
 
   const running = (async () => {
-    await clock.sleep(firstMs, signal);
+    await clock.sleep(startDelayMs, signal);
     while (!signal.aborted) await clock.sleep(await prune(), signal);
   })();
 

@@ -76,7 +76,7 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
     await host.batches.retry(large, { code: "unlucky" });
     await finish(host, large);
     await using web = await start(database.url, { role: "web", clock });
-    // The other process does not know its operation, so it cannot finish the batch before it is stopped.
+    // The other process does not know this operation, so it cannot finish the batch before it is stopped.
     const rest = { ...touch, name: "test.rows.rest" };
     web.register(rest);
     const stopped = await submit(web, 20, { operation: rest.name });
@@ -101,7 +101,7 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
     await expect(host.batches.retry(large)).rejects.toMatchObject({ code: "unknown_batch" });
     expect((await host.batches.list({ account: "a", limit: 10 })).map(({ id }) => id)).toEqual([newest, stopped]);
     expect((await host.batches.list({ account: "b", limit: 10 })).map(({ id }) => id)).toEqual([young]);
-    // The key went with its batch, so it makes a new one; and no id comes twice.
+    // The key was deleted with its batch, so it creates a new one. No id is reused.
     const again = await submit(host, 4, { idempotency: { ...idempotency, digest: "other" } });
     expect(again).toBeGreaterThan(newest);
     // Stopped batches and the newest one stay.
@@ -110,22 +110,22 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
     expect((await idsWithRows(host)).reinstate_batches).toEqual([stopped, again]);
   });
 
-  test("finishes what an interrupted run has begun", async () => {
+  test("finishes the work of an interrupted run", async () => {
     await using database = await open();
     const clock = createTestClock();
     await using host = await start(database.url, { clock: { ...clock, sleep: (_, signal) => clock.sleep(0, signal) } });
     const ids = [await finish(host, await submit(host, 6000)), await finish(host, await submit(host, 6000))];
     const newest = await submit(host, 1);
     clock.advance(dayMs);
-    let looks = 0;
+    let reads = 0;
     // Aborted after a few slices of the first batch.
     const signal = {
       get aborted() {
-        return ++looks > 2;
+        return ++reads > 2;
       },
     } as AbortSignal;
     expect(await host.batches.prune({ before: clock.now(), signal })).toEqual({ batches: 1, items: 6000 });
-    // The batch is gone for its readers, whatever is left of it.
+    // Readers see no batch, although some of its rows are left.
     const left = await idsWithRows(host);
     expect([left.reinstate_pruned, left.reinstate_chunks?.length]).toEqual([[ids[0]], 3]);
     await expect(host.batches.items(ids[0] as number)).rejects.toMatchObject({ code: "unknown_batch" });
@@ -136,7 +136,7 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
     expect([end.reinstate_outcomes, end.reinstate_pruned]).toEqual([[], []]);
   });
 
-  test("happens by itself in a worker that has days to keep", async () => {
+  test("runs regularly in a worker with a retention", async () => {
     await using database = await open();
     const clock = createTestClock();
     await using host = await start(database.url, { clock, keepBatchesDays: 30 });

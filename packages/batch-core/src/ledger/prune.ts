@@ -6,11 +6,11 @@ import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
-/** Rows of batches that are examined by one statement. */
+/** Batch rows that one statement examines. */
 const batchesPerPage = 500;
-/** Rows of chunks that are examined by one statement. */
+/** Chunk rows that one statement examines. */
 const chunksPerPage = 100;
-/** Rows of idempotency keys that one statement deletes. */
+/** Idempotency keys that one statement deletes. */
 const rowsPerSlice = 500;
 
 export interface PruneOptions {
@@ -22,7 +22,7 @@ export interface PruneOptions {
   signal?: AbortSignal;
 }
 
-/** Counts of what was deleted; in a dry run, of what would be deleted. */
+/** Counts of deleted batches and items; in a dry run, of those that would be deleted. */
 export interface Pruned {
   batches: number;
   items: number;
@@ -36,11 +36,11 @@ interface Ended {
 /**
  * Deletes batches that ended long ago, in slices that hold neither the database nor the event loop for long.
  *
- * Protocol: one transaction deletes the row of a batch and lists its id in `reinstate_pruned`, so the batch is gone for every reader
- * from then on. Slices then delete what it leaves, and the id last. A process that is killed leaves ids in the list; the next run
- * finishes them. Two runs at the same time do no harm, because every statement deletes only what is still there.
+ * Protocol: one transaction deletes the row of a batch and lists its id in `reinstate_pruned`. From then on no reader sees the batch.
+ * Slices then delete its other rows, and the listed id last. If the process is killed, the next run finishes the listed ids.
+ * Concurrent runs are safe, because every statement deletes only rows that still exist.
  *
- * Invariant: the newest batch stays, because SQLite draws the next id from it.
+ * Invariant: the newest batch stays, because SQLite derives the next id from it.
  */
 export function createPrune(database: Database) {
   const db = database.tables<LedgerTables>();
@@ -70,7 +70,7 @@ export function createPrune(database: Database) {
         .limit(batchesPerPage)
         .execute();
       for (const { id, total, status, created_at, finished_at } of page) {
-        // Ids tell the order of batches to the second, so no batch after this one ended before.
+        // Ids are in the order of creation to the second, so no later batch can have ended before this time.
         if (created_at >= before + 60_000) return;
         const hasEnded = status === "completed" || status === "failed";
         if (hasEnded && finished_at !== null && finished_at < before) yield { id, total: Number(total) };
@@ -82,7 +82,7 @@ export function createPrune(database: Database) {
     }
   }
 
-  /** Returns false if the batch is gone, or if a retry has begun since it was found. */
+  /** Deletes the row of a batch. Returns false if it is gone, or if a retry has begun since it was found. */
   function deleteBatch({ id }: Ended, before: number): Promise<boolean> {
     return database.transaction(async (transaction) => {
       const on = transaction as Db;
@@ -98,7 +98,7 @@ export function createPrune(database: Database) {
     });
   }
 
-  /** Finishes what a process that was killed has begun. */
+  /** Finishes the work of a process that was killed. */
   async function deleteLeftovers(signal: AbortSignal | undefined): Promise<void> {
     for (;;) {
       const rows = await db.selectFrom("reinstate_pruned").select("batch_id").limit(rowsPerSlice).execute();
@@ -110,7 +110,7 @@ export function createPrune(database: Database) {
     }
   }
 
-  /** Deletes everything that a batch without a row has left. */
+  /** Deletes the remaining rows of a batch whose own row is gone. */
   async function deleteContents(id: number, signal: AbortSignal | undefined): Promise<void> {
     while (await deleteChunks(id)) {
       if (signal?.aborted) return;
@@ -119,7 +119,7 @@ export function createPrune(database: Database) {
     await db.deleteFrom("reinstate_pruned").where("batch_id", "=", id).execute();
   }
 
-  /** Deletes some chunks with their items and outcomes. Returns false if there are none. */
+  /** Deletes a slice of chunks with their items and outcomes. Returns false if there are none. */
   async function deleteChunks(id: number): Promise<boolean> {
     const found = await db
       .selectFrom("reinstate_chunks")

@@ -4,21 +4,20 @@ import type { LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
 
-/** Calls that were taken at a time. */
+/** A number of calls, and the time at which they were taken. */
 type Taken = [at: number, calls: number];
 
 export interface RateWindow {
-  /** Calls in any window. */
+  /** Maximum number of calls in any window. */
   limit: number;
-  /** Calls that are taken at once, at most. */
+  /** Maximum number of calls taken in one block. */
   block: number;
   windowMs: number;
 }
 
-/** The calls of the last minute, in a row for each name, which all processes share. */
+/** Stores the calls of the last window in a row for each name, shared by all processes. */
 export function createRateWindows(database: Database) {
-  // The lock under which processes take calls one by one. A count that a broken machine forgets does no harm, so nothing waits for
-  // the disk.
+  // The row lock serializes the processes. A count that is lost in a crash does no harm, so nothing waits for the disk.
   const read = (on: Db, name: string) =>
     on
       .selectFrom("reinstate_rate_windows")
@@ -42,15 +41,15 @@ export function createRateWindows(database: Database) {
 
   return {
     /**
-     * Takes a block of calls. Returns how many, and until when they may be used; no calls, and the time from which there are some,
-     * if the limit is reached.
+     * Takes a block of calls. Returns their number and the time until which they may be used. If the limit is reached, returns 0
+     * calls and the time from which there are some.
      */
     take(name: string, { limit, block, windowMs }: RateWindow, now: number): Promise<{ calls: number; until: number }> {
       return database.transaction(async (transaction) => {
         const on = transaction as Db;
         const before = (await lock(on, name)).filter(([at]) => at + windowMs > now);
         const free = limit - before.reduce((sum, [, calls]) => sum + calls, 0);
-        // Clocks differ: a slow one must not write a time before that of another process.
+        // Clocks of processes differ: a slow one must not write an earlier time than another process.
         const at = Math.max(now, before.at(-1)?.[0] ?? now);
         if (free <= 0) return { calls: 0, until: (before[0]?.[0] ?? at) + windowMs };
         const calls = Math.max(1, Math.min(block, Math.floor(free / 4)));

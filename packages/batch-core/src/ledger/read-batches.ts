@@ -8,7 +8,7 @@ import { holdsCounts, type LedgerTables } from "./tables.ts";
 type Db = Kysely<LedgerTables>;
 type BatchRow = Selectable<LedgerTables["reinstate_batches"]>;
 
-/** The reading half of the ledger: nothing here changes a row. */
+/** Creates the part of the ledger that reads. Nothing here changes a row. */
 export function createReader(
   database: Database,
 ): Pick<Ledger, "head" | "get" | "list" | "open" | "ready" | "readChunks"> {
@@ -17,17 +17,17 @@ export function createReader(
 
   async function withCounts(rows: BatchRow[], on: Db): Promise<Batch[]> {
     const ids = rows.filter((row) => !holdsCounts(row)).map(({ id }) => id);
-    const apart = ids.length === 0 ? { sums: [], tallies: [] } : await countedApart(on, ids);
+    const computed = ids.length === 0 ? { sums: [], tallies: [] } : await sumChunks(on, ids);
     return rows.map((row) => {
-      const own = holdsCounts(row) ? row : undefined;
-      const sum = own ? { ...own, retried: 0 } : apart.sums.find(({ batch_id }) => batch_id === row.id);
+      const stored = holdsCounts(row) ? row : undefined;
+      const sum = stored ? { ...stored, retried: 0 } : computed.sums.find(({ batch_id }) => batch_id === row.id);
       const counts = {
         done: Number(sum?.done ?? 0),
         skipped: Number(sum?.skipped ?? 0),
         failed: Number(sum?.failed ?? 0) - Number(sum?.retried ?? 0),
         unknown: Number(sum?.unknown ?? 0),
       };
-      const tallies = apart.tallies.filter(({ batch_id }) => batch_id === row.id);
+      const tallies = computed.tallies.filter(({ batch_id }) => batch_id === row.id);
       return {
         id: row.id,
         operation: row.operation,
@@ -41,8 +41,8 @@ export function createReader(
         duplicates: row.duplicates,
         counts,
         progress: computeProgress(row.status, counts, row.total),
-        tally: own
-          ? (JSON.parse(own.tally ?? "{}") as Batch["tally"])
+        tally: stored
+          ? (JSON.parse(stored.tally ?? "{}") as Batch["tally"])
           : Object.fromEntries(tallies.map(({ name, sum }) => [name, Number(sum)])),
         error: row.error,
         dryRun: row.dry_run === 1,
@@ -57,8 +57,8 @@ export function createReader(
     });
   }
 
-  /** The sums over the chunks of batches. */
-  async function countedApart(on: Db, ids: number[]) {
+  /** Computes the sums over the chunks of batches. */
+  async function sumChunks(on: Db, ids: number[]) {
     const sums = await on
       .selectFrom("reinstate_chunks")
       .select(({ fn }) => [
@@ -163,11 +163,11 @@ export function createReader(
     async readChunks(batchId, { after, outcome, limit }) {
       const page = (after: Pick<ChunkId, "generation" | "seq"> | undefined, within?: "generation") =>
         chunksAfter(batchId, { after, outcome, limit }, within);
-      // A generation's chunks are numbered without gaps, so a page of it is a range that PostgreSQL finds by its index alone;
-      // a limit it weighs by statistics that a batch just accepted is not yet in.
+      // Performance: chunks of a generation are numbered without gaps, so a page is a range that PostgreSQL reads by index. A LIMIT
+      // query would be planned with statistics that do not yet include a new batch.
       const inGeneration = after && !outcome ? await page(after, "generation") : [];
       const chunks = inGeneration.length > 0 ? inGeneration : await page(after);
-      return withExceptions(batchId, chunks);
+      return addOverrides(batchId, chunks);
     },
   };
 
@@ -183,7 +183,7 @@ export function createReader(
       .orderBy("generation")
       .orderBy("seq")
       .limit(limit);
-    // In the very words of the partial index.
+    // Repeats the predicate of the partial index literally, as `unfinished` does.
     if (outcome) query = query.where(outcome, ">", sql.lit(0));
     if (after && within) {
       query = query
@@ -195,7 +195,7 @@ export function createReader(
         eb(refTuple("generation", "seq"), ">", tuple(after.generation, after.seq)),
       );
     }
-    // The items of the few that were found, and not the few among all that were joined.
+    // Performance: limits the chunks first and joins the items of this page only.
     return db
       .selectFrom(query.as("c"))
       .innerJoin("reinstate_items as i", itemsOfChunk)
@@ -206,10 +206,10 @@ export function createReader(
       .execute();
   }
 
-  async function withExceptions(batchId: number, chunks: Awaited<ReturnType<typeof chunksAfter>>) {
+  async function addOverrides(batchId: number, chunks: Awaited<ReturnType<typeof chunksAfter>>) {
     if (chunks.length === 0) return [];
-    // A range of one generation is what PostgreSQL always finds by its index alone; for a list of chunks, or a range of pairs,
-    // it may walk over all that it has of the batch.
+    // Performance: PostgreSQL always reads a range of one generation by index. For a list of chunks, or a range of pairs, it may scan
+    // all rows of the batch.
     const readOverrides = ({ generation, first, last }: Run) =>
       db
         .selectFrom("reinstate_outcomes")
@@ -225,34 +225,34 @@ export function createReader(
     let next = 0;
     return chunks.map((chunk): ChunkContent => {
       const { generation, seq, codec, packed } = chunk;
-      const own: ChunkContent["overrides"] = [];
+      const found: ChunkContent["overrides"] = [];
       // Both lists are in the same order.
       for (; next < written.length; next++) {
         const row = written[next];
         if (!row || row.generation !== generation || row.seq !== seq) break;
-        own.push({ position: row.position, outcome: row.outcome, code: row.code, message: row.message });
+        found.push({ position: row.position, outcome: row.outcome, code: row.code, message: row.message });
       }
-      const rest =
+      const commonOutcome =
         chunk.state === "finished"
           ? { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code, message: chunk.rest_message }
           : undefined;
-      // A chunk may have been finished between the two statements; it is shown as the first one saw it.
-      const exceptions = rest ? own : [];
+      // A chunk may be finished between the two statements. It is returned as the first one saw it.
+      const overrides = commonOutcome ? found : [];
       return {
         batchId,
         generation,
         seq,
         codec,
         packed,
-        commonOutcome: rest,
-        overrides: exceptions,
+        commonOutcome,
+        overrides,
         retries: readRetries(chunk.retries),
       };
     });
   }
 }
 
-/** Chunks of a generation that follow each other. */
+/** Consecutive chunks of a generation. */
 interface Run {
   generation: number;
   first: number;

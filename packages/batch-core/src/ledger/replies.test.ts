@@ -6,10 +6,10 @@ import { createReplies } from "./replies.ts";
 import { createReplyStore, type ReplyStore } from "./reply-store.ts";
 
 const request = (claim: string, key = "r1", scope = "k1") => ({ scope, key, claim });
-/** Nothing is forgotten or abandoned yet. */
+/** Limits under which nothing is expired or abandoned. */
 const patient = { forgotten: -1, abandoned: -1 };
 
-/** What every store of replies guarantees. Each check gets an empty store. */
+/** The guarantees of every store of replies. Each check gets an empty store. */
 const replyContract: { name: string; check(store: ReplyStore): Promise<void> }[] = [
   {
     name: "lets one of many requests claim a key",
@@ -24,7 +24,7 @@ const replyContract: { name: string; check(store: ReplyStore): Promise<void> }[]
     },
   },
   {
-    name: "returns a reply until it is forgotten",
+    name: "returns a reply until it expires",
     async check(store) {
       await store.claim(request("a"), "d", 1, patient);
       await store.keep(request("a"), "done");
@@ -38,7 +38,7 @@ const replyContract: { name: string; check(store: ReplyStore): Promise<void> }[]
     },
   },
   {
-    name: "deletes what was claimed before a time",
+    name: "deletes replies that were claimed before a time",
     async check(store) {
       for (const [n, key] of ["r1", "r2", "r3"].entries()) {
         await store.claim(request("a", key), "d", n, patient);
@@ -50,7 +50,7 @@ const replyContract: { name: string; check(store: ReplyStore): Promise<void> }[]
     },
   },
   {
-    name: "gives an abandoned claim to the same request alone",
+    name: "lets only the same request take over an abandoned claim",
     async check(store) {
       await store.claim(request("a"), "d", 1, patient);
       expect(await store.claim(request("b"), "other", 9, { forgotten: -1, abandoned: 2 })).toEqual({
@@ -80,7 +80,7 @@ const replyContract: { name: string; check(store: ReplyStore): Promise<void> }[]
     },
   },
   {
-    name: "frees a claim that is given up",
+    name: "makes a released key free",
     async check(store) {
       await store.claim(request("a"), "d", 1, patient);
       await store.release(request("a"));
@@ -117,14 +117,14 @@ const faults: [string, (store: ReplyStore) => Partial<ReplyStore>][] = [
   ],
 ];
 
-describe.each(ledgerDatabases)("the store of replies on $name", ({ open }) => {
+describe.each(ledgerDatabases)("reply store on $name", ({ open }) => {
   test.each(replyContract)("$name", async ({ check }) => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     await check(createReplyStore(host.database));
   });
 
-  test("keeps a key claimed for as long as its request takes", async () => {
+  test("renews a claim while its request runs", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     let now = 1_000_000;
@@ -152,7 +152,7 @@ describe.each(ledgerDatabases)("the store of replies on $name", ({ open }) => {
       await until(async () => (await readClaimTime()) === now);
       await expect(replies.once(key, async () => "twice")).rejects.toMatchObject({ code: "idempotency_running" });
     }
-    // As if its process had died, for the second request; the first comes back too late.
+    // To the second request, the first process looks dead; the first finishes too late.
     now += 60_001;
     const second = await replies.once(key, async () => "of the second");
     finish("of the first");
@@ -174,7 +174,7 @@ describe.each(ledgerDatabases)("the store of replies on $name", ({ open }) => {
   });
 });
 
-test.each(faults)("the contract catches a store that %s", async (_, fault) => {
+test.each(faults)("contract catches a store that %s", async (_, fault) => {
   const results = await Promise.allSettled(
     replyContract.map(async ({ check }) => {
       await using host = await createTestHost();

@@ -8,8 +8,8 @@ import { createReplyStore, type ReplyClaim, type ReplyStore } from "./reply-stor
 /** Replies to calls that carry an idempotency key and need not make a batch. */
 export interface Replies {
   /**
-   * Carries out a call once, and returns its first reply to every repeat. The reply is stored as JSON. A call that throws leaves no
-   * trace, so its repeat is carried out.
+   * Runs a call once and returns its first reply to every repeat. The reply is stored as JSON. A call that throws leaves no trace, so
+   * its repeat runs.
    *
    * @throws ReinstateError `idempotency_mismatch` if the key was used with another digest, `idempotency_running` while the first call
    * is in progress, in any process on the ledger.
@@ -17,14 +17,14 @@ export interface Replies {
   once<Reply>(key: IdempotencyKey, carryOut: () => Promise<Reply>): Promise<{ reply: Reply; replayed: boolean }>;
 }
 
-/** A claim without a reply counts as abandoned once its process has been silent for this long. */
+/** A claim without a reply counts as abandoned if it was not renewed for this time. */
 const abandonedMs = 60_000;
 const heartbeatMs = abandonedMs / 3;
 const cleanupMs = 1_800_000;
 
 /**
- * Creates the store of replies of one API. `windowMs`: how long a reply is kept. Calls that make a batch and nothing else use the
- * `idempotency` of `batches.submit`, which commits with the batch.
+ * Creates the store of replies of one API. `windowMs` is the retention of a reply. Calls that only create a batch use the
+ * `idempotency` of `batches.submit` instead, which commits with the batch.
  *
  * @example
  * const replies = createReplies(host, { windowMs: 86_400_000 });
@@ -36,14 +36,14 @@ export function createReplies(
 ): Replies {
   let cleanedAt = Number.NEGATIVE_INFINITY;
 
-  /** Renews a claim for as long as the work takes. */
+  /** Renews a claim until the work ends. */
   async function underClaim<Result>(claim: ReplyClaim, work: () => Promise<Result>): Promise<Result> {
     const ended = new AbortController();
     async function beat(): Promise<void> {
       for (;;) {
         await clock.sleep(heartbeatMs, ended.signal);
         if (ended.signal.aborted) return;
-        // If one is lost, two more follow before the claim counts as abandoned.
+        // If one renewal fails, two more follow before the claim counts as abandoned.
         await store.renew(claim, clock.now()).catch(() => {});
       }
     }
@@ -70,7 +70,7 @@ export function createReplies(
         await store.release(claim);
         throw error;
       });
-      // The call was carried out. If its reply cannot be stored, the claim stays, so that a repeat does not do it again at once.
+      // The call has run. If its reply cannot be stored, the claim stays, so a repeat does not run at once.
       await store.keep(claim, JSON.stringify(reply)).catch(() => {});
       return { reply, replayed: false };
     },

@@ -4,7 +4,7 @@ import type { ChunkResult, Sums } from "../batch/chunk-result.ts";
 import type { ChunkId, ClaimedChunk, NewBatch } from "./ledger.ts";
 import type { KeptCounts } from "./tables.ts";
 
-/** A chunk as it is first written: waiting, claimed, or settled already. */
+/** A chunk as it is first written: waiting, claimed or already finished. */
 export interface WrittenChunk extends ChunkId {
   packed: Packed;
   now: number;
@@ -19,7 +19,11 @@ export interface AcceptedBatch {
   now: number;
 }
 
-/** The row of a new batch; `sums` of one that is finished. Column by column, because a spread takes longer than the insert. */
+/**
+ * Builds the row of a new batch; `sums` are those of a batch that is already finished.
+ *
+ * Performance: written column by column, because a spread takes longer than the insert.
+ */
 export function batchRow({ id, batch, now }: AcceptedBatch, status: BatchStatus, sums?: Sums) {
   return {
     id,
@@ -84,24 +88,28 @@ export const noKeptCounts: { [Column in keyof KeptCounts]: null } = {
 
 const noEnd = {
   ...noCounts(),
-  ...{ rest_outcome: null, rest_code: null, rest_message: null, tally: null, finished_at: null },
+  rest_outcome: null,
+  rest_code: null,
+  rest_message: null,
+  tally: null,
+  finished_at: null,
 };
 
-/** What a finished chunk's row says. */
-export function toFinishedColumns(settlement: ChunkResult, now: number) {
-  const { counts, commonOutcome: rest, tally } = settlement;
+/** Builds the columns of a finished chunk. */
+export function toFinishedColumns(result: ChunkResult, now: number) {
+  const { counts, commonOutcome, tally } = result;
   return {
     state: "finished" as const,
     ...counts,
-    rest_outcome: restOutcome(settlement),
-    rest_code: rest.code,
-    rest_message: rest.message,
+    rest_outcome: toOutcomeColumn(result),
+    rest_code: commonOutcome.code,
+    rest_message: commonOutcome.message,
     tally: tallyText(tally),
     finished_at: now,
   };
 }
 
-const restOutcome = ({ commonOutcome: { outcome } }: ChunkResult) => (outcome === "done" ? null : outcome);
+const toOutcomeColumn = ({ commonOutcome: { outcome } }: ChunkResult) => (outcome === "done" ? null : outcome);
 
 export const tallyText = (tally: Record<string, number>) =>
   Object.keys(tally).length === 0 ? null : JSON.stringify(tally);

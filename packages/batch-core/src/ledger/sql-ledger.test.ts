@@ -17,13 +17,13 @@ async function withLedger(url: string, work: (subject: LedgerUnderTest) => Promi
   }
 }
 
-describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
+describe.each(ledgerDatabases)("ledger on $name", ({ open }) => {
   test.each(Object.entries(ledgerContract))("%s", async (_, prove) => {
     await using database = await open();
     await withLedger(database.url, prove);
   });
 
-  test("keeps no sums of a retry that runs when they are read", async () => {
+  test("stores no sums if a retry starts while they are read", async () => {
     await using file = await open();
     await withLedger(file.url, async ({ ledger, database }) => {
       const other = await createSqlLedger(database);
@@ -50,7 +50,7 @@ describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
     });
   });
 
-  test("keeps the sums of a finished batch, and makes them where nobody kept them", async () => {
+  test("stores the sums of a finished batch, or recomputes missing sums", async () => {
     await using database = await open();
     await withLedger(database.url, async ({ ledger, database }) => {
       const chunks = [[1, 2], [3]].map((items) => ({ packed: pack(items) }));
@@ -86,7 +86,7 @@ describe.each(ledgerDatabases)("the ledger on $name", ({ open }) => {
     });
   });
 
-  test("is opened by four at once", async () => {
+  test("can be opened by four processes at once", async () => {
     await using database = await open();
     const databases = Array.from({ length: 4 }, () => openDatabase(database.url));
     try {
@@ -104,14 +104,14 @@ async function all(chunks: Iterable<NewChunk> | AsyncIterable<NewChunk>): Promis
   return list;
 }
 
-// The contract is worth what it catches: each of these ledgers breaks one promise.
+// Each of these ledgers breaks one guarantee of the contract.
 const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
   [
-    "forgets a chunk",
+    "loses a chunk",
     (ledger) => ({ accept: async (b, chunks, ...rest) => ledger.accept(b, (await all(chunks)).slice(0, -1), ...rest) }),
   ],
   [
-    "keeps half a batch",
+    "stores half a batch",
     (ledger) => ({
       async accept(batch, chunks, ...rest) {
         const kept: NewChunk[] = [];
@@ -129,16 +129,16 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
     (ledger) => ({ claim: (id, worker, _, until, admit) => ledger.claim(id, worker, 1e12, until, admit) }),
   ],
   [
-    "renews everybody's lease",
+    "renews the leases of all workers",
     (ledger) => ({
       renew: async (_, until) => (await Promise.all(["a", "b"].map((w) => ledger.renew(w, until)))).includes(true),
     }),
   ],
   [
-    "says that all is finished",
+    "reports every chunk as finished",
     (ledger) => ({ finishChunk: async (...args) => (await ledger.finishChunk(...args)) || true }),
   ],
-  ["forgets why", () => ({ recordError: async () => {} })],
+  ["loses the error", () => ({ recordError: async () => {} })],
   ["does not wait", (ledger) => ({ release: (chunk, _, by, how) => ledger.release(chunk, 0, by, how) })],
   [
     "counts a wait as an attempt",
@@ -148,20 +148,22 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
   ["closes nothing", () => ({ closeBatch: async () => false })],
   ["moves always", (ledger) => ({ move: async (...args) => (await ledger.move(...args)) || true })],
   [
-    "hands out what was stopped",
+    "dispatches stopped batches",
     (ledger) => ({ move: async (id, to, ...rest) => to === "stopped" || ledger.move(id, to, ...rest) }),
   ],
-  ["lets everybody in", () => ({ admit: async () => undefined })],
+  ["ignores limits", () => ({ admit: async () => undefined })],
   [
     "shares limits between accounts",
-    (ledger) => ({ admit: (operation, { account: _, ...pace }, ...rest) => ledger.admit(operation, pace, ...rest) }),
+    (ledger) => ({
+      admit: (operation, { account: _, ...limits }, ...rest) => ledger.admit(operation, limits, ...rest),
+    }),
   ],
   ["retries without an end", (ledger) => ({ retry: async (...args) => (await ledger.retry(...args)) || 1 })],
   ["retries every code", (ledger) => ({ retry: (id, now, { code: _, ...rest } = {}) => ledger.retry(id, now, rest) })],
-  ["makes a key twice", () => ({ insertIdempotencyKey: async () => undefined })],
+  ["accepts a key twice", () => ({ insertIdempotencyKey: async () => undefined })],
 ];
 
-test.each(broken)("the contract catches a ledger that %s", async (_, change) => {
+test.each(broken)("contract catches a ledger that %s", async (_, change) => {
   const caught: string[] = [];
   for (const [sentence, prove] of Object.entries(ledgerContract)) {
     await withLedger("sqlite::memory:", async ({ ledger, database }) => {

@@ -17,22 +17,21 @@ import { createWriter } from "./write-batches.ts";
 
 type Db = Kysely<LedgerTables>;
 
-/** Said in the very words of a partial index, as `unfinished` is. */
+/** Repeats the predicate of a partial index literally, as `unfinished` does. */
 const isWorkable = (table = "reinstate_batches") =>
   sql<boolean>`${sql.ref(`${table}.status`)} in ('pending', 'in_progress')`;
 
-/** The ledger on SQLite or PostgreSQL. Brings its tables up to date first. */
+/** Creates the ledger on SQLite or PostgreSQL. Migrates its tables first. */
 export async function createSqlLedger(database: Database): Promise<Ledger> {
   await database.migrate("reinstate", ledgerMigrations);
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
   const reader = createReader(database);
-  const { accept, writeChunks, writeExceptions } = createWriter(database);
+  const { accept, writeChunks, writeOverrides } = createWriter(database);
 
   /*
-   * The chunk is looked up by itself and its items after that, by key. Joined, or with conditions that look as if hardly a row
-   * met them, PostgreSQL would rather sort all open chunks of the batch, or walk over all its items, whenever its statistics are
-   * older than the batch.
+   * Performance: selects the chunk first and then its items by key. With a join, or with conditions that look selective, PostgreSQL
+   * may sort all open chunks of the batch or scan all its items while its statistics are older than the batch.
    */
   const nextChunk = (free: (now: number) => RawBuilder<boolean>) =>
     statement(({ batchId, now }: { batchId: number; now: number }) =>
@@ -51,7 +50,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
             .orderBy("generation")
             .orderBy("seq")
             .limit(sql.lit(1))
-            // Two workers never wait for each other's chunk; SQLite has one writer anyway.
+            // Workers never wait for each other's chunks. SQLite has a single writer anyway.
             .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked()),
         )
         .selectFrom("c")
@@ -128,23 +127,22 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       return numUpdatedRows > 0n;
     },
 
-    async finishChunk({ batchId, generation, seq }, settlement, now, by) {
+    async finishChunk({ batchId, generation, seq }, result, now, by) {
       const chunk = { batchId, generation, seq };
       const write = async (on: Db) => {
         const guard =
           "worker" in by ? { was: "claimed" as const, by: by.worker } : { was: "waiting" as const, by: null };
-        const { numAffectedRows } = await finish(on, { ...chunk, ...guard, ...toFinishedColumns(settlement, now) });
+        const { numAffectedRows } = await finish(on, { ...chunk, ...guard, ...toFinishedColumns(result, now) });
         if (numAffectedRows === 0n) return false;
-        await writeExceptions(on, chunk, settlement);
+        await writeOverrides(on, chunk, result);
         return true;
       };
       return by.transaction ? write(by.transaction as Db) : database.transaction((trx) => write(trx as Db));
     },
 
     async release(chunk, notBefore, by, { counted, interrupted = false }) {
-      const held = "held" in by;
-      // A held chunk's attempt was never written; a claimed one's was, with the claim.
-      const change = held ? Number(counted) : Number(counted) - 1;
+      // The claim has counted the attempt already; the rollback of a locked chunk has not.
+      const change = "held" in by ? Number(counted) : Number(counted) - 1;
       let update = theChunk(db, chunk).set((set) => ({
         state: interrupted ? ("interrupted" as const) : ("waiting" as const),
         not_before: notBefore,
@@ -211,7 +209,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         )
         .executeTakeFirst();
       if (numUpdatedRows === 0n) return false;
-      await keepCounts(id, transaction);
+      await storeCounts(id, transaction);
       return true;
     },
 
@@ -225,7 +223,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
             failed: ref("item_count"),
             rest_outcome: "failed",
             rest_code: "not_run",
-            rest_message: "The batch was ended before this item's turn",
+            rest_message: "Not run: the batch was stopped by its failure limit",
             finished_at: now,
           }))
           .where("batch_id", "=", id)
@@ -237,7 +235,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
           .executeTakeFirst();
         if (numUpdatedRows === 0n) return false;
         await ledger.recordError(id, error, transaction);
-        // Where chunks are in hand, whoever finishes the last of them closes the batch.
+        // If chunks are still claimed, the worker that finishes the last one closes the batch.
         await ledger.closeBatch(id, now, transaction);
         return true;
       });
@@ -246,19 +244,19 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   return ledger;
 
   /**
-   * Writes the sums over the chunks of a finished batch into its row, so that readers need not add them up again. If the process dies
-   * before that, readers add them up.
+   * Writes the sums over the chunks of a finished batch to its row, so readers need not compute them again. If the process dies
+   * before that, readers compute them.
    */
-  async function keepCounts(id: number, transaction: LedgerTransaction | undefined): Promise<void> {
+  async function storeCounts(id: number, transaction: LedgerTransaction | undefined): Promise<void> {
     const batch = await ledger.get(id, transaction);
-    // If a retry has begun since, these are sums of unfinished chunks.
+    // If a retry has started since, these are sums of unfinished chunks.
     if (batch?.status !== "completed" && batch?.status !== "failed") return;
     await on(transaction)
       .updateTable("reinstate_batches")
       .set({ ...batch.counts, tally: tallyText(batch.tally) })
       .where("id", "=", id)
       .where("status", "in", ["completed", "failed"])
-      // A retry that began since the read has another generation.
+      // A retry that started since the read has another generation.
       .where("generation", "=", batch.generation)
       .execute();
   }

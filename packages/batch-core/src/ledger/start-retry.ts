@@ -9,10 +9,10 @@ import type { Writer } from "./write-batches.ts";
 
 type Db = Kysely<LedgerTables>;
 
-/** Chunks that are read and written at a time. */
+/** Chunks that are read and written per page. */
 const pageSize = 100;
 
-/** Makes a new generation of a finished batch from its failed items. */
+/** Starts a new generation with the failed items of a finished batch. */
 export function createRetry(database: Database, writeChunks: Writer["writeChunks"]): Ledger["retry"] {
   return async (id, now, { code, begun } = {}) => {
     const begin = async (transaction: LedgerTransaction) => {
@@ -60,7 +60,7 @@ interface NewGeneration {
   now: number;
 }
 
-/** Writes the failed items of every chunk as a chunk of the new generation, and returns how many items those are. */
+/** Writes the failed items of every chunk as a chunk of the new generation. Returns the number of items. */
 async function copyFailedItems(
   on: Db,
   { id, generation, code, now }: NewGeneration,
@@ -68,16 +68,16 @@ async function copyFailedItems(
 ): Promise<number> {
   let items = 0;
   let seq = 0;
-  // Each failing chunk becomes one of its failed items, so memory holds one page of chunks whatever the batch.
+  // One new chunk for each chunk with failures, so memory holds one page of chunks whatever the size of the batch.
   for (let after = { generation: -1, seq: -1 }; ; ) {
-    const page = await failingChunks(on, id, after, generation);
+    const page = await selectFailedChunks(on, id, after, generation);
     const last = page.at(-1);
     if (!last) return items;
     after = last;
     const chunks: WrittenChunk[] = [];
     for (const source of page) {
       const retries = readRetries(source.retries);
-      const failed = await failedItems(on, { batchId: id, ...source }, { retries, code });
+      const failed = await selectFailedItems(on, { batchId: id, ...source }, { retries, code });
       if (failed.items.length === 0) continue;
       const packed: Packed = pack(failed.items, failed.codec === "integers" ? undefined : "json");
       chunks.push({ batchId: id, generation, seq: seq++, packed, now });
@@ -93,8 +93,8 @@ async function copyFailedItems(
   }
 }
 
-/** The next chunks with failed items that no retry runs again. */
-function failingChunks(on: Db, id: number, after: Pick<ChunkId, "generation" | "seq">, before: number) {
+/** Returns the next chunks with failed items that no retry includes. */
+function selectFailedChunks(on: Db, id: number, after: Pick<ChunkId, "generation" | "seq">, before: number) {
   return on
     .selectFrom("reinstate_chunks")
     .select(["generation", "seq", "retried", "retries"])
@@ -109,8 +109,8 @@ function failingChunks(on: Db, id: number, after: Pick<ChunkId, "generation" | "
     .execute();
 }
 
-/** The items of a chunk that failed, with this code if there is one, and that no retry runs again. */
-async function failedItems(
+/** Returns the items of a chunk that failed, with this code if there is one, and that no retry includes. */
+async function selectFailedItems(
   on: Db,
   { batchId, generation, seq }: ChunkId,
   { retries, code }: { retries: readonly Retry[]; code: string | undefined },
@@ -130,10 +130,10 @@ async function failedItems(
     .where("generation", "=", generation)
     .where("seq", "=", seq)
     .execute();
-  const exceptions = new Map(rows.map((row) => [row.position, row]));
-  const rest = { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code };
+  const overrides = new Map(rows.map((row) => [row.position, row]));
+  const commonOutcome = { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code };
   const items = unpack(chunk.codec, chunk.packed).filter((_, position) => {
-    const result = exceptions.get(position) ?? rest;
+    const result = overrides.get(position) ?? commonOutcome;
     if (result.outcome !== "failed" || isRetried(retries, result.code)) return false;
     return code === undefined || result.code === code;
   });

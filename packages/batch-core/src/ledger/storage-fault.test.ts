@@ -26,7 +26,7 @@ interface Fault {
   name: string;
   open(): Promise<TestDatabase>;
   engine?: EngineFactory;
-  /** Takes the storage away and gives it back, as an operator or a full disk would. */
+  /** Makes the storage unwritable, as a full disk would; `end` reverses it. */
   begin(database: Database): Promise<unknown>;
   end(database: Database): Promise<unknown>;
 }
@@ -36,7 +36,7 @@ const pragma = (text: string) => (database: Database) => sql.raw(`pragma ${text}
 const pages = async (database: Database) =>
   (await sql<{ page_count: number }>`pragma page_count`.execute(database.tables())).rows[0]?.page_count ?? 0;
 
-/** New sessions of the database are read-only, and all sessions are new. */
+/** Makes new sessions of the database read-only, and ends all existing sessions. */
 const readOnly = (value: "on" | "off") => async (database: Database) => {
   const db = database.tables();
   await sql`do $$ begin execute format('alter database %I set default_transaction_read_only = ${sql.raw(value)}', current_database()); end $$`
@@ -69,7 +69,7 @@ async function submit(host: Host, count: number) {
 }
 
 describe.each(faults)("$name", ({ open, begin, end }) => {
-  test("makes a batch wait at no cost of an attempt, and lets it go on by itself", async () => {
+  test("delays a batch without counting an attempt, then resumes it", async () => {
     await using opened = await open();
     await using web = await createTestHost({ databaseUrl: opened.url, role: "web" });
     await sql`create table filled (id bigint not null, filler blob not null)`.execute(web.database.tables());
@@ -95,7 +95,7 @@ describe.each(faults)("$name", ({ open, begin, end }) => {
     expect(filled).toHaveLength(100);
   });
 
-  test("is the error of the transaction, not that of its rollback", async () => {
+  test("reports the error of the transaction, not of its rollback", async () => {
     await using opened = await open();
     await using host = await createTestHost({ databaseUrl: opened.url });
     const { database } = host;
@@ -113,7 +113,7 @@ describe.each([
   ["in-process", undefined],
   ["pg-boss", createPgBossEngine],
 ])("a read-only PostgreSQL, engine %s", (_, engine) => {
-  test("makes a batch wait at no cost of an attempt, and lets it go on by itself", async () => {
+  test("delays a batch without counting an attempt, then resumes it", async () => {
     await using opened = await postgresDatabase();
     await using web = await createTestHost({ databaseUrl: opened.url, role: "web" });
     await using host = await createTestHost({ databaseUrl: opened.url, ...(engine && { engine }) });
@@ -147,7 +147,7 @@ describe.each([
   }, 90_000);
 });
 
-test("a SQLite file that another transaction holds counts as one that can store", async () => {
+test("storage check succeeds while another transaction locks the SQLite file", async () => {
   await using opened = sqliteDatabase();
   await using host = await createTestHost({ databaseUrl: opened.url });
   const held = Promise.withResolvers<void>();

@@ -4,7 +4,7 @@ import type { Codec } from "../batch/chunk-codec.ts";
 import type { WaitReason } from "../errors/errors.ts";
 import type { OutcomeWord, Target } from "../operation/operation.ts";
 
-/** What the row of a finished batch says of its chunks: their sums, kept so that nobody has to make them again. */
+/** The sums over the chunks of a finished batch, stored in its row so that readers need not compute them. */
 export interface KeptCounts {
   done: number;
   skipped: number;
@@ -13,7 +13,7 @@ export interface KeptCounts {
   tally: string | null;
 }
 
-/** Whether the row of a batch holds the sums over its chunks. */
+/** Reports whether the row of a batch holds the sums over its chunks. */
 export const holdsCounts = <Row extends Nullable<Pick<KeptCounts, "done">>>(row: Row): row is Row & KeptCounts =>
   row.done !== null;
 
@@ -38,7 +38,7 @@ export interface LedgerTables {
     max_failure_rate: number | null;
     failure_after: number | null;
     next_allowed_at: number | null;
-    /** Stands beside `next_allowed_at` and means nothing without it. */
+    /** The reason for `next_allowed_at`; without effect if that is null. */
     waiting_for: Generated<WaitReason | null>;
     created_at: number;
     updated_at: number;
@@ -49,20 +49,20 @@ export interface LedgerTables {
     batch_id: number;
     generation: number;
     seq: number;
-    /** `interrupted`: no worker holds the chunk, and an earlier attempt may have had its effect. */
+    /** `interrupted`: no worker owns the chunk, and an earlier attempt may have had its effect. */
     state: "waiting" | "claimed" | "interrupted" | "finished";
     item_count: number;
     done: Generated<number>;
     skipped: Generated<number>;
     failed: Generated<number>;
     unknown: Generated<number>;
-    /** Failed items that a later generation runs again; they no longer count here. */
+    /** Number of failed items that a later generation retries; they no longer count here. */
     retried: Generated<number>;
-    /** Which of them: `[{ "generation": 1, "code": "no" }]`, without `code` all of them. */
+    /** The retries: `[{ "generation": 1, "code": "no" }]`; without `code`, all failed items. */
     retries: Generated<string | null>;
-    /** 1 where the items were refused at the door: no retry can help them. */
+    /** 1 if the items were rejected during validation, so no retry includes them. */
     refused: Generated<number>;
-    /** The fate of every item without a row of its own; null while the chunk is not finished. */
+    /** The outcome of every item without a row of its own; null for `done`, and while the chunk is not finished. */
     rest_outcome: OutcomeWord | null;
     rest_code: string | null;
     rest_message: string | null;
@@ -89,7 +89,7 @@ export interface LedgerTables {
     code: string | null;
     message: string | null;
   };
-  /** What was about to be sent to a vendor for chunks that are not finished. */
+  /** The items that were about to be sent to a vendor, for chunks that are not finished. */
   reinstate_intents: {
     batch_id: number;
     generation: number;
@@ -104,13 +104,13 @@ export interface LedgerTables {
     idempotency_key: string;
     digest: string;
     batch_id: number;
-    /** The first answer; null while the batch is being finished for it. */
+    /** The first response; null while the batch runs for it. */
     answer: string | null;
     /** The body of the first reply, if the vendor's API stored one. */
     reply: Generated<string | null>;
     created_at: number;
   };
-  /** Batches whose rows in the other tables are yet to be deleted. */
+  /** Pruned batches whose rows in the other tables are not yet deleted. */
   reinstate_pruned: {
     batch_id: number;
   };

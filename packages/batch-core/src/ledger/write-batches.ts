@@ -11,22 +11,22 @@ type Db = Kysely<LedgerTables>;
 
 /** Rows per INSERT: far below the parameter limits of both databases. */
 const rowsPerInsert = 500;
-/** Packed items per INSERT, so that wide items need no more memory than narrow ones. */
+/** Bytes of packed items per INSERT. It bounds the memory that wide items need. */
 const bytesPerInsert = 1_000_000;
 
 export type Writer = ReturnType<typeof createWriter>;
 
 type Chunks = Parameters<Ledger["accept"]>[1];
 
-/** Writes batches and their chunks for the first time. */
+/** Creates the part of the ledger that writes new batches and chunks. */
 export function createWriter(database: Database) {
   const { reserveId, insertBatch, insertChunk, insertItems } = prepareStatements(database);
 
-  async function writeExceptions(on: Db, { batchId, generation, seq }: ChunkId, settlement: ChunkResult) {
-    for (const slice of slices(settlement.overrides)) {
+  async function writeOverrides(on: Db, { batchId, generation, seq }: ChunkId, { overrides }: ChunkResult) {
+    for (const slice of slices(overrides)) {
       await on
         .insertInto("reinstate_outcomes")
-        .values(slice.map((exception) => ({ batch_id: batchId, generation, seq, ...exception })))
+        .values(slice.map((override) => ({ batch_id: batchId, generation, seq, ...override })))
         .execute();
     }
   }
@@ -41,12 +41,12 @@ export function createWriter(database: Database) {
       await insertChunk(on, chunkRow(chunk));
       await insertItems(on, itemsRow(chunk));
     }
-    for (const chunk of chunks) if (chunk.settled) await writeExceptions(on, chunk, chunk.settled);
+    for (const chunk of chunks) if (chunk.settled) await writeOverrides(on, chunk, chunk.settled);
   }
 
   /**
-   * Writes the chunks of a new batch as they come; `prepare` says how each begins that was not refused. Returns the sums over those
-   * that are settled.
+   * Writes the chunks of a new batch as they arrive. `prepare` sets the initial state of each chunk that was not rejected. Returns the
+   * sums over the chunks that are already finished.
    */
   async function writeEach(
     on: Db,
@@ -113,13 +113,13 @@ export function createWriter(database: Database) {
     return transaction ? write(transaction as Db) : database.transaction((trx) => write(trx as Db));
   };
 
-  return { accept, writeChunks, writeExceptions };
+  return { accept, writeChunks, writeOverrides };
 }
 
-/** The statements of a small batch, which is most of them. */
+/** Prepares the statements of small batches, which are the most frequent. */
 function prepareStatements(database: Database) {
   const db = database.tables<LedgerTables>();
-  // Nothing needs their answers: on PostgreSQL they travel with the COMMIT.
+  // Fire and forget: on PostgreSQL, these inserts are pipelined with the COMMIT.
   const unawaited = { awaited: false };
   const nextId = statement(() => ({
     compile: () => sql<{ id: number }>`select coalesce(max(id), 0) + 1 as id from reinstate_batches`.compile(db),

@@ -1,5 +1,5 @@
 /**
- * Returns the name of a column as names are compared: in lower case, with one underscore between words.
+ * Returns the canonical name of a column: in lower case, with one underscore between words.
  *
  * @example columnName("Lead ID") // "lead_id", as for leadId, lead-id and LEAD_ID
  */

@@ -4,51 +4,51 @@ import type { Log } from "../log.ts";
 import { columnName } from "./column-name.ts";
 import type { Limits } from "./limits.ts";
 
-/** What became of one item. `key` is the operation's key of the item. */
+/** The outcome of one item. `key` is the operation's key of the item. */
 export type Outcome =
   | { key: ItemKey; outcome: "done" }
-  /** Was already so: nothing had to change. */
+  /** The item was already in the target state. */
   | { key: ItemKey; outcome: "skipped"; code: string; message?: string }
-  /** A verdict: this item cannot be worked on. Never retried by itself. */
+  /** The item cannot be processed. Never retried automatically. */
   | { key: ItemKey; outcome: "failed"; code: string; message: string }
-  /** We asked and cannot know. */
+  /** The item may have been processed, and the effect cannot be determined. */
   | { key: ItemKey; outcome: "unknown"; code: string; message: string };
 
 export type ItemKey = number | string;
 
 export type OutcomeWord = Outcome["outcome"];
 
-/** Our own stores, or the real vendor through its client. */
+/** `local`: our own stores. `upstream`: the real vendor through its client. */
 export type Target = "local" | "upstream";
 
-/** One chunk of a batch, as an operation gets it. */
+/** One chunk of a batch, as it is passed to an operation. */
 export interface Work<Item, Params> {
   batchId: number;
   seq: number;
   generation: number;
-  /** The wall between customers: a store must never look over it. Empty where a vendor has no accounts. */
+  /** The tenant. A store must read and write only rows of this account. Empty if the vendor has no accounts. */
   account: string;
-  /** The actor of the batch, as in its record; null if the caller named none. */
+  /** The actor of the batch; null if the caller named none. */
   actor: string | null;
   params: Params;
   items: Item[];
-  /** 1 at the first try; more when the chunk was tried before. */
+  /** 1 at the first attempt. */
   attempt: number;
-  /** An earlier try may have had its effect, in part or in full. */
+  /** An earlier attempt may have had its effect, in part or in full. */
   interrupted: boolean;
   /**
-   * Where `effects` is `"ledger"`: the transaction of the chunk. What is written through it commits together with the
-   * outcomes, or not at all; `apply` is called again where it was undone. See `sharesCommit`. Otherwise undefined.
+   * The transaction of the chunk if `effects` is `"ledger"`, otherwise undefined. Its writes commit together with the outcomes.
+   * If it is rolled back, `apply` is called again. See `groupCommit`.
    */
   transaction: LedgerTransaction;
-  /** Sums kept with the batch beside the counts of outcomes (rows inserted, rows deleted …), committed with the chunk. */
+  /** Named counters of the batch beside the counts of outcomes (rows inserted, rows deleted …). Committed with the chunk. */
   tally: Record<string, number>;
-  /** Aborted when the chunk may be in other hands by now: nothing more may be sent for it. */
+  /** Aborted if another worker may have claimed the chunk. From then on, nothing more may be sent for it. */
   signal: AbortSignal;
   log: Log;
 }
 
-/** A verb on items: everything that the core must know to carry a batch of it. */
+/** A verb on items: everything that the core needs to run batches of it. */
 export interface Operation<Item = unknown, Params = unknown> {
   /** `vendor.resource.verb` */
   name: string;
@@ -58,69 +58,81 @@ export interface Operation<Item = unknown, Params = unknown> {
   item: z.ZodType<Item>;
   params: z.ZodType<Params>;
   /**
-   * The operation's own names for the column of a table that holds its ids: `["promoter_id"]`. They go before `id`, which every
-   * operation knows. Items that are objects need none: their fields are the columns.
+   * Names of the CSV column that holds the ids, for example `["promoter_id"]`. They take precedence over `id`, which every
+   * operation accepts. Items that are objects need none, because their fields are the columns.
    */
   columns?: readonly string[];
-  /** Two items with one key are one item. */
+  /** Returns the identity of an item. Items with the same key are duplicates. */
   key(item: Item): ItemKey;
   /** Items per chunk. */
   chunkSize: number;
-  /** A batch of up to so many items is finished before it is answered. */
+  /** Maximum number of items for which a batch is finished before the call returns. */
   inlineLimit: number;
-  /** How fast it may go, over all processes together. Without it, as fast as it can. */
+  /** Limits over all processes together. Without them, the operation is not limited. */
   limits?: Limits;
   /**
-   * `"ledger"`: what `apply` changes lies in the ledger's own database and commits with the outcomes, exactly once.
-   * `"elsewhere"`: the chunk is claimed, applied and then settled; a crash in between is made good on the next claim.
+   * `"ledger"`: `apply` changes the ledger's own database, and the changes commit with the outcomes, exactly once.
+   * `"elsewhere"`: the chunk is claimed, applied and then finished. After a crash in between, the next claim recovers it.
    */
   effects: "ledger" | "elsewhere";
-  /** A second `apply` of the same items ends in the same state, so an interrupted chunk may be applied again. */
+  /** A second `apply` of the same items leads to the same state, so an interrupted chunk may be applied again. */
   repeatable: boolean;
   /**
-   * Small batches that are asked for at the same moment share one transaction, and with it the durable commit; on PostgreSQL
-   * their statements go among each other's. Only where `apply` judges and changes by one statement: what one of them has read
-   * and locked, another one of the same transaction may change. No savepoints there, and no settings of the transaction.
+   * Runs small concurrent batches in one transaction, so that they share one durable commit. On PostgreSQL their statements
+   * interleave, so rows that one batch has read and locked may be changed by another. Set it only if `apply` is a single
+   * read-modify-write statement. `apply` must not use savepoints or transaction settings.
    */
   groupCommit: boolean;
-  /** Finds items by a filter, for those who have no list of them. */
+  /** Finds items by a filter, for callers without a list of them. */
   selection?: {
     filter: z.ZodType;
-    /** The items that the filter finds now, a page at a time. */
+    /** Yields pages of the items that match the filter now. */
     // biome-ignore lint/suspicious/noExplicitAny: the filter is validated by its own schema.
     select(filter: any, account: string): AsyncIterable<Item[]>;
   };
-  /** Answers for every item, in any order; an item without an answer is a failure, never assumed done. */
+  /** Returns an outcome for every item, in any order. An item without an outcome counts as failed, never as done. */
   apply(work: Work<Item, Params>): Promise<Outcome[]>;
   /**
-   * Called in the transaction in which a batch is accepted, and in the one in which a retry begins a new generation: for what
-   * must be on disk with it. Not called for dry runs.
+   * Called in the transaction that accepts a batch, and in the one in which a retry starts a new generation. Its writes commit
+   * with the batch, for example an outbox. Not called for dry runs.
    */
   accepted?(begun: { batchId: number; generation: number }, transaction: LedgerTransaction): Promise<void>;
-  /** Finds out what an interrupted `apply` did, where it is not repeatable. */
+  /** Reads back the outcomes of an interrupted `apply` that is not repeatable. */
   reconcile?(work: Work<Item, Params>): Promise<Outcome[]>;
   /**
-   * Tells what `apply` would do and changes nothing: for dry runs of operations with effects elsewhere. Others are applied
-   * and undone.
+   * Returns what `apply` would do, and changes nothing. For dry runs of operations with effects elsewhere; operations with
+   * effects in the ledger are applied and rolled back.
    */
   preview?(work: Work<Item, Params>): Promise<Outcome[]>;
 }
 
-/** An operation with its types forgotten, as the core keeps it. */
+/** An operation without its type parameters, as the core stores it. */
 // biome-ignore lint/suspicious/noExplicitAny: items and params are validated by the operation's own schemas.
 export type AnyOperation = Operation<any, any>;
 
 type Optional = "target" | "inlineLimit" | "effects" | "repeatable" | "groupCommit";
 
 /**
- * Declares an operation. Defaults: target `local`, effects in the ledger's database, repeatable, a commit of its own, one chunk
- * is finished inline.
+ * Declares an operation. Defaults: target `local`, effects in the ledger's database, repeatable, no group commit, and batches of
+ * up to one chunk run inline.
+ *
+ * @throws Error if the name, the chunk size or the columns are invalid
+ * @example
+ * const greet = defineOperation({
+ *   name: "demo.people.greet",
+ *   label: "person/greet",
+ *   item: z.string(),
+ *   params: z.strictObject({}),
+ *   key: (name) => name,
+ *   chunkSize: 500,
+ *   apply: async ({ items }) => items.map((key) => ({ key, outcome: "done" })),
+ * });
  */
 export function defineOperation<Item, Params>(
   operation: Omit<Operation<Item, Params>, Optional> & Partial<Pick<Operation<Item, Params>, Optional>>,
 ): Operation<Item, Params> {
   if (!/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2}$/.test(operation.name)) {
-    throw new Error(`The operation name "${operation.name}" is not of the form vendor.resource.verb`);
+    throw new Error(`Invalid operation name "${operation.name}"; use the form vendor.resource.verb`);
   }
   if (!Number.isInteger(operation.chunkSize) || operation.chunkSize < 1) {
     throw new Error(`${operation.name}: chunkSize must be a whole number of at least 1`);
