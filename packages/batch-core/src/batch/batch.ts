@@ -1,11 +1,60 @@
+/*
+ * The states of a batch and of its chunks.
+ *
+ * Batch (`reinstate_batches.status`):
+ *
+ *                first chunk runs               all chunks finished
+ *       pending ------------------> in_progress ----------------------> completed
+ *          |                         |   ^   ^ \                            |
+ *          | stop               stop |   |   |  \  with an error             |
+ *          v                         v   |   |   +-----------> failed       |
+ *       stopped <--------------------+   |   |                   |          |
+ *          |                             |   +-------------------+----------+
+ *          +-----------------------------+     retry: next generation
+ *                     resume
+ *
+ * - A queued batch starts as `pending`. A small batch starts as `completed` if it ran in the transaction that accepted it, and as
+ *   `in_progress` if its chunks were claimed by that transaction. See `submission/accept-batch.ts`.
+ * - `closeBatch` ends a batch once all its chunks are finished: as `failed` if an error is stored, else as `completed`. A pending batch
+ *   may be closed too, if all its items were rejected during validation. Failed items alone do not make a batch `failed`; a chunk that
+ *   failed permanently or the stop rule does, because they store an error.
+ * - `stop` lets claimed chunks finish and starts no further one. A stopped batch is never closed; `resume` comes first.
+ * - `failBatch`, called for the stop rule, finishes the waiting chunks with the code `not_run` and stores the error. Claimed and
+ *   interrupted chunks still run, and the last one closes the batch.
+ * - `retry` copies the failed items of an ended batch into chunks of a new generation. Counts of the old chunks then leave them out.
+ * - Time limits do not change the status. A batch that waits is `pending` or `in_progress` with `next_allowed_at`.
+ *
+ * `moves` below lists the allowed changes; the guard of every statement is derived from it or repeats it.
+ *
+ * Chunk (`reinstate_chunks.state`):
+ *
+ *                         lockNext + finishChunk, one transaction; failBatch
+ *       waiting ------------------------------------------------------------> finished
+ *        |   ^                                                                   ^
+ *  claim |   | release, no effect                                    finishChunk |
+ *        v   |                                                                   |
+ *       claimed -----------------------------------------------------------------+
+ *        |   ^
+ *        |   | claim
+ *        v   |
+ *       interrupted       release, effect unknown
+ *
+ * - `waiting`: no owner, and the items are untouched, or every earlier attempt certainly had no effect.
+ * - `claimed`: owned by a worker until `lease_until`. After that, any worker may claim it, as interrupted.
+ * - `interrupted`: no owner, and an earlier attempt may have had its effect.
+ * - `finished`: every item has an outcome. The chunk never changes again, except for the retries that include its failed items.
+ *
+ * Chunks with effects in the ledger's database skip `claimed`: a row lock owns them until the transaction ends. `not_before` delays a
+ * waiting or interrupted chunk. Chunks with rejected items are stored as `finished`. See `execution/lease.ts` for the lease.
+ */
 import type { WaitReason } from "../errors/errors.ts";
 import type { OutcomeWord, Target } from "../operation/operation.ts";
 
-/** The status words, the same everywhere. */
+/** All statuses of a batch. */
 export const batchStatuses = ["pending", "in_progress", "completed", "failed", "stopped"] as const;
 export type BatchStatus = (typeof batchStatuses)[number];
 
-/** What may follow on what. A state that is not a key's value cannot be reached from it. */
+/** The allowed status changes, by the current status. */
 const moves: Record<BatchStatus, readonly BatchStatus[]> = {
   pending: ["in_progress", "completed", "failed", "stopped"],
   in_progress: ["completed", "failed", "stopped"],
@@ -14,49 +63,52 @@ const moves: Record<BatchStatus, readonly BatchStatus[]> = {
   failed: ["in_progress"],
 };
 
-/** May a batch go from one state to the other? A finished batch goes on only by a retry, a stopped one by a resume. */
+/** Reports whether a batch may change from one status to another. An ended batch continues by a retry, a stopped one by a resume. */
 export function canMove(from: BatchStatus, to: BatchStatus): boolean {
   return moves[from].includes(to);
 }
 
-/** The states from which `to` can be reached: the guard of the statement that makes the move. */
+/** Returns the statuses from which `to` can be reached. They guard the statement that changes the status. */
 export function findSourceStates(to: BatchStatus): BatchStatus[] {
   return batchStatuses.filter((from) => canMove(from, to));
 }
 
-/** Neither waiting nor at work. */
+/** Reports whether a batch is completed, failed or stopped. */
 export function isFinished(status: BatchStatus): boolean {
   return status === "completed" || status === "failed" || status === "stopped";
 }
 
-/** How many items have which outcome. The sum is never more than the total, and equal to it when the batch is completed. */
+/** The number of items by outcome. The sum equals the total if the batch is completed, and is never greater. */
 export type Counts = Record<OutcomeWord, number>;
 
 export const noCounts = (): Counts => ({ done: 0, skipped: 0, failed: 0, unknown: 0 });
 
+/** Returns the number of items that have an outcome. */
 export function countFinished(counts: Counts): number {
   return counts.done + counts.skipped + counts.failed + counts.unknown;
 }
 
-/** Whole percent, rounded down; 100 is kept for a finished batch. */
+/** Returns the progress in whole percent, rounded down. Only an ended batch has 100. */
 export function computeProgress(status: BatchStatus, counts: Counts, total: number): number {
   if (status === "completed" || (status === "failed" && countFinished(counts) === total)) return 100;
   if (total === 0) return 0;
   return Math.min(99, Math.floor((100 * countFinished(counts)) / total));
 }
 
-/** Ends a batch that mostly fails: more than `maxFailureRate` (0 to 1) of the items settled, once `after` are. */
+/** Ends a batch whose failure rate is too high. */
 export interface StopRule {
+  /** The allowed share of failed items among the finished ones, from 0 to 1. */
   maxFailureRate: number;
+  /** The number of finished items from which the rule applies. */
   after: number;
 }
 
-/** The reason to end a batch by its stop rule; undefined where there is none. */
-export function mostlyFails(counts: Counts, rule: StopRule): string | undefined {
-  const settled = countFinished(counts);
-  if (settled === 0 || settled < rule.after || counts.failed <= rule.maxFailureRate * settled) return undefined;
+/** Returns the reason to end a batch by its stop rule; undefined if the rule is kept. */
+export function checkStopRule(counts: Counts, rule: StopRule): string | undefined {
+  const finished = countFinished(counts);
+  if (finished === 0 || finished < rule.after || counts.failed <= rule.maxFailureRate * finished) return undefined;
   const percent = (rate: number) => `${Math.round(rate * 1000) / 10} %`;
-  return `${counts.failed} of the first ${settled} items failed (${percent(counts.failed / settled)}), more than the ${percent(rule.maxFailureRate)} that the batch allows`;
+  return `${counts.failed} of the first ${finished} items failed (${percent(counts.failed / finished)}), more than the ${percent(rule.maxFailureRate)} that the batch allows`;
 }
 
 /** One accepted request to run one operation on N items. Times are milliseconds since 1970 UTC. */
@@ -66,25 +118,26 @@ export interface Batch {
   /** The vendor's own label of the operation. */
   label: string;
   target: Target;
-  /** Empty where the vendor has no accounts. */
+  /** Empty if the vendor has no accounts. */
   account: string;
   params: unknown;
-  /** Who asked: the id of a key, never the key. */
+  /** The id of the key that submitted the batch, never the key itself. */
   actor: string | null;
   status: BatchStatus;
-  /** Distinct items. */
+  /** Number of distinct items. */
   total: number;
-  /** Items that were given more than once and are worked on once. */
+  /** Number of items that were submitted more than once; they are processed once. */
   duplicates: number;
   counts: Counts;
+  /** Whole percent. */
   progress: number;
-  /** Sums that the operation keeps beside the counts. */
+  /** Named counters of the operation beside the counts. */
   tally: Record<string, number>;
-  /** Why the batch is `failed`. */
+  /** The reason for which the batch is `failed`. */
   error: string | null;
-  /** Only tells what would happen; nothing is changed. */
+  /** Reports what would happen and changes nothing. */
   dryRun: boolean;
-  /** The earliest time at which a batch that waits goes on. */
+  /** The earliest time at which a waiting batch continues. */
   nextAllowedAt: number | null;
   /** The reason for the wait; null if the batch does not wait. */
   waitingFor: WaitReason | null;

@@ -7,7 +7,7 @@ const roundTrip = (items: unknown[]) => {
   return unpack(codec, bytes);
 };
 
-test("integers come back in ascending order, whatever they are", () => {
+test("returns integers in ascending order", () => {
   const integer = fc.oneof(fc.maxSafeInteger(), fc.integer(), fc.nat(1000));
   fc.assert(
     fc.property(fc.uniqueArray(integer, { minLength: 1, maxLength: 600 }), (items) => {
@@ -16,12 +16,12 @@ test("integers come back in ascending order, whatever they are", () => {
   );
 });
 
-test("the ends of the safe integers are held", () => {
+test("packs the smallest and largest safe integers", () => {
   const items = [Number.MIN_SAFE_INTEGER, -1, 0, 1, Number.MAX_SAFE_INTEGER];
   expect(roundTrip(items)).toEqual(items);
 });
 
-test("a step that is no safe integer itself is held exactly", () => {
+test("packs steps exactly that are no safe integers", () => {
   const negative = fc.integer({ min: Number.MIN_SAFE_INTEGER, max: -1 });
   fc.assert(
     fc.property(negative, fc.maxSafeNat(), (from, to) => {
@@ -37,7 +37,7 @@ test("a step that is no safe integer itself is held exactly", () => {
   );
 });
 
-test("anything else comes back in its order", () => {
+test("returns other items in their order", () => {
   fc.assert(
     fc.property(fc.array(fc.jsonValue(), { maxLength: 50 }), (items) => {
       const expected = JSON.parse(JSON.stringify(items)) as unknown[];
@@ -47,14 +47,14 @@ test("anything else comes back in its order", () => {
   );
 });
 
-test("a dense chunk costs about a byte an id", () => {
+test("packs dense ids into about one byte each", () => {
   const { bytes, count } = pack(Array.from({ length: 500 }, (_, index) => 10_000_000 + index * 2));
   expect(bytes.byteLength).toBeLessThan(510);
   expect(count).toBe(500);
 });
 
-test("short items are written as they are, longer ones deflated, and both come back", () => {
-  // With the quotes of JSON: the last that is short enough, and the first that is not.
+test("stores short items plain and deflates longer ones", () => {
+  // With the JSON quotes: the longest plain text, and the shortest that is deflated.
   for (const [length, codec] of [
     [298, "plain"],
     [299, "json"],
@@ -66,7 +66,7 @@ test("short items are written as they are, longer ones deflated, and both come b
   }
 });
 
-test("a chunk that was cut short is not read as a shorter one", () => {
+test("rejects a truncated chunk", () => {
   const { bytes } = pack([1, 100_000]);
   expect(() => unpack("integers", bytes.slice(0, -1))).toThrow(/middle of a number/);
 });

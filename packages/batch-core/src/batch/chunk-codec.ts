@@ -1,10 +1,10 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 
-/** How the items of a chunk are written: sorted integers as delta-varint, everything else as JSON lines, deflated or plain. */
+/** The encoding of a chunk's items: sorted integers as delta-varint, everything else as JSON lines, deflated or plain. */
 export type Codec = "integers" | "json" | "plain";
 
-/** Up to so many characters are written plainly: to deflate them would take longer than all else, and save next to nothing. */
-const plainUpTo = 300;
+/** Maximum length of plain text in characters. Performance: deflating short text takes long and saves almost nothing. */
+const maxPlainCharacters = 300;
 
 export interface Packed {
   codec: Codec;
@@ -12,7 +12,7 @@ export interface Packed {
   count: number;
 }
 
-/** Packs one chunk. Integers come back in ascending order, other items in the order given, and all of them with `json`. */
+/** Packs the items of one chunk. Integers are sorted in ascending order unless `codec` is `json`; other items keep their order. */
 export function pack(items: readonly unknown[], codec?: "json"): Packed {
   if (codec !== "json" && items.length > 0 && items.every((item) => Number.isSafeInteger(item))) {
     return packSorted(Float64Array.from(items as number[]).sort());
@@ -20,16 +20,16 @@ export function pack(items: readonly unknown[], codec?: "json"): Packed {
   return packLines(items.map((item) => JSON.stringify(item)));
 }
 
-/** Packs items that are written as JSON already, one line each. */
+/** Packs items that are already JSON, one line each. */
 export function packLines(lines: readonly string[]): Packed {
   const text = lines.join("\n");
-  if (text.length <= plainUpTo) return { codec: "plain", bytes: Buffer.from(text), count: lines.length };
+  if (text.length <= maxPlainCharacters) return { codec: "plain", bytes: Buffer.from(text), count: lines.length };
   return { codec: "json", bytes: deflateRawSync(text, { level: 6 }), count: lines.length };
 }
 
-/** Packs safe integers, at least one, that are in ascending order. */
+/** Packs at least one safe integer, in ascending order. */
 export function packSorted(sorted: Float64Array): Packed {
-  // A safe integer needs at most 8 groups of 7 bits; the zigzag of the first one a bit more.
+  // A safe integer needs at most 8 groups of 7 bits. The first one has a byte more, for its sign.
   const buffer = new Uint8Array(sorted.length * 8 + 2);
   const first = sorted[0] as number;
   let end = writeVarint(buffer, 0, first < 0 ? 1 : 0);
@@ -44,6 +44,7 @@ export function packSorted(sorted: Float64Array): Packed {
   };
 }
 
+/** Returns the items of a packed chunk. */
 export function unpack(codec: Codec, bytes: Uint8Array): unknown[] {
   if (codec !== "integers") {
     const lines = (codec === "json" ? inflateRawSync(bytes) : Buffer.from(bytes)).toString("utf8");
@@ -55,11 +56,11 @@ export function unpack(codec: Codec, bytes: Uint8Array): unknown[] {
   return items;
 }
 
-/** Reads packed integers one by one; NaN is the end. */
+/** Returns a function that reads packed integers one by one. It returns NaN at the end. */
 export function readPacked(bytes: Uint8Array): () => number {
   let position = 0;
   let current = Number.NaN;
-  // Adding each group to the number it starts from stays exact where the step alone is no safe integer.
+  // Each group is added to the previous number, which stays exact even if the step alone is no safe integer.
   const varint = (from: number) => {
     let value = from;
     let factor = 1;
@@ -82,7 +83,7 @@ export function readPacked(bytes: Uint8Array): () => number {
 
 function writeStep(buffer: Uint8Array, at: number, from: number, to: number): number {
   if (to - from <= Number.MAX_SAFE_INTEGER) return writeVarint(buffer, at, to - from);
-  // A step over the half of all safe integers is no number of its own; without its lowest group it is.
+  // A step over more than half of the safe integers is not exact itself. Without its lowest group it is.
   const lowest = ((to % 128) - (from % 128) + 256) % 128;
   buffer[at++] = lowest + 128;
   return writeVarint(buffer, at, (to - lowest - from) / 128);

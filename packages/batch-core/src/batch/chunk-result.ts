@@ -2,21 +2,21 @@ import type { ItemKey, Outcome, OutcomeWord } from "../operation/operation.ts";
 import { toStorableText } from "../text/own-text.ts";
 import { type Counts, noCounts } from "./batch.ts";
 
-/** What became of an item, without the item. */
+/** The outcome of an item, without the item. */
 export interface ItemResult {
   outcome: OutcomeWord;
   code: string | null;
   message: string | null;
 }
 
-/** A fate that differs from the rest of its chunk. `position` is the item's place in the chunk. */
+/** An outcome that differs from the common outcome of its chunk. `position` is the index of the item in the chunk. */
 export interface OutcomeOverride extends ItemResult {
   position: number;
 }
 
 /**
- * The end of a chunk: the counts add up to its number of items, always. What most items share is said once, as `rest`;
- * only the others are written one by one.
+ * The result of a chunk. The outcome that most items share is stored once, as `commonOutcome`; `overrides` holds the rest. Invariant:
+ * the counts add up to the number of items.
  */
 export interface ChunkResult {
   counts: Counts;
@@ -25,12 +25,12 @@ export interface ChunkResult {
   tally: Record<string, number>;
 }
 
-/** The counts and the tally of several chunks. */
+/** The summed counts and tallies of chunks. */
 export type Sums = Pick<ChunkResult, "counts" | "tally">;
 
 export const noSums = (): Sums => ({ counts: noCounts(), tally: {} });
 
-/** Adds a chunk to sums. */
+/** Adds the result of a chunk to sums, in place. */
 export function addChunkResult(sums: Sums, { counts, tally }: Sums): void {
   for (const outcome of Object.keys(counts) as OutcomeWord[]) sums.counts[outcome] += counts[outcome];
   for (const [name, sum] of Object.entries(tally)) sums.tally[name] = (sums.tally[name] ?? 0) + sum;
@@ -40,37 +40,38 @@ const done: ItemResult = { outcome: "done", code: null, message: null };
 const noResult: ItemResult = {
   outcome: "failed",
   code: "no_result",
-  message: "The operation gave no answer for this item",
+  message: "The operation returned no outcome for this item",
 };
 
 /**
- * Gives every item of a chunk exactly one outcome. An item without an answer has failed with `no_result`: an outcome is
- * never assumed; where it cannot be told whether it was worked on, `silence` says so. Two answers for one item, or an answer for an item that was not asked about, are faults of the
- * operation and are thrown.
+ * Builds the result of a chunk with exactly one outcome for every item. An item without an outcome gets `missing`: by default
+ * `failed` with `no_result`. An outcome is never assumed.
+ *
+ * @throws Error if the operation returned two outcomes for one item, or an outcome for an item that is not in the chunk
  */
 export function toChunkResult(
   keys: readonly ItemKey[],
   outcomes: readonly Outcome[],
   tally: Record<string, number> = {},
-  silence: ItemResult = noResult,
+  missing: ItemResult = noResult,
 ): ChunkResult {
   let positions: Map<ItemKey, number> | undefined;
-  const results = new Array<ItemResult>(keys.length).fill(silence);
+  const results = new Array<ItemResult>(keys.length).fill(missing);
   for (const [index, outcome] of outcomes.entries()) {
-    // Most operations answer in the order in which they were asked: then nothing need be looked up.
+    // Performance: most operations return outcomes in the order of the items, which needs no lookup.
     let position: number | undefined = index;
     if (keys[index] !== outcome.key) {
       positions ??= new Map(keys.map((key, position) => [key, position]));
       position = positions.get(outcome.key);
     }
-    if (position === undefined) throw new Error(`The operation answered for ${outcome.key}, which is not in its chunk`);
-    if (results[position] !== silence) throw new Error(`The operation answered twice for ${outcome.key}`);
+    if (position === undefined) throw new Error(`Operation returned an outcome for ${outcome.key}, not in its chunk`);
+    if (results[position] !== missing) throw new Error(`Operation returned two outcomes for item ${outcome.key}`);
     results[position] = outcome.outcome === "done" ? done : toItemResult(outcome);
   }
   return buildChunkResult(results, tally);
 }
 
-/** One fate for all items of a chunk: what is left to say when its operation threw. */
+/** Builds a result with one outcome for all items of a chunk, for example after its operation threw. */
 export function uniformChunkResult(
   count: number,
   outcome: Exclude<OutcomeWord, "done">,

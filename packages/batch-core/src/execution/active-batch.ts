@@ -21,21 +21,22 @@ export interface Wait {
 }
 
 /**
- * The result of one step. `ran`: a chunk was executed. `idle`: the batch has no chunk for this process now; a batch without work
- * left was closed. A time: the batch waits until then, for its pace or for the reason that is named.
+ * The result of one step. `ran`: a chunk was executed. `idle`: the batch has no chunk for this process now; a batch without
+ * unfinished chunks was closed. A wait: the batch does not run before a time.
  */
 export type RunResult = "ran" | "idle" | Wait;
 
-/** A batch that this process works on: its constant fields, and what this process has noticed about it. */
+/** A batch that this process works on: its constant fields, and the state of this process for it. */
 export interface ActiveBatch {
   head: Omit<BatchHead, "status">;
   operation: AnyOperation;
+  /** The time at which the stop rule last counted the batch. */
   countedAt: number;
-  /** The time that this process stored in the ledger for it; undefined while it has stored none. */
+  /** The wait that this process last stored in the ledger; undefined before the first. */
   waitsUntil: number | null | undefined;
-  /** The vendor asked for patience or another hour, or there is no storage. */
+  /** The wait that the vendor, an operation or the storage has caused. */
   paused: Wait;
-  /** Closed with its last chunk. */
+  /** The batch was closed with its last chunk. */
   closed: boolean;
 }
 

@@ -4,11 +4,11 @@ import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { ActiveBatch, ExecutionParts, RunResult } from "./active-batch.ts";
 import type { Lease } from "./lease.ts";
 import { decideRetry } from "./retry-policy.ts";
-import { obeyStopRule } from "./stop-rule.ts";
+import { applyStopRule } from "./stop-rule.ts";
 
 /**
- * Puts a chunk whose operation threw back for another attempt, or finishes it as failed or unknown. `lease`: the claim, if there is
- * one; a chunk without one was released by the rollback. `once`: a caller waits for the answer.
+ * Releases a chunk whose operation threw for another attempt, or finishes it as failed or unknown. `lease`: the lease of a claimed
+ * chunk; a chunk without one was released by the rollback. `once`: a caller waits for the result.
  */
 export async function afterFailure(
   parts: ExecutionParts,
@@ -19,24 +19,24 @@ export async function afterFailure(
 ): Promise<RunResult> {
   const { ledger, clock, random, log } = parts;
   const { head, operation } = batch;
-  const verdict = decideRetry(error, chunk, operation, { dryRun: head.dryRun, once, now: clock.now(), random });
+  const decision = decideRetry(error, chunk, operation, { dryRun: head.dryRun, once, now: clock.now(), random });
   const fields = { batch: head.id, chunk: chunk.seq, attempt: chunk.attempt, error: toMessage(error) };
-  if (verdict.again) {
-    const { at, wholeBatch, counted, interrupted, waitingFor } = verdict;
+  if (decision.retry) {
+    const { at, pauseBatch, counted, interrupted, waitingFor } = decision;
     if (waitingFor) log.warn({ ...fields, waitingFor }, "chunk waits");
-    else if (counted) log.warn(fields, "a chunk will be tried again");
+    else if (counted) log.warn(fields, "chunk failed, retrying");
     await ledger.release(chunk, at, lease ? { worker: lease.name } : { held: true }, { counted, interrupted });
-    if (wholeBatch && at > batch.paused.from) batch.paused = { from: at, waitingFor };
+    if (pauseBatch && at > batch.paused.from) batch.paused = { from: at, waitingFor };
     return counted ? "ran" : { from: at, waitingFor };
   }
-  log.error(fields, "a chunk was given up");
-  // The caller can try again at once what was not tried again here.
-  const code = once && verdict.outcome === "failed" && isUnavailable(error) ? "unavailable" : "retries_exhausted";
-  await giveUp(parts, batch, chunk, { outcome: verdict.outcome, code, message: toPublicMessage(error), lease });
+  log.error(fields, "chunk failed permanently");
+  // Nothing was retried for a waiting caller, so the code tells it to retry.
+  const code = once && decision.outcome === "failed" && isUnavailable(error) ? "unavailable" : "retries_exhausted";
+  await finishFailed(parts, batch, chunk, { outcome: decision.outcome, code, message: toPublicMessage(error), lease });
   return "ran";
 }
 
-async function giveUp(
+async function finishFailed(
   parts: ExecutionParts,
   batch: ActiveBatch,
   chunk: ClaimedChunk,
@@ -44,13 +44,13 @@ async function giveUp(
 ): Promise<void> {
   const { ledger, database, clock } = parts;
   const { outcome, code, message, lease } = end;
-  const settlement = uniformChunkResult(chunk.count, outcome, code, message);
+  const result = uniformChunkResult(chunk.count, outcome, code, message);
   await database.transaction(async (transaction) => {
     const by = lease ? { worker: lease.name, transaction } : { transaction };
     // Records the error only if this worker still owns the chunk.
-    if (await ledger.finishChunk(chunk, settlement, clock.now(), by)) {
+    if (await ledger.finishChunk(chunk, result, clock.now(), by)) {
       await ledger.recordError(batch.head.id, message, transaction);
     }
   });
-  await obeyStopRule(parts, batch, settlement);
+  await applyStopRule(parts, batch, result);
 }

@@ -7,13 +7,13 @@ import type { Log } from "../log.ts";
 import type { AnyOperation, Outcome, Work } from "../operation/operation.ts";
 import type { ActiveBatch } from "./active-batch.ts";
 
-const unanswered: ItemResult = {
+const noResult: ItemResult = {
   outcome: "unknown",
   code: "no_result",
-  message: "The operation gave no answer for this item, and it cannot be sent again",
+  message: "The operation returned no outcome for this item, and it cannot be sent again",
 };
 
-/** Runs the operation of a batch on one chunk, and settles the outcome of every item. */
+/** Runs the operation of a batch on one chunk. Returns an outcome for every item. */
 export async function applyChunk(
   { head, operation }: Pick<ActiveBatch, "head" | "operation">,
   chunk: ClaimedChunk,
@@ -36,30 +36,30 @@ export async function applyChunk(
     signal,
     log,
   };
-  const outcomes = head.dryRun ? await tryOut(operation, work) : await run(operation, work);
+  const outcomes = head.dryRun ? await runDry(operation, work) : await run(operation, work);
   const canRepeat = operation.effects === "ledger" || operation.repeatable || head.dryRun;
-  return toChunkResult(keys, outcomes, work.tally, canRepeat ? undefined : unanswered);
+  return toChunkResult(keys, outcomes, work.tally, canRepeat ? undefined : noResult);
 }
 
 /**
- * Invariant: an interrupted chunk may have had its effect, so only a repeatable operation is applied again. Any other reads back
- * what happened, or its items are `unknown`.
+ * Runs the operation. Invariant: an interrupted chunk may have had its effect, so only a repeatable operation is applied again. For
+ * any other, the outcomes are read back, or are `unknown`.
  */
 async function run(operation: AnyOperation, work: Work<unknown, unknown>): Promise<Outcome[]> {
   if (!work.interrupted || operation.repeatable) return operation.apply(work);
   if (operation.reconcile) return operation.reconcile(work);
-  const message = "The work on this item was interrupted and its effect cannot be found out";
+  const message = "The work on this item was interrupted and its effect cannot be determined";
   return work.items.map((item) => ({ key: operation.key(item), outcome: "unknown", code: "interrupted", message }));
 }
 
-/** A dry run: effects in the ledger's database are applied and rolled back, others are previewed. */
-async function tryOut(operation: AnyOperation, work: Work<unknown, unknown>): Promise<Outcome[]> {
+/** Runs a dry run: effects in the ledger's database are applied and rolled back, others are previewed. */
+async function runDry(operation: AnyOperation, work: Work<unknown, unknown>): Promise<Outcome[]> {
   if (operation.effects === "ledger") {
     await sql`savepoint dry_run`.execute(work.transaction);
     const outcomes = await operation.apply(work);
     await sql`rollback to savepoint dry_run`.execute(work.transaction);
     return outcomes;
   }
-  if (!operation.preview) throw new Error(`${operation.name} cannot be tried without effects`);
+  if (!operation.preview) throw new Error(`${operation.name} does not support dry runs`);
   return operation.preview(work);
 }

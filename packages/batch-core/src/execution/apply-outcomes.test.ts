@@ -30,7 +30,7 @@ const rejected = (kind: VendorErrorKind) =>
   throwing(() => new VendorError(kind, "no", kind === "circuit_open" ? { retryAfterMs: 3_600_000 } : {}));
 const coded = (code: string, errcode?: number) => throwing(() => Object.assign(new Error("no"), { code, errcode }));
 
-/** What `apply` does, by the first cell of its row. */
+/** The behaviours of `apply`, by the first cell of their row. */
 const rows: Record<string, Apply[]> = {
   "returns `failed` with the code `no`": [
     (items) => items.map((key) => ({ key, outcome: "failed", code: "no", message: "no" })),
@@ -54,7 +54,7 @@ const rows: Record<string, Apply[]> = {
   "throws any other error": [throwing(() => new TypeError("x is undefined"))],
 };
 
-/** Runs a batch of two items and describes what became of them, as a cell of the table does. */
+/** Runs a batch of two items and describes its end in the words of a table cell. */
 async function describeEnd(pattern: Pattern, apply: Apply, inline = false): Promise<string> {
   let calls = 0;
   await using host = await createTestHost(createQuickTime());
@@ -89,7 +89,7 @@ async function describeEnd(pattern: Pattern, apply: Apply, inline = false): Prom
   return `\`${item?.outcome}\`, \`${item?.code}\`, ${calls} ${calls === 1 ? "call" : "calls"}`;
 }
 
-/** The cells of the table by row and column. */
+/** Returns the cells of the table by row and column. */
 function readTable(): Record<string, Record<string, string>> {
   const text = readFileSync(page, "utf8");
   const lines = text.slice(text.indexOf("| `apply` |")).split("\n\n")[0]?.split("\n") ?? [];
@@ -107,10 +107,10 @@ function readTable(): Record<string, Record<string, string>> {
   );
 }
 
-describe("the table of what apply throws, in add-a-vendor.md", () => {
+describe("table of apply results in add-a-vendor.md", () => {
   const table = readTable();
 
-  test("has every row", () => {
+  test("contains every row", () => {
     expect(Object.keys(table)).toEqual(Object.keys(rows));
   });
 
@@ -123,11 +123,11 @@ describe("the table of what apply throws, in add-a-vendor.md", () => {
     }
   });
 
-  test("leaves no batch if a caller waits for effects in the ledger", async () => {
+  test("stores no batch if a caller waits for ledger effects", async () => {
     await expect(describeEnd("effects in the ledger", rejected("unavailable"), true)).rejects.toThrow("no");
   });
 
-  test("makes one attempt if a caller waits for effects elsewhere", async () => {
+  test("makes one attempt if a caller waits for external effects", async () => {
     const end = await describeEnd("elsewhere, repeatable", rejected("unavailable"), true);
     expect(end).toBe("`failed`, `unavailable`, 1 call");
   });

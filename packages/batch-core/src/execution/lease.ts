@@ -1,17 +1,69 @@
+/*
+ * The lease protocol. It applies to chunks with effects elsewhere. Chunks with effects in the ledger's database need no lease: their
+ * row is locked by the transaction that applies and finishes them (`runInTransaction`).
+ *
+ *                 claim                       finishChunk
+ *     waiting ------------------> claimed --------------------> finished
+ *        ^                        |  |  ^
+ *        |   release, no effect   |  |  |  claim: the chunk is marked as interrupted
+ *        +------------------------+  |  |
+ *                                    |  |
+ *              release, effect       v  |
+ *              unknown             interrupted
+ *
+ *     claimed, lease expired: the next claim takes the chunk over and marks it as interrupted
+ *
+ * Claim. `ledger.claim` selects the next chunk in one transaction and stores the lease: its name and the time at which it expires.
+ * The same transaction checks the limits of the operation. A claim has a name that is never used again, so an old owner cannot be
+ * mistaken for the new one, not even within one process. Chunks of a small batch are claimed in the transaction that accepts it.
+ *
+ * Renew. `underLease` extends the lease every third of `leaseMs` while the work runs. Two renewals in a row may fail.
+ *
+ * Lose. A lease is lost in two cases: the ledger reports that the name owns no chunk, or the worker's own clock passes the time up to
+ * which the lease was last extended. Then the `lost` signal aborts. From then on another worker may own the chunk, so nothing more is
+ * sent. A result that arrives later is not stored: `finishChunk` and `release` write only if the chunk is still claimed under the name.
+ * A claim that took longer to return than its lease lasts is released without sending anything (`runUnderLease`).
+ *
+ * Finish. `ledger.finishChunk` stores the outcomes. If the ledger is unavailable, the write is retried while the lease is held, so a
+ * known outcome is not lost (`retryWhileLeased`).
+ *
+ * Release. If the operation throws, `decideRetry` decides. A chunk that is retried is released with the time of its next attempt:
+ * - as `waiting` if the attempt certainly had no effect,
+ * - as `interrupted` if it may have had its effect.
+ * A wait that is not the chunk's fault (rate limit, office hours, full storage) does not count as an attempt.
+ *
+ * Interrupt. A chunk is interrupted if its last owner may have sent something and has stored no result: it was released as
+ * `interrupted`, or its lease expired, because the process died, hung or lost the ledger. The next claim sets `interrupted`.
+ *
+ * Reconcile. `applyChunk` never sends an interrupted chunk again blindly:
+ * - If the operation is repeatable, `apply` runs again.
+ * - Otherwise `reconcile` reads the outcomes back, usually with the journal of `ledger/intents.ts`.
+ * - Without `reconcile`, its items end as `unknown` with the code `interrupted`.
+ *
+ * What a crash leaves, by the moment of the crash:
+ *
+ * | after | left in the ledger | recovered by |
+ * | --- | --- | --- |
+ * | the claim | claimed chunk | the claim after the lease has expired, which reconciles |
+ * | the journal entry, before the call | the same, with the items in the journal | the same; the read-back finds no effect |
+ * | the call, before `finishChunk` | the same | the same; the read-back finds the effect |
+ * | `finishChunk` | finished chunk | nothing to recover |
+ * | the last `finishChunk`, before `closeBatch` | open batch without unfinished chunks | the next worker, which closes it |
+ */
 import type { Clock } from "../clock.ts";
 import { toMessage } from "../errors/errors.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 
-/** A claim in the ledger: its name there, and until when it is ours at least. */
+/** A lease in the ledger: its name, and the time until which it is held at least. */
 export interface Lease {
   name: string;
   until: number;
 }
 
 /**
- * Keeps a claim alive for as long as `work` takes. The signal is aborted when the claim was lost, or may have run out
- * because the ledger could not be reached: from then on somebody else may hold the chunk, so nothing more may be sent.
+ * Renews a lease until `work` ends. The signal aborts if the lease is lost, or may have expired because the ledger is unreachable.
+ * From then on another worker may own the chunk, so nothing more may be sent.
  */
 export async function underLease<Result>(
   { ledger, clock, log, leaseMs }: { ledger: Pick<Ledger, "renew">; clock: Clock; log: Log; leaseMs: number },
@@ -23,12 +75,12 @@ export async function underLease<Result>(
   let { until } = lease;
 
   async function renew(): Promise<void> {
-    const asked = clock.now() + leaseMs;
+    const renewedUntil = clock.now() + leaseMs;
     try {
-      if (await ledger.renew(lease.name, asked)) until = Math.max(until, asked);
+      if (await ledger.renew(lease.name, renewedUntil)) until = Math.max(until, renewedUntil);
       else lost.abort();
     } catch (error) {
-      log.warn({ error: toMessage(error) }, "a lease could not be renewed");
+      log.warn({ error: toMessage(error) }, "failed to renew lease");
     }
   }
 
@@ -38,7 +90,7 @@ export async function underLease<Result>(
       if (left <= 0) return lost.abort();
       await clock.sleep(Math.min(leaseMs / 3, left), ended.signal);
       if (ended.signal.aborted) return;
-      // Not waited for: a ledger that does not answer must not hide that the lease runs out.
+      // Not awaited: if the ledger hangs, the loop must still notice that the lease expires.
       void renew();
     }
   }

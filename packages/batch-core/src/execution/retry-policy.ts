@@ -3,34 +3,40 @@ import { DeferUntil, hadNoEffect, isStorageFault, isTransient, readCircuitPause 
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 
-/** Tries of one chunk before it is given up. Only transient failures are tried again. */
+/** Attempts of one chunk before it fails permanently. Only transient failures are retried. */
 export const maxAttempts = 5;
 const firstPauseMs = 500;
 const longestPauseMs = 60_000;
-/** A vendor that asks for more patience than this is taken at this. */
+/** The limit of a vendor's `Retry-After`; a longer one is cut to it. */
 const longestRetryAfterMs = 3_600_000;
-/** How long a batch waits before it tries again to write to storage that is full, read-only or broken. */
+/** The wait of a batch between attempts to write to storage that is full, read-only or broken. */
 export const storagePauseMs = 5_000;
 
-/** What is to become of a chunk whose operation threw. */
+/** The decision about a chunk whose operation threw. */
 export type RetryDecision =
-  /** Again at `at`; `wholeBatch`: no other chunk of the batch before that either. */
   | {
-      again: true;
+      retry: true;
+      /** The time of the next attempt. */
       at: number;
+      /** Counts as an attempt. */
       counted: boolean;
+      /** The chunk may have had its effect. */
       interrupted: boolean;
-      wholeBatch: boolean;
+      /** No other chunk of the batch runs before `at` either. */
+      pauseBatch: boolean;
       waitingFor?: WaitReason;
     }
-  | { again: false; outcome: "failed" | "unknown" };
+  | { retry: false; outcome: "failed" | "unknown" };
 
-/** Full jitter: any time up to a limit that doubles with each attempt. Milliseconds. */
+/** Returns a back-off with full jitter, in milliseconds: a random time up to a limit that doubles with each attempt. */
 export function computeBackoff(attempt: number, random: () => number): number {
   return Math.round(random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)));
 }
 
-/** `once`: somebody waits for the answer, so a chunk that certainly did nothing is not tried again. */
+/**
+ * Decides if a chunk whose operation threw is retried. `once`: a caller waits for the result, so a chunk that certainly had no effect
+ * is not retried.
+ */
 export function decideRetry(
   error: unknown,
   { attempt, interrupted }: Pick<ClaimedChunk, "attempt" | "interrupted">,
@@ -39,29 +45,29 @@ export function decideRetry(
 ): RetryDecision {
   if (DeferUntil.is(error)) {
     const { until: at, waitingFor } = error;
-    return { again: true, at, counted: false, interrupted, wholeBatch: true, ...(waitingFor && { waitingFor }) };
+    return { retry: true, at, counted: false, interrupted, pauseBatch: true, ...(waitingFor && { waitingFor }) };
   }
-  // A vendor that is down is no verdict on an item, however long it is down.
+  // An outage of the vendor must not fail an item, however long it lasts.
   const circuitPause = readCircuitPause(error);
   if (circuitPause !== undefined) {
     const at = now + circuitPause;
-    return { again: true, at, counted: false, interrupted, wholeBatch: true, waitingFor: "vendor" };
+    return { retry: true, at, counted: false, interrupted, pauseBatch: true, waitingFor: "vendor" };
   }
-  // What was undone with its transaction, or never left, is certain; everything else may have had its effect. That a second
-  // try did nothing says nothing about an interrupted first one.
+  // Invariant: only a rollback, or a call that was never sent, is certain to have had no effect. If an earlier attempt was
+  // interrupted, a later one without effect proves nothing.
   const harmless = operation.effects === "ledger" || dryRun;
   const certain = harmless || (hadNoEffect(error) && !interrupted);
-  const canFindOut = operation.repeatable || operation.reconcile !== undefined;
-  // No verdict, whatever the attempt: the items are as good as before once an operator has made room.
+  const canRecover = operation.repeatable || operation.reconcile !== undefined;
+  // A storage fault must not fail an item, because the work can go on once an operator has made room.
   if (isStorageFault(error)) {
     const at = now + storagePauseMs;
-    return { again: true, at, counted: false, interrupted: !certain, wholeBatch: true, waitingFor: "storage" };
+    return { retry: true, at, counted: false, interrupted: !certain, pauseBatch: true, waitingFor: "storage" };
   }
-  const worthIt = isTransient(error) || (!certain && canFindOut);
-  if (!worthIt || (once && certain) || attempt >= maxAttempts) {
-    return { again: false, outcome: certain ? "failed" : "unknown" };
+  const isRetryable = isTransient(error) || (!certain && canRecover);
+  if (!isRetryable || (once && certain) || attempt >= maxAttempts) {
+    return { retry: false, outcome: certain ? "failed" : "unknown" };
   }
-  const asked = Math.min((error as { retryAfterMs?: number }).retryAfterMs ?? 0, longestRetryAfterMs);
-  const pause = Math.max(computeBackoff(attempt, random), asked);
-  return { again: true, at: now + pause, counted: true, interrupted: !certain, wholeBatch: asked > 0 };
+  const retryAfterMs = Math.min((error as { retryAfterMs?: number }).retryAfterMs ?? 0, longestRetryAfterMs);
+  const pauseMs = Math.max(computeBackoff(attempt, random), retryAfterMs);
+  return { retry: true, at: now + pauseMs, counted: true, interrupted: !certain, pauseBatch: retryAfterMs > 0 };
 }

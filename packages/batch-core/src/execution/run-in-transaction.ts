@@ -5,47 +5,47 @@ import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { ActiveBatch, ExecutionParts, RunResult } from "./active-batch.ts";
 import { afterFailure } from "./after-failure.ts";
 import { applyChunk } from "./apply-chunk.ts";
-import { obeyStopRule } from "./stop-rule.ts";
+import { applyStopRule } from "./stop-rule.ts";
 
 /** Never aborts: a chunk locked by an open transaction cannot be taken over. */
 export const neverAborted: AbortSignal = new AbortController().signal;
 
-/** Takes the tokens of a chunk from the pace of its operation. Returns the time from which there are enough, if there are not. */
+/** Checks a chunk against the limits of its operation. Returns undefined if it may start, else the time at which to ask again. */
 export async function admitChunk(
   { ledger, clock }: Pick<ExecutionParts, "ledger" | "clock">,
   { operation, head }: Pick<ActiveBatch, "operation" | "head">,
   items: number,
   transaction: LedgerTransaction,
 ): Promise<number | undefined> {
-  const { limits: pace } = operation;
-  if (!pace || (pace.perSecond === undefined && pace.concurrency === undefined)) return undefined;
-  const cost = pace.requests?.(items) ?? 1;
-  const account = pace.perAccount ? head.account : undefined;
-  return ledger.admit(operation, { ...pace, account }, cost, clock.now(), transaction);
+  const { limits } = operation;
+  if (!limits || (limits.perSecond === undefined && limits.concurrency === undefined)) return undefined;
+  const cost = limits.requests?.(items) ?? 1;
+  const account = limits.perAccount ? head.account : undefined;
+  return ledger.admit(operation, { ...limits, account }, cost, clock.now(), transaction);
 }
 
 /** Runs the next chunk of a batch with effects in the ledger's database: effects and outcomes commit together, exactly once. */
 export async function runInTransaction(parts: ExecutionParts, batch: ActiveBatch): Promise<RunResult> {
   const { ledger, database, clock, log } = parts;
   let chunk: ClaimedChunk | undefined;
-  let settlement: ChunkResult | undefined;
+  let result: ChunkResult | undefined;
   try {
-    const turn = await database.transaction<RunResult>(async (transaction) => {
+    const step = await database.transaction<RunResult>(async (transaction) => {
       const next = await ledger.lockNext(batch.head.id, clock.now(), transaction);
       if (!next) return "idle";
       const from = await admitChunk(parts, batch, next.count, transaction);
       if (from !== undefined) return { from, waitingFor: "rate_limit" };
       chunk = next;
-      settlement = await applyChunk(batch, next, { transaction, signal: neverAborted, log });
-      await ledger.finishChunk(next, settlement, clock.now(), { transaction });
+      result = await applyChunk(batch, next, { transaction, signal: neverAborted, log });
+      await ledger.finishChunk(next, result, clock.now(), { transaction });
       return "ran";
     });
-    if (turn !== "ran") return turn;
+    if (step !== "ran") return step;
   } catch (error) {
-    // The rollback has released the chunk, and there may be nowhere to store anything about it.
+    // The rollback has released the chunk. After a storage fault, a retry time could not be stored either.
     if (!chunk || isStorageFault(error)) throw error;
     return afterFailure(parts, batch, chunk, error);
   }
-  if (settlement) await obeyStopRule(parts, batch, settlement);
+  if (result) await applyStopRule(parts, batch, result);
   return "ran";
 }

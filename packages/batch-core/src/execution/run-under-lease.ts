@@ -6,14 +6,15 @@ import { afterFailure } from "./after-failure.ts";
 import { applyChunk } from "./apply-chunk.ts";
 import type { Lease } from "./lease.ts";
 import { computeBackoff } from "./retry-policy.ts";
-import { obeyStopRule } from "./stop-rule.ts";
+import { applyStopRule } from "./stop-rule.ts";
 
-/** Execution under a lease, which is also told when the ledger cannot store a result. */
+/** The dependencies of execution under a lease. */
 export interface LeasedParts extends ExecutionParts {
+  /** Makes a batch wait because the ledger cannot store its result. */
   waitForStorage(batchId: number): void;
 }
 
-/** A claim on a chunk: `lost` is aborted when another worker may have taken the chunk over. `once`: a caller waits for the answer. */
+/** A claim on a chunk. `lost` aborts if another worker may own the chunk. `once`: a caller waits for the result. */
 export interface Claim {
   lease: Lease;
   lost: AbortSignal;
@@ -30,22 +31,20 @@ export async function runUnderLease(
   const { ledger, clock, log } = parts;
   const { lease, lost, once } = claim;
   if (lost.aborted) {
-    // The claim took longer to be answered than it lasts: nothing was sent, and nothing may be.
+    // The claim took longer to return than its lease lasts. Nothing was sent, and nothing may be sent.
     const how = { counted: false, interrupted: chunk.interrupted };
     await ledger.release(chunk, clock.now(), { worker: lease.name }, how);
     return "ran";
   }
-  let settlement: ChunkResult;
+  let result: ChunkResult;
   try {
-    settlement = await applyChunk(batch, chunk, { signal: lost, log });
+    result = await applyChunk(batch, chunk, { signal: lost, log });
   } catch (error) {
     return retryWhileLeased(parts, batch, lost, () => afterFailure(parts, batch, chunk, error, { once, lease }));
   }
-  const isOurs = await retryWhileLeased(parts, batch, lost, () =>
-    finishClaimed(parts, batch, chunk, settlement, claim),
-  );
-  if (!isOurs) log.warn({ batch: batch.head.id, chunk: chunk.seq }, "a chunk was taken over before it was finished");
-  await obeyStopRule(parts, batch, settlement);
+  const isOurs = await retryWhileLeased(parts, batch, lost, () => finishClaimed(parts, batch, chunk, result, claim));
+  if (!isOurs) log.warn({ batch: batch.head.id, chunk: chunk.seq }, "chunk taken over by another worker");
+  await applyStopRule(parts, batch, result);
   return "ran";
 }
 
@@ -53,22 +52,22 @@ function finishClaimed(
   { ledger, database, clock }: LeasedParts,
   batch: ActiveBatch,
   chunk: ClaimedChunk,
-  settlement: ChunkResult,
+  result: ChunkResult,
   { lease, once }: Claim,
 ): Promise<boolean> {
   const worker = lease.name;
-  if (!once) return ledger.finishChunk(chunk, settlement, clock.now(), { worker });
-  // The caller waits for the close too, so both are one commit.
+  if (!once) return ledger.finishChunk(chunk, result, clock.now(), { worker });
+  // Performance: the caller waits for the close too, so both share one commit.
   return database.transaction(async (transaction) => {
     const now = clock.now();
     const by: ChunkOwner = { worker, transaction };
-    if (!(await ledger.finishChunk(chunk, settlement, now, by))) return false;
+    if (!(await ledger.finishChunk(chunk, result, now, by))) return false;
     batch.closed = await ledger.closeBatch(chunk.batchId, now, transaction);
     return true;
   });
 }
 
-/** The outcome of a chunk is known: a ledger that is away for a moment must not make it unknown while the lease lasts. */
+/** Retries a write while the lease is held, so that a short outage of the ledger does not lose a known outcome. */
 async function retryWhileLeased<Result>(
   { clock, random, log, waitForStorage }: LeasedParts,
   { head }: ActiveBatch,
@@ -80,7 +79,7 @@ async function retryWhileLeased<Result>(
       return await write();
     } catch (error) {
       if (lost.aborted || !isUnavailable(error)) throw error;
-      log.warn({ error: toMessage(error) }, "the ledger could not be reached; what became of a chunk waits");
+      log.warn({ error: toMessage(error) }, "failed to store chunk result, retrying");
       if (isStorageFault(error)) waitForStorage(head.id);
       await clock.sleep(1 + computeBackoff(attempt, random), lost);
       if (lost.aborted) throw error;

@@ -34,7 +34,7 @@ function touch(change: Partial<Operation<number, unknown>>): AnyOperation {
 const numbers = (length: number) => Array.from({ length }, (_, index) => index);
 const request = (length: number) => ({ operation: "test.rows.touch", items: numbers(length) });
 
-/** Lets time pass until the batch stands as it is wanted. */
+/** Advances the clock until the batch has a status. */
 async function passUntil(clock: TestClock, batches: Batches, id: number, status = /completed|failed/) {
   return until(async () => {
     clock.advance(500);
@@ -43,7 +43,7 @@ async function passUntil(clock: TestClock, batches: Batches, id: number, status 
   });
 }
 
-describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
+describe.each(ledgerDatabases)("runner on $name", ({ open }) => {
   async function begin(operation: AnyOperation, options: Partial<Parameters<typeof assemble>[0]> = {}) {
     const file = await open();
     const database = openDatabase(file.url);
@@ -52,7 +52,8 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     await core.start();
     return {
       ...core,
-      ...{ database, clock },
+      database,
+      clock,
       finished: (id: number, status?: RegExp) => passUntil(clock, core.batches, id, status),
       async [Symbol.asyncDispose]() {
         await core.stop();
@@ -65,7 +66,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
   const results = async (batches: Batches, id: number) =>
     (await batches.items(id)).items.map(({ item, outcome, code, generation }) => [item, outcome, code, generation]);
 
-  test("a lost connection is tried again, and leaves no trace of the first try", async () => {
+  test("retries a lost connection after a rollback", async () => {
     const attempts: number[] = [];
     const operation = touch({
       async apply(work) {
@@ -87,7 +88,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     ]);
   });
 
-  test("a verdict is not, and a chunk that gives up leaves the others alone", async () => {
+  test("fails one chunk permanently and runs the others", async () => {
     const attempts: string[] = [];
     const operation = touch({
       async apply(work) {
@@ -105,9 +106,10 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     expect(attempts.toSorted()).toEqual(["0.1", "1.1", "1.2", "1.3", "1.4", "1.5", "2.1"]);
   });
 
-  test("elsewhere, a failure is unknown where it is not certain", async () => {
+  test("reports uncertain external failures as unknown", async () => {
     const operation = touch({
-      ...{ effects: "elsewhere", repeatable: false },
+      effects: "elsewhere",
+      repeatable: false,
       async apply(work) {
         if (work.seq === 0) throw new VendorError("unavailable", "down");
         if (work.seq === 1) throw lost();
@@ -122,19 +124,19 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       [1, "failed", "retries_exhausted", 0],
       [2, "unknown", "interrupted", 0],
       [3, "unknown", "interrupted", 0],
-      // It was sent and not answered for.
+      // It was sent, and no outcome was returned.
       [4, "unknown", "no_result", 0],
       [5, "done", undefined, 0],
     ]);
   });
 
-  test.each(["ledger", "elsewhere"] as const)("another hour costs no attempt and is visible (%s)", async (effects) => {
-    const asked: number[] = [];
+  test.each(["ledger", "elsewhere"] as const)("reports a deferral and counts no attempt (%s)", async (effects) => {
+    const attempts: number[] = [];
     let hour = Number.POSITIVE_INFINITY;
     const operation = touch({
       effects,
       async apply(work) {
-        asked.push(work.attempt);
+        attempts.push(work.attempt);
         if (hour > core.clock.now()) throw new DeferUntil(hour);
         return done(work);
       },
@@ -143,7 +145,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     hour = core.clock.now() + 3_600_000;
     const { id } = await core.batches.submit(request(6));
     await until(async () => (await core.batches.get(id)).nextAllowedAt === hour);
-    // A stop and a resume do not hide it.
+    // The wait is stored again after a stop and a resume.
     await core.batches.stop(id);
     expect((await core.batches.get(id)).nextAllowedAt).toBeNull();
     await core.batches.resume(id);
@@ -151,36 +153,36 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       core.clock.advance(1000);
       return (await core.batches.get(id)).nextAllowedAt === hour;
     });
-    expect(asked).toEqual([1]);
+    expect(attempts).toEqual([1]);
     core.clock.advance(3_600_000);
     const batch = await core.finished(id);
     expect(batch).toMatchObject({ status: "completed", counts: { done: 6 }, nextAllowedAt: null });
-    expect(asked).toEqual([1, 1, 1, 1]);
+    expect(attempts).toEqual([1, 1, 1, 1]);
   });
 
-  test.each(["ledger", "elsewhere"] as const)(
-    "a small batch at another hour is accepted and waits (%s)",
-    async (effects) => {
-      let hour = Number.POSITIVE_INFINITY;
-      const operation = touch({
-        ...{ effects, inlineLimit: 2 },
-        async apply(work) {
-          if (hour > core.clock.now()) throw new DeferUntil(hour);
-          return done(work);
-        },
-      });
-      await using core = await begin(operation);
-      hour = core.clock.now() + 60_000;
-      const accepted = await core.batches.submit(request(2));
-      expect(accepted.status).toMatch(/pending|in_progress/);
-      expect(await core.finished(accepted.id)).toMatchObject({ status: "completed", counts: { done: 2 } });
-      expect(core.clock.now()).toBeGreaterThanOrEqual(hour);
-    },
-  );
-
-  test("a small batch whose call was lost is found out by the engine", async () => {
+  test.each(["ledger", "elsewhere"] as const)("accepts a deferred small batch, which waits (%s)", async (effects) => {
+    let hour = Number.POSITIVE_INFINITY;
     const operation = touch({
-      ...{ effects: "elsewhere", repeatable: false, inlineLimit: 2 },
+      effects,
+      inlineLimit: 2,
+      async apply(work) {
+        if (hour > core.clock.now()) throw new DeferUntil(hour);
+        return done(work);
+      },
+    });
+    await using core = await begin(operation);
+    hour = core.clock.now() + 60_000;
+    const accepted = await core.batches.submit(request(2));
+    expect(accepted.status).toMatch(/pending|in_progress/);
+    expect(await core.finished(accepted.id)).toMatchObject({ status: "completed", counts: { done: 2 } });
+    expect(core.clock.now()).toBeGreaterThanOrEqual(hour);
+  });
+
+  test("reconciles a small batch whose call was lost", async () => {
+    const operation = touch({
+      effects: "elsewhere",
+      repeatable: false,
+      inlineLimit: 2,
       apply: async () => Promise.reject(lost()),
       reconcile: async (work) => done(work),
     });
@@ -189,7 +191,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     expect(await core.finished(id)).toMatchObject({ status: "completed", counts: { done: 2 } });
   });
 
-  test("Retry-After holds the other chunks too", async () => {
+  test("delays all chunks of a batch for Retry-After", async () => {
     const at: number[] = [];
     const operation = touch({
       effects: "elsewhere",
@@ -207,7 +209,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     for (const later of at.slice(1)) expect(later - (at[0] as number)).toBeGreaterThanOrEqual(30_000);
   });
 
-  test("stop takes effect at the chunk's edge, resume goes on, retry is a generation of what failed", async () => {
+  test("stops between chunks, resumes, and retries the failed items", async () => {
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     const ran: string[] = [];
@@ -253,7 +255,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       async ({ items }) => items.map((key) => ({ key, outcome: "failed", code: "gone", message: "gone" })),
     ],
     ["chunks give up", () => Promise.reject(new VendorError("rejected", "no"))],
-  ])("a batch that mostly fails is ended with its reason (%s)", async (_, apply) => {
+  ])("ends a batch by its stop rule (%s)", async (_, apply) => {
     await using core = await begin(touch({ apply }));
     const { id } = await core.batches.submit({ ...request(20), stopRule: { maxFailureRate: 0.5, after: 4 } });
     const batch = await core.finished(id);
@@ -263,16 +265,17 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     expect(await core.batches.retry(id)).toMatchObject({ status: "in_progress", error: null });
   });
 
-  test("a batch that is ended waits for the chunks in hand", async () => {
+  test("closes a failed batch after its claimed chunks", async () => {
     const operation = touch({
-      ...{ effects: "elsewhere", repeatable: false },
+      effects: "elsewhere",
+      repeatable: false,
       apply: async ({ items }) => items.map((key) => ({ key, outcome: "failed", code: "gone", message: "gone" })),
       reconcile: async (work) => done(work),
     });
     await using core = await begin(operation);
     await core.stop();
     const { id } = await core.batches.submit({ ...request(6), stopRule: { maxFailureRate: 0.1, after: 1 } });
-    // Somebody has one in hand, and dies with it.
+    // Another worker claims a chunk and dies.
     await core.ledger.claim(id, "dead", core.clock.now(), core.clock.now() + 10_000);
     await core.runner.runNext(id);
     expect(await core.batches.get(id)).toMatchObject({ status: "in_progress", counts: { failed: 4 } });
@@ -282,19 +285,21 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     expect(await core.batches.get(id)).toMatchObject({ status: "failed", counts: { done: 2, failed: 4 } });
   });
 
-  test("a dry run tells and changes nothing", async () => {
-    const tell = async (work: Numbers): Promise<Outcome[]> =>
+  test("reports the outcomes of a dry run and changes nothing", async () => {
+    const preview = async (work: Numbers): Promise<Outcome[]> =>
       work.items.map((key) => (key === 1 ? { key, outcome: "skipped", code: "live" } : { key, outcome: "done" }));
     const here = touch({
       async apply(work) {
         for (const item of work.items)
           await sql`insert into touched (id) values (${item})`.execute(work.transaction as never);
-        return tell(work);
+        return preview(work);
       },
     });
     const there = touch({
-      ...{ name: "test.rows.send", effects: "elsewhere", preview: tell },
-      apply: () => Promise.reject(new Error("a dry run was carried out")),
+      name: "test.rows.send",
+      effects: "elsewhere",
+      preview,
+      apply: () => Promise.reject(new Error("apply was called in a dry run")),
     });
     const blind = touch({ name: "test.rows.shout", effects: "elsewhere" });
     await using core = await begin(here, { operations: [here, there, blind] });
@@ -307,7 +312,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     }
     expect((await sql`select * from touched`.execute(core.database.tables())).rows).toEqual([]);
     await expect(core.batches.submit({ ...request(4), operation: "test.rows.shout", dryRun: true })).rejects.toThrow(
-      /cannot be tried without effects/,
+      /does not support dry runs/,
     );
   });
 
@@ -322,33 +327,35 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
     }
     const never = () => Promise.reject(new Error("it was sent again"));
 
-    test("is applied again where that is repeatable", async () => {
+    test("is applied again if the operation is repeatable", async () => {
       const { core, id } = await interrupted(touch({ effects: "elsewhere" }));
       await using _ = core;
       await core.runner.runNext(id);
       expect((await core.batches.get(id)).counts.done).toBe(2);
     });
 
-    test("is reconciled where it is not, also when the first question is not answered", async () => {
-      let asked = 0;
+    test("is reconciled after failed attempts to reconcile", async () => {
+      let calls = 0;
       const operation = touch({
-        ...{ effects: "elsewhere", repeatable: false, apply: never },
+        effects: "elsewhere",
+        repeatable: false,
+        apply: never,
         async reconcile(work) {
-          if (++asked === 1) throw new VendorError("unavailable", "down");
-          if (asked === 2) throw new DeferUntil(core.clock.now() + 1000);
+          if (++calls === 1) throw new VendorError("unavailable", "down");
+          if (calls === 2) throw new DeferUntil(core.clock.now() + 1000);
           return done(work);
         },
       });
       const { core, id } = await interrupted(operation);
       await using _ = core;
-      while (asked < 3) {
+      while (calls < 3) {
         await core.runner.runNext(id);
         core.clock.advance(2000);
       }
       expect((await core.batches.get(id)).counts).toMatchObject({ done: 2, unknown: 0 });
     });
 
-    test("is unknown where nobody can tell", async () => {
+    test("is unknown if the operation cannot reconcile", async () => {
       const { core, id } = await interrupted(touch({ effects: "elsewhere", repeatable: false, apply: never }));
       await using _ = core;
       await core.runner.runNext(id);
@@ -360,7 +367,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
   });
 
   describe("a lease", () => {
-    test("is renewed while the work goes on", async () => {
+    test("is renewed while the operation runs", async () => {
       const gate = Promise.withResolvers<void>();
       const ran: number[] = [];
       const operation = touch({
@@ -384,7 +391,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       expect(ran).toEqual([1]);
     });
 
-    test("that is lost tells the work, and what the work says then is not written", async () => {
+    test("aborts the operation when lost and discards its result", async () => {
       const begun = [Promise.withResolvers<AbortSignal>(), Promise.withResolvers<AbortSignal>()];
       const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
       const written: boolean[] = [];
@@ -398,9 +405,10 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
           return work.items.map((key) => ({ key, outcome: "failed", code: "late", message: "late" }));
         },
       });
-      // One process in two lanes: the claim has a name of its own, so the second is not taken for the first.
+      // One process takes the chunk over from itself: each claim has its own name.
       await using core = await begin(operation, {
-        ...{ leaseMs: 3000, lanes: 2 },
+        leaseMs: 3000,
+        lanes: 2,
         ledger: (ledger) => ({
           renew: () => Promise.reject(lost()),
           async finishChunk(...args) {
@@ -417,13 +425,13 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
         core.clock.advance(500);
         return signal.aborted;
       });
-      let again = false;
+      let isClaimedAgain = false;
       void begun[1]?.promise.then(() => {
-        again = true;
+        isClaimedAgain = true;
       });
       await until(() => {
-        if (!again) core.clock.advance(100);
-        return again;
+        if (!isClaimedAgain) core.clock.advance(100);
+        return isClaimedAgain;
       });
       gates[0]?.resolve();
       await until(() => written.length === 1);
@@ -434,7 +442,7 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       expect(written).toEqual([false, true]);
     });
 
-    test("lets a known outcome wait for a ledger that is away", async () => {
+    test("lasts while a known outcome waits for the ledger", async () => {
       let away = 3;
       const operation = touch({ effects: "elsewhere", repeatable: false });
       await using core = await begin(operation, {
@@ -446,11 +454,12 @@ describe.each(ledgerDatabases)("the runner on $name", ({ open }) => {
       expect(await core.finished(id)).toMatchObject({ status: "completed", counts: { done: 2 } });
     });
 
-    test("that ran out before the claim was answered sends nothing", async () => {
+    test("sends nothing if it expired before the claim returned", async () => {
       const attempts: number[] = [];
       let slow = true;
       const operation = touch({
-        ...{ effects: "elsewhere", repeatable: false },
+        effects: "elsewhere",
+        repeatable: false,
         async apply(work) {
           attempts.push(work.attempt);
           return done(work);

@@ -24,32 +24,32 @@ export interface RunnerParts {
   log: Log;
   /** Names this process in the ledger. */
   worker: string;
-  /** How long a claimed chunk stays ours without a sign of life, in milliseconds. */
+  /** Duration of a lease without a renewal, in milliseconds. */
   leaseMs: number;
 }
 
-/** Works off chunks: claim, apply, settle, commit. */
+/** Executes chunks: claim, apply, finish, commit. */
 export interface Runner {
-  /** One chunk of the batch. */
+  /** Runs the next chunk of a batch. */
   runNext(batchId: number): Promise<RunResult>;
-  /** Returns a wait for storage in this process; undefined if there is none. A ledger that is full cannot store it. */
+  /** Returns this process's wait for storage, which a full ledger cannot store; undefined if there is none. */
   storageWait(batchId: number): Wait | undefined;
-  /** A chunk of a batch that is being accepted, inside the transaction that accepts it. An error undoes the whole. */
+  /** Runs a chunk in the transaction that accepts its batch. An error rolls back the whole batch. */
   runWithin(
     transaction: LedgerTransaction,
     batch: Omit<BatchHead, "id" | "status">,
     chunk: ClaimedChunk,
   ): Promise<ChunkResult>;
-  /** A claim from now on. Its name is used once, so that whoever lost it cannot be taken for whoever has it now. */
+  /** Creates a lease from now on. Its name is never used again, so a former owner cannot be mistaken for the current one. */
   newLease(): Lease;
   /**
-   * The chunks that were claimed under `lease` when the batch was accepted, one try each. What may have had its effect, or
-   * may not run now, is put back for the engine.
+   * Makes one attempt at each chunk that was claimed under `lease` when its batch was accepted. Chunks that may have had their effect,
+   * or may not run now, are released for the engine.
    */
   runClaimed(batch: Omit<BatchHead, "status">, chunks: readonly ClaimedChunk[], lease: Lease): Promise<void>;
 }
 
-/** Batches kept in mind. Those that another process closed are never heard of again, so the whole is dropped now and then. */
+/** Size of the cache of active batches. Entries that other processes close are not evicted, so a full cache is cleared. */
 const activeBatchLimit = 1000;
 
 export function createRunner(parts: RunnerParts): Runner {
@@ -60,8 +60,8 @@ export function createRunner(parts: RunnerParts): Runner {
   let leases = 0;
 
   async function loadBatch(batchId: number): Promise<ActiveBatch | undefined> {
-    const before = activeBatches.get(batchId);
-    if (before) return before;
+    const cached = activeBatches.get(batchId);
+    if (cached) return cached;
     const head = await ledger.head(batchId);
     const operation = head && parts.operation(head.operation, head.target);
     if (!head || !operation) return undefined;
@@ -74,7 +74,7 @@ export function createRunner(parts: RunnerParts): Runner {
 
   function findOperation({ operation: name, target }: Pick<BatchHead, "operation" | "target">): AnyOperation {
     const operation = parts.operation(name, target);
-    if (!operation) throw new Error(`There is no operation ${name} here`);
+    if (!operation) throw new Error(`Operation ${name} is not registered in this process`);
     return operation;
   }
 
@@ -82,15 +82,15 @@ export function createRunner(parts: RunnerParts): Runner {
     return { name: `${worker}.${++leases}`, until: clock.now() + leaseMs };
   }
 
-  /** Makes a wait visible, and its end too. */
+  /** Stores the wait of a batch, or its end, for readers. */
   async function recordWait(batch: ActiveBatch, wait: Wait | null): Promise<void> {
-    // A wait is said anew each time, for a stop and a resume in between have wiped it.
+    // A wait is stored every time, because a stop and a resume in between have cleared it.
     if (wait === null && batch.waitsUntil === null) return;
     batch.waitsUntil = wait?.from ?? null;
     await ledger.waitUntil(batch.head.id, batch.waitsUntil, wait?.waitingFor);
   }
 
-  /** The wait of a batch that this process could not continue, because nothing could be stored. */
+  /** Makes a batch wait in this process, because nothing can be stored. */
   function waitForStorage(batchId: number): Wait {
     const wait: Wait = { from: clock.now() + storagePauseMs, waitingFor: "storage" };
     if (storageWaits.size >= activeBatchLimit) storageWaits.clear();
@@ -103,9 +103,9 @@ export function createRunner(parts: RunnerParts): Runner {
   async function runOnce(batch: ActiveBatch): Promise<RunResult> {
     const { head, operation, paused } = batch;
     const now = clock.now();
-    const hour = allowedFrom(operation, head.dryRun, now);
-    if (paused.from > now && paused.from >= hour) return paused;
-    if (hour > now) return { from: hour, waitingFor: "office_hours" };
+    const allowedAt = allowedFrom(operation, head.dryRun, now);
+    if (paused.from > now && paused.from >= allowedAt) return paused;
+    if (allowedAt > now) return { from: allowedAt, waitingFor: "office_hours" };
     if (operation.effects === "ledger") return runInTransaction(parts, batch);
     const admit = (transaction: LedgerTransaction, items: number) => admitChunk(parts, batch, items, transaction);
     const lease = newLease();
@@ -136,7 +136,7 @@ export function createRunner(parts: RunnerParts): Runner {
         if (!isStorageFault(error)) throw error;
         log.warn({ batch: batchId, error: toMessage(error) }, "batch waits for storage");
         const wait = waitForStorage(batchId);
-        // There may be room for this one, so that other processes see it too.
+        // May fail too. If it succeeds, other processes see the wait.
         await ledger.waitUntil(batchId, wait.from, "storage").catch(() => {});
         return wait;
       }

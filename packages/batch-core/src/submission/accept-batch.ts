@@ -90,7 +90,7 @@ function describeBatch(
 ): NewRequest["batch"] {
   const { filter, dryRun = false, actor = null, stopRule } = request;
   if (dryRun && operation.effects === "elsewhere" && !operation.preview) {
-    throw invalidRequest({ path: "dry_run", message: `${operation.name} cannot be tried without effects` });
+    throw invalidRequest({ path: "dry_run", message: `${operation.name} does not support dry runs` });
   }
   const account = accountText.safeParse(request.account ?? "");
   if (!account.success) throw invalidRequest(...toIssues(account.error, "account"));
