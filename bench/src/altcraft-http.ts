@@ -64,7 +64,7 @@ export async function altcraftHttp(scale: number): Promise<Line[]> {
             ours: ms(0),
             compared: `bare Hono route, same statement: ${ms(2)}`,
             figure: median(rows.map(([json, , plain]) => plain / json)),
-            // See docs/decisions/speed-over-http.md.
+            // See docs/decisions/http-performance-target.md.
             ...(clients > 1 && { wanted: { atLeast: 0.8 } }),
           },
           {

@@ -49,7 +49,7 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
       for (const [work, bareWay, { ms, figure }, wish] of [
         ["FirstPromoter's list of 100 over HTTP", "bare query", list, { wanted }],
         [`FirstPromoter's restore of 5 over HTTP, ${crowd} clients`, "bare statements", many, { wanted }],
-        // See docs/decisions/speed-over-http.md.
+        // See docs/decisions/http-performance-target.md.
         ["FirstPromoter's restore of 5 over HTTP, a client alone", "bare statements", alone, {}],
       ] as const) {
         lines.push({

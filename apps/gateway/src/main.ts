@@ -8,7 +8,7 @@ import { declareImport } from "./cli/import.ts";
 import { createKey, listKeys, revokeKey } from "./cli/keys.ts";
 import { serve } from "./cli/serve.ts";
 
-// Performance: collect garbage once the heap has grown by half, not fourfold (docs/decisions/small-young-generation.md).
+// Performance: collect garbage once the heap has grown by half, not fourfold (docs/decisions/cap-v8-semi-space.md).
 setFlagsFromString("--heap-growing-percent=50");
 
 const program = new Command("reinstate")
