@@ -108,6 +108,32 @@ describe("a database URL", () => {
   });
 });
 
+describe("a setting in a file", () => {
+  const path = join(folder, "password");
+  writeFileSync(path, `postgres://me:${secret}@db/reinstate\n`);
+  const name = "REINSTATE_DATABASE_URL_FILE";
+
+  test("is read without its last line end", () => {
+    const { databaseUrl } = readSettings({ env: { [name]: path }, vendors });
+    expect(databaseUrl).toBe(`postgres://me:${secret}@db/reinstate`);
+  });
+
+  test.each<[Record<string, string>, string]>([
+    [{ [name]: join(folder, "absent") }, `${name}: the file cannot be read (ENOENT)`],
+    [{ [name]: folder }, `${name}: the file cannot be read (EISDIR)`],
+    [{ [name]: path, REINSTATE_DATABASE_URL: "sqlite:x.db" }, `${name} and REINSTATE_DATABASE_URL are both set`],
+    [{ REINSTATE_DATABSE_URL_FILE: path }, "REINSTATE_DATABSE_URL_FILE is not a setting"],
+    [{ REINSTATE_ROLE_FILE: path }, "REINSTATE_ROLE must be one of"],
+  ])("stops the start if it is %o", (env, message) => {
+    expect(findFault(env)).toContain(message);
+    expect(findFault(env)).not.toContain(secret);
+  });
+
+  test("leaves the variables of other programs alone", () => {
+    expect(findFault({ HOST_FILE: join(folder, "absent"), LOG_LEVEL_FILE: "x" })).toBeUndefined();
+  });
+});
+
 describe("reinstate.json", () => {
   const fault = (file: string) => {
     try {

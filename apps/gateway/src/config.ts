@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import {
   type AdmissionLimits,
   checkDatabaseUrl,
@@ -124,9 +125,13 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
   const known = listVariables(vendors);
   const given: Record<string, string> = { ...defaults, ...fromFile(file, known) };
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined) continue;
+    const isOwn = name.startsWith("REINSTATE_");
+    if (value === undefined || !(isOwn || known.includes(name))) continue;
+    const fileOf = isOwn ? known.find((one) => name === `${one}_FILE`) : undefined;
     if (known.includes(name)) given[name] = value;
-    else if (name.startsWith("REINSTATE_")) throw bad(`${name} is not a setting${hint(name, known)}`);
+    else if (fileOf === undefined) throw bad(`${name} is not a setting${hint(name, known)}`);
+    else if (env[fileOf] !== undefined) throw bad(`${name} and ${fileOf} are both set; keep one of them`);
+    else given[fileOf] = readValue(name, value);
   }
 
   const parsed = z.object(own).safeParse(given);
@@ -179,6 +184,17 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     );
   }
   return settings;
+}
+
+/** Reads the value of a setting from the file that `name` gives, as container engines hand secrets over. A last line end is dropped. */
+function readValue(name: string, path: string): string {
+  try {
+    return readFileSync(path, "utf8").replace(/\r?\n$/, "");
+  } catch (error) {
+    throw bad(
+      `${name}: the file cannot be read (${(error as NodeJS.ErrnoException).code}); give the path of a readable file`,
+    );
+  }
 }
 
 /** Returns the names of all variables that are settings: the gateway's own, then those of the vendors. */
