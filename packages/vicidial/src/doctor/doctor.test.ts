@@ -243,7 +243,7 @@ test("whatever a move refuses is told, once", async () => {
   ]);
   const refused = (await place.findings()).filter(({ severity }) => severity === "refused").map(({ what }) => what);
   expect(refused).toEqual([
-    `${archive} is MEMORY: leads are moved only between InnoDB, MyISAM and Aria tables`,
+    `${archive} uses the engine MEMORY; leads are moved only between InnoDB, MyISAM and Aria tables`,
     `${archive} has no unique key on lead_id`,
     `${live} has no column fax: leads cannot be dearchived`,
     "full_name is worked out by the server in vicidial_list alone: leads cannot be dearchived",

@@ -1,5 +1,5 @@
 import type { Verb } from "../leads/move.ts";
-import { holds, widerCharset, widerType } from "../store/mariadb/column-types.ts";
+import { canHold, widerCharset, widerType } from "../store/mariadb/column-types.ts";
 import { archive as archiveName, live as liveName, quote } from "../store/mariadb/names.ts";
 import { needsValue } from "../store/mariadb/table-shape.ts";
 import type { ColumnFacts, Finding, TableFacts } from "./diagnosis.ts";
@@ -119,7 +119,7 @@ const findCounterpart = ({ name }: ColumnFacts, { columns }: TableFacts) =>
 function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number | undefined): Finding[] {
   const { name } = live;
   const findings: Finding[] = [];
-  if (!(holds(live.type, archive.type, live.charset) && holds(archive.type, live.type, live.charset))) {
+  if (!(canHold(live.type, archive.type, live.charset) && canHold(archive.type, live.type, live.charset))) {
     findings.push({
       severity: "risk",
       what: `${name} is ${live.type} in ${liveName} and ${archive.type} in ${archiveName}: ${

@@ -4,7 +4,7 @@ import { toActor } from "../leads/actor.ts";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
 import { operationName } from "../operations/operations.ts";
-import type { LoginRefusal, SiteUser, VicidialDatabase } from "../store/vicidial-database.ts";
+import type { LoginRefusal, VicidialDatabase, VicidialUser } from "../store/vicidial-database.ts";
 import { answerError, toApiError, toErrorDetails } from "./replies.ts";
 
 /** One call, its values cleaned as VICIdial cleans them. */
@@ -138,17 +138,17 @@ export function createNonAgentApi(host: Host, site: VicidialDatabase | undefined
     return dearchive(site as VicidialDatabase, login, call).catch((error: unknown) => broken(call, error));
   }
 
-  async function dearchive(around: VicidialDatabase, login: SiteUser, call: Call): Promise<Answer> {
+  async function dearchive(around: VicidialDatabase, login: VicidialUser, call: Call): Promise<Answer> {
     const { user, leadId, stage, searchLocation } = call;
     if (leadId.length < 1 || leadId.length > 11) return error("INVALID SEARCH PARAMETERS", `${user}|${leadId}`);
     const id = Number(leadId);
-    const listId = id <= highestLeadId ? await around.listOf("vicidial_list_archive", id) : undefined;
+    const listId = id <= highestLeadId ? await around.findListId("vicidial_list_archive", id) : undefined;
     const lists = await around.allowedLists(login.user_group);
     if (listId === undefined || (lists !== "all" && !lists.has(listId))) {
       return error("ARCHIVED LEAD NOT FOUND", `${user}|${leadId}|${stage}|${searchLocation}`);
     }
     const place = `${user}|${leadId}|${listId}`;
-    if ((await around.listOf("vicidial_list", id)) !== undefined) return error("NON-ARCHIVED LEAD FOUND", place);
+    if ((await around.findListId("vicidial_list", id)) !== undefined) return error("NON-ARCHIVED LEAD FOUND", place);
     if (!(await office.isAllowed("dearchive"))) return error("LEAD INSERT FAILED", place);
     const batch = await host.batches.submit({
       operation: operationName("dearchive"),

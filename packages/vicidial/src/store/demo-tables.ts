@@ -9,10 +9,10 @@ import type { LeadStore } from "./lead-store.ts";
 export const demoLive = "vicidial_demo_list";
 export const demoArchive = "vicidial_demo_list_archive";
 
-/** Leads that a filter finds at once. */
-const page = 5000;
+/** Leads per page of a filter search. */
+const pageSize = 5000;
 
-/** The source and the target of a verb. */
+/** Returns the source and the target table of a verb. */
 const findTables = (verb: Verb) => {
   const [source, target] = verb === "dearchive" ? [demoArchive, demoLive] : [demoLive, demoArchive];
   return { source: sql.table(source), target: sql.table(target) };
@@ -27,13 +27,13 @@ const differing = sql.join(
   sql` || `,
 );
 
-/** A row of the source: the id of its counterpart, where there is one, and the columns that differ, each with a comma. */
-interface Seen {
+/** A source row: the id of its duplicate in the target, and the differing columns, each followed by a comma. */
+interface Observed {
   duplicate: number | null;
   differs: string;
 }
 
-/** Demo tables with VICIdial's columns in the host's own database: the moves commit together with their outcomes. */
+/** Creates demo tables with VICIdial's columns in the host's database. Moves commit together with their outcomes. */
 export async function createSqlStore(database: Database): Promise<LeadStore> {
   await database.migrate("vicidial", {
     "0001_demo_tables": async (db) => {
@@ -47,7 +47,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
     },
   });
 
-  // SQLite knows no alias in RETURNING; PostgreSQL asks for it where both tables have the column.
+  // SQLite has no aliases in RETURNING; PostgreSQL needs one if both tables have the column.
   const updatedId = sql.ref(database.dialect === "postgres" ? "t.lead_id" : "lead_id");
 
   async function idsIn(db: LedgerTransaction, table: RawBuilder<unknown>, ids: readonly number[]) {
@@ -62,9 +62,9 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
     source: RawBuilder<unknown>,
     target: RawBuilder<unknown>,
     ids: readonly number[],
-  ): Promise<Map<number, Seen>> {
+  ): Promise<Map<number, Observed>> {
     if (ids.length === 0) return new Map();
-    const { rows } = await sql<Seen & { lead_id: number }>`
+    const { rows } = await sql<Observed & { lead_id: number }>`
       select s.lead_id, t.lead_id as duplicate, ${differing} as differs
       from ${source} as s left join ${target} as t on t.lead_id = s.lead_id
       where ${database.anyOf("s.lead_id", ids)}`.execute(db);
@@ -96,7 +96,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
 
     async move(move, { transaction: db }) {
       const { source, target } = findTables(move.verb);
-      const asked = database.anyOf("s.lead_id", move.ids);
+      const isRequested = database.anyOf("s.lead_id", move.ids);
       if (database.dialect === "postgres") {
         for (const table of [source, target]) {
           const wanted = database.anyOf("lead_id", move.ids);
@@ -117,19 +117,19 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
         move.insert,
         sql`insert into ${target} (${names})
           select ${names} from ${source} as s
-          where ${asked} and not exists (select 1 from ${target} as t where t.lead_id = s.lead_id)
+          where ${isRequested} and not exists (select 1 from ${target} as t where t.lead_id = s.lead_id)
           returning lead_id`,
       );
       const set = columnNames.slice(1).map((name) => sql`${sql.ref(name)} = s.${sql.ref(name)}`);
       const updated = await changed(
         move.update,
         sql`update ${target} as t set ${sql.join(set)} from ${source} as s
-          where t.lead_id = s.lead_id and ${asked} and not (${equal}) and (${sameLead}) returning ${updatedId}`,
+          where t.lead_id = s.lead_id and ${isRequested} and not (${equal}) and (${sameLead}) returning ${updatedId}`,
       );
       const deleted = await changed(
         move.delete,
         sql`delete from ${source} as s
-          where ${asked} and exists (select 1 from ${target} as t where t.lead_id = s.lead_id and ${equal})
+          where ${isRequested} and exists (select 1 from ${target} as t where t.lead_id = s.lead_id and ${equal})
           returning lead_id`,
       );
       return moved(move, seen, { elsewhere, inserted, updated, deleted });
@@ -137,14 +137,14 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
 
     async *select(verb, filter) {
       const { equal, campaigns, from, before } = toConditions(filter);
-      if (campaigns) throw new MoveRefused("campaign_id: the demo has no campaigns");
+      if (campaigns) throw new MoveRefused("campaign_id: the demo tables have no campaigns");
       const { source } = findTables(verb);
       const conditions = equal.map(({ column, values }) => sql`${sql.ref(column)} in (${sql.join(values)})`);
       if (from !== undefined) conditions.push(sql`entry_date >= ${from}`);
       if (before !== undefined) conditions.push(sql`entry_date < ${before}`);
       for (let after = -1; ; ) {
         const { rows } = await sql<{ lead_id: number }>`select lead_id from ${source}
-          where lead_id > ${after} and ${sql.join(conditions, sql` and `)} order by lead_id limit ${page}`.execute(
+          where lead_id > ${after} and ${sql.join(conditions, sql` and `)} order by lead_id limit ${pageSize}`.execute(
           database.tables(),
         );
         if (rows.length === 0) return;
@@ -166,7 +166,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
 
 function moved(
   move: Move,
-  seen: Map<number, Seen>,
+  seen: Map<number, Observed>,
   sets: Record<"elsewhere" | "inserted" | "updated" | "deleted", Set<number>>,
 ): Moved {
   return {

@@ -4,57 +4,65 @@ import type { RelatedRecords } from "../leads/related-records.ts";
 import type { LeadFilter } from "../schemas.ts";
 import type { VicidialDatabase } from "./vicidial-database.ts";
 
-/** In whose name a move is made. */
+/** The context of a move. */
 export interface MoveWork {
-  /** Where the moves are written when the effects are `ledger`. */
+  /** The transaction for the writes of a store whose effects are `ledger`. */
   transaction: LedgerTransaction;
-  /** Aborted when somebody else may be at the same work by now. */
+  /** Aborted when another worker may have taken over the chunk. */
   signal?: AbortSignal;
-  /** Pauses between two locks, for as long as each was held. */
+  /** Pauses after each lock for as long as it was held. */
   throttled?: boolean;
-  /** Names the chunk of a batch, the same at every try of it. */
+  /** Names the chunk of a batch. All attempts at the chunk have the same name. */
   chunk?: string;
 }
 
 /**
- * The two lead tables, `vicidial_list` and its archive. Every adapter keeps these promises:
+ * The two lead tables, `vicidial_list` and its archive. Every adapter guarantees:
  *
- * - A lead is copied column by column, by name; a copy that is there already is never overwritten, but for `update`.
- * - A row is deleted only by a statement that itself verifies that the other table holds the same lead with the same
- *   content: NULL is equal to NULL alone, text is compared byte by byte.
- * - Whenever a move ends early, by an error or a crash, each of its leads lies whole in at least one table, and the same
- *   move asked again ends as it would have ended. Of an all-or-nothing move all leads have moved or none, at the latest before the
- *   next answer about leads.
+ * - A lead is copied by column name. An existing copy is overwritten only by `update`.
+ * - A row is deleted only by a statement that also verifies that the other table holds an equal row. NULL equals only NULL, and
+ *   text is compared byte by byte.
+ * - If a move ends early, by an error or a crash, each of its leads is complete in at least one table. Repeating the move leads
+ *   to the same result as if it had not ended early.
+ * - An all-or-nothing move has moved all leads or none, at the latest before the next answer about leads.
  */
 export interface LeadStore {
-  /** Where the moves are written: in the chunk's transaction, or in another database. */
+  /** `ledger`: moves commit in the chunk's transaction. `elsewhere`: they commit in another database. */
   readonly effects: "ledger" | "elsewhere";
   /**
-   * Which of the ids lie in the source table of the verb. May throw a `MoveRefused` where the tables cannot be worked on; a
-   * move does so in any case.
+   * Returns the ids that are in the source table of the verb.
+   *
+   * @throws MoveRefused possibly, if leads cannot be moved safely. A move always throws it then.
    */
   findInSource(verb: Verb, ids: readonly number[]): Promise<Set<number>>;
-  /** How each lead lies, in the order asked. Changes nothing. Throws a `MoveRefused` as a move does. */
+  /**
+   * Returns the state of each lead, in the order of `ids`. Changes nothing.
+   *
+   * @throws MoveRefused as a move does.
+   */
   inspect(verb: Verb, ids: readonly number[]): Promise<LeadState[]>;
   /**
-   * Throws a `MoveRefused` where the tables cannot be worked on, and a `NothingMoved` where they may be in a moment; nothing
-   * was written then. Throws a `TablesDamaged` where a table must be repaired first. After any other error some of the
-   * leads may have been moved.
+   * Moves leads. After any error that is not listed here, some of the leads may have been moved.
+   *
+   * @throws MoveRefused if leads cannot be moved safely between these tables. Nothing was written.
+   * @throws NothingMoved if the same move may succeed in a moment. Nothing was written.
+   * @throws NoneMoved if an all-or-nothing move cannot move all of its leads. Both tables are as before.
+   * @throws TablesDamaged if a table must be repaired first.
    */
   move(move: Move, work: MoveWork): Promise<Moved>;
-  /** What earlier tries of a chunk were about to move; where moves commit with their outcomes there is no such thing. */
+  /** Returns the leads that earlier attempts at a chunk may have moved. Absent if moves commit with their outcomes. */
   journaledMoves?(chunk: string): Promise<JournaledMoves>;
-  /** The ids of the source's leads that a filter finds, ascending, a page at a time. */
+  /** Yields the ids of source leads that match a filter, ascending, a page at a time. */
   select(verb: Verb, filter: LeadFilter): AsyncIterable<number[]>;
-  /** Which of the leads somebody is on a call with: what comes of the call is written to the live table. */
+  /** Returns the leads on a running call, whose result will be written to the live table. */
   onCall(ids: readonly number[]): Promise<Set<number>>;
-  /** What else hangs on the leads of the verb's source, or of its target; leads with nothing to tell are left out. */
+  /** Counts the related records of leads in the verb's source or target. Leads without any are omitted. */
   relatedRecords(verb: Verb, side: "source" | "target", ids: readonly number[]): Promise<Map<number, RelatedRecords>>;
-  /** Brings the callbacks of live leads back; how many. */
+  /** Restores the callbacks of live leads. Returns how many. */
   restoreRelatedRecords(ids: readonly number[]): Promise<number>;
-  /** Adds a move to the log of VICIdial's administrators, if there is one. */
+  /** Adds a move to `vicidial_admin_log`, if the store has one. */
   logMove?: VicidialDatabase["logMove"];
-  /** Rejects while the tables cannot be worked on. */
+  /** Resolves if leads can be moved; rejects with the reason if not. */
   ready(): Promise<void>;
   close(): Promise<void>;
 }

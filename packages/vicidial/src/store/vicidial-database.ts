@@ -1,6 +1,6 @@
 import type { Schedule } from "../office-hours/office-hours.ts";
 
-/** A call of VICIdial's own API by somebody who was let in, for its log. */
+/** A call of VICIdial's non-agent API by an authenticated user, for VICIdial's log. */
 export interface ApiCall {
   user: string;
   agentUser: string;
@@ -10,30 +10,31 @@ export interface ApiCall {
   source: string;
   data: string;
   seconds: number;
-  /** What was asked, whole, without a password. */
+  /** The full URL of the call, with passwords masked. */
   url: string;
   address: string | undefined;
 }
 
-/** What of a VICIdial database lies around the lead tables. A table that is not there holds nothing. */
+/** Access to VICIdial tables other than the lead tables. A missing table counts as empty. */
 export interface VicidialDatabase {
-  /** Throws where there is no call time with this id. */
+  /** Returns the schedule of a call time. Rejects if no call time has this id. */
   callTime(id: string): Promise<Schedule>;
-  /** Reports whether names keep the letters of every script, `use_non_latin` of VICIdial's settings. */
+  /** Returns `use_non_latin` of VICIdial's settings: true if names keep the letters of every script. */
   usesNonLatin(): Promise<boolean>;
-  /** Lets a user in, or says why not; counts the attempt. */
-  login(attempt: LoginAttempt): Promise<SiteUser | LoginRefusal>;
-  /** The lists of the campaigns that a user group may see; `all` where it may see every one. */
+  /** Authenticates a user and counts the attempt. Returns the user or the reason of the refusal. */
+  login(attempt: LoginAttempt): Promise<VicidialUser | LoginRefusal>;
+  /** Returns the lists of the campaigns that a user group may see, or `all`. */
   allowedLists(userGroup: string): Promise<Set<string> | "all">;
-  /** Returns the list of a lead in one of the lead tables; undefined without the lead. Throws without the table. */
-  listOf(table: "vicidial_list" | "vicidial_list_archive", leadId: number): Promise<string | undefined>;
+  /** Returns the list of a lead in one of the lead tables, or undefined if it is not there. Rejects if the table does not exist. */
+  findListId(table: "vicidial_list" | "vicidial_list_archive", leadId: number): Promise<string | undefined>;
+  /** Adds a row to `vicidial_api_log`. */
   logApiCall(call: ApiCall): Promise<void>;
-  /** Adds a row to the log of administrators. Without a `user`, the row has the user of VICIdial's own scripts. */
+  /** Adds a row to `vicidial_admin_log`. The default `user` is that of VICIdial's own scripts. */
   logMove(entry: { code: string; notes: string; user?: string | undefined }): Promise<void>;
 }
 
-/** A user of VICIdial, as its own API looks at one. Flags and levels as VICIdial keeps them. */
-export interface SiteUser {
+/** The fields of a VICIdial user that its non-agent API checks, as VICIdial stores them. */
+export interface VicidialUser {
   user: string;
   user_group: string;
   active: string;
@@ -46,9 +47,9 @@ export interface SiteUser {
 export interface LoginAttempt {
   user: string;
   pass: string;
-  /** Where the call comes from; undefined where nobody can tell. */
+  /** The address of the caller, or undefined if it is unknown. */
   address: string | undefined;
 }
 
-/** Why a user is not let in, in VICIdial's words: a wrong login, too many of them, the address, the second factor. */
+/** Why a login is refused, in VICIdial's words: wrong login, too many attempts, address, second factor. */
 export type LoginRefusal = "BAD" | "LOCK" | "IPBLOCK" | "2FA";

@@ -1,24 +1,24 @@
-/** What a column can hold: its type with width and words, as information_schema writes it, and its character set. */
-export interface Holding {
+/** The capacity of a column: its type with width and words, as information_schema writes it, and its character set. */
+export interface ColumnCapacity {
   type: string;
   charset: string | null;
 }
 
-/** Bits of the whole numbers, and bytes of the texts and blobs without a width of their own. */
+/** Bits of integer types, and bytes of text and blob types without a width. */
 const bits: Record<string, number> = { tinyint: 8, smallint: 16, mediumint: 24, int: 32, bigint: 64 };
 const bytes: Record<string, number> = { tiny: 2 ** 8 - 1, "": 2 ** 16 - 1, medium: 2 ** 24 - 1, long: 2 ** 32 - 1 };
 
-/** Of these the one with the larger number in brackets holds all that the other does. */
+/** Types of which the one with the larger width holds every value of the other. */
 const byWidth = ["char", "varchar", "varbinary", "time", "datetime", "timestamp"];
 
-/** Each holds every character of those before it. */
+/** Character sets, each of which holds every character of those before it. */
 const charsets = ["ascii", "latin1", "utf8", "utf8mb3", "utf8mb4"];
 
-/** Bytes of a character at most; four where nothing is known. */
+/** Returns the maximum bytes of a character; four for an unknown character set. */
 const bytesPerCharacter = (charset: string | null) =>
   ({ ascii: 1, latin1: 1, utf8: 3, utf8mb3: 3 })[charset ?? "ascii"] ?? 4;
 
-/** A character set that holds all characters of both. */
+/** Returns a character set that holds all characters of both. */
 export function widerCharset(one: string, other: string): string {
   if (one === other) return one;
   const places = [one, other].map((charset) => charsets.indexOf(charset));
@@ -26,25 +26,25 @@ export function widerCharset(one: string, other: string): string {
 }
 
 /**
- * The type in the given character set that holds every value of both columns: that of one of them, or all their words
- * together. Undefined where neither is known to hold what the other does.
+ * Returns the type, in the given character set, that holds every value of both columns: the type of one of them, or an ENUM or SET
+ * of all their words. Returns undefined if no such type is known.
  */
-export function widerType(one: Holding, other: Holding, charset: string | null): string | undefined {
-  const [ours, theirs] = [grown(one, charset), grown(other, charset)];
-  if (holds(ours, theirs, charset)) return ours;
-  if (holds(theirs, ours, charset)) return theirs;
+export function widerType(one: ColumnCapacity, other: ColumnCapacity, charset: string | null): string | undefined {
+  const [ours, theirs] = [growForCharset(one, charset), growForCharset(other, charset)];
+  if (canHold(ours, theirs, charset)) return ours;
+  if (canHold(theirs, ours, charset)) return theirs;
   const [first, second] = [enumeration(ours), enumeration(theirs)];
   if (!first || !second || first.base !== second.base) return undefined;
   const words = [...new Set([...first.words, ...second.words])];
-  // The server takes words for one that its collation holds to be equal: one of them would be lost.
+  // The server merges words that are equal in its collation, so one of them would be lost.
   const alike = new Intl.Collator("en", { sensitivity: "base" });
   if (words.some((word, at) => words.slice(0, at).some((before) => alike.compare(word, before) === 0)))
     return undefined;
   return `${first.base}(${words.join(",")})`;
 }
 
-/** Is every value of the second type one of the first, where both are in this character set? */
-export function holds(type: string, other: string, charset: string | null): boolean {
+/** True if the first type holds every value of the second, both in this character set. */
+export function canHold(type: string, other: string, charset: string | null): boolean {
   if (type === other) return true;
   const [ours, theirs] = [enumeration(type), enumeration(other)];
   if (ours && theirs) return ours.base === theirs.base && theirs.words.every((word) => ours.words.includes(word));
@@ -56,7 +56,7 @@ export function holds(type: string, other: string, charset: string | null): bool
     return fits && (!a.unsigned || b.unsigned);
   }
   if (a.base === b.base && byWidth.includes(a.base)) return a.width >= b.width;
-  // The other way round trailing spaces would be lost.
+  // Not the reverse: CHAR loses trailing spaces.
   if (a.base === "varchar" && b.base === "char") return a.width >= b.width;
   const [room, size] = [countBytes(a.base), countBytes(b.base)];
   if (room !== undefined && size !== undefined) return isBlob(a.base) === isBlob(b.base) && room >= size;
@@ -66,8 +66,8 @@ export function holds(type: string, other: string, charset: string | null): bool
   return a.base === "varchar" && size !== undefined && !isBlob(b.base) && a.width >= size;
 }
 
-/** A text of so many bytes needs more of them where its characters do. */
-function grown({ type, charset: from }: Holding, to: string | null): string {
+/** Returns a text type with enough bytes for the same number of characters in another character set. */
+function growForCharset({ type, charset: from }: ColumnCapacity, to: string | null): string {
   const room = countBytes(type);
   if (room === undefined || isBlob(type) || from === to) return type;
   const needed = room * bytesPerCharacter(to);
@@ -91,7 +91,7 @@ function parse(type: string) {
   return { base, numbers, width: numbers[0] ?? 0, unsigned, least, most };
 }
 
-/** The words, quoted as SQL writes them. */
+/** Returns the words of an ENUM or SET, quoted for SQL. */
 function enumeration(type: string): { base: string; words: string[] } | undefined {
   const base = /^(enum|set)\(/.exec(type)?.[1];
   return base === undefined ? undefined : { base, words: type.match(/'(?:[^']|'')*'/g) ?? [] };

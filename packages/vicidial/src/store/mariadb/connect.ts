@@ -18,7 +18,7 @@ import mysql, {
 } from "mysql2/promise";
 import { cutSilence, type Watched } from "./silence.ts";
 
-/** How a connection is made: `fallback` is tried if the server has no TLS. */
+/** Connection settings. `fallback` is tried if the server has no TLS. */
 export interface Connecting {
   options: ConnectionOptions;
   fallback?: ConnectionOptions;
@@ -54,7 +54,7 @@ export function parseMariadbUrl(url: string): Connecting {
     password,
     database,
     charset: "utf8mb4_unicode_ci",
-    // Affected rows are those that changed, not those that were found.
+    // Count changed rows as affected, not matched rows.
     flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
     multipleStatements: true,
     supportBigNumbers: true,
@@ -82,7 +82,7 @@ export function parseMariadbUrl(url: string): Connecting {
 }
 
 /**
- * Opens a socket that carries its address for the check of the certificate. The driver gives TLS no name for an IP address, and
+ * Opens a socket that stores its address for the certificate check. The driver passes no server name to TLS for an IP address, and
  * Node would then accept a certificate for `localhost`.
  */
 function openSocket({ config }: { config: { host: string; port: number } }) {
@@ -94,7 +94,7 @@ function openSocket({ config }: { config: { host: string; port: number } }) {
 const isTlsFailure = (error: unknown) =>
   /^HANDSHAKE_(NO_SSL_SUPPORT|SSL_ERROR)$/.test(String((error as { code?: unknown }).code));
 
-/** Opens a connection, which is cut if the server falls silent. */
+/** Opens a connection that is destroyed if the server stops responding. */
 export async function connect(connecting: Connecting): Promise<Connection> {
   const connection = await open(connecting);
   cutSilence((connection as unknown as { connection: Watched }).connection, () => isAlive(connecting));
@@ -108,9 +108,9 @@ function open({ options, fallback }: Connecting): Promise<Connection> {
   });
 }
 
-/** Whether the server answers, be it by a refusal. The login is completed: a server blocks hosts that break it off too often. */
+/** Resolves with true if the server responds, even with a refusal. Completes the login, because servers block hosts that abort too many. */
 async function isAlive({ options, fallback }: Connecting): Promise<boolean> {
-  const quick = (given: ConnectionOptions) => ({ ...given, connectTimeout: aliveMs });
+  const quick = (settings: ConnectionOptions) => ({ ...settings, connectTimeout: aliveTimeoutMs });
   try {
     const connection = await open({ options: quick(options), ...(fallback && { fallback: quick(fallback) }) });
     connection.destroy();
@@ -120,51 +120,51 @@ async function isAlive({ options, fallback }: Connecting): Promise<boolean> {
   }
 }
 
-/** How long a server that lives may take to answer a new connection. */
-const aliveMs = 2_000;
-/** How long a free connection of a pool is waited for. */
-const freeMs = 4_000;
+/** Timeout for a new connection that tests whether the server responds. */
+const aliveTimeoutMs = 2_000;
+/** Timeout for a free connection of a pool. */
+const poolTimeoutMs = 4_000;
 
-/** Connections that read. */
+/** A pool of reading connections. */
 export interface Readers {
   getConnection(): Promise<PoolConnection>;
   end(): Promise<void>;
 }
 
-/** The SQL mode of VICIdial's own servers. Any other might read backslashes in values as plain characters. */
+/** The SQL mode of VICIdial's own servers. Another mode might read backslashes in values as plain characters. */
 const readerMode = "SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'";
 
-/** Opens a pool of connections, none before the first is needed. `settings` is the first statement of each. */
+/** Opens a pool of connections on demand. `settings` is the first statement on each. */
 export function openReaders(connecting: Connecting, { connections = 4, settings = readerMode } = {}): Readers {
   const { options, fallback } = connecting;
-  const open = (given: ConnectionOptions) => {
-    const pool = mysql.createPool({ ...given, connectionLimit: connections, maxIdle: connections });
+  const openPool = (pooled: ConnectionOptions) => {
+    const pool = mysql.createPool({ ...pooled, connectionLimit: connections, maxIdle: connections });
     pool.on("connection", (connection) => {
-      // The driver passes a connection with callbacks here, whatever its types say.
+      // Despite its types, the driver passes a callback connection here.
       cutSilence(connection as unknown as Watched, () => isAlive(connecting));
       (connection as unknown as CallbackConnection).query(settings, (error: unknown) => error && connection.destroy());
     });
     return pool;
   };
-  const pools = [open(options)];
+  const pools = [openPool(options)];
   const current = () => pools[pools.length - 1] as Pool;
   const take = () =>
     current()
       .getConnection()
       .catch((error: unknown) => {
         if (!fallback || !isTlsFailure(error)) throw error;
-        if (pools.length === 1) pools.push(open(fallback));
+        if (pools.length === 1) pools.push(openPool(fallback));
         return current().getConnection();
       });
   return {
-    getConnection: () => withinMs(freeMs, take()),
+    getConnection: () => withinMs(poolTimeoutMs, take()),
     async end() {
       await Promise.all(pools.map((pool) => pool.end()));
     },
   };
 }
 
-/** Every connection of the pool may be busy with a server that is silent. One that comes too late goes back to the pool. */
+/** Rejects after a timeout, because every connection may wait for a silent server. A late connection returns to the pool. */
 async function withinMs(ms: number, taking: Promise<PoolConnection>): Promise<PoolConnection> {
   let late: NodeJS.Timeout | undefined;
   const overdue = new Promise<never>((_, reject) => {

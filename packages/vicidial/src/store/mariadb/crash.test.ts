@@ -317,7 +317,7 @@ test("images are purged when their time has come, unfinished ones never", async 
   const open = (chunk?: string) => journal.open("a", record, chunk);
   const first = await open();
   const second = await open();
-  await journal.done([second]);
+  await journal.markDone([second]);
   now = 3 * 24 * 60 * 60 * 1000;
   const third = await open("5.0.2");
   const { rows } = await sql<{ id: number }>`select id from vicidial_journal order by id`.execute(

@@ -4,7 +4,7 @@ import { TablesAltered } from "./locks.ts";
 import { MoveBroken } from "./move.ts";
 import { archive, live } from "./names.ts";
 
-/** True if the tables may have another shape than the plan says. */
+/** True if the tables may no longer match the plan. */
 export const isAltered = (error: unknown) =>
   error instanceof TablesAltered ||
   ["ER_BAD_FIELD_ERROR", "ER_NO_SUCH_TABLE", "ER_KEY_DOES_NOT_EXITS"].includes(
@@ -22,7 +22,7 @@ const isDamage = (error: unknown): boolean => {
   );
 };
 
-/** Returns what an error of a move means for its leads: refused, not moved, or left open. */
+/** Returns the error that tells the caller what happened to the leads: refused, not moved, or unknown. */
 export function afterMove(error: unknown): unknown {
   const broken = error instanceof MoveBroken;
   const reason = readable(broken ? error.cause : error);
@@ -34,14 +34,14 @@ export function afterMove(error: unknown): unknown {
   if (MoveRefused.is(reason) || (broken && error.written)) return reason;
   if (isTransient(reason)) return new NothingMoved(message, { cause: reason });
   const { cause } = reason as { cause?: { sqlMessage?: unknown } };
-  const verdict = cause?.sqlMessage !== undefined && !isStorageFault(reason);
-  return verdict ? new MoveRefused(message, { cause: reason }) : reason;
+  const isRejected = cause?.sqlMessage !== undefined && !isStorageFault(reason);
+  return isRejected ? new MoveRefused(message, { cause: reason }) : reason;
 }
 
-/** True for the codes of SQLite and PostgreSQL: a fault of the ledger is none of the VICIdial database. */
+/** True for codes of SQLite and PostgreSQL, which are faults of the ledger. */
 const isFromLedger = (code: string) => code.startsWith("ERR_SQLITE") || /^(?=.*\d)[0-9A-Z]{5}$/.test(code);
 
-/** Returns an error whose message can be shown to a caller: no account, no address and no text of the server. The cause keeps the rest. */
+/** Returns an error whose message can be shown to a caller, without account, address or text of the server. `cause` has the details. */
 export function readable(error: unknown): unknown {
   const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
   if (MoveRefused.is(error) || ReinstateError.is(error) || NoneMoved.is(error)) return error;
@@ -50,11 +50,11 @@ export function readable(error: unknown): unknown {
   if (code === undefined || isFromLedger(code)) return error;
   const fault = (text: string) => new VicidialDatabaseFault(`${text} (${code})`, { cause: error });
   if (code === "ER_LOCK_WAIT_TIMEOUT") return fault("The VICIdial tables are busy");
-  if (/ACCESS_DENIED|BAD_DB/.test(code)) return fault("The VICIdial database refused us");
+  if (/ACCESS_DENIED|BAD_DB/.test(code)) return fault("Access to the VICIdial database was denied");
   if (isStorageFault(error)) return fault("The VICIdial database cannot store anything at the moment");
   if (isDamage(error)) {
     const table = new RegExp(`${archive}|${live}`).exec(sqlMessage ?? "")?.[0] ?? "A table of the VICIdial database";
-    return fault(`${table} is damaged; REPAIR TABLE mends it`);
+    return fault(`${table} is damaged; run REPAIR TABLE`);
   }
   if (code.startsWith("HANDSHAKE_")) return fault("The VICIdial database offers no connection that ssl-mode accepts");
   if (sqlMessage !== undefined) return fault("The VICIdial database rejected a statement; see the server log");

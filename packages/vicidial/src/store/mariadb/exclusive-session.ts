@@ -3,20 +3,23 @@ import { type Host, isTransient, ReinstateError, toMessage } from "@reinstate/ba
 import type { Connecting } from "./connect.ts";
 import { readable } from "./errors.ts";
 import type { Journal } from "./journal.ts";
-import { doubtFinishedMoves, recoverMoves } from "./recover.ts";
+import { recoverMoves, reopenFinishedMoves } from "./recover.ts";
 import type { SchemaCache } from "./schema-cache.ts";
 import { openSession, type Session } from "./session.ts";
 
-/** The one session of this process that moves leads, opened again whenever it breaks. */
+/** The session of this process that moves leads. It is opened again after it breaks. */
 export interface ExclusiveSession {
-  /** Does the work while no other mover is at work, after unfinished moves have been recovered. Throws errors that can be shown. */
+  /**
+   * Runs `work` on a healthy session that holds the advisory lock, after unfinished moves have been recovered. Rejects with errors
+   * that can be shown to a caller.
+   */
   run<Result>(work: (session: Session) => Promise<Result>): Promise<Result>;
   /**
-   * Finishes what a mover left that died, so that no answer shows the leads in the middle of a move. A mover that is at work holds
-   * the lock of its tables, so its leads can be read as they are.
+   * Recovers the moves of a mover that died, so that a read does not see half of a move. A running mover holds the locks of its
+   * rows, so reads need no protection from it.
    */
   recover(): Promise<void>;
-  /** Stores in the journal that moves have ended. Resolves when that is on disk, or failed and is in the log. */
+  /** Marks journal entries as done. Resolves when that is durable, or when the failure was logged. */
   markFinished(entries: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -31,47 +34,47 @@ interface ExclusiveParts extends Pick<Host, "log" | "clock"> {
 /** The open session. */
 interface Current {
   session: Session;
-  /** When its server was started. */
+  /** The start of its server, in milliseconds since the epoch. */
   startedAt: number;
-  /** True once the moves before the server's last start have been doubted. */
-  hasDoubted: boolean;
+  /** True once the moves before the server's last start have been reopened. */
+  hasReopened: boolean;
 }
 
 export function createExclusiveSession(parts: ExclusiveParts): ExclusiveSession {
   const { journal, log } = parts;
   let current: Current | undefined;
   let queue: Promise<unknown> = Promise.resolve();
-  /** The pending journal update for moves that have ended. After a crash those moves are recovered. */
-  let noting: Promise<void> = Promise.resolve();
-  /** The latest loss of the server; the moves that were waiting then end with it, and not each after a wait of its own. */
+  /** Pending journal updates of finished moves. After a crash those moves are recovered. */
+  let journalWrites: Promise<void> = Promise.resolve();
+  /** The latest loss of the server. Moves that waited at that time fail with it, instead of each after a wait of its own. */
   let outage: { at: number; error: unknown } | undefined;
 
-  /** One after the other: there is one connection that moves. */
-  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const turn = queue.then(work, work);
-    queue = turn.catch(() => {});
-    return turn;
+  /** Serializes work: one connection performs all moves. */
+  function serialize<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = queue.then(work, work);
+    queue = result.catch(() => {});
+    return result;
   }
 
   const isBroken = () => !current || current.session.broken();
 
   function run<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     const calledAt = performance.now();
-    return inTurn(async () => {
+    return serialize(async () => {
       if (outage && outage.at > calledAt) throw outage.error;
       try {
         if (!current || current.session.broken()) {
           current = await open(parts);
-          await logOthers(parts, current.session);
+          await warnAboutOtherDatabases(parts, current.session);
         }
         const used = current;
         return await used.session.alone(
           async () => {
-            await noting;
+            await journalWrites;
             await recoverAll(parts, used);
             return work(used.session);
           },
-          () => noting,
+          () => journalWrites,
         );
       } catch (error) {
         if (current && !(await current.session.alive())) current.session.close();
@@ -86,7 +89,7 @@ export function createExclusiveSession(parts: ExclusiveParts): ExclusiveSession 
     run,
 
     async recover() {
-      await noting;
+      await journalWrites;
       if (current && !isBroken() && (await journal.unfinished(current.session.database)).length === 0) return;
       await run(async () => {}).catch((error: unknown) => {
         if (!ReinstateError.is(error, "transient")) throw error;
@@ -94,19 +97,19 @@ export function createExclusiveSession(parts: ExclusiveParts): ExclusiveSession 
     },
 
     markFinished(entries) {
-      noting = noting
-        // The answer of the move goes first.
+      journalWrites = journalWrites
+        // The reply to the caller goes first.
         .then(() => setImmediate())
-        .then(() => journal.done(entries))
+        .then(() => journal.markDone(entries))
         .catch((error: unknown) => {
-          log.warn({ error: toMessage(error) }, "failed to note the end of a move: it will be recovered");
+          log.warn({ error: toMessage(error) }, "failed to mark journal entries as done; they will be recovered");
         });
-      return noting;
+      return journalWrites;
     },
 
     close: () =>
-      inTurn(async () => {
-        await noting;
+      serialize(async () => {
+        await journalWrites;
         current?.session.close();
       }),
   };
@@ -114,15 +117,15 @@ export function createExclusiveSession(parts: ExclusiveParts): ExclusiveSession 
 
 async function open({ connecting, options, clock }: ExclusiveParts): Promise<Current> {
   const session = await openSession(connecting, options);
-  return { session, startedAt: clock.now() - session.uptime, hasDoubted: false };
+  return { session, startedAt: clock.now() - session.uptime, hasReopened: false };
 }
 
-/** A server that goes by another name now is not known for the same one. */
-async function logOthers({ journal, log }: ExclusiveParts, { database }: Session): Promise<void> {
+/** Warns about unfinished entries under another database name, because the server may have been renamed. */
+async function warnAboutOtherDatabases({ journal, log }: ExclusiveParts, { database }: Session): Promise<void> {
   for (const other of await journal.others(database)) {
     log.warn(
       { database, other },
-      "moves of another VICIdial database are not finished; if it is this one by a former name, set `site` to that name",
+      "unfinished moves found under another database name; if the server was renamed, set `site` to that name",
     );
   }
 }
@@ -130,9 +133,9 @@ async function logOthers({ journal, log }: ExclusiveParts, { database }: Session
 async function recoverAll({ journal, log, schema }: ExclusiveParts, current: Current): Promise<void> {
   const { session, startedAt } = current;
   const readPlan = () => schema.checkedPlan(session.connection);
-  if (!current.hasDoubted && (await readPlan()).locking === "tables") {
-    await doubtFinishedMoves(journal, session.database, startedAt);
+  if (!current.hasReopened && (await readPlan()).locking === "tables") {
+    await reopenFinishedMoves(journal, session.database, startedAt);
   }
-  current.hasDoubted = true;
+  current.hasReopened = true;
   await recoverMoves({ journal, log }, session, startedAt, readPlan);
 }

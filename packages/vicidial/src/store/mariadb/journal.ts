@@ -3,10 +3,10 @@ import type { Clock, Database } from "@reinstate/batch-core";
 import type { Generated } from "kysely";
 import type { Verb } from "../../leads/move.ts";
 
-/** The columns of a row as texts, NULL as null; of columns that hold bytes the hexadecimal digits. */
+/** The column values of a row as text, NULL as null, binary columns as hexadecimal digits. */
 export type RowImage = (string | null)[];
 
-/** What a move is about to take out of the VICIdial tables. */
+/** The before-images of one slice of a move. */
 export interface Entry {
   verb: Verb;
   /** True if a delete was requested: recovery then deletes a lead from the source if the target holds an equal copy. */
@@ -15,23 +15,23 @@ export interface Entry {
   allOrNothing?: boolean;
   /** Names of the columns, quoted for SQL. */
   columns: string[];
-  /** By lead id. */
+  /** Source rows by lead id. */
   source: Record<string, RowImage>;
-  /** Rows of the target that an update may overwrite. */
+  /** Target rows that an update may overwrite, by lead id. */
   target: Record<string, RowImage>;
-  /** Leads of which the target had no copy, and was to get one. */
+  /** Ids of the leads to insert into the target. */
   copied: number[];
 }
 
 /**
- * `open`: the move may have been interrupted. `done`: it has ended. `doubted`: it had ended, and then the server crashed, which may
- * have lost writes. `settled`: recovered after a crash of ours or of the server, for good.
+ * `open`: the move is running or was interrupted. `done`: it has finished. `doubted`: it had finished, but a server crash may have
+ * lost writes. `settled`: recovered. The diagram is in `move.ts`.
  */
 type State = "open" | "done" | "doubted" | "settled";
 
 const unfinishedStates: State[] = ["open", "doubted"];
 
-/** An entry whose move has not come to its end. */
+/** An entry that must be recovered. */
 export interface Unfinished {
   id: number;
   doubted: boolean;
@@ -45,28 +45,30 @@ interface JournalTables {
     state: State;
     entry: Uint8Array;
     created_at: number;
-    /** Whose move it was, as its caller names it. */
+    /** The chunk of the move, as its caller names it. */
     chunk: string | null;
   };
 }
 
-/** Images of rows, in the host's database: durable before the first write to the VICIdial tables. */
+/** The write-ahead journal in the host's database. Entries are durable before the first write to the VICIdial tables. */
 export interface Journal {
-  /** Opens an entry; `chunk` names what it is written for. Returns its id. */
+  /** Opens an entry for a chunk. Returns its id. */
   open(database: string, record: string, chunk?: string): Promise<number>;
-  /** Replaces what an entry holds. */
+  /** Replaces the record of an entry. */
   update(id: number, record: string): Promise<void>;
-  done(ids: readonly number[]): Promise<void>;
-  /** The entries whose move has not come to its end, newest first. */
+  /** Marks entries as done. */
+  markDone(ids: readonly number[]): Promise<void>;
+  /** Returns the entries that must be recovered, newest first. */
   unfinished(database: string): Promise<Unfinished[]>;
   entry(id: number): Promise<Entry>;
-  /** What was kept for the moves of one chunk, oldest first. */
+  /** Returns the entries of one chunk, oldest first. */
   ofChunk(database: string, chunk: string): Promise<Entry[]>;
-  /** The names of other databases that have unfinished entries here. */
+  /** Returns the names of other databases with unfinished entries. */
   others(database: string): Promise<string[]>;
-  /** Doubts the moves of this time that came to their end: they are unfinished again, each once. */
-  doubt(database: string, from: number, to: number): Promise<void>;
-  settled(ids: readonly number[]): Promise<void>;
+  /** Reopens entries that were created in this interval and marked done, so that they are recovered once more. */
+  reopen(database: string, from: number, to: number): Promise<void>;
+  /** Marks entries as recovered. */
+  markSettled(ids: readonly number[]): Promise<void>;
 }
 
 export async function createJournal(database: Database, clock: Clock, days: number): Promise<Journal> {
@@ -130,7 +132,7 @@ export async function createJournal(database: Database, clock: Clock, days: numb
         .execute();
     },
 
-    async done(ids) {
+    async markDone(ids) {
       if (ids.length === 0) return;
       await db.updateTable("vicidial_journal").set({ state: "done" }).where(database.anyOf("id", ids)).execute();
     },
@@ -181,7 +183,7 @@ export async function createJournal(database: Database, clock: Clock, days: numb
       return rows.map(({ database_name }) => database_name);
     },
 
-    async doubt(name, from, to) {
+    async reopen(name, from, to) {
       await db
         .updateTable("vicidial_journal")
         .set({ state: "doubted" })
@@ -192,13 +194,13 @@ export async function createJournal(database: Database, clock: Clock, days: numb
         .execute();
     },
 
-    async settled(ids) {
+    async markSettled(ids) {
       await db.updateTable("vicidial_journal").set({ state: "settled" }).where(database.anyOf("id", ids)).execute();
     },
   };
 }
 
-/** Writes an entry as the text that the journal keeps. */
+/** Serializes an entry for the journal. */
 export function writeRecord({
   source,
   target,

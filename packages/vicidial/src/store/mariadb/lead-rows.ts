@@ -3,32 +3,32 @@ import type { RowImage } from "./journal.ts";
 import { runStatements, type StatementResult } from "./query.ts";
 import type { Statements } from "./statements.ts";
 
-/** By the id of a lead that both tables hold: the columns in which its rows differ. */
+/** Leads that both tables hold: the differing columns by lead id. */
 export type Duplicates = Map<number, string[]>;
 
 export const isSame = (image: RowImage, other: RowImage | undefined) =>
   other !== undefined && image.every((value, index) => value === other[index]);
 
-/** Rows by lead id, as `images` and `overwritten` return them. */
+/** Reads the rows of `images` or `targetImages`, by lead id. */
 export const readImages = ({ rows }: StatementResult) =>
   new Map(rows.map((image) => [Number(image[0]), image as RowImage]));
 
-/** Reads what `duplicates` returned. */
+/** Reads the result of `duplicates`. */
 export const readDuplicates = ({ rows }: StatementResult): Duplicates =>
   new Map(rows.map(([id, differs]) => [Number(id), String(differs).split(",").filter(Boolean)]));
 
-/** Reads what `unkept` returned: by lead id, why the target cannot keep a value. */
+/** Reads the result of `unkept`: by lead id, why the target cannot hold a value. */
 export const readReasons = ({ rows }: StatementResult) => new Map(rows.map(([id, text]) => [Number(id), String(text)]));
 
 export const readIds = ({ rows }: StatementResult) => new Set(rows.map(([id]) => Number(id)));
 
-/** Returns the ids that a statement over ids finds. */
+/** Returns the ids that a statement finds. */
 export async function findIds(connection: Connection, statement: string, ids: readonly number[]): Promise<Set<number>> {
   const [found] = await runStatements(connection, [statement, ids]);
   return readIds(found);
 }
 
-/** Returns the target's rows by lead id. */
+/** Returns target rows by lead id. */
 export async function readTargetRows(
   connection: Connection,
   statements: Statements,

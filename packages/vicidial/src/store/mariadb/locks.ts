@@ -6,35 +6,35 @@ import { noStatement, type Results, runStatements, type Statement, type Statemen
 import type { Statements } from "./statements.ts";
 import { findTriggers, refuseTriggers, showTables, toFingerprint } from "./table-shape.ts";
 
-/** How leads lie in the two tables at one moment. */
+/** The leads in both tables at one moment. */
 export interface Snapshot {
-  /** The rows of the source, by lead id. */
+  /** Source rows by lead id. */
   images: Map<number, RowImage>;
-  /** Of these the leads that the target holds too. */
+  /** Leads that the target holds too. */
   duplicates: Duplicates;
-  /** By lead id, why the target cannot keep a value. */
+  /** By lead id: why the target cannot hold a value. */
   unkept: Map<number, string>;
 }
 
-/** Rows under the plan's locks. On row locks the work is one transaction. */
+/** Rows locked against concurrent changes. On row locks the work is one transaction. */
 export interface Locked extends Snapshot {
-  /** For how many milliseconds the locks had been held when the rows had been read. */
+  /** Milliseconds for which the locks had been held when the rows had been read. */
   heldMs: number;
-  /** Runs the last statements and releases the locks: on row locks with a commit. */
+  /** Runs the last statements and releases the locks. On row locks this commits. */
   commit<const Last extends readonly Statement[]>(...last: Last): Promise<Results<Last>>;
 }
 
-/** The tables are not as the plan knows them: a new plan is needed. */
+/** Thrown if the tables no longer match the plan; a new plan is needed. */
 export class TablesAltered extends Error {
   constructor() {
     super("The VICIdial tables were altered while leads were moved");
   }
 }
 
-/** Seconds of silence after which the server drops our connection: between two moves, and while we hold locks. */
+/** Seconds of silence after which the server drops the connection: between two moves, and while locks are held. */
 const silence = { idle: 28_800, locked: 10 };
 
-/** The wait for a lock is not part of the time for which it is held, so the server's clock is read. */
+/** Measures how long a lock is held, without the wait for it, by the server's clock. */
 const serverTime = "SELECT UNIX_TIMESTAMP(SYSDATE(6)) * 1000";
 const readTime = ({ rows }: StatementResult) => Number(rows[0]?.[0]);
 
@@ -56,7 +56,7 @@ function readSnapshot([images, duplicates, unkept]: readonly [
   StatementResult,
 ]): Snapshot {
   const rows = readImages(images);
-  // A row that came into the source in between has no image, so this move leaves it alone.
+  // Rows inserted after the first statement have no before-image, so this move excludes them.
   const known = <Value>(found: Map<number, Value>) => new Map([...found].filter(([id]) => rows.has(id)));
   return {
     images: rows,
@@ -75,9 +75,11 @@ export async function takeSnapshot(
 }
 
 /**
- * Does the work under the plan's locks. If the client falls silent under them, because its machine or the line is gone, the server
- * drops the connection soon: by itself it would keep the locks for hours. If the work throws, or does not commit, a transaction is
- * rolled back. Throws `TablesAltered`, and a `MoveRefused` if there is a trigger.
+ * Runs `work` while holding the locks of the plan. `wait_timeout` is lowered meanwhile, so that the server drops the locks of a
+ * dead or unreachable client after seconds instead of hours. If `work` throws or does not commit, a transaction is rolled back.
+ *
+ * @throws TablesAltered if the tables no longer match the plan.
+ * @throws MoveRefused if a table has a trigger.
  */
 export async function underLocks<Result>(
   connection: Connection,
@@ -91,7 +93,7 @@ export async function underLocks<Result>(
   const release = (end: string) => [byTable ? "UNLOCK TABLES" : end, dropAfter(silence.idle)];
   let committed = false;
   try {
-    // The locking reads take the rows of each table in the order of the ids.
+    // The locking reads lock the rows of each table in the order of the ids, which avoids deadlocks between movers.
     const lock = (statement: string) => (byTable ? statement : `${statement} FOR UPDATE`);
     const [, , from, images, duplicates, unkept, until, ...tables] = await runStatements(
       connection,
@@ -116,7 +118,7 @@ export async function underLocks<Result>(
       },
     });
   } finally {
-    // A connection that cannot release its locks must not live on with them.
+    // A connection that cannot release its locks must not keep them.
     if (!committed) {
       await runStatements(connection, ...release("ROLLBACK")).catch(() => connection.destroy());
     }

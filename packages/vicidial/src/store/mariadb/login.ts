@@ -1,21 +1,21 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { RowDataPacket } from "mysql2/promise";
-import type { LoginAttempt, LoginRefusal, SiteUser } from "../vicidial-database.ts";
+import type { LoginAttempt, LoginRefusal, VicidialUser } from "../vicidial-database.ts";
 
-/** Failed logins that lock a user; the lock ends a quarter of an hour after the last login that was dated. */
+/** Failed logins that lock a user. The lock ends 15 minutes after the last login that was dated. */
 const lockAfter = 10;
 const locked = `COALESCE(failed_login_count >= ${lockAfter} AND last_login_date >= NOW() - INTERVAL 15 MINUTE, 0)`;
-/** The level that VICIdial's API asks for at its door; its functions may ask for more. */
-const lowestLevel = 7;
+/** The user level that every call of VICIdial's API needs. A function may need a higher one. */
+const minUserLevel = 7;
 
-/** The rows of a query; none where a table or a column is not there. */
-export type RowsOf = (sql: string, values: unknown[]) => Promise<RowDataPacket[]>;
+/** Returns the rows of a query, or none if a table or a column does not exist. */
+export type ReadRows = (sql: string, values: unknown[]) => Promise<RowDataPacket[]>;
 
 /**
- * Lets a user of a VICIdial database in, or says why not, and counts the attempt, as VICIdial itself does. Where passwords are
- * kept as its own hashes, which we cannot check, nobody is let in.
+ * Authenticates a user of a VICIdial database and counts the attempt, as VICIdial does. Returns the user or the reason of the
+ * refusal. Refuses every user if passwords are stored as VICIdial's own hashes, which cannot be checked here.
  */
-export function createLogin(readRows: RowsOf): (attempt: LoginAttempt) => Promise<SiteUser | LoginRefusal> {
+export function createLogin(readRows: ReadRows): (attempt: LoginAttempt) => Promise<VicidialUser | LoginRefusal> {
   return async ({ user, pass, address }) => {
     if (user === "") return "BAD";
     const [settings = {} as RowDataPacket] = await readRows("SELECT * FROM system_settings LIMIT 1", []);
@@ -23,8 +23,8 @@ export function createLogin(readRows: RowsOf): (attempt: LoginAttempt) => Promis
     const [row] = await readRows(`SELECT *, ${locked} AS locked FROM vicidial_users WHERE user = ?`, [user]);
     if (!row) return "BAD";
     if (isOn(row.locked)) return recordFailure(row, "LOCK", address);
-    const known = pass !== "" && equal(String(row.pass), pass);
-    if (!known || row.active !== "Y" || Number(row.user_level) < lowestLevel) {
+    const isPassword = pass !== "" && isEqual(String(row.pass), pass);
+    if (!isPassword || row.active !== "Y" || Number(row.user_level) < minUserLevel) {
       await updateUnlessLocked(
         row,
         `last_login_date = IF(failed_login_count >= ${lockAfter}, NOW(), last_login_date),
@@ -33,7 +33,7 @@ export function createLogin(readRows: RowsOf): (attempt: LoginAttempt) => Promis
       return recordFailure(row, "BAD", address);
     }
     if (isOn(settings.allow_ip_lists) && !isOn(row.ignore_ip_list)) {
-      if (!(await mayComeFrom(address, settings.system_ip_blacklist, String(row.user_group)))) {
+      if (!(await isAllowedAddress(address, settings.system_ip_blacklist, String(row.user_group)))) {
         return recordFailure(row, "IPBLOCK", address);
       }
     }
@@ -58,8 +58,8 @@ export function createLogin(readRows: RowsOf): (attempt: LoginAttempt) => Promis
   }
 
   /**
-   * Records a failed attempt in the columns for today, which VICIdial has since 2022. Every attempt counts, and of the counted
-   * logins those that also count towards the lock.
+   * Counts a failed attempt in the columns for today, which VICIdial has since 2022. `failed_login_count_today` counts only the
+   * attempts that count towards the lock.
    */
   async function recordFailure({ user }: RowDataPacket, refusal: LoginRefusal, address = ""): Promise<LoginRefusal> {
     await readRows(
@@ -71,21 +71,21 @@ export function createLogin(readRows: RowsOf): (attempt: LoginAttempt) => Promis
     return refusal;
   }
 
-  /** Where a list cannot be looked at, it refuses. */
-  async function mayComeFrom(address: string | undefined, refused: unknown, userGroup: string): Promise<boolean> {
+  /** Returns true if the address may log in. A list that cannot be read refuses it. */
+  async function isAllowedAddress(address: string | undefined, refused: unknown, userGroup: string): Promise<boolean> {
     const [group] = await readRows("SELECT * FROM vicidial_user_groups WHERE user_group = ?", [userGroup]);
     const allowed = group?.api_ip_list;
     if (isList(refused) && (await isListed(refused, address)) !== false) return false;
     return !isList(allowed) || (await isListed(allowed, address)) === true;
   }
 
-  /** Undefined where nobody can tell. */
+  /** Returns undefined if the address is unknown or the list cannot be read. */
   async function isListed(list: string, address: string | undefined): Promise<boolean | undefined> {
     if (address === undefined) return undefined;
-    const neighbourhood = address.replace(/\.\d+$/, ".x");
+    const classC = address.replace(/\.\d+$/, ".x");
     const [found] = await readRows(
       "SELECT COUNT(*) AS entries FROM vicidial_ip_list_entries WHERE ip_list_id = ? AND ip_address IN (?, ?)",
-      [list, address, neighbourhood],
+      [list, address, classC],
     );
     return found && isOn(found.entries);
   }
@@ -100,7 +100,7 @@ export function createLogin(readRows: RowsOf): (attempt: LoginAttempt) => Promis
   }
 }
 
-/** A number, or a text that is one; what is not there is off. */
+/** Reads a flag that is a number or a numeric text. A missing flag is off. */
 const isOn = (value: unknown) => Number(value ?? 0) > 0;
 
 const isList = (name: unknown): name is string => typeof name === "string" && name.length > 1;
@@ -115,8 +115,8 @@ function needsSecondFactor(settings: RowDataPacket, row: RowDataPacket): boolean
   );
 }
 
-/** Takes as long whatever the two have in common. */
-function equal(one: string, other: string): boolean {
+/** Compares in constant time. */
+function isEqual(one: string, other: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(one), digest(other));
 }

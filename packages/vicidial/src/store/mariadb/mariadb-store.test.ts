@@ -215,7 +215,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect([answer.status, JSON.parse(answer.text)]).toEqual([
       500,
       {
-        message: `${live} has no column fax, which ${archive} has: what stands in it would be lost`,
+        message: `Column fax of ${archive} does not exist in ${live}; its data would be lost`,
         lead_errors: 0,
         lead_ids: [],
       },
@@ -571,7 +571,7 @@ describe("a VICIdial database that cannot be worked on", () => {
     "the URL %s is refused",
     async (url) => {
       await using host = await createTestHost();
-      await expect(createVicidial(host, { url })).rejects.toThrow("vicidial url must be of the form");
+      await expect(createVicidial(host, { url })).rejects.toThrow("url: must be of the form");
     },
   );
 });

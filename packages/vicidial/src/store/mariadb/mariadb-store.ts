@@ -24,32 +24,31 @@ export interface MariadbOptions {
   leadsPerLock: number;
   lockWaitSeconds: number;
   journalDays: number;
-  /** The name under which the images of this database are kept; without it, host, port and name as the server tells them. */
+  /** The name of this database in the journal. Default: host, port and schema as the server reports them. */
   site?: string | undefined;
-  /** The test seam: called at each step of a move, outside of any guess about time. */
+  /** For tests: called at each step of a move. */
   onStep?: (step: Step) => Promise<void>;
-  /** The test seam: seconds of silence under a lock after which the server drops the connection. */
+  /** For tests: seconds of silence under a lock after which the server drops the connection. */
   lockedSilence?: number;
 }
 
-/** The leads of a real VICIdial database, and what lies around them. */
+/** The lead store of a real VICIdial database, and access to its other tables. */
 export interface MariadbStore extends LeadStore {
   database: VicidialDatabase;
-  /** Does work on a connection that only reads, with the settings of the connection that moves leads. */
+  /** Runs `work` on a reading connection that has the settings of the connection that moves leads. */
   read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
 }
 
 /**
- * Leads of a real VICIdial database. The images of the rows are on disk in the host's database before anything is
- * written; then, slice by slice under a lock, the rows are copied by column name and deleted by the one statement that
- * also compares them. A session that begins recovers what a broken one left.
+ * Opens the store of a real VICIdial database. `move.ts` describes how it moves leads safely. Unfinished moves of earlier processes
+ * are recovered in the background.
  */
 export async function createMariadbStore(host: Host, options: MariadbOptions): Promise<MariadbStore> {
   const connecting = parseMariadbUrl(options.url);
   const journal = await createJournal(host.database, host.clock, options.journalDays);
-  /** Reads in the zone of the server, as VICIdial does. */
+  /** Reads in the time zone of the server, as VICIdial does. */
   const reading = openReaders(connecting);
-  /** Compares leads, with the settings of the connection that moves them. */
+  /** Compares leads with the settings of the connection that moves them. */
   const comparing = openReaders(connecting, { connections: 2, settings: comparisonSettings });
   const withReader = usePool(reading);
   const withComparer = usePool(comparing);
@@ -66,13 +65,13 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     onStep: options.onStep ?? (async () => {}),
     lockedSilence: options.lockedSilence,
   };
-  const companions = createRelatedRecordReader(() => host.clock.now());
+  const related = createRelatedRecordReader(() => host.clock.now());
 
-  // At the start, so that nothing waits for the next move; if the database is away now, the next move recovers.
+  // Recover at startup. If the database is unreachable now, the next move recovers.
   exclusive
     .run(async () => {})
     .catch((error: unknown) => {
-      log.warn({ error: toMessage(error) }, "failed to recover unfinished moves at the start");
+      log.warn({ error: toMessage(error) }, "failed to recover unfinished moves at startup");
     });
 
   return {
@@ -83,7 +82,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
         withComparer(async (connection) => {
           // The move itself checks the plan against the tables, under its lock.
           const { countInSource, inSource } = statementsFor(await schema.planFor(connection, verb), verb);
-          // Mostly all of them do, and one number says so.
+          // Performance: usually all ids are found, and a count is cheaper than the ids.
           const [counted] = await runStatements(connection, [countInSource, ids]);
           if (Number(counted?.rows[0]?.[0]) === ids.length) return new Set(ids);
           return findIds(connection, inSource, ids);
@@ -143,13 +142,13 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
 
     select: (verb, filter) => selectLeads(withReader, host.clock, verb === "dearchive" ? archive : live, filter),
 
-    onCall: (ids) => withReader((connection) => companions.onCall(connection, ids)),
+    onCall: (ids) => withReader((connection) => related.onCall(connection, ids)),
     relatedRecords: (verb, side, ids) =>
       withReader((connection) =>
-        companions.report(connection, (verb === "dearchive") === (side === "source") ? archive : live, ids),
+        related.report(connection, (verb === "dearchive") === (side === "source") ? archive : live, ids),
       ),
-    // On the connection that moves: its SQL mode refuses what would be cut.
-    restoreRelatedRecords: (ids) => exclusive.run(({ connection }) => companions.restoreCallbacks(connection, ids)),
+    // On the connection that moves leads: its strict SQL mode rejects truncated values.
+    restoreRelatedRecords: (ids) => exclusive.run(({ connection }) => related.restoreCallbacks(connection, ids)),
     database,
     logMove: database.logMove,
     read: withComparer,
@@ -157,7 +156,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     ready: () =>
       withComparer(async (connection) => {
         const plan = await schema.checkedPlan(connection);
-        // One direction is enough to work in.
+        // One allowed verb is enough to be ready.
         if (isRefused(plan, "archive")) statementsFor(plan, "dearchive");
       }),
 
@@ -168,7 +167,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   };
 }
 
-/** Returns a function that does work on a connection of the pool, and throws errors that can be shown. */
+/** Returns a function that runs work on a connection of the pool and rejects with errors that can be shown to a caller. */
 const usePool =
   (pool: Readers) =>
   async <Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> => {

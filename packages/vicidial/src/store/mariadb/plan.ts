@@ -16,34 +16,42 @@ import {
   withKey,
 } from "./table-shape.ts";
 
-/** How the two tables are locked, and the statements of each verb, all built from the names of the columns. */
+/** How the two tables are locked, and the statements of each verb, built from the column names. */
 export interface Plan {
-  /** What was read of the tables; another text means that they have been altered since. */
+  /** The definition of both tables. A different text means that they have been altered. */
   fingerprint: string;
-  /** Row locks in one transaction where both tables have them; else table locks, each statement committed by itself. */
+  /** `rows`: row locks in one transaction, if both tables are InnoDB. `tables`: table locks, and every statement commits by itself. */
   locking: "rows" | "tables";
   /**
-   * Aria beside another engine: what was copied into it comes with the end of the lock alone, and a delete elsewhere at once. So
-   * the lock is let go of before the delete, which looks for itself whether the copies are there.
+   * True for Aria beside another engine. Aria makes copies durable only when the lock ends, but the other engine deletes at once.
+   * So the lock is released before the delete, which verifies the copies itself.
    */
-  copiesFirst: boolean;
-  /** The statements of a verb, or why leads cannot be moved that way. */
+  unlocksBeforeDelete: boolean;
+  /** The statements of a verb, or the reason why it is refused. */
   verbs: Record<Verb, Statements | MoveRefused>;
 }
 
-/** Returns the statements of a verb. Throws a `MoveRefused` if leads cannot be moved that way. */
+/**
+ * Returns the statements of a verb.
+ *
+ * @throws MoveRefused if the plan refuses the verb.
+ */
 export function statementsFor({ verbs }: Plan, verb: Verb): Statements {
   const statements = verbs[verb];
   if (MoveRefused.is(statements)) throw new MoveRefused(statements.message);
   return statements;
 }
 
-/** True if leads cannot be moved that way between the tables as the plan knows them. */
+/** True if the plan refuses the verb. */
 export const isRefused = ({ verbs }: Plan, verb: Verb) => MoveRefused.is(verbs[verb]);
 
-/** Reads both tables' shape. Throws a `MoveRefused` if leads cannot be moved between them safely in either direction. */
+/**
+ * Reads the shape of both tables.
+ *
+ * @throws MoveRefused if leads cannot be moved safely in either direction.
+ */
 export async function preflight(connection: Connection): Promise<Plan> {
-  // An ALTER while the columns are read would leave a plan that knows the old columns under the new shape.
+  // Read until two plans agree: an ALTER in between would leave old columns under the new fingerprint.
   for (let before: string | undefined; ; ) {
     const plan = await readPlan(connection);
     if (plan.fingerprint === before) return plan;
@@ -63,7 +71,7 @@ async function readPlan(connection: Connection): Promise<Plan> {
   return {
     fingerprint,
     locking: engines.size === 1 && engines.has("innodb") ? "rows" : "tables",
-    copiesFirst: engines.size > 1 && engines.has("aria"),
+    unlocksBeforeDelete: engines.size > 1 && engines.has("aria"),
     verbs: { dearchive: statementsOrRefusal(second, first), archive: statementsOrRefusal(first, second) },
   };
 }

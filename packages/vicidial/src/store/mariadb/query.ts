@@ -1,9 +1,9 @@
 import type { Connection, ResultSetHeader } from "mysql2/promise";
 
-/** A statement, and the ids that its one parameter stands for. */
+/** A statement, or a statement whose one parameter is a list of ids. */
 export type Statement = string | readonly [sql: string, ids: readonly number[]];
 
-/** The result of a statement: its rows, with texts and times as the server writes them, or the number of rows it changed. */
+/** The rows of a statement, with texts and times as the server writes them, or the number of rows it changed. */
 export interface StatementResult {
   rows: (string | number | null)[][];
   affected: number;
@@ -14,22 +14,22 @@ export type Results<Statements extends readonly Statement[]> = {
   -readonly [Place in keyof Statements]: StatementResult;
 };
 
-/** A statement that is not sent, in the place of one that is not needed. */
+/** Takes the place of a statement that is not needed. It is not sent. */
 export const noStatement: Statement = ["", []];
 
 const nothing: StatementResult = { rows: [], affected: 0 };
 
 /**
- * Runs the statements in one message, because each message costs its way there and back. The first that fails ends the rest. A
- * statement over no ids returns nothing and is not sent. The connection must allow several statements.
+ * Sends the statements in one multi-statement round trip. The first failure ends the rest. A statement over no ids is not sent and
+ * returns nothing. The connection must allow multiple statements.
  */
-export async function runStatements<const Given extends readonly Statement[]>(
+export async function runStatements<const Sent extends readonly Statement[]>(
   connection: Connection,
-  ...statements: Given
-): Promise<Results<Given>> {
+  ...statements: Sent
+): Promise<Results<Sent>> {
   const isSent = (one: Statement) => typeof one === "string" || one[1].length > 0;
   const sent = statements.filter(isSent);
-  if (sent.length === 0) return statements.map(() => nothing) as Results<Given>;
+  if (sent.length === 0) return statements.map(() => nothing) as Results<Sent>;
   const [results] = await connection.query({
     sql: sent.map((one) => (typeof one === "string" ? one : one[0])).join(";\n"),
     values: sent.flatMap((one) => (typeof one === "string" ? [] : [one[1]])),
@@ -44,8 +44,8 @@ export async function runStatements<const Given extends readonly Statement[]>(
     const result = isSent(one) ? returned[next++] : undefined;
     if (result === undefined) return nothing;
     return Array.isArray(result) ? { rows: result, affected: 0 } : { rows: [], affected: result.affectedRows };
-  }) as Results<Given>;
+  }) as Results<Sent>;
 }
 
-/** What the server says, without the name of its database, which is no caller's business. */
+/** Removes the name of the schema from a message of the server, because callers must not see it. */
 export const withoutSchema = (message: string) => message.replace(/`[^`]*`\.(?=`)/g, "");

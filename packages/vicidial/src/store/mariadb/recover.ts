@@ -11,24 +11,25 @@ import type { Session } from "./session.ts";
 import type { Statements } from "./statements.ts";
 import { type Copies, takeBack, takeBackAltered, writeFitting } from "./write.ts";
 
-/** Data that a server wrote longer ago than this is on disk, however the server ended. Milliseconds. */
+/** Milliseconds after which the operating system has written data to disk, even if the server crashes later. */
 const writtenBackMs = 120_000;
 
-/** The clocks of two workers may differ by as much, and in doubt a lead is put back. */
+/** Maximum difference between the clocks of two workers. If in doubt, a lead is restored. */
 const clockSkewMs = 120_000;
 
 /**
- * MyISAM leaves it to the operating system when to write: if the power fails, the delete of a finished move can be on disk and its
- * insert not. So what was moved shortly before the server's last start is recovered as if it had been interrupted.
+ * Reopens moves that finished shortly before the server's last start, so that they are recovered once more. MyISAM leaves it to
+ * the operating system when to write: after a power failure the delete of a move can be on disk without its insert.
  */
-export const doubtFinishedMoves = (journal: Journal, database: string, startedAt: number): Promise<void> =>
-  journal.doubt(database, startedAt - writtenBackMs, startedAt);
+export const reopenFinishedMoves = (journal: Journal, database: string, startedAt: number): Promise<void> =>
+  journal.reopen(database, startedAt - writtenBackMs, startedAt);
 
 /**
- * Recovers what a mover left that died or lost its connection. The session must be alone. Without transactions the rest of an
- * interrupted move is done too, so that all of its leads are moved; with them the server has done or undone all of it. Copies that
- * the target has changed are undone, and all copies of an all-or-nothing move of which a lead does not fit. A lead of the move that
- * is in neither table is put back from its image.
+ * Recovers the moves of a mover that died or lost its connection; `move.ts` describes the protocol. The session must hold the
+ * advisory lock. On row locks the server has committed or rolled back the whole move. On table locks an interrupted move is
+ * finished. A lead that is in neither table is restored from its before-image.
+ *
+ * @throws TablesDamaged if a table must be repaired first.
  */
 export async function recoverMoves(
   { journal, log }: { journal: Journal; log: Log },
@@ -39,12 +40,12 @@ export async function recoverMoves(
   const unfinished = await journal.unfinished(database);
   if (unfinished.length === 0) return;
   const plan = await readPlan();
-  // A damaged table shows less than it holds: nothing may be concluded from it.
+  // A damaged table shows fewer rows than it holds, so a missing row proves nothing.
   if (plan.locking === "tables") {
     const [checked] = await runStatements(connection, checkTables);
     refuseDamaged(checked);
   }
-  // Of a lead the newest entry alone counts: an older one knows nothing of what was changed since.
+  // Only the newest entry of a lead counts: older images predate later changes.
   const seen = new Set<number>();
   for (const { id, doubted, createdAt } of unfinished) {
     const entry = await journal.entry(id);
@@ -55,13 +56,13 @@ export async function recoverMoves(
     const sums = await recoverEntry(connection, plan, entry, {
       ids,
       doubted,
-      // A transaction is never lost in part.
+      // InnoDB never loses a part of a transaction.
       mayHaveLost: plan.locking === "tables" && createdAt <= startedAt + clockSkewMs,
     });
-    log.warn({ journal: id, leads: ids.length, ...sums }, "an unfinished move of leads was recovered");
+    log.warn({ journal: id, leads: ids.length, ...sums }, "unfinished lead move recovered");
   }
-  // All at once: were the newest one settled alone, the next reader would take an older one for it.
-  await journal.settled(unfinished.map(({ id }) => id));
+  // In one update: after a crash in between, an older entry would look like the newest.
+  await journal.markSettled(unfinished.map(({ id }) => id));
 }
 
 interface Recovered {
@@ -71,7 +72,7 @@ interface Recovered {
   differ: number;
 }
 
-/** `doubted`: the move had come to its end. `mayHaveLost`: the server was started since the entry was written. */
+/** Recovers one entry. `doubted`: the move had finished. `mayHaveLost`: the server was started after the entry was written. */
 function recoverEntry(
   connection: Connection,
   plan: Plan,
@@ -112,7 +113,7 @@ function recoverEntry(
   });
 }
 
-/** True if the tables show a first write of the move. */
+/** True if the tables show a write of the move. */
 const hasWritten = (entry: Entry, { images }: Locked, copies: ReadonlyMap<number, RowImage>, ids: readonly number[]) =>
   ids.some((id) => {
     const copy = copies.get(id);
@@ -121,7 +122,7 @@ const hasWritten = (entry: Entry, { images }: Locked, copies: ReadonlyMap<number
     return !images.has(id) || entry.copied.includes(id) || (overwritten !== undefined && !isSame(copy, overwritten));
   });
 
-/** True if a lead that is not in the source is nowhere, or if the update of its copy was lost together with its row. */
+/** True if a lead that is not in the source is in neither table, or if the update of its copy was lost with its row. */
 const isLost = ({ source, target, deletes }: Entry, id: number, copy: RowImage | undefined) =>
   deletes && (!copy || (isSame(copy, target[id]) && !isSame(copy, source[id])));
 
@@ -137,8 +138,8 @@ async function restore(
 }
 
 /**
- * Copies what an interrupted statement had not come to, and undoes the copies that the target has changed. Leads that do not fit
- * stay, and are added to `unfit`. Returns how many rows were written.
+ * Copies the leads that an interrupted statement had not reached, and undoes copies that the target has altered. Leads that do
+ * not fit stay in the source and are added to `unfit`. Returns the number of written rows.
  */
 async function copyRest(
   connection: Connection,
@@ -159,7 +160,7 @@ async function copyRest(
   return inserted + updated;
 }
 
-/** Undoes the copies of a move that equal their leads; any other row was changed by another session. */
+/** Undoes the copies of a move that equal their source rows. All other rows were changed by another session. */
 async function undoCopies(
   connection: Connection,
   statements: Statements,
@@ -182,7 +183,7 @@ function findCopies({ copied, target, columns }: Entry, ids: readonly number[]):
   };
 }
 
-/** Checks the tables that were not closed properly, after a crash of the server; others take no time. */
+/** Checks tables that were not closed properly, which only a server crash leaves; a clean table takes no time. */
 const checkTables = `SET STATEMENT max_statement_time = 0 FOR CHECK TABLE ${live}, ${archive} FAST`;
 
 function refuseDamaged({ rows }: StatementResult): void {
@@ -190,5 +191,5 @@ function refuseDamaged({ rows }: StatementResult): void {
   if (faults.length === 0) return;
   const [table] = faults[0] as string[];
   const name = table?.split(".").at(-1);
-  throw new TablesDamaged(`${name} is damaged (REPAIR TABLE ${name} mends it)`, true);
+  throw new TablesDamaged(`${name} is damaged; run REPAIR TABLE ${name}`, true);
 }

@@ -6,28 +6,28 @@ import { readColumns } from "./table-shape.ts";
 import { copyTime } from "./times.ts";
 import { copyValue } from "./values.ts";
 
-/** What of VICIdial's tables there is, read once in a while. */
-const believedMs = 60_000;
+/** Cache lifetime of the list of existing tables. */
+const schemaCacheTtlMs = 60_000;
 
-/** Where VICIdial keeps the calls that are going on, and the agents with the lead on their screen. */
+/** The tables of running calls, and of agents with a lead on their screen. */
 const callTables = ["vicidial_auto_calls", "vicidial_live_agents"];
 
-export interface CompanionReader {
-  /** What else hangs on leads, by lead; leads with nothing to tell are left out. `table` is the one that they lie in. */
+export interface RelatedRecordReader {
+  /** Counts related records by lead id. `table` is the lead table that holds the leads. Leads without related records are omitted. */
   report(connection: Connection, table: string, ids: readonly number[]): Promise<Map<number, RelatedRecords>>;
-  /** Leads that a call or an agent has in hand. */
+  /** Returns the leads that a call or an agent works on. */
   onCall(connection: Connection, ids: readonly number[]): Promise<Set<number>>;
-  /** Brings the callbacks of live leads back from their archive; how many. */
+  /** Restores the callbacks of live leads from their archive. Returns how many. */
   restoreCallbacks(connection: Connection, ids: readonly number[]): Promise<number>;
 }
 
-export function createRelatedRecordReader(now: () => number): CompanionReader {
+export function createRelatedRecordReader(now: () => number): RelatedRecordReader {
   let tables = new Map<string, string[]>();
   let readAt = Number.NEGATIVE_INFINITY;
 
-  /** The columns of each companion table that there is. */
-  async function present(connection: Connection): Promise<Map<string, string[]>> {
-    if (now() < readAt + believedMs) return tables;
+  /** Returns the columns of each existing table. */
+  async function readExisting(connection: Connection): Promise<Map<string, string[]>> {
+    if (now() < readAt + schemaCacheTtlMs) return tables;
     const [rows] = await connection.query<RowDataPacket[]>(
       `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name FROM information_schema.COLUMNS
         WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME LIKE 'custom\\_%' AND COLUMN_NAME = 'lead_id' OR TABLE_NAME IN (?))`,
@@ -51,62 +51,73 @@ export function createRelatedRecordReader(now: () => number): CompanionReader {
   return {
     async report(connection, table, ids) {
       const found = new Map<number, RelatedRecords>();
-      const known = await present(connection);
+      const known = await readExisting(connection);
       if (ids.length === 0 || known.size === 0) return found;
-      const note = (name: keyof RelatedRecords, id: unknown, count = 1) => {
+      const count = (name: keyof RelatedRecords, id: unknown, records = 1) => {
         const one = found.get(Number(id)) ?? noRelatedRecords();
-        one[name] += count;
+        one[name] += records;
         found.set(Number(id), one);
       };
-      const counted = (other: string) => `SELECT lead_id, COUNT(*) FROM ${other} WHERE lead_id IN (?) GROUP BY lead_id`;
-      const questions: { name: keyof RelatedRecords; of: string; sql: string }[] = [
-        { name: "archived_callbacks", of: "vicidial_callbacks_archive", sql: counted("vicidial_callbacks_archive") },
-        { name: "alt_phones", of: "vicidial_list_alt_phones", sql: counted("vicidial_list_alt_phones") },
+      const countRows = (other: string) =>
+        `SELECT lead_id, COUNT(*) FROM ${other} WHERE lead_id IN (?) GROUP BY lead_id`;
+      const queries: { name: keyof RelatedRecords; table: string; sql: string }[] = [
         {
-          ...{ name: "inactive_lists", of: "vicidial_lists" },
+          name: "archived_callbacks",
+          table: "vicidial_callbacks_archive",
+          sql: countRows("vicidial_callbacks_archive"),
+        },
+        {
+          name: "alt_phones",
+          table: "vicidial_list_alt_phones",
+          sql: countRows("vicidial_list_alt_phones"),
+        },
+        {
+          name: "inactive_lists",
+          table: "vicidial_lists",
           sql: `SELECT l.lead_id, 1 FROM ${table} l LEFT JOIN vicidial_lists i ON i.list_id = l.list_id
             WHERE l.lead_id IN (?) AND (i.list_id IS NULL OR i.active <> 'Y')`,
         },
         {
-          ...{ name: "dnc_numbers", of: "vicidial_dnc" },
+          name: "dnc_numbers",
+          table: "vicidial_dnc",
           sql: `SELECT l.lead_id, 1 FROM ${table} l JOIN vicidial_dnc d ON d.phone_number = l.phone_number
             WHERE l.lead_id IN (?)`,
         },
       ];
-      const asked = questions.filter(({ of }) => known.has(of));
-      const [entered, ...given] = await runStatements(
+      const usable = queries.filter((query) => known.has(query.table));
+      const [entered, ...results] = await runStatements(
         connection,
         [`SELECT lead_id, entry_list_id FROM ${table} WHERE lead_id IN (?) AND entry_list_id > 0`, ids],
-        ...asked.map(({ sql }): Statement => [sql, ids]),
+        ...usable.map(({ sql }): Statement => [sql, ids]),
       );
-      for (const [index, { name }] of asked.entries()) {
-        for (const [id, count] of given[index]?.rows ?? []) note(name, id, Number(count));
+      for (const [index, { name }] of usable.entries()) {
+        for (const [id, records] of results[index]?.rows ?? []) count(name, id, Number(records));
       }
       const byList = Map.groupBy(entered?.rows ?? [], ([, list]) => `custom_${list}`);
-      const kept = [...byList].filter(([list]) => known.has(list));
+      const existing = [...byList].filter(([list]) => known.has(list));
       const rows = await runStatements(
         connection,
-        ...kept.map(
+        ...existing.map(
           ([list, leads]): Statement => [
             `SELECT lead_id FROM ${list} WHERE lead_id IN (?)`,
             leads.map(([id]) => Number(id)),
           ],
         ),
       );
-      const there = new Set(rows.flatMap((one) => one.rows.map(([id]) => Number(id))));
-      for (const [id] of entered?.rows ?? []) if (!there.has(Number(id))) note("lost_custom_fields", id);
+      const withFields = new Set(rows.flatMap((one) => one.rows.map(([id]) => Number(id))));
+      for (const [id] of entered?.rows ?? []) if (!withFields.has(Number(id))) count("lost_custom_fields", id);
       return found;
     },
 
     async onCall(connection, ids) {
-      const known = await present(connection);
-      const given = await runStatements(
+      const known = await readExisting(connection);
+      const results = await runStatements(
         connection,
         ...callTables
           .filter((table) => known.has(table))
           .map((table): Statement => [`SELECT lead_id FROM ${table} WHERE lead_id IN (?)`, ids]),
       );
-      return new Set(given.flatMap(({ rows }) => rows.map(([id]) => Number(id))));
+      return new Set(results.flatMap(({ rows }) => rows.map(([id]) => Number(id))));
     },
 
     async restoreCallbacks(connection, ids) {
@@ -121,7 +132,7 @@ export function createRelatedRecordReader(now: () => number): CompanionReader {
       });
       if (!copied.every((column) => column !== undefined)) return 0;
       const unkept = copied.flatMap(({ unkept }) => unkept ?? []);
-      // As leads are: copied by name where the target has none, and deleted by a statement that looks for the copy.
+      // As leads are moved: rows are copied by column name, and deleted by a statement that verifies the copy.
       await connection.query(
         `INSERT INTO vicidial_callbacks (${copied.map(({ name }) => name).join(", ")})
           SELECT ${copied.map(({ value }) => value).join(", ")} FROM vicidial_callbacks_archive AS s

@@ -7,18 +7,18 @@ import { isRefused, type Plan, preflight } from "./plan.ts";
 import { type Results, runStatements, type Statement } from "./query.ts";
 import { findTriggers, refuseTriggers, showTables, toFingerprint } from "./table-shape.ts";
 
-/** The plan of the two tables, read again once they have been altered. */
+/** Caches the plan of the two tables, and reads it again after they have been altered. */
 export interface SchemaCache {
-  /** Runs statements by the plan of the tables as they are now, in one message with those that show that they still are so. */
-  ask<const Given extends readonly Statement[]>(
+  /** Runs statements of the cached plan together with a schema check. Builds a new plan if the tables were altered. */
+  ask<const Sent extends readonly Statement[]>(
     connection: Connection,
-    statements: (plan: Plan) => Given,
-  ): Promise<Results<Given>>;
-  /** Returns the plan of the tables as they are now. */
+    statements: (plan: Plan) => Sent,
+  ): Promise<Results<Sent>>;
+  /** Returns the plan after a schema check. */
   checkedPlan(connection: Connection): Promise<Plan>;
-  /** Returns the known plan; reads another one if there is none that allows the verb. */
+  /** Returns the cached plan without a check. Builds a plan if there is none, or if it refuses the verb. */
   planFor(connection: Connection, verb: Verb): Promise<Plan>;
-  /** Does work that checks its plan itself; once more by another plan if the tables were altered before it began. */
+  /** Runs `work`, which checks its plan itself. Retries once with a new plan if the tables were altered before anything was written. */
   withPlan<Result>(connection: Connection, verb: Verb, work: (plan: Plan) => Promise<Result>): Promise<Result>;
 }
 
@@ -57,15 +57,15 @@ export function createSchemaCache(): SchemaCache {
   };
 }
 
-/** Runs statements and checks their plan. Returns undefined if the tables have been altered since it was read. */
-async function askBy<const Given extends readonly Statement[]>(
+/** Runs statements and checks their plan. Returns undefined if the tables have been altered. */
+async function askBy<const Sent extends readonly Statement[]>(
   plan: Plan,
   connection: Connection,
-  statements: Given,
-): Promise<Results<Given> | undefined> {
+  statements: Sent,
+): Promise<Results<Sent> | undefined> {
   const returned = await runStatements(connection, ...showTables, findTriggers, ...statements).catch(
     (error: unknown) => {
-      // The statements may name a column that is gone.
+      // The statements may name a column that no longer exists.
       if (isTransient(error)) throw error;
     },
   );
@@ -73,5 +73,5 @@ async function askBy<const Given extends readonly Statement[]>(
   const [live, archive, triggers, ...results] = returned;
   if (toFingerprint([live, archive]) !== plan.fingerprint) return undefined;
   refuseTriggers(triggers);
-  return results as Results<Given>;
+  return results as Results<Sent>;
 }

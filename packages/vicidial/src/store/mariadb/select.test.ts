@@ -106,10 +106,10 @@ test("a filter that is wrong, or finds nothing, is refused with the place", asyn
   expect((await refusal({ status: "SALE" }))[0]).toBe(422);
 });
 
-test("the demo has no campaigns, and says so", async () => {
+test("rejects campaign_id on the demo tables", async () => {
   await using api = await startApi();
   const asked = { operation: "vicidial.leads.dearchive", filter: { campaign_id: "SALES" }, params };
-  expect(await api.ask(asked)).toMatchObject([409, { detail: "campaign_id: the demo has no campaigns" }]);
+  expect(await api.ask(asked)).toMatchObject([409, { detail: "campaign_id: the demo tables have no campaigns" }]);
 });
 
 test("where no index leads to the leads, the table is walked through in pieces, with a pause after each as long as it took", async () => {

@@ -3,31 +3,30 @@ import type { Connection } from "mysql2/promise";
 import { toConditions } from "../../leads/filter.ts";
 import type { LeadFilter } from "../../schemas.ts";
 
-/** Leads that a filter finds at once. */
+/** Leads per page of an index search. */
 const pageSize = 5000;
-/** Milliseconds for which a search may hold a table at once: while a MyISAM table is read, nobody writes to it. */
-const longestMs = 50;
-/** How MariaDB says that a statement took longer than it may: the driver has no name for it. */
-const timedOut = 1969;
-/** Rows that are looked through at once where no index leads to the leads: so many at first, and then by how long they took. */
+/** Maximum milliseconds of one search, because a reader of a MyISAM table blocks its writers. */
+const maxSearchMs = 50;
+/** The error number of an exceeded `max_statement_time`; the driver has no name for it. */
+const statementTimeoutErrno = 1969;
+/** Rows per piece of the primary-key scan that is used when no index fits. The size adapts to the time that a piece takes. */
 const walk = { first: 2000, least: 100, most: 50_000 };
 
 /**
- * The ids of a table's leads that a filter finds, ascending, a page at a time. Where an index leads to them they are found by
- * it; where that takes too long, the table is walked through by ids, a piece at a time, and after each piece others have as long
- * as it took.
+ * Yields the ids of the leads that match a filter, ascending, a page at a time. Uses an index search while it is fast enough. If
+ * it takes too long, scans the table by id in pieces, and after each piece pauses for as long as the piece took.
  */
 export async function* selectLeads(
   ask: <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>,
   clock: Clock,
   table: string,
   filter: LeadFilter,
-  searchMs = longestMs,
+  searchMs = maxSearchMs,
 ): AsyncGenerator<number[], void, undefined> {
   const { condition, values } = toCondition(filter);
-  const query = (sql: string, given: unknown[]) =>
+  const query = (sql: string, parameters: unknown[]) =>
     ask(async (connection) => {
-      const [rows] = await connection.query({ sql, values: given, rowsAsArray: true });
+      const [rows] = await connection.query({ sql, values: parameters, rowsAsArray: true });
       return rows as unknown as (string | number)[][];
     });
   let after = -1;
@@ -38,11 +37,11 @@ export async function* selectLeads(
         SELECT lead_id FROM ${table} WHERE lead_id > ? AND ${condition} ORDER BY lead_id LIMIT ?`,
       [after, ...values, pageSize],
     ).catch((error: unknown) => {
-      if ((error as { errno?: unknown }).errno !== timedOut) throw error;
+      if ((error as { errno?: unknown }).errno !== statementTimeoutErrno) throw error;
     });
     if (!found) break;
-    // Invariant: a short page is the last one only if its search cannot have reached the limit. MariaDB answers with no rows and no
-    // error if the limit is reached while it plans the statement.
+    // Invariant: a short page is the last one only if its search cannot have reached the time limit. If MariaDB reaches the limit
+    // while it plans the statement, it returns no rows and no error.
     if (found.length < pageSize && performance.now() - from >= searchMs) break;
     if (found.length === 0) return;
     yield found.map(([id]) => Number(id));
@@ -55,25 +54,25 @@ export async function* selectLeads(
         WHERE lead_id > ? ORDER BY lead_id LIMIT ?) AS piece`,
       [...values, after, rows],
     );
-    const took = clock.now() - from;
+    const tookMs = clock.now() - from;
     if (piece.length === 0) return;
-    const ids = piece.filter(([, met]) => Number(met) === 1).map(([id]) => Number(id));
+    const ids = piece.filter(([, matches]) => Number(matches) === 1).map(([id]) => Number(id));
     if (ids.length > 0) yield ids;
     after = Number(piece.at(-1)?.[0]);
-    if (took > longestMs / 2) rows = Math.max(walk.least, rows >> 1);
-    else if (took < longestMs / 4) rows = Math.min(walk.most, rows * 2);
-    await clock.sleep(took);
+    if (tookMs > maxSearchMs / 2) rows = Math.max(walk.least, rows >> 1);
+    else if (tookMs < maxSearchMs / 4) rows = Math.min(walk.most, rows * 2);
+    await clock.sleep(tookMs);
   }
 }
 
-/** Returns what a row must meet, as SQL, and the values in it. */
+/** Returns the filter as an SQL condition and its values. */
 function toCondition(filter: LeadFilter): { condition: string; values: unknown[] } {
   const { equal, campaigns, from, before } = toConditions(filter);
   const conditions: string[] = [];
   const values: unknown[] = [];
-  const add = (condition: string, ...given: unknown[]) => {
+  const add = (condition: string, ...added: unknown[]) => {
     conditions.push(condition);
-    values.push(...given);
+    values.push(...added);
   };
   for (const { column, values: wanted } of equal) {
     if (column === "list_id") add("list_id IN (?)", wanted);
@@ -87,5 +86,5 @@ function toCondition(filter: LeadFilter): { condition: string; values: unknown[]
   return { condition: `(${conditions.join(" AND ")})`, values };
 }
 
-/** Compares byte by byte, because collations ignore case, accents and trailing spaces. The first half finds rows by an index. */
+/** Compares byte by byte, because collations ignore case, accents and trailing spaces. The first half can use an index. */
 const equalsAny = (column: string) => `(${column} IN (?) AND BINARY CONVERT(${column} USING utf8mb4) IN (?))`;

@@ -3,27 +3,25 @@ import { ReinstateError } from "@reinstate/batch-core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { type Connecting, connect } from "./connect.ts";
 
-/** Milliseconds after which a statement is given up, whatever it waits for. */
-const statementLimit = 60_000;
+/** Milliseconds after which the server aborts a statement. */
+const statementLimitMs = 60_000;
 
-/**
- * How leads are compared and written, whatever the server is set to: strictly, and with one text for each instant of a TIMESTAMP.
- */
+/** Session settings for comparing and writing leads: strict mode, and UTC, in which each instant of a TIMESTAMP has one text. */
 export const comparisonSettings = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION',
   time_zone = '+00:00'`;
 
-/** The connection that moves leads: nothing that the server is set to can change what it writes. */
+/** The connection that moves leads. Its settings do not depend on the server's. */
 export interface Session {
   connection: Connection;
-  /** What the database is called in the journal: the same for every worker, by whatever address it comes. */
+  /** The name of the database in the journal, the same for every worker whatever address it connects to. */
   database: string;
-  /** For how many milliseconds the server had been running when the session was opened. */
+  /** Milliseconds for which the server had been running when the session was opened. */
   uptime: number;
-  /** Runs the work while no other mover is at work on this database, nor until what it leaves to be noted has been. */
-  alone<Result>(work: () => Promise<Result>, noted: () => Promise<void>): Promise<Result>;
-  /** True once the connection is of no more use. */
+  /** Runs `work` under the advisory lock (GET_LOCK). The lock is released only after pending journal writes have completed. */
+  alone<Result>(work: () => Promise<Result>, journalFlushed: () => Promise<void>): Promise<Result>;
+  /** True once the connection is closed. */
   broken(): boolean;
-  /** Asks the server. */
+  /** Pings the server. */
   alive(): Promise<boolean>;
   close(): void;
 }
@@ -45,7 +43,7 @@ export async function openSession(
       `${comparisonSettings},
         autocommit = 1, lock_wait_timeout = ?, innodb_lock_wait_timeout = ?, max_statement_time = ?,
         wait_timeout = 28800`,
-      [lockWaitSeconds, lockWaitSeconds, statementLimit / 1000],
+      [lockWaitSeconds, lockWaitSeconds, statementLimitMs / 1000],
     );
     const [rows] = await connection.query<RowDataPacket[]>(
       `SELECT CONCAT(@@hostname, ':', @@port, '/', DATABASE()) AS name, DATABASE() AS schemaName,
@@ -54,7 +52,7 @@ export async function openSession(
     );
     const database = site ?? String(rows[0]?.name);
     const schema = String(rows[0]?.schemaName);
-    // Locks of rows alone, not of the gaps between them, into which the dialer puts new leads; a log of statements forbids it.
+    // READ COMMITTED avoids gap locks, so the dialer can insert meanwhile. A statement-based binlog requires REPEATABLE READ.
     const locksGaps = Number(rows[0]?.statements) === 1;
     const isolation = locksGaps ? "REPEATABLE READ" : "READ COMMITTED";
     await connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}`);
@@ -66,7 +64,8 @@ export async function openSession(
       connection,
       database,
       uptime: Number(rows[0]?.uptime) * 1000,
-      alone: (work, noted) => underLock(connection, { schema, seconds: lockWaitSeconds, close }, work, noted),
+      alone: (work, journalFlushed) =>
+        underLock(connection, { schema, seconds: lockWaitSeconds, close }, work, journalFlushed),
       broken: () => broken,
       alive: async () =>
         !broken &&
@@ -86,11 +85,11 @@ async function underLock<Result>(
   connection: Connection,
   { schema, seconds, close }: { schema: string; seconds: number; close(): void },
   work: () => Promise<Result>,
-  noted: () => Promise<void>,
+  journalFlushed: () => Promise<void>,
 ): Promise<Result> {
-  // The name of a lock is at most 64 characters long and stands for the whole server.
+  // Advisory locks are server-wide, and their names have at most 64 characters.
   const name = `reinstate-${createHash("sha256").update(schema).digest("hex").slice(0, 32)}`;
-  // Longer than for a table: another mover lets go after each of its chunks.
+  // Longer than for a table lock: another mover releases this lock after each of its chunks.
   const [rows] = await connection.query<RowDataPacket[]>("SELECT GET_LOCK(?, ?) AS held", [name, seconds * 5]);
   if (Number(rows[0]?.held) !== 1) {
     throw new ReinstateError("transient", "Another process is moving leads of this database; try again in a moment");
@@ -98,9 +97,9 @@ async function underLock<Result>(
   try {
     return await work();
   } finally {
-    // Not awaited: a session may take its own lock again before. If the release fails, the end of the session releases the lock,
-    // and the next move opens another session instead of failing on this one.
-    noted()
+    // Not awaited: the next work may take the lock again meanwhile. If the release fails, closing the session releases the lock,
+    // and the next move opens another session.
+    journalFlushed()
       .then(() => connection.query("SELECT RELEASE_LOCK(?)", [name]))
       .catch(close);
   }

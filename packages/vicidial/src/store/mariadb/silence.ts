@@ -1,23 +1,23 @@
 import type { Socket } from "node:net";
 
-/** A statement without a byte of an answer for this long raises the question whether the server still lives. */
+/** Milliseconds without a byte of a reply after which the server is checked over another connection. */
 const quietMs = 3_000;
 const pollMs = 500;
 
-/** The parts of a driver's connection that are read: its socket, and the command that waits for an answer. */
+/** The parts of a driver connection that are watched: its socket, and the command that waits for a reply. */
 export interface Watched {
   stream: Socket;
   _command?: unknown;
 }
 
-/** The server, or the network to it, answers nothing. What was sent may have been carried out. */
+/** Returns the error of a server that does not respond. A statement that was sent may have been executed. */
 function silence(): Error {
   return Object.assign(new Error("The server does not answer"), { code: "ETIMEDOUT", syscall: "read" });
 }
 
 /**
- * Cuts a connection whose server is paused, or out of reach, while a statement waits for its answer: TCP alone would wait for hours.
- * A statement may take its time, so `isAlive` is asked first, over another connection.
+ * Destroys a connection if a statement waits for a server that is paused or unreachable; TCP alone would wait for hours. A slow
+ * statement is no failure, so `isAlive` first checks the server over another connection.
  */
 export function cutSilence(connection: Watched, isAlive: () => Promise<boolean>): void {
   const { stream } = connection;

@@ -21,18 +21,18 @@ import {
 } from "./write.ts";
 
 /**
- * `copied` is reached only if a lead did not fit, or if a column has another type in the target; otherwise nothing is reported
- * between the copy and the delete.
+ * A step of a move, for tests. `copied` is reported only if a lead did not fit, or if a column has another type in the target.
+ * In all other cases copy and delete are one message.
  */
 export type Step = "journaled" | "locked" | "copied" | "released" | "finished";
 
 export interface MoverParts {
   journal: Journal;
-  /** Notes in the journal that moves have come to their end. Resolves when that is on disk, or failed and is in the log. */
+  /** Marks journal entries as done. Resolves when that is durable, or when the failure was logged. */
   markFinished(entries: readonly number[]): Promise<void>;
   log: Log;
   clock: Clock;
-  /** Leads under one lock at most; an all-or-nothing move is always under one. */
+  /** The maximum number of leads under one lock. An all-or-nothing move always runs under one lock. */
   leadsPerLock: number;
   onStep(step: Step): Promise<void>;
   lockedSilence: number | undefined;
@@ -46,19 +46,19 @@ export interface Run extends MoverParts, Pick<MoveWork, "chunk"> {
   move: Move;
 }
 
-/** Leads that go under one lock. */
+/** The leads under one lock. */
 export interface Slice {
   ids: readonly number[];
-  /** The entry of the journal, and what it holds. */
+  /** The journal entry and its stored text. */
   entry?: { id: number; record: string };
   /** `writing` from the first write until the locks are released. */
   state: "reading" | "writing" | "written";
 }
 
-/** Tries of one slice that met a deadlock. */
-const maxTries = 5;
+/** Attempts at a slice that loses deadlocks. */
+const maxAttempts = 5;
 
-/** Moves a slice. Journals it before the lock, and again under the lock if its leads have changed in between. */
+/** Moves a slice. Stores its before-images before the lock, and again under the lock if its leads have changed. */
 export async function moveSlice(run: Run, slice: Slice): Promise<{ moved: Moved; heldMs: number }> {
   const { session, plan, statements, clock, onStep, lockedSilence } = run;
   const snapshot = await takeSnapshot(session.connection, statements, slice.ids);
@@ -78,20 +78,29 @@ export async function moveSlice(run: Run, slice: Slice): Promise<{ moved: Moved;
           const writes = planWrites(run.move, locked);
           refuseIncomplete(run.move, slice.ids, locked, writes);
           const overwritten = await journalSlice(run, slice, locked, writes);
-          const moved = await writeSlice(run, slice, locked, { writes, overwritten, isLastTry: attempt === maxTries });
+          const moved = await writeSlice(run, slice, locked, {
+            writes,
+            overwritten,
+            isLastAttempt: attempt === maxAttempts,
+          });
           await onStep("released");
           return { moved, heldMs: clock.now() - lockedAt };
         },
         lockedSilence,
       );
     } catch (error) {
-      if (session.broken() || attempt === maxTries || plan.locking !== "rows" || !isRaced(error)) throw error;
+      if (session.broken() || attempt === maxAttempts || plan.locking !== "rows" || !isRetryableConflict(error))
+        throw error;
       slice.state = "reading";
     }
   }
 }
 
-/** Throws a `NoneMoved` if an all-or-nothing move cannot move all of its leads. */
+/**
+ * Rejects an all-or-nothing move that cannot move all of its leads.
+ *
+ * @throws NoneMoved
+ */
 function refuseIncomplete(
   { allOrNothing }: Move,
   ids: readonly number[],
@@ -106,8 +115,8 @@ function refuseIncomplete(
 }
 
 /**
- * The before-images of what a move is about to change must be on disk before anything is written. Returns those of the target's
- * rows that the move overwrites.
+ * Stores the before-images of all rows that the move may delete or overwrite. Write-ahead rule: they must be durable before the
+ * first write. Returns the before-images of the target rows that the move overwrites.
  */
 async function journalSlice(
   run: Run,
@@ -135,13 +144,13 @@ async function journalSlice(
   return target;
 }
 
-/** What one try of a slice writes. */
+/** The writes of one attempt at a slice. */
 interface Writes {
   writes: WritePlan;
-  /** The before-images of the target's rows that are overwritten. */
+  /** The before-images of the target rows that are overwritten. */
   overwritten: ReadonlyMap<number, RowImage>;
-  /** On row locks, the other tries end early if another session has inserted one of the leads. */
-  isLastTry: boolean;
+  /** On row locks, earlier attempts start again if another session has inserted one of the leads. */
+  isLastAttempt: boolean;
 }
 
 /** Copies, deletes, reads the leads again under the locks, and releases them. */
@@ -152,13 +161,15 @@ async function writeSlice(run: Run, slice: Slice, locked: Locked, { writes, ...w
   const absent = slice.ids.filter((id) => !locked.images.has(id));
   const inTarget = await findIds(session.connection, statements.inTarget, absent);
   const last = [
-    ...(plan.copiesFirst ? (["UNLOCK TABLES", statements.lockTables] as const) : ([noStatement, noStatement] as const)),
+    ...(plan.unlocksBeforeDelete
+      ? (["UNLOCK TABLES", statements.lockTables] as const)
+      : ([noStatement, noStatement] as const)),
     [statements.delete, deletes],
     [statements.inSource, found],
     [statements.duplicates, found],
   ] as const;
   const readFault = (error: unknown) =>
-    plan.locking === "rows" && !work.isLastTry && isRaced(error) ? undefined : readUnfit(error);
+    plan.locking === "rows" && !work.isLastAttempt && isRetryableConflict(error) ? undefined : readUnfit(error);
   if (writesAnything(writes)) slice.state = "writing";
   const unfit = new Map(writes.unkept);
   const copyAll = () =>
@@ -179,14 +190,16 @@ async function writeSlice(run: Run, slice: Slice, locked: Locked, { writes, ...w
     update_count: updated.affected,
     delete_count: deleted.affected,
   };
-  if (counts.insert_count > 0) logSubstitutes(log, statements, locked.images);
+  if (counts.insert_count > 0) logSubstitutedDefaults(log, statements, locked.images);
   const after = { source: readIds(inSource), duplicates: readDuplicates(duplicates) };
   return { counts, results: slice.ids.map((id) => toLeadResult(id, { move, before: locked, after, inTarget, unfit })) };
 }
 
 /**
- * Copies the leads that the target holds as they are, and adds the others to `unfit`. Returns the numbers of copied and of
- * overwritten rows. An all-or-nothing move undoes its copies if there are others, and throws a `NoneMoved`.
+ * Copies the leads that the target can hold unchanged, and adds all other leads to `unfit`. Returns the numbers of inserted and
+ * of overwritten rows.
+ *
+ * @throws NoneMoved if an all-or-nothing move has leads that do not fit; its copies are undone.
  */
 async function copyFitting(
   { session: { connection }, plan, statements, move, onStep }: Run,
@@ -213,16 +226,16 @@ async function copyFitting(
       await takeBack(connection, statements, copies, new Set(slice.ids));
       slice.state = "reading";
     }
-    // A transaction is rolled back.
+    // On row locks the transaction is rolled back.
     throw new NoneMoved([], unfit);
   }
-  // Without a transaction, a statement that failed has written its first rows, so its own number is too low.
+  // On non-transactional tables a failed statement keeps its first rows, so its own row count is too low.
   const countFitting = (ids: readonly number[]) => ({ affected: ids.filter((id) => !unfit.has(id)).length });
   return [countFitting(inserts), countFitting(updates)];
 }
 
-/** On row locks: chosen as the victim of a deadlock, or another session inserted the same lead. */
-const isRaced = (error: unknown) =>
+/** True if the attempt lost a deadlock, or if another session inserted the same lead. */
+const isRetryableConflict = (error: unknown) =>
   ["ER_LOCK_DEADLOCK", "ER_DUP_ENTRY"].includes(String((error as { code?: unknown }).code));
 
 function toLeadResult(
@@ -257,10 +270,16 @@ function toLeadResult(
   };
 }
 
-function logSubstitutes(log: Log, { substituted, columns }: Statements, images: ReadonlyMap<number, RowImage>): void {
+function logSubstitutedDefaults(
+  log: Log,
+  { substituted, columns }: Statements,
+  images: ReadonlyMap<number, RowImage>,
+): void {
   for (const name of substituted) {
     const index = columns.indexOf(`\`${name}\``);
     const leads = [...images].filter(([, image]) => image[index] === null).map(([id]) => id);
-    if (leads.length > 0) log.warn({ column: name, leads }, "an empty column was filled in: the target needs a value");
+    if (leads.length > 0) {
+      log.warn({ column: name, leads }, "NULL replaced by a default because the target column is NOT NULL");
+    }
   }
 }

@@ -5,25 +5,25 @@ import type { Column, Table } from "./table-shape.ts";
 import { copyTime, fillModifyDate } from "./times.ts";
 import { copyValue, mayAlter } from "./values.ts";
 
-/** Each takes a list of ids as its one parameter; the source is `s`, its counterpart in the target `t`. */
+/** The statements of one verb. Each takes a list of ids as its one parameter. `s` is the source row, `t` the target row. */
 export interface Statements {
   source: string;
-  /** The names of what is copied, quoted; `lead_id` is the first. */
+  /** The quoted names of the copied columns; `lead_id` is the first. */
   columns: string[];
-  /** Those that hold bytes and not text: their images are hexadecimal digits. */
+  /** The quoted names of binary columns, whose images are hexadecimal digits. */
   binary: Set<string>;
-  /** For every row of the source: its image. */
+  /** Selects the image of every source row. */
   images: string;
-  /** For every lead that both tables hold: its id, and the columns that differ, each with a comma. */
+  /** Selects, for every lead in both tables, its id and the differing columns, each followed by a comma. */
   duplicates: string;
-  /** For every row of the target: its image. */
+  /** Selects the image of every target row. */
   targetImages: string;
-  /** For every row of the source with a value that the target cannot keep: its id, and the reason. Absent if there can be none. */
+  /** Selects the id and the reason of every source row with a value that the target cannot hold. Absent if every value fits. */
   unkept?: string;
-  /** The columns, as `duplicates` names them, whose type in the target may change a value in silence. */
+  /** The columns, as `duplicates` names them, whose type in the target may alter a value without an error. */
   alterable: ReadonlySet<string>;
   target: string;
-  /** Deletes rows of the target. */
+  /** Deletes target rows. */
   removeCopies: string;
   inSource: string;
   countInSource: string;
@@ -33,29 +33,30 @@ export interface Statements {
   /** Verifies and deletes in one statement. */
   delete: string;
   lockTables: string;
-  /** Columns of the source whose emptiness is made good in the target. */
+  /** Columns in which NULL becomes a default in the target. */
   substituted: string[];
 }
 
 const isLeadId = ({ name }: Column) => name.toLowerCase() === "lead_id";
 
-/** A column that is copied, as the statements write it. */
+/** The SQL of one copied column. */
 interface CopiedColumn {
-  /** Quoted. */
+  /** The quoted name. */
   name: string;
   value: string;
   same: string;
   unkept?: string;
   reason?: string;
-  /** True if the target may take in another value than the source's, without an error. */
+  /** True if the target may store an altered value without an error. */
   isAlterable: boolean;
-  /** The image of a value. */
+  /** Returns the expression of a column in an image. */
   text(column: string): string;
 }
 
 /**
- * Returns the statements of one verb. Throws a `MoveRefused` if the target lacks a column of the source, or if it needs a value
- * for a column that the source lacks.
+ * Builds the statements of one verb.
+ *
+ * @throws MoveRefused if the target lacks a column of the source, or needs a value for a column that the source lacks.
  */
 export function buildStatements(from: Table, to: Table): Statements {
   refuseRequired(from, to);
@@ -69,7 +70,7 @@ export function buildStatements(from: Table, to: Table): Statements {
     const counterpart = counterparts.get(column.name.toLowerCase());
     if (!counterpart || counterpart.generated) {
       throw new MoveRefused(
-        `${to.name} has no column ${column.name}, which ${from.name} has: what stands in it would be lost`,
+        `Column ${column.name} of ${from.name} does not exist in ${to.name}; its data would be lost`,
       );
     }
     const name = quote(column.name);
@@ -87,7 +88,7 @@ export function buildStatements(from: Table, to: Table): Statements {
     const isBinary = /blob|binary|bit|geometry|point|linestring|polygon/.test(column.type);
     if (isBinary) binary.add(name);
     const isText = /char|text|enum|set|date|time/.test(column.type);
-    const text = (given: string) => (isBinary ? `HEX(${given})` : isText ? given : `CONVERT(${given} USING utf8mb4)`);
+    const text = (value: string) => (isBinary ? `HEX(${value})` : isText ? value : `CONVERT(${value} USING utf8mb4)`);
     const isAlterable = !time && mayAlter(column, counterpart);
     copied.push({
       name,
@@ -105,9 +106,9 @@ export function buildStatements(from: Table, to: Table): Statements {
   const known = copied.filter(({ name }) => identity.some((one) => name.toLowerCase() === quote(one)));
   const sameLead = known.map(({ same }) => same).join(" OR ") || "TRUE";
   const differing = copied.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`);
-  // A column each: to have the server make one text of them takes half as long again.
+  // Performance: to concatenate the columns on the server takes half as long again.
   const image = (table: string) => copied.map(({ name, text }) => text(`${table}.${name}`)).join(", ");
-  // By their keys, also where a table is so small that the server would rather read it through: who locks rows locks all he reads.
+  // FORCE INDEX: a locking read locks every row it reads, and the server prefers a full scan on small tables.
   const s = `${source} AS s FORCE INDEX (${quote(from.key)})`;
   const t = `${target} AS t FORCE INDEX (${quote(to.key)})`;
   const both = `${s} JOIN ${t} ON t.\`lead_id\` = s.\`lead_id\``;
@@ -119,7 +120,7 @@ export function buildStatements(from: Table, to: Table): Statements {
     columns: copied.map(({ name }) => name),
     binary,
     images: `SELECT ${image("s")} FROM ${s} WHERE s.\`lead_id\` IN (?)`,
-    // The target first: mostly it holds none of them.
+    // Performance: the target first, because it usually holds none of the leads.
     duplicates: `SELECT STRAIGHT_JOIN t.\`lead_id\`, CONCAT(${differing.join(", ")})
       FROM ${t} JOIN ${s} ON s.\`lead_id\` = t.\`lead_id\` WHERE t.\`lead_id\` IN (?)`,
     targetImages: `SELECT ${image("t")} FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
@@ -134,7 +135,7 @@ export function buildStatements(from: Table, to: Table): Statements {
     inTarget: `SELECT t.\`lead_id\` FROM ${target} AS t WHERE t.\`lead_id\` IN (?)`,
     insert: `INSERT INTO ${target} (${names}) SELECT ${values} FROM ${s} WHERE s.\`lead_id\` IN (?)
       AND NOT EXISTS (SELECT 1 FROM ${target} AS t WHERE t.\`lead_id\` = s.\`lead_id\`)`,
-    // Every column is set, so that the server stamps none of them.
+    // Every column is set, so that no ON UPDATE timestamp applies.
     update: `UPDATE ${both} SET ${copied.map(({ name, value }) => `t.${name} = ${value}`).join(", ")}
       WHERE s.\`lead_id\` IN (?) AND NOT (${equal}) AND (${sameLead})`,
     delete: `DELETE s FROM ${both} WHERE s.\`lead_id\` IN (?) AND ${equal}`,
@@ -148,6 +149,6 @@ function refuseRequired(from: Table, to: Table): void {
   const needed = to.columns.find(({ name, required }) => required && !names.has(name.toLowerCase()));
   if (!needed) return;
   throw new MoveRefused(
-    `${to.name} needs a value in its column ${needed.name}, which ${from.name} does not have; give the column a default`,
+    `Column ${needed.name} of ${to.name} needs a value and does not exist in ${from.name}; give the column a default`,
   );
 }

@@ -5,17 +5,17 @@ import type { StatementResult } from "./query.ts";
 
 export interface Column {
   name: string;
-  /** `varchar`. */
+  /** The base type, as `varchar`. */
   type: string;
-  /** `varchar(50)`. */
+  /** The full type, as `varchar(50)`. */
   definition: string;
   nullable: boolean;
   generated: boolean;
-  /** Of a text. */
+  /** The character set of a text column. */
   charset: string | null;
-  /** Digits after the second, of a time. */
+  /** The fractional digits of a time column. */
   precision: number;
-  /** True if the server refuses a new row that names no value for it. */
+  /** True if an insert must name a value for it. */
   required: boolean;
 }
 
@@ -23,21 +23,22 @@ export interface Table {
   name: string;
   engine: string;
   columns: Column[];
-  /** The unique key on lead_id. */
+  /** The name of the unique key on lead_id. */
   key: string;
 }
 
-/** Shows both tables as the server would create them: a quick way to see that neither was altered. */
+/** Selects the definitions of both tables. Comparing them is a cheap way to detect an ALTER. */
 export const showTables = [`SHOW CREATE TABLE ${live}`, `SHOW CREATE TABLE ${archive}`] as const;
 
-/** What `showTables` gave, as one text. */
+/** Joins the results of `showTables` into one text. */
 export function toFingerprint(shown: readonly StatementResult[]): string {
-  // The next number is no part of the shape, and changes with every new lead.
+  // AUTO_INCREMENT is not part of the shape, and changes with every new lead.
   return shown.map(({ rows }) => String(rows[0]?.[1]).replace(/ AUTO_INCREMENT=\d+/, "")).join("\n");
 }
 
 type Keyless = Omit<Table, "key">;
 
+/** Returns the lead tables that exist, without their keys. */
 export async function readTables(connection: Connection): Promise<Keyless[]> {
   const [tables] = await connection.query<RowDataPacket[]>(
     `SELECT TABLE_NAME AS name, ENGINE AS engine, TABLE_TYPE AS type FROM information_schema.TABLES
@@ -79,23 +80,30 @@ export async function readColumns(connection: Connection, tables: readonly strin
   return found;
 }
 
-/** An ENUM without a default takes its first word, and an AUTO_INCREMENT its next number. */
+/** True if an insert must name a value. An ENUM without a default takes its first word, an AUTO_INCREMENT its next number. */
 export const needsValue = ({ nullable, standard, type, extra }: Record<string, unknown>) =>
   nullable === "NO" &&
   standard === null &&
   !/^enum\b/i.test(String(type)) &&
   !/GENERATED|auto_increment/i.test(String(extra));
 
+/**
+ * Returns the table of this name.
+ *
+ * @throws MoveRefused if the table does not exist or has another engine than InnoDB, MyISAM or Aria.
+ */
 export function findTable(tables: Keyless[], name: string): Keyless {
   const table = tables.find((table) => table.name === name);
   if (!table) throw new MoveRefused(`The VICIdial database has no table ${name}`);
   if (!["innodb", "myisam", "aria"].includes(table.engine.toLowerCase())) {
-    throw new MoveRefused(`${name} is ${table.engine}: leads are moved only between InnoDB, MyISAM and Aria tables`);
+    throw new MoveRefused(
+      `${name} uses the engine ${table.engine}; leads are moved only between InnoDB, MyISAM and Aria tables`,
+    );
   }
   return table;
 }
 
-/** The unique keys on lead_id alone, the primary ones first. */
+/** Returns the unique keys on lead_id alone, primary keys first. */
 export async function readKeys(connection: Connection): Promise<{ table: string; key: string }[]> {
   const [keys] = await connection.query<RowDataPacket[]>(
     `SELECT TABLE_NAME AS tableName, INDEX_NAME AS indexName FROM information_schema.STATISTICS
@@ -107,13 +115,18 @@ export async function readKeys(connection: Connection): Promise<{ table: string;
   return keys.map(({ tableName, indexName }) => ({ table: tableName, key: indexName }));
 }
 
+/**
+ * Adds the unique key on lead_id to a table.
+ *
+ * @throws MoveRefused if there is none.
+ */
 export function withKey(table: Keyless, keys: { table: string; key: string }[]): Table {
   const found = keys.find((one) => one.table === table.name);
   if (found) return { ...table, key: found.key };
-  throw new MoveRefused(`${table.name} has no unique key on lead_id: a lead could lie in it twice`);
+  throw new MoveRefused(`${table.name} has no unique key on lead_id; without one it could hold a lead twice`);
 }
 
-/** Names the triggers on both tables. Each is asked for by its own name: for a list the server opens every table there is. */
+/** Selects the triggers on both tables. One query per table name: with IN, the server opens every table of the schema. */
 export const findTriggers = [live, archive]
   .map(
     (name) => `SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS
@@ -121,8 +134,12 @@ export const findTriggers = [live, archive]
   )
   .join(" UNION ALL ");
 
-/** A trigger can be made at any time without the tables' shape being altered. */
+/**
+ * Refuses tables with a trigger. A new trigger does not change the fingerprint, so every move checks for one.
+ *
+ * @throws MoveRefused
+ */
 export function refuseTriggers({ rows }: StatementResult): void {
   const [trigger] = rows;
-  if (trigger) throw new MoveRefused(`${trigger[0]} has the trigger ${trigger[1]}, which could change what is moved`);
+  if (trigger) throw new MoveRefused(`${trigger[0]} has the trigger ${trigger[1]}, which could change moved leads`);
 }

@@ -2,8 +2,8 @@ import type { Column } from "./table-shape.ts";
 import type { ColumnCopy } from "./values.ts";
 
 /**
- * Every comparison runs with `time_zone = '+00:00'`, in which each instant of a TIMESTAMP has one text. A wall clock, which all
- * other types hold, is one in the zone that the server gives to its clients.
+ * The zone of wall-clock times, which all types but TIMESTAMP hold. Comparisons run with `time_zone = '+00:00'`, in which each
+ * instant of a TIMESTAMP has one text.
  */
 const serverZone = "@@global.time_zone";
 const zero = "'0000-00-00 00:00:00'";
@@ -12,27 +12,27 @@ const isText = ({ type }: Column) => /char|text|enum|set/.test(type);
 const isTime = ({ type }: Column) => /^(date|datetime|timestamp|time)$/.test(type);
 const isTimestamp = ({ type }: Column) => type === "timestamp";
 
-/** The wall clock that a column shows in the server's zone. */
+/** Returns the wall-clock time of a column in the server's zone. */
 const wallClock = (column: Column, value: string) =>
   isTimestamp(column) ? `IF(${value} = ${zero}, ${value}, CONVERT_TZ(${value}, '+00:00', ${serverZone}))` : value;
 
-/** The instant at which the server's clock shows a time. */
+/** Returns the instant of a wall-clock time in the server's zone. */
 const instant = (time: string) => `IF(${time} = ${zero}, ${time}, CONVERT_TZ(${time}, ${serverZone}, '+00:00'))`;
 
-/** Text is compared byte by byte; a date is the midnight at its begin. */
+/** Compares text byte by byte. A date counts as its first midnight. */
 const compare = (one: string, other: string, asText: boolean) =>
   asText ? `BINARY CONVERT(${one} USING utf8mb4) <=> BINARY CONVERT(${other} USING utf8mb4)` : `${one} <=> ${other}`;
 
-/** A value as it is after the column has taken it in: without the digits and the hours for which it has no room. */
+/** Returns a value as the column stores it, without the digits and hours that it cannot hold. */
 function stored({ type, precision }: Column, value: string): string {
   if (type === "date") return `CAST(${value} AS DATE)`;
   return `CAST(${value} AS ${type === "time" ? "TIME" : "DATETIME"}(${precision}))`;
 }
 
 /**
- * Returns how a time is copied from one column to another, or undefined if neither column holds one. Between two TIMESTAMPs the
- * instant stays, also in an hour that the clock shows twice; between columns of different types the wall clock stays. A time is
- * not kept as a number or as bytes, nor made of them: the server reads digits in more ways than one.
+ * Returns how a time is copied from one column to another, or undefined if neither column holds one. Two TIMESTAMPs keep the
+ * instant, also in an hour that the clock shows twice. Columns of different types keep the wall-clock time. A time is never
+ * converted to or from a number or bytes, because the server reads digits in several ways.
  */
 export function copyTime(name: string, from: Column, to: Column): ColumnCopy | undefined {
   const columns = [from, to];
@@ -61,7 +61,7 @@ function unkeptIf(
     asText,
   }: { value: string; source: string; ours: string; alike: boolean; asText: boolean },
 ): Pick<ColumnCopy, "unkept"> {
-  // The server fills an empty TIMESTAMP with the current time, without an error.
+  // Vendor quirk: the server fills an empty TIMESTAMP with the current time, without an error.
   const needsValue = !to.nullable && from.nullable;
   const losesDate = (from.type === "time") !== (to.type === "time") && !asText;
   const holdsAll =
@@ -76,7 +76,7 @@ function unkeptIf(
   return { unkept: `IF(${ours} IS NULL, ${needsValue ? "TRUE" : "FALSE"}, ${lost})` };
 }
 
-/** Returns the value of a `modify_date` that may be empty where the target needs one: the time of the lead's entry, or else now. */
+/** Returns the value of an empty `modify_date` for a target that needs one: the entry date of the lead, else the current time. */
 export function fillModifyDate(value: string, entry: ColumnCopy | undefined, to: Column): string {
   const now = isTimestamp(to) ? "NOW()" : `CONVERT_TZ(NOW(), '+00:00', ${serverZone})`;
   const entered = entry?.unkept ? `IF(${entry.unkept}, NULL, ${entry.value})` : entry?.value;

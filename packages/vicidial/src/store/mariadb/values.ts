@@ -1,13 +1,13 @@
-import { holds } from "./column-types.ts";
+import { canHold } from "./column-types.ts";
 import type { Column } from "./table-shape.ts";
 
-/** How one column is copied and compared. `s.` is the source, `t.` the target. */
+/** The SQL that copies and compares one column. `s.` is the source, `t.` the target. */
 export interface ColumnCopy {
-  /** The value that the target gets. */
+  /** The value for the target. */
   value: string;
-  /** True if both rows hold the same value. */
+  /** A condition: both rows hold the same value. */
   same: string;
-  /** True if the target cannot keep the source's value. */
+  /** A condition: the target cannot hold the value. */
   unkept?: string;
   /** The message for such a value. */
   reason: string;
@@ -22,10 +22,10 @@ const isUnsigned = ({ definition }: Column) => definition.includes("unsigned");
 const integerBits: Record<string, number> = { tinyint: 8, smallint: 16, mediumint: 24, int: 32, bigint: 64 };
 const textBytes: Record<string, number> = { tinytext: 2 ** 8 - 1, text: 2 ** 16 - 1, mediumtext: 2 ** 24 - 1 };
 
-/** True if the target's type may take in another value without an error, such as a text without its last spaces. */
-export const mayAlter = (from: Column, to: Column) => !holds(to.definition, from.definition, to.charset);
+/** True if the target's type may alter a value without an error, such as cut trailing spaces. */
+export const mayAlter = (from: Column, to: Column) => !canHold(to.definition, from.definition, to.charset);
 
-/** Returns how a value that is no time is copied. Whether an unusual type keeps it shows only once it has been copied. */
+/** Returns how a value that is not a time is copied. Unusual types show only after the copy whether they hold the value. */
 export function copyValue(name: string, from: Column, to: Column): ColumnCopy {
   const ours = `s.${name}`;
   const fits = mayAlter(from, to) || mayLackCharacters(from, to) ? fitsInto(ours, from, to) : undefined;
@@ -42,7 +42,7 @@ export function copyValue(name: string, from: Column, to: Column): ColumnCopy {
   };
 }
 
-/** NULL is equal to NULL alone; text is compared byte by byte, whatever the collation and the character set. */
+/** Compares two values: NULL equals only NULL, and text is compared byte by byte in any collation and character set. */
 function compare(one: string, from: Column, other: string, to: Column): string {
   if ([from, to].some((column) => isText(column) || isBytes(column))) {
     const isAlike = isText(from) && isText(to) && from.charset === to.charset;
@@ -52,7 +52,7 @@ function compare(one: string, from: Column, other: string, to: Column): string {
   }
   const same = `${one} <=> ${other}`;
   if (!(isInexact(from) && isExact(to)) && !(isExact(from) && isInexact(to))) return same;
-  // The server compares them as inexact numbers, among which large whole numbers are equal to their neighbours.
+  // The server compares them as floating-point numbers, which makes adjacent large integers equal.
   const [exact, otherExact] = [one, other].map((value) => `CAST(${value} AS DECIMAL(65,30))`);
   return `(${same} AND ${exact} <=> ${otherExact})`;
 }
@@ -60,7 +60,7 @@ function compare(one: string, from: Column, other: string, to: Column): string {
 const mayLackCharacters = (from: Column, to: Column) =>
   from.charset !== to.charset && to.charset !== null && to.charset !== "utf8mb4";
 
-/** Returns a condition that is true if a column keeps the value as it is; undefined if that cannot be foreseen. */
+/** Returns a condition that is true if a column stores the value unchanged, or undefined if that cannot be predicted. */
 function fitsInto(value: string, from: Column, to: Column): string | undefined {
   if (!isText(from) && !isExact(from)) return undefined;
   const isKept = (stored: string) => compare(value, { ...from, charset: null }, stored, { ...to, charset: "utf8mb4" });

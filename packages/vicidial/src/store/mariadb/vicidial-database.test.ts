@@ -247,7 +247,7 @@ describe("office hours of VICIdial's own call time", () => {
     const response = await post(site.vicidial, "leads/archive", { ...both, update_leads: false, lead_ids: [1] });
     expect([response.status, await response.json()]).toMatchObject([
       500,
-      { message: "VICIdial has no call time nowhere" },
+      { message: "VICIdial has no call time nowhere; check the option callTime" },
     ]);
   });
 });

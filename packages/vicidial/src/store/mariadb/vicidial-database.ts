@@ -3,17 +3,18 @@ import type { Connection, RowDataPacket } from "mysql2/promise";
 import { VicidialDatabaseFault } from "../../leads/move-errors.ts";
 import { type CallTimeRow, type HolidayRow, toSchedule } from "../../office-hours/call-times.ts";
 import type { VicidialDatabase } from "../vicidial-database.ts";
-import { createLogin, type RowsOf } from "./login.ts";
+import { createLogin, type ReadRows } from "./login.ts";
 
 type WithReader = <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
 
+/** Opens the tables of a VICIdial database other than the lead tables. */
 export function createVicidialDatabase(withReader: WithReader): VicidialDatabase {
-  const readRows: RowsOf = (sql, values) => withReader((connection) => rowsIn(connection, sql, values));
+  const readRows: ReadRows = (sql, values) => withReader((connection) => readExisting(connection, sql, values));
 
   return {
     async callTime(id) {
       const [row] = await readRows("SELECT * FROM vicidial_call_times WHERE call_time_id = ?", [id]);
-      if (!row) throw new VicidialDatabaseFault(`VICIdial has no call time ${id}`);
+      if (!row) throw new VicidialDatabaseFault(`VICIdial has no call time ${id}; check the option callTime`);
       const names = String(row.ct_holidays ?? "")
         .split("|")
         .filter(Boolean);
@@ -55,8 +56,8 @@ export function createVicidialDatabase(withReader: WithReader): VicidialDatabase
       return new Set(rows.map(({ list_id }) => String(list_id)));
     },
 
-    // Not by `rowsOf`: without a lead table nothing can be concluded about the lead.
-    listOf: (table, leadId) =>
+    // Not by `readRows`: if a lead table does not exist, the query must fail instead of reporting no lead.
+    findListId: (table, leadId) =>
       withReader(async (connection) => {
         const sql = `SELECT list_id FROM ${table} WHERE lead_id = ?`;
         const [rows] = await connection.query<RowDataPacket[]>(sql, [leadId]);
@@ -65,7 +66,7 @@ export function createVicidialDatabase(withReader: WithReader): VicidialDatabase
 
     logApiCall: (call) =>
       withReader(async (connection) => {
-        const columns = await rowsIn(connection, "SHOW COLUMNS FROM vicidial_api_log", []);
+        const columns = await readExisting(connection, "SHOW COLUMNS FROM vicidial_api_log", []);
         const has = (name: string) => columns.some(({ Field }) => Field === name);
         const { origin, pathname, hostname: webserver } = new URL(call.url);
         const server = { webserver: webserver.slice(0, 125), hostname: hostname().slice(0, 125) };
@@ -110,8 +111,8 @@ export function createVicidialDatabase(withReader: WithReader): VicidialDatabase
 const isAbsent = (error: unknown) =>
   ["ER_NO_SUCH_TABLE", "ER_BAD_FIELD_ERROR"].includes(String((error as { code?: unknown }).code));
 
-/** The rows of a query; none where a table or a column is not there. */
-async function rowsIn(connection: Connection, sql: string, values: unknown[]): Promise<RowDataPacket[]> {
+/** Returns the rows of a query, or none if a table or a column does not exist. */
+async function readExisting(connection: Connection, sql: string, values: unknown[]): Promise<RowDataPacket[]> {
   try {
     return (await connection.query<RowDataPacket[]>(sql, values))[0];
   } catch (error) {
@@ -122,7 +123,7 @@ async function rowsIn(connection: Connection, sql: string, values: unknown[]): P
 
 type Values = Record<string, string | number>;
 
-/** Inserts a row with the server's own time; undefined where there is no such table. */
+/** Inserts a row with the server's time. Returns its id, or undefined if the table does not exist. */
 async function insert(
   connection: Connection,
   table: string,
@@ -142,12 +143,12 @@ async function insert(
   }
 }
 
-/** The id of a row that is there once for all calls; 0, as VICIdial has it by itself, where there is no such table. */
+/** Returns the id of a row that all calls share, and inserts it if needed. Returns 0, as VICIdial does, if the table does not exist. */
 async function findId(connection: Connection, table: string, idColumn: string, values: Values): Promise<number> {
   const names = Object.keys(values);
   const find = async () => {
     const equal = names.map((name) => `${name} = ?`).join(" AND ");
-    const [row] = await rowsIn(
+    const [row] = await readExisting(
       connection,
       `SELECT ${idColumn} AS id FROM ${table} WHERE ${equal} LIMIT 1`,
       Object.values(values),
@@ -156,8 +157,8 @@ async function findId(connection: Connection, table: string, idColumn: string, v
   };
   const known = await find();
   if (known !== undefined) return known;
-  // Another call may have made it at this moment.
-  await rowsIn(
+  // Another call may have inserted it meanwhile.
+  await readExisting(
     connection,
     `INSERT INTO ${table} (${names.join(", ")}) VALUES (?) ON DUPLICATE KEY UPDATE ${idColumn} = ${idColumn}`,
     [Object.values(values)],

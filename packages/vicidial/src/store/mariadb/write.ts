@@ -7,16 +7,16 @@ import type { Snapshot } from "./locks.ts";
 import { runStatements, withoutSchema } from "./query.ts";
 import type { Statements } from "./statements.ts";
 
-/** The leads that each statement of a move is about. */
+/** The lead ids of each statement of a move. */
 export interface WritePlan {
   inserts: number[];
   updates: number[];
   deletes: number[];
-  /** By lead id, why the target cannot keep a value of a lead that would be copied. */
+  /** By lead id: why the target cannot hold a lead that would be copied. */
   unkept: Map<number, string>;
 }
 
-/** Decides from the leads as they lie what a move writes. A delete verifies its leads itself. */
+/** Decides what a move writes, from the rows of both tables. The delete statement verifies its leads itself. */
 export function planWrites(
   move: Pick<Move, "insert" | "update" | "delete">,
   { images, duplicates, unkept }: Snapshot,
@@ -40,9 +40,9 @@ export const writesAnything = ({ inserts, updates, deletes }: WritePlan) =>
   inserts.length + updates.length + deletes.length > 0;
 
 /**
- * Runs a statement over row sets that get smaller, until the rows are found whose values do not fit. These are added to `unfit`,
- * with the server's message. Returns how many rows were changed. `readFault`: returns the message of an error by which a row does
- * not fit; any other error is thrown.
+ * Runs a statement and bisects the ids on error, to isolate the rows that the target rejects. These are added to `unfit` with the
+ * server's message. Returns the number of changed rows. `readFault` returns the message of an error that means "does not fit";
+ * every other error is thrown.
  */
 export async function writeFitting(
   connection: Connection,
@@ -67,11 +67,11 @@ export async function writeFitting(
   }
 }
 
-/** What a move has written to the target. */
+/** The rows that a move has written to the target. */
 export interface Copies {
-  /** Leads of which the target had no copy. */
+  /** Ids of inserted leads. */
   inserted: readonly number[];
-  /** By lead id, the before-images of the target's rows that were overwritten. */
+  /** The before-images of overwritten target rows, by lead id. */
   overwritten: ReadonlyMap<number, RowImage>;
   /** The columns of these images. */
   columns: readonly string[];
@@ -91,8 +91,8 @@ export async function takeBack(
 }
 
 /**
- * Undoes the copies that the target has changed in silence because a column has another type there: they would be leads with a
- * wrong value. A row that differs in another column too is no copy of the move and stays. Returns the reasons by lead id.
+ * Undoes copies with a value that the target has altered without an error, because its column has another type. A row that also
+ * differs in another column is not a copy of this move and stays. Returns the reasons by lead id.
  */
 export async function takeBackAltered(
   connection: Connection,
@@ -111,8 +111,8 @@ export async function takeBackAltered(
 }
 
 /**
- * Returns the server's message if the target cannot take in a row: a value does not fit, or another row has what must be unique.
- * Returns undefined for any other error.
+ * Returns the server's message if the target rejects a row: a value does not fit, or a unique key is taken. Returns undefined for
+ * any other error.
  */
 export function readUnfit(error: unknown): string | undefined {
   const { code = "", sqlMessage } = error as { code?: string; sqlMessage?: string };
