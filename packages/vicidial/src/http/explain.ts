@@ -1,6 +1,6 @@
 import type { Verb } from "../leads/move.ts";
 import { relatedRecordNames } from "../leads/related-records.ts";
-import { expectedFate, highestLeadId, keptOnCall, toExplanation, toOutcome } from "../leads/rules.ts";
+import { highestLeadId, predictResult, toExplanation, toOnCallOutcome, toOutcome } from "../leads/rules.ts";
 import type { ExplainReply } from "../schemas.ts";
 import type { LeadStore } from "../store/lead-store.ts";
 import type { LeadsRequest } from "./request.ts";
@@ -16,7 +16,7 @@ export async function explain(store: LeadStore, verb: Verb, request: LeadsReques
     const id = Number(given);
     const standing = standings.get(id) ?? { id, source: false, target: false, differs: [] };
     const { source, target, differs } = standing;
-    const outcome = onCall.has(id) ? keptOnCall(id) : toOutcome(request, expectedFate(request, standing));
+    const outcome = onCall.has(id) ? toOnCallOutcome(id) : toOutcome(request, predictResult(request, standing));
     const found = companions.get(id);
     return {
       // An id that no number can hold stays a text.

@@ -1,4 +1,4 @@
-/** The 35 columns of VICIdial's `vicidial_list` (schema 1728), as the demo tables have them. */
+/** The 35 columns of VICIdial's `vicidial_list` (schema 1728) with their types in the demo tables. */
 export const leadColumns = {
   lead_id: "bigint",
   entry_date: "text",
@@ -45,8 +45,8 @@ export type Lead = {
 };
 
 /**
- * What a lead is known by: the time of entry, which is written once, and the number, which is what is called. Rows that differ in
- * both are different leads, one of which was given the other's id.
+ * The columns that identify a lead: the entry time, which is written once, and the number to call. Two rows with the same id that
+ * differ in both are different leads; the id was reused.
  */
 export const identity = ["entry_date", "phone_number"] as const satisfies (keyof Lead)[];
 

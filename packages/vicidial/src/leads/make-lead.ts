@@ -3,7 +3,7 @@ import type { Lead } from "./columns.ts";
 const firstNames = ["Ada", "José", "Mia", "Noah", "Zoë", "Liam", "Ines", "Omar"];
 const lastNames = ["Smith", "Müller", "Garcia", "Okafor", "Novák", "Silva", "Jones", "Dubois"];
 
-/** A lead made up from its id, always the same; `changes` replace columns of it. */
+/** Returns a test lead, always the same for an id. `changes` replace columns. */
 export function makeLead(id: number, changes: Partial<Lead> = {}): Lead {
   const number = String(id).padStart(7, "0");
   return {

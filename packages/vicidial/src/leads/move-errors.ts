@@ -2,7 +2,7 @@ import { isMarked, publicMessage } from "@reinstate/batch-core";
 
 const marker = Symbol.for("reinstate.vicidial.move-refused");
 
-/** The tables are not such that leads could be moved safely: a column without a counterpart, no unique key, a trigger. */
+/** Leads cannot be moved safely between these tables, such as for a missing column, a missing unique key or a trigger. */
 export class MoveRefused extends Error {
   readonly [marker] = true;
   readonly [publicMessage] = true;
@@ -12,26 +12,26 @@ export class MoveRefused extends Error {
   }
 }
 
-/** Nothing was written, and the same move may succeed in a moment: the tables are busy, or the database is away. */
+/** Nothing was written, and the same move may succeed in a moment: the tables are busy, or the database is unreachable. */
 export class NothingMoved extends Error {
   readonly [publicMessage] = true;
-  /** How the batches know it. */
+  /** Makes the batch retry the chunk. */
   readonly retryable = true;
 }
 
-/** A fault of the VICIdial database, in words for a caller; the cause keeps those of the server. */
+/** A fault of the VICIdial database whose message can be shown to a caller. `cause` has the words of the server. */
 export class VicidialDatabaseFault extends Error {
   readonly [publicMessage] = true;
 }
 
 const noneMovedMarker = Symbol.for("reinstate.vicidial.none-moved");
 
-/** Some leads keep an all-or-nothing move from being carried out. Both tables are as they were before. */
+/** An all-or-nothing move that some of its leads prevent. Both tables are as before. */
 export class NoneMoved extends Error {
   readonly [noneMovedMarker] = true;
-  /** Leads that are not in the source. */
+  /** Ids that are not in the source. */
   readonly missing: readonly number[];
-  /** By lead id, why the target cannot hold a lead. */
+  /** By lead id: why the target cannot hold a lead. */
   readonly unfit: ReadonlyMap<number, string>;
 
   constructor(missing: readonly number[], unfit: ReadonlyMap<number, string> = new Map()) {
@@ -47,11 +47,11 @@ export class NoneMoved extends Error {
 
 const damagedMarker = Symbol.for("reinstate.vicidial.tables-damaged");
 
-/** A lead table is damaged, as MyISAM tables can be after a crash of the server: until somebody repairs it, it cannot be worked on. */
+/** A lead table is damaged, as MyISAM tables can be after a server crash. No lead moves until an operator runs REPAIR TABLE. */
 export class TablesDamaged extends Error {
   readonly [damagedMarker] = true;
   readonly [publicMessage] = true;
-  /** Might leads have been moved before that was seen? */
+  /** True if leads may have been moved before the damage was found. */
   readonly written: boolean;
 
   constructor(message: string, written: boolean) {

@@ -1,23 +1,23 @@
-/** Dearchive moves from the archive to the live table; archive the other way. */
+/** `dearchive` moves leads from the archive to the live table, `archive` moves them back. */
 export type Verb = "dearchive" | "archive";
 
-/** What is asked for a set of leads. The order of work is always insert, update, delete. */
+/** A move of a set of leads. The order is always insert, update, delete. */
 export interface Move {
   verb: Verb;
-  /** Distinct, ascending. */
+  /** Distinct ids, ascending. */
   ids: readonly number[];
   insert: boolean;
-  /** Archive only: a copy in the archive that differs is overwritten with the live row; one of another lead never is. */
+  /** Archive only: overwrites a differing copy in the archive with the live row, but never a row of another lead. */
   update: boolean;
   delete: boolean;
   /**
-   * All of the leads or none: if one is not in the source, or the target cannot hold one that is to be copied, both tables stay as
-   * they are, and a `NoneMoved` is thrown.
+   * Moves all of the leads or none. If one is not in the source, or the target cannot hold one, both tables stay as they are, and
+   * the move throws a `NoneMoved`.
    */
   allOrNothing?: boolean;
 }
 
-/** What was seen and done with one lead. `source` and `target` are how it lay before the move. */
+/** The result of a move for one lead. `source` and `target` tell which tables held it before the move. */
 export interface LeadResult {
   id: number;
   source: boolean;
@@ -25,27 +25,27 @@ export interface LeadResult {
   inserted: boolean;
   updated: boolean;
   deleted: boolean;
-  /** Where both copies are left and differ: the columns in which they do. */
+  /** If both copies remain and differ: the differing columns. */
   differs: readonly string[];
-  /** The lead was kept because the target cannot hold one of its values: what the database says of it. */
+  /** If the lead was kept because the target cannot hold one of its values: the message of the database. */
   unfit?: string | undefined;
 }
 
-/** How one lead lies in the two tables of a verb. */
+/** The state of one lead in the two tables of a verb. */
 export interface LeadState {
   id: number;
   source: boolean;
   target: boolean;
-  /** Where both tables hold it: the columns that differ. */
+  /** If both tables hold the lead: the differing columns. */
   differs: readonly string[];
-  /** Why the target cannot keep one of its times, if it cannot. */
+  /** Why the target cannot hold one of its values; undefined if it can, as far as that can be predicted. */
   unfit?: string | undefined;
 }
 
-/** What earlier tries of a chunk may have moved, by lead: was it to be copied to the target? */
+/** The leads that earlier attempts at a chunk may have moved, by id. `copied`: the lead was to be inserted into the target. */
 export type JournaledMoves = Map<number, { copied: boolean }>;
 
-/** Rows really found, inserted, changed and deleted, under the names of the vendor's answer. */
+/** Rows found, inserted, changed and deleted, under the names of the vendor's answer. */
 export interface Counts {
   select_count: number;
   insert_count: number;
@@ -55,11 +55,11 @@ export interface Counts {
 
 export interface Moved {
   counts: Counts;
-  /** One for every id that was asked. */
+  /** One result for every requested id. */
   results: LeadResult[];
 }
 
-/** Adds the counts of one part of a move to those of the whole. */
+/** Adds the counts of one part of a move to the sum. */
 export function addCounts(sum: Counts, part: Counts): void {
   for (const name of Object.keys(sum) as (keyof Counts)[]) sum[name] += part[name];
 }

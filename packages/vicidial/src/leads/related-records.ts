@@ -1,13 +1,13 @@
-/** What else hangs on a lead and was not moved with it: how many of each. */
+/** Kinds of records that belong to a lead and do not move with it. */
 export const relatedRecordNames = [
-  /** Callbacks that VICIdial has put away because the lead was not live. */
+  /** Callbacks that VICIdial archived because the lead was not live. */
   "archived_callbacks",
-  /** Custom fields whose table or row is gone. */
+  /** Custom fields whose table or row no longer exists. */
   "lost_custom_fields",
   "alt_phones",
-  /** The lead's list is not active, or not there: it is not dialled. */
+  /** The lead's list is inactive or does not exist, so the lead is not dialled. */
   "inactive_lists",
-  /** The lead's number is in the list of those not to be called. */
+  /** The lead's number is on the do-not-call list. */
   "dnc_numbers",
 ] as const;
 

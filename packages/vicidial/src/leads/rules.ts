@@ -2,11 +2,11 @@ import type { Outcome } from "@reinstate/batch-core";
 import { identity } from "./columns.ts";
 import type { LeadResult, LeadState, Move } from "./move.ts";
 
-/** The highest id that the tables can hold: INT UNSIGNED. Any other number does not exist. */
+/** The highest id that the tables can hold (INT UNSIGNED). A lead with a higher id cannot exist. */
 export const highestLeadId = 4_294_967_295;
 
-/** What is said of one lead, from what was asked and what was seen. */
-export function toOutcome(asked: Pick<Move, "insert" | "update" | "delete">, result: LeadResult): Outcome {
+/** Returns the outcome of one lead, from the requested move and its result. */
+export function toOutcome(requested: Pick<Move, "insert" | "update" | "delete">, result: LeadResult): Outcome {
   const key = result.id;
   if (!result.source) {
     return result.target
@@ -14,9 +14,9 @@ export function toOutcome(asked: Pick<Move, "insert" | "update" | "delete">, res
       : { key, outcome: "failed", code: "missing", message: "The lead is in neither table" };
   }
   if (result.unfit !== undefined) {
-    return keptUnfit(key, result.unfit);
+    return toUnfitOutcome(key, result.unfit);
   }
-  if (result.differs.length > 0 && (asked.insert || asked.update || asked.delete)) {
+  if (result.differs.length > 0 && (requested.insert || requested.update || requested.delete)) {
     const columns = result.differs.join(", ");
     return isCollision(result)
       ? {
@@ -32,7 +32,7 @@ export function toOutcome(asked: Pick<Move, "insert" | "update" | "delete">, res
           message: `Both tables hold this lead, and it differs in ${columns}; both copies were kept`,
         };
   }
-  if (asked.delete && !result.deleted) {
+  if (requested.delete && !result.deleted) {
     return result.target || result.inserted
       ? { key, outcome: "failed", code: "not_deleted", message: "The lead was kept: its copies could not be verified" }
       : {
@@ -43,47 +43,47 @@ export function toOutcome(asked: Pick<Move, "insert" | "update" | "delete">, res
         };
   }
   if (result.inserted || result.updated || result.deleted) return { key, outcome: "done" };
-  return asked.insert
+  return requested.insert
     ? { key, outcome: "skipped", code: "already_there", message: "The other table holds the same lead already" }
-    : { key, outcome: "skipped", code: "nothing_asked", message: "Neither an insert nor a delete was asked for" };
+    : { key, outcome: "skipped", code: "nothing_asked", message: "Neither an insert nor a delete was requested" };
 }
 
-/** A lead on a call is not archived: what comes of the call would be written to a row that is gone. */
-export const keptOnCall = (key: number): Outcome => ({
+/** Returns the outcome of a lead on a running call. It is not archived, because the result of the call would be lost. */
+export const toOnCallOutcome = (key: number): Outcome => ({
   key,
   outcome: "failed",
   code: "on_call",
-  message: "The lead was kept: somebody is on a call with it",
+  message: "The lead was kept: it is on a running call",
 });
 
-/** A lead that the target cannot hold stays in the source. */
-export const keptUnfit = (key: number, reason: string): Outcome => ({
+/** Returns the outcome of a lead that the target cannot hold. It stays in the source. */
+export const toUnfitOutcome = (key: number, reason: string): Outcome => ({
   key,
   outcome: "failed",
   code: "does_not_fit",
   message: `The lead was kept: ${reason}`,
 });
 
-/** Do the two tables hold different leads under one id? */
+/** True if the two tables hold different leads under one id. */
 export const isCollision = ({ differs }: Pick<LeadState, "differs">) =>
   identity.every((name) => differs.includes(name));
 
 export type Verdict = "archive_only" | "live_only" | "both_equal" | "both_differ" | "id_collision" | "missing";
 
-/** How a lead lies, in one word. What is not in the source table is `missing`, as the API says. */
-export function toExplanation(verb: Move["verb"], standing: LeadState): Verdict {
-  const { source, target, differs } = standing;
+/** Returns the verdict of `explain` on a lead. A lead that is not in the source table is `missing`, as in the API. */
+export function toExplanation(verb: Move["verb"], state: LeadState): Verdict {
+  const { source, target, differs } = state;
   if (!source) return "missing";
   if (!target) return verb === "dearchive" ? "archive_only" : "live_only";
   if (differs.length === 0) return "both_equal";
-  return isCollision(standing) ? "id_collision" : "both_differ";
+  return isCollision(state) ? "id_collision" : "both_differ";
 }
 
-/** What a move would do with a lead that lies so. */
-export function expectedFate(asked: Pick<Move, "insert" | "update" | "delete">, standing: LeadState): LeadResult {
-  const { id, source, target, differs, unfit } = standing;
+/** Returns the result that a move would have for a lead in this state. */
+export function predictResult(requested: Pick<Move, "insert" | "update" | "delete">, state: LeadState): LeadResult {
+  const { id, source, target, differs, unfit } = state;
   const stale = source && target && differs.length > 0;
-  const copied = (source && !target && asked.insert) || (stale && asked.update && !isCollision(standing));
+  const copied = (source && !target && requested.insert) || (stale && requested.update && !isCollision(state));
   const fits = unfit === undefined;
   const inserted = copied && !target && fits;
   const updated = copied && target && fits;
@@ -94,7 +94,7 @@ export function expectedFate(asked: Pick<Move, "insert" | "update" | "delete">, 
     target,
     inserted,
     updated,
-    deleted: equal && asked.delete,
+    deleted: equal && requested.delete,
     differs: stale && !updated ? differs : [],
     ...(copied && !fits && { unfit }),
   };

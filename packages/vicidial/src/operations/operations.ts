@@ -19,7 +19,7 @@ import {
 } from "../leads/move.ts";
 import { MoveRefused, NoneMoved, TablesDamaged } from "../leads/move-errors.ts";
 import { relatedRecordNames } from "../leads/related-records.ts";
-import { expectedFate, highestLeadId, keptOnCall, keptUnfit, toOutcome } from "../leads/rules.ts";
+import { highestLeadId, predictResult, toOnCallOutcome, toOutcome, toUnfitOutcome } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
 import {
   type ArchiveParams,
@@ -32,18 +32,18 @@ import {
 } from "../schemas.ts";
 import type { LeadStore, MoveWork } from "../store/lead-store.ts";
 
-/** How long to wait until a damaged table is looked at again. */
+/** Milliseconds until a batch tries a damaged table again. */
 const repairPauseMs = 10_000;
 
-/** Leads in one chunk, which is also what one call of the API may carry. */
+/** Leads in one chunk, which is also the maximum of one API call. */
 const chunkSize = 500;
 
-/** The names of the column of a table that holds lead ids. */
+/** The column names under which a table of items may hold lead ids. */
 export const itemColumns = ["lead_id"];
 
 export const operationName = (verb: Verb) => `vicidial.leads.${verb}`;
 
-/** The moves of a store as operations. The counts of the vendor's answer stand in the batch's `tally`. */
+/** Defines the operations `dearchive` and `archive` on a store. The counts of the vendor's answer go to the batch's `tally`. */
 export function createOperations(store: LeadStore, office: OfficeClock, now: () => number): AnyOperation[] {
   const common = {
     item: leadId,
@@ -51,20 +51,20 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
     key: (id: number) => id,
     chunkSize,
     effects: store.effects,
-    // A lead that a first try moved is found in the other table by the second.
+    // A second attempt finds the leads of the first in the other table.
     repeatable: true,
   };
   const selection = (verb: Verb) => ({
     filter: leadFilter,
-    select: (filter: LeadFilter) => found(store, verb, filter),
+    select: (filter: LeadFilter) => selectLeads(store, verb, filter),
   });
-  const dearchiveMove = ({ insert_leads, delete_leads }: DearchiveParams): Asked => ({
+  const dearchiveMove = ({ insert_leads, delete_leads }: DearchiveParams): Requested => ({
     verb: "dearchive",
     insert: insert_leads,
     update: false,
     delete: delete_leads,
   });
-  const archiveMove = ({ insert_leads, update_leads, delete_leads }: ArchiveParams): Asked => ({
+  const archiveMove = ({ insert_leads, update_leads, delete_leads }: ArchiveParams): Requested => ({
     verb: "archive",
     insert: insert_leads,
     update: update_leads,
@@ -94,10 +94,10 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
   ];
 }
 
-type Asked = Omit<Move, "ids" | "allOrNothing">;
+type Requested = Omit<Move, "ids" | "allOrNothing">;
 
-/** What a filter finds; tables that cannot be worked on are told as the state that they are in. */
-async function* found(store: LeadStore, verb: Verb, filter: LeadFilter) {
+/** Yields the leads that match a filter. Refused tables become the error `wrong_state`. */
+async function* selectLeads(store: LeadStore, verb: Verb, filter: LeadFilter) {
   try {
     yield* store.select(verb, filter);
   } catch (error) {
@@ -106,59 +106,66 @@ async function* found(store: LeadStore, verb: Verb, filter: LeadFilter) {
   }
 }
 
-/** The ids that a table can hold, and an outcome for each that it cannot. */
-function possible(items: readonly number[]): { ids: number[]; beyond: Outcome[] } {
+/** Splits off ids that no table can hold, with a `missing` outcome each. */
+function splitByIdRange(items: readonly number[]): { ids: number[]; outOfRange: Outcome[] } {
   const message = `No lead has an id above ${highestLeadId}`;
   return {
     ids: items.filter((id) => id <= highestLeadId),
-    beyond: items
+    outOfRange: items
       .filter((id) => id > highestLeadId)
       .map((key) => ({ key, outcome: "failed", code: "missing", message })),
   };
 }
 
-/** Those that nobody is on a call with; the others, where the move would take them out of the live table. */
-async function free(store: LeadStore, asked: Asked, ids: number[]): Promise<{ free: number[]; busy: number[] }> {
-  if (asked.verb !== "archive" || !asked.delete || ids.length === 0) return { free: ids, busy: [] };
+/** Splits off leads on a running call, if the move would remove them from the live table. */
+async function splitOffLeadsOnCall(
+  store: LeadStore,
+  requested: Requested,
+  ids: number[],
+): Promise<{ movable: number[]; busy: number[] }> {
+  if (requested.verb !== "archive" || !requested.delete || ids.length === 0) return { movable: ids, busy: [] };
   const onCall = await store.onCall(ids);
-  return { free: ids.filter((id) => !onCall.has(id)), busy: ids.filter((id) => onCall.has(id)) };
+  return { movable: ids.filter((id) => !onCall.has(id)), busy: ids.filter((id) => onCall.has(id)) };
 }
 
 async function applyMove(
   store: LeadStore,
   work: Work<number, DearchiveParams | ArchiveParams>,
-  asked: Asked,
+  requested: Requested,
   now: () => number,
 ): Promise<Outcome[]> {
-  const { ids, beyond } = possible(work.items);
+  const { ids, outOfRange } = splitByIdRange(work.items);
   const { transaction, signal, interrupted } = work;
   const allOrNothing = work.params.all_or_nothing === true;
-  if (allOrNothing && beyond.length > 0) return [...notMoved(ids, new NoneMoved([])), ...beyond];
+  if (allOrNothing && outOfRange.length > 0) return [...notMoved(ids, new NoneMoved([])), ...outOfRange];
   const chunk = `${work.batchId}.${work.generation}.${work.seq}`;
   try {
-    const { free: movable, busy } = await free(store, asked, ids);
-    // A call of the API is one chunk, for which a client waits; what has more can let the others go first.
+    const { movable, busy } = await splitOffLeadsOnCall(store, requested, ids);
+    // An API call is one chunk with a waiting client. Later chunks of larger batches are throttled.
     const moveWork = { transaction, signal, chunk, throttled: work.seq > 0 };
-    const move = { ...asked, ids: movable, allOrNothing };
-    const {
-      counts,
-      results: fates,
-      refusal,
-    } = await (interrupted ? repeatMove(store, move, moveWork) : tryMove(store, move, moveWork));
+    const move = { ...requested, ids: movable, allOrNothing };
+    const { counts, results, refusal } = await (interrupted
+      ? repeatMove(store, move, moveWork)
+      : tryMove(store, move, moveWork));
     if (!refusal) Object.assign(work.tally, counts);
     if (busy.length > 0)
-      work.tally.select_count = counts.select_count + (await store.findInSource(asked.verb, busy)).size;
-    await attend(store, work, asked.verb, fates);
-    const known = new Set(fates.map(({ id }) => id));
+      work.tally.select_count = counts.select_count + (await store.findInSource(requested.verb, busy)).size;
+    await runPostMoveTasks(store, work, requested.verb, results);
+    const known = new Set(results.map(({ id }) => id));
     const rest = movable.filter((id) => !known.has(id));
-    const kept = refusal ? notMoved(rest, refusal) : [];
-    return [...fates.map((result) => toOutcome(asked, result)), ...kept, ...busy.map(keptOnCall), ...beyond];
+    const unmoved = refusal ? notMoved(rest, refusal) : [];
+    return [
+      ...results.map((result) => toOutcome(requested, result)),
+      ...unmoved,
+      ...busy.map(toOnCallOutcome),
+      ...outOfRange,
+    ];
   } catch (error) {
-    const first = work.attempt === 1 && !interrupted;
-    // Somebody has to repair it first; until then a batch that is under way waits.
-    if (TablesDamaged.is(error) && (error.written || !first))
+    const isFirstAttempt = work.attempt === 1 && !interrupted;
+    // An operator has to repair the table first. A batch that has begun waits until then.
+    if (TablesDamaged.is(error) && (error.written || !isFirstAttempt))
       throw new DeferUntil(now() + repairPauseMs, error.message, "storage");
-    // Nothing was written, so these leads have failed for certain; any other error, or an earlier try, leaves that open.
+    // Nothing was written, so these leads have failed. Any other error, or an interrupted attempt, leaves the outcome open.
     if (interrupted || !(MoveRefused.is(error) || TablesDamaged.is(error))) throw error;
     work.log.warn({ batch: work.batchId, chunk: work.seq, error: toMessage(error) }, "move refused");
     const { message } = error;
@@ -166,7 +173,7 @@ async function applyMove(
   }
 }
 
-/** A move, or why an all-or-nothing move was not carried out. */
+/** The result of a move, or the reason why an all-or-nothing move did nothing. */
 type Attempted = Moved & { refusal?: NoneMoved };
 
 async function tryMove(store: LeadStore, move: Move, work: MoveWork): Promise<Attempted> {
@@ -178,12 +185,12 @@ async function tryMove(store: LeadStore, move: Move, work: MoveWork): Promise<At
   }
 }
 
-/** Moves a chunk again of which an earlier try may have moved leads: these count as moved by it. */
+/** Repeats a chunk. Leads that an earlier attempt has moved count as moved. */
 async function repeatMove(store: LeadStore, move: Move, work: MoveWork & { chunk: string }): Promise<Attempted> {
   const earlier: JournaledMoves = (await store.journaledMoves?.(work.chunk)) ?? new Map();
   if (!move.allOrNothing) {
-    const { counts, results: fates } = await store.move(move, work);
-    return { counts, results: fates.map((result) => mergeJournaledMoves(result, earlier, move, counts)) };
+    const { counts, results } = await store.move(move, work);
+    return { counts, results: results.map((result) => mergeJournaledMoves(result, earlier, move, counts)) };
   }
   const states = await store.inspect(move.verb, move.ids);
   const gone = states.filter(({ source }) => !source);
@@ -194,66 +201,70 @@ async function repeatMove(store: LeadStore, move: Move, work: MoveWork & { chunk
     missing.length > 0
       ? { counts: noCounts(), results: [], refusal: new NoneMoved(missing) }
       : await tryMove(store, { ...move, ids }, work);
-  const results = [...moved.results, ...before.map((state) => expectedFate(move, state))];
+  const results = [...moved.results, ...before.map((state) => predictResult(move, state))];
   return { ...moved, results: results.map((result) => mergeJournaledMoves(result, earlier, move, moved.counts)) };
 }
 
-/** What an earlier try of the chunk had moved already was moved by this chunk, and counts so. */
-function mergeJournaledMoves(result: LeadResult, earlier: JournaledMoves, asked: Asked, counts: Counts): LeadResult {
+/** Counts a lead that an earlier attempt at the chunk has moved as moved by the chunk. */
+function mergeJournaledMoves(
+  result: LeadResult,
+  earlier: JournaledMoves,
+  requested: Requested,
+  counts: Counts,
+): LeadResult {
   const before = earlier.get(result.id);
-  if (!before || !asked.delete || !result.target) return result;
-  const { copied } = before;
+  if (!before || !requested.delete || !result.target) return result;
   if (result.source && !result.deleted) return result;
-  if (copied) counts.insert_count++;
+  if (before.copied) counts.insert_count++;
   if (!result.source) {
     counts.select_count++;
     counts.delete_count++;
   }
-  return { ...result, source: true, target: !copied, inserted: copied, deleted: true };
+  return { ...result, source: true, target: !before.copied, inserted: before.copied, deleted: true };
 }
 
-/** Returns the outcomes of an all-or-nothing move that was not carried out. */
+/** Returns the outcomes of an all-or-nothing move that did nothing. */
 function notMoved(ids: readonly number[], { missing, unfit }: NoneMoved): Outcome[] {
   const gone = new Set(missing);
   const fault = unfit.size > 0 && gone.size === 0 ? "do not fit into the other table" : "do not exist";
-  const message = `Nothing was moved: other leads that were to go with it ${fault}`;
+  const message = `Nothing was moved: other leads of the same request ${fault}`;
   return ids.map((key) => {
     if (gone.has(key))
       return { key, outcome: "failed", code: "missing", message: "The lead is not in the source table" };
     const reason = unfit.get(key);
-    return reason === undefined ? { key, outcome: "failed", code: "not_moved", message } : keptUnfit(key, reason);
+    return reason === undefined ? { key, outcome: "failed", code: "not_moved", message } : toUnfitOutcome(key, reason);
   });
 }
 
 /**
- * Reports, and on request restores, what the archive left behind of the leads that are live now, whoever brought them back;
- * tells the log of VICIdial's administrators. Fails no move.
+ * Runs the tasks after a move: counts the related records of leads that are live now, restores callbacks if requested, and adds a
+ * row to `vicidial_admin_log`. A failed task is logged and does not fail the move.
  */
-async function attend(
+async function runPostMoveTasks(
   store: LeadStore,
   work: Work<number, DearchiveParams | ArchiveParams>,
   verb: Verb,
   results: LeadResult[],
 ): Promise<void> {
-  const attempt = async (what: string, step: () => Promise<void>) => {
+  const attempt = async (failure: string, step: () => Promise<void>) => {
     try {
       await step();
     } catch (error) {
-      work.log.warn({ batch: work.batchId, error: toMessage(error) }, `${what} of the moved leads failed`);
+      work.log.warn({ batch: work.batchId, error: toMessage(error) }, failure);
     }
   };
   const live = results.filter(({ inserted, target }) => inserted || target).map(({ id }) => id);
   if (verb === "dearchive" && live.length > 0) {
-    await attempt("the search for what hangs on them", async () => {
+    await attempt("failed to count the related records of moved leads", async () => {
       const found = await store.relatedRecords(verb, "target", live);
-      for (const companions of found.values()) {
+      for (const records of found.values()) {
         for (const name of relatedRecordNames) {
-          if (companions[name] > 0) work.tally[name] = (work.tally[name] ?? 0) + companions[name];
+          if (records[name] > 0) work.tally[name] = (work.tally[name] ?? 0) + records[name];
         }
       }
     });
     if ("restore_callbacks" in work.params && work.params.restore_callbacks) {
-      await attempt("the return of the callbacks", async () => {
+      await attempt("failed to restore the callbacks of moved leads", async () => {
         const restored = await store.restoreRelatedRecords(live);
         if (restored > 0) work.tally.restored_callbacks = restored;
       });
@@ -262,13 +273,13 @@ async function attend(
   const copied = results.filter(({ inserted, updated }) => inserted || updated).length;
   const deleted = results.filter(({ deleted }) => deleted).length;
   if (copied + deleted > 0) {
-    await attempt("the line in the log of administrators", async () =>
+    await attempt("failed to write the admin log", async () =>
       store.logMove?.({ ...toAuditEntry(verb, copied, deleted, work.batchId), user: findUser(work.actor) }),
     );
   }
 }
 
-/** As VICIdial's own script words it. */
+/** Returns the admin log entry of a move, in the words of VICIdial's own script. */
 const toAuditEntry = (verb: Verb, copied: number, deleted: number, batchId: number) =>
   verb === "archive"
     ? {
@@ -283,16 +294,16 @@ const toAuditEntry = (verb: Verb, copied: number, deleted: number, batchId: numb
 async function previewMove(
   store: LeadStore,
   work: Work<number, DearchiveParams | ArchiveParams>,
-  asked: Asked,
+  requested: Requested,
 ): Promise<Outcome[]> {
-  const { ids, beyond } = possible(work.items);
-  const { free: movable, busy } = await free(store, asked, ids);
-  const results = (await store.inspect(asked.verb, movable)).map((standing) => expectedFate(asked, standing));
+  const { ids, outOfRange } = splitByIdRange(work.items);
+  const { movable, busy } = await splitOffLeadsOnCall(store, requested, ids);
+  const results = (await store.inspect(requested.verb, movable)).map((state) => predictResult(requested, state));
   const missing = results.filter(({ source }) => !source).map(({ id }) => id);
   const unfit = new Map(results.flatMap(({ id, unfit }) => (unfit === undefined ? [] : [[id, unfit] as const])));
-  const isRefused = work.params.all_or_nothing === true && missing.length + unfit.size + beyond.length > 0;
-  const outcomes = isRefused
+  const isPrevented = work.params.all_or_nothing === true && missing.length + unfit.size + outOfRange.length > 0;
+  const outcomes = isPrevented
     ? notMoved(movable, new NoneMoved(missing, unfit))
-    : results.map((result) => toOutcome(asked, result));
-  return [...outcomes, ...busy.map(keptOnCall), ...beyond];
+    : results.map((result) => toOutcome(requested, result));
+  return [...outcomes, ...busy.map(toOnCallOutcome), ...outOfRange];
 }

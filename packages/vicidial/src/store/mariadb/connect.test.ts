@@ -128,7 +128,9 @@ describe("a VICIdial database that asks for TLS", () => {
 
     await using clear = await createTestHost();
     const refused = await createVicidial(clear, { url: address });
-    await expect(refused.ready()).rejects.toThrow(/^Access to the VICIdial database was denied \(ER_ACCESS_DENIED_ERROR\)$/);
+    await expect(refused.ready()).rejects.toThrow(
+      /^Access to the VICIdial database was denied \(ER_ACCESS_DENIED_ERROR\)$/,
+    );
     await refused.close();
 
     await using host = await createTestHost();
