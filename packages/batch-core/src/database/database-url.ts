@@ -1,20 +1,20 @@
 import { readFileSync } from "node:fs";
 import { ReinstateError, toMessage } from "../errors/errors.ts";
 
-/** Returns what is wrong with the value of a query parameter. */
+/** Returns the fault of a query parameter's value; undefined if it is valid. */
 type ParameterCheck = (value: string) => string | undefined;
 
 /** The rules for database URLs of one kind. */
 export interface DatabaseUrlRules {
-  /** The form that a fault shows, such as `mysql://user:password@host:3306/database`. */
+  /** The form shown in errors, for example `mysql://user:password@host:3306/database`. */
   form: string;
-  /** Without a colon. */
+  /** Allowed schemes, without a colon. */
   schemes: readonly string[];
-  /** The query parameters, each with the check of its values. Values are never empty. */
+  /** The known query parameters, each with the check of its value. The value is never empty. */
   parameters: Record<string, ParameterCheck>;
 }
 
-/** A database URL with its parts decoded. A part that is missing is empty. */
+/** A database URL with its parts decoded. A missing part is an empty string. */
 export interface DatabaseUrl {
   user: string;
   password: string;
@@ -25,20 +25,20 @@ export interface DatabaseUrl {
 }
 
 /**
- * Parses a database URL and rejects whatever a driver would ignore or misread: an unknown, repeated or empty parameter, a `%`
- * or `#` that is not encoded.
+ * Parses a database URL. Rejects parts that a driver would ignore or misread: an unknown, repeated or empty parameter, and a `%` or
+ * `#` that is not encoded.
  *
- * @throws ReinstateError `bad_setting`, whose message follows the name of a setting (`must be of the form …`) and never holds
- * a user, a password or a value.
+ * @throws ReinstateError `bad_setting`. Its message continues the name of a setting (`must be of the form …`) and never contains a
+ * user, a password or a value.
  * @example parseDatabaseUrl("mysql://cron@db/asterisk", rules).database === "asterisk"
  */
 export function parseDatabaseUrl(text: string, { form, schemes, parameters }: DatabaseUrlRules): DatabaseUrl {
   const malformed = fault(`must be of the form ${form}, with special characters percent-encoded`);
-  // `URL` would leave them out.
+  // `URL` would strip them.
   if (/\p{Cc}|^\s|\s$/u.test(text)) throw malformed;
   if (/%(?![0-9a-f]{2})/i.test(text)) throw fault("has a % without two hexadecimal digits; write a % as %25");
   if (text.includes("#")) throw fault("has a #; write it as %23");
-  // `URL` rejects a user without a host, which PostgreSQL allows for a socket whose folder stands in the query.
+  // `URL` rejects a user without a host, which PostgreSQL allows for a socket whose folder is in the query.
   const withoutHost = !URL.canParse(text);
   const url = tryParse(withoutHost ? text.replace("@/", "@localhost/") : text);
   if (!url || !/^[a-z]+:\/\/./i.test(text) || !schemes.includes(url.protocol.slice(0, -1))) {
@@ -54,13 +54,13 @@ export function parseDatabaseUrl(text: string, { form, schemes, parameters }: Da
   };
 }
 
-/** Accepts one of these words. */
+/** Returns a check that accepts one of these words. */
 export const oneOfWords =
   (...words: string[]): ParameterCheck =>
   (value) =>
     words.includes(value) ? undefined : `must be one of ${words.join(", ")}`;
 
-/** Accepts the path of a file that can be read, and whose content passes the check. */
+/** Returns a check that accepts the path of a readable file whose content passes `check`, which throws otherwise. */
 export const readableFile =
   (check: (content: string) => void = () => {}): ParameterCheck =>
   (path) => {
@@ -73,6 +73,7 @@ export const readableFile =
     }
   };
 
+/** Creates a `bad_setting` error. */
 export const fault = (message: string) => new ReinstateError("bad_setting", message);
 
 const tryParse = (text: string) => (URL.canParse(text) ? new URL(text) : undefined);
@@ -92,7 +93,7 @@ function readParameters(query: string, known: Record<string, ParameterCheck>): R
     const check = Object.hasOwn(known, name) ? known[name] : undefined;
     if (!check) {
       const allowed = names.length === 0 ? "it takes none" : `the known ones are ${names.join(", ")}`;
-      // With an @ the rest of a password may stand here, whose ? was not encoded.
+      // With an @, the name may be part of a password whose ? was not encoded.
       const shown = /^[\w.-]{1,64}$/.test(name) && !query.includes("@") ? ` ${name}` : "";
       throw fault(`has the unknown parameter${shown}; ${allowed}; a ? in a password is written as %3F`);
     }

@@ -5,7 +5,7 @@ import type { LedgerTransaction } from "./database.ts";
 import { openDatabase } from "./open-database.ts";
 import { statement } from "./prepared-statement.ts";
 
-describe.each(ledgerDatabases)("a database on $name", ({ open }) => {
+describe.each(ledgerDatabases)("database on $name", ({ open }) => {
   async function begin() {
     const server = await open();
     const database = openDatabase(server.url);
@@ -37,12 +37,12 @@ describe.each(ledgerDatabases)("a database on $name", ({ open }) => {
     async (scope) => {
       await using opened = await begin();
       await expect(opened.database.migrate(scope, {})).rejects.toThrow(
-        `The scope ${JSON.stringify(scope)} of migrations must be lower case letters, digits and underscores`,
+        `Invalid migration scope ${JSON.stringify(scope)}; use lower case letters, digits and underscores`,
       );
     },
   );
 
-  test("brings the tables of a scope up to date", async () => {
+  test("migrates the tables of a scope", async () => {
     await using opened = await begin();
     const migrations = {
       async "0001_kept"(db: LedgerTransaction) {

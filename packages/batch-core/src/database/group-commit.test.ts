@@ -28,10 +28,10 @@ async function begin(open: (typeof ledgerDatabases)[number]["open"]) {
   };
 }
 
-/** The sharing of a database, by transactions that are counted and may go wrong. */
+/** Creates a group commit whose transactions are counted and may fail. */
 function counting(database: Database, change: Partial<GroupCommitParts> = {}) {
   const counted = { transactions: 0 };
-  const together = createGroupCommit({
+  const groupCommit = createGroupCommit({
     transaction: (work) => {
       counted.transactions++;
       return database.transaction(work);
@@ -45,94 +45,96 @@ function counting(database: Database, change: Partial<GroupCommitParts> = {}) {
     schedule: setImmediate,
     ...change,
   });
-  return { counted, together };
+  return { counted, groupCommit };
 }
 
-describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
-  test("that is asked for at one moment shares a transaction, and each gets its own result", async () => {
+describe.each(ledgerDatabases)("group commit on $name", ({ open }) => {
+  test("runs concurrent work in shared transactions and returns each result", async () => {
     await using kept = await begin(open);
-    const { counted, together } = counting(kept.database);
+    const { counted, groupCommit } = counting(kept.database);
     const ids = Array.from({ length: 120 }, (_, index) => index + 1);
-    const results = await Promise.all(ids.map((id) => together(async (on) => (await insert(on, id)) && `kept ${id}`)));
+    const results = await Promise.all(
+      ids.map((id) => groupCommit(async (on) => (await insert(on, id)) && `kept ${id}`)),
+    );
     expect(results).toEqual(ids.map((id) => `kept ${id}`));
     expect(await kept.ids()).toEqual(ids);
-    // No more than fifty share one.
+    // At most fifty share one transaction.
     expect(counted.transactions).toBe(3);
   });
 
-  test("that is asked for while others are on their way shares the next one", async () => {
+  test("collects work for the next transaction while one is open", async () => {
     await using kept = await begin(open);
-    const { counted, together } = counting(kept.database);
+    const { counted, groupCommit } = counting(kept.database);
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
-    const first = together(async () => {
+    const first = groupCommit(async () => {
       begun.resolve();
       await gate.promise;
     });
     await begun.promise;
-    const rest = [1, 2, 3].map((id) => together((on) => insert(on, id)));
+    const rest = [1, 2, 3].map((id) => groupCommit((on) => insert(on, id)));
     gate.resolve();
     await Promise.all([first, ...rest]);
     expect([counted.transactions, await kept.ids()]).toEqual([2, [1, 2, 3]]);
   });
 
-  test("of one who is alone time and again begins at once, and is shared again when others come", async () => {
+  test("skips the delay for solo work and groups again later", async () => {
     await using kept = await begin(open);
-    let looks = 0;
-    const { counted, together } = counting(kept.database, {
+    let delays = 0;
+    const { counted, groupCommit } = counting(kept.database, {
       schedule(run) {
-        looks++;
+        delays++;
         setImmediate(run);
       },
     });
     const ids = Array.from({ length: 22 }, (_, index) => index);
-    for (const id of ids.slice(0, 12)) await together((on) => insert(on, id));
-    expect([looks, counted.transactions]).toEqual([4, 12]);
-    await Promise.all(ids.slice(12).map((id) => together((on) => insert(on, id))));
-    expect([looks, counted.transactions]).toEqual([5, 13]);
-    await together((on) => insert(on, 22));
-    expect([looks, await kept.ids()]).toEqual([6, [...ids, 22]]);
+    for (const id of ids.slice(0, 12)) await groupCommit((on) => insert(on, id));
+    expect([delays, counted.transactions]).toEqual([4, 12]);
+    await Promise.all(ids.slice(12).map((id) => groupCommit((on) => insert(on, id))));
+    expect([delays, counted.transactions]).toEqual([5, 13]);
+    await groupCommit((on) => insert(on, 22));
+    expect([delays, await kept.ids()]).toEqual([6, [...ids, 22]]);
   });
 
-  test("that fails fails alone, whether it is the program or the database that refuses", async () => {
+  test("fails only the work that threw or broke a constraint", async () => {
     await using kept = await begin(open);
     await insert(kept.database.tables<never>() as never, 5);
     const tries: number[] = [];
-    const asked = Array.from({ length: 10 }, (_, id) =>
+    const works = Array.from({ length: 10 }, (_, id) =>
       kept.database.groupCommit(async (on) => {
         tries.push(id);
-        // 5 is there already.
+        // 5 exists already.
         await insert(on, id);
         if (id === 3) throw new Error("changed my mind");
         return id;
       }),
     );
-    const ended = await Promise.allSettled(asked);
+    const ended = await Promise.allSettled(works);
     expect(ended.flatMap((end) => (end.status === "fulfilled" ? end.value : []))).toEqual([0, 1, 2, 4, 6, 7, 8, 9]);
     expect(String((ended[3] as PromiseRejectedResult).reason)).toMatch(/changed my mind/);
     expect(String((ended[5] as PromiseRejectedResult).reason)).toMatch(/unique|duplicate/i);
     expect(await kept.ids()).toEqual([0, 1, 2, 4, 5, 6, 7, 8, 9]);
-    // Each was tried with the others at most once, and then alone.
+    // Each ran at most once in the group, and then alone.
     for (const id of [0, 9]) expect(tries.filter((one) => one === id).length).toBeLessThanOrEqual(2);
   });
 
-  test("whose commit got no answer is not done again, and all are told that nobody knows", async () => {
+  test("repeats nothing if the result of the commit is lost", async () => {
     await using kept = await begin(open);
     const lost = new Error("no answer");
     const tries: number[] = [];
-    const { together } = counting(kept.database, {
+    const { groupCommit } = counting(kept.database, {
       transaction: async (work) => {
         await kept.database.transaction(work);
         throw lost;
       },
     });
-    const asked = [1, 2, 3].map((id) =>
-      together(async (on) => {
+    const works = [1, 2, 3].map((id) =>
+      groupCommit(async (on) => {
         tries.push(id);
         await insert(on, id);
       }),
     );
-    const reasons = (await Promise.allSettled(asked)).map((end) => (end as PromiseRejectedResult).reason);
+    const reasons = (await Promise.allSettled(works)).map((end) => (end as PromiseRejectedResult).reason);
     expect(reasons).toEqual([lost, lost, lost]);
     expect([tries, await kept.ids()]).toEqual([
       [1, 2, 3],
@@ -140,13 +142,19 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
     ]);
   });
 
-  test("hundreds of tiny batches at once: each has its own fate, and those with one key are one batch", async () => {
+  test("accepts hundreds of small batches, one for each key", async () => {
     await using kept = await begin(open);
     const host = await createHost({ databaseUrl: kept.url });
     host.register(
       defineOperation<number, unknown>({
-        ...{ name: "test.rows.keep", label: "row/keep", item: z.int(), params: z.unknown(), key: (id) => id },
-        ...{ chunkSize: 10, inlineLimit: 10, groupCommit: true },
+        name: "test.rows.keep",
+        label: "row/keep",
+        item: z.int(),
+        params: z.unknown(),
+        key: (id) => id,
+        chunkSize: 10,
+        inlineLimit: 10,
+        groupCommit: true,
         async apply({ items, transaction }) {
           if (items.includes(13)) throw new Error("unlucky");
           for (const id of items) {
@@ -163,7 +171,7 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
         idempotency: { scope: "s", key: `k${key}`, digest: `d${key}` },
       });
     const ids = Array.from({ length: 300 }, (_, index) => index);
-    // The last hundred are said twice.
+    // The last hundred are submitted twice.
     const ended = await Promise.allSettled([...ids, ...ids.slice(200)].map((id) => submit(id, id)));
     expect(ended.map(({ status }) => status).indexOf("rejected")).toBe(13);
     expect(ended.filter(({ status }) => status === "rejected")).toHaveLength(1);
@@ -175,13 +183,17 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
     await host.close();
   });
 
-  test("batches of an operation that looks before it writes do not get among each other", async () => {
+  test("isolates batches of an operation that does not set groupCommit", async () => {
     await using kept = await begin(open);
     const host = await createHost({ databaseUrl: kept.url });
     const table = host.database.dialect === "postgres" ? sql`kept for update` : sql`kept`;
     host.register(
       defineOperation<number, unknown>({
-        ...{ name: "test.rows.add", label: "row/add", item: z.int(), params: z.unknown(), key: (id) => id },
+        name: "test.rows.add",
+        label: "row/add",
+        item: z.int(),
+        params: z.unknown(),
+        key: (id) => id,
         chunkSize: 10,
         async apply({ items, transaction }) {
           const { rows } = await sql<{ id: number }>`select id from ${table}`.execute(transaction);
@@ -198,7 +210,7 @@ describe.each(ledgerDatabases)("short work on $name", ({ open }) => {
   });
 });
 
-test("who waits for a row that somebody holds does not hold up the others", async () => {
+test("group commit does not wait for work on a locked row", async () => {
   await using kept = await begin(postgresDatabase);
   const { database } = kept;
   await insert(database.tables<never>() as never, 1);
@@ -223,14 +235,14 @@ test("who waits for a row that somebody holds does not hold up the others", asyn
   expect(await kept.ids()).toEqual([2, 3, 4, 100]);
 });
 
-test("a COMMIT that PostgreSQL answers with a ROLLBACK is a failure", async () => {
+test("group commit fails work whose COMMIT returns ROLLBACK", async () => {
   await using kept = await begin(postgresDatabase);
   const swallowed = kept.database.transaction(async (on) => {
     await insert(on, 1);
     await sql`select 1 / 0`.execute(on).catch(() => {});
   });
   await expect(swallowed).rejects.toThrow("rolled back");
-  // Among others it is the only one to fail.
+  // In a group, only this work fails.
   const among = [2, 3, 4].map((id) =>
     kept.database.groupCommit(async (on) => {
       await insert(on, id);

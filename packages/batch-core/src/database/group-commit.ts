@@ -3,57 +3,56 @@ import type { Database, LedgerTransaction } from "./database.ts";
 
 type Work<Result> = (transaction: LedgerTransaction) => Promise<Result>;
 
-/** A work that waits for its turn, and whoever waits for the work. */
+/** A unit of work that waits to run, with the callbacks of its caller. */
 interface Waiting {
   work: Work<unknown>;
   resolve(result: unknown): void;
   reject(error: unknown): void;
 }
 
-/** How a database takes several works in one transaction. */
+/** The dependencies of a group commit. */
 export interface GroupCommitParts {
   transaction: Database["transaction"];
-  /** How many shared transactions may be open at a time; what is asked for meanwhile shares the next one. */
+  /** Maximum number of open shared transactions. Work that arrives meanwhile shares the next one. */
   maxConcurrent: number;
-  /** Carries out the works in the one transaction; rejects when one of them fails, and not before all have come to an end. */
+  /** Runs the works in one transaction. Rejects if one fails, but only after all have ended. */
   runAll(works: readonly Work<unknown>[], transaction: LedgerTransaction): Promise<unknown[]>;
-  /** Calls back when those who are to ask at this moment have asked. */
+  /** Calls back after concurrent callers had the chance to submit their work. */
   schedule(run: () => void): void;
 }
 
-/** No transaction is shared by more, so that none of them waits long. */
-const most = 50;
+/** Maximum number of works in one transaction. It bounds the wait of each. */
+const maxGroupSize = 50;
 
 /**
- * Who is alone does not wait for others: after so many works that nobody shared, a few begin at once, and then there is a look
- * again. A few only, so that whoever asks time and again leaves everybody else in the process their turn.
+ * Performance: skips the delay if there is no concurrency. After 4 solo transactions in a row, up to 8 start immediately, and then the
+ * next one waits again for work to group with. The limit leaves other tasks of the process their share of the event loop.
  */
 const soloStreakThreshold = 4;
 const maxImmediateStarts = 8;
 
 /**
- * Lets short works that are asked for at the same moment share one transaction, and with it the durable commit, which costs
- * more than all that a small batch writes.
+ * Creates a group commit: short concurrent works share one transaction, and so one durable commit, which costs more than the writes of
+ * a small batch.
  *
- * Who fails must not take the others along: all is undone then, and each is done again in a transaction of its own. So a work
- * has to be such that it can be done again after its transaction was undone. Where the answer of the commit is lost, nobody
- * knows, and all are told so.
+ * Protocol: if one unit of work fails, the shared transaction rolls back and every unit is retried in its own transaction. A unit must
+ * therefore be repeatable after a rollback. If the result of the commit is lost, nothing is retried and every unit fails.
  */
 export function createGroupCommit({
   transaction,
-  maxConcurrent: atOnce,
-  runAll: each,
-  schedule: soon,
+  maxConcurrent,
+  runAll,
+  schedule,
 }: GroupCommitParts): Database["groupCommit"] {
   let waiting: Waiting[] = [];
   let open = 0;
-  let called = false;
-  /** So many times in a row nobody else had asked. */
+  let isScheduled = false;
+  /** Number of consecutive transactions with a single unit of work. */
   let soloStreak = 0;
-  /** So many works were begun since without a look whether others ask. */
+  /** Number of works that started without a delay since the last scheduled one. */
   let startedImmediately = 0;
 
-  async function alone({ work, resolve, reject }: Waiting): Promise<void> {
+  async function runAlone({ work, resolve, reject }: Waiting): Promise<void> {
     await transaction(work).then(resolve, reject);
   }
 
@@ -61,7 +60,7 @@ export function createGroupCommit({
     let committing = false;
     try {
       const results = await transaction(async (shared) => {
-        const results = await each(
+        const results = await runAll(
           group.map(({ work }) => work),
           shared,
         );
@@ -70,50 +69,50 @@ export function createGroupCommit({
       });
       for (const [index, { resolve }] of group.entries()) resolve(results[index]);
     } catch (error) {
-      // A server that fell silent would keep each of them waiting once more.
-      const again = (!committing || wasUndone(error)) && !isTimeout(error);
-      if (again) await Promise.all(group.map(alone));
+      // After a timeout, a hanging server would make every retry wait again.
+      const isRepeatable = (!committing || wasUndone(error)) && !isTimeout(error);
+      if (isRepeatable) await Promise.all(group.map(runAlone));
       else for (const { reject } of group) reject(error);
     }
   }
 
   function begin(): number {
-    const group = waiting.slice(0, most);
-    waiting = waiting.slice(most);
+    const group = waiting.slice(0, maxGroupSize);
+    waiting = waiting.slice(maxGroupSize);
     open++;
     const [first] = group;
-    const ended = first && group.length === 1 ? alone(first) : commitTogether(group);
+    const ended = first && group.length === 1 ? runAlone(first) : commitTogether(group);
     void ended.then(() => {
       open--;
-      call();
+      startIfPossible();
     });
     return group.length;
   }
 
-  function call(): void {
-    if (called || waiting.length === 0 || open >= atOnce) return;
+  function startIfPossible(): void {
+    if (isScheduled || waiting.length === 0 || open >= maxConcurrent) return;
     if (soloStreak >= soloStreakThreshold && startedImmediately < maxImmediateStarts) {
       startedImmediately++;
       begin();
       return;
     }
-    called = true;
-    soon(() => {
-      called = false;
+    isScheduled = true;
+    schedule(() => {
+      isScheduled = false;
       startedImmediately = 0;
       soloStreak = begin() === 1 ? soloStreak + 1 : 0;
-      call();
+      startIfPossible();
     });
   }
 
   return <Result>(work: Work<Result>) =>
     new Promise<Result>((resolve, reject) => {
       waiting.push({ work, resolve: resolve as Waiting["resolve"], reject });
-      call();
+      startIfPossible();
     });
 }
 
-/** True where the database answered the commit by undoing it. An ERROR of PostgreSQL always does; a FATAL may come too late. */
+/** Reports whether the database rolled back instead of committing. A PostgreSQL ERROR always means that; a FATAL may follow a commit. */
 function wasUndone(error: unknown): boolean {
   return wasRolledBack(error) || (error as { severity?: unknown } | undefined)?.severity === "ERROR";
 }

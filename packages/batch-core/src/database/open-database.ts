@@ -8,7 +8,7 @@ const anyText = () => undefined;
 
 const milliseconds = (value: string) => (/^\d+$/.test(value) ? undefined : "must be a number of milliseconds");
 
-/** What PostgreSQL's driver understands; it would ignore every other parameter. */
+/** The parameters that PostgreSQL's driver supports. It ignores all others. */
 const postgresRules: DatabaseUrlRules = {
   form: "postgres://user:password@host:5432/database",
   schemes: ["postgres", "postgresql"],
@@ -38,7 +38,7 @@ const postgresRules: DatabaseUrlRules = {
 /**
  * Checks the URL of a database without opening it.
  *
- * @throws ReinstateError `bad_setting`, whose message follows the name of a setting and never holds a password.
+ * @throws ReinstateError `bad_setting`. Its message continues the name of a setting and never contains a password.
  */
 export function checkDatabaseUrl(url: string): void {
   if (/^postgres(ql)?:/.test(url)) parseDatabaseUrl(url, postgresRules);
@@ -52,8 +52,11 @@ export function checkDatabaseUrl(url: string): void {
 }
 
 /**
- * Opens `sqlite:PATH` (the folder is made when missing), `sqlite::memory:` or `postgres://…`. `answerMs`: milliseconds after which a
- * statement that PostgreSQL does not answer fails; without it, a statement may take as long as it likes.
+ * Opens `sqlite:PATH` (a missing folder is created), `sqlite::memory:` or `postgres://…`. `answerMs`: time-out of a statement on
+ * PostgreSQL in milliseconds; without it, statements have no time-out.
+ *
+ * @throws ReinstateError `bad_setting` if the URL is invalid
+ * @example const database = openDatabase("sqlite:data/reinstate.db");
  */
 export function openDatabase(url: string, options: { answerMs?: number | undefined } = {}): Database {
   try {

@@ -13,30 +13,30 @@ import type pg from "pg";
 import type { LedgerTransaction } from "./database.ts";
 import { type PreparedStatement, rawExecutors } from "./prepared-statement.ts";
 
-/** When the server counts a transaction as abandoned: its client is gone without a word, and its locks hold up others. */
+/** The time after which the server ends an idle transaction, because its client may be gone while its locks block other sessions. */
 const abandonedAfter = "60s";
-/** Both in one message. The setting ends with the transaction, so a pooler can give the session to another client. */
+/** Both statements in one message. The setting ends with the transaction, so a pooler can reuse the session for another client. */
 const begin = `begin; set local idle_in_transaction_session_timeout = '${abandonedAfter}'`;
 
-type Answer = Promise<pg.QueryResult>;
+type PendingResult = Promise<pg.QueryResult>;
 
 /**
- * One transaction on a connection that pipelines. The query builder's own transaction waits for the answer of each statement before it
- * sends the next, so small transactions would spend most of their time on round trips.
+ * One transaction on a pipelined connection. The query builder's own transaction waits for the result of each statement before it sends
+ * the next, so small transactions would spend most of their time on round trips.
  *
  * Protocol:
- * - A statement is sent when it is asked for, whatever is still unanswered. PostgreSQL answers in the order of sending.
- * - BEGIN, and a statement whose answer says nothing (`awaited: false`), are sent ahead: the caller goes on at once.
- * - Any other statement waits for its own answer and for those of all that were sent ahead of it.
- * - When one fails, PostgreSQL rejects all after it. The caller gets the first failure, which is the cause.
- * - COMMIT waits in the same way, so no failure is missed. PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK and does
- *   not call that an error; here it is one.
- * - ROLLBACK waits for its own answer alone, because a failure is what led to it.
+ * - A statement is sent at once, even while earlier results are pending. PostgreSQL returns results in the order of sending.
+ * - BEGIN, and statements whose result is not needed (`awaited: false`), are sent ahead: the caller continues at once.
+ * - Any other statement waits for its own result and for the results of all statements sent ahead of it.
+ * - If one fails, PostgreSQL rejects all later ones. The caller gets the first failure, which is the cause.
+ * - COMMIT waits in the same way, so no failure is missed. PostgreSQL returns ROLLBACK for the COMMIT of a failed transaction without an
+ *   error; here it is an error.
+ * - ROLLBACK waits only for its own result, because a failure caused it.
  */
 class Pipeline {
   readonly #client: pg.ClientBase;
-  /** The answers to what was sent ahead, in the order of sending. */
-  #ahead: Answer[] = [];
+  /** The pending results of statements sent ahead, in the order of sending. */
+  #ahead: PendingResult[] = [];
   #isOver = false;
 
   constructor(client: pg.ClientBase) {
@@ -49,9 +49,9 @@ class Pipeline {
 
   async run(statement: PreparedStatement, parameters: readonly unknown[]): Promise<QueryResult<unknown>> {
     if (this.#isOver) throw new Error("The transaction is over");
-    const answer = sendOn(this.#client, statement, parameters);
-    if (statement.awaited) return toResult(await this.#inOrder(answer));
-    this.#sendAhead(answer);
+    const result = sendOn(this.#client, statement, parameters);
+    if (statement.awaited) return toResult(await this.#inOrder(result));
+    this.#sendAhead(result);
     return { rows: [] };
   }
 
@@ -59,7 +59,7 @@ class Pipeline {
     this.#isOver = true;
     const { command } = await this.#inOrder(this.#client.query("commit"));
     if (command === "COMMIT") return;
-    const error = new Error("The transaction was rolled back, for one of its statements had failed");
+    const error = new Error("The transaction was rolled back because one of its statements failed");
     throw Object.assign(error, { severity: "ERROR" });
   }
 
@@ -68,18 +68,18 @@ class Pipeline {
     await this.#client.query("rollback");
   }
 
-  #sendAhead(answer: Answer): void {
-    // A failure is reported by the statement that waits for it.
-    answer.catch(() => {});
-    this.#ahead.push(answer);
+  #sendAhead(result: PendingResult): void {
+    // A failure is reported by the next statement that waits.
+    result.catch(() => {});
+    this.#ahead.push(result);
   }
 
-  async #inOrder(answer: Answer): Answer {
+  async #inOrder(result: PendingResult): PendingResult {
     const ahead = this.#ahead;
-    if (ahead.length === 0) return answer;
+    if (ahead.length === 0) return result;
     this.#ahead = [];
-    await Promise.all([...ahead, answer]);
-    return answer;
+    await Promise.all([...ahead, result]);
+    return result;
   }
 }
 
@@ -99,7 +99,7 @@ export async function inPipelinedTransaction<Result>(
     await pipeline.commit();
     return result;
   } catch (error) {
-    // If it cannot be rolled back by a statement, it is by the end of its connection.
+    // If ROLLBACK fails, the connection is closed, which rolls the transaction back.
     await pipeline.rollback().catch(() => {
       broken = true;
     });
@@ -114,21 +114,21 @@ export function sendOn(
   client: pg.ClientBase | pg.Pool,
   { sql, name }: PreparedStatement,
   parameters: readonly unknown[],
-): Answer {
+): PendingResult {
   const values = parameters as unknown[];
   return name === undefined ? client.query(sql, values) : client.query({ name, text: sql, values });
 }
 
-/** Returns the driver's answer as the query builder's. */
+/** Converts the driver's result to the query builder's. */
 export function toResult({ command, rowCount, rows }: pg.QueryResult): QueryResult<unknown> {
   return { rows, ...(command !== "SELECT" && rowCount !== null && { numAffectedRows: BigInt(rowCount) }) };
 }
 
-// As a query builder has one of each for all of its transactions.
+// Shared by all transactions, as in the query builder.
 const adapter = new PostgresAdapter();
 const compiler = new PostgresQueryCompiler();
 
-/** The dialect of a query builder that has one connection, in a transaction already. */
+/** The dialect of a query builder with one connection that is already in a transaction. */
 class PipelineDialect implements Dialect {
   readonly #connection: DatabaseConnection;
 
@@ -158,5 +158,5 @@ class PipelineDialect implements Dialect {
 }
 
 function unsupported(what: string): never {
-  throw new Error(`A transaction that is open already cannot ${what}`);
+  throw new Error(`An open transaction cannot ${what}`);
 }

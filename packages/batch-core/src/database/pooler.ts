@@ -1,17 +1,17 @@
 import pg from "pg";
 import { ReinstateError, toMessage } from "../errors/errors.ts";
 
-/** The same in every process, because a pooler may keep the statements of one that has ended. */
+/** The same in every process, because a pooler may keep the statements of a process that has ended. */
 const statementName = "reinstate_pooler_check";
 const askServer = "select pg_backend_pid() as server";
 const timeoutMs = 10_000;
 
 /**
- * Checks that a connection pooler between this process and PostgreSQL, such as PgBouncer, keeps what the ledger needs:
- * transactions, and statements that are prepared by name. Without a pooler it always resolves.
+ * Checks that a connection pooler in front of PostgreSQL, such as PgBouncer, supports transactions and named prepared statements, which
+ * the ledger needs. Without a pooler it always resolves.
  *
  * @param url `postgres://…`
- * @throws ReinstateError `bad_setting` if the pooler cannot work; the driver's error if the database does not answer.
+ * @throws ReinstateError `bad_setting` if the pooler is unsuitable; the driver's error if the database is unavailable.
  */
 export async function checkPooler(url: string): Promise<void> {
   const clients = [createClient(url), createClient(url)] as const;
@@ -26,8 +26,7 @@ export async function checkPooler(url: string): Promise<void> {
 }
 
 /**
- * Returns whether the server takes these `options` (`-c name=value`) when a connection begins. A pooler does not, because it
- * shares its connections.
+ * Reports whether the server accepts these startup `options` (`-c name=value`). A pooler does not, because it shares its connections.
  */
 export async function acceptsOptions(url: string, options: string): Promise<boolean> {
   const client = createClient(url, options);
@@ -50,14 +49,14 @@ function createClient(url: string, options?: string): pg.Client {
     query_timeout: timeoutMs,
     ...(options !== undefined && { options }),
   });
-  // The statement that was running has the error too.
+  // The running statement reports the error too.
   client.on("error", () => {});
   return client;
 }
 
 /**
- * Prepares a statement on the first connection. If a pooler then lends the server behind it to the second connection, or gives the
- * first one another server, the statement must still be there under its name, and must not be in the way of the same name.
+ * Prepares a statement on the first connection. A pooler may then assign its server to the second connection, or another server to the
+ * first. In both cases the name must still work: neither unknown nor already taken.
  */
 async function tryPreparedStatement(first: pg.Client, second: pg.Client): Promise<void> {
   const findServer = async (client: pg.Client, name?: string) => {
@@ -67,7 +66,7 @@ async function tryPreparedStatement(first: pg.Client, second: pg.Client): Promis
   await first.query("begin");
   const server = await findServer(first, statementName);
   await first.query("commit");
-  // Keeps its server until the end.
+  // The open transaction keeps its server until the end.
   await second.query("begin");
   if ((await findServer(second)) === server) {
     await findServer(second, statementName);
@@ -77,7 +76,7 @@ async function tryPreparedStatement(first: pg.Client, second: pg.Client): Promis
   if ((await findServer(first)) !== server) await findServer(first, statementName);
 }
 
-/** Returns the limitation of the pooler that an error shows; undefined for every other error. */
+/** Converts an error caused by a limitation of the pooler to `bad_setting`. Returns undefined for any other error. */
 function describeFault(error: unknown): ReinstateError | undefined {
   const { code } = error as { code?: unknown };
   const parameter = unsupportedParameter(error);
@@ -90,7 +89,7 @@ function describeFault(error: unknown): ReinstateError | undefined {
   if (/statement pooling mode/i.test(toMessage(error))) {
     return unfit("allows no transactions: set pool_mode to transaction or session", error);
   }
-  // The name is taken, or unknown.
+  // The name of the statement is taken, or unknown.
   if (code === "42P05" || code === "26000") {
     const ways = "set max_prepared_statements (PgBouncer 1.21 or newer) or pool_mode to session";
     return unfit(`loses prepared statements: ${ways}`, error);
@@ -106,7 +105,7 @@ function unfit(fault: string, cause: unknown): ReinstateError {
   );
 }
 
-/** The parameter that a pooler does not take when a connection begins. */
+/** Returns the startup parameter that a pooler rejects. */
 function unsupportedParameter(error: unknown): string | undefined {
   if ((error as { code?: unknown }).code !== "08P01") return undefined;
   return /unsupported startup parameter(?: in options)?: *(\S+)/i.exec(toMessage(error))?.[1];

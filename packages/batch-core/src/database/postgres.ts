@@ -9,15 +9,15 @@ import { rawExecutors, statement } from "./prepared-statement.ts";
 import { createStorageWatch } from "./storage.ts";
 import { listPostgresTables } from "./table-names.ts";
 
-/** How long a new connection may take, or the wait for a free one, if `answerMs` does not say. */
+/** Default time-out for a new connection, or for the wait for a free one. */
 const connectMs = 10_000;
-/** The part of `answerMs` that a connection may take: both together must end before a caller loses patience. */
+/** The share of `answerMs` for the connection, because callers have a time-out for both together. */
 const connectPart = 0.8;
 const closeMs = 5_000;
 
 /**
- * Opens a pool. `answerMs`: a statement without an answer for this long fails, and its connection is cut, because a server that is
- * paused or behind a dead network never answers.
+ * Opens a pool of connections. `answerMs`: time-out after which a statement fails and its connection is closed, because a server that
+ * is paused or behind a dead network never responds.
  */
 export function openPostgres(url: string, { answerMs }: { answerMs?: number | undefined } = {}): Database {
   const connecting: pg.PoolConfig = {
@@ -34,14 +34,13 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
     pipeline: true,
     ...(answerMs !== undefined && { query_timeout: answerMs }),
   });
-  // A connection that is lost is replaced by the pool, and who was using it is told by its statement; without listeners it
-  // would end the process.
+  // The pool replaces a lost connection, and its statement reports the error. Without listeners, the event would end the process.
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
   rawExecutors.set(kysely, async (statement, parameters) => toResult(await sendOn(pool, statement, parameters)));
   let probes = 0;
-  // The row takes a page of its own, so the table has to grow. VACUUM gives the pages back now and then.
+  // The row fills a page, so the table has to grow. An occasional VACUUM returns the pages.
   const storage = createStorageWatch(async () => {
     await inPipelinedTransaction(pool, async (transaction) => {
       await sql`insert into reinstate_probe values (${Buffer.alloc(5000)})`.execute(transaction);
@@ -55,10 +54,10 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
     dialect: "postgres",
     tables: <Tables>() => kysely as Kysely<Tables>,
     transaction,
-    groupCommit: createGroupCommit({ transaction, schedule: setImmediate, maxConcurrent: 3, runAll: abreast }),
+    groupCommit: createGroupCommit({ transaction, schedule: setImmediate, maxConcurrent: 3, runAll: runConcurrently }),
     anyOf: (column, values) => sql<boolean>`${sql.ref(column)} = any(${values})`,
     async migrate(scope, migrations) {
-      // A migration of large tables takes its time, so it has connections without a limit.
+      // A migration of large tables may take long, so its connections have no time-out.
       const unlimited = new pg.Pool(connecting);
       unlimited.on("error", () => {});
       const dialect = new PostgresDialect({ pool: unlimited });
@@ -76,19 +75,19 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
       bytes: sql`bytea`,
       word: sql`text collate "C"`,
     },
-    // A silent server does not even answer a good-bye.
+    // A server that hangs does not respond to a disconnect either.
     close: () => Promise.race([kysely.destroy(), delay(closeMs, undefined, { ref: false })]),
   };
 }
 
-// Who holds a row for longer holds up who wants it, and not who happened to ask at the same moment. Far below the second after
-// which PostgreSQL looks for deadlocks, so that two shared transactions do not wait for each other that long.
-const brief = CompiledQuery.raw("set local lock_timeout = '100ms'");
-const briefly = statement(() => ({ compile: () => brief }), { awaited: false });
+// A locked row must delay only the work that needs it, not the group. The time-out is far below the second after which PostgreSQL checks
+// for deadlocks, so two shared transactions do not wait for each other that long.
+const lockTimeout = CompiledQuery.raw("set local lock_timeout = '100ms'");
+const setLockTimeout = statement(() => ({ compile: () => lockTimeout }), { awaited: false });
 
-/** All ways at the same time: the first statements of all works travel together, then the second ones. */
-const abreast: GroupCommitParts["runAll"] = async (works, transaction) => {
-  await briefly(transaction, {});
+/** Interleaves the statements of all works: the first statements are sent together, then the second ones. */
+const runConcurrently: GroupCommitParts["runAll"] = async (works, transaction) => {
+  await setLockTimeout(transaction, {});
   const ended = await Promise.allSettled(works.map((work) => work(transaction)));
   return ended.map((end) => {
     if (end.status === "rejected") throw end.reason;
@@ -96,7 +95,7 @@ const abreast: GroupCommitParts["runAll"] = async (works, transaction) => {
   });
 };
 
-// bigint columns hold ids and milliseconds: numbers, as on SQLite. A value that a number cannot hold is an error, not a rounding.
+// bigint columns hold ids and milliseconds, which are numbers as on SQLite. A value beyond the safe integers is an error.
 const numberTypes: pg.CustomTypesConfig = {
   getTypeParser(oid, format) {
     if (oid === pg.types.builtins.INT8) return parseSafe as never;
@@ -107,6 +106,6 @@ const numberTypes: pg.CustomTypesConfig = {
 
 function parseSafe(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new Error(`The number ${text} is too large to be held exactly`);
+  if (!Number.isSafeInteger(value)) throw new Error(`The number ${text} is not a safe integer`);
   return value;
 }

@@ -8,7 +8,7 @@ interface Tables {
   kept: { id: number; name: string | null };
 }
 
-describe.each(ledgerDatabases)("a statement on $name", ({ open }) => {
+describe.each(ledgerDatabases)("prepared statement on $name", ({ open }) => {
   async function begin() {
     const server = await open();
     const database = openDatabase(server.url);
@@ -32,7 +32,7 @@ describe.each(ledgerDatabases)("a statement on $name", ({ open }) => {
     };
   }
 
-  test("is built once and run with any values, in a transaction and outside", async () => {
+  test("runs with any values, in a transaction and outside", async () => {
     await using kept = await begin();
     await kept.database.transaction(async (on) => {
       for (let id = 1; id <= 20; id++) await kept.insert(on, { id, name: id % 2 === 0 ? null : `n${id}` });
@@ -44,13 +44,13 @@ describe.each(ledgerDatabases)("a statement on $name", ({ open }) => {
     expect(rows.slice(0, 4).map(({ name }) => name)).toEqual(["n1", "two", "n3", null]);
   });
 
-  test("that is not awaited and fails undoes its transaction, whatever comes after it", async () => {
+  test("rolls its transaction back if it fails unawaited", async () => {
     await using kept = await begin();
     await kept.database.transaction((on) => kept.insert(on, { id: 1, name: "first" }));
     const twice = { id: 1, name: "again" };
     const first = { id: 2, name: "lost with it" };
     const unique = /unique|duplicate/i;
-    // The last of its transaction, and followed by another.
+    // Once as the last statement of its transaction, and once followed by another.
     await expect(
       kept.database.transaction(async (on) => {
         await kept.insert(on, first);
@@ -63,7 +63,7 @@ describe.each(ledgerDatabases)("a statement on $name", ({ open }) => {
         await kept.rename(on, { id: 1, name: "renamed" });
       }),
     ).rejects.toThrow(unique);
-    // What went wrong is told, not what it brought about.
+    // The error of the work is reported, not that of the statement.
     await expect(
       kept.database.transaction(async (on) => {
         await kept.insert(on, first);
@@ -71,7 +71,7 @@ describe.each(ledgerDatabases)("a statement on $name", ({ open }) => {
       }),
     ).rejects.toThrow("changed my mind");
     expect(await kept.rows()).toEqual([{ id: 1, name: "first" }]);
-    // The connections are as good as before.
+    // The connections still work.
     await Promise.all([3, 4, 5].map((id) => kept.database.transaction((on) => kept.insert(on, { id, name: null }))));
     expect(await kept.rows()).toHaveLength(4);
   });

@@ -3,25 +3,25 @@ import type { Compilable, CompiledQuery, Kysely, QueryResult } from "kysely";
 /** A statement that is compiled once and run many times. */
 export interface PreparedStatement {
   sql: string;
-  /** The name under which PostgreSQL may keep it parsed; without it, it is planned each time. */
+  /** The name under which PostgreSQL stores the plan. Without it, the statement is planned on every execution. */
   name?: string;
-  /** Whether anything waits for its answer. */
+  /** The caller waits for the result. */
   awaited: boolean;
 }
 
-/** Carries out a statement at once, without the layers that a query builder has in between. */
+/** Executes a statement directly, without the layers of the query builder. */
 export type RawExecutor = (
   statement: PreparedStatement,
   parameters: readonly unknown[],
 ) => QueryResult<unknown> | Promise<QueryResult<unknown>>;
 
-/** The databases and transactions that have a direct way. */
+/** The raw executors of databases and transactions. */
 export const rawExecutors = new WeakMap<object, RawExecutor>();
 
-/** The names of statements by their texts. */
+/** The names of prepared statements by their SQL. */
 const names = new Map<string, string>();
 
-/** Stands in a statement for a value that is given when it is run. */
+/** Represents a value that is bound when the statement runs. */
 class Placeholder {
   readonly name: string;
   readonly change: (value: unknown) => unknown;
@@ -33,21 +33,22 @@ class Placeholder {
 }
 
 /**
- * A statement that is built and compiled once, at its first run: for those that run per chunk or per tiny batch, whose building
- * would cost more than an embedded database takes to carry them out. `build` may use the values as parameters only, and never
- * look at them; every run gives the same ones.
+ * Creates a statement that is built and compiled once, on its first execution. Use it for statements that run for every chunk or small
+ * batch: building them costs more than an embedded database needs to execute them. `build` may only pass the values on as parameters and
+ * must not read them. Every execution passes the same names.
  *
- * `awaited: false`, for an insert in a transaction whose answer says nothing: PostgreSQL gets it together with the statement
- * after it, or the COMMIT, and whoever awaits that one is told where it failed.
+ * `awaited: false` is for an insert in a transaction whose result is not needed. PostgreSQL pipelines it with the next statement or the
+ * COMMIT, which then reports its failure.
  *
- * `byKey: true`, for a statement that finds one row, or a few, by the whole of their keys: PostgreSQL keeps its plan. At worst it
- * walks a table that has outgrown its first pages until the next ANALYZE.
+ * `byKey: true` is for a statement that finds few rows by their full keys. PostgreSQL keeps its plan. At worst, the plan scans a table
+ * that has grown beyond its first pages until the next ANALYZE.
  *
- * Example: `const find = statement((given: { id: number }) => db.selectFrom("t").selectAll().where("id", "=", given.id))`, then
- * `const { rows } = await find(transaction, { id: 5 })`.
+ * @example
+ * const find = statement(({ id }: { id: number }) => db.selectFrom("t").selectAll().where("id", "=", id));
+ * const { rows } = await find(transaction, { id: 5 });
  */
 export function statement<Values extends object, Row>(
-  build: (given: Values) => Compilable<Row>,
+  build: (values: Values) => Compilable<Row>,
   { awaited = true, byKey = false }: { awaited?: boolean; byKey?: boolean } = {},
   // biome-ignore lint/suspicious/noExplicitAny: each package sees its own tables in the one database.
 ): (on: Kysely<any>, values: Values) => Promise<QueryResult<Row>> {
@@ -63,13 +64,13 @@ export function statement<Values extends object, Row>(
     const parameters = compiled.parameters.map((parameter) =>
       parameter instanceof Placeholder ? parameter.change(values[parameter.name as keyof Values]) : parameter,
     );
-    const direct = rawExecutors.get(on);
-    if (direct) return direct(prepared, parameters) as QueryResult<Row> | Promise<QueryResult<Row>>;
+    const execute = rawExecutors.get(on);
+    if (execute) return execute(prepared, parameters) as QueryResult<Row> | Promise<QueryResult<Row>>;
     return on.executeQuery({ ...compiled, parameters });
   };
 }
 
-/** A plan that is kept grows old with the tables it was made for; a plain insert has none, and a row's key leads to one place. */
+/** Names a statement only if a stored plan cannot become outdated: for plain inserts and lookups by key. */
 function prepare(
   { sql, query }: CompiledQuery,
   { awaited, byKey }: { awaited: boolean; byKey: boolean },
@@ -80,7 +81,7 @@ function prepare(
   return { sql, name, awaited };
 }
 
-/** The value as `change` makes it; where it is yet to be given, then. */
+/** Returns `change(value)`. For a placeholder, `change` is applied when the value is bound. */
 export function mapPlaceholder<Value>(value: Value, change: (value: Value) => unknown): unknown {
-  return value instanceof Placeholder ? new Placeholder(value.name, (given) => change(given as Value)) : change(value);
+  return value instanceof Placeholder ? new Placeholder(value.name, (bound) => change(bound as Value)) : change(value);
 }

@@ -1,14 +1,14 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 
-/** Makes the folder of a database file where it is missing. A new folder is for this user alone. */
+/** Creates the folder of a database file if it is missing, accessible to this user only. */
 export function makeFolder(file: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
 }
 
 /**
- * Keeps a database file, and what SQLite puts beside it, from other users: the file holds digests of keys and personal data. A
- * folder that holds nothing else is closed to them too.
+ * Removes the access of other users to a database file and its side files, because they hold digests of keys and personal data. If the
+ * folder holds nothing else, removes the access to it too.
  */
 export function keepPrivate(file: string): void {
   // SQLite gives its other files the mode of this one.
@@ -26,11 +26,11 @@ function restrict(path: string, mode: number): void {
   });
 }
 
-/** Another user's file, or a file system without modes, stays as it is. SQLite reports a file that it cannot open. */
+/** Ignores failures: a file of another user, or a file system without modes. SQLite reports a file that it cannot open. */
 function attempt(work: () => void): void {
   try {
     work();
   } catch {
-    // As said above.
+    // See above.
   }
 }

@@ -22,9 +22,10 @@ import { keepPrivate, makeFolder } from "./private-files.ts";
 import { createStorageWatch } from "./storage.ts";
 import { listSqliteTables } from "./table-names.ts";
 
-/** A probe that takes longer waits for another transaction. */
+/** The time after which a probe is taken to wait for another transaction, in milliseconds. */
 const busyMs = 500;
 
+/** Opens a SQLite file, or `:memory:`. */
 export function openSqlite(path: string): Database {
   const file = path === ":memory:" ? path : resolve(path);
   if (file !== ":memory:") makeFolder(file);
@@ -38,8 +39,8 @@ export function openSqlite(path: string): Database {
 }
 
 /**
- * SQLite behind any driver; `direct` where its statements may be carried out at once while a transaction has it for itself,
- * `soon` where moments are something else than turns of the event loop.
+ * Creates a database on SQLite behind any driver. `direct` executes statements without the query builder while a transaction has the
+ * connection to itself. `soon` schedules group commits; the simulation replaces it.
  */
 export function overSqlite(
   kysely: Kysely<unknown>,
@@ -51,11 +52,11 @@ export function overSqlite(
       try {
         return await work(transaction as LedgerTransaction);
       } finally {
-        // Whoever still holds it has the database for himself no longer.
+        // The transaction has ended and no longer owns the connection.
         rawExecutors.delete(transaction);
       }
     });
-  // The row is larger than a page, so the file has to grow or to have free pages; the delete frees them again.
+  // The row is larger than a page, so the file needs free pages or has to grow. The delete frees them again.
   let probing: Promise<void> | undefined;
   const storage = createStorageWatch(async () => {
     probing ??= begin(async (transaction) => {
@@ -64,7 +65,7 @@ export function overSqlite(
     }).finally(() => {
       probing = undefined;
     });
-    // A file is never silent: a probe that has to wait waits for another writer, and so there is room.
+    // A file never hangs: a probe that waits, waits for another writer, which shows that there is room.
     await Promise.race([probing, delay(busyMs, undefined, { ref: false })]);
   });
   const transaction: Database["transaction"] = (work) => storage.observe(() => begin(work));
@@ -72,7 +73,7 @@ export function overSqlite(
     dialect: "sqlite",
     tables: <Tables>() => kysely as Kysely<Tables>,
     transaction,
-    groupCommit: createGroupCommit({ transaction, schedule: soon, maxConcurrent: 1, runAll: oneByOne }),
+    groupCommit: createGroupCommit({ transaction, schedule: soon, maxConcurrent: 1, runAll: runSequentially }),
     anyOf: (column, values) =>
       sql<boolean>`${sql.ref(column)} in (select value from json_each(${mapPlaceholder(values, JSON.stringify)}))`,
     migrate: migrator(kysely),
@@ -82,8 +83,8 @@ export function overSqlite(
   };
 }
 
-/** There is nothing to wait for: SQLite carries out each statement at once. */
-const oneByOne: GroupCommitParts["runAll"] = async (works, transaction) => {
+/** Runs works one after the other, because SQLite is synchronous. */
+const runSequentially: GroupCommitParts["runAll"] = async (works, transaction) => {
   const results: unknown[] = [];
   for (const work of works) results.push(await work(transaction));
   return results;
@@ -93,15 +94,15 @@ function openSqliteFile(file: string): SqliteDatabase {
   if (file !== ":memory:") keepPrivate(file);
   const db = new DatabaseSync(file, { timeout: 5000 });
   db.exec("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory");
-  // Pages are copied home at 16 MB instead of at 4: those that every batch writes, four times less often.
+  // Performance: checkpoints at 16 MB instead of 4, so pages that every batch writes are copied four times less often.
   db.exec("pragma wal_autocheckpoint = 4000; pragma busy_timeout = 0");
-  // 8 MB of pages at hand instead of 2: what a search on a large table looks up each time stays there.
+  // Performance: caches 8 MB of pages instead of 2, which holds the index pages that searches on large tables read.
   db.exec("pragma cache_size = -8000");
   const statements = new Map<string, ReturnType<typeof adapt>>();
   return {
     prepare(text) {
-      const known = statements.get(text);
-      if (known) return known;
+      const cached = statements.get(text);
+      if (cached) return cached;
       const statement = adapt(db.prepare(text));
       if (statements.size >= 500) statements.clear();
       statements.set(text, statement);
@@ -113,7 +114,7 @@ function openSqliteFile(file: string): SqliteDatabase {
 
 type Bindable = null | number | bigint | string | NodeJS.ArrayBufferView;
 
-/** Gives a row the methods of an object: node:sqlite makes rows without them, unlike the driver of PostgreSQL. */
+/** Gives a row the object prototype, as PostgreSQL's driver does. node:sqlite returns rows without one. */
 const withPrototype = <Row extends object>(row: Row): Row => Object.setPrototypeOf(row, Object.prototype) as Row;
 
 function adapt(statement: StatementSync) {
@@ -138,7 +139,7 @@ class NodeSqliteDialect extends SqliteDialect {
     this.#open = open;
   }
 
-  /** The database, opened at its first use. */
+  /** The database; opened on first use. */
   get opened(): SqliteDatabase {
     this.#opened ??= this.#open();
     return this.#opened;
@@ -155,39 +156,39 @@ class NodeSqliteDialect extends SqliteDialect {
   override createIntrospector = listSqliteTables;
 }
 
-/** How long a statement waits for another process's transaction, in milliseconds. */
-const patienceMs = 30_000;
+/** Maximum wait of a statement for a transaction of another process, in milliseconds. */
+const busyTimeoutMs = 30_000;
 
 const begin = CompiledQuery.raw("begin immediate");
 const commit = CompiledQuery.raw("commit");
 const rollback = CompiledQuery.raw("rollback");
 
 class ImmediateSqliteDriver extends SqliteDriver {
-  #patient: DatabaseConnection | undefined;
+  #retrying: DatabaseConnection | undefined;
 
-  // SQLite's own waiting would hold the event loop, and with it a transaction of this very process that is to end first.
+  // SQLite's own busy wait would block the event loop, and with it the transaction of this process that has to end first.
   override async acquireConnection(): Promise<DatabaseConnection> {
     const connection = await super.acquireConnection();
-    this.#patient ??= {
+    this.#retrying ??= {
       streamQuery: (query, chunkSize) => connection.streamQuery(query, chunkSize),
       async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
-        // SQLite answers without a turn of the event loop: a long series of statements would hold it to its end.
+        // SQLite returns without yielding to the event loop, so a long series of statements would block it.
         await yieldIfDue();
-        for (const deadline = Date.now() + patienceMs; ; ) {
+        for (const deadline = Date.now() + busyTimeoutMs; ; ) {
           try {
             return await connection.executeQuery<Row>(query);
           } catch (error) {
-            // What met a busy database has done nothing, so it may be said again.
+            // A statement that failed as busy has had no effect, so it can be repeated.
             if (!isBusy(error) || Date.now() > deadline) throw error;
             await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 20));
           }
         }
       },
     };
-    return this.#patient;
+    return this.#retrying;
   }
 
-  // A deferred transaction that turns into a writer fails at once when another process has written since; an immediate one waits.
+  // A deferred transaction fails on its first write if another process has written since. An immediate one waits instead.
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(begin);
   }
@@ -196,8 +197,7 @@ class ImmediateSqliteDriver extends SqliteDriver {
     await connection.executeQuery(commit);
   }
 
-  // SQLite itself rolls back after a full disk or an I/O error, and then refuses to do it again. That refusal must not replace
-  // the first error.
+  // SQLite rolls back by itself after a full disk or an I/O error, and then rejects ROLLBACK. That error must not replace the first one.
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(rollback).catch((error: unknown) => {
       if (!/no transaction is active/.test(toMessage(error))) throw error;
@@ -210,7 +210,7 @@ function isBusy(error: unknown): boolean {
   return code === "ERR_SQLITE_ERROR" && typeof errcode === "number" && (errcode & 0xff) === 5;
 }
 
-// SQLite can undo a CREATE TABLE: a migration that dies half-way leaves nothing.
+// SQLite rolls back a CREATE TABLE, so a migration that dies half-way leaves nothing.
 class TransactionalDdlAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;

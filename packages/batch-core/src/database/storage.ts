@@ -1,23 +1,23 @@
 import { isStorageFault } from "../errors/errors.ts";
 
-/** How long a failed write says that nothing can be stored. A waiting batch tries again more often than that. */
-const faultKeptMs = 10_000;
-/** A probe that succeeded is believed for this long. */
-const probeKeptMs = 200;
+/** Time for which a failed write counts as a storage fault. A waiting batch retries more often than that. */
+const faultTtlMs = 10_000;
+/** Cache TTL of a successful probe in milliseconds. */
+const probeTtlMs = 200;
 
-/** Tracks whether a database can store: from its failed writes, and from a small write on request. */
+/** Tracks whether a database can store, by its failed writes and by a small write on request. */
 export interface StorageWatch {
-  /** Remembers an error of storage; any other is left alone. */
+  /** Records a storage fault; ignores any other error. */
   note(error: unknown): void;
-  /** Runs the work and notes its error. */
+  /** Runs the work and records its error. */
   observe<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** Returns the latest error of storage, for a few seconds after it. */
+  /** Returns the latest storage fault, for a few seconds after it. */
   fault(): unknown;
-  /** Rejects if nothing can be stored now. Calls at the same moment share one probe. */
+  /** Rejects if nothing can be stored now. Concurrent calls share one probe. */
   check(): Promise<void>;
 }
 
-/** `probe` writes as little as shows that a table can grow, and leaves nothing behind. */
+/** Creates a storage watch. `probe` writes just enough to show that a table can grow, and deletes it again. */
 export function createStorageWatch(probe: () => Promise<void>): StorageWatch {
   let failed: { error: unknown; at: number } | undefined;
   let probing: Promise<void> | undefined;
@@ -36,7 +36,7 @@ export function createStorageWatch(probe: () => Promise<void>): StorageWatch {
     if (isStorageFault(error)) failed = { error, at: performance.now() };
   }
 
-  const fault = () => (failed && performance.now() - failed.at < faultKeptMs ? failed.error : undefined);
+  const fault = () => (failed && performance.now() - failed.at < faultTtlMs ? failed.error : undefined);
 
   return {
     note,
@@ -45,7 +45,7 @@ export function createStorageWatch(probe: () => Promise<void>): StorageWatch {
     async check() {
       const recent = fault();
       if (recent !== undefined) throw recent;
-      if (performance.now() - probedAt < probeKeptMs) return;
+      if (performance.now() - probedAt < probeTtlMs) return;
       probing ??= observe(probe)
         .then(() => {
           probedAt = performance.now();

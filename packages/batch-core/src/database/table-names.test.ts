@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { createTestHost } from "../testing/index.ts";
 import { openDatabase } from "./open-database.ts";
 
-test("creates its tables beside those of the same names in another schema", async () => {
+test("creates its tables despite equal names in another schema", async () => {
   await using database = await postgresDatabase();
   const other = openDatabase(database.url);
   await sql`create schema other`.execute(other.tables());

@@ -3,8 +3,8 @@ import { type DatabaseIntrospector, type Kysely, type RawBuilder, sql } from "ky
 type NamesQuery = RawBuilder<{ name: string }>;
 
 /**
- * Performance: Kysely's migrator asks again and again whether its tables exist, and its own introspectors read every column of
- * every table for the answer. Lists the tables by name alone.
+ * Lists the tables by name only. Performance: Kysely's migrator checks several times if its tables exist, and its own introspectors read
+ * every column of every table each time.
  */
 const listTables = (query: NamesQuery) =>
   function createIntrospector(db: Kysely<unknown>): DatabaseIntrospector {
@@ -17,7 +17,7 @@ const listTables = (query: NamesQuery) =>
     };
   };
 
-/** A table counts if its name reaches it without a schema, as in all statements. */
+/** Lists the tables that a statement can name without a schema. */
 export const listPostgresTables = listTables(sql`select relname as name from pg_catalog.pg_class
   where relkind in ('r', 'p') and relnamespace <> 'pg_catalog'::regnamespace and pg_catalog.pg_table_is_visible(oid)`);
 

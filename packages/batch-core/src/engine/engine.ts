@@ -5,34 +5,34 @@ import type { Log } from "../log.ts";
 import type { AnyOperation, Target } from "../operation/operation.ts";
 
 /**
- * Who hands chunks to workers and notices dead ones. Promises of every implementation:
+ * Dispatches chunks to workers. Guarantees of every implementation:
  *
- * - A batch that is open in the ledger is worked on until it is closed, also when it was accepted by a process that is
- *   gone or by one that never told us. What the engine itself keeps may be lost, doubled or out of date: the ledger decides.
- * - Several open batches take turns.
- * - A chunk that has to wait, for its pace, a pause or another worker's lease, is handed out when the wait is over.
- * - `stop` hands out nothing more and resolves when the chunks in hand are finished.
+ * - An open batch is worked on until it is closed, even if the process that accepted it is gone or sent no notification. The engine's
+ *   own state may be lost, duplicated or outdated, because the ledger decides.
+ * - Open batches take turns.
+ * - A chunk that waits for a rate limit, a pause or the lease of another worker is dispatched after the wait.
+ * - `stop` dispatches nothing more and resolves when the chunks in progress are finished.
  */
 export interface Engine {
-  /** Hands out chunks from now on. Rejects where it cannot: its tables cannot be made, say. */
+  /** Starts to dispatch chunks. Rejects if it cannot, for example if its tables cannot be created. */
   start(): Promise<void>;
-  /** A batch was accepted, or an operation was registered: look now. */
+  /** Reports that a batch was accepted or an operation was registered, so the engine checks the ledger at once. */
   notify(): void;
   stop(): Promise<void>;
 }
 
-/** What a host lends an engine. */
+/** The dependencies that a host passes to an engine. */
 export interface EngineParts {
   databaseUrl: string;
   ledger: Ledger;
-  /** Takes an error of the engine's own tables, for what the host reports of the database. */
+  /** Records an error of the engine's own tables, for the host's report on the database. */
   noteFault(error: unknown): void;
   runner: Runner;
-  /** The operations that this process can carry out. */
+  /** Returns a registered operation; undefined if this process cannot run it. */
   operation(name: string, target: Target): AnyOperation | undefined;
   clock: Clock;
   log: Log;
-  /** Chunks at once in this process. */
+  /** Maximum number of concurrent chunks in this process. */
   lanes: number;
 }
 

@@ -10,7 +10,7 @@ const engines: { name: string; engine: EngineFactory; open: (typeof ledgerDataba
   { name: "pg-boss", engine: createPgBossEngine, open: postgresDatabase },
 ];
 
-describe.each(engines)("the engine $name", ({ engine, open }) => {
+describe.each(engines)("engine $name", ({ engine, open }) => {
   test.concurrent.each(Object.entries(engineContract))("%s", async (_, prove) => {
     await using database = await open();
     await prove({ databaseUrl: database.url, engine });
@@ -21,7 +21,7 @@ const inProcess = (change: (parts: EngineParts) => Partial<EngineParts>): Engine
   return (parts) => createInProcessEngine({ ...parts, ...change(parts) });
 };
 
-// The contract is worth what it catches: each of these engines breaks one promise, and the sentence that says so must fail.
+// Each of these engines breaks one guarantee, and the contract test of that name must fail.
 const broken: [string, EngineFactory, string][] = [
   [
     "does nothing",
@@ -29,13 +29,13 @@ const broken: [string, EngineFactory, string][] = [
     "a batch is worked on to its end, each chunk once",
   ],
   [
-    "works only on what it is told of",
+    "works only after a notification",
     (parts) => {
-      let told = 0;
-      const open = async () => (told-- > 0 ? parts.ledger.open() : []);
+      let notified = 0;
+      const open = async () => (notified-- > 0 ? parts.ledger.open() : []);
       const engine = createInProcessEngine({ ...parts, ledger: { ...parts.ledger, open } });
       const notify = () => {
-        told = 1;
+        notified = 1;
         engine.notify();
       };
       return { ...engine, notify };
@@ -43,7 +43,7 @@ const broken: [string, EngineFactory, string][] = [
     "a batch accepted by a process that tells nobody is found",
   ],
   [
-    "knows only the batches of its own time",
+    "ignores older batches",
     inProcess(({ ledger }) => {
       const before = ledger.open();
       const open = async () => {
@@ -60,7 +60,7 @@ const broken: [string, EngineFactory, string][] = [
     "several batches take turns, and a small one does not wait for a large one",
   ],
   [
-    "turns to a batch once",
+    "works on a batch only once",
     inProcess(({ ledger, runner }) => {
       const over = new Set<number>();
       return {
@@ -68,9 +68,9 @@ const broken: [string, EngineFactory, string][] = [
         runner: {
           ...runner,
           async runNext(id) {
-            const turn = await runner.runNext(id);
-            if (turn === "idle") over.add(id);
-            return turn;
+            const result = await runner.runNext(id);
+            if (result === "idle") over.add(id);
+            return result;
           },
         },
       };
@@ -78,12 +78,12 @@ const broken: [string, EngineFactory, string][] = [
     "a batch retried elsewhere is worked on again",
   ],
   [
-    "drops what it has in hand",
+    "abandons chunks in progress",
     (parts) => ({ ...createInProcessEngine(parts), stop: async () => {} }),
     "a stop hands out nothing more and waits for what is in hand",
   ],
   [
-    "goes on after the stop",
+    "continues after the stop",
     (parts) => {
       const engine = createInProcessEngine(parts);
       const stop = async () => {
@@ -95,12 +95,12 @@ const broken: [string, EngineFactory, string][] = [
     "a stop hands out nothing more and waits for what is in hand",
   ],
   [
-    "takes on more than it has hands",
+    "exceeds its concurrency",
     inProcess(({ lanes }) => ({ lanes: lanes * 3 })),
     "a process works on as many chunks at once as it has lanes",
   ],
   [
-    "never comes back to who waits",
+    "never returns to a waiting batch",
     inProcess(({ ledger, runner }) => {
       const waiting = new Set<number>();
       return {
@@ -108,9 +108,9 @@ const broken: [string, EngineFactory, string][] = [
         runner: {
           ...runner,
           async runNext(id) {
-            const turn = await runner.runNext(id);
-            if (typeof turn === "object") waiting.add(id);
-            return turn;
+            const result = await runner.runNext(id);
+            if (typeof result === "object") waiting.add(id);
+            return result;
           },
         },
       };
@@ -118,7 +118,7 @@ const broken: [string, EngineFactory, string][] = [
     "a chunk waits for its hour, at no cost of an attempt, and others go on meanwhile",
   ],
   [
-    "looks only for chunks",
+    "ignores batches without waiting chunks",
     inProcess(({ ledger, clock }) => {
       const open = async () => (await ledger.ready(1, clock.now())).filter(({ chunks }) => chunks > 0);
       return { ledger: { ...ledger, open: async () => (await open()).map(({ id }) => id) } };
@@ -126,7 +126,7 @@ const broken: [string, EngineFactory, string][] = [
     "a batch whose last worker died before it could be closed is closed",
   ],
   [
-    "gives up when it gets no answer",
+    "gives up if the ledger fails",
     (parts) => {
       let dead = false;
       const open = async () => {
@@ -142,7 +142,7 @@ const broken: [string, EngineFactory, string][] = [
   ],
 ];
 
-test.concurrent.each(broken)("the contract catches an engine that %s", async (_, engine, sentence) => {
+test.concurrent.each(broken)("contract catches an engine that %s", async (_, engine, sentence) => {
   const prove = engineContract[sentence];
   expect(prove).toBeDefined();
   await using database = sqliteDatabase();

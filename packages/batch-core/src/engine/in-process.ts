@@ -2,48 +2,48 @@ import { toMessage } from "../errors/errors.ts";
 import type { Engine, EngineParts } from "./engine.ts";
 
 export interface InProcessParts extends Pick<EngineParts, "ledger" | "runner" | "clock" | "log" | "lanes"> {
-  /** How often the ledger is looked at when nobody notifies, in milliseconds. */
+  /** Polling interval of the ledger in milliseconds, for batches of other processes. */
   pollMs?: number;
 }
 
-/** Hands out chunks inside this process; what waits is in the ledger alone, so nothing is lost with the process. */
+/** Creates an engine that dispatches chunks in this process. Its only state is the ledger, so nothing is lost with the process. */
 export function createInProcessEngine({ ledger, runner, clock, log, lanes, pollMs = 1000 }: InProcessParts): Engine {
   const stopping = new AbortController();
   let running: Promise<unknown> | undefined;
-  let news = new AbortController();
-  // The open batches in the order of their turns; a lane takes the first and puts it at the end at once, for the other lanes.
-  let turns: number[] = [];
-  let looked = Number.NEGATIVE_INFINITY;
+  let notification = new AbortController();
+  // The ids of open batches in round-robin order. A worker takes the first and moves it to the end at once, for the other workers.
+  let openBatches: number[] = [];
+  let polledAt = Number.NEGATIVE_INFINITY;
 
-  async function nextTurn(): Promise<number | undefined> {
-    // Looked at anew now and then, also while there is work: other processes accept batches too.
-    if (turns.length === 0 || clock.now() - looked >= pollMs) {
-      looked = clock.now();
+  async function nextBatch(): Promise<number | undefined> {
+    // The ledger is polled even while there is work, because other processes accept batches too.
+    if (openBatches.length === 0 || clock.now() - polledAt >= pollMs) {
+      polledAt = clock.now();
       const open = new Set(await ledger.open());
-      turns = [...new Set([...turns.filter((id) => open.has(id)), ...open])];
+      openBatches = [...new Set([...openBatches.filter((id) => open.has(id)), ...open])];
     }
-    const batch = turns.shift();
-    if (batch !== undefined) turns.push(batch);
+    const batch = openBatches.shift();
+    if (batch !== undefined) openBatches.push(batch);
     return batch;
   }
 
-  async function lane(): Promise<void> {
+  async function work(): Promise<void> {
     let soonest = Number.POSITIVE_INFINITY;
     while (!stopping.signal.aborted) {
-      const seen = news;
+      const seen = notification;
       try {
-        const batch = await nextTurn();
-        const turn = batch === undefined ? "idle" : await runner.runNext(batch);
-        if (batch !== undefined && turn === "ran") {
-          // The synchronous database would otherwise keep the event loop from HTTP.
+        const batch = await nextBatch();
+        const result = batch === undefined ? "idle" : await runner.runNext(batch);
+        if (batch !== undefined && result === "ran") {
+          // A synchronous database would otherwise block the event loop for HTTP.
           await clock.sleep(0, stopping.signal);
           continue;
         }
-        turns = turns.filter((id) => id !== batch);
-        if (typeof turn === "object") soonest = Math.min(soonest, turn.from);
-        if (turns.length > 0) continue;
+        openBatches = openBatches.filter((id) => id !== batch);
+        if (typeof result === "object") soonest = Math.min(soonest, result.from);
+        if (openBatches.length > 0) continue;
       } catch (error) {
-        log.error({ error: toMessage(error) }, "the engine could not reach the ledger");
+        log.error({ error: toMessage(error) }, "failed to run next chunk");
       }
       const pause = Math.max(1, Math.min(pollMs, soonest - clock.now()));
       soonest = Number.POSITIVE_INFINITY;
@@ -53,13 +53,13 @@ export function createInProcessEngine({ ledger, runner, clock, log, lanes, pollM
 
   return {
     async start() {
-      running ??= Promise.all(Array.from({ length: lanes }, lane));
+      running ??= Promise.all(Array.from({ length: lanes }, work));
     },
     notify() {
-      const woken = news;
-      news = new AbortController();
-      looked = Number.NEGATIVE_INFINITY;
-      woken.abort();
+      const previous = notification;
+      notification = new AbortController();
+      polledAt = Number.NEGATIVE_INFINITY;
+      previous.abort();
     },
     async stop() {
       stopping.abort();

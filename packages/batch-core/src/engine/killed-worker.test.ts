@@ -22,13 +22,19 @@ const engines = [
   { name: "pg-boss", argument: "pg-boss", engine: createPgBossEngine, open: postgresDatabase },
 ];
 
-describe.concurrent.each(engines)("with the engine $name", ({ argument, engine, open }) => {
-  test("the chunks of a worker killed with -9 go on elsewhere within a minute", async () => {
+describe.concurrent.each(engines)("engine $name", ({ argument, engine, open }) => {
+  test("takes over the chunks of a killed worker within a minute", async () => {
     await using database = await open();
     const attempts: number[] = [];
     const operation = defineOperation<number, unknown>({
-      ...{ name: "test.rows.touch", label: "row/touch", item: z.int(), params: z.unknown(), key: (id) => id },
-      ...{ chunkSize: 1, inlineLimit: 0, effects: "elsewhere" },
+      name: "test.rows.touch",
+      label: "row/touch",
+      item: z.int(),
+      params: z.unknown(),
+      key: (id) => id,
+      chunkSize: 1,
+      inlineLimit: 0,
+      effects: "elsewhere",
       async apply({ items, attempt }) {
         attempts.push(attempt);
         return items.map((key) => ({ key, outcome: "done" }));
@@ -37,14 +43,14 @@ describe.concurrent.each(engines)("with the engine $name", ({ argument, engine, 
     await using web = await createTestHost({ databaseUrl: database.url, role: "web" });
     web.register(operation);
     const { id } = await web.batches.submit({ operation: operation.name, items: [1, 2, 3] });
-    // All that there is, in the hands of one.
+    // One worker claims all chunks.
     const child = spawn(process.execPath, [fixture, database.url, argument], { stdio: ["ignore", "pipe", "inherit"] });
     try {
-      let said = "";
+      let output = "";
       child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        said += text;
+        output += text;
       });
-      await until(() => said.split("\n").length > 3);
+      await until(() => output.split("\n").length > 3);
       await using host = await createTestHost({ databaseUrl: database.url, engine });
       host.register(operation);
       const killedAt = Date.now();

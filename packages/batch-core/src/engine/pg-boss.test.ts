@@ -9,10 +9,15 @@ import { createInProcessEngine } from "./in-process.ts";
 import { createPgBossEngine } from "./pg-boss.ts";
 import { toUuid } from "./slice-id.ts";
 
-/** One row changed, in the chunk's own transaction. */
+/** Updates one row in the transaction of the chunk. */
 const touch = defineOperation<number, unknown>({
-  ...{ name: "test.rows.touch", label: "row/touch", item: z.int(), params: z.unknown(), key: (id) => id },
-  ...{ chunkSize: 1, inlineLimit: 0 },
+  name: "test.rows.touch",
+  label: "row/touch",
+  item: z.int(),
+  params: z.unknown(),
+  key: (id) => id,
+  chunkSize: 1,
+  inlineLimit: 0,
   async apply({ items, transaction }) {
     await sql`update touched set times = times + 1 where id = ${items[0]}`.execute(transaction);
     return items.map((key) => ({ key, outcome: "done" }));
@@ -36,7 +41,7 @@ async function openedDatabase(url: string): Promise<Database & AsyncDisposable> 
 
 const items = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
-async function turns(database: Database): Promise<number> {
+async function countJobs(database: Database): Promise<number> {
   const { rows } = await sql<{
     n: number;
   }>`select count(*) as n from reinstate_pgboss.job where name = 'reinstate'`.execute(database.tables());
@@ -48,15 +53,15 @@ async function readTimes(database: Database): Promise<number[]> {
   return rows.map(({ times }) => times);
 }
 
-test("turns that are lost from the queue are made good, and what is doubled does no harm", async () => {
+test("replaces lost jobs and tolerates duplicate ones", async () => {
   await using database = await postgresDatabase();
   await using host = await start(database.url, 1500);
   const { id } = await host.batches.submit({ operation: touch.name, items: items(1500) });
   await until(async () => (await host.batches.get(id)).counts.done > 10);
-  expect(await turns(host.database)).toBeLessThanOrEqual(64);
+  expect(await countJobs(host.database)).toBeLessThanOrEqual(64);
   const db = host.database.tables();
   await sql`delete from reinstate_pgboss.job where name = 'reinstate'`.execute(db);
-  await until(async () => (await turns(host.database)) > 0);
+  await until(async () => (await countJobs(host.database)) > 0);
   const data = JSON.stringify({ batchId: id, operation: touch.name, target: "local", rank: 0 });
   const stale = JSON.stringify({ batchId: id + 1000, operation: touch.name, target: "local", rank: 0 });
   for (const text of [data, data, stale]) {
@@ -64,25 +69,25 @@ test("turns that are lost from the queue are made good, and what is doubled does
   }
   expect((await host.batches.wait(id)).counts.done).toBe(1500);
   expect(await readTimes(host.database)).toEqual([1]);
-  // The last turns of a batch find nothing to do and are over: nothing is left of it in the queue.
-  await until(async () => (await turns(host.database)) === 0);
+  // The last jobs of a batch find no work and end, so the queue is empty.
+  await until(async () => (await countJobs(host.database)) === 0);
 });
 
-test("a stopped batch is out of the queue at once", async () => {
+test("removes a stopped batch from the queue at once", async () => {
   await using database = await postgresDatabase();
   await using host = await start(database.url, 2000);
   const { id } = await host.batches.submit({ operation: touch.name, items: items(2000) });
   await until(async () => (await host.batches.get(id)).counts.done > 10);
   await host.batches.stop(id);
-  await until(async () => (await turns(host.database)) === 0);
+  await until(async () => (await countJobs(host.database)) === 0);
   expect((await host.batches.get(id)).counts.done).toBeLessThan(2000);
 });
 
-test("it goes on when all connections of its database are cut, again and again", async () => {
+test("continues after repeated losses of all database connections", async () => {
   await using database = await postgresDatabase();
   await using host = await start(database.url, 1000);
   const { id } = await host.batches.submit({ operation: touch.name, items: items(1000) });
-  // The question itself may meet a cut connection.
+  // The read itself may fail on a closed connection.
   const counts = async () => (await host.batches.get(id).catch(() => undefined))?.counts;
   for (const done of [150, 300, 450, 600]) {
     await until(async () => ((await counts())?.done ?? 0) >= done);
@@ -94,17 +99,17 @@ test("it goes on when all connections of its database are cut, again and again",
   expect(await readTimes(host.database)).toEqual([1]);
 });
 
-test("it does not work on SQLite, and says so", async () => {
+test("rejects SQLite", async () => {
   await expect(createTestHost({ engine: createPgBossEngine })).rejects.toThrow(/needs a PostgreSQL database/);
 });
 
-test("the id of a turn is a UUID of version 5, always the same", () => {
+test("derives the id of a job as a version 5 UUID", () => {
   expect(toUuid("1 0")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(toUuid("1 0")).toBe(toUuid("1 0"));
   expect(toUuid("1 0")).not.toBe(toUuid("10"));
 });
 
-test("takes at most five times as long as the engine without a queue", async () => {
+test("takes at most five times as long as the in-process engine", async () => {
   await using database = await postgresDatabase();
   await using other = await postgresDatabase();
   await using queued = await start(database.url, 400);
@@ -115,7 +120,7 @@ test("takes at most five times as long as the engine without a queue", async () 
     await batches.wait(id, { pollMs: 10 });
     return (performance.now() - began) / 1000;
   };
-  // The ratio does not depend on the machine's speed; the best of some runs does not depend on what else it does.
+  // The ratio does not depend on the speed of the machine, and the best of several runs not on its load.
   const ratios: number[] = [];
   while (ratios.length < 3 || (ratios.length < 10 && Math.min(...ratios) >= 5)) {
     ratios.push((await seconds(queued)) / (await seconds(direct)));

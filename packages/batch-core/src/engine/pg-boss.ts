@@ -7,44 +7,48 @@ import type { Target } from "../operation/operation.ts";
 import type { Engine, EngineParts } from "./engine.ts";
 import { toUuid } from "./slice-id.ts";
 
-/** A turn: the right of whoever holds it to work off chunks of a batch, whichever wait, for a slice of time. */
+/** The data of a job: permission to run any waiting chunks of one batch for a time slice. */
 interface TimeSlice {
   batchId: number;
   operation: string;
   target: Target;
-  /** Its rank among the turns of its batch, from 0. */
+  /** The rank among the jobs of its batch, from 0. */
   rank: number;
 }
 
 type QueuedSlice = JobInsert<TimeSlice> & { id: string };
 
 const queue = "reinstate";
-/** Turns of one batch in the queue at most: more than all processes together have lanes. */
+/** Maximum number of queued jobs of one batch: more than the concurrency of all processes together. */
 const slicesPerBatch = 64;
 /**
- * The next sweep replaces a turn that was lost in a crash of the database, so its commit need not wait for the disk. A setting of the
- * whole connection: behind a pooler, which shares it with the ledger's transactions, the commits wait.
+ * Performance: the next sweep replaces a job that is lost in a crash of the database, so its commit need not wait for the disk. This is
+ * a setting of the connection. It is not used behind a pooler, which shares connections with the ledger's transactions.
  */
 const withoutFlush = "-c synchronous_commit=off";
-/** How long a turn lasts, one chunk at least: so small chunks do not pay for a round through the queue each. */
+/** Duration of a time slice; at least one chunk runs. It saves small chunks a round trip through the queue each. */
 const sliceMs = 50;
-/** How often the ledger is looked at when nobody notifies. */
+/** Polling interval of the ledger, for batches of other processes. */
 const sweepMs = 1000;
-/** When the turns of a batch are made good, should some have been lost. */
+/** Interval at which the lost jobs of a batch are replaced. */
 const renewMs = 5000;
-/** A wait is looked at anew so often: it may have become shorter. */
+/** Longest delay of a job. The wait of its batch may become shorter meanwhile. */
 const longestWaitMs = 60_000;
-/** How long a process that met an operation that it cannot carry out leaves the queue to others. */
+/** Pause of a process after a job whose operation it does not know, so that other processes can take the job. */
 const foreignMs = 250;
-/** Of the connections of pg-boss, which hands them to the driver. A server that is paused would never answer. */
+/** Time-outs of pg-boss's connections. Without them, calls to a paused server would never end. */
 const timeouts = { connectionTimeoutMillis: 5_000, query_timeout: 30_000, keepAlive: true };
 /** Rows of one INSERT. */
 const insertRows = 1000;
 
 /**
- * Hands out chunks through a queue of pg-boss, in its own schema of the ledger's PostgreSQL. In the queue are turns, not
- * chunks: a worker that gets one takes whatever chunks the ledger has for it, and puts the turn back at the end. So nothing
- * in the queue is needed to know what is to be done, and a turn that is lost, doubled or late does no harm.
+ * Creates an engine that dispatches chunks through a pg-boss queue, in its own schema of the ledger's PostgreSQL.
+ *
+ * Protocol: the queue holds jobs for batches, not for chunks. The worker of a job runs whichever chunks the ledger has for the batch, and
+ * re-queues the job at the end. The ledger alone decides what there is to do, so a lost, duplicate or late job does no harm.
+ *
+ * @throws ReinstateError `bad_setting` if the database is not PostgreSQL
+ * @example const host = await createHost({ databaseUrl: "postgres://…", engine: createPgBossEngine });
  */
 export function createPgBossEngine(parts: EngineParts): Engine {
   const { databaseUrl, ledger, runner, operation, clock, log, lanes, noteFault } = parts;
@@ -52,84 +56,85 @@ export function createPgBossEngine(parts: EngineParts): Engine {
     throw new ReinstateError("bad_setting", "The pg-boss engine needs a PostgreSQL database");
   }
   const stopping = new AbortController();
-  let news = new AbortController();
+  let notification = new AbortController();
   let boss: PgBoss | undefined;
   let sweeping: Promise<void> | undefined;
   let worker = "";
-  // Every process begins at another place, so that turns in the hands of a dead one do not stand in the way of the next.
+  // Every process starts at a random place, so the job ids of a dead process do not block those of the next one.
   const firstPlace = randomInt(slicesPerBatch);
-  /** When the turns of an open batch are to be made good. */
+  /** The times at which the jobs of open batches are next replaced, by batch id. */
   let renewals = new Map<number, number>();
 
-  const known = (turn: Pick<TimeSlice, "operation" | "target">) => operation(turn.operation, turn.target) !== undefined;
+  const isKnown = (slice: Pick<TimeSlice, "operation" | "target">) =>
+    operation(slice.operation, slice.target) !== undefined;
 
   async function sweep(boss: PgBoss): Promise<void> {
     while (!stopping.signal.aborted) {
-      const seen = news;
+      const seen = notification;
       try {
         await fill(boss);
       } catch (error) {
         noteFault(error);
-        log.error({ error: toMessage(error) }, "the engine could not look for open batches");
+        log.error({ error: toMessage(error) }, "failed to queue open batches");
       }
       await clock.sleep(sweepMs, AbortSignal.any([stopping.signal, seen.signal]));
     }
   }
 
-  /** Sees to it that every open batch has its turns in the queue. */
+  /** Queues the missing jobs of every open batch. */
   async function fill(boss: PgBoss): Promise<void> {
     const now = clock.now();
     const open = await ledger.ready(slicesPerBatch, now);
     const before = renewals;
     renewals = new Map();
-    const turns: QueuedSlice[] = [];
+    const jobs: QueuedSlice[] = [];
     for (const batch of open) {
       const renewal = before.get(batch.id) ?? now;
-      const due = renewal <= now && known(batch);
+      const due = renewal <= now && isKnown(batch);
       renewals.set(batch.id, due ? now + renewMs : renewal);
-      if (due) turns.push(...makeJobs(batch, firstPlace));
+      if (due) jobs.push(...makeJobs(batch, firstPlace));
     }
-    for (let start = 0; start < turns.length; start += insertRows) {
-      await insert(boss, turns.slice(start, start + insertRows));
+    for (let start = 0; start < jobs.length; start += insertRows) {
+      await insert(boss, jobs.slice(start, start + insertRows));
     }
-    if (turns.length > 0) boss.notifyWorker(worker);
+    if (jobs.length > 0) boss.notifyWorker(worker);
   }
 
-  /** Works off chunks for a slice of time; answers in how many milliseconds the turn comes again, undefined where it is over. */
-  async function take(turn: TimeSlice): Promise<number | undefined> {
+  /** Runs chunks for a time slice. Returns the delay in milliseconds until the job runs again; undefined if the job has ended. */
+  async function runSlice(slice: TimeSlice): Promise<number | undefined> {
     if (stopping.signal.aborted) return 0;
-    if (!known(turn)) return 0;
+    if (!isKnown(slice)) return 0;
     try {
       const end = clock.now() + sliceMs;
       let result: Awaited<ReturnType<typeof runner.runNext>>;
-      do result = await runner.runNext(turn.batchId);
+      do result = await runner.runNext(slice.batchId);
       while (result === "ran" && clock.now() < end && !stopping.signal.aborted);
       if (result === "ran") return 0;
       if (typeof result === "object") return Math.min(Math.max(0, result.from - clock.now()), longestWaitMs);
-      // Where the batch is not closed its chunks are in other hands, or wait: the next look into the ledger tells.
-      renewals.delete(turn.batchId);
+      // If the batch is still open, its chunks are claimed by other workers or wait. The next sweep queues it again.
+      renewals.delete(slice.batchId);
       return undefined;
     } catch (error) {
-      log.error({ batch: turn.batchId, error: toMessage(error) }, "the engine could not reach the ledger");
+      log.error({ batch: slice.batchId, error: toMessage(error) }, "failed to run next chunk");
       return sweepMs;
     }
   }
 
   async function runJobs(boss: PgBoss, jobs: Job<TimeSlice>[]): Promise<void> {
-    const again: QueuedSlice[] = [];
+    const requeued: QueuedSlice[] = [];
     let soonest = Number.POSITIVE_INFINITY;
     await Promise.all(
       jobs.map(async ({ id, data }) => {
-        const waitMs = await take(data);
+        const waitMs = await runSlice(data);
         if (waitMs === undefined) return;
         soonest = Math.min(soonest, waitMs);
-        again.push(makeJob(id, data, waitMs));
+        requeued.push(makeJob(id, data, waitMs));
       }),
     );
-    // Not completed but taken out: the same turn, under the same id, goes back in at the end.
+    // Deleted instead of completed, so that the job can be inserted again under the same id.
     await boss.deleteJob(queue, jobs);
-    if (again.length > 0) await insert(boss, again);
-    if (!jobs.every(({ data }) => known(data))) return clock.sleep(foreignMs, stopping.signal);
+    if (requeued.length > 0) await insert(boss, requeued);
+    if (!jobs.every(({ data }) => isKnown(data))) return clock.sleep(foreignMs, stopping.signal);
     if (soonest < 500) void clock.sleep(soonest, stopping.signal).then(() => boss.notifyWorker(worker));
   }
 
@@ -148,15 +153,15 @@ export function createPgBossEngine(parts: EngineParts): Engine {
       });
       boss.on("error", (error) => {
         noteFault(error);
-        log.error({ error: toMessage(error) }, "pg-boss met an error");
+        log.error({ error: toMessage(error) }, "pg-boss failed");
       });
-      boss.on("warning", ({ message }) => log.warn({ warning: message }, "pg-boss warns"));
+      boss.on("warning", ({ message }) => log.warn({ warning: message }, "pg-boss warned"));
       await boss.start();
       const options = {
         heartbeatSeconds: 10,
-        // A turn is given back as often as its workers die.
+        // A job is retried however many of its workers die.
         retryLimit: 1_000_000,
-        // A worker that lives may take its time; one that does not is noticed by its heart.
+        // A live worker may take long. A dead one is detected by its missing heartbeat.
         expireInSeconds: 82_800,
       };
       await boss.createQueue(queue, options);
@@ -169,9 +174,9 @@ export function createPgBossEngine(parts: EngineParts): Engine {
       sweeping = sweep(boss);
     },
     notify() {
-      const woken = news;
-      news = new AbortController();
-      woken.abort();
+      const previous = notification;
+      notification = new AbortController();
+      previous.abort();
     },
     async stop() {
       stopping.abort();
@@ -182,30 +187,30 @@ export function createPgBossEngine(parts: EngineParts): Engine {
   };
 }
 
-/** Those that are there already stay as they are. In one order always: two who insert the same must not wait for each other. */
-async function insert(boss: PgBoss, turns: QueuedSlice[]): Promise<void> {
+/** Inserts jobs; existing ones stay unchanged. The fixed order avoids deadlocks between processes that insert the same jobs. */
+async function insert(boss: PgBoss, jobs: QueuedSlice[]): Promise<void> {
   await boss.insert(
     queue,
-    turns.sort((a, b) => (a.id < b.id ? -1 : 1)),
+    jobs.sort((a, b) => (a.id < b.id ? -1 : 1)),
   );
 }
 
 function makeJobs({ id, operation, target, chunks }: ReadyBatch, firstPlace: number): QueuedSlice[] {
-  // One at least: a batch whose chunks are all finished is yet to be closed.
+  // At least one, because a batch whose chunks are all finished still has to be closed.
   return Array.from({ length: Math.max(1, chunks) }, (_, rank) => {
     const place = (firstPlace + rank) % slicesPerBatch;
     return makeJob(toUuid(`${id} ${place}`), { batchId: id, operation, target, rank }, 0);
   });
 }
 
-function makeJob(id: string, turn: TimeSlice, waitMs: number): QueuedSlice {
+function makeJob(id: string, slice: TimeSlice, waitMs: number): QueuedSlice {
   return {
     id,
-    data: turn,
-    // The first turns of all batches come before the second ones of any, so that batches share the workers alike.
-    priority: -turn.rank,
-    group: { id: String(turn.batchId) },
-    // Seconds from the database's now, whatever our own clock says.
+    data: slice,
+    // The first jobs of all batches come before the second ones of any, so batches share the workers evenly.
+    priority: -slice.rank,
+    group: { id: String(slice.batchId) },
+    // In seconds from the database's time, independent of this process's clock.
     ...(waitMs > 0 && { startAfter: waitMs / 1000 }),
   };
 }

@@ -1,4 +1,4 @@
-/** A worker that takes chunks, says so, and never comes to an end with them: to be killed. Arguments: database URL, engine. */
+/** A worker to be killed: it claims chunks, prints their items and never finishes them. Arguments: database URL, engine. */
 import * as z from "zod";
 import { createHost, defineOperation } from "../index.ts";
 import { createInProcessEngine } from "./in-process.ts";
@@ -12,8 +12,14 @@ const host = await createHost({
 });
 host.register(
   defineOperation<number, unknown>({
-    ...{ name: "test.rows.touch", label: "row/touch", item: z.int(), params: z.unknown(), key: (id) => id },
-    ...{ chunkSize: 1, inlineLimit: 0, effects: "elsewhere" },
+    name: "test.rows.touch",
+    label: "row/touch",
+    item: z.int(),
+    params: z.unknown(),
+    key: (id) => id,
+    chunkSize: 1,
+    inlineLimit: 0,
+    effects: "elsewhere",
     apply({ items }) {
       process.stdout.write(`took ${items[0]}\n`);
       return new Promise(() => {});

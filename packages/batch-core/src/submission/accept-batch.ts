@@ -13,19 +13,20 @@ import { ownText } from "../text/own-text.ts";
 import { KeyTaken, type Replays } from "./replay.ts";
 import type { Request, Submitted } from "./request.ts";
 
-/** Attempts to accept a batch whose transaction the database rolled back, because of a deadlock for instance. */
+/** Attempts to accept a batch whose transaction the database rolled back, for example because of a deadlock. */
 const maxAttempts = 3;
 
 const accountText = ownText();
 
 /** The valid, distinct items of a new batch. */
 export interface ItemSource {
-  /** Without the refused ones. */
+  /** Number of items without the rejected ones. */
   items: number;
+  /** Number of items with the rejected ones. */
   total: number;
   duplicates: number;
   chunks(): Iterable<NewChunk> | AsyncIterable<NewChunk>;
-  /** Whether `chunks` can be called again, after a rollback. */
+  /** `chunks` can be called again, after a rollback. */
   repeatable: boolean;
 }
 
@@ -36,7 +37,7 @@ export interface AcceptParts {
   clock: Clock;
   replays: Replays;
   get(id: number): Promise<Batch>;
-  /** Tells the engine that there is work. */
+  /** Notifies the engine of new work. */
   notify(): void;
 }
 
@@ -49,13 +50,13 @@ interface NewRequest {
 }
 
 /**
- * How a batch is accepted:
+ * The modes of accepting a batch:
  *
- * | mode | for | its chunks | answered |
+ * | mode | for | chunks | the call returns |
  * | --- | --- | --- | --- |
- * | `queued` | large batches, and all that must wait | wait for the engine | when it is stored |
- * | `within` | small, effects in the ledger's database | run in the transaction that accepts it | when that is committed |
- * | `leased` | small, effects elsewhere | claimed from the start, run after the commit | when each was tried once |
+ * | `queued` | large batches, and all that must wait | wait for the engine | when the batch is stored |
+ * | `within` | small, effects in the ledger's database | run in the transaction that accepts the batch | when that is committed |
+ * | `leased` | small, effects elsewhere | claimed from the start, run after the commit | after one attempt at each |
  */
 const modes = {
   queued: acceptQueued,
@@ -63,7 +64,7 @@ const modes = {
   leased: acceptLeased,
 };
 
-/** Accepts a batch whose items are valid. A request with an idempotency key that was used before gets the first answer. */
+/** Accepts a batch whose items are valid. If the idempotency key was used before, returns the first response. */
 export async function acceptBatch(
   parts: AcceptParts,
   request: Request & { filter?: unknown },
@@ -100,7 +101,7 @@ function describeBatch(
     label: operation.label,
     target: operation.target,
     account: account.data,
-    // As they will be read back.
+    // In the form in which they are read back.
     params: JSON.parse(JSON.stringify(filter ? { ...(params as object), filter } : params)) as unknown,
     actor,
     total,
@@ -111,10 +112,10 @@ function describeBatch(
 }
 
 function chooseMode({ operation, batch, source, now }: NewRequest, inline: boolean | undefined): keyof typeof modes {
-  const { limits: pace, effects, inlineLimit } = operation;
-  // The engine keeps a pace, because it can wait.
-  const hasPace = pace?.concurrency !== undefined || pace?.perSecond !== undefined;
-  const mustWait = hasPace || allowedFrom(operation, batch.dryRun, now) > now;
+  const { limits, effects, inlineLimit } = operation;
+  // Operations with limits never run inline, because only the engine can wait.
+  const hasLimits = limits?.concurrency !== undefined || limits?.perSecond !== undefined;
+  const mustWait = hasLimits || allowedFrom(operation, batch.dryRun, now) > now;
   if (mustWait || !(inline ?? source.items <= inlineLimit)) return "queued";
   return effects === "elsewhere" ? "leased" : "within";
 }
@@ -132,16 +133,16 @@ async function acceptQueued(parts: AcceptParts, accepting: NewRequest): Promise<
 
 async function acceptWithin(parts: AcceptParts, accepting: NewRequest): Promise<Submitted> {
   const { batch, operation, source, idempotency, now } = accepting;
-  // A dry run rolls back to a savepoint, which transactions that are shared cannot do.
+  // A dry run rolls back to a savepoint, which is not possible in a shared transaction.
   const groupCommit = operation.groupCommit && !batch.dryRun;
   try {
     return await inTransaction(parts, accepting, { groupCommit }, async (transaction) => {
       const sums = noSums();
       sums.counts.failed = source.total - source.items;
       const settle = async (chunk: ClaimedChunk) => {
-        const settlement = await parts.runner.runWithin(transaction, batch, chunk);
-        addChunkResult(sums, settlement);
-        return settlement;
+        const result = await parts.runner.runWithin(transaction, batch, chunk);
+        addChunkResult(sums, result);
+        return result;
       };
       const id = await insert(parts, accepting, { mode: "within", settle }, transaction);
       const completed = describeCompleted(id, batch, sums, now);
@@ -149,7 +150,7 @@ async function acceptWithin(parts: AcceptParts, accepting: NewRequest): Promise<
       return completed;
     });
   } catch (error) {
-    // Nothing is left of it, so it is accepted anew and waits for its hour.
+    // The transaction was rolled back. Accept the batch again, as queued, so that it waits.
     if (source.repeatable && DeferUntil.is(error)) return acceptQueued(parts, accepting);
     throw error;
   }
@@ -170,7 +171,7 @@ async function acceptLeased(parts: AcceptParts, accepting: NewRequest): Promise<
   return batch;
 }
 
-/** Stores the batch with its chunks, what its operation stores with it, and its idempotency key. Returns its id. */
+/** Stores the batch with its chunks, the writes of its operation, and its idempotency key. Returns the id of the batch. */
 async function insert(
   { ledger, replays }: AcceptParts,
   { batch, operation, source, idempotency, now }: NewRequest,
@@ -191,7 +192,7 @@ async function inTransaction<Result>(
 ): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
-      // What shares a commit may be done again, and an upload cannot.
+      // A group commit may run its work again, and an upload cannot be read again.
       return await (groupCommit && repeatable ? database.groupCommit(work) : database.transaction(work));
     } catch (error) {
       if (!repeatable || attempt === maxAttempts || !wasRolledBack(error)) throw error;
@@ -199,7 +200,7 @@ async function inTransaction<Result>(
   }
 }
 
-/** Returns a batch that was run while it was accepted, as the ledger would return it. */
+/** Builds a batch that ran while it was accepted, as the ledger would return it. */
 function describeCompleted(id: number, batch: NewRequest["batch"], { counts, tally }: Sums, now: number): Batch {
   const { stopRule: _, ...rest } = batch;
   return {

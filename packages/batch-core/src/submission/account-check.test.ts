@@ -12,26 +12,26 @@ const selection = {
   },
 };
 
-type Given = { operation: string; target: "local" | "upstream"; account?: string };
+type BatchRequest = { operation: string; target: "local" | "upstream"; account?: string };
 
-async function submitLines({ batches }: Host, given: Given) {
-  const operation = batches.operation(given.operation, given.target);
+async function submitLines({ batches }: Host, request: BatchRequest) {
+  const operation = batches.operation(request.operation, request.target);
   const intake = await readItems(operation, ReadableStream.from([Buffer.from("1\n2\n")]), { format: "ndjson" });
   try {
-    return await batches.submitIntake(given, intake);
+    return await batches.submitIntake(request, intake);
   } finally {
     intake.close();
   }
 }
 
-/** The result of a call to the package, as /v1 answers it. */
-const toAnswer = (submitted: Promise<unknown>) =>
+/** Converts the result of a call to the package to a response of /v1. */
+const toResponse = (submitted: Promise<unknown>) =>
   submitted.then(
     () => ({ status: 201, body: { errors: undefined } }),
     ({ issues }: ReinstateError) => ({ status: 422, body: { errors: issues } }),
   );
 
-describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => {
+describe.each(ledgerDatabases)("account of a batch on $name", ({ open }) => {
   async function start(url: string) {
     const upstream = { ...double, name: "with.rows.double", target: "upstream" as const };
     const api = await createTestApi({
@@ -53,24 +53,24 @@ describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => 
 
   const csv = { "content-type": "text/csv" };
 
-  test("is checked in each way to create a batch", async () => {
+  test("is checked by every way to create a batch", async () => {
     await using database = await open();
     await using api = await start(database.url);
-    const ways = (operation: string, account: string | undefined, target: Given["target"]) => {
-      const given = { operation, target, ...(account !== undefined && { account }) };
-      const query = new URLSearchParams(given).toString();
+    const submitInEveryWay = (operation: string, account: string | undefined, target: BatchRequest["target"]) => {
+      const request = { operation, target, ...(account !== undefined && { account }) };
+      const query = new URLSearchParams(request).toString();
       const { batches } = api.host;
       return [
-        toAnswer(batches.submit({ ...given, items: [1] })),
-        ...(target === "local" ? [toAnswer(batches.submitFiltered({ ...given, filter: {} }))] : []),
-        toAnswer(submitLines(api.host, given)),
-        api.post({ ...given, items: [1] }),
-        ...(target === "local" ? [api.post({ ...given, filter: {} })] : []),
+        toResponse(batches.submit({ ...request, items: [1] })),
+        ...(target === "local" ? [toResponse(batches.submitFiltered({ ...request, filter: {} }))] : []),
+        toResponse(submitLines(api.host, request)),
+        api.post({ ...request, items: [1] }),
+        ...(target === "local" ? [api.post({ ...request, filter: {} })] : []),
         api.stream(query, "1\n2\n"),
         api.stream(query, "id\n1\n2\n", csv),
       ];
     };
-    for (const [operation, account, target, isTaken] of [
+    for (const [operation, account, target, isAccepted] of [
       ["with.rows.double", "has records", "local", true],
       ["with.rows.double", "has keys", "local", true],
       ["with.rows.double", undefined, "local", false],
@@ -85,16 +85,21 @@ describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => 
       ["without.rows.double", "has keys", "local", false],
     ] as const) {
       const before = (await api.host.batches.list({ limit: 500 })).length;
-      const answers = await Promise.all(ways(operation, account, target));
-      for (const { status, body } of answers) {
+      const responses = await Promise.all(submitInEveryWay(operation, account, target));
+      for (const { status, body } of responses) {
         const path = body.errors?.[0]?.path;
         expect({ operation, account, status, path }).toEqual({
-          ...{ operation, account },
-          ...(isTaken ? { status: 201, path: undefined } : { status: 422, path: "account" }),
+          operation,
+          account,
+          ...(isAccepted ? { status: 201, path: undefined } : { status: 422, path: "account" }),
         });
       }
-      const made = (await api.host.batches.list({ limit: 500 })).length - before;
-      expect({ operation, account, made }).toEqual({ operation, account, made: isTaken ? answers.length : 0 });
+      const created = (await api.host.batches.list({ limit: 500 })).length - before;
+      expect({ operation, account, created }).toEqual({
+        operation,
+        account,
+        created: isAccepted ? responses.length : 0,
+      });
     }
   });
 
@@ -104,7 +109,9 @@ describe.each(ledgerDatabases)("the account of a batch on $name", ({ open }) => 
     for (const query of ["account=has keys&account=has records", "account=has keys&target=local&target=upstream"]) {
       const { status, body } = await api.stream(`operation=with.rows.double&${query}`, "1\n2\n");
       expect({ query, status, detail: body.detail }).toMatchObject({
-        ...{ query, status: 422, detail: expect.stringMatching(/two different values/) },
+        query,
+        status: 422,
+        detail: expect.stringMatching(/two different values/),
       });
     }
     expect(await api.host.batches.list({ limit: 1 })).toEqual([]);

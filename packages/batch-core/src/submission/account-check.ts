@@ -4,10 +4,10 @@ import type { Target } from "../operation/operation.ts";
 
 /** A vendor's declaration of its accounts. */
 export interface VendorAccounts {
-  /** The first part of the names of its operations: `firstpromoter`. */
+  /** The first part of the names of its operations, for example `firstpromoter`. */
   vendor: string;
   label: string;
-  /** Returns whether an account has records here. Absent if the vendor has no accounts. */
+  /** Reports whether an account has records here. Absent if the vendor has no accounts. */
   hasAccount?(account: string): Promise<boolean>;
 }
 
@@ -18,18 +18,19 @@ export interface AccountRequest {
   account?: string;
 }
 
-/** Checks the account of every new batch, so that a slip is not taken for a batch of records that are not there. */
+/** Checks the account of every new batch, so a misspelt account does not look like one without records. */
 export interface AccountCheck {
   declare(accounts: VendorAccounts): void;
   /**
-   * Resolves for an account that fits. A vendor that has declared nothing is not checked.
-   * @throws ReinstateError `invalid_request` if the vendor has accounts and none is named, if a batch on our own records names one
-   * that has neither keys nor records, or if the vendor has no accounts and one is named.
+   * Resolves if the account is valid. A vendor without a declaration is not checked.
+   *
+   * @throws ReinstateError `invalid_request` if the vendor has accounts and the request names none, if the vendor has no accounts and
+   * the request names one, or if a local batch names an account without keys and records
    */
   check(request: AccountRequest): Promise<void>;
 }
 
-/** Known accounts that are remembered, because every call of a vendor's API makes a batch. */
+/** Size of the cache of known accounts. Every call of a vendor's API creates a batch, so lookups are frequent. */
 const maxKnown = 10_000;
 
 export function createAccountCheck(keys: Pick<Keys, "knowsAccount">): AccountCheck {
@@ -53,14 +54,14 @@ export function createAccountCheck(keys: Pick<Keys, "knowsAccount">): AccountChe
       if (!vendor) return;
       const { label } = vendor;
       if (!vendor.hasAccount) {
-        if (account !== "") throw wrong(`is not for ${label}, which has no accounts; leave it out`);
+        if (account !== "") throw accountError(`is not for ${label}, which has no accounts; leave it out`);
         return;
       }
-      if (account === "") throw wrong(`is required; name the account of ${label} whose records are meant`);
+      if (account === "") throw accountError(`is required; name the account of ${label} whose records are meant`);
       if (target !== "local" || (await isKnown(vendor, account))) return;
-      throw wrong(`"${account.slice(0, 100)}" has neither keys nor records of ${label}; check its spelling`);
+      throw accountError(`"${account.slice(0, 100)}" has neither keys nor records of ${label}; check its spelling`);
     },
   };
 }
 
-const wrong = (message: string): ReinstateError => invalidRequest({ path: "account", message });
+const accountError = (message: string): ReinstateError => invalidRequest({ path: "account", message });

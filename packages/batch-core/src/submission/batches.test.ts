@@ -34,7 +34,7 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
     return host;
   }
 
-  test("a small batch is finished when it is answered", async () => {
+  test("finishes a small batch before submit returns", async () => {
     await using database = await open();
     await using host = await start(database.url);
     const batch = await host.batches.submit({ operation: "test.rows.touch", items: [3, 1, 2, 4, 1], actor: "me" });
@@ -57,10 +57,10 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
     });
   });
 
-  test("what is answered at once is what is read back", async () => {
+  test("returns an inline batch as it is read later", async () => {
     await using database = await open();
     await using host = await start(database.url);
-    const answered = await host.batches.submit({
+    const submitted = await host.batches.submit({
       operation: "test.rows.touch",
       account: "acc",
       items: Array.from({ length: 25 }, (_, id) => id),
@@ -68,13 +68,13 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
       inline: true,
       stopRule: { maxFailureRate: 1, after: 1 },
     });
-    expect(answered).toEqual(await host.batches.get(answered.id));
-    expect(answered).toMatchObject({ total: 26, counts: { failed: 5 }, tally: { touched: 25 } });
-    const { items } = await host.batches.items(answered.id, { outcome: "failed" });
+    expect(submitted).toEqual(await host.batches.get(submitted.id));
+    expect(submitted).toMatchObject({ total: 26, counts: { failed: 5 }, tally: { touched: 25 } });
+    const { items } = await host.batches.items(submitted.id, { outcome: "failed" });
     expect(items.map(({ item }) => item)).toEqual([3, 10, 17, 24, "x"]);
   });
 
-  test("a large batch is answered pending and then finished, every item once", async () => {
+  test("returns a large batch as pending and runs every item once", async () => {
     await using database = await open();
     await using host = await start(database.url);
     const items = Array.from({ length: 1003 }, (_, index) => index * 3);
@@ -99,7 +99,7 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
     expect(skippedItems).toHaveLength(skipped);
   });
 
-  test("what a key was answered is recalled without a batch being asked for", async () => {
+  test("recalls the response to an idempotency key", async () => {
     await using database = await open();
     await using host = await start(database.url);
     const idempotency = { scope: "calls", key: "k", digest: "d" };
@@ -112,7 +112,7 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
     expect(await host.batches.recall({ ...idempotency, scope: "others" })).toBeUndefined();
   });
 
-  test("an invalid item refuses the whole and names its place", async () => {
+  test("rejects a batch with the path of every invalid item", async () => {
     await using database = await open();
     await using host = await start(database.url);
     const error = await host.batches.submit({ operation: "test.rows.touch", items: [1, "x", 2, -1] }).catch((e) => e);
@@ -121,7 +121,7 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
     expect(await host.batches.list({ limit: 10 })).toEqual([]);
   });
 
-  test("items refused at the door are counted as failed and keep their shape", async () => {
+  test("counts rejected items as failed and stores them unchanged", async () => {
     await using database = await open();
     await using host = await start(database.url);
     const batch = await host.batches.submit({
@@ -136,7 +136,7 @@ describe.each(ledgerDatabases)("batches on $name", ({ open }) => {
     ]);
   });
 
-  test("what an operation keeps of a batch is on disk with it, and anew with each generation", async () => {
+  test("commits the writes of accepted with every generation", async () => {
     await using database = await open();
     await using host = await start(database.url);
     await sql`create table begun (batch bigint, generation integer)`.execute(host.database.tables());

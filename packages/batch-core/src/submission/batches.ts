@@ -20,51 +20,73 @@ import type { Request, RetryOptions, Submission, Submitted } from "./request.ts"
 
 export type { Refused, Request, RetryOptions, Submission, Submitted } from "./request.ts";
 
+/**
+ * Submits and reads batches. Methods that take the id of a batch throw `unknown_batch` if there is none.
+ *
+ * @example
+ * const { id } = await host.batches.submit({ operation: "demo.people.greet", items: ["Ada", "Grace"] });
+ * await host.batches.wait(id);
+ * const { items } = await host.batches.items(id, { outcome: "failed" });
+ */
 export interface Batches {
   /**
-   * Accepts a batch. When it resolves, the batch is on disk with all its items. Small batches are finished by then.
-   * Throws `invalid_request` with the path of every invalid item, or of an account that does not fit the vendor, `unknown_operation`, `idempotency_mismatch` or
-   * `idempotency_running`; nothing is changed then.
+   * Accepts a batch. When it resolves, the batch is on disk with all its items, and a small batch is finished. If it throws, nothing
+   * has changed.
+   *
+   * @throws ReinstateError `invalid_request` with the path of every invalid item, or of an invalid account; `unknown_operation`;
+   * `idempotency_mismatch`; `idempotency_running`
    */
   submit(submission: Submission): Promise<Submitted>;
-  /** The same with items that were taken in one by one and are valid. The intake is not closed. */
+  /** Accepts a batch of items from an upload that were validated by `readItems`. The intake is not closed. Throws like `submit`. */
   submitIntake(request: Request, intake: Intake): Promise<Submitted>;
   /**
-   * Accepts a batch over all items that the operation's `selection` finds now. Their list is frozen with it, and the filter is
-   * kept as `filter` in its params. Throws `invalid_request` where there is no such filter, or it finds nothing.
+   * Accepts a batch over all items that the operation's `selection` finds now. The list is fixed from then on, and the filter is stored
+   * as `filter` in the params.
+   *
+   * @throws ReinstateError like `submit`, and `invalid_request` if the operation has no such filter or the filter finds nothing
    */
   submitFiltered(request: Request & { filter: unknown }): Promise<Submitted>;
   /**
-   * The batch that an idempotency key has made, as it was answered; undefined where the key is new. Throws
-   * `idempotency_mismatch` or `idempotency_running`.
+   * Returns the batch that was created with an idempotency key, as it was first returned; undefined if the key is new.
+   *
+   * @throws ReinstateError `idempotency_mismatch` or `idempotency_running`
    */
   recall(idempotency: IdempotencyKey): Promise<Submitted | undefined>;
   /**
-   * Stores the body of the first reply to an idempotency key, for an API whose body cannot be told from the batch later. Returns the
-   * one that is stored; every replay of the key has it as `reply`. It is deleted with the key.
+   * Stores the body of the first reply to an idempotency key, for an API whose body cannot be derived from the batch later. Returns the
+   * stored body. Every replay of the key has it as `reply`. It is deleted with the key.
    */
   storeReply(idempotency: IdempotencyKey, reply: string): Promise<string>;
-  /** Checks the account of a request, as every submit does: to be called before a long upload. Throws `invalid_request`. */
+  /**
+   * Checks the account of a request, as every submit does. Call it before a long upload.
+   *
+   * @throws ReinstateError `invalid_request`
+   */
   checkAccount(request: AccountRequest): Promise<void>;
-  /** The operation of a request; throws `unknown_operation`. */
+  /**
+   * Returns a registered operation. `target` is `local` by default.
+   *
+   * @throws ReinstateError `unknown_operation`
+   */
   operation(name: string, target?: Target): AnyOperation;
-  /** Throws `unknown_batch`. */
+  /** Returns a batch. */
   get(id: number): Promise<Batch>;
-  /** Newest first. */
+  /** Returns batches, newest first. */
   list(filter: BatchFilter): Promise<Batch[]>;
-  /** A page of items, each with its latest fate; `cursor` is the `next` of the page before. */
+  /** Returns a page of items, each with its latest outcome. `cursor` is the `next` of the previous page. */
   items(id: number, query?: ItemsQuery): Promise<ItemsPage>;
-  /** All items in order, each with its latest fate, as a stream that holds one page of chunks. */
+  /** Yields all items in order, each with its latest outcome. Holds one page of chunks in memory. */
   everyItem(id: number): AsyncGenerator<ItemOutcome, void, undefined>;
-  /** The same a page at a time: for those who write millions of them. */
+  /** Yields all items in pages, which is faster for millions of items. */
   everyPage(id: number): AsyncGenerator<ItemOutcome[], void, undefined>;
-  /** No further chunk is begun; those in hand are finished. Throws `wrong_state` for a batch that is finished. */
+  /** Stops a batch: claimed chunks finish, and no further one starts. Throws `wrong_state` if the batch has ended. */
   stop(id: number): Promise<Batch>;
-  /** Goes on with what is left of a stopped batch. Throws `wrong_state`. */
+  /** Continues a stopped batch. Throws `wrong_state` if the batch is not stopped. */
   resume(id: number): Promise<Batch>;
   /**
-   * Runs the failed items of a finished batch again, as a new generation. Throws `wrong_state` if there is nothing to run,
-   * `idempotency_mismatch` or `idempotency_running`.
+   * Runs the failed items of an ended batch again, as a new generation.
+   *
+   * @throws ReinstateError `wrong_state` if there is nothing to run; `idempotency_mismatch`; `idempotency_running`
    */
   retry(id: number, options?: RetryOptions): Promise<Submitted>;
   /**
@@ -72,7 +94,7 @@ export interface Batches {
    * newest batch stays.
    */
   prune(options: PruneOptions): Promise<Pruned>;
-  /** How the batch gets on, until its end. */
+  /** Yields the progress of a batch until its end. */
   watch(id: number, options?: { signal?: AbortSignal; pollMs?: number }): AsyncGenerator<Progress, void, undefined>;
   /** Resolves when the batch is completed, failed or stopped. */
   wait(id: number, options?: { signal?: AbortSignal; pollMs?: number }): Promise<Batch>;
@@ -85,9 +107,9 @@ export interface BatchesParts {
   operation(name: string, target: Target): AnyOperation | undefined;
   checkAccount: AccountCheck["check"];
   clock: Clock;
-  /** How long idempotency keys are kept, in milliseconds. */
+  /** Retention of idempotency keys in milliseconds. */
   keepKeysMs: number;
-  /** Tells the engine that there is work. */
+  /** Notifies the engine of new work. */
   notify(): void;
 }
 
@@ -112,15 +134,15 @@ export function createBatches(parts: BatchesParts): Batches {
     });
   }
 
-  /** A move that the state does not allow is an error that names the state. */
-  async function moved(id: number, verb: string, move: () => Promise<boolean>): Promise<Batch> {
+  /** Changes the status of a batch. Throws `wrong_state`, with the current status, if that is not allowed. */
+  async function changeStatus(id: number, verb: string, move: () => Promise<boolean>): Promise<Batch> {
     const before = await batches.get(id);
     if (!(await move())) {
       throw new ReinstateError("wrong_state", `Batch ${id} is ${before.status} and cannot be ${verb}`);
     }
-    const answer = await batches.get(id);
+    const batch = await batches.get(id);
     parts.notify();
-    return answer;
+    return batch;
   }
 
   const batches: Batches = {
@@ -128,18 +150,18 @@ export function createBatches(parts: BatchesParts): Batches {
       const operation = findOperation(submission.operation, submission.target);
       await parts.checkAccount(submission);
       const refused = submission.refused ?? [];
-      const { items: given, issues } = await parseItems(operation, submission.params, submission.items);
-      if (given.length === 0 && issues.length === 0 && refused.length === 0) {
+      const { items: parsed, issues } = await parseItems(operation, submission.params, submission.items);
+      if (parsed.length === 0 && issues.length === 0 && refused.length === 0) {
         issues.push({ path: "items", message: "A batch needs at least one item" });
       }
       if (issues.length > 0) {
         throw invalidRequest(...issues);
       }
-      const items = await listDistinct(operation, given);
+      const items = await listDistinct(operation, parsed);
       const source: ItemSource = {
         items: items.length,
         total: items.length + refused.length,
-        duplicates: given.length - items.length,
+        duplicates: parsed.length - items.length,
         chunks: () => packChunks(operation, items, refused),
         repeatable: true,
       };
@@ -161,7 +183,7 @@ export function createBatches(parts: BatchesParts): Batches {
       const read = selection.filter.safeParse(request.filter);
       const issues = read.success ? findTextIssues(read.data, "filter") : toIssues(read.error, "filter");
       if (!read.success || issues.length > 0) throw invalidRequest(...issues);
-      // Before a long search, not after it.
+      // Checked before a search that may be long.
       parseParams(operation, request.params);
       const intake = await readFoundItems(operation, selection.select(read.data, request.account ?? ""));
       try {
@@ -190,7 +212,7 @@ export function createBatches(parts: BatchesParts): Batches {
     },
 
     async items(id, query = {}) {
-      await known(id);
+      await checkExists(id);
       return itemsPage(ledger, id, query);
     },
 
@@ -201,12 +223,12 @@ export function createBatches(parts: BatchesParts): Batches {
     async *everyPage(id) {
       const { generation } = await batches.get(id);
       yield* itemPages(ledger, id, generation);
-      // A batch that was pruned meanwhile must not end as if it had no more items.
-      await known(id);
+      // If the batch was pruned meanwhile, the stream must not end as if it were complete.
+      await checkExists(id);
     },
 
-    stop: (id) => moved(id, "stopped", () => ledger.move(id, "stopped", clock.now())),
-    resume: (id) => moved(id, "resumed", () => ledger.move(id, "in_progress", clock.now(), ["stopped"])),
+    stop: (id) => changeStatus(id, "stopped", () => ledger.move(id, "stopped", clock.now())),
+    resume: (id) => changeStatus(id, "resumed", () => ledger.move(id, "in_progress", clock.now(), ["stopped"])),
 
     async retry(id, { code, idempotency } = {}) {
       const replay = await replays.find(idempotency);
@@ -221,14 +243,14 @@ export function createBatches(parts: BatchesParts): Batches {
       try {
         if ((await ledger.retry(id, clock.now(), { code, begun })) === 0) throw notRetryable(before, code);
       } catch (error) {
-        // A repeat that came at the same moment was first.
+        // A concurrent request with the same key may have been first.
         const replay = await replays.find(idempotency);
         if (replay) return replay;
         throw error;
       }
-      const answer = await batches.get(id);
+      const batch = await batches.get(id);
       parts.notify();
-      return answer;
+      return batch;
     },
 
     prune: (options) => ledger.prune(options),
@@ -245,7 +267,7 @@ export function createBatches(parts: BatchesParts): Batches {
     },
   };
 
-  /** A ledger that is full cannot store that its batches wait, so the processes that notice it add that. */
+  /** Adds a wait for storage that this process knows of. A full ledger cannot store it. */
   function withStorageWait(batch: Batch): Batch {
     if (isFinished(batch.status)) return batch;
     const wait = runner.storageWait(batch.id);
@@ -253,7 +275,7 @@ export function createBatches(parts: BatchesParts): Batches {
     return database.storage.fault() === undefined ? batch : { ...batch, waitingFor: "storage" };
   }
 
-  async function known(id: number): Promise<void> {
+  async function checkExists(id: number): Promise<void> {
     if (!(await ledger.head(id))) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
   }
 

@@ -9,35 +9,35 @@ import { dropRepeated, sortedAtOnce, sortIntegers } from "./sort-integers.ts";
 
 /** Returns the first item of each key, in ascending order if the items are integers, so that chunks are ranges. */
 export async function listDistinct(operation: AnyOperation, items: unknown[]): Promise<unknown[]> {
-  // Performance: a set stops for long whenever it grows beyond some hundred thousand keys.
+  // Performance: a set blocks the event loop when it grows beyond some hundred thousand keys.
   if (items.length > sortedAtOnce && items.every(Number.isSafeInteger) && operation.key(1) === 1) {
     return dropRepeated(await sortIntegers(items as number[]));
   }
   const seen = new Set<ItemKey>();
-  const kept: unknown[] = [];
+  const distinct: unknown[] = [];
   let integers = true;
   for (const [index, item] of items.entries()) {
     if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
     const key = operation.key(item);
     if (seen.has(key)) continue;
     seen.add(key);
-    kept.push(item);
+    distinct.push(item);
     integers &&= typeof item === "number";
   }
-  return integers ? dropRepeated(await sortIntegers(kept as number[])) : kept;
+  return integers ? dropRepeated(await sortIntegers(distinct as number[])) : distinct;
 }
 
-/** Characters of a rejected item, as JSON, that are kept at most. */
-const mostRejectedCharacters = 10_000;
+/** Maximum length of a stored rejected item, in characters of JSON. */
+const maxRejectedCharacters = 10_000;
 
-/** Returns a rejected item as its batch keeps it: one that is very long as the beginning of its JSON. */
+/** Returns a rejected item as it is stored. Of a very long item, only the beginning of its JSON is stored. */
 function toBounded(item: unknown): unknown {
   if (typeof item === "number") return item;
   const json = JSON.stringify(item) ?? "null";
-  return json.length <= mostRejectedCharacters ? item : `${json.slice(0, mostRejectedCharacters)}…`.toWellFormed();
+  return json.length <= maxRejectedCharacters ? item : `${json.slice(0, maxRejectedCharacters)}…`.toWellFormed();
 }
 
-/** Packs items into chunks. Items that were refused have their outcome from the start, in chunks of their own. */
+/** Packs items into chunks. Rejected items have their outcome from the start and chunks of their own. */
 export async function* packChunks(
   { chunkSize }: AnyOperation,
   items: unknown[],
@@ -54,7 +54,7 @@ export async function* packChunks(
     const slice = refused.slice(start, start + chunkSize);
     const keys = slice.map((_, index) => index);
     const outcomes = slice.map(({ code, message }, key) => ({ key, outcome: "failed" as const, code, message }));
-    // Not as integers, which would be sorted: the reasons go by position.
+    // Not packed as integers, because that sorts them, and the outcomes are stored by position.
     const packed = pack(
       slice.map(({ item }) => toBounded(item)),
       "json",

@@ -6,30 +6,31 @@ import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Submitted } from "./request.ts";
 
-/** Time between two purges of old idempotency keys. */
+/** Interval between two purges of old idempotency keys. */
 const purgeEveryMs = 3_600_000;
 
-/** Rolls back a transaction whose idempotency key another call has used meanwhile. */
+/** Rolls back a transaction whose idempotency key was inserted by a concurrent call. */
 export class KeyTaken extends Error {}
 
-/** Idempotency keys with the answers that they got. Each step does nothing for a request without a key. */
+/** Idempotency keys with their first responses. Every method does nothing for a request without a key. */
 export interface Replays {
-  /** Returns the first answer of a key, undefined if the key is new. Throws `idempotency_mismatch` or `idempotency_running`. */
+  /** Returns the first response to a key; undefined if the key is new. Throws `idempotency_mismatch` or `idempotency_running`. */
   find(key: IdempotencyKey | undefined): Promise<Submitted | undefined>;
-  /** Stores a key in the transaction that makes its batch. Throws `KeyTaken`, which rolls that back. */
+  /** Stores a key in the transaction that accepts its batch. Throws `KeyTaken`, which rolls the transaction back, if it exists. */
   insert(
     key: IdempotencyKey | undefined,
     batchId: number,
     transaction: LedgerTransaction,
     answer?: Batch,
   ): Promise<void>;
+  /** Stores the first response to a key. */
   storeAnswer(key: IdempotencyKey | undefined, answer: Batch, transaction?: LedgerTransaction): Promise<void>;
 }
 
 export function createReplays(parts: {
   ledger: Ledger;
   clock: Clock;
-  /** How long keys are kept, in milliseconds. */
+  /** Retention of keys in milliseconds. */
   keepKeysMs: number;
   get(id: number): Promise<Batch>;
 }): Replays {
@@ -61,7 +62,7 @@ export function createReplays(parts: {
       const replay = { replayed: true as const, ...(first.reply !== null && { reply: first.reply }) };
       if (first.answer !== null) return { ...(JSON.parse(first.answer) as Batch), ...replay };
       const batch = await get(first.batchId);
-      // The process died before it could answer, and another one finished the batch.
+      // The first process died before it stored its response, and another one finished the batch.
       if (isFinished(batch.status)) return { ...batch, ...replay };
       throw new ReinstateError(
         "idempotency_running",

@@ -2,25 +2,25 @@ import type { Batch, StopRule } from "../batch/batch.ts";
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { Target } from "../operation/operation.ts";
 
-/** An item that is counted but cannot be worked on: refused at the door, with its outcome from the start. */
+/** An item that was rejected during validation. It counts as failed from the start. */
 export interface Refused {
   item: unknown;
   code: string;
   message: string;
 }
 
-/** What every way to make a batch says of it, but for its items. */
+/** The fields of a new batch, without its items. */
 export interface Request {
   operation: string;
   target?: Target;
   /** Required if the vendor has accounts, and absent if it has none. On our own records it must have keys or records. */
   account?: string;
   params?: unknown;
-  /** The id of the key that asked. */
+  /** The id of the key of the request. */
   actor?: string;
-  /** Whether the batch is finished before it is answered; without it, its size decides. */
+  /** Runs the batch before the call returns. Default: the size of the batch decides. */
   inline?: boolean;
-  /** Only tell what would happen. */
+  /** Reports what would happen and changes nothing. */
   dryRun?: boolean;
   stopRule?: StopRule;
   idempotency?: IdempotencyKey;
@@ -28,19 +28,19 @@ export interface Request {
 
 export interface Submission extends Request {
   items: readonly unknown[];
-  /** Items that the vendor's contract counts as failed though they are not valid. */
+  /** Invalid items that the vendor's contract counts as failed. */
   refused?: readonly Refused[];
 }
 
 export interface RetryOptions {
-  /** Only the items that failed with this code. */
+  /** Limits the retry to items that failed with this code. */
   code?: string | undefined;
-  /** The same key with the same digest gets the first answer, and nothing runs again. */
+  /** A repeat with the same key and digest gets the first response, and nothing runs again. */
   idempotency?: IdempotencyKey;
 }
 
 /**
- * A batch as it was answered; `replayed` where an idempotency key had its answer already, with the `reply` that was stored for the key
- * by `batches.storeReply`.
+ * A batch as it is returned to its submitter. `replayed`: it is the first response to the idempotency key. `reply`: the body that
+ * `batches.storeReply` stored for the key.
  */
 export type Submitted = Batch & { replayed?: true; reply?: string };

@@ -1,10 +1,11 @@
 import { setImmediate } from "node:timers/promises";
 
-/** Integers that are sorted before others get a turn. */
+/** Number of integers that are sorted before yielding to the event loop. */
 export const sortedAtOnce = 100_000;
 
 /**
- * Sorts integers, with turns of the event loop in between: runs of them first, and then pairs of runs.
+ * Sorts integers by a merge sort that yields to the event loop.
+ *
  * Performance: a typed array is sorted many times faster than an array with a comparison function.
  */
 export async function sortIntegers(integers: readonly number[]): Promise<Float64Array> {
@@ -24,14 +25,18 @@ export async function sortIntegers(integers: readonly number[]): Promise<Float64
   return runs[0] ?? new Float64Array();
 }
 
-/** Performance: `Array.from` would walk a typed array by its iterator, which takes many times longer. */
+/**
+ * Returns the distinct integers of a sorted array.
+ *
+ * Performance: `Array.from` would use the iterator of the typed array, which takes many times longer.
+ */
 export async function dropRepeated(sorted: Float64Array): Promise<number[]> {
-  const kept: number[] = [];
+  const distinct: number[] = [];
   for (let index = 0; index < sorted.length; index++) {
     if (index % sortedAtOnce === sortedAtOnce - 1) await setImmediate();
-    if (index === 0 || sorted[index] !== sorted[index - 1]) kept.push(sorted[index] as number);
+    if (index === 0 || sorted[index] !== sorted[index - 1]) distinct.push(sorted[index] as number);
   }
-  return kept;
+  return distinct;
 }
 
 function mergeRuns(one: Float64Array, other: Float64Array): Float64Array {
