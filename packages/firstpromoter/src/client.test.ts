@@ -123,7 +123,7 @@ test("a wait ends with its time or its signal", async () => {
   const { batches } = answering(() => Response.json(batch));
   const error = await batches.wait(1, { pollMs: 1, timeoutMs: 30 }).catch((error: unknown) => error);
   expect(WaitTimedOut.is(error)).toBe(true);
-  expect(error).toMatchObject({ message: expect.stringContaining("batch 1"), batch: { status: "in_progress" } });
+  expect(error).toMatchObject({ message: expect.stringContaining("Batch 1"), batch: { status: "in_progress" } });
   const looks = [
     { ...batch, status: "queued" },
     { ...batch, status: "partly_completed", progress: 100 },

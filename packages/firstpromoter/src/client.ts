@@ -26,22 +26,23 @@ import type {
 export { type RetryOptions, VendorError } from "@reinstate/batch-core/client";
 export type { BatchItemsReply, BatchReply, FindBy, PromoterListReply, PromoterReply };
 
-/** Where the vendor is, and who asks. */
+/** The server's address and the credentials of the client. */
 export type FirstPromoterClientOptions = ConnectionOptions;
 
+/** Options of every call. */
 export interface FirstPromoterCallOptions {
   signal?: AbortSignal;
 }
 
-/** Two of these are not the vendor's: servers of this package take them. */
+/** Options of a call that creates a batch. Only servers of this package support `idempotencyKey` and `dryRun`. */
 export interface BatchCallOptions extends FirstPromoterCallOptions {
-  /** A repeat with the same key is answered as the first time. FirstPromoter itself does not look at it: see `keepsKeys`. */
+  /** Repeats with the same key get the first reply again. FirstPromoter itself ignores the key: see `keepsKeys`. */
   idempotencyKey?: string;
-  /** Only tell what would happen. FirstPromoter itself refuses such a call with 404, and carries nothing out. */
+  /** Reports what would happen and changes nothing. FirstPromoter itself answers such a call with 404 and changes nothing. */
   dryRun?: boolean;
 }
 
-/** From and to, both included. */
+/** A range that includes both bounds. */
 export interface Between<Value> {
   from?: Value;
   to?: Value;
@@ -68,12 +69,14 @@ export interface PromoterFilters {
   invoice_details_status?: "approved" | "pending" | "rejected" | "not_submitted";
 }
 
+/** A condition on one custom field. */
 export interface CustomFieldFilter {
   key: string;
   operator?: "exact" | "partial";
   value: string;
 }
 
+/** The sort direction by column. */
 export type PromoterSorting = Partial<
   Record<"clicks_count" | "referrals_count" | "customers_count" | "revenue_amount" | "joined_at", "asc" | "desc">
 >;
@@ -86,44 +89,47 @@ export interface PromoterListQuery {
   sorting?: PromoterSorting;
   /** From 1. */
   page?: number;
-  /** Up to 100; 20 without it. */
+  /** Up to 100; default 20. */
   per_page?: number;
   include_parent_promoter?: boolean;
   exclude_payout_method?: boolean;
 }
 
+/** The query of the batch reads. */
 export interface BatchListQuery {
-  /** Without it the batches that are not finished. */
+  /** Default: the unfinished batches. */
   status?: BatchStatus | readonly BatchStatus[];
   page?: number;
   per_page?: number;
 }
 
+/** The query of the items of a batch. */
 export interface BatchItemsQuery {
   outcome?: ItemOutcome;
-  /** The `meta.next_cursor` of the page before. */
+  /** The `meta.next_cursor` of the previous page. */
   cursor?: string;
   /** Up to 100, which is the default. */
   per_page?: number;
 }
 
+/** Options of `batches.wait`. */
 export interface WaitOptions extends FirstPromoterCallOptions {
-  /** Milliseconds between two looks. Default 1,000. */
+  /** Milliseconds between two reads of the batch. Default 1,000. */
   pollMs?: number;
-  /** Milliseconds until the wait is given up with a `WaitTimedOut`. Default: never. */
+  /** Milliseconds until the wait throws `WaitTimedOut`. Default: no limit. */
   timeoutMs?: number;
 }
 
 const timedOut = Symbol.for("reinstate.firstpromoter.wait-timed-out");
 
-/** A batch had not ended when the time of a `wait` was over. */
+/** Thrown by `batches.wait` if the batch has not ended within `timeoutMs`. */
 export class WaitTimedOut extends Error {
   readonly [timedOut] = true;
-  /** As it was at the last look; undefined where there was no answer in that time. */
+  /** The batch as last read; undefined if no read was answered in time. */
   readonly batch: BatchReply | undefined;
 
   constructor(id: number, batch: BatchReply | undefined) {
-    super(`The time-out was reached before batch ${id} had ended${batch ? `: it is ${batch.status}` : ""}`);
+    super(`Batch ${id} did not end before the time-out${batch ? `; its status is ${batch.status}` : ""}`);
     this.name = "WaitTimedOut";
     this.batch = batch;
   }
@@ -133,12 +139,16 @@ export class WaitTimedOut extends Error {
   }
 }
 
-/** Each call answers with the vendor's own reply, or throws a `VendorError` with the vendor's code. */
+/**
+ * FirstPromoter's API v2. Each call returns the vendor's reply unchanged.
+ *
+ * @throws `VendorError` with the vendor's code.
+ */
 export interface FirstPromoterClient {
   promoters: {
-    /** Brings archived promoters back. Up to 5 ids the batch is `completed`, with more `pending`: see `batches.wait`. */
+    /** Restores archived promoters. The batch is `completed` for up to 5 ids, and `pending` for more: see `batches.wait`. */
     restore(ids: readonly number[], options?: BatchCallOptions): Promise<BatchReply>;
-    /** Blocks promoters in all campaigns and takes their access to the dashboard away; `restore` undoes it. */
+    /** Blocks promoters in all campaigns and removes their access to the dashboard; `restore` undoes it. */
     archive(ids: readonly number[], options?: BatchCallOptions): Promise<BatchReply>;
     accept(ids: readonly number[], campaignId: number, options?: BatchCallOptions): Promise<BatchReply>;
     reject(ids: readonly number[], campaignId: number, options?: BatchCallOptions): Promise<BatchReply>;
@@ -156,11 +166,11 @@ export interface FirstPromoterClient {
     assignParent(ids: readonly number[], parentPromoterId: number, options?: BatchCallOptions): Promise<BatchReply>;
     list(query?: PromoterListQuery, options?: FirstPromoterCallOptions): Promise<PromoterListReply>;
     /**
-     * Every promoter that the query finds, page after page from `page` on, 100 a page unless it says otherwise. Who enters or
-     * leaves the list meanwhile may be told twice or not at all.
+     * Yields every promoter that the query finds, page by page from `page` on; 100 a page by default. A promoter that enters or
+     * leaves the list meanwhile may appear twice or not at all.
      */
     all(query?: PromoterListQuery, options?: FirstPromoterCallOptions): AsyncGenerator<PromoterReply, void, undefined>;
-    /** By id, or with `findBy` by another of the promoter's values. */
+    /** Returns a promoter by id, or with `findBy` by another unique value. */
     get(
       id: number | string,
       options?: FirstPromoterCallOptions & {
@@ -169,53 +179,58 @@ export interface FirstPromoterClient {
         excludePayoutMethod?: boolean;
       },
     ): Promise<PromoterReply>;
-    create(given: NewPromoter, options?: FirstPromoterCallOptions): Promise<PromoterReply>;
-    /** With `find_by` among the changes, `id` is the value that is looked for. */
+    create(promoter: NewPromoter, options?: FirstPromoterCallOptions): Promise<PromoterReply>;
+    /** Changes a promoter. With `find_by` among the changes, `id` is the value to find the promoter by. */
     update(id: number | string, changes: PromoterChanges, options?: FirstPromoterCallOptions): Promise<PromoterReply>;
   };
   batches: {
     get(id: number, options?: FirstPromoterCallOptions): Promise<BatchReply>;
     list(query?: BatchListQuery, options?: FirstPromoterCallOptions): Promise<BatchReply[]>;
-    /** Every batch that the query finds, page after page. */
+    /** Yields every batch that the query finds, page by page. */
     all(query?: BatchListQuery, options?: FirstPromoterCallOptions): AsyncGenerator<BatchReply, void, undefined>;
-    /** Batch id to whole percent. */
+    /** Returns the progress of batches: batch id to whole percent. */
     progress(query?: BatchListQuery, options?: FirstPromoterCallOptions): Promise<Record<string, number>>;
-    /** Looks again and again until the batch is completed, failed or stopped, and answers with it. */
+    /** Polls the batch until it is completed, failed or stopped, and returns it. @throws `WaitTimedOut` */
     wait(id: number, options?: WaitOptions): Promise<BatchReply>;
-    /** A page of what became of the ids of a batch. Not the vendor's, as everything below. */
+    /** Returns a page of the outcomes of a batch. This and the calls below are extensions of this package's servers. */
     items(id: number, query?: BatchItemsQuery, options?: FirstPromoterCallOptions): Promise<BatchItemsReply>;
-    /** What became of every id of a batch, page after page. */
+    /** Yields the outcome of every id of a batch, page by page. */
     everyItem(
       id: number,
       query?: Pick<BatchItemsQuery, "outcome" | "per_page">,
       options?: FirstPromoterCallOptions,
     ): AsyncGenerator<BatchItem, void, undefined>;
-    /** Nothing more of it is begun. */
+    /** Starts no further chunk of the batch. */
     stop(id: number, options?: FirstPromoterCallOptions): Promise<BatchReply>;
-    /** A stopped batch goes on. */
+    /** Continues a stopped batch. */
     resume(id: number, options?: FirstPromoterCallOptions): Promise<BatchReply>;
-    /** Its failed ids are run again. */
+    /** Runs the failed ids again. */
     retry(id: number, options?: FirstPromoterCallOptions): Promise<BatchReply>;
-    /** Brings those back whom this archive batch archived and nobody has restored since; answers with a batch of its own. */
+    /** Restores what an archive batch archived, except promoters restored since. Returns a new batch. */
     undo(id: number, options?: BatchCallOptions): Promise<BatchReply>;
   };
 }
 
 /**
- * A client of FirstPromoter's API v2, or of a gateway that serves it. `baseUrl` is what stands before the documented path, as
- * `https://api.firstpromoter.com/api/v2/company`. Reads, `restore` and `archive` are repeated where the connection is lost or the
- * server is busy, and with `keepsKeys` batch calls with an `idempotencyKey`; nothing else is. Throws a `TypeError` for options
- * that no call could be made with.
+ * Creates a client of FirstPromoter's API v2, or of a gateway that serves it. `baseUrl` is the part before the documented path:
+ * `https://api.firstpromoter.com/api/v2/company`. Reads, `restore` and `archive` are repeated if the connection is lost or the
+ * server is busy. With `keepsKeys`, batch calls with an `idempotencyKey` are repeated too. No other call is repeated.
+ *
+ * @throws `TypeError` for options that no call could be made with.
+ * @example
+ * const { promoters, batches } = createFirstPromoterClient({ baseUrl, apiKey, accountId });
+ * const { id } = await promoters.restore([1, 2, 3, 4, 5, 6]);
+ * console.log((await batches.wait(id)).processed_count);
  */
 export function createFirstPromoterClient(options: FirstPromoterClientOptions): FirstPromoterClient {
   const call = createFirstPromoterCaller(options);
 
-  /** A call that makes a batch. `same`: made twice, it ends in the same state. */
+  /** Makes a call that creates a batch. `idempotent`: a second call ends in the same state. */
   const batch = (
     path: string,
     { body, query }: { body?: object; query?: object },
     { signal, idempotencyKey }: BatchCallOptions = {},
-    same = false,
+    idempotent = false,
   ) =>
     call({
       method: "POST",
@@ -225,19 +240,19 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
       ...(query && { query: toBracketParams(query) }),
       ...(idempotencyKey !== undefined && { headers: { "idempotency-key": idempotencyKey } }),
       signal,
-      repeatable: same || (idempotencyKey !== undefined && options.keepsKeys === true),
+      repeatable: idempotent || (idempotencyKey !== undefined && options.keepsKeys === true),
     });
 
-  const act = (name: string, ids: readonly number[], params: object, given: BatchCallOptions = {}) =>
+  const act = (name: string, ids: readonly number[], params: object, callOptions: BatchCallOptions = {}) =>
     batch(
-      // By a path of its own: a parameter that the vendor passes over would leave a call that is carried out.
-      `/promoters/${name}${given.dryRun ? "/dry_run" : ""}`,
+      // A path of its own: the vendor would ignore a parameter and carry the call out.
+      `/promoters/${name}${callOptions.dryRun ? "/dry_run" : ""}`,
       { body: { ids, ...params } },
-      given,
-      name === "restore" || name === "archive" || given.dryRun === true,
+      callOptions,
+      name === "restore" || name === "archive" || callOptions.dryRun === true,
     );
 
-  const move = (id: number, verb: string, { signal }: FirstPromoterCallOptions = {}) =>
+  const control = (id: number, verb: string, { signal }: FirstPromoterCallOptions = {}) =>
     call({ method: "POST", path: `/batch_processes/${id}/${verb}`, answer: batchReply, signal });
 
   const batchQuery = ({ status, ...page }: BatchListQuery) => ({ ...(status && { filters: { status } }), ...page });
@@ -267,8 +282,8 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
           }),
           signal,
         }),
-      create: (given, { signal } = {}) =>
-        call({ method: "POST", path: "/promoters", answer: promoterReply, body: given, signal }),
+      create: (promoter, { signal } = {}) =>
+        call({ method: "POST", path: "/promoters", answer: promoterReply, body: promoter, signal }),
       update: (id, changes, { signal } = {}) =>
         call({
           method: "PUT",
@@ -299,7 +314,7 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
         }),
       async wait(id, { signal, pollMs = 1_000, timeoutMs } = {}) {
         const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-        const stop = AbortSignal.any([signal, timeout].filter((one) => one !== undefined));
+        const stop = AbortSignal.any([signal, timeout].filter((each) => each !== undefined));
         let batch: BatchReply | undefined;
         try {
           for (;;) {
@@ -327,25 +342,25 @@ export function createFirstPromoterClient(options: FirstPromoterClientOptions): 
           cursor = page.meta.next_cursor;
         }
       },
-      stop: (id, options) => move(id, "stop", options),
-      resume: (id, options) => move(id, "resume", options),
-      retry: (id, options) => move(id, "retry", options),
-      undo: (id, given) => batch(`/batch_processes/${id}/undo`, { query: { dry_run: given?.dryRun } }, given),
+      stop: (id, options) => control(id, "stop", options),
+      resume: (id, options) => control(id, "resume", options),
+      retry: (id, options) => control(id, "retry", options),
+      undo: (id, options) => batch(`/batch_processes/${id}/undo`, { query: { dry_run: options?.dryRun } }, options),
     },
   };
   return client;
 }
 
-/** One after the other, until a page is not full: the vendor tells no total. */
-async function* byPage<Query extends { page?: number; per_page?: number }, One>(
+/** Reads pages until one is not full, because the vendor returns no total. */
+async function* byPage<Query extends { page?: number; per_page?: number }, Entry>(
   query: Query | undefined,
-  read: (query: Query & { page: number; per_page: number }) => Promise<One[]>,
-): AsyncGenerator<One, void, undefined> {
-  // More than the vendor gives in a page would look like the end, and none at all would have none.
+  read: (query: Query & { page: number; per_page: number }) => Promise<Entry[]>,
+): AsyncGenerator<Entry, void, undefined> {
+  // With more than the vendor's maximum, a full page would look like the last one. With 0, no page would.
   const per_page = Math.min(100, Math.max(1, Math.trunc(query?.per_page ?? 100)));
   for (let page = query?.page ?? 1; ; page++) {
-    const found = await read({ ...(query as Query), page, per_page });
-    yield* found;
-    if (found.length < per_page) return;
+    const entries = await read({ ...(query as Query), page, per_page });
+    yield* entries;
+    if (entries.length < per_page) return;
   }
 }

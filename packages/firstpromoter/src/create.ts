@@ -7,35 +7,41 @@ import { createUpstreamOperations } from "./operations/upstream.ts";
 import { type FirstPromoterOptions, readOptions, readUpstreams } from "./options.ts";
 import { createSqlStore } from "./store/sql-store.ts";
 import type { PromoterStore } from "./store/store.ts";
-import { createNoticeStore } from "./webhooks/outbox.ts";
+import { createWebhookOutbox } from "./webhooks/outbox.ts";
 import { createWebhook } from "./webhooks/webhook.ts";
 
-/** FirstPromoter at work: its API, its operations, and its records. */
+/** FirstPromoter on a host: its API, its operations, and its store. */
 export interface FirstPromoter {
   routes: Hono<Env>;
   operations: AnyOperation[];
   store: PromoterStore;
-  /** Whether an account has promoters. */
+  /** Returns whether an account has promoters. */
   hasAccount(account: string): Promise<boolean>;
-  /** Ends what goes on beside requests: webhooks, waits for the real vendor. To be called before the host is closed. */
+  /** Stops webhooks and waits for the real vendor. Call it before `host.close()`. */
   closing(): Promise<void>;
 }
 
 /**
- * FirstPromoter's API v2 (`/api/v2/company/…`) over promoters in the host's own database. Makes its tables, and registers
- * the operations `firstpromoter.promoters.restore`, `.archive` and their like with the host; with `upstream` these two also
- * for the real FirstPromoter. Throws where an option is not one of those allowed.
+ * Creates FirstPromoter's API v2 (`/api/v2/company/…`) over promoters in the host's own database. Creates its tables and
+ * registers the operations `firstpromoter.promoters.restore`, `.archive` and so on with the host. With `upstream` these two are
+ * also registered for the real FirstPromoter.
+ *
+ * @throws `bad_setting` that names an invalid option.
+ * @example
+ * const host = await createHost({ databaseUrl: "sqlite:./reinstate.db" });
+ * const { routes } = await createFirstPromoter(host);
+ * export default { fetch: routes.fetch };
  */
 export async function createFirstPromoter(host: Host, options: FirstPromoterOptions = {}): Promise<FirstPromoter> {
   const read = readOptions(options);
   const upstreams = readUpstreams(options);
   const store = await createSqlStore(host.database, host.log);
-  const webhook = createWebhook(host, createNoticeStore(host.database), read, options.webhookFetch);
+  const webhook = createWebhook(host, createWebhookOutbox(host.database), read, options.webhookFetch);
   const ending = new AbortController();
   const operations = [
     ...createOperations(host, store, read),
     ...(upstreams.length > 0 ? createUpstreamOperations(host, upstreams, ending.signal) : []),
-  ].map((operation) => webhook?.announcing(operation) ?? operation);
+  ].map((operation) => webhook?.withWebhook(operation) ?? operation);
   host.register(...operations);
   const hasAccount = (account: string) => store.hasAccount(account);
   host.declareAccounts({ vendor: "firstpromoter", label: "FirstPromoter", hasAccount });

@@ -14,7 +14,7 @@ export const demoKeys = [
 
 const names = ["Ada", "Ben", "Chloe", "Dario", "Esra", "Finn", "Gala", "Hugo", "Iris", "Jonas"];
 const families = ["Adler", "Brandt", "Costa", "Duval", "Eriksen", "Fischer", "Grant", "Horvat", "Ivanov", "Jansen"];
-// Mostly accepted, and some of every other kind, so that a round trip shows that the states come back.
+// Mostly accepted, with some other states, so that a restore visibly brings each state back.
 const states: CampaignState[] = [
   "accepted",
   "accepted",
@@ -28,11 +28,11 @@ const states: CampaignState[] = [
 const day = 86_400_000;
 const begin = Date.UTC(2024, 0, 1);
 
-/** A second campaign of the first account, so that moves between campaigns can be tried. */
+/** A second campaign of the first account, for trying moves between campaigns. */
 const partners = { id: 2, name: "Partners", color: "#0F766E" };
 
 /**
- * Fills an empty table with the demo promoters: 1–1000 (1–900 archived) and, of another account, 2001–2010 (2001–2005 archived).
+ * Fills an empty table with the demo promoters: 1–1000 (1–900 archived) and, for another account, 2001–2010 (2001–2005 archived).
  * The first account has two campaigns; every twentieth of its promoters is in the second one.
  */
 export async function loadDemo(database: Database, store: PromoterStore, now: number): Promise<void> {

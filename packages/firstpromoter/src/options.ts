@@ -10,7 +10,7 @@ import {
 } from "@reinstate/batch-core";
 import * as z from "zod";
 import { type ErrorAnswer, type ErrorName, errorAnswers } from "./http/errors.ts";
-import { keyOfSecret } from "./webhooks/signature.ts";
+import { parseSecret } from "./webhooks/signature.ts";
 
 const whole = (fallback: number, least: number, most = 1_000_000) => wholeNumber({ least, most }).default(fallback);
 const flag = (fallback: boolean) => z.union([z.boolean(), z.stringbool()]).default(fallback);
@@ -24,7 +24,7 @@ const json = z.string().transform((text, context) => {
 
 const answer = z.strictObject({
   status: z.int().min(400).max(599),
-  /** Without `code` as older answers are: `{"message":"Unauthorized"}`. */
+  /** `code` is optional, because older responses have none: `{"message":"Unauthorized"}`. */
   body: z.looseObject({ message: z.string(), code: z.string().optional() }).nullable(),
   headers: z.record(z.string(), z.string()).optional(),
 });
@@ -33,30 +33,30 @@ const names = Object.keys(errorAnswers) as [ErrorName, ...ErrorName[]];
 const answers = z.partialRecord(z.enum(names), answer);
 
 const choices = z.strictObject({
-  /** Up to so many ids a batch is finished before it is answered. Documented: 5. */
+  /** A batch of at most this many ids finishes before the response is sent. Documented: 5. */
   syncLimit: whole(5, 0),
-  /** The status that the first answer of an asynchronous batch shows. */
+  /** The status in the first response to an asynchronous batch. */
   firstStatus: z.enum(["pending", "in_progress"]).default("pending"),
-  /** The campaign state that an archived promoter shows; `kept` shows the remembered one. */
+  /** The campaign state that an archived promoter shows; `kept` shows the stored one. */
   archivedState: z.enum(["blocked", "inactive", "kept"]).default("blocked"),
-  /** Whether lists without `filters[archived]` leave archived promoters out. */
+  /** Whether lists without `filters[archived]` omit archived promoters. */
   hideArchived: flag(true),
-  /** Which batches the two lists show without `filters[status]`. */
+  /** The batches that the two lists show without `filters[status]`. */
   listedBatches: z.enum(["unfinished", "all"]).default("unfinished"),
-  /** Bytes of a request's body at most; a larger one is answered 413. */
+  /** The largest request body in bytes; a larger one is answered with 413. */
   bodyLimit: whole(1024 * 1024, 1, 1024 ** 3),
-  /** Requests per minute that an account may make, over all its keys; 0 for any number. Documented: 400. */
+  /** Requests per minute and account, over all its keys; 0 means no limit. Documented: 400. */
   rateLimit: whole(400, 0),
-  /** What a promoter's `ref_link` begins with. */
+  /** The start of every `ref_link`. */
   refLinkBase: httpUrl.default("https://example.com/"),
-  /** Other answers for entries of the error table, as an object or as JSON: `{"unknown_account":{"status":401,"body":null}}`. */
+  /** Replacements for rows of the error table, as an object or as JSON: `{"unknown_account":{"status":401,"body":null}}`. */
   answers: z.union([answers, json.pipe(answers)]).default({}),
-  /** Where the end of every batch is told, signed as Standard Webhooks; needs `webhookSecret`. */
+  /** Receives the end of every batch, signed as Standard Webhooks; needs `webhookSecret`. */
   webhookUrl: httpUrl.optional(),
   /** `whsec_` and 24 to 64 bytes in base64. */
   webhookSecret: z
     .string()
-    .refine((secret) => keyOfSecret(secret) !== undefined, "must be whsec_ and 24 to 64 bytes in base64")
+    .refine((secret) => parseSecret(secret) !== undefined, "must be whsec_ and 24 to 64 bytes in base64")
     .optional(),
 });
 
@@ -64,7 +64,7 @@ const accountKeys = z
   .record(headerSecret, headerSecret, { error: "must be an object with a key for each account" })
   .refine((keys) => Object.keys(keys).length > 0, { error: "must hold the key of an account at least" });
 
-/** One account with its key, or the keys of several. */
+/** Checks that either one account with its key is set, or the keys of several accounts. */
 function checkUpstream(payload: z.core.ParsePayload<object>): void {
   const options = payload.value as Record<string, unknown>;
   const single = ["upstreamKey", "upstreamAccount"];
@@ -84,31 +84,32 @@ function checkUpstream(payload: z.core.ParsePayload<object>): void {
 const webhook = givenTogether("webhookUrl", "webhookSecret");
 
 /**
- * What FirstPromoter publishes nowhere and somebody may need otherwise; each with the default that we chose. Every value
- * may be given as a string, so that the same names serve as settings of the gateway.
+ * Options for what FirstPromoter does not document, each with our default. Every value may be a string, so the same names serve
+ * as settings of the gateway.
  */
 export const firstPromoterOptions = choices.check(webhook);
 
-/** The options as settings of the gateway, with the real FirstPromoter of batches with the target `upstream`. */
+/** The settings of the gateway: the options, and the real FirstPromoter for batches with the target `upstream`. */
 export const firstPromoterSettings = choices
   .extend({
     /** `https://api.firstpromoter.com/api/v2/company` */
     upstreamUrl: httpBaseUrl.optional(),
     upstreamKey: headerSecret.optional(),
     upstreamAccount: headerSecret.optional(),
-    /** In place of the key and the account, for several accounts: their keys, as JSON: `{"acc_1":"…","acc_2":"…"}`. */
+    /** The keys of several accounts, instead of one key and account, as JSON: `{"acc_1":"…","acc_2":"…"}`. */
     upstreamKeys: json.pipe(accountKeys).optional(),
   })
   .check(webhook, checkUpstream);
 
-/** Options as a caller gives them: all of them may be left out. */
+/** The options of `createFirstPromoter`; all are optional. */
 export type FirstPromoterOptions = z.input<typeof firstPromoterOptions> & {
-  /** One for each account. */
+  /** The real FirstPromoter, once for each account. */
   upstream?: Upstream | readonly Upstream[];
-  /** Sends the webhook's messages. Default: the global `fetch`. */
+  /** Sends the webhooks. Default: the global `fetch`. */
   webhookFetch?: Fetch;
 };
 
+/** A function that sends a request, such as the global `fetch`. */
 export type Fetch = (input: string, init: RequestInit) => Promise<Response>;
 
 /** Options with every default filled in. */
@@ -116,19 +117,19 @@ export type Options = Omit<z.output<typeof firstPromoterOptions>, "answers"> & {
   answers: Record<ErrorName, ErrorAnswer>;
 };
 
-/** Fills in the defaults. Throws `bad_setting` that names the option. */
-export function readOptions({ upstream: _, webhookFetch: __, ...given }: FirstPromoterOptions): Options {
-  const read = readVendorOptions("firstpromoter", firstPromoterOptions, given);
+/** Fills in the defaults. @throws `bad_setting` that names the option. */
+export function readOptions({ upstream: _, webhookFetch: __, ...options }: FirstPromoterOptions): Options {
+  const read = readVendorOptions("firstpromoter", firstPromoterOptions, options);
   return { ...read, answers: { ...errorAnswers, ...(read.answers as Partial<Options["answers"]>) } };
 }
 
-/** Returns the upstreams of all accounts. Throws `bad_setting` if two are for one account. */
+/** Returns the upstreams of all accounts. @throws `bad_setting` if two are for one account. */
 export function readUpstreams({ upstream = [] }: FirstPromoterOptions): Upstream[] {
   const upstreams = [upstream].flat();
   const accounts = upstreams.map(({ accountId }) => accountId);
-  const twice = accounts.find((account, index) => accounts.indexOf(account) !== index);
-  if (twice === undefined) return upstreams;
-  throw new ReinstateError("bad_setting", `vendor firstpromoter: upstream: the account ${twice} has two`);
+  const duplicate = accounts.find((account, index) => accounts.indexOf(account) !== index);
+  if (duplicate === undefined) return upstreams;
+  throw new ReinstateError("bad_setting", `vendor firstpromoter: upstream: account ${duplicate} is listed twice`);
 }
 
 /** The real FirstPromoter of one account, for batches with the target `upstream`. */
@@ -139,6 +140,6 @@ export interface Upstream {
   accountId: string;
   /** Default: the global `fetch`. */
   fetch?: Fetch;
-  /** Milliseconds until an answer must be there in full. Default 30,000. */
+  /** Milliseconds until the full response must have arrived. Default 30,000. */
   timeoutMs?: number;
 }

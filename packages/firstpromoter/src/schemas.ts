@@ -1,6 +1,6 @@
 /**
- * FirstPromoter's requests, and what this server answers, as zod schemas in the vendor's words: strict, every field is there.
- * What a client may meet elsewhere is in `replies.ts`. Source: docs.firstpromoter.com, API v2.
+ * Strict zod schemas of FirstPromoter's requests and of this server's responses, in the vendor's words. The looser replies that a
+ * client accepts are in `replies.ts`. Source: docs.firstpromoter.com, API v2.
  */
 import * as z from "zod";
 
@@ -8,12 +8,12 @@ const count = z.int().min(0);
 const milliseconds = z.iso.datetime({ precision: 3 });
 const seconds = z.iso.datetime({ precision: 0 });
 
-/** The status words of a batch. */
+/** The statuses of a batch. */
 export const batchStatus = z.enum(["pending", "in_progress", "completed", "failed", "stopped"]);
 
 /**
- * The batch object that every batch action and every batch read answers with, its 12 fields in the documented order. Times
- * are ISO 8601 in UTC with milliseconds, `progress` is a whole percent.
+ * The batch object that every batch action and batch read returns, with its 12 fields in the documented order. Times are
+ * ISO 8601 in UTC with milliseconds. `progress` is a whole percent.
  */
 export const batchProcess = z.object({
   id: z.int().min(1),
@@ -30,12 +30,12 @@ export const batchProcess = z.object({
   processing_errors: z.array(z.string()),
 });
 
-/** What became of one id of a batch. */
+/** The outcome of one id of a batch. */
 export const itemOutcome = z.enum(["done", "skipped", "failed", "unknown"]);
 
 /**
- * One id of a batch, as it was sent, with its fate: `skipped` where nothing had to change, `outcome` null while it waits.
- * Not the vendor's: only servers of this package tell it.
+ * One id of a batch, as it was sent, with its outcome: `skipped` if nothing had to change, null while it is pending. An
+ * extension: only servers of this package return it.
  */
 export const batchItem = z.object({
   id: z.unknown(),
@@ -44,7 +44,7 @@ export const batchItem = z.object({
   message: z.string().nullable(),
 });
 
-/** `GET /batch_processes/{id}/items`: a page; `next_cursor` is null at the last one. */
+/** `GET /batch_processes/{id}/items`: a page of outcomes. `next_cursor` is null on the last page. */
 export const batchItems = z.object({
   data: z.array(batchItem),
   meta: z.object({ next_cursor: z.string().nullable() }),
@@ -59,14 +59,14 @@ export const idsRequest = z.object({ ids: z.array(z.int().min(1)).min(1) });
 /** The state of a promoter in one campaign. */
 export const campaignState = z.enum(["pending", "accepted", "rejected", "blocked", "inactive", "not_set"]);
 
-/** By which values of his a promoter is found, beside his id. */
+/** The unique values that find a promoter, besides its id. */
 export const findBy = z.enum(["email", "cust_id", "auth_token", "ref_token", "promo_code"]);
 
 const text = z.string().nullable().optional();
 const upTo = (characters: number) => z.string().max(characters).nullable().optional();
 const [line, url, page] = [upTo(255), upTo(2_048), upTo(10_000)];
 
-/** What of a profile can be written by create and update. How long its texts may be is published nowhere: our default. */
+/** The writable fields of a profile. The limits of their length are not documented; these are ours. */
 export const profileInput = z.object({
   first_name: line,
   last_name: line,
@@ -90,7 +90,7 @@ export const profileInput = z.object({
   tiktok_url: url,
 });
 
-/** The body of `POST /promoters`. Without `initial_campaign_id` the default campaign is taken; `always_approve: false` leaves the state `pending`. */
+/** The body of `POST /promoters`. `initial_campaign_id` defaults to the default campaign; `always_approve: false` leaves the state `pending`. */
 export const newPromoter = z.object({
   email: z.string(),
   cust_id: text,
@@ -102,20 +102,21 @@ export const newPromoter = z.object({
   custom_fields: z.record(z.string(), z.unknown()).nullable().optional(),
 });
 
-/** The body of `PUT /promoters/{id}`. With `find_by` the path holds the value that is looked for. */
+/** The body of `PUT /promoters/{id}`. With `find_by` the path holds the value to find the promoter by. */
 export const promoterChanges = newPromoter
   .pick({ email: true, cust_id: true, note: true, profile: true, custom_fields: true })
   .partial()
   .extend({
     profile: profileInput
       .extend({
-        _destroy_w8form: z.boolean().optional().describe("true takes the form away"),
-        _destroy_w9form: z.boolean().optional().describe("true takes the form away"),
+        _destroy_w8form: z.boolean().optional().describe("true removes the form"),
+        _destroy_w9form: z.boolean().optional().describe("true removes the form"),
       })
       .optional(),
     find_by: findBy.optional(),
   });
 
+/** The membership of a promoter in one campaign. */
 export const promoterCampaign = z.object({
   id: z.int(),
   campaign_id: z.int(),
@@ -200,7 +201,7 @@ export const promoterList = z.object({
   meta: z.object({ pending_count: count }),
 });
 
-/** The body of every refusal but the 401, whose body is empty. `errors` comes with `invalid_record` only, `code` with all but the oldest. */
+/** The body of every error except 401, whose body is empty. Only `invalid_record` has `errors`; all but the oldest errors have `code`. */
 export const errorBody = z.object({
   message: z.string(),
   errors: z.record(z.string(), z.array(z.string())).optional(),

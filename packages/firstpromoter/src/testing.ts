@@ -1,37 +1,39 @@
 import assert from "node:assert/strict";
 import type { LedgerTransaction } from "@reinstate/batch-core";
 import { flagStoreContract } from "@reinstate/batch-core/testing";
-import { type NewPromoterRecord, type PromoterQuery, type PromoterStore, Taken } from "./store/store.ts";
+import { type NewPromoterRecord, type PromoterQuery, type PromoterStore, UniqueViolation } from "./store/store.ts";
 
-let made = 0;
+let promoterCount = 0;
 
-/** A promoter for a test: live, in no campaign, with an address of his own. */
-export function makePromoter(given: Partial<NewPromoterRecord> = {}): NewPromoterRecord {
-  made++;
+/** Returns a promoter for a test: live, in no campaign, with a unique address. */
+export function makePromoter(fields: Partial<NewPromoterRecord> = {}): NewPromoterRecord {
+  promoterCount++;
   return {
-    email: `promoter${made}@example.com`,
-    profile: { first_name: "Test", last_name: `Number ${made}` },
-    ...given,
+    email: `promoter${promoterCount}@example.com`,
+    profile: { first_name: "Test", last_name: `Number ${promoterCount}` },
+    ...fields,
   };
 }
 
 const ascending = (ids: readonly number[]) => ids.toSorted((x, y) => x - y);
 
-/** The ids of a list, in its order. */
+/** Returns the ids of a list in order. */
 async function listIds(store: PromoterStore, query: Partial<PromoterQuery>): Promise<number[]> {
   const promoters = await store.list("a", { sorting: [], limit: 100, offset: 0, ...query });
   return promoters.map(({ id }) => id);
 }
 
-/** A store over empty tables, and a way to write to it. */
+/** A store with empty tables, and a function that runs a transaction. */
 export interface StoreUnderTest {
   store: PromoterStore;
   transaction<Result>(work: (transaction: LedgerTransaction) => Promise<Result>): Promise<Result>;
 }
 
 /**
- * The promises of a `PromoterStore`, as checks that reject where one is broken. Each wants empty tables of its own.
- * Example: `for (const { name, check } of promoterStoreContract) test(name, async () => check(await openStore()));`
+ * The contract tests of a `PromoterStore`. Each check needs empty tables, and rejects if the store violates its guarantee.
+ *
+ * @example
+ * for (const { name, check } of promoterStoreContract) test(name, async () => check(await openStore()));
  */
 export const promoterStoreContract: { name: string; check(parts: StoreUnderTest): Promise<void> }[] = [
   ...flagStoreContract.map(({ name, check }) => ({
@@ -51,7 +53,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       }),
   })),
   {
-    name: "accounts are walls",
+    name: "isolates accounts",
     async check({ store, transaction }) {
       const campaign = await store.defaultCampaign("b");
       const campaigns = [{ campaign_id: campaign.id, state: "pending" as const, ref_token: "token" }];
@@ -61,7 +63,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       for (const change of [store.archive, store.restore]) {
         assert.deepEqual(await transaction((t) => change("a", [theirs], 2, t)), { changed: [], unchanged: [] });
       }
-      assert.deepEqual(await transaction((t) => store.standings("a", [theirs], [campaign.id], t)), []);
+      assert.deepEqual(await transaction((t) => store.readStates("a", [theirs], [campaign.id], t)), []);
       assert.deepEqual(await transaction((t) => store.lineage("a", theirs, t)), []);
       assert.deepEqual(await store.campaigns("a", [campaign.id]), []);
       await transaction((t) => store.setStates("a", [theirs], campaign.id, "blocked", t));
@@ -78,14 +80,14 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     },
   },
   {
-    name: "a restored promoter is in his campaigns as before",
+    name: "restores a promoter with its earlier campaign states",
     async check({ store, transaction }) {
       const campaign = await store.defaultCampaign("a");
       const states = ["pending", "accepted", "rejected", "blocked", "inactive", "not_set"] as const;
       const given = states.map((state) => makePromoter({ campaigns: [{ campaign_id: campaign.id, state }] }));
       const ids = await store.create("a", given, 1);
       await transaction((t) => store.archive("a", ids, 2, t));
-      assert.equal(await store.countPending("a"), 0, "an archived promoter waits for nothing");
+      assert.equal(await store.countPending("a"), 0, "an archived promoter is not pending");
       await transaction((t) => store.restore("a", ids, 3, t));
       const after = await store.list("a", { sorting: [{ by: "joined_at", direction: "asc" }], limit: 100, offset: 0 });
       assert.deepEqual(
@@ -100,7 +102,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     },
   },
   {
-    name: "addresses and cust_ids are unique in an account, archived promoters included",
+    name: "keeps addresses and cust_ids unique, archived promoters included",
     async check({ store, transaction }) {
       const [id, other] = (await store.create(
         "a",
@@ -108,17 +110,17 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
         1,
       )) as [number, number];
       await transaction((t) => store.archive("a", [id], 2, t));
-      const taken = async (write: Promise<unknown>, fields: string[]) => {
+      const assertViolation = async (write: Promise<unknown>, fields: string[]) => {
         const error = await write.then(
           () => undefined,
           (error: unknown) => error,
         );
-        assert.ok(Taken.is(error), "Taken is thrown");
+        assert.ok(UniqueViolation.is(error), "throws UniqueViolation");
         assert.deepEqual(error.fields, fields);
       };
-      await taken(store.create("a", [makePromoter({ email: "taken@EXAMPLE.com" })], 3), ["email"]);
-      await taken(store.create("a", [makePromoter({ cust_id: "c1" })], 3), ["cust_id"]);
-      await taken(store.update("a", other, { email: "taken@example.com" }, 3), ["email"]);
+      await assertViolation(store.create("a", [makePromoter({ email: "taken@EXAMPLE.com" })], 3), ["email"]);
+      await assertViolation(store.create("a", [makePromoter({ cust_id: "c1" })], 3), ["cust_id"]);
+      await assertViolation(store.update("a", other, { email: "taken@example.com" }, 3), ["email"]);
       assert.equal(await store.update("a", id, { email: "taken@example.com", note: "same address" }, 3), true);
       const fields = async () => (await store.find("a", "id", String(id)))?.custom_fields;
       await store.update("a", id, { custom_fields_changed: { tier: "gold" } }, 3);
@@ -130,7 +132,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     },
   },
   {
-    name: "lists are newest first, by page, filtered and sorted",
+    name: "lists newest first, by page, filtered and sorted",
     async check({ store, transaction }) {
       const given = [30, 10, 20].map((clicks_count, index) =>
         makePromoter({
@@ -153,11 +155,11 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
       assert.deepEqual(await ids({ ids: [a, b] }), [b, a]);
       assert.deepEqual(await ids({ ids: [] }), []);
       assert.deepEqual(await ids({ q: "NAME_1%" }), [b]);
-      assert.deepEqual(await ids({ q: "Name%1" }), [], "what stands for anything in SQL stands for itself in q");
+      assert.deepEqual(await ids({ q: "Name%1" }), [], "q matches the wildcards of SQL literally");
     },
   },
   {
-    name: "lists are filtered by every field that the vendor documents",
+    name: "filters lists by every documented field",
     async check({ store }) {
       const given = [
         makePromoter({ profile: { w8_form_url: "https://example.com/w8" }, custom_fields: { tier: "Gold", age: 7 } }),
@@ -195,15 +197,15 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     },
   },
   {
-    name: "counts the live promoters who wait, whatever changes it",
+    name: "counts live pending promoters after every kind of change",
     async check({ store, transaction }) {
       const { id: campaign_id } = await store.defaultCampaign("a");
-      const waits = { campaigns: [{ campaign_id, state: "pending" as const }] };
+      const pendingIn = { campaigns: [{ campaign_id, state: "pending" as const }] };
       const given = [
-        makePromoter(waits),
-        makePromoter(waits),
+        makePromoter(pendingIn),
+        makePromoter(pendingIn),
         makePromoter(),
-        makePromoter({ ...waits, archived_at: 1 }),
+        makePromoter({ ...pendingIn, archived_at: 1 }),
       ];
       const [a, b, c, d] = (await store.create("a", given, 1)) as [number, number, number, number];
       const pending = () => store.countPending("a");
@@ -224,7 +226,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     },
   },
   {
-    name: "a large set is changed like a small one, whether all of it is or a part",
+    name: "changes a large set, all of it or a part",
     async check({ store, transaction }) {
       const { id: campaign_id } = await store.defaultCampaign("a");
       const given = Array.from({ length: 200 }, (_, n) =>
@@ -249,7 +251,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     },
   },
   {
-    name: "q finds ref tokens, those that were given later too",
+    name: "finds ref tokens by q, later ones included",
     async check({ store, transaction }) {
       const { id: campaign_id } = await store.defaultCampaign("a");
       const campaigns = [{ campaign_id, state: "accepted" as const, ref_token: "FirstToken" }];

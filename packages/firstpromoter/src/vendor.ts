@@ -4,7 +4,7 @@ import { demoKeys, loadDemo } from "./demo.ts";
 import { importPromoters } from "./import/import.ts";
 import { firstPromoterSettings } from "./options.ts";
 
-/** The gateway's line for FirstPromoter. */
+/** The registration of FirstPromoter with the gateway. */
 export const firstpromoter = defineVendor({
   name: "firstpromoter",
   label: "FirstPromoter",

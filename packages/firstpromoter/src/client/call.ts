@@ -1,19 +1,24 @@
 import { type Caller, type CallerOptions, createCaller, toErrorKind } from "@reinstate/batch-core/client";
 import { errorBody } from "../schemas.ts";
 
+/** The options of a client's connection. */
 export interface ConnectionOptions
   extends Pick<CallerOptions, "baseUrl" | "fetch" | "timeoutMs" | "replyLimit" | "retry" | "breaker"> {
   /** Sent as `Authorization: Bearer …`, never part of an error. */
   apiKey: string;
   accountId: string;
   /**
-   * The server keeps idempotency keys, as those of this package do, and FirstPromoter itself does not: calls with an
-   * `idempotencyKey` are repeated like those that are safe to repeat. Default false.
+   * Whether the server supports idempotency keys. Servers of this package do, FirstPromoter does not. If true, calls with an
+   * `idempotencyKey` are repeated like idempotent ones. Default false.
    */
   keepsKeys?: boolean;
 }
 
-/** Throws a `TypeError` that holds no value where a key or an account id is none that a header can hold. */
+/**
+ * Creates the function that makes calls.
+ *
+ * @throws `TypeError` if `apiKey` or `accountId` cannot be a header value. Its message does not contain the value.
+ */
 export function createFirstPromoterCaller({ apiKey, accountId, ...options }: ConnectionOptions): Caller {
   for (const [name, value] of Object.entries({ apiKey, accountId })) {
     if (!/^[!-~]+$/.test(value)) throw new TypeError(`${name} must be visible ASCII characters`);
@@ -32,13 +37,13 @@ export function createFirstPromoterCaller({ apiKey, accountId, ...options }: Con
   });
 }
 
-/** `{ filters: { status: ["a", "b"] } }` → `filters[status][]=a&filters[status][]=b`. What is undefined is left out. */
+/** Writes `{ filters: { status: ["a", "b"] } }` as `filters[status][]=a&filters[status][]=b`. Omits undefined and null values. */
 export function toBracketParams(query: object): URLSearchParams {
   const pairs = new URLSearchParams();
   const add = (name: string, value: unknown) => {
     if (value === undefined || value === null) return;
-    if (Array.isArray(value)) for (const one of value) add(`${name}[]`, one);
-    else if (typeof value === "object") for (const [key, one] of Object.entries(value)) add(`${name}[${key}]`, one);
+    if (Array.isArray(value)) for (const entry of value) add(`${name}[]`, entry);
+    else if (typeof value === "object") for (const [key, entry] of Object.entries(value)) add(`${name}[${key}]`, entry);
     else pairs.append(name, String(value));
   };
   for (const [name, value] of Object.entries(query)) add(name, value);

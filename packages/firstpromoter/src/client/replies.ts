@@ -1,6 +1,6 @@
 /**
- * What the client takes for an answer of FirstPromoter's, or of a server of this package. Checked is what a call depends on;
- * all else is as it was sent, with the documented types, so that one odd record does not spoil a page of good ones.
+ * The replies that the client accepts from FirstPromoter or from a server of this package. Only what a call depends on is
+ * checked. The rest has the documented types unchecked, so one invalid record does not make a page of valid ones fail.
  */
 import * as z from "zod";
 import type {
@@ -12,37 +12,39 @@ import type {
   Promoter as ServedPromoter,
 } from "../schemas.ts";
 
-/** One of the documented words, or one that the vendor has thought of since. */
+/** A documented word, or one that the vendor added later. */
 type Word<Known extends string> = Known | (string & {});
 
-/** A batch. The vendor tells `processing_errors` of other resources as objects, and `meta` may be null. */
+/** A batch. For other resources the vendor sends `processing_errors` as objects, and `meta` may be null. */
 export interface BatchReply extends Omit<BatchProcess, "status" | "meta" | "processing_errors"> {
   status: Word<BatchStatus>;
   meta: Record<string, unknown> | null;
   processing_errors: (string | Record<string, unknown>)[];
 }
 
-type Place = Omit<z.infer<typeof promoterCampaign>, "state"> & { state: Word<CampaignState> };
+type MembershipReply = Omit<z.infer<typeof promoterCampaign>, "state"> & { state: Word<CampaignState> };
 
-/** A promoter. `password_setup_url` is a credential: let it get into no log. */
+/** A promoter. `password_setup_url` is a credential: do not log it. */
 export interface PromoterReply
   extends Omit<ServedPromoter, "invoice_details_status" | "promoter_campaigns" | "password_setup_url"> {
   invoice_details_status: Word<ServedPromoter["invoice_details_status"]>;
-  promoter_campaigns: Place[];
+  promoter_campaigns: MembershipReply[];
   password_setup_url: string | null;
 }
 
+/** A page of promoters. */
 export interface PromoterListReply {
   data: PromoterReply[];
   meta: { pending_count: number };
 }
 
+/** A page of the outcomes of a batch. `next_cursor` is null on the last page. */
 export interface BatchItemsReply {
   data: BatchItem[];
   meta: { next_cursor: string | null };
 }
 
-/** Nothing more happens to the batch. Of a word that is not documented, its progress tells. */
+/** Returns whether the batch has ended. For an undocumented status the progress decides. */
 export function isOver({ status, progress }: BatchReply): boolean {
   if (status === "pending" || status === "in_progress") return false;
   return status === "completed" || status === "failed" || status === "stopped" || progress === 100;

@@ -19,11 +19,11 @@ import { withoutBlanks } from "./bracket-params.ts";
 import { apiError } from "./errors.ts";
 import { type Ctx, type Handler, readIds, readParams } from "./requests.ts";
 
-/** A batch that a request asks for. */
-interface Wanted {
+/** The batch that a request creates. */
+interface BatchPlan {
   operation: string;
   params: unknown;
-  /** Whether it is finished before it is answered. */
+  /** Whether the batch finishes before the response is sent. */
   inline: boolean;
   dryRun: boolean;
 }
@@ -33,7 +33,7 @@ interface Parts {
   options: Options;
 }
 
-/** The calls that make a batch. */
+/** Creates the handlers of the calls that create a batch. */
 export function createActionHandlers(
   host: Host,
   options: Options,
@@ -59,54 +59,57 @@ export function createActionHandlers(
 async function submitAction(parts: Parts, c: Ctx, name: ActionName): Promise<Response> {
   const { host, options } = parts;
   const dryRun = c.req.path.endsWith("/dry_run") ? "path" : "read";
-  const given = await readParams(c.req.raw, options, { dryRun });
-  assertSelectsByIds(given);
-  const { items, refused, count } = await readIds(given.ids);
-  const wanted: Wanted = {
+  const values = await readParams(c.req.raw, options, { dryRun });
+  assertSelectsByIds(values);
+  const { items, refused, count } = await readIds(values.ids);
+  const plan: BatchPlan = {
     operation: operationName(name),
-    params: actionParams(name, given),
+    params: readActionParams(name, values),
     inline: count <= options.syncLimit,
-    dryRun: given.dry_run === true,
+    dryRun: values.dry_run === true,
   };
-  const request = makeBatchRequest(c, wanted, { items, refused });
-  return answer(parts, c, request, await host.batches.submit({ ...request, items, refused }));
+  const request = makeBatchRequest(c, plan, { items, refused });
+  return respond(parts, c, request, await host.batches.submit({ ...request, items, refused }));
 }
 
-/** Restores those whom an archive batch archived, however many: they are never all held. */
+/** Restores the promoters that an archive batch archived. The ids are streamed, so memory does not grow with their number. */
 async function submitUndo(parts: Parts, c: Ctx): Promise<Response> {
   const { host, options } = parts;
   const batch = await findOwnBatch(host, c);
-  const given = await readParams(c.req.raw, options, { dryRun: "read" });
-  assertWholeBatch(given);
+  const values = await readParams(c.req.raw, options, { dryRun: "read" });
+  assertWholeBatch(values);
   assertUndoable(batch);
-  const wanted: Wanted = {
+  const plan: BatchPlan = {
     operation: operationName("undo_archive"),
     params: { batch_id: batch.id },
     inline: batch.counts.done <= options.syncLimit,
-    dryRun: given.dry_run === true,
+    dryRun: values.dry_run === true,
   };
-  const request = makeBatchRequest(c, wanted, {});
-  const intake = await readItems(host.batches.operation(wanted.operation), linesOfChanged(host, batch.id), {
+  const request = makeBatchRequest(c, plan, {});
+  const intake = await readItems(host.batches.operation(plan.operation), streamChangedIds(host, batch.id), {
     format: "ndjson",
   });
   try {
-    return await answer(parts, c, request, await host.batches.submitIntake(request, intake));
+    return await respond(parts, c, request, await host.batches.submitIntake(request, intake));
   } finally {
     intake.close();
   }
 }
 
-/** What the batch core is asked for. `identity`: what else makes it the same request under an `Idempotency-Key`. */
-function makeBatchRequest(c: Ctx, { operation, params, inline, dryRun }: Wanted, identity: object): BatchRequest {
+/** Makes the request to the batch core. `identity`: the further parts that must be equal under one `Idempotency-Key`. */
+function makeBatchRequest(c: Ctx, { operation, params, inline, dryRun }: BatchPlan, identity: object): BatchRequest {
   return {
-    ...{ operation, params, inline, dryRun },
+    operation,
+    params,
+    inline,
+    dryRun,
     account: c.get("account"),
     actor: c.get("actor"),
     ...readIdempotency(c, { operation, params, ...identity, dryRun }),
   };
 }
 
-async function answer(
+async function respond(
   { host, options }: Parts,
   c: Ctx,
   { inline, idempotency }: BatchRequest,
@@ -118,32 +121,32 @@ async function answer(
   const json = { "content-type": "application/json" };
   if (batch.reply !== undefined) return c.body(batch.reply, status, json);
   const body = await acceptedBody(host, batch, options);
-  // A retry may give these items other texts, and a repeat of this call is to have the first ones.
+  // A retry of the batch may change these texts, but a repeat of this call must return the first ones.
   if (!idempotency || body.processing_errors.length === 0) return c.json(body, status);
   return c.body(await host.batches.storeReply(idempotency, JSON.stringify(body)), status, json);
 }
 
-/** Refuses a batch that is no archive batch of ours, or has changed nobody. */
+/** Throws `wrong_state` unless the batch is a finished local archive batch that changed promoters. */
 function assertUndoable({ id, operation, target, status, dryRun, counts }: Batch): void {
-  if (operation !== operationName("archive")) throw apiError("wrong_state", `Batch ${id} is no archive batch`);
+  if (operation !== operationName("archive")) throw apiError("wrong_state", `Batch ${id} is not an archive batch`);
   if (target !== "local") {
-    throw apiError("wrong_state", `Batch ${id} was carried out by FirstPromoter: restore its promoters there`);
+    throw apiError("wrong_state", `FirstPromoter itself ran batch ${id}; restore its promoters there`);
   }
-  if (!isFinished(status)) throw apiError("wrong_state", `Batch ${id} is ${status} and cannot be undone yet`);
-  if (dryRun || counts.done === 0) throw apiError("wrong_state", `Batch ${id} changed nobody`);
+  if (!isFinished(status)) throw apiError("wrong_state", `Batch ${id} is ${status}; undo it when it is finished`);
+  if (dryRun || counts.done === 0) throw apiError("wrong_state", `Batch ${id} changed no promoter`);
 }
 
-/** The promoters whom a batch changed, an id a line. */
-async function* linesOfChanged(host: Host, batchId: number): AsyncGenerator<Uint8Array> {
+/** Yields the ids that a batch changed, one a line. */
+async function* streamChangedIds(host: Host, batchId: number): AsyncGenerator<Uint8Array> {
   for await (const page of host.batches.everyPage(batchId)) {
     const changed = page.filter(({ outcome }) => outcome === "done");
     yield Buffer.from(changed.map(({ item }) => `${item}\n`).join(""));
-    // Others have their turn: an embedded database answers without a pause.
+    // Yields to other requests, because an embedded database returns without a pause.
     await setImmediate();
   }
 }
 
-/** The idempotency of a request with an `Idempotency-Key`, for the account: another body under one key is another request. */
+/** Reads the `Idempotency-Key`, whose scope is the account. Its digest covers the whole request. */
 function readIdempotency(c: Ctx, request: object) {
   const key = c.req.header("idempotency-key")?.trim();
   if (key === undefined) return {};
@@ -154,8 +157,8 @@ function readIdempotency(c: Ctx, request: object) {
   return { idempotency: { scope: `firstpromoter ${c.get("account")}`, key, digest } };
 }
 
-/** The parameters of an action out of all of a request's; what is missing or wrong is refused by its name. */
-function actionParams(name: ActionName, params: Record<string, unknown>): unknown {
+/** Reads the parameters of an action. @throws `missing_param` that names the missing or invalid one. */
+function readActionParams(name: ActionName, params: Record<string, unknown>): unknown {
   const schema: z.ZodObject = actions[name].params;
   const full = Object.keys(schema.shape).map((field) => [field, params[field]]);
   const parsed = schema.safeParse(withoutBlanks(Object.fromEntries(full)));
@@ -164,7 +167,7 @@ function actionParams(name: ActionName, params: Record<string, unknown>): unknow
   return parsed.data;
 }
 
-/** A batch action takes ids. What selects or excludes promoters otherwise is rejected, as leaving it out would change others. */
+/** Rejects every other way to select or exclude promoters. Ignoring it would change the wrong ones. */
 function assertSelectsByIds(params: Record<string, unknown>): void {
   const [name] = Object.keys(withoutBlanks(params)).filter((name) => selections.includes(name));
   if (name !== undefined) throw apiError("invalid_param", `${name} is not supported here; list the promoters in ids`);

@@ -15,106 +15,106 @@ import {
 } from "../schemas.ts";
 import type { ErrorName } from "./errors.ts";
 
-/** What stands before every path. */
+/** The prefix of every path. */
 export const basePath = "/api/v2/company";
 
-/** One call of the API, as it is served and as the OpenAPI document tells it. */
+/** One call of the API, as the server routes it and the OpenAPI document describes it. */
 export interface Route<Id extends string = string> {
   operationId: Id;
   method: "GET" | "POST" | "PUT";
-  /** From `basePath` on; `{id}` is a parameter. */
+  /** The path after `basePath`; `{id}` is a parameter. */
   path: string;
   summary: string;
   description?: string;
-  /** Not the vendor's: one of those that are opt-in. */
-  own?: true;
-  /** The operation that this one is a dry run of, with the same handler. */
+  /** Marks a call that FirstPromoter does not have. */
+  extension?: true;
+  /** The operation whose dry run this is; both have the same handler. */
   dryRunOf?: string;
-  /** Parameters of the query, by name. */
+  /** Query parameters by name. */
   query?: Record<string, z.ZodType>;
-  /** Headers of the request, by name. */
+  /** Request headers by name. */
   headers?: Record<string, z.ZodType>;
   body?: z.ZodType;
   replies: Record<number, z.ZodType>;
-  /** The refusals that this call has besides those that all have. */
+  /** The errors of this call, besides those of every call. */
   errors?: ErrorName[];
 }
 
-const route = <const Id extends string>(given: Route<Id>) => given;
+const route = <const Id extends string>(entry: Route<Id>) => entry;
 
-/** A batch action: the ids, with what the action needs to know. */
+/** Declares a batch action, whose body has the ids and the parameters of the action. */
 const action = <const Id extends string>(operationId: Id, name: ActionName, summary: string) =>
   route({
     operationId,
     method: "POST",
     path: `/promoters/${name}`,
     summary,
-    description: "A batch of up to 5 ids is finished with the answer, a larger one goes on in the background.",
+    description: "A batch of up to 5 ids finishes before the response is sent. A larger one runs in the background.",
     query: dryRunFlag,
     headers: idempotent,
     body: z.object({ ...idsRequest.shape, ...actions[name].params.shape }),
     replies: { 200: batchProcess, 202: batchProcess },
-    errors: ["missing_param", "invalid_param", ...ofBodies, ...ofKeys],
+    errors: ["missing_param", "invalid_param", ...bodyErrors, ...keyErrors],
   });
 
-/** The same as a dry run, at a path that the vendor does not have: there it is refused, and never carried out for real. */
+/** Declares the dry run of an action, at a path that the vendor does not have. So the vendor can only reject the call. */
 const dryRun = ({ operationId, path, ...action }: Route): Route => ({
   ...action,
   operationId: `try${operationId.charAt(0).toUpperCase()}${operationId.slice(1)}`,
   dryRunOf: operationId,
   path: `${path}/dry_run`,
-  summary: `Tell what ${path.slice("/promoters/".length)} would do`,
-  own: true,
+  summary: `Report what ${path.slice("/promoters/".length)} would do`,
+  extension: true,
   query: {},
 });
 
-const ofBodies = ["malformed_json", "body_too_large", "encoded_body"] as const satisfies ErrorName[];
-const ofKeys = ["idempotency_mismatch", "idempotency_running"] as const satisfies ErrorName[];
+const bodyErrors = ["malformed_json", "body_too_large", "encoded_body"] as const satisfies ErrorName[];
+const keyErrors = ["idempotency_mismatch", "idempotency_running"] as const satisfies ErrorName[];
 
-const dryRunFlag = { dry_run: z.boolean().describe("Only tell what would happen") };
+const dryRunFlag = { dry_run: z.boolean().describe("Report what would happen and change nothing") };
 
 const idempotent = {
-  "Idempotency-Key": z.string().min(1).max(255).describe("A repeat with the same key is answered as the first time"),
+  "Idempotency-Key": z.string().min(1).max(255).describe("Repeats with the same key get the first response again"),
 };
 
 const page = {
-  page: z.int().min(1).describe("From 1, the default"),
+  page: z.int().min(1).describe("Starts at 1, the default"),
   per_page: z.int().min(1).max(100),
 };
 
 const statusFilter = { "filters[status]": z.union([batchStatus, z.array(batchStatus)]) };
 
-const move = <const Id extends string>(operationId: Id, verb: string, summary: string) =>
+const control = <const Id extends string>(operationId: Id, verb: string, summary: string) =>
   route({
     operationId,
     method: "POST",
     path: `/batch_processes/{id}/${verb}`,
     summary,
-    own: true,
+    extension: true,
     replies: { 200: batchProcess },
-    // It takes no parameters, but reads a body to reject those that would select a part of the batch.
-    errors: ["not_found", "wrong_state", ...ofBodies],
+    // The call reads a body only to reject parameters that select a part of the batch.
+    errors: ["not_found", "wrong_state", ...bodyErrors],
   });
 
 const actionApi = [
-  action("restorePromoters", "restore", "Bring archived promoters back"),
+  action("restorePromoters", "restore", "Restore archived promoters"),
   action("archivePromoters", "archive", "Archive promoters"),
-  action("acceptPromoters", "accept", "Accept promoters into a campaign that they are in"),
+  action("acceptPromoters", "accept", "Accept promoters in a campaign that they are in"),
   action("rejectPromoters", "reject", "Reject promoters in a campaign"),
   action("blockPromoters", "block", "Block promoters in a campaign"),
   action("movePromotersToCampaign", "move_to_campaign", "Move promoters from one campaign to another"),
   action("addPromotersToCampaign", "add_to_campaign", "Add promoters to a campaign"),
-  action("assignParentToPromoters", "assign_parent", "Give promoters a parent"),
+  action("assignParentToPromoters", "assign_parent", "Set the parent of promoters"),
 ] as const;
 
-/** What can be done with batches. The order is that in which a path is matched. */
+/** The calls on batches, in the order in which paths are matched. */
 const batchApi = [
   route({
     operationId: "listBatchProcesses",
     method: "GET",
     path: "/batch_processes",
     summary: "List batches, newest first",
-    description: "Without a filter those that are not finished.",
+    description: "Without a filter, the unfinished batches.",
     query: { ...statusFilter, ...page },
     replies: { 200: z.array(batchProcess) },
   }),
@@ -123,7 +123,7 @@ const batchApi = [
     method: "GET",
     path: "/batch_processes/progress",
     summary: "Get the progress of batches",
-    description: "Batch id to whole percent; without a filter those that are not finished.",
+    description: "Batch id to whole percent; without a filter, of the unfinished batches.",
     query: { ...statusFilter, ...page },
     replies: { 200: batchProgress },
   }),
@@ -139,43 +139,43 @@ const batchApi = [
     operationId: "listBatchProcessItems",
     method: "GET",
     path: "/batch_processes/{id}/items",
-    summary: "What became of each id of a batch",
-    own: true,
+    summary: "List the outcomes of a batch",
+    extension: true,
     query: {
       "filters[outcome]": itemOutcome,
-      cursor: z.string().describe("The next_cursor of the page before"),
+      cursor: z.string().describe("The next_cursor of the previous page"),
       per_page: page.per_page,
     },
     replies: { 200: batchItems },
     errors: ["not_found", "invalid_param"],
   }),
-  move("stopBatchProcess", "stop", "Begin nothing more of a batch"),
-  move("resumeBatchProcess", "resume", "Go on with a stopped batch"),
-  move("retryBatchProcess", "retry", "Run the failed ids of a finished batch again"),
+  control("stopBatchProcess", "stop", "Stop a batch before its next chunk"),
+  control("resumeBatchProcess", "resume", "Resume a stopped batch"),
+  control("retryBatchProcess", "retry", "Run the failed ids of a finished batch again"),
   route({
     operationId: "undoBatchProcess",
     method: "POST",
     path: "/batch_processes/{id}/undo",
     summary: "Undo an archive batch",
-    description: "Brings those back whom the batch archived and nobody has restored since, in a batch of its own.",
-    own: true,
+    description: "Restores what the batch archived, except promoters restored since, in a new batch.",
+    extension: true,
     query: dryRunFlag,
     headers: idempotent,
     replies: { 200: batchProcess, 202: batchProcess },
-    errors: ["not_found", "wrong_state", "invalid_param", ...ofBodies, ...ofKeys],
+    errors: ["not_found", "wrong_state", "invalid_param", ...bodyErrors, ...keyErrors],
   }),
 ] as const;
 
-/** Reading and writing promoters. */
+/** The calls that read and write promoters. */
 const promoterApi = [
   route({
     operationId: "getPromoters",
     method: "GET",
     path: "/promoters",
     summary: "List promoters, newest first",
-    description: "Archived ones only with filters[archived].",
+    description: "Lists archived promoters only with filters[archived].",
     query: {
-      q: z.string().describe("Part of the address, the name, the website or a ref token"),
+      q: z.string().describe("A part of the address, the name, the website or a ref token"),
       "ids[]": z.array(z.int()),
       filters: z.record(z.string(), z.unknown()).describe("filters[archived]=true and the like"),
       sorting: z.record(z.string(), z.enum(["asc", "desc"])),
@@ -189,7 +189,7 @@ const promoterApi = [
     operationId: "getPromoter",
     method: "GET",
     path: "/promoters/{id}",
-    summary: "One promoter, by id or by the value that find_by names",
+    summary: "Get one promoter by id, or by the value that find_by names",
     query: { find_by: findBy, include_parent_promoter: z.boolean(), exclude_payout_method: z.boolean() },
     replies: { 200: promoter },
     errors: ["not_found", "cannot_find_by"],
@@ -201,7 +201,7 @@ const promoterApi = [
     summary: "Create a promoter",
     body: newPromoter,
     replies: { 201: promoter },
-    errors: ["invalid_record", "not_found", "missing_param", ...ofBodies],
+    errors: ["invalid_record", "not_found", "missing_param", ...bodyErrors],
   }),
   route({
     operationId: "updatePromoter",
@@ -210,7 +210,7 @@ const promoterApi = [
     summary: "Change a promoter",
     body: promoterChanges,
     replies: { 200: promoter },
-    errors: ["invalid_record", "not_found", ...ofBodies],
+    errors: ["invalid_record", "not_found", ...bodyErrors],
   }),
 ] as const;
 

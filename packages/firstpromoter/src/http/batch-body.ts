@@ -3,10 +3,10 @@ import { operationName } from "../operations/operations.ts";
 import type { Options } from "../options.ts";
 import type { BatchProcess } from "../schemas.ts";
 
-/** Texts in `processing_errors` at most; the items of the batch tell all of them. */
+/** The most texts in `processing_errors`. The items of the batch list all of them. */
 const maxErrorTexts = 1_000;
 
-/** A batch as the vendor shows it, with the texts of its failed items. */
+/** Returns a batch in the vendor's form, with the texts of its failed items. */
 export async function batchBody(host: Host, batch: Batch): Promise<BatchProcess> {
   const failed = batch.counts.failed + batch.counts.unknown;
   return {
@@ -21,18 +21,18 @@ export async function batchBody(host: Host, batch: Batch): Promise<BatchProcess>
     updated_at: new Date(batch.updatedAt).toISOString(),
     meta: makeMeta(batch),
     progress: batch.progress,
-    processing_errors: failed === 0 ? [] : await errorTexts(host, batch),
+    processing_errors: failed === 0 ? [] : await readErrorTexts(host, batch),
   };
 }
 
-/** The first answer of a batch: a finished one as it is, an accepted one with nothing counted yet. */
+/** Returns the first response to a batch: its result if it is finished, otherwise zero counts. */
 export async function acceptedBody(host: Host, batch: Batch, { firstStatus }: Options): Promise<BatchProcess> {
   if (isFinished(batch.status)) return batchBody(host, batch);
   const counts = { done: 0, skipped: 0, failed: 0, unknown: 0 };
   return { ...(await batchBody(host, { ...batch, counts, progress: 0 })), status: firstStatus };
 }
 
-/** Empty for every batch that the vendor has too; ours says what is special about it. */
+/** Returns `{}` for every batch that the vendor has too, and the details of our extensions. */
 function makeMeta({ dryRun, operation, params }: Batch): Record<string, unknown> {
   return {
     ...(dryRun && { dry_run: true }),
@@ -40,20 +40,20 @@ function makeMeta({ dryRun, operation, params }: Batch): Record<string, unknown>
   };
 }
 
-/** The texts of those that failed, then of those of whom nothing is known. */
-async function errorTexts(host: Host, { id, counts }: Batch): Promise<string[]> {
+/** Returns the texts of the failed items, then of the unknown ones. */
+async function readErrorTexts(host: Host, { id, counts }: Batch): Promise<string[]> {
   const texts: string[] = [];
   for (const outcome of ["failed", "unknown"] as const) {
     const limit = maxErrorTexts - texts.length;
     if (limit === 0 || counts[outcome] === 0) continue;
     const { items } = await host.batches.items(id, { outcome, limit });
-    texts.push(...items.map((item) => textOfItem(item) ?? `Promoter ${String(item.item)} failed`));
+    texts.push(...items.map((item) => describeItem(item) ?? `Promoter ${String(item.item)} failed`));
   }
   return texts;
 }
 
-/** What is told of an item to those who made its batch. Why its chunk was given up is in the words of a database or a network. */
-export function textOfItem({ item, outcome, code, message }: ItemOutcome): string | undefined {
+/** Returns the text of an item for API clients. Hides the message of an exhausted retry, which quotes a database or a network. */
+export function describeItem({ item, outcome, code, message }: ItemOutcome): string | undefined {
   if (code !== "retries_exhausted") return message;
   return outcome === "unknown"
     ? `It is not known whether promoter ${String(item)} was changed`

@@ -3,13 +3,13 @@ import type { Batch, Host } from "@reinstate/batch-core";
 import type { Options } from "../options.ts";
 import { type BatchItem, type BatchStatus, batchStatus, itemOutcome } from "../schemas.ts";
 import type { BatchOperationId } from "./api.ts";
-import { batchBody, textOfItem } from "./batch-body.ts";
+import { batchBody, describeItem } from "./batch-body.ts";
 import { lastText, type ParamMap, parseMap, parseWords, readText, withoutBlanks } from "./bracket-params.ts";
 import { apiError } from "./errors.ts";
 import { readPage } from "./promoter-query.ts";
 import { type Ctx, type Handler, readParams, readQuery } from "./requests.ts";
 
-/** The reads of batches, and what can be done with one. */
+/** Creates the handlers that read and control batches. */
 export function createBatchHandlers(
   host: Host,
   options: Options,
@@ -26,11 +26,11 @@ export function createBatchHandlers(
     });
   }
 
-  const move =
+  const control =
     (verb: "stop" | "resume" | "retry"): Handler =>
     async (c) => {
       const { id } = await findOwnBatch(host, c);
-      // A safety flag or a selection in the request is rejected.
+      // Rejects a safety flag or a selection in the request.
       assertWholeBatch(await readParams(c.req.raw, options));
       return c.json(await batchBody(host, await host.batches[verb](id)));
     };
@@ -43,7 +43,7 @@ export function createBatchHandlers(
 
     async getBatchProcessProgress(c) {
       const batches = await listBatches(c, 100);
-      // Written by hand: a JavaScript object would put the smallest id first.
+      // Written by hand, because a JavaScript object would sort its ids.
       const entries = batches.map((batch) => `"${batch.id}":${batch.progress}`);
       return c.body(`{${entries.join(",")}}`, 200, { "content-type": "application/json" });
     },
@@ -71,19 +71,19 @@ export function createBatchHandlers(
           id: item.item,
           outcome: item.outcome ?? null,
           code: item.code ?? null,
-          message: textOfItem(item) ?? null,
+          message: describeItem(item) ?? null,
         }),
       );
       return c.json({ data, meta: { next_cursor: next } });
     },
 
-    stopBatchProcess: move("stop"),
-    resumeBatchProcess: move("resume"),
-    retryBatchProcess: move("retry"),
+    stopBatchProcess: control("stop"),
+    resumeBatchProcess: control("resume"),
+    retryBatchProcess: control("retry"),
   };
 }
 
-/** `filters[status]` in every spelling; a word that is no status finds nothing. */
+/** Reads `filters[status]` in every spelling. An unknown word matches no batch. */
 function readStatuses(params: ParamMap, { listedBatches }: Options): BatchStatus[] | undefined {
   const status = readFilter(params, "status");
   if (status === undefined) return listedBatches === "all" ? undefined : ["pending", "in_progress"];
@@ -91,8 +91,8 @@ function readStatuses(params: ParamMap, { listedBatches }: Options): BatchStatus
 }
 
 /**
- * The value of the only filter that a read has, as `filters[name]` or plain `name`; undefined if it is not there or blank.
- * Filters that are malformed, that the read does not have, or that contradict each other are a value that is none: null.
+ * Reads the only filter of a call, as `filters[name]` or plain `name`. Returns undefined if it is absent or blank, and null if
+ * the filters are malformed, unknown or contradict each other.
  */
 function readFilter(params: ParamMap, name: string): unknown {
   const { filters = {}, [name]: plain } = withoutBlanks(params);
@@ -102,7 +102,7 @@ function readFilter(params: ParamMap, name: string): unknown {
   return null;
 }
 
-/** The batch in the path, where it is one of this account's. */
+/** Returns the batch in the path. @throws `not_found` unless it is this account's. */
 export async function findOwnBatch(host: Host, c: Ctx): Promise<Batch> {
   const id = c.req.param("id") ?? "";
   if (!/^\d{1,15}$/.test(id)) throw apiError("not_found");
@@ -113,12 +113,12 @@ export async function findOwnBatch(host: Host, c: Ctx): Promise<Batch> {
   return batch;
 }
 
-/** Rejects ids beside a batch: these actions apply to the whole batch, and the caller means a part of it. */
+/** Rejects ids and filters, because these calls apply to the whole batch and the caller means a part. */
 export function assertWholeBatch(params: Record<string, unknown>): void {
   const name = Object.keys(params).find((name) => name === "ids" || selections.includes(name));
   if (name === undefined) return;
   throw apiError("invalid_param", `${name} is not supported here; the call is for the whole batch`);
 }
 
-/** How earlier versions of the vendor's API selected promoters, beside the filters of lists. */
+/** Parameters that select promoters in earlier versions of the vendor's API, and the filters of lists. */
 export const selections = ["filters", "selection", "select_all", "selected_ids", "unselected_ids"];

@@ -2,8 +2,8 @@ import { setImmediate } from "node:timers/promises";
 import { parseJson } from "@reinstate/batch-core/http";
 
 /**
- * Parameters as Ruby on Rails reads them: text, a list, or a map of them. A name that is used in two shapes
- * (`a=1&a[from]=2`) is a list that begins with its map.
+ * A parameter as Ruby on Rails reads it: a text, a list, or a map of them. A name with two shapes (`a=1&a[from]=2`) becomes a
+ * list that starts with its map.
  */
 export type Param = string | Param[] | ParamMap;
 export interface ParamMap {
@@ -13,8 +13,8 @@ export interface ParamMap {
 const maxDepth = 5;
 
 /**
- * Parses names with brackets: `filters[status][]=a&filters[status][]=b` → `{ filters: { status: ["a", "b"] } }`. Equal names
- * collect too, as some clients write lists. Nothing is left out, so that a reader can reject what it does not understand.
+ * Parses names with brackets: `filters[status][]=a&filters[status][]=b` → `{ filters: { status: ["a", "b"] } }`. Repeated
+ * names become a list too, because some clients send lists that way. Nothing is omitted, so a reader can reject unknown names.
  */
 export function parseBracketParams(pairs: Iterable<[string, string]>): ParamMap {
   const root: ParamMap = Object.create(null);
@@ -22,14 +22,14 @@ export function parseBracketParams(pairs: Iterable<[string, string]>): ParamMap 
   return root;
 }
 
-/** Characters of a form that are read before others get a turn. */
-const formSlice = 16 * 1024;
+/** Characters of a form that are parsed before yielding to the event loop. */
+const formSliceCharacters = 16 * 1024;
 
-/** Parses the text of a form of any length, with turns of the event loop in between. `visit` gets each part of its pairs. */
+/** Parses a form of any length in slices and yields to the event loop between them. `visit` receives the pairs of each slice. */
 export async function parseFormInSlices(text: string, visit: (pairs: URLSearchParams) => void): Promise<ParamMap> {
   const root: ParamMap = Object.create(null);
   for (let start = 0; start < text.length; ) {
-    const end = start + formSlice < text.length ? text.indexOf("&", start + formSlice) : -1;
+    const end = start + formSliceCharacters < text.length ? text.indexOf("&", start + formSliceCharacters) : -1;
     const pairs = new URLSearchParams(text.slice(start, end < 0 ? text.length : end));
     for (const [name, value] of pairs) put(root, parseName(name), value);
     visit(pairs);
@@ -41,8 +41,8 @@ export async function parseFormInSlices(text: string, visit: (pairs: URLSearchPa
 }
 
 /**
- * Splits a name into its steps: `a[b][]` → `["a", "b", ""]`. If the brackets are malformed or nested too deep, all of them
- * are one step, which is the name of nothing.
+ * Splits a name into its steps: `a[b][]` → `["a", "b", ""]`. Malformed or too deep brackets become one step, which matches no
+ * known name.
  */
 export function parseName(name: string): [string, ...string[]] {
   const first = name.indexOf("[", 1);
@@ -53,7 +53,7 @@ export function parseName(name: string): [string, ...string[]] {
   return steps.length > 0 && steps.length < maxDepth ? [root, ...steps] : [root, brackets];
 }
 
-/** Whether a map was put together from names with brackets (`a[b]=1`), which may be some of its fields and not all. */
+/** Returns whether a map was built from names with brackets (`a[b]=1`). Such a map may have only some of the fields. */
 export const isFromNames = (map: object) => Object.getPrototypeOf(map) === null;
 
 const isMap = (param: unknown): param is ParamMap =>
@@ -76,14 +76,14 @@ function put(map: ParamMap, [name, next, ...rest]: [string, ...string[]], value:
   put(mapAt(map, name), [next, ...rest], value);
 }
 
-/** The map under a name; if there is something else, it goes before that in a list. */
+/** Returns the map under a name. Puts a new map in front if the name has another value. */
 function mapAt(map: ParamMap, name: string): ParamMap {
   const known = map[name];
   const first = Array.isArray(known) ? known[0] : known;
   if (isMap(first)) return first;
-  const made: ParamMap = Object.create(null);
-  map[name] = known === undefined ? made : [made, known].flat();
-  return made;
+  const created: ParamMap = Object.create(null);
+  map[name] = known === undefined ? created : [created, known].flat();
+  return created;
 }
 
 function nest(steps: readonly string[], value: string): Param {
@@ -95,8 +95,8 @@ function nest(steps: readonly string[], value: string): Param {
 }
 
 /**
- * Expands the names of a JSON body that hold brackets: `{ "profile[website]": "x" }` → `{ profile: { website: "x" } }`, laid
- * over a `profile` that is there. `"ids[]"` adds to a list.
+ * Expands the names of a JSON body that hold brackets: `{ "profile[website]": "x" }` → `{ profile: { website: "x" } }`. The
+ * result is merged into an existing `profile`. `"ids[]"` appends to a list.
  */
 export function expandNames(body: Record<string, unknown>): Record<string, unknown> {
   const names = Object.keys(body);
@@ -121,7 +121,7 @@ function lay(map: Record<string, unknown>, [name, next, ...rest]: [string, ...st
   }
 }
 
-/** The same without what is blank: an empty text, null, a list or a map of nothing else. */
+/** Removes blank values: an empty text, null, and lists or maps of nothing else. */
 export function withoutBlanks(params: Record<string, unknown>): Record<string, unknown> {
   return present(params, 0) ?? {};
 }
@@ -135,14 +135,14 @@ function present(params: Record<string, unknown>, depth: number): Record<string,
 
 function presentValue(value: unknown, depth: number): unknown {
   if (value === null || (typeof value === "string" && value.trim() === "")) return undefined;
-  // No parameter is nested so deep.
+  // No known parameter is nested deeper.
   if (typeof value !== "object" || depth > maxDepth) return value;
   if (!Array.isArray(value)) return present(value as Record<string, unknown>, depth);
   const full = value.map((entry) => presentValue(entry, depth + 1)).filter((entry) => entry !== undefined);
   return full.length === 0 ? undefined : full;
 }
 
-/** Returns a map as it is, and parses the text of a JSON object, as some clients send `filters`; undefined for anything else. */
+/** Returns a map unchanged, and parses a JSON object, because some clients send `filters` as JSON. Otherwise undefined. */
 export function parseMap(param: unknown): Record<string, unknown> | undefined {
   if (isMap(param)) return param;
   if (typeof param !== "string" || !param.trimStart().startsWith("{")) return undefined;
@@ -150,8 +150,8 @@ export function parseMap(param: unknown): Record<string, unknown> | undefined {
 }
 
 /**
- * Returns the words of a list in every spelling: `a`, `a,b`, `["a","b"]`, `[]=a`, `[0]=a`. Undefined if it is none: a map with
- * names, JSON that does not parse, a list in a list.
+ * Returns the words of a list in every spelling: `a`, `a,b`, `["a","b"]`, `[]=a`, `[0]=a`. Returns undefined for a map with
+ * names, invalid JSON, or a nested list.
  */
 export function parseWords(param: unknown): string[] | undefined {
   const list = parseList(param);
@@ -160,7 +160,7 @@ export function parseWords(param: unknown): string[] | undefined {
   return words.flatMap((word) => word.split(",")).flatMap((word) => word.trim() || []);
 }
 
-/** Returns the entries of a list, or of what a form makes of `ids[0]=8&ids[1]=9`; a single value is a list of one. */
+/** Returns the entries of a list, also in the form `ids[0]=8&ids[1]=9`. A single value is a list of one. */
 export function parseList(param: unknown): unknown[] | undefined {
   if (Array.isArray(param)) return param;
   if (isMap(param)) {
@@ -179,13 +179,13 @@ function parsedOr<Value>(text: string, is: (value: unknown) => value is Value): 
   }
 }
 
-/** Returns a single text; undefined for a list or a map. */
+/** Returns a text, number or boolean as text; undefined for a list or a map. */
 export function readText(param: unknown): string | undefined {
   if (typeof param === "string") return param;
   return typeof param === "number" || typeof param === "boolean" ? String(param) : undefined;
 }
 
-/** Returns a single text: the last if a name was repeated, as Rails takes it. */
+/** Returns a text, or the last one if a name is repeated, as Rails does. */
 export function lastText(param: unknown): string | undefined {
   return readText(Array.isArray(param) ? param.at(-1) : param);
 }
@@ -199,8 +199,8 @@ export function parseInteger(param: unknown): number | undefined {
 }
 
 /**
- * Parses `true`, `yes`, `1` and their opposites; undefined for anything else. Clients that were generated from the vendor's
- * file send the words with the back-ticks that stand around them there.
+ * Parses `true`, `yes`, `1` and their opposites; undefined for anything else. Vendor quirk: clients generated from the vendor's
+ * file send the words with the back-ticks of that file.
  */
 export function parseBoolean(param: unknown): boolean | undefined {
   const text = lastText(param)?.replaceAll("`", "").trim().toLowerCase();

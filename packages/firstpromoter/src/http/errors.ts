@@ -1,10 +1,10 @@
 import { type ApiError, cutList, defineErrors } from "@reinstate/batch-core/http";
 import type { ErrorBody } from "../schemas.ts";
 
-/** One answer: a status with its JSON body, or with none. */
+/** An error response: a status with a JSON body or none. */
 export interface ErrorAnswer {
   status: number;
-  /** `null`: the body is empty. `message` may hold `{}`, where the name of the thing goes. */
+  /** The body; null means empty. A `{}` in `message` is replaced by the detail of the error. */
   body: ErrorBody | null;
   headers?: Record<string, string>;
 }
@@ -13,15 +13,15 @@ const notFound = { message: "Record not found", code: "not_found" };
 const forbidden = { message: "You don't have enough rights to perform this action", code: "forbidden" };
 const unauthorized = { status: 401, body: null, headers: { "www-authenticate": "Bearer" } };
 
-/** Every error of the vendor's API in one table. Each can be replaced by the option `answers`. */
+/** All errors of the vendor's API. The option `answers` can replace each one. */
 export const errorAnswers = {
-  /** Bearer missing, unknown or revoked. */
+  /** The key is missing, unknown or revoked. */
   bad_key: unauthorized,
-  /** No account header, or a blank one. */
+  /** The account header is missing or blank. */
   missing_account: unauthorized,
-  /** A good key with an account that no key belongs to. */
+  /** The key is valid, but no key belongs to the account. */
   unknown_account: { status: 404, body: notFound },
-  /** A good key with another key's account. */
+  /** The key is valid, but the account is another key's. */
   foreign_account: { status: 403, body: forbidden },
   not_found: { status: 404, body: notFound },
   missing_param: {
@@ -32,14 +32,14 @@ export const errorAnswers = {
   malformed_json: { status: 400, body: { message: "The request body is not valid JSON", code: "invalid_params" } },
   invalid_record: { status: 400, body: { message: "Validation failed: {}", code: "invalid_record" } },
   invalid_param: { status: 422, body: { message: "{}", code: "invalid_params" } },
-  /** A batch that is not in a state for this: stop, resume, retry, undo. */
+  /** The state of the batch does not allow stop, resume, retry or undo. */
   wrong_state: { status: 409, body: { message: "{}", code: "wrong_state" } },
-  /** An `Idempotency-Key` that was used for another request. */
+  /** The `Idempotency-Key` was used for another request. */
   idempotency_mismatch: {
     status: 422,
     body: { message: "This Idempotency-Key was used with another request", code: "idempotency_mismatch" },
   },
-  /** The first request with this `Idempotency-Key` is not answered yet. */
+  /** The first request with this `Idempotency-Key` is still running. */
   idempotency_running: {
     status: 409,
     body: {
@@ -51,18 +51,18 @@ export const errorAnswers = {
   body_too_large: {
     status: 413,
     body: { message: "The request body is larger than {} bytes", code: "body_too_large" },
-    // What is left of the body is not read, so the connection cannot be used again.
+    // The rest of the body is not read, so the connection cannot be reused.
     headers: { connection: "close" },
   },
-  /** A compressed body, which is not read. */
+  /** The body is compressed, which the server does not support. */
   encoded_body: {
     status: 415,
     body: { message: "The request body must not be encoded (Content-Encoding)", code: "encoded_body" },
     headers: { "accept-encoding": "identity" },
   },
-  /** More requests in a minute than `rateLimit`, too many at a time, or too many wrong keys; the header `Retry-After` holds the seconds until the next may come. */
+  /** More requests in a minute than `rateLimit`, too many at a time, or too many wrong keys. `Retry-After` holds the seconds to wait. */
   too_many_requests: { status: 429, body: { message: "Too many requests", code: "too_many_requests" } },
-  /** A database is away, full or read-only, or more calls are in progress than the server takes at a time. */
+  /** A database is unreachable, full or read-only, or too many calls are in progress. */
   unavailable: {
     status: 503,
     body: { message: "Service unavailable", code: "service_unavailable" },
@@ -73,8 +73,8 @@ export const errorAnswers = {
 
 export type ErrorName = keyof typeof errorAnswers;
 
-/** Bytes of the faults by field at most: no answer grows with the request. */
-const fieldsBytes = 8000;
+/** The most bytes of faults by field, so that no response grows with the request. */
+const maxFieldBytes = 8000;
 
 export const { apiError, answerError } = defineErrors<ErrorName>({
   vendor: "firstpromoter",
@@ -91,20 +91,22 @@ export const { apiError, answerError } = defineErrors<ErrorName>({
   },
 });
 
-/** Returns the error of a record that is not valid: `{ email: ["has already been taken"] }`. */
+/** Returns the error of an invalid record. `fields`: `{ email: ["has already been taken"] }`. */
 export function invalidRecord(fields: Record<string, string[]>): ApiError {
-  const sentences = Object.entries(fields).flatMap(([field, faults]) => faults.map((f) => `${humanName(field)} ${f}`));
-  const errors = Object.fromEntries(cutList(Object.entries(fields), fieldsBytes));
+  const sentences = Object.entries(fields).flatMap(([field, faults]) =>
+    faults.map((f) => `${formatFieldName(field)} ${f}`),
+  );
+  const errors = Object.fromEntries(cutList(Object.entries(fields), maxFieldBytes));
   return apiError("invalid_record", sentences.join(", "), { members: { errors } });
 }
 
-// As the vendor's framework names a field in a sentence: "cust_id" is "Cust".
-function humanName(field: string): string {
+// Vendor quirk: its framework names `cust_id` as "Cust" in a sentence.
+function formatFieldName(field: string): string {
   const words = field.replace(/_id$/, "").replaceAll(/[_.]/g, " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** Returns the HTTP answer to an error, by the table with the replacements of the option `answers`. */
+/** Returns the HTTP response to an error. `answers`: the error table with its replacements. */
 export function writeError(
   answers: Record<ErrorName, ErrorAnswer>,
   { kind, detail, headers, members }: ApiError<ErrorName>,

@@ -24,39 +24,44 @@ const writer = createSchemaWriter({
 
 const requestId = { "X-Request-Id": { $ref: "#/components/headers/RequestId" } };
 
-/** The headers of an answer of a call that makes a batch. */
+/** The response headers of a call that creates a batch. */
 const batchHeaders = {
   "X-Reinstate-Batch": z.int().describe("The id of the batch"),
-  "Idempotency-Replayed": z.literal("true").describe("The first answer to this key"),
+  "Idempotency-Replayed": z.literal("true").describe("The response is the first one to this key"),
 };
 
-/** The refusals that every call has. */
-const everywhere: ErrorName[] = [
+/** The errors of every call. */
+const commonErrors: ErrorName[] = [
   "bad_key",
   "foreign_account",
   "unknown_account",
   "too_many_requests",
-  // A safety flag that the call does not support, or whose value is not clear.
+  // A safety flag that the call does not support, or that has an unclear value.
   "invalid_param",
   "unavailable",
   "internal",
 ];
 
 function describeRoute(route: Route, shared: Record<string, ApiAnswer>): ApiRoute {
-  const { operationId, method, path, summary, own, query = {}, headers = {}, body, replies, errors = [] } = route;
-  const text = [route.description, own && "Not part of FirstPromoter's own API."].filter((part) => part !== undefined);
+  const { operationId, method, path, summary, extension, query = {}, headers = {}, body, replies, errors = [] } = route;
+  const text = [route.description, extension && "Not part of FirstPromoter's own API."].filter(
+    (part) => part !== undefined,
+  );
   const isBatch = path.startsWith("/batch_processes");
-  const isMade = "202" in replies;
+  const createsBatch = "202" in replies;
   const answers = Object.entries(replies).map(([status, schema]): [string, ApiAnswer] => [
     status,
     {
-      description: status === "202" ? "Accepted; the batch goes on" : "Done",
-      headers: { ...requestId, ...(isMade && batchHeaders) },
+      description: status === "202" ? "Accepted; the batch runs in the background" : "Done",
+      headers: { ...requestId, ...(createsBatch && batchHeaders) },
       body: { schema },
     },
   ]);
   return {
-    ...{ operationId, method, path, summary },
+    operationId,
+    method,
+    path,
+    summary,
     tag: isBatch ? "Batches" : "Promoters",
     ...(text.length > 0 && { description: text.join(" ") }),
     parameters: {
@@ -68,20 +73,22 @@ function describeRoute(route: Route, shared: Record<string, ApiAnswer>): ApiRout
     ...(body && { body: { schema: body } }),
     answers: {
       ...Object.fromEntries(answers),
-      ...writeErrors<ErrorName>(errorAnswers as Record<ErrorName, ErrorAnswer>, [...errors, ...everywhere], {
-        ...{ schema: writer.reference("Error"), headers: requestId, shared },
+      ...writeErrors<ErrorName>(errorAnswers as Record<ErrorName, ErrorAnswer>, [...errors, ...commonErrors], {
+        schema: writer.reference("Error"),
+        headers: requestId,
+        shared,
       }),
     },
   };
 }
 
-/** The OpenAPI 3.1 document of what is served with the default options, made from the table of routes. */
+/** Returns the OpenAPI 3.1 document of the server with default options. It is generated from the table of routes. */
 export function openApi(): Json {
   const answers: Record<string, ApiAnswer> = {};
   return assembleOpenApi({
     info: {
-      title: "FirstPromoter API v2, as @reinstate/firstpromoter serves it",
-      description: "Archiving promoters and bringing them back, and what belongs to it.",
+      title: "FirstPromoter API v2, as served by @reinstate/firstpromoter",
+      description: "Archive and restore promoters.",
       version: "2",
     },
     servers: [{ url: basePath }],
@@ -92,17 +99,21 @@ export function openApi(): Json {
     schemas: writer.writeNamed("output"),
     parameters: {
       AccountId: {
-        ...{ name: "Account-ID", in: "header", required: true },
+        name: "Account-ID",
+        in: "header",
+        required: true,
         description: "The account that the key belongs to",
         schema: { type: "string" },
       },
       RequestId: {
-        ...{ name: "X-Request-Id", in: "header", required: false },
-        description: "Comes back on the reply",
+        name: "X-Request-Id",
+        in: "header",
+        required: false,
+        description: "The response has the same id",
         schema: { type: "string", pattern: "^[\\w.:/+=@-]{1,128}$" },
       },
     },
-    headers: { RequestId: { schema: { type: "string" }, description: "The request's own, or a new one" } },
+    headers: { RequestId: { schema: { type: "string" }, description: "The id of the request, or a new one" } },
     answers,
   });
 }

@@ -7,8 +7,8 @@ const seconds = (ms: number) => `${new Date(ms).toISOString().slice(0, -5)}Z`;
 const secondsOrNull = (ms: number | null) => (ms === null ? null : seconds(ms));
 
 /**
- * A promoter as the vendor shows him. `avatar` and `coupon` are empty texts where there is none and `first_event_at` is the
- * time of joining, as strict clients take no null there; `password_setup_url` is a credential and never given out.
+ * Returns a promoter in the vendor's form. Strict clients accept no null in some fields: `avatar` and `coupon` default to an
+ * empty text, `first_event_at` to the time of joining. `password_setup_url` is a credential, so it is always null.
  */
 export function promoterBody(
   record: PromoterRecord,
@@ -92,7 +92,7 @@ function profileBody({ id, profile }: PromoterRecord): Promoter["profile"] {
 }
 
 function refLink(base: string, token: string): string {
-  // A hundred promoters have as many links: only what may have to be escaped is put together at length.
+  // Performance: a page has up to a hundred links, and only unusual ones need escaping.
   if (/^[\w.-]+$/.test(token) && /^https?:\/\/[a-z0-9.-]+\/[\w/-]*$/.test(base)) return `${base}?fpr=${token}`;
   const url = new URL(base);
   url.searchParams.set("fpr", token);

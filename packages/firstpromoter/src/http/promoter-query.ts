@@ -19,8 +19,8 @@ const counts = ["clicks_count", "referrals_count", "customers_count", "revenue_a
 const times = ["joined_at", "last_login_at"] as const;
 const sortable = [...counts, "joined_at"] as const;
 
-/** A value that must parse; one that does not is an issue. */
-const parsed = <Value>(parse: (param: unknown) => Value | undefined) =>
+/** Makes a schema from a parser; undefined is an issue. */
+const parsedBy = <Value>(parse: (param: unknown) => Value | undefined) =>
   z
     .custom<unknown>()
     .transform((param, { issues }) => {
@@ -31,21 +31,21 @@ const parsed = <Value>(parse: (param: unknown) => Value | undefined) =>
     })
     .optional();
 
-/** A filter of several values, none of them unknown. */
+/** Makes the schema of a filter with several values. An unknown name is an issue. */
 const group = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  parsed(parseMap)
+  parsedBy(parseMap)
     .transform((map) => map && withoutBlanks(map))
     .pipe(z.strictObject(shape).optional());
 
-const integer = parsed(parseInteger);
-const count = parsed((param) => atLeast(0, param));
-const flag = parsed((param) => parseBoolean(readText(param)));
-const words = parsed((param) => parseWords(param)?.map((word) => word.replaceAll("\0", "")));
-// PostgreSQL takes no text with the character zero, and no record holds one.
-const text = parsed((param) => (readText(param)?.includes("\0") ? undefined : readText(param)));
+const integer = parsedBy(parseInteger);
+const count = parsedBy((param) => parseAtLeast(0, param));
+const flag = parsedBy((param) => parseBoolean(readText(param)));
+const words = parsedBy((param) => parseWords(param)?.map((word) => word.replaceAll("\0", "")));
+// PostgreSQL rejects texts with the character zero, and no record has one.
+const text = parsedBy((param) => (readText(param)?.includes("\0") ? undefined : readText(param)));
 const line = text.transform((line) => line?.trim());
 const countRange = group({ from: count, to: integer });
-const timeRange = group({ from: parsed(parseSecond), to: parsed(parseSecond) });
+const timeRange = group({ from: parsedBy(parseSecond), to: parsedBy(parseSecond) });
 const customField = group({
   key: text.pipe(z.string()),
   operator: line.pipe(z.enum(["exact", "partial"]).optional()),
@@ -62,7 +62,7 @@ const filters = z.strictObject({
   last_login_at: timeRange,
   archived: flag,
   state: line.pipe(campaignState.optional()),
-  campaign_id: parsed(parseIntegers),
+  campaign_id: parsedBy(parseIntegers),
   parent_promoter_id: integer,
   has_wform: flag,
   subscribed_to_email: flag,
@@ -72,17 +72,17 @@ const filters = z.strictObject({
   custom_field2: customField,
   inactivity: group({
     metric: line.pipe(z.enum(["referral", "customer", "click", "sale"]).optional()),
-    days: parsed((param) => atLeast(1, param)).pipe(z.int()),
+    days: parsedBy((param) => parseAtLeast(1, param)).pipe(z.int()),
   }),
 });
 
 const selection = z.strictObject({
   q: line,
-  ids: parsed(parseIntegers),
+  ids: parsedBy(parseIntegers),
   filters,
 });
 
-/** `page` from 1 and `per_page` up to 100; what cannot be is brought to the nearest that can. */
+/** Reads `page` and `per_page`, clamped to at least 1 and to 1–100. */
 export function readPage(params: Record<string, unknown>, perPage = 20): { limit: number; offset: number } {
   const limit = Math.min(100, Math.max(1, parseInteger(lastText(params.per_page)) ?? perPage));
   const page = Math.min(1_000_000, Math.max(1, parseInteger(lastText(params.page)) ?? 1));
@@ -90,13 +90,12 @@ export function readPage(params: Record<string, unknown>, perPage = 20): { limit
 }
 
 /**
- * Parses the query of `GET /promoters`. A filter counts the same as `filters[name]`, as plain `name`, and in a JSON text; a
- * blank one as if it were not there. If anything that selects promoters is unknown, malformed or of the wrong shape, the
- * query finds no promoter.
+ * Parses the query of `GET /promoters`. A filter may be `filters[name]`, plain `name`, or part of a JSON text. Blank filters count
+ * as absent. If anything that selects promoters is unknown, malformed or of the wrong shape, the query finds no promoter.
  */
-export function parsePromoterQuery(given: ParamMap, options: Options, now: number): PromoterQuery {
-  const params = withoutBlanks(given);
-  const { sorting, ...selecting } = separate(params);
+export function parsePromoterQuery(query: ParamMap, options: Options, now: number): PromoterQuery {
+  const params = withoutBlanks(query);
+  const { sorting, ...selecting } = separateSorting(params);
   const page = { sorting, ...readPage(params) };
   const read = selection.safeParse(selecting);
   if (!read.success) return { ids: [], ...page };
@@ -123,17 +122,17 @@ export function parsePromoterQuery(given: ParamMap, options: Options, now: numbe
 
 const filterNames = Object.keys(filters.shape);
 
-/** How a name reads in any spelling: `Joined-At`, `joinedAt` and `joined_at` are one. */
-const plainName = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
+/** Normalizes the spelling of a name: `Joined-At`, `joinedAt` and `joined_at` become equal. */
+const normalizeName = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
 
-/** Names that select promoters, or that a caller could take for such: filters, and the fields of a promoter. */
+/** Names that select promoters, or that a caller may expect to: filters, and the fields of a promoter. */
 const selectingNames = new Set(
   [
     ...filterNames,
     ...Object.keys({ ...promoter.shape, ...profileInput.shape }),
     ...findBy.options,
     ...["q", "ids", "search", "query", "find_by"],
-    // What other parts of the API and its exports call them.
+    // Names from other parts of the API and from its exports.
     ...[
       "promoter_id",
       "promoter_ids",
@@ -145,21 +144,20 @@ const selectingNames = new Set(
       "created_at",
       "updated_at",
     ],
-  ].map(plainName),
+  ].map(normalizeName),
 );
 
 const looksSelecting = (name: string, value: unknown) =>
-  typeof value === "object" || /[[\]]|^filter/i.test(name) || selectingNames.has(plainName(name));
+  typeof value === "object" || /[[\]]|^filter/i.test(name) || selectingNames.has(normalizeName(name));
 
-/** Parameters of the list that select no promoter. */
+/** Parameters of the list that do not select promoters. */
 const otherNames = ["sorting", "page", "per_page", "include_parent_promoter", "exclude_payout_method"];
 
 /**
- * Separates what selects promoters from the order that they are listed in. Both may use one name: `clicks_count=asc` sorts,
- * `clicks_count[from]=1` filters. A parameter that is none of the API's is left out, as by the vendor, unless it looks like a
- * filter: then it is one that is unknown.
+ * Separates the filters from the sorting. Both may use one name: `clicks_count=asc` sorts, `clicks_count[from]=1` filters. An
+ * unknown parameter is ignored, as the vendor does, unless it looks like a filter. Then it counts as an unknown filter.
  */
-function separate(params: Record<string, unknown>) {
+function separateSorting(params: Record<string, unknown>) {
   const { q, ids, filters = {}, ...others } = params;
   const plain: Record<string, unknown> = {};
   const directions: Record<string, unknown> = {};
@@ -182,10 +180,10 @@ function separate(params: Record<string, unknown>) {
   };
 }
 
-/** The filters of both spellings; text if they are no map or contradict each other, which finds no promoter. */
-function joinFilters(plain: Record<string, unknown>, given: unknown): unknown {
-  const map = parseMap(given);
-  if (!map) return given;
+/** Merges the filters of both spellings. Returns a text if they are no map or contradict each other, which finds no promoter. */
+function joinFilters(plain: Record<string, unknown>, filters: unknown): unknown {
+  const map = parseMap(filters);
+  if (!map) return filters;
   const named = withoutBlanks(map);
   const differs = Object.keys(plain).some((name) => name in named && !isDeepStrictEqual(plain[name], named[name]));
   return differs ? "contradiction" : { ...plain, ...named };
@@ -193,8 +191,8 @@ function joinFilters(plain: Record<string, unknown>, given: unknown): unknown {
 
 const isDirection = (value: unknown) => /^\s*(asc|desc)\s*$/i.test(readText(value) ?? "");
 
-function toSorting(given: Record<string, unknown>): Sorting[] {
-  return Object.entries(given).flatMap(([name, value]) => {
+function toSorting(directions: Record<string, unknown>): Sorting[] {
+  return Object.entries(directions).flatMap(([name, value]) => {
     const by = sortable.find((known) => known === name);
     const direction = lastText(value)?.trim().toLowerCase();
     return by && (direction === "asc" || direction === "desc") ? [{ by, direction }] : [];
@@ -206,10 +204,10 @@ function toRanges(read: z.output<typeof filters>, now: number): NonNullable<Prom
   for (const name of counts) ranges[name] = { ...read[name] };
   for (const name of times) {
     const { from, to } = read[name] ?? {};
-    // Times are shown in seconds, so the whole second is part of the range.
+    // Clients see whole seconds, so the range includes the whole last second.
     ranges[name] = { from, to: to === undefined ? undefined : to + 999 };
   }
-  // No event of a promoter is kept, so the last thing known of him is that he joined.
+  // The server records no events, so joining is the last known activity of a promoter.
   if (read.inactivity) {
     const until = now - Math.min(read.inactivity.days, 1_000_000) * 86_400_000;
     ranges.joined_at = { ...ranges.joined_at, to: Math.min(until, ranges.joined_at?.to ?? until) };
@@ -217,18 +215,18 @@ function toRanges(read: z.output<typeof filters>, now: number): NonNullable<Prom
   return ranges;
 }
 
-/** Parses a list of whole numbers. What is none is left out; undefined if nothing is left. */
+/** Parses a list of whole numbers. Ignores other entries; returns undefined if none is left. */
 function parseIntegers(param: unknown): number[] | undefined {
   const numbers = parseWords(param)?.flatMap((word) => parseInteger(word) ?? []);
   return numbers?.length === 0 ? undefined : numbers;
 }
 
-function atLeast(least: number, param: unknown): number | undefined {
+function parseAtLeast(least: number, param: unknown): number | undefined {
   const value = parseInteger(param);
   return value !== undefined && value >= least ? value : undefined;
 }
 
-/** Parses a time as the beginning of the second that it names. */
+/** Parses a time, rounded down to its second. */
 function parseSecond(param: unknown): number | undefined {
   const ms = parseTime(readText(param) ?? "");
   return ms === undefined ? undefined : Math.floor(ms / 1000) * 1000;

@@ -29,14 +29,14 @@ import {
 } from "./bracket-params.ts";
 import { apiError, invalidRecord } from "./errors.ts";
 
-/** What is known of a request before its handler sees it: who asks, and the id that its reply carries. */
+/** The request's account, key id (`actor`) and request id, set before its handler runs. */
 export interface Env {
   Variables: { account: string; actor: string; requestId: string };
 }
 export type Ctx = Context<Env>;
 export type Handler = (c: Ctx) => Promise<Response>;
 
-/** The parameters of a request's query. Throws `invalid_request` for a safety flag, because reads support none. */
+/** Reads the query of a request. @throws `invalid_request` for a safety flag, because reads support none. */
 export function readQuery(request: Request): ParamMap {
   const { searchParams } = new URL(request.url);
   readSafetyFlags(
@@ -48,15 +48,17 @@ export function readQuery(request: Request): ParamMap {
 
 /** The safety flags that a call supports. */
 export interface FlagRules {
-  /** `read`: the call takes `dry_run` in its query and its body; `path`: its path says so. Default: the call has no dry run. */
+  /** `read`: `dry_run` may be in the query or the body; `path`: the path means a dry run. Default: no dry run. */
   dryRun?: "read" | "path";
-  /** Parameters whose names inside are data, in which no flag is looked for. */
+  /** Parameters that contain data, whose inner names are not checked for flags. */
   data?: readonly string[];
 }
 
 /**
- * The parameters of a request: its query with its body laid over it, JSON or form. A body that is no JSON object holds no
- * parameters; one that is no JSON at all is refused. `dry_run` is a boolean, or not there.
+ * Reads the parameters of a request: its query, overridden by its JSON or form body. A JSON body other than an object has no
+ * parameters. `dry_run` is a boolean or absent.
+ *
+ * @throws `malformed_json`, `body_too_large`, or `invalid_request` for an unsupported safety flag.
  */
 export async function readParams(
   request: Request,
@@ -65,8 +67,8 @@ export async function readParams(
 ): Promise<Record<string, unknown>> {
   const { searchParams } = new URL(request.url);
   const query = parseBracketParams(searchParams);
-  /** The query with what the body holds laid over it. `fields`: the flags in the body. */
-  const together = (body: object, fields: FlagField[]) => {
+  /** Merges the body over the query. `fields`: the flags in the body. */
+  const mergeParams = (body: object, fields: FlagField[]) => {
     const supported = dryRun === undefined ? [] : ["dry_run"];
     const { dry_run } = readSafetyFlags(
       { place: "path", fields: dryRun === "path" ? [{ path: ["dry_run"], value: true }] : [], supported },
@@ -81,27 +83,28 @@ export async function readParams(
   });
   const text = decodeUtf8(bytes);
   if (text === undefined) throw apiError("malformed_json");
-  if (text.trim() === "") return together({}, []);
+  if (text.trim() === "") return mergeParams({}, []);
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/x-www-form-urlencoded\b/i.test(type)) {
     const fields: FlagField[] = [];
     const form = await parseFormInSlices(text, (pairs) => void fields.push(...findFlags(pairs, data)));
-    return together(form, fields);
+    return mergeParams(form, fields);
   }
   const body = await parseJsonInSlices(text);
   const named = typeof body === "object" ? expandNames(parseMap(body) ?? {}) : {};
-  return together(named, await findFlagsInSlices(body, { data }));
+  return mergeParams(named, await findFlagsInSlices(body, { data }));
 }
 
-/** Ids that are read before others get a turn. */
+/** Ids that are read before yielding to the event loop. */
 const itemsPerSlice = 2000;
 
 /**
- * The ids of a batch action: those to work on, as they came, and those that are none, once each. `count` is how many came,
- * repeated ones too.
+ * Reads the ids of a batch action: the valid ones in request order, and each invalid one once. `count` includes repeated ids.
+ *
+ * @throws `missing_param` if there are none.
  */
-export async function readIds(given: unknown): Promise<{ count: number; items: number[]; refused: Refused[] }> {
-  const entries = (typeof given === "object" && given !== null && parseList(given)) || [];
+export async function readIds(ids: unknown): Promise<{ count: number; items: number[]; refused: Refused[] }> {
+  const entries = (typeof ids === "object" && ids !== null && parseList(ids)) || [];
   if (entries.length === 0) throw apiError("missing_param", "ids");
   const items: number[] = [];
   const refused = new Map<string, Refused>();
@@ -110,13 +113,13 @@ export async function readIds(given: unknown): Promise<{ count: number; items: n
     const isText = typeof entry === "string" || typeof entry === "number";
     const id = isText ? parseInteger(entry) : undefined;
     if (id !== undefined && id > 0) items.push(id);
-    else refused.set(JSON.stringify(entry), refuseId(entry, isText && /^\s*-?\d+\s*$/.test(shorten(String(entry)))));
+    else refused.set(JSON.stringify(entry), rejectId(entry, isText && /^\s*-?\d+\s*$/.test(shorten(String(entry)))));
   }
   return { count: entries.length, items, refused: [...refused.values()] };
 }
 
-/** A whole number that is no id is nobody's; anything else is no id. */
-function refuseId(item: unknown, isInteger: boolean): Refused {
+/** Rejects an id: `not_found` for a whole number, because no promoter has it, `invalid_id` for anything else. */
+function rejectId(item: unknown, isInteger: boolean): Refused {
   return isInteger
     ? { item, code: "not_found", message: notFoundText(shorten(String(item)).trim()) }
     : { item, code: "invalid_id", message: `${shorten(JSON.stringify(item))} is not a promoter id` };
@@ -124,45 +127,53 @@ function refuseId(item: unknown, isInteger: boolean): Refused {
 
 const shorten = (text: string) => (text.length > 50 ? `${text.slice(0, 50)}…` : text);
 
-/** The body of `POST /promoters`. */
+/** Reads the body of `POST /promoters`. */
 export function readNewPromoter(params: Record<string, unknown>): NewPromoter {
   if ((lastText(params.email)?.trim() ?? "") === "") throw apiError("missing_param", "email");
   const { initial_campaign_id, always_approve } = params;
   const campaign = parseInteger(lastText(initial_campaign_id));
   if (campaign === undefined && !isBlank(initial_campaign_id)) throw apiError("not_found");
   const approve = parseBoolean(always_approve);
-  return checked(
+  return parseOrInvalid(
     newPromoter.safeParse({
-      ...writable(params),
+      ...readWritableFields(params),
       ...(campaign !== undefined && { initial_campaign_id: campaign }),
       ...(approve !== undefined && { always_approve: approve }),
     }),
   );
 }
 
-/** Whether a body names single custom fields (`custom_fields[tier]`): the others stay, where a map replaces all of them. */
+/** Returns whether a body names single custom fields (`custom_fields[tier]`). Then the other fields stay; a map replaces all. */
 export function keepsOtherFields({ custom_fields }: Record<string, unknown>): boolean {
   const custom = parseMap(custom_fields);
   return custom !== undefined && isFromNames(custom);
 }
 
-/** The body of `PUT /promoters/{id}`, without `find_by`. */
+/** Reads the body of `PUT /promoters/{id}`. */
 export function readPromoterChanges(params: Record<string, unknown>): PromoterChanges {
   const { email } = params;
   if (email !== undefined && (lastText(email)?.trim() ?? "") === "") throw invalidRecord({ email: ["can't be blank"] });
-  const { profile, ...changes } = writable(params) as { profile?: Record<string, unknown> };
+  const { profile, ...changes } = readWritableFields(params) as { profile?: Record<string, unknown> };
   const given = parseMap(params.profile) ?? {};
-  const taken = {
+  const removedForms = {
     ...(parseBoolean(given._destroy_w8form) && { w8_form_url: null }),
     ...(parseBoolean(given._destroy_w9form) && { w9_form_url: null }),
   };
-  return checked(promoterChanges.safeParse({ ...changes, ...(profile && { profile: { ...profile, ...taken } }) }));
+  return parseOrInvalid(
+    promoterChanges.safeParse({ ...changes, ...(profile && { profile: { ...profile, ...removedForms } }) }),
+  );
 }
 
 const isBlank = (value: unknown) => value === undefined || value === null || value === "";
 
-/** What both write, as texts: some clients send numbers. An empty `cust_id` is none. */
-function writable({ email, cust_id, note, profile, custom_fields }: Record<string, unknown>): Record<string, unknown> {
+/** Reads the fields that create and update share. Numbers become texts, because some clients send them. An empty `cust_id` is null. */
+function readWritableFields({
+  email,
+  cust_id,
+  note,
+  profile,
+  custom_fields,
+}: Record<string, unknown>): Record<string, unknown> {
   const faults: Record<string, string[]> = {};
   const address = lastText(email)?.trim();
   if (address !== undefined && (!/^[^@\s\0]+@[^@\s\0]+$/.test(address) || address.length > 254)) {
@@ -170,7 +181,7 @@ function writable({ email, cust_id, note, profile, custom_fields }: Record<strin
   }
   const custId = isBlank(cust_id) ? null : lastText(cust_id)?.trim();
   if (custId !== null && (custId === undefined || custId.includes("\0"))) faults.cust_id = ["is invalid"];
-  // An index entry must fit into a page of the database.
+  // An index entry must fit into a database page.
   if (custId && custId.length > 255) faults.cust_id = ["is too long (maximum is 255 characters)"];
   if (lastText(note)?.includes("\0") || !isTextOrNull(note)) faults.note = ["is invalid"];
   const given = parseMap(profile) ?? {};
@@ -188,15 +199,15 @@ function writable({ email, cust_id, note, profile, custom_fields }: Record<strin
     ...(profile !== undefined && {
       profile: Object.fromEntries(fields.map((field) => [field, lastText(given[field]) ?? null])),
     }),
-    // Clients made from the vendor's file, which calls it a list, send `[]` for "unchanged".
+    // Vendor quirk: its file declares a list, so clients generated from it send `[]` for "unchanged".
     ...(custom !== undefined && { custom_fields: custom && { ...custom } }),
   };
 }
 
-/** Whether a value is a text or null. Any other value would empty its field. */
+/** Returns whether a value is a text, null or absent. Any other value would clear its field. */
 const isTextOrNull = (value: unknown) => value === undefined || value === null || lastText(value) !== undefined;
 
-function checked<Value>(parsed: { success: true; data: Value } | { success: false; error: z.ZodError }): Value {
+function parseOrInvalid<Value>(parsed: { success: true; data: Value } | { success: false; error: z.ZodError }): Value {
   if (parsed.success) return parsed.data;
   throw invalidRecord(
     Object.fromEntries(

@@ -17,7 +17,7 @@ import { answerError, apiError, type ErrorName, writeError } from "./errors.ts";
 import { createPromoterHandlers } from "./promoter-handlers.ts";
 import type { Ctx, Env } from "./requests.ts";
 
-/** FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
+/** Creates FirstPromoter's API v2 for companies, at the vendor's paths, on any host name. */
 export function createRoutes(host: Host, store: PromoterStore, options: Options): Hono<Env> {
   const routes = new Hono<Env>({ getPath: cleanPath });
   const rateLimit = createRateLimit(host, { name: "firstpromoter requests", perMinute: options.rateLimit });
@@ -31,7 +31,7 @@ export function createRoutes(host: Host, store: PromoterStore, options: Options)
   routes.use(async (c, next) => {
     const id = readRequestId(c.req.raw, /^[\w.:/+=@-]{1,128}$/);
     c.set("requestId", id);
-    // Beforehand: an answer whose headers are looked at afterwards is made anew, at some cost.
+    // Performance: setting a header after the handler would copy the response.
     c.header("X-Request-Id", id);
     await next();
   });

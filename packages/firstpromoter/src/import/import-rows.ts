@@ -1,6 +1,6 @@
 import { columnName, invalidColumns, mapColumns, type OpenTable, parseInteger } from "@reinstate/batch-core";
 
-/** The fields of an item of `GET /promoters` by the names that a column may have, as `columnName` returns them. */
+/** The fields of an item of `GET /promoters` by column name, as `columnName` returns it. */
 const fields = new Map(
   Object.entries({
     ...own("id email name cust_id note joined_at last_login_at archived_at fraud_suspicions invoice_details_status"),
@@ -43,15 +43,14 @@ function under(parent: string, names: string): Record<string, string> {
 const integers = /^(id|stats\..*|campaign\.campaign_id)$/;
 
 /**
- * Reads the rows of a table as items of `GET /promoters`; columns that mean nothing here are passed over, and an empty cell is
- * a field that is not there.
+ * Reads the rows of a table as items of `GET /promoters`. Unknown columns are ignored, and an empty cell counts as an absent field.
  *
- * @throws `invalid_request` when there is no column for the e-mail address, or two columns are for one field.
+ * @throws `invalid_request` if no column has the e-mail address, or two columns are for one field.
  */
 export const promoterTable: OpenTable = (header, line) => {
   const places = mapColumns(header, line, (name) => fields.get(columnName(name)));
   if (!places.includes("email")) {
-    throw invalidColumns(line, `there is no column email (there are: ${header.join(", ").slice(0, 500)})`);
+    throw invalidColumns(line, `the column email is missing; the columns are ${header.join(", ").slice(0, 500)}`);
   }
   return { read: (cells) => readItem(places, cells) };
 };

@@ -161,7 +161,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     });
     expect((await ours.get("/promoters?filters[archived]=true")).data).toMatchObject([{ name: "Bob;by Brown" }]);
     await expect(ours.take("name,id\nA,1", "csv")).rejects.toThrow(
-      "line 1: there is no column email (there are: name, id)",
+      "line 1: the column email is missing; the columns are name, id",
     );
     const latin = Buffer.from("email,name\nd@example.com,J\u00fcrgen\n", "latin1");
     expect((await ours.take(latin, "csv")).refused).toEqual([
@@ -328,7 +328,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
         })(),
       );
       const ending = import_(source, format === "csv" ? {} : { signal: AbortSignal.abort(new Error("enough")) });
-      await expect(ending).rejects.toThrow(format === "csv" ? "there is no column email" : "enough");
+      await expect(ending).rejects.toThrow(format === "csv" ? "the column email is missing" : "enough");
       expect(source.destroyed).toBe(true);
     },
   );

@@ -6,15 +6,16 @@ import { createSqlStore } from "../store/sql-store.ts";
 import type { CampaignRecord, NewPromoterRecord, PromoterStore } from "../store/store.ts";
 import { promoterTable } from "./import-rows.ts";
 
+/** The options of an import. */
 export interface ImportOptions {
-  /** Called for every line that is not taken, in order. */
+  /** Called for every rejected line, in order. */
   onRefused?(refused: RefusedLine): void;
-  /** Called after every set. */
+  /** Called after every stored set. */
   onProgress?(report: ImportCounts): void;
   signal?: AbortSignal;
 }
 
-/** Promoters written at once. */
+/** Promoters per transaction. */
 const setSize = 500;
 
 const noZero = z.string().refine((text) => !text.includes("\0"), "must not hold the character zero");
@@ -25,16 +26,16 @@ const time = z.string().transform((text, context) => {
   return z.NEVER;
 });
 const flag = z.union([z.boolean(), z.stringbool()]);
-/** A word in any case, or one that the vendor's pages use for it. */
-const word = <Word extends z.ZodType>(schema: Word, others: Record<string, string> = {}) =>
+/** Accepts a word in any case, and its synonyms on the vendor's pages. */
+const word = <Word extends z.ZodType>(schema: Word, synonyms: Record<string, string> = {}) =>
   z.preprocess((text) => {
-    const small = typeof text === "string" ? text.trim().toLowerCase() : undefined;
-    return small === undefined ? text : (others[small] ?? small);
+    const lowerCase = typeof text === "string" ? text.trim().toLowerCase() : undefined;
+    return lowerCase === undefined ? text : (synonyms[lowerCase] ?? lowerCase);
   }, schema);
 const count = z.int().min(0);
 const id = z.int().min(1);
 
-/** One promoter as `GET /promoters` shows him; what this server does not keep is passed over. */
+/** A promoter as `GET /promoters` returns it. Fields that this server does not store are ignored. */
 const importedPromoter = z.object({
   id: id.optional(),
   email: noZero
@@ -46,8 +47,12 @@ const importedPromoter = z.object({
   note: noZero.nullish(),
   stats: z
     .object({
-      ...{ clicks_count: count, referrals_count: count, sales_count: count, customers_count: count },
-      ...{ revenue_amount: count, active_customers_count: count },
+      clicks_count: count,
+      referrals_count: count,
+      sales_count: count,
+      customers_count: count,
+      revenue_amount: count,
+      active_customers_count: count,
     })
     .partial()
     .optional(),
@@ -79,11 +84,14 @@ const importedPromoter = z.object({
 });
 
 /**
- * Fills an account with promoters from a stream of bytes, set by set: NDJSON with one item of `GET /promoters` a line, or CSV
- * with a header. They keep their ids, campaigns, states and times. A line that cannot be taken is told and passed over; who
- * has no campaign comes into the account's default one. Rejects where the stream breaks off: what was taken stays.
+ * Imports promoters into an account from a stream of bytes: NDJSON with one item of `GET /promoters` a line, or CSV with a header.
+ * Promoters keep their ids, campaigns, states and times. A promoter without a campaign joins the account's default one. Invalid
+ * lines are reported and skipped.
  *
  * @throws `invalid_request` for a CSV without the column `email`, or with two columns for one field.
+ * @throws The error of the stream if it fails. Promoters that are stored by then stay.
+ * @example
+ * await importPromoters(host, "acc_1", createReadStream("promoters.ndjson"), "ndjson", { onRefused: console.log });
  */
 export async function importPromoters(
   host: Host,
@@ -93,31 +101,31 @@ export async function importPromoters(
   options: ImportOptions = {},
 ): Promise<ImportCounts> {
   const store = await createSqlStore(host.database);
-  const home = await store.defaultCampaign(account);
-  return importRecords<Read>(source, {
+  const defaultCampaign = await store.defaultCampaign(account);
+  return importRecords<ImportedPromoter>(source, {
     ...options,
     format,
     table: promoterTable,
     data: ["custom_fields"],
     setSize,
-    parse: (value) => readPromoter(value, home),
+    parse: (value) => readPromoter(value, defaultCampaign),
     store: (set) => storeSet(store, account, set, host.clock.now()),
   });
 }
 
-interface Read {
+interface ImportedPromoter {
   promoter: NewPromoterRecord;
   campaigns: CampaignRecord[];
 }
 
-/** Stores promoters with their campaigns. Returns what is wrong with each; undefined for one that is stored. */
+/** Stores promoters with their campaigns. Returns the fault of each, or undefined if it is stored. */
 async function storeSet(
   store: PromoterStore,
   account: string,
-  set: readonly Read[],
+  set: readonly ImportedPromoter[],
   now: number,
 ): Promise<(string | undefined)[]> {
-  const campaigns = new Map(set.flatMap((one) => one.campaigns).map((campaign) => [campaign.id, campaign]));
+  const campaigns = new Map(set.flatMap((entry) => entry.campaigns).map((campaign) => [campaign.id, campaign]));
   const results = await store.load(
     account,
     set.map(({ promoter }) => promoter),
@@ -127,8 +135,8 @@ async function storeSet(
   return results.map((result) => ("fault" in result ? result.fault : undefined));
 }
 
-/** The record in a row, or what is wrong with it. */
-function readPromoter(value: unknown, home: CampaignRecord): { item: Read } | { fault: string } {
+/** Returns the record in a row, or its fault. */
+function readPromoter(value: unknown, defaultCampaign: CampaignRecord): { item: ImportedPromoter } | { fault: string } {
   const parsed = importedPromoter.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -142,13 +150,13 @@ function readPromoter(value: unknown, home: CampaignRecord): { item: Read } | { 
   const campaigns: NonNullable<NewPromoterRecord["campaigns"]> = (
     places?.length ? places : [{ state: "accepted" as const }]
   ).map((place) => ({
-    campaign_id: ("campaign_id" in place ? place.campaign_id : undefined) ?? home.id,
+    campaign_id: ("campaign_id" in place ? place.campaign_id : undefined) ?? defaultCampaign.id,
     state: place.state,
     ...("ref_token" in place && place.ref_token && { ref_token: place.ref_token }),
     ...("coupon" in place && place.coupon && { coupon: place.coupon }),
     ...("created_at" in place && place.created_at != null && { created_at: place.created_at }),
   }));
-  const item: Read = {
+  const item: ImportedPromoter = {
     promoter: {
       ...(given.id !== undefined && { id: given.id }),
       email: given.email,
@@ -170,9 +178,9 @@ function readPromoter(value: unknown, home: CampaignRecord): { item: Read } | { 
       campaigns,
     },
     campaigns: [
-      home,
+      defaultCampaign,
       ...(places ?? []).flatMap(({ campaign_id, campaign }) =>
-        campaign_id === undefined || campaign_id === home.id
+        campaign_id === undefined || campaign_id === defaultCampaign.id
           ? []
           : [
               {

@@ -11,7 +11,7 @@ import * as z from "zod";
 import type { Options } from "../options.ts";
 import { add, assignParent, move, notFoundText, setState, type Verdict } from "../promoters/rules.ts";
 import type { CampaignState } from "../schemas.ts";
-import type { PromoterStore, Standing } from "../store/store.ts";
+import type { PromoterState, PromoterStore } from "../store/store.ts";
 
 const id = z.union([z.int().min(1), z.string().regex(/^\s*0*[1-9]\d{0,14}\s*$/)]).transform(Number);
 const flag = z.union([z.boolean(), z.literal([0, 1]).transform(Boolean), z.stringbool()]);
@@ -25,11 +25,11 @@ interface Action<Params> {
   apply(work: Work<number, Params>, store: PromoterStore, now: number): Promise<Outcome[]>;
 }
 
-/** A batch action that archives or restores. */
+/** A batch action that archives or restores promoters. */
 interface FlagAction<Params> {
   params: z.ZodObject & z.ZodType<Params>;
   change(work: Work<number, Params>, store: PromoterStore, now: number): Promise<Flagged<number>>;
-  /** The code of a promoter who is in the wanted state already. */
+  /** The code of a promoter that already has the target state. */
   unchanged: string;
 }
 
@@ -37,12 +37,12 @@ type AnyAction = Action<unknown> | FlagAction<unknown>;
 
 const action = <Params>(entry: Action<Params> | FlagAction<Params>) => entry as AnyAction;
 
-/** Accept, reject, block: one state in one campaign. */
+/** Creates accept, reject and block, which set the state in one campaign. */
 const stateAction = (state: CampaignState) =>
   action({
     params: inCampaign,
     apply: (work, store) =>
-      judged(work, store, [work.params.campaign_id], {
+      applyRule(work, store, [work.params.campaign_id], {
         rule: (promoter) => setState(promoter, work.params.campaign_id, state),
         change: (ids) => store.setStates(work.account, ids, work.params.campaign_id, state, work.transaction),
       }),
@@ -73,7 +73,7 @@ export const actions = {
     }),
     apply(work, store) {
       const { from_campaign_id: from, to_campaign_id: to } = work.params;
-      return judged(work, store, [from, to], {
+      return applyRule(work, store, [from, to], {
         rule: (promoter) => move(promoter, from, to),
         change: (ids) => store.moveMemberships(work.account, ids, from, to, work.transaction),
       });
@@ -82,7 +82,7 @@ export const actions = {
   add_to_campaign: action({
     params: z.strictObject({ campaign_id: id, drip_emails: flag.optional() }),
     apply: (work, store, now) =>
-      judged(work, store, [work.params.campaign_id], {
+      applyRule(work, store, [work.params.campaign_id], {
         rule: (promoter) => add(promoter, work.params.campaign_id),
         change: (ids) =>
           store.addMemberships(work.account, ids, work.params.campaign_id, "accepted", now, work.transaction),
@@ -97,7 +97,7 @@ export const actions = {
       if (lineage.length === 0) {
         return work.items.map((key) => failed(key, "parent_not_found", `Parent promoter ${parent} not found`));
       }
-      return judged(work, store, [], {
+      return applyRule(work, store, [], {
         rule: (promoter) => assignParent(promoter, lineage),
         change: (ids) => store.setParent(work.account, ids, parent, now, work.transaction),
       });
@@ -107,13 +107,13 @@ export const actions = {
 
 export type ActionName = keyof typeof actions;
 
-/** The names of the column of a table that holds promoter ids. */
+/** Names of the column with promoter ids in uploaded tables. */
 export const itemColumns = ["promoter_id"];
 
-/** The name of an action as an operation of the batch core. */
+/** Returns the name of an action's operation in the batch core. */
 export const operationName = (name: ActionName | "undo_archive") => `firstpromoter.promoters.${name}`;
 
-/** Brings back those whom one archive batch archived and who have been so since; not an action of the vendor's. */
+/** Restores what one archive batch archived, if it is unchanged since. FirstPromoter has no such action. */
 const undoArchive = action({
   params: z.strictObject({ batch_id: id }),
   unchanged: "changed_since",
@@ -121,7 +121,7 @@ const undoArchive = action({
     store.undoArchive(account, items, params.batch_id, now, transaction),
 });
 
-/** The actions as operations on promoter ids, carried out in the ledger's own database: exactly once. */
+/** Creates the operations of all actions. They run in the ledger's own database, so each takes effect exactly once. */
 export function createOperations(
   host: Host,
   store: PromoterStore,
@@ -154,20 +154,20 @@ export function createOperations(
   });
 }
 
-/** Reads a set of promoters, lets a rule judge each one, and writes those that change, in one go. */
-async function judged<Params>(
+/** Applies a rule to a set of promoters: reads their states once, and writes all that change at once. */
+async function applyRule<Params>(
   { account, items, transaction }: Work<number, Params>,
   store: PromoterStore,
   campaignIds: number[],
-  { rule, change }: { rule(promoter: Standing): Verdict; change(ids: number[]): Promise<void> },
+  { rule, change }: { rule(promoter: PromoterState): Verdict; change(ids: number[]): Promise<void> },
 ): Promise<Outcome[]> {
   const known = new Set((await store.campaigns(account, campaignIds, transaction)).map(({ id }) => id));
   const missing = campaignIds.find((id) => !known.has(id));
   if (missing !== undefined) {
     return items.map((key) => failed(key, "campaign_not_found", `Campaign ${missing} not found`));
   }
-  const standings = await store.standings(account, items, campaignIds, transaction);
-  const verdicts = new Map(standings.map((promoter) => [promoter.id, rule(promoter)]));
+  const states = await store.readStates(account, items, campaignIds, transaction);
+  const verdicts = new Map(states.map((promoter) => [promoter.id, rule(promoter)]));
   const changing = items.filter((id) => verdicts.get(id) === "change");
   if (changing.length > 0) await change(changing);
   return items.map((key) => {

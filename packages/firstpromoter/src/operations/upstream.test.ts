@@ -397,7 +397,7 @@ test("each account has an upstream of its own", async () => {
   expect(await restore("acc_third")).toEqual(["failed wrong_account", "failed wrong_account"]);
   await expect(restore("")).rejects.toThrow("account: is required");
   const twice = createFirstPromoter(us.host, { upstream: [other, other] });
-  await expect(twice).rejects.toThrow("vendor firstpromoter: upstream: the account acc_other has two");
+  await expect(twice).rejects.toThrow("vendor firstpromoter: upstream: account acc_other is listed twice");
 });
 
 test("a URL or a key that could get into a log is refused", () => {

@@ -8,13 +8,13 @@ import type { Upstream } from "../options.ts";
 import { notFoundText } from "../promoters/rules.ts";
 import { actions, itemColumns, operationName } from "./operations.ts";
 
-/** Ids per call of the vendor; also the most that one page of `GET /promoters` shows. */
+/** Ids per call of the vendor, which is also the longest page of `GET /promoters`. */
 const chunkSize = 100;
-/** Two reads before, the call and one read after; where the vendor goes on in the background, a few looks at its batch. */
+/** Two reads before, the call, and one read after. If the vendor runs the batch in the background, a few polls too. */
 const countRequests = (items: number) => (items > 5 ? 7 : 4);
-/** The vendor allows 400 requests a minute; what this leaves is for other users of the account. */
+/** The vendor allows 400 requests a minute. The rest is for other users of the account. */
 const requestsPerSecond = 5;
-/** Whatever repeats and long waits cost, all processes together make no more. */
+/** The limit over all processes, repeats and polls included. */
 const requestsPerMinute = 380;
 
 type Verb = "restore" | "archive";
@@ -23,13 +23,13 @@ type ChunkWork = Work<number, unknown>;
 /** The clients of one account of the vendor. */
 interface Clients {
   reading: FirstPromoterClient;
-  /** Repeats nothing: after a lost answer, the core reads before it sends again. */
+  /** Never repeats a call: after a lost response, the core reads before it sends again. */
   sending: FirstPromoterClient;
 }
 
 /**
- * Defines `restore` and `archive` at the real FirstPromoter. The outcome of each promoter is read back from `archived_at`, because
- * the vendor only counts. `upstreams`: one for each account. `closing` ends the wait for a batch of the vendor.
+ * Defines `restore` and `archive` at the real FirstPromoter. The vendor returns only counts, so each outcome is read back from
+ * `archived_at`. `upstreams`: one for each account. `closing` ends the wait for a batch of the vendor.
  */
 export function createUpstreamOperations(
   host: Host,
@@ -38,28 +38,28 @@ export function createUpstreamOperations(
 ): Operation<number, unknown>[] {
   const accounts = new Map(upstreams.map((upstream) => [upstream.accountId, createClients(host, upstream)]));
   const [only] = upstreams;
-  /** A batch that names no account is for the only one. */
+  /** Finds the clients of an account. A batch without an account belongs to the only one. */
   const findClients = (account: string) =>
     accounts.get(account === "" && only && accounts.size === 1 ? only.accountId : account);
 
-  function clientsFor({ account }: ChunkWork): Clients {
+  function requireClients({ account }: ChunkWork): Clients {
     const clients = findClients(account);
-    if (!clients) throw new Error(`FirstPromoter has no upstream for the account ${account}`);
+    if (!clients) throw new Error(`FirstPromoter has no upstream for account ${account}`);
     return clients;
   }
 
-  /** Returns those of the ids that are archived, or those that are live. */
+  /** Returns the ids that are archived, or the ids that are live. */
   async function readArchived(ids: readonly number[], archived: boolean, work: ChunkWork): Promise<Set<number>> {
     const query = { ids, filters: { archived }, per_page: chunkSize };
-    const { data } = await clientsFor(work).reading.promoters.list(query, { signal: work.signal });
-    // By the record itself: a server may not know the filter.
+    const { data } = await requireClients(work).reading.promoters.list(query, { signal: work.signal });
+    // Checks the record itself, because a server may ignore the filter.
     return new Set(data.filter(({ archived_at }) => (archived_at != null) === archived).map(({ id }) => id));
   }
 
-  /** Finds unfinished batches of promoters, and of no more than were sent. */
+  /** Finds unfinished batches of promoters that are no larger than the chunk. */
   async function findUnfinished(ids: readonly number[], work: ChunkWork): Promise<string[]> {
     const query = { status: ["pending", "in_progress"], per_page: 100 } as const;
-    const batches = await clientsFor(work).reading.batches.list(query, { signal: work.signal });
+    const batches = await requireClients(work).reading.batches.list(query, { signal: work.signal });
     return batches
       .filter(({ selected_total }) => !(selected_total > ids.length))
       .filter(({ action_label }) => !/^(referral|commission|payout|asset|invoice)/.test(action_label))
@@ -75,7 +75,7 @@ export function createUpstreamOperations(
       columns: itemColumns,
       params: actions[verb].params,
       chunkSize,
-      // Both are calls of one account, which has one limit.
+      // Both verbs share the one limit of their account.
       limits: {
         name: "firstpromoter upstream",
         perAccount: true,
@@ -85,8 +85,8 @@ export function createUpstreamOperations(
       },
       refuseAccount(account) {
         if (findClients(account)) return undefined;
-        if (account === "") return "FirstPromoter is set up for several accounts, and the batch names none";
-        return `FirstPromoter is set up for another account than ${account}`;
+        if (account === "") return "FirstPromoter is configured for several accounts; name one in the batch";
+        return `FirstPromoter is not configured for account ${account}`;
       },
       unchanged: isArchive ? "already_archived" : "not_archived",
       missing: (id) => ({ code: "not_found", message: notFoundText(id) }),
@@ -94,18 +94,18 @@ export function createUpstreamOperations(
         const before = await readArchived(ids, !isArchive, work);
         return { before, after: await readArchived(ids, isArchive, work) };
       },
-      send: (ids, work) => clientsFor(work).sending.promoters[verb](ids, { signal: work.signal }),
+      send: (ids, work) => requireClients(work).sending.promoters[verb](ids, { signal: work.signal }),
       jobs: {
         closing,
         isOver,
         id: ({ id }) => id,
-        read: (id, work) => clientsFor(work).reading.batches.get(Number(id), { signal: work.signal }),
+        read: (id, work) => requireClients(work).reading.batches.get(Number(id), { signal: work.signal }),
         findUnfinished,
       },
       async readBack(ids, batch, work) {
         const { batchId, seq, log } = work;
         const changed = await readArchived(ids, isArchive, work);
-        log.info({ batch: batchId, chunk: seq, theirs: batch.id, status: batch.status }, "a batch has ended");
+        log.info({ batch: batchId, chunk: seq, theirs: batch.id, status: batch.status }, "upstream batch ended");
         return ids.map((key) => toOutcome(key, changed.has(key), verb, batch));
       },
     });
@@ -114,14 +114,14 @@ export function createUpstreamOperations(
 
 function createClients(host: Host, upstream: Upstream): Clients {
   const { clock } = host;
-  // Call by call: the vendor's limit must never be exceeded, and a statement costs little beside a call of the vendor.
+  // One token a call: the vendor's limit must never be exceeded, and a statement is cheap compared with a call.
   const limit = createRateLimit(host, { name: "firstpromoter upstream", perMinute: requestsPerMinute, block: 1 });
   const connection = {
     ...upstream,
     breaker: createCircuitBreaker("FirstPromoter", () => clock.now()),
     retry: {
       sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
-      // Our own limit may ask for the whole of its minute.
+      // Our own limit may ask for a full minute.
       longestRetryAfterMs: 2 * 60_000,
     },
     async fetch(input: string, init: RequestInit) {
@@ -129,7 +129,7 @@ function createClients(host: Host, upstream: Upstream): Clients {
         throw new VendorError("unavailable", "The rate limit in the ledger cannot be read", { cause });
       });
       if (retryAfterMs === undefined) return (upstream.fetch ?? fetch)(input, init);
-      throw new VendorError("rate_limited", "FirstPromoter's requests of this minute are used up", { retryAfterMs });
+      throw new VendorError("rate_limited", "FirstPromoter's requests for this minute are used up", { retryAfterMs });
     },
   };
   return {

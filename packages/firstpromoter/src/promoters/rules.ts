@@ -1,13 +1,13 @@
 import type { CampaignState } from "../schemas.ts";
-import type { Standing } from "../store/store.ts";
+import type { PromoterState } from "../store/store.ts";
 
-/** What a rule says about one promoter: change him, leave him as he is, or refuse with a text that names him. */
+/** The result of a rule for one promoter: change it, leave it unchanged, or fail with a text that names it. */
 export type Verdict = "change" | { unchanged: string } | { refused: string; code: string };
 
-/** The text of `processing_errors` for an id that is nobody's, or another account's: the two look the same. */
+/** The text of `processing_errors` for an id that does not exist, or is another account's. Both get the same text. */
 export const notFoundText = (id: number | string) => `Promoter ${id} not found`;
 
-/** The state that a promoter shows in a campaign: while he is archived, the remembered one is not shown. */
+/** Returns the state that a promoter shows in a campaign. An archived promoter hides the stored state, unless it is `kept`. */
 export function shownState(
   state: CampaignState,
   archived: boolean,
@@ -16,16 +16,16 @@ export function shownState(
   return archived && archivedState !== "kept" ? archivedState : state;
 }
 
-/** Accept, reject and block: the state in one campaign that the promoter is in already. */
-export function setState(promoter: Standing, campaignId: number, state: CampaignState): Verdict {
+/** Accept, reject and block: sets the state in one campaign. The promoter must be a member already. */
+export function setState(promoter: PromoterState, campaignId: number, state: CampaignState): Verdict {
   if (promoter.archived) return archived(promoter);
   const current = promoter.states.get(campaignId);
   if (current === undefined) return notInCampaign(promoter, campaignId);
   return current === state ? { unchanged: `already_${state}` } : "change";
 }
 
-/** The membership goes from one campaign to the other; who is only in the other has been moved already. */
-export function move(promoter: Standing, from: number, to: number): Verdict {
+/** Moves a membership from one campaign to the other. A promoter that is only in the other has been moved already. */
+export function move(promoter: PromoterState, from: number, to: number): Verdict {
   if (promoter.archived) return archived(promoter);
   if (!promoter.states.has(from)) {
     return promoter.states.has(to) ? { unchanged: "already_moved" } : notInCampaign(promoter, from);
@@ -37,13 +37,14 @@ export function move(promoter: Standing, from: number, to: number): Verdict {
   return "change";
 }
 
-export function add(promoter: Standing, campaignId: number): Verdict {
+/** Adds a promoter to a campaign. */
+export function add(promoter: PromoterState, campaignId: number): Verdict {
   if (promoter.archived) return archived(promoter);
   return promoter.states.has(campaignId) ? { unchanged: "already_in_campaign" } : "change";
 }
 
-/** `lineage`: the parent to be, with all his parents. Nobody may become his own ancestor. */
-export function assignParent(promoter: Standing, lineage: readonly number[]): Verdict {
+/** Sets the parent of a promoter. `lineage`: the new parent and its ancestors. No promoter may become its own ancestor. */
+export function assignParent(promoter: PromoterState, lineage: readonly number[]): Verdict {
   if (lineage.includes(promoter.id)) {
     return {
       refused: `Promoter ${promoter.id} cannot be below promoter ${lineage[0]}: that would be a circle`,
@@ -53,10 +54,10 @@ export function assignParent(promoter: Standing, lineage: readonly number[]): Ve
   return promoter.parent_id === lineage[0] ? { unchanged: "already_assigned" } : "change";
 }
 
-function archived({ id }: Standing): Verdict {
+function archived({ id }: PromoterState): Verdict {
   return { refused: `Promoter ${id} is archived`, code: "archived" };
 }
 
-function notInCampaign({ id }: Standing, campaignId: number): Verdict {
+function notInCampaign({ id }: PromoterState, campaignId: number): Verdict {
   return { refused: `Promoter ${id} is not in campaign ${campaignId}`, code: "not_in_campaign" };
 }

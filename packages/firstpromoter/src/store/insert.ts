@@ -6,22 +6,22 @@ import type { Tables } from "./tables.ts";
 
 type Db = Kysely<Tables>;
 
-/** Rows per INSERT: far below the parameter limits of both databases. */
+/** Rows per INSERT, far below the parameter limits of both databases. */
 export const rowsPerInsert = 500;
 
-/** One set of promoters with their places in campaigns; answers their ids in the order given. */
+/** Inserts promoters with their memberships. Returns their ids in the same order. */
 export async function insertPromoters(
   on: Db,
   account: string,
-  given: readonly NewPromoterRecord[],
+  promoters: readonly NewPromoterRecord[],
   now: number,
 ): Promise<number[]> {
-  if (given.length === 0) return [];
-  const places = given.map(({ campaigns = [] }) =>
-    campaigns.map((place) => ({ ...place, ref_token: place.ref_token ?? newRefToken() })),
+  if (promoters.length === 0) return [];
+  const campaignsOfEach = promoters.map(({ campaigns = [] }) =>
+    campaigns.map((membership) => ({ ...membership, ref_token: membership.ref_token ?? newRefToken() })),
   );
-  const rows = given.map((promoter, index) => {
-    const campaigns = places[index]!;
+  const rows = promoters.map((promoter, index) => {
+    const campaigns = campaignsOfEach[index]!;
     const { id, cust_id = null, note = null, profile = {}, custom_fields, stats = {}, joined_at = now } = promoter;
     const email = promoter.email.toLowerCase();
     return {
@@ -31,7 +31,7 @@ export async function insertPromoters(
       cust_id,
       note,
       auth_token: randomBytes(16).toString("hex"),
-      search: searchText(
+      search: makeSearchText(
         email,
         profile,
         campaigns.map(({ ref_token }) => ref_token),
@@ -55,11 +55,11 @@ export async function insertPromoters(
     };
   });
   const inserted = await on.insertInto("firstpromoter_promoters").values(rows).returning(["id", "email"]).execute();
-  // Not by position: no database promises the order of what it returns.
+  // By address: no database guarantees the order of RETURNING.
   const ids = new Map(inserted.map(({ id, email }) => [email, id]));
   const created = rows.map(({ email }) => ids.get(email)!);
-  const memberships = given.flatMap(({ joined_at = now }, index) =>
-    places[index]!.map(
+  const memberships = promoters.flatMap(({ joined_at = now }, index) =>
+    campaignsOfEach[index]!.map(
       ({
         campaign_id,
         state,
@@ -93,21 +93,22 @@ const noCounts = {
   revenue_amount: 0,
 };
 
+/** Returns a new random ref token. */
 export const newRefToken = () => randomBytes(6).toString("hex");
 
-/** 1 where a W-8 or W-9 form is there. */
+/** Returns 1 if the profile has a W-8 or W-9 form, otherwise 0. */
 export const hasForm = ({ w8_form_url, w9_form_url }: ProfileInput) => (w8_form_url || w9_form_url ? 1 : 0);
 
-/** So many characters of a name or a website are searched: every two and three of them stand in an index. */
-const searchedAtMost = 255;
+/** The characters of a name or a website that `q` searches. Each bigram and trigram costs an index entry. */
+const maxSearchedCharacters = 255;
 
-/** What `q` looks through. */
-export function searchText(
+/** Returns the text that `q` searches, in lower case. */
+export function makeSearchText(
   email: string,
   { first_name, last_name, website }: ProfileInput,
   refTokens: readonly string[],
 ): string {
-  const parts = [first_name, last_name, website].map((text) => text?.slice(0, searchedAtMost));
+  const parts = [first_name, last_name, website].map((text) => text?.slice(0, maxSearchedCharacters));
   // PostgreSQL's text cannot hold the character zero.
   return [email, ...parts, ...refTokens].filter(Boolean).join(" ").toLowerCase().replaceAll("\0", "");
 }

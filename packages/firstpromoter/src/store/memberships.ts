@@ -5,21 +5,21 @@ import type { PromoterStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
 type Db = Kysely<Tables>;
-type Present = Pick<Selectable<Tables["firstpromoter_promoters"]>, "id" | "archived_at" | "parent_promoter_id">;
+type LockedPromoter = Pick<Selectable<Tables["firstpromoter_promoters"]>, "id" | "archived_at" | "parent_promoter_id">;
 
-/** Campaigns, and the promoters' places in them. `present` reads and locks the promoters of a set. */
+/** Creates the part of the store for campaigns and memberships. `lockPromoters` reads and locks promoters. */
 export function createMemberships(
   database: Database,
-  present: (account: string, ids: readonly number[], transaction: LedgerTransaction) => Promise<Present[]>,
+  lockPromoters: (account: string, ids: readonly number[], transaction: LedgerTransaction) => Promise<LockedPromoter[]>,
 ): Pick<
   PromoterStore,
-  "standings" | "setStates" | "moveMemberships" | "addMemberships" | "campaigns" | "defaultCampaign"
+  "readStates" | "setStates" | "moveMemberships" | "addMemberships" | "campaigns" | "defaultCampaign"
 > {
   const db = database.tables<Tables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
-  /** Counts anew in how many campaigns promoters wait for acceptance. */
-  async function countWaits(account: string, ids: readonly number[], on: Db): Promise<void> {
+  /** Recounts the campaigns in which promoters are pending. */
+  async function updateWaits(account: string, ids: readonly number[], on: Db): Promise<void> {
     await on
       .updateTable("firstpromoter_promoters as p")
       .set(({ selectFrom, fn }) => ({
@@ -33,7 +33,7 @@ export function createMemberships(
       .execute();
   }
 
-  /** Lets `q` find the promoters by their new ref tokens too. */
+  /** Adds new ref tokens to the text that `q` searches. */
   async function addSearchWords(account: string, added: { promoter_id: number; ref_token: string }[], on: Db) {
     const json = JSON.stringify(added);
     const words =
@@ -45,8 +45,8 @@ export function createMemberships(
   }
 
   return {
-    async standings(account, ids, campaignIds, transaction) {
-      const rows = await present(account, ids, transaction);
+    async readStates(account, ids, campaignIds, transaction) {
+      const rows = await lockPromoters(account, ids, transaction);
       const memberships = await on(transaction)
         .selectFrom("firstpromoter_memberships")
         .select(["promoter_id", "campaign_id", "state"])
@@ -71,7 +71,7 @@ export function createMemberships(
         .where("campaign_id", "=", campaignId)
         .where(database.anyOf("promoter_id", ids))
         .execute();
-      await countWaits(account, ids, on(transaction));
+      await updateWaits(account, ids, on(transaction));
     },
 
     async moveMemberships(account, ids, from, to, transaction) {
@@ -91,12 +91,19 @@ export function createMemberships(
         await on(transaction)
           .insertInto("firstpromoter_memberships")
           .values(
-            rows.map((place) => ({ ...place, account, campaign_id: campaignId, state, coupon: null, created_at: now })),
+            rows.map((membership) => ({
+              ...membership,
+              account,
+              campaign_id: campaignId,
+              state,
+              coupon: null,
+              created_at: now,
+            })),
           )
           .execute();
       }
       await addSearchWords(account, added, on(transaction));
-      if (state === "pending") await countWaits(account, ids, on(transaction));
+      if (state === "pending") await updateWaits(account, ids, on(transaction));
     },
 
     campaigns(account, ids, transaction) {

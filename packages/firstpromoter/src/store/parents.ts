@@ -3,7 +3,7 @@ import { type Kysely, sql } from "kysely";
 import type { PromoterStore } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
-/** Who is whose parent. */
+/** Creates the part of the store for the parents of promoters. */
 export function createParents(database: Database): Pick<PromoterStore, "setParent" | "lockParents" | "lineage"> {
   return {
     async setParent(account, ids, parentId, now, transaction) {
@@ -16,14 +16,14 @@ export function createParents(database: Database): Pick<PromoterStore, "setParen
     },
 
     async lockParents(account, transaction) {
-      // SQLite's transactions have the whole database for themselves.
+      // A SQLite transaction locks the whole database.
       if (database.dialect === "sqlite") return;
       const name = `firstpromoter parents ${account}`;
       await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`.execute(transaction);
     },
 
     async lineage(account, id, transaction) {
-      // `union`, not `union all`: a circle in the data ends the walk.
+      // `union`, not `union all`: a cycle in the data ends the recursion.
       const { rows } = await sql<{ id: number }>`with recursive line (id, parent) as (
         select id, parent_promoter_id from firstpromoter_promoters where account = ${account} and id = ${id}
         union

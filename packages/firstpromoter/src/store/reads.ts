@@ -14,13 +14,13 @@ import type { Tables } from "./tables.ts";
 
 type PromoterRow = Selectable<Tables["firstpromoter_promoters"]>;
 
-/** Finds and lists promoters. */
+/** Creates the part of the store that finds and lists promoters. */
 export function createReads(
   database: Database,
   search: PromoterSearch,
 ): Pick<PromoterStore, "find" | "list" | "countPending" | "hasAccount"> {
   const db = database.tables<Tables>();
-  const assemble = createAssembly(database);
+  const assemble = createAssembler(database);
 
   const byIds = statement(({ ids }: { ids: readonly number[] }) =>
     db.selectFrom("firstpromoter_promoters").selectAll().where(database.anyOf("id", ids)),
@@ -42,15 +42,17 @@ export function createReads(
     },
 
     async find(account, by, value) {
-      const member = (column: string) => sql<boolean>`id in (select m.promoter_id from firstpromoter_memberships m
+      const hasMembership = (
+        column: string,
+      ) => sql<boolean>`id in (select m.promoter_id from firstpromoter_memberships m
         where m.account = ${account} and ${sql.ref(`m.${column}`)} = ${value})`;
       const conditions: Record<LookUp, Condition> = {
         id: sql`id = ${Number(value)}`,
         email: sql`email = ${value.toLowerCase()}`,
         cust_id: sql`cust_id = ${value}`,
         auth_token: sql`auth_token = ${value}`,
-        ref_token: member("ref_token"),
-        promo_code: member("coupon"),
+        ref_token: hasMembership("ref_token"),
+        promo_code: hasMembership("coupon"),
       };
       const isOwn =
         by === "ref_token" || by === "promo_code" ? inAccount(database, account) : sql`account = ${account}`;
@@ -65,7 +67,7 @@ export function createReads(
           : await search.findPage(account, query);
       const rows = new Map((await byIds(db, { ids })).rows.map((row) => [row.id, row]));
       const found = ids.flatMap((id) => rows.get(id) ?? []);
-      // One of them may have been archived or restored since.
+      // A promoter may have been archived or restored since the ids were read.
       const { archived } = query;
       return assemble(found.filter((row) => archived === undefined || (row.archived_at !== null) === archived));
     },
@@ -77,11 +79,11 @@ export function createReads(
   };
 }
 
-/** Reads what belongs to promoters from other tables. */
-function createAssembly(database: Database) {
+/** Creates the function that adds campaigns and parents to promoter rows. */
+function createAssembler(database: Database) {
   const db = database.tables<Tables>();
 
-  const readPlaces = statement(({ ids }: { ids: readonly number[] }) =>
+  const readMemberships = statement(({ ids }: { ids: readonly number[] }) =>
     db
       .selectFrom("firstpromoter_memberships as m")
       .innerJoin("firstpromoter_campaigns as c", "c.id", "m.campaign_id")
@@ -98,11 +100,11 @@ function createAssembly(database: Database) {
   return async (rows: PromoterRow[]): Promise<PromoterRecord[]> => {
     if (rows.length === 0) return [];
     const parentIds = [...new Set(rows.flatMap(({ parent_promoter_id }) => parent_promoter_id ?? []))];
-    const [places, parents] = await Promise.all([
-      readPlaces(db, { ids: rows.map(({ id }) => id) }),
+    const [memberships, parents] = await Promise.all([
+      readMemberships(db, { ids: rows.map(({ id }) => id) }),
       parentIds.length === 0 ? { rows: [] } : readParents(db, { ids: parentIds }),
     ]);
-    const byPromoter = Map.groupBy(places.rows, ({ promoter_id }) => promoter_id);
+    const byPromoter = Map.groupBy(memberships.rows, ({ promoter_id }) => promoter_id);
     const byId = new Map(
       parents.rows.map(({ id, email, profile }) => [
         id,
@@ -119,10 +121,14 @@ function createAssembly(database: Database) {
   };
 }
 
-type PlaceRow = Selectable<Tables["firstpromoter_memberships"]> & Pick<CampaignRecord, "name" | "color">;
+type MembershipRow = Selectable<Tables["firstpromoter_memberships"]> & Pick<CampaignRecord, "name" | "color">;
 
-/** Adds to the row itself: to copy the rows of a page, as the driver makes them, takes longer than to read them. */
-function toRecord(row: PromoterRow, parent: PromoterRecord["parent"], places: readonly PlaceRow[]): PromoterRecord {
+/** Turns a row into a record. Performance: changes the row itself, because copying a page takes longer than reading it. */
+function toRecord(
+  row: PromoterRow,
+  parent: PromoterRecord["parent"],
+  memberships: readonly MembershipRow[],
+): PromoterRecord {
   const parsed = <Value>(json: string | null, none: Value) => (json === null ? none : (JSON.parse(json) as Value));
   return Object.assign(row, {
     profile: JSON.parse(row.profile) as ProfileInput,
@@ -131,8 +137,10 @@ function toRecord(row: PromoterRow, parent: PromoterRecord["parent"], places: re
     subscribed_to_email: row.subscribed_to_email === 1,
     imported: parsed<ImportedFields | null>(row.imported, null),
     parent,
-    campaigns: places.map((place) =>
-      Object.assign(place, { campaign: { id: place.campaign_id, name: place.name, color: place.color } }),
+    campaigns: memberships.map((membership) =>
+      Object.assign(membership, {
+        campaign: { id: membership.campaign_id, name: membership.name, color: membership.color },
+      }),
     ),
   });
 }

@@ -18,8 +18,8 @@ import type { PromoterQuery } from "./store.ts";
 type Ids = RawBuilder<{ id: number }>;
 
 /**
- * Finds promoters in PostgreSQL. A list is read in its order for some rows; if they do not fill the page, all that pass the
- * filter are found by the indexes that PostgreSQL chooses, and sorted.
+ * Creates the search in PostgreSQL. It first scans some rows in the order of the list. If they do not fill the page, it reads all
+ * promoters that pass the filter by the indexes that PostgreSQL chooses, and sorts them.
  */
 export function createPostgresSearch(database: Database): PromoterSearch {
   const db = database.tables<Record<string, never>>();
@@ -40,7 +40,7 @@ export function createPostgresSearch(database: Database): PromoterSearch {
   };
 }
 
-/** The table that has the order of a list. */
+/** Selects the table whose index has the order of the list. */
 const readInOrder = (account: string, { archived, sorting }: PromoterQuery) =>
   sorting.length > 0
     ? sql`firstpromoter_search s where s.account = ${account}`
@@ -49,7 +49,7 @@ const readInOrder = (account: string, { archived, sorting }: PromoterQuery) =>
 const orderedPage = ({ sorting, limit, offset }: PromoterQuery, table: string) =>
   sql`order by ${orderBy(sorting, table)} limit ${limit} offset ${offset}`;
 
-/** The page among the first rows in the order of the list. Sorted rows cost less, because their index holds all that is read. */
+/** Selects the page among the first rows of the list. Sorted rows are cheaper, because their index covers the columns. */
 function selectNearby(account: string, query: PromoterQuery, database: Database): Ids {
   const isSorted = query.sorting.length > 0;
   const table = isSorted ? "s" : "p";
@@ -57,17 +57,17 @@ function selectNearby(account: string, query: PromoterQuery, database: Database)
     order by ${orderBy(query.sorting, table)} limit ${nearbyRows(query, isSorted ? 10 : 2)}) as ${sql.id(table)}`;
   const other = isSorted
     ? sql`join firstpromoter_promoters p on p.id = s.id`
-    : // With an offset PostgreSQL reads row by row, until the page is full.
+    : // `offset 0` makes PostgreSQL read row by row until the page is full.
       sql`cross join lateral (select * from firstpromoter_search f where f.id = p.id offset 0) as s`;
   return sql`select p.id from ${rows} ${other}
     where ${readConditions(account, query, database, expressions)} ${orderedPage(query, table)}`;
 }
 
-/** The page among all that pass the filter. Materialized, because in the order of the list they may lie far apart. */
+/** Selects the page among all that pass the filter. Materialized, because in list order these rows may be far apart. */
 export function selectAll(account: string, query: PromoterQuery, database: Database): Ids {
   const columns = [...new Set(["id", ...query.sorting.map(({ by }) => by)])].map((column) => sql.ref(`s.${column}`));
   const q = query.q?.toLowerCase() ?? "";
-  // Trigrams are made of letters and digits; other texts are found by their pieces.
+  // pg_trgm builds trigrams from letters and digits only; other texts use the index of one and two characters.
   const pieces = /^$|[\p{L}\p{N}]{3}/u.test(q)
     ? sql``
     : sql`and firstpromoter_pieces(s.search) @> firstpromoter_pieces(${q})`;
@@ -83,7 +83,7 @@ const expressions: Expressions = {
   contains: (column, text) => sql`${sql.ref(`s.${column}`)} like ${toPattern(text)}`,
   hasField(field: CustomField) {
     const { key, value, partial } = field;
-    // Found by the index of trigrams; the field itself has the last word. Text with the character zero is no JSON here.
+    // The trigram index finds candidates, and the field decides. PostgreSQL cannot parse JSON with the character zero.
     const any = toJsonParts(field).map(
       (parts) =>
         sql`(${sql.join(
@@ -97,8 +97,8 @@ const expressions: Expressions = {
 };
 
 /**
- * Makes the table that lists are searched, filtered and sorted by. PostgreSQL writes every index of a row that changes, so what
- * a restore leaves alone lies apart from what it writes. Triggers keep the table equal to the promoters.
+ * Creates the table that lists are searched, filtered and sorted by. PostgreSQL updates every index of a changed row. So the
+ * columns that a restore does not change have a table of their own. Triggers keep it equal to the promoters.
  */
 export async function createPostgresIndexes(db: LedgerTransaction, columns: readonly string[]): Promise<void> {
   await sql`create table firstpromoter_search (
@@ -123,7 +123,7 @@ export async function createPostgresIndexes(db: LedgerTransaction, columns: read
   }
   await sql`create index firstpromoter_search_suspected on firstpromoter_search (account, id)
     where fraud_suspicions is not null`.execute(db);
-  // Every one and two characters of a text, for which there is no trigram.
+  // The one- and two-character pieces of a text, which have no trigram.
   await sql`create function firstpromoter_pieces(text) returns text[] language sql immutable strict parallel safe as $$
     select string_to_array($1, null) || array(select one || next
       from unnest(string_to_array($1, null), string_to_array(substr($1, 2), null)) as pairs (one, next) where next is not null)
@@ -143,18 +143,18 @@ export async function createPostgresIndexes(db: LedgerTransaction, columns: read
     update firstpromoter_search set ${values} where id = new.id;
     return null;
   end $$`.execute(db);
-  // It names its columns, so a restore, which sets none of them, does not call it.
+  // The trigger names its columns, so a restore does not fire it.
   await sql`create trigger firstpromoter_search_update after update of ${sql.join(copied.map((name) => sql.ref(name)))}
     on firstpromoter_promoters for each row execute function firstpromoter_search_update()`.execute(db);
 }
 
 /**
- * Makes the indexes of trigrams, with the extension pg_trgm, which is created if this database's user may. Returns false
- * without one: then `firstpromoter_search` is read through for `q` and custom fields.
+ * Creates the trigram indexes, and the extension pg_trgm if the database user may. Returns false without the extension. Then `q`
+ * and custom fields scan `firstpromoter_search`.
  */
 export async function createTrigramIndexes(database: Database): Promise<boolean> {
   const db = database.tables<Record<string, never>>();
-  // Another process may create the same at this moment, and the user may lack the right to: what exists afterwards counts.
+  // Errors are ignored: another process may create the same, or the user may lack the right. The next query decides.
   await sql`create extension if not exists pg_trgm`.execute(db).catch(() => {});
   const { rows } = await sql<{ schema: string }>`select n.nspname as schema from pg_extension e
     join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm'`.execute(db);

@@ -21,17 +21,17 @@ import type { PromoterFilter, PromoterQuery } from "./store.ts";
 type Ids = RawBuilder<{ id: number }>;
 type NoTables = Record<string, never>;
 
-/** The full-text indexes, each of the promoters' column of the same name. */
+/** The full-text indexes by the promoters' column that each indexes. */
 const textIndexes = { search: "firstpromoter_search", custom_fields: "firstpromoter_custom_fields" } as const;
 
-/** Promoters that an index may lead to at most; of more than that, a page is soon full in the order of the list. */
+/** The most candidates worth reading by an index. With more, a scan in list order fills the page soon. */
 const maxCandidates = ({ limit, offset }: PromoterQuery) => 5_000 + 10 * (limit + offset);
-/** Promoters that are few enough to stop comparing indexes. */
+/** So few candidates that no further index is compared. */
 const fewCandidates = 500;
 
 /**
- * Finds promoters in SQLite. A list is read in its order for some rows; if they do not fill the page, by the index of the
- * filter's rarest condition. SQLite has no statistics, so every index is named.
+ * Creates the search in SQLite. It first scans some rows in the order of the list. If they do not fill the page, it uses the index
+ * of the filter's rarest condition. SQLite has no statistics, so every query names its index.
  */
 export function createSqliteSearch(database: Database): PromoterSearch {
   const db = database.tables<NoTables>();
@@ -66,7 +66,7 @@ export function createSqliteSearch(database: Database): PromoterSearch {
   };
 }
 
-/** Returns the promoters of the rarest condition; undefined if each condition has many. */
+/** Returns the query for the rarest condition; undefined if every condition matches many promoters. */
 async function findCandidates(account: string, query: PromoterQuery, database: Database): Promise<Ids | undefined> {
   const db = database.tables<NoTables>();
   let best: Ids | undefined;
@@ -77,15 +77,15 @@ async function findCandidates(account: string, query: PromoterQuery, database: D
     if (found < fewest) [best, fewest] = [ids, found];
     if (fewest <= fewCandidates) break;
   }
-  // A full-text index is read by id, so it has the order of an unsorted list.
+  // A full-text index is sorted by id, as an unsorted list is.
   const trigrams = query.sorting.length > 0 ? [] : toTrigrams(query.q?.toLowerCase() ?? "");
-  return best ?? (trigrams.length > 0 ? matching("search", [trigrams]) : undefined);
+  return best ?? (trigrams.length > 0 ? matchTrigrams("search", [trigrams]) : undefined);
 }
 
 async function* readCandidates(account: string, filter: PromoterFilter, database: Database): AsyncGenerator<Ids> {
   yield* indexedConditions(account, filter, database);
   for (const field of filter.customFields ?? []) {
-    yield matching(
+    yield matchTrigrams(
       "custom_fields",
       toJsonParts(field).map((parts) => parts.flatMap(toTrigrams)),
     );
@@ -93,13 +93,13 @@ async function* readCandidates(account: string, filter: PromoterFilter, database
   if (!filter.q) return;
   const text = filter.q.toLowerCase();
   const trigrams = toTrigrams(text);
-  // The trigrams of the end are read sooner than all, and often lead to as few.
+  // The trigrams of the end are cheaper than all of them, and often as selective.
   const end = toTrigrams(toEnd(text));
-  if (end.length > 0 && end.length < trigrams.length) yield matching("search", [end]);
-  yield matching("search", trigrams.length > 0 ? [trigrams] : await findTrigrams(text, database));
+  if (end.length > 0 && end.length < trigrams.length) yield matchTrigrams("search", [end]);
+  yield matchTrigrams("search", trigrams.length > 0 ? [trigrams] : await findTrigrams(text, database));
 }
 
-/** Returns the trigrams that begin with one or two characters. */
+/** Returns the indexed trigrams that start with the text, which has one or two characters. */
 async function findTrigrams(text: string, database: Database): Promise<string[][]> {
   const { rows } = await sql<{ term: string }>`select term from firstpromoter_trigrams
     where term >= ${text} and term < ${`${text}\u{10ffff}`}`.execute(database.tables<NoTables>());
@@ -109,18 +109,18 @@ async function findTrigrams(text: string, database: Database): Promise<string[][
 const promotersBy = (index: string) =>
   sql`firstpromoter_promoters p indexed by ${sql.table(`firstpromoter_promoters_${index}`)}`;
 
-/** The promoters of each condition that has an index, none twice. */
+/** Returns a query for each condition that has an index. Each query returns a promoter once. */
 function indexedConditions(account: string, filter: PromoterFilter, database: Database): Ids[] {
   const { archived, ids, parentId, state, archivedAs, campaignIds, fraudSuspicions } = filter;
-  const found: Ids[] = [];
+  const queries: Ids[] = [];
   const add = (index: string, condition: Condition) =>
-    found.push(sql`select p.id from ${promotersBy(index)} where p.account = ${account} and ${condition}`);
-  if (ids) found.push(sql`select p.id from firstpromoter_promoters p where ${database.anyOf("p.id", ids)}`);
+    queries.push(sql`select p.id from ${promotersBy(index)} where p.account = ${account} and ${condition}`);
+  if (ids) queries.push(sql`select p.id from firstpromoter_promoters p where ${database.anyOf("p.id", ids)}`);
   if (parentId !== undefined) add("parent", sql`p.parent_promoter_id = ${parentId}`);
   // Archived promoters may show another state than the stored one.
   const stored = archivedAs ? undefined : state;
   if (campaignIds || stored !== undefined) {
-    found.push(sql`select distinct m.promoter_id as id from firstpromoter_memberships m where m.account = ${account}
+    queries.push(sql`select distinct m.promoter_id as id from firstpromoter_memberships m where m.account = ${account}
       ${campaignIds ? sql`and ${database.anyOf("m.campaign_id", campaignIds)}` : sql``}
       ${stored === undefined ? sql`` : sql`and m.state = ${stored}`}`);
   }
@@ -131,11 +131,11 @@ function indexedConditions(account: string, filter: PromoterFilter, database: Da
   if (fraudSuspicions && !fraudSuspicions.includes(null)) add("suspected", sql`p.fraud_suspicions is not null`);
   for (const [column, range] of readRanges(filter)) add(column, isBetween(sql.ref(`p.${column}`), range));
   if (archived !== undefined) add(archived ? "archived" : "live", isArchived(archived));
-  return found;
+  return queries;
 }
 
-/** The promoters whose text has all trigrams of one of the lists: perhaps more than contain the text. */
-function matching(column: keyof typeof textIndexes, anyOf: string[][]): Ids {
+/** Returns the query for promoters whose text has all trigrams of one of the lists. Not all of them need contain the text. */
+function matchTrigrams(column: keyof typeof textIndexes, anyOf: string[][]): Ids {
   const index = sql.table(textIndexes[column]);
   const quote = (term: string) => `"${term.replaceAll('"', '""')}"`;
   const query = anyOf.map((trigrams) => `(${trigrams.map(quote).join(" AND ")})`).join(" OR ");
@@ -144,7 +144,7 @@ function matching(column: keyof typeof textIndexes, anyOf: string[][]): Ids {
     : sql`select rowid as id from ${index} where ${index} match ${query}`;
 }
 
-/** The last nine characters; of an address those up to the @, because many end alike. */
+/** Returns the last nine characters; of an address those up to the @, because many addresses share a domain. */
 function toEnd(text: string): string {
   const characters = [...text];
   const at = characters.lastIndexOf("@");
@@ -161,7 +161,7 @@ function toTrigrams(text: string): string[] {
 
 const expressions: Expressions = {
   facts: "p",
-  // The plus keeps SQLite from reading all memberships of the account.
+  // The plus stops SQLite from choosing the account index, which would read all memberships of the account.
   owns: (column, account) => sql`+${sql.ref(column)} = ${account}`,
   contains: (column, text) => sql`instr(${sql.ref(`p.${column}`)}, ${text}) > 0`,
   hasField({ key, value, partial }: CustomField) {
@@ -171,10 +171,10 @@ const expressions: Expressions = {
   },
 };
 
-/** Bytes of a page of a full-text index, a third of SQLite's own measure: trigrams that many promoters have are read by leaps from page to page. */
+/** Page size of a full-text index, a third of SQLite's default: frequent trigrams are read by skipping from page to page. */
 const pageBytes = 1_500;
 
-/** Makes the indexes of lists, all on the promoters: SQLite writes only the indexes of columns that change. */
+/** Creates the indexes of lists on the promoters table. SQLite updates only the indexes of changed columns. */
 export async function createSqliteIndexes(db: LedgerTransaction, columns: readonly string[]): Promise<void> {
   for (const column of columns) {
     await sql`create index ${sql.id(`firstpromoter_promoters_${column}`)} on firstpromoter_promoters
@@ -184,12 +184,12 @@ export async function createSqliteIndexes(db: LedgerTransaction, columns: readon
     where fraud_suspicions is not null`.execute(db);
   for (const [column, index] of Object.entries(textIndexes)) {
     const [name, table] = [sql.id(column), sql.table(index)];
-    // What is searched is in lower case, and `q` too. Custom fields are searched in any case.
+    // `search` and `q` are in lower case. Custom fields are searched in any case.
     const tokenizer = sql.lit(column === "search" ? "trigram case_sensitive 1" : "trigram");
     await sql`create virtual table ${table} using fts5
       (${name}, content = '', contentless_delete = 1, tokenize = ${tokenizer}, detail = 'none')`.execute(db);
     await sql`insert into ${table} (${sql.id(index)}, rank) values ('pgsz', ${sql.lit(pageBytes)})`.execute(db);
-    // Two characters more, so that every character of what is searched begins a trigram.
+    // Two more characters, so that every searched character starts a trigram.
     const end = column === "search" ? sql` || char(10, 10)` : sql``;
     const add = sql`insert into ${table} (rowid, ${name}) select new.id, new.${name}${end} where new.${name} is not null;`;
     const remove = sql`delete from ${table} where rowid = old.id;`;

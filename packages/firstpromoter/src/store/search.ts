@@ -3,8 +3,8 @@ import { type RawBuilder, sql } from "kysely";
 import type { PromoterFilter, PromoterQuery, Sorting } from "./store.ts";
 
 /**
- * Reads a page of live and archived promoters, newest first: of each the page from the first one on. No index has them all in
- * one order.
+ * Reads a page of live and archived promoters, newest first. No index has both in one order, so each list is read up to the end of
+ * the page, and the two are merged.
  */
 export async function mergePages(
   { findPage }: PromoterSearch,
@@ -20,7 +20,7 @@ export async function mergePages(
     .slice(offset, offset + limit);
 }
 
-/** Columns that lists are filtered and sorted by, each with an index, and that no archive and no restore changes. */
+/** Indexed columns for filters and sorting. Archive and restore never change them. */
 export const listColumns = [
   "clicks_count",
   "referrals_count",
@@ -33,7 +33,7 @@ export const listColumns = [
   "has_form",
 ] as const;
 
-/** Finds the promoters of a list in one database. */
+/** The search for promoters in one database. */
 export interface PromoterSearch {
   /** Returns the ids of one page, in the order of the list. */
   findPage(account: string, query: PromoterQuery): Promise<number[]>;
@@ -42,20 +42,20 @@ export interface PromoterSearch {
 export type Condition = RawBuilder<boolean>;
 export type CustomField = NonNullable<PromoterFilter["customFields"]>[number];
 
-/** The conditions that each database writes in its own way. */
+/** The conditions whose SQL differs by database. */
 export interface Expressions {
-  /** The alias of the table that holds the columns which a restore leaves alone. */
+  /** The alias of the table with the columns that a restore never changes. */
   facts: string;
-  /** The column, which is in lower case, contains a text in lower case. */
+  /** The column contains the text; both are in lower case. */
   contains(column: string, text: string): Condition;
   hasField(field: CustomField): Condition;
-  /** The row of a membership is the account's. */
+  /** The membership belongs to the account. */
   owns(column: string, account: string): Condition;
 }
 
 /**
- * Rows that are read in the order of a list before an index of its filter is used. A filter that leaves the page unfilled then
- * lets few promoters through, so such an index leads to few.
+ * Returns the rows to scan in list order before an index of the filter is used. If they do not fill the page, few promoters pass
+ * the filter, so an index finds few candidates.
  */
 export const nearbyRows = ({ limit, offset }: PromoterQuery, perPromoter = 2): number =>
   1_000 + perPromoter * (limit + offset);
@@ -71,13 +71,13 @@ export function simplifyFilter<Filter extends PromoterFilter>(filter: Filter): F
   return archived ? undefined : { ...filter, archived: false, archivedAs: undefined };
 }
 
-/** Whether a query asks for all live or all archived promoters, newest first: they lie in one index in this order. */
+/** Returns whether a query lists all live or all archived promoters, newest first. One index has this order. */
 export function isPlain({ sorting, archived, ranges, limit: _, offset: __, ...conditions }: PromoterQuery): boolean {
   if (archived === undefined || sorting.length > 0 || readRanges({ ranges }).length > 0) return false;
   return Object.values(conditions).every((condition) => condition === undefined);
 }
 
-/** The conditions of a filter on promoters `p`, all of which must hold. */
+/** Returns the conditions of a filter on promoters `p`, joined by `and`. */
 export function readConditions(
   account: string,
   filter: PromoterFilter,
@@ -112,7 +112,7 @@ export function readConditions(
 export const isArchived = (archived: boolean): Condition =>
   archived ? sql`p.archived_at is not null` : sql`p.archived_at is null`;
 
-/** The promoter is in one of the campaigns, with the state if one is named. */
+/** Returns the condition that the promoter is in one of the campaigns, with the state if there is one. */
 function isMember(account: string, filter: PromoterFilter, database: Database, by: Expressions): Condition {
   const { state, archived, archivedAs, campaignIds } = filter;
   const conditions: Condition[] = [sql`m.promoter_id = p.id`, by.owns("m.account", account)];
@@ -123,7 +123,7 @@ function isMember(account: string, filter: PromoterFilter, database: Database, b
   return sql`exists (select 1 from firstpromoter_memberships m where ${sql.join(conditions, sql` and `)})`;
 }
 
-/** The ranges of a filter that have a bound, by column. */
+/** Returns the ranges of a filter that have a bound, by column. */
 export function readRanges({ ranges = {} }: PromoterFilter): [string, { from?: number; to?: number }][] {
   return Object.entries(ranges).filter(([, { from, to }]) => from !== undefined || to !== undefined);
 }
@@ -133,26 +133,26 @@ export function isBetween(column: RawBuilder<unknown>, { from, to }: { from?: nu
   return to === undefined ? sql`${column} >= ${from}` : sql`${column} between ${from} and ${to}`;
 }
 
-/** The order of a list by the columns of a table. Ids follow the last direction, so that one index serves both. */
+/** Returns the order of a list. Ids follow the last direction, so that one index serves both. */
 export function orderBy(sorting: readonly Sorting[], table: string): RawBuilder<unknown> {
   const direction = sorting.at(-1)?.direction ?? "desc";
   const columns = [...sorting, { by: "id", direction }];
-  return sql.join(columns.map((one) => sql`${sql.ref(`${table}.${one.by}`)} ${sql.raw(one.direction)}`));
+  return sql.join(columns.map(({ by, direction }) => sql`${sql.ref(`${table}.${by}`)} ${sql.raw(direction)}`));
 }
 
-/** A pattern for `like` that finds a text anywhere. */
+/** Returns a `like` pattern that matches the text anywhere. */
 export const toPattern = (text: string): string => `%${text.replace(/[\\%_]/g, "\\$&")}%`;
 
 /**
- * Texts of which one stands in the JSON of a promoter's custom fields if a field has a value, each as parts that all stand in
- * it. They may stand in other promoters' JSON too.
+ * Returns the texts that the JSON of custom fields contains if a field has a value. At least one alternative must match, with all
+ * its parts. Other promoters' JSON may match too, so the field must be checked.
  */
 export function toJsonParts({ key, value, partial }: CustomField): string[][] {
   const name = `${JSON.stringify(key)}:`;
-  // JSON may write a number otherwise than the filter does.
+  // JSON may spell a number differently from the filter.
   if (/^[-+.\d]/.test(value) && (partial || !/^\d{1,15}$/.test(value))) return [[name]];
   const text = JSON.stringify(value);
-  // As a text, and as a number, a truth value, or in a list or a map of its own.
+  // As a text, and as a number, a boolean, a list or a map.
   const forms = [...new Set([partial ? text.slice(1, -1) : text, value])];
   return forms.map((form) => (partial ? [name, form] : [`${name}${form}`]));
 }

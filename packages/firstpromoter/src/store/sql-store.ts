@@ -17,12 +17,12 @@ import type { PromoterStore } from "./store.ts";
 import { migrations, type Tables } from "./tables.ts";
 import { createWrites } from "./writes.ts";
 
-/** Promoters in SQLite or PostgreSQL, in the ledger's own database. Brings its tables up to date first. */
+/** Creates the store of promoters in the ledger's own SQLite or PostgreSQL database. Migrates its tables first. */
 export async function createSqlStore(database: Database, log: Log = silentLog): Promise<PromoterStore> {
   await database.migrate("firstpromoter", migrations);
   const search = await openSearch(database, log);
   const db = database.tables<Tables>();
-  const locked = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>
+  const selectAndLock = statement(({ account, ids }: { account: string; ids: readonly number[] }) =>
     db
       .selectFrom("firstpromoter_promoters")
       .select(["id", "archived_at", "parent_promoter_id"])
@@ -32,9 +32,9 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
       .$if(database.dialect === "postgres", (query) => query.forNoKeyUpdate()),
   );
 
-  /** The promoters of a set that are there. On PostgreSQL they are locked in the order of their ids, so that two sets never lock each other out. */
-  const present = async (account: string, ids: readonly number[], transaction: LedgerTransaction) =>
-    (await locked(transaction, { account, ids })).rows;
+  /** Reads the existing promoters of a set. PostgreSQL locks them in id order, so two sets never deadlock. */
+  const lockPromoters = async (account: string, ids: readonly number[], transaction: LedgerTransaction) =>
+    (await selectAndLock(transaction, { account, ids })).rows;
 
   const archival = createFlagStore<number>(database, {
     table: "firstpromoter_promoters",
@@ -47,7 +47,7 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
     archive: archival.set,
     restore: archival.clear,
     undoArchive: archival.undo,
-    ...createMemberships(database, present),
+    ...createMemberships(database, lockPromoters),
     ...createParents(database),
     ...createReads(database, search),
     ...createWrites(database),
@@ -57,7 +57,7 @@ export async function createSqlStore(database: Database, log: Log = silentLog): 
 async function openSearch(database: Database, log: Log): Promise<PromoterSearch> {
   if (database.dialect === "sqlite") return createSqliteSearch(database);
   if (!(await createTrigramIndexes(database))) {
-    log.warn({}, "FirstPromoter: q is slow on a large table without PostgreSQL's extension pg_trgm");
+    log.warn({}, "firstpromoter: extension pg_trgm missing, q scans all promoters of the account");
   }
   return createPostgresSearch(database);
 }

@@ -1,7 +1,7 @@
 import { type FlagStore, isMarked, type LedgerTransaction } from "@reinstate/batch-core";
 import type { CampaignState, FindBy, ProfileInput } from "../schemas.ts";
 
-/** A promoter as it is kept. Times are milliseconds since 1970 UTC, money is in cents, addresses are in lower case. */
+/** A stored promoter. Times are milliseconds since 1970 UTC, money is in cents, addresses are in lower case. */
 export interface PromoterRecord {
   id: number;
   account: string;
@@ -29,7 +29,7 @@ export interface PromoterRecord {
   campaigns: MembershipRecord[];
 }
 
-/** What a promoter brought along from elsewhere, and nothing here changes. */
+/** Imported fields that this server shows but never changes. */
 export interface ImportedFields {
   is_customized?: boolean;
   is_confirmed?: boolean;
@@ -38,7 +38,7 @@ export interface ImportedFields {
   first_event_at?: number;
 }
 
-/** A promoter's place in one campaign. `state` is what it is, or was when the promoter was archived: archiving never touches it. */
+/** The membership of a promoter in one campaign. Archiving never changes `state`. */
 export interface MembershipRecord {
   id: number;
   campaign_id: number;
@@ -50,13 +50,14 @@ export interface MembershipRecord {
   campaign: CampaignRecord;
 }
 
+/** A stored campaign. */
 export interface CampaignRecord {
   id: number;
   name: string;
   color: string;
 }
 
-/** `id` is for records that bring theirs along; otherwise it is the next one of all accounts. */
+/** A promoter to insert. `id` is for imported records; the default is the next id of all accounts. */
 export interface NewPromoterRecord
   extends Partial<Omit<PromoterRecord, "account" | "email" | "auth_token" | "parent" | "campaigns" | CountName>> {
   email: string;
@@ -64,98 +65,104 @@ export interface NewPromoterRecord
   campaigns?: NewMembership[];
 }
 
-/** Without `created_at` the promoter is in the campaign since joining. */
+/** A membership to insert. `created_at` defaults to the promoter's `joined_at`. */
 interface NewMembership
   extends Pick<MembershipRecord, "campaign_id" | "state">,
     Partial<Pick<MembershipRecord, "ref_token" | "coupon" | "created_at">> {}
 
 type CountName = Exclude<Sorting["by"], "joined_at"> | "sales_count" | "active_customers_count";
 
+/** The changes to a promoter. */
 export interface PromoterUpdate {
   email?: string;
   cust_id?: string | null;
   note?: string | null;
-  /** Laid over the profile that is there. */
+  /** Merged into the stored profile. */
   profile?: ProfileInput;
-  /** In place of all that are there. */
+  /** Replaces all custom fields. */
   custom_fields?: Record<string, unknown> | null;
-  /** Laid over those that are there. */
+  /** Merged into the stored custom fields. */
   custom_fields_changed?: Record<string, unknown> | null;
 }
 
+/** The unique values that find a promoter. */
 export type LookUp = "id" | FindBy;
 
+/** One column of the order of a list. */
 export interface Sorting {
   by: "clicks_count" | "referrals_count" | "customers_count" | "revenue_amount" | "joined_at";
   direction: "asc" | "desc";
 }
 
+/** A range that includes both bounds. */
 export interface Range {
   from?: number;
   to?: number;
 }
 
-/** What is looked for; all conditions hold at once. */
+/** The conditions of a list, joined by `and`. */
 export interface PromoterFilter {
-  /** Part of the address, the name, the website or a ref token, in any case. */
+  /** A part of the address, the name, the website or a ref token, in any case. */
   q?: string;
   ids?: number[];
   archived?: boolean;
-  /** Together with `campaignIds`: the state in one of these campaigns. */
+  /** The state in a campaign; with `campaignIds`, in one of these. */
   state?: string;
-  /** The state that archived promoters count as having, where they do not show their own. */
+  /** The state that archived promoters show instead of the stored one. */
   archivedAs?: CampaignState;
   campaignIds?: number[];
   parentId?: number;
   ranges?: Partial<Record<Sorting["by"] | "last_login_at", Range>>;
-  /** A W-8 or W-9 form is there. */
+  /** Whether the profile has a W-8 or W-9 form. */
   hasForm?: boolean;
   subscribed?: boolean;
-  /** Any of these; null: none at all. */
+  /** Any of these suspicions; null stands for promoters without one. */
   fraudSuspicions?: (string | null)[];
   invoiceStatus?: string;
   customFields?: { key: string; value: string; partial: boolean }[];
 }
 
+/** One page of a list. */
 export interface PromoterQuery extends PromoterFilter {
   sorting: Sorting[];
   limit: number;
   offset: number;
 }
 
-/** What the rules must know of a promoter to judge an action in campaigns. */
-export interface Standing {
+/** The state of a promoter that the rules of campaign actions read. */
+export interface PromoterState {
   id: number;
   archived: boolean;
   parent_id: number | null;
-  /** By campaign id, for the campaigns that were asked about. */
+  /** The states by campaign id, for the requested campaigns. */
   states: Map<number, CampaignState>;
 }
 
 /**
- * Where promoters and campaigns are kept. Promises of every implementation:
+ * The store of promoters and campaigns. Every implementation guarantees:
  *
- * - Accounts are walls: no call reads or changes a record of another account, and nothing tells that it exists. Ids are one
- *   sequence over all accounts.
- * - Everything in sets: the number of statements does not grow with the number of ids.
- * - What is written with a transaction commits or vanishes with it. Rows read by `standings` stay as they are until its end.
- * - `archive`, `restore` and `undoArchive` leave the campaign states alone, so a restored promoter has those from before; each
- *   answers which promoters changed and which were so already.
- * - E-mail addresses and `cust_id`s are unique in an account, archived promoters included; `create` and `update` throw
- *   `Taken` for one that is in use.
+ * - Isolation: no call reads or changes a record of another account, or reveals that it exists. All accounts share one sequence of
+ *   ids.
+ * - Sets: the number of statements does not grow with the number of ids.
+ * - Transactions: writes with a transaction commit or roll back with it. Rows that `readStates` reads do not change until its end.
+ * - Campaign states: `archive`, `restore` and `undoArchive` never change them. Each returns the changed and the unchanged promoters.
+ * - Uniqueness: e-mail addresses and `cust_id`s are unique in an account, archived promoters included. `create` and `update` throw
+ *   `UniqueViolation` if one is in use.
  */
 export interface PromoterStore {
   archive: FlagStore<number>["set"];
   restore: FlagStore<number>["clear"];
-  /** Restores the promoters whom this batch archived last; others are unchanged. */
+  /** Restores the promoters that this batch archived last. All others are unchanged. */
   undoArchive: FlagStore<number>["undo"];
 
-  standings(
+  /** Reads the states of promoters and locks them until the end of the transaction. */
+  readStates(
     account: string,
     ids: readonly number[],
     campaignIds: readonly number[],
     transaction: LedgerTransaction,
-  ): Promise<Standing[]>;
+  ): Promise<PromoterState[]>;
+  /** Sets the state in a campaign that all the promoters are in. */
   setStates(
     account: string,
     ids: readonly number[],
@@ -171,6 +178,7 @@ export interface PromoterStore {
     to: number,
     transaction: LedgerTransaction,
   ): Promise<void>;
+  /** Adds promoters to a campaign, each with a new ref token. */
   addMemberships(
     account: string,
     ids: readonly number[],
@@ -179,6 +187,7 @@ export interface PromoterStore {
     now: number,
     transaction: LedgerTransaction,
   ): Promise<void>;
+  /** Sets the parent of promoters. */
   setParent(
     account: string,
     ids: readonly number[],
@@ -186,26 +195,28 @@ export interface PromoterStore {
     now: number,
     transaction: LedgerTransaction,
   ): Promise<void>;
-  /** Nobody else gives promoters of the account parents until the end of the transaction. */
+  /** Locks the parents of the account's promoters until the end of the transaction. */
   lockParents(account: string, transaction: LedgerTransaction): Promise<void>;
-  /** The promoter with his parent, his parent's parent and so on; empty where there is no such promoter. */
+  /** Returns the promoter and its ancestors, nearest first; empty if the promoter does not exist. */
   lineage(account: string, id: number, transaction: LedgerTransaction): Promise<number[]>;
-  /** Those of the campaigns that the account has. */
+  /** Returns the campaigns that the account owns. */
   campaigns(account: string, ids: readonly number[], transaction?: LedgerTransaction): Promise<CampaignRecord[]>;
-  /** The campaign for promoters who come without one; made when the account has none. */
+  /** Returns the campaign for promoters without one. Creates it if the account has none. */
   defaultCampaign(account: string): Promise<CampaignRecord>;
 
-  /** Whether the account has promoters. */
+  /** Returns whether the account has promoters. */
   hasAccount(account: string): Promise<boolean>;
+  /** Finds one promoter by a unique value. */
   find(account: string, by: LookUp, value: string): Promise<PromoterRecord | undefined>;
-  /** Newest first, unless sorted. */
+  /** Returns one page of promoters, newest first unless sorted. */
   list(account: string, query: PromoterQuery): Promise<PromoterRecord[]>;
-  /** How many live promoters wait for acceptance in some campaign. */
+  /** Counts the live promoters that are pending in some campaign. */
   countPending(account: string): Promise<number>;
+  /** Inserts promoters and returns their ids in order. @throws `UniqueViolation` */
   create(account: string, promoters: readonly NewPromoterRecord[], now: number): Promise<number[]>;
   /**
-   * Brings a set of promoters in from elsewhere, with their ids where they have some, and the campaigns they are in. Answers for
-   * each one, in order, his id, or why he cannot come in: what he has is in use, or a campaign is another account's.
+   * Imports promoters with their own ids, if any, and their campaigns. Returns for each, in order, its id or its fault: a value is
+   * in use, or a campaign belongs to another account.
    */
   load(
     account: string,
@@ -213,14 +224,14 @@ export interface PromoterStore {
     campaigns: readonly CampaignRecord[],
     now: number,
   ): Promise<({ id: number } | { fault: string })[]>;
-  /** Answers false where there is no such promoter. */
+  /** Changes a promoter. Returns false if it does not exist. @throws `UniqueViolation` */
   update(account: string, id: number, update: PromoterUpdate, now: number): Promise<boolean>;
 }
 
 const marker = Symbol.for("reinstate.firstpromoter.taken");
 
-/** A value that must be unique in its account is in use. */
-export class Taken extends Error {
+/** Thrown if a value that must be unique in its account is in use. */
+export class UniqueViolation extends Error {
   readonly [marker] = true;
   readonly fields: ("email" | "cust_id")[];
 
@@ -229,12 +240,12 @@ export class Taken extends Error {
     this.fields = fields;
   }
 
-  static is(value: unknown): value is Taken {
+  static is(value: unknown): value is UniqueViolation {
     return isMarked(value, marker);
   }
 }
 
-/** First and last name; the part of the address before the @ where there is none. */
+/** Returns the first and last name. Without one it returns the address up to the @. */
 export function formatName(promoter: { email: string; profile: ProfileInput }): string {
   const { first_name, last_name } = promoter.profile;
   const name = [first_name, last_name].filter(Boolean).join(" ").trim();

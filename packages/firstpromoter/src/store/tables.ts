@@ -11,12 +11,12 @@ export interface Tables {
     account: string;
     name: string;
     color: string;
-    /** 1 for the campaign of promoters who come without one, otherwise null: so an account has at most one. */
+    /** 1 for the campaign of promoters without one, otherwise null. A unique index allows one an account. */
     is_default: number | null;
   };
   firstpromoter_promoters: Omit<PromoterRecord, "id" | "parent" | "campaigns" | keyof StoredFields> & StoredFields;
   firstpromoter_memberships: Omit<MembershipRecord, "id" | "campaign"> & { id: Generated<number>; account: string };
-  /** Batches whose end is to be told to the webhook. */
+  /** The webhook outbox: batches whose end must be reported. */
   firstpromoter_notices: {
     batch_id: number;
     generation: number;
@@ -24,15 +24,15 @@ export interface Tables {
     body: string | null;
     attempts: number;
     announced_at: number;
-    /** When it is looked at next; null when there is nothing left to do. */
+    /** The time of the next attempt; null if there is none. */
     due_at: number | null;
   };
 }
 
-/** What is stored of a promoter beside the record, or otherwise than there. */
+/** The columns of a promoter that its record lacks, or that are stored in another form. */
 interface StoredFields {
   id: Generated<number>;
-  /** What `q` looks through: address, names, website and ref tokens in lower case. */
+  /** The text that `q` searches: address, names, website and ref tokens in lower case. */
   search: string;
   /** JSON */
   profile: string;
@@ -41,7 +41,7 @@ interface StoredFields {
   /** The batch that archived the promoter; null for live ones, and if no batch did. */
   archived_batch: number | null;
   parent_promoter_id: number | null;
-  /** In how many campaigns the promoter waits for acceptance. */
+  /** The number of campaigns in which the promoter is pending. */
   waits: number;
   /** JSON; null if there are none. */
   fraud_suspicions: string | null;
@@ -104,11 +104,11 @@ const tables = (identity: RawBuilder<unknown>) => [
   sql`create index firstpromoter_promoters_auth_token on firstpromoter_promoters (account, auth_token)`,
   sql`create index firstpromoter_promoters_parent on firstpromoter_promoters (account, parent_promoter_id, id)
     where parent_promoter_id is not null`,
-  // A list is read off one of these from its end, whatever the number of promoters.
+  // A list reads one of these from its end, so its cost does not grow with the number of promoters.
   sql`create index firstpromoter_promoters_live on firstpromoter_promoters (account, id) where archived_at is null`,
   sql`create index firstpromoter_promoters_archived on firstpromoter_promoters (account, id)
     where archived_at is not null`,
-  // What `meta.pending_count` counts.
+  // Serves `meta.pending_count`.
   sql`create index firstpromoter_promoters_pending on firstpromoter_promoters (account, waits)
     where archived_at is null and waits > 0`,
   sql`create table firstpromoter_memberships (

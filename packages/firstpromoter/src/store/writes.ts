@@ -1,20 +1,20 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import type { Kysely } from "kysely";
 import type { ProfileInput } from "../schemas.ts";
-import { hasForm, insertPromoters, rowsPerInsert, searchText } from "./insert.ts";
+import { hasForm, insertPromoters, makeSearchText, rowsPerInsert } from "./insert.ts";
 import { loadPromoters, moveSequence } from "./load.ts";
-import { type PromoterStore, type PromoterUpdate, Taken } from "./store.ts";
+import { type PromoterStore, type PromoterUpdate, UniqueViolation } from "./store.ts";
 import type { Tables } from "./tables.ts";
 
 type Db = Kysely<Tables>;
 
-/** Creates, imports and changes promoters. */
+/** Creates the part of the store that inserts, imports and changes promoters. */
 export function createWrites(database: Database): Pick<PromoterStore, "create" | "load" | "update"> {
   const db = database.tables<Tables>();
   const on = (transaction: LedgerTransaction) => transaction as Db;
 
-  /** Runs a write; where a unique index stops it, finds out which fields are in use. */
-  async function orTaken<Result>(
+  /** Runs a write. If a unique index rejects it, throws a `UniqueViolation` with the fields that are in use. */
+  async function orUniqueViolation<Result>(
     account: string,
     { email, cust_id, id = 0 }: { email?: string | undefined; cust_id?: string | null | undefined; id?: number },
     write: () => Promise<Result>,
@@ -28,42 +28,42 @@ export function createWrites(database: Database): Pick<PromoterStore, "create" |
         .select("id")
         .where("account", "=", account)
         .where("id", "<>", id);
-      const fields: Taken["fields"] = [];
+      const fields: UniqueViolation["fields"] = [];
       if (email && (await others.where("email", "=", email.toLowerCase()).executeTakeFirst())) fields.push("email");
       if (cust_id && (await others.where("cust_id", "=", cust_id).executeTakeFirst())) fields.push("cust_id");
-      throw fields.length > 0 ? new Taken(fields) : error;
+      throw fields.length > 0 ? new UniqueViolation(fields) : error;
     }
   }
 
   return {
-    create(account, given, now) {
-      const { email, cust_id } = given[0] ?? {};
-      return orTaken(account, { email, cust_id }, () =>
+    create(account, promoters, now) {
+      const { email, cust_id } = promoters[0] ?? {};
+      return orUniqueViolation(account, { email, cust_id }, () =>
         database.transaction(async (transaction) => {
           const created: number[] = [];
-          for (let start = 0; start < given.length; start += rowsPerInsert) {
-            const set = given.slice(start, start + rowsPerInsert);
+          for (let start = 0; start < promoters.length; start += rowsPerInsert) {
+            const set = promoters.slice(start, start + rowsPerInsert);
             created.push(...(await insertPromoters(on(transaction), account, set, now)));
           }
-          if (given.some(({ id }) => id !== undefined))
+          if (promoters.some(({ id }) => id !== undefined))
             await moveSequence(database, "firstpromoter_promoters", on(transaction));
           return created;
         }),
       );
     },
 
-    load(account, given, campaigns, now) {
-      const set = () =>
+    load(account, promoters, campaigns, now) {
+      const loadSet = () =>
         database.transaction((transaction) =>
-          loadPromoters(database, on(transaction), { account, given, campaigns, now }),
+          loadPromoters(database, on(transaction), { account, promoters, campaigns, now }),
         );
-      // Somebody else has meanwhile taken what was free: it is looked at again.
-      return set().catch((error: unknown) => (isUniqueViolation(error) ? set() : Promise.reject(error)));
+      // A concurrent write took a value that was free; the second try reads the values again.
+      return loadSet().catch((error: unknown) => (isUniqueViolation(error) ? loadSet() : Promise.reject(error)));
     },
 
     update(account, id, update, now) {
       const { email, cust_id } = update;
-      return orTaken(account, { email, cust_id, id }, () =>
+      return orUniqueViolation(account, { email, cust_id, id }, () =>
         database.transaction((transaction) => updatePromoter(database, on(transaction), { account, id, update, now })),
       );
     },
@@ -84,14 +84,14 @@ async function updatePromoter(
     .$if(dialect === "postgres", (query) => query.forNoKeyUpdate())
     .executeTakeFirst();
   if (!row) return false;
-  const places = await on
+  const memberships = await on
     .selectFrom("firstpromoter_memberships")
     .select("ref_token")
     .where("promoter_id", "=", id)
     .execute();
   const merged = { ...(JSON.parse(row.profile) as ProfileInput), ...profile };
   const address = email?.toLowerCase() ?? row.email;
-  const refTokens = places.map(({ ref_token }) => ref_token);
+  const refTokens = memberships.map(({ ref_token }) => ref_token);
   const fields = custom_fields_changed
     ? { ...(JSON.parse(row.custom_fields ?? "{}") as object), ...custom_fields_changed }
     : custom_fields;
@@ -102,7 +102,7 @@ async function updatePromoter(
       email: address,
       profile: JSON.stringify(merged),
       has_form: hasForm(merged),
-      search: searchText(address, merged, refTokens),
+      search: makeSearchText(address, merged, refTokens),
       ...(fields !== undefined && { custom_fields: fields && JSON.stringify(fields) }),
       updated_at: now,
     })

@@ -1,27 +1,27 @@
 import { type Database, type LedgerTransaction, statement } from "@reinstate/batch-core";
 import type { Tables } from "../store/tables.ts";
 
-/** That the webhook is to be told of the end of a batch, of one generation of it. */
-export interface Notice {
+/** An entry of the webhook outbox: the end of one generation of a batch must be reported. */
+export interface OutboxEntry {
   batchId: number;
   generation: number;
   announcedAt: number;
-  /** What is sent, the same at every attempt; null until the batch is finished. */
+  /** The JSON body, the same at every attempt; null until the batch is finished. */
   body: string | null;
-  /** Attempts that failed. */
+  /** The number of failed attempts. */
   attempts: number;
 }
 
-export type NoticeStore = ReturnType<typeof createNoticeStore>;
+export type WebhookOutbox = ReturnType<typeof createWebhookOutbox>;
 
 type Values = Record<"batch_id" | "generation" | "announced_at", number>;
 
-/** Notices that wait until they are delivered, in the ledger's own database. A notice is announced once, with its transaction. */
-export function createNoticeStore(database: Database) {
+/** Creates the webhook outbox in the ledger's own database. An entry commits with the transaction that accepts its batch. */
+export function createWebhookOutbox(database: Database) {
   const db = database.tables<Tables>();
 
-  // With every batch that is accepted, so it is built once, and PostgreSQL's answer is not waited for.
-  const announced = statement(
+  // Performance: runs for every accepted batch, so it is built once and not awaited on PostgreSQL.
+  const insertEntry = statement(
     ({ batch_id, generation, announced_at }: Values) =>
       db
         .insertInto("firstpromoter_notices")
@@ -30,12 +30,13 @@ export function createNoticeStore(database: Database) {
   );
 
   return {
-    async announce(batch_id: number, generation: number, announced_at: number, transaction: LedgerTransaction) {
-      await announced(transaction, { batch_id, generation, announced_at });
+    /** Adds an entry within the transaction. */
+    async enqueue(batch_id: number, generation: number, announced_at: number, transaction: LedgerTransaction) {
+      await insertEntry(transaction, { batch_id, generation, announced_at });
     },
 
-    /** Takes what is due. Each notice goes to one caller, and is due again at `nextDue`. */
-    async take(now: number, limit: number, nextDue: (notice: Notice) => number): Promise<Notice[]> {
+    /** Leases due entries. Each goes to one caller, and is due again at the time that `nextDue` returns. */
+    async leaseDue(now: number, limit: number, nextDue: (entry: OutboxEntry) => number): Promise<OutboxEntry[]> {
       const due = await db
         .selectFrom("firstpromoter_notices")
         .selectAll()
@@ -43,24 +44,24 @@ export function createNoticeStore(database: Database) {
         .orderBy("due_at")
         .limit(limit)
         .execute();
-      const taken: Notice[] = [];
+      const leased: OutboxEntry[] = [];
       for (const { batch_id: batchId, announced_at: announcedAt, due_at, ...rest } of due) {
-        const notice = { ...rest, batchId, announcedAt };
-        // Another process may have been quicker.
+        const entry = { ...rest, batchId, announcedAt };
+        // Another process may have leased it first.
         const { numUpdatedRows } = await db
           .updateTable("firstpromoter_notices")
-          .set({ due_at: nextDue(notice) })
+          .set({ due_at: nextDue(entry) })
           .where("batch_id", "=", batchId)
-          .where("generation", "=", notice.generation)
+          .where("generation", "=", entry.generation)
           .where("due_at", "=", due_at)
           .executeTakeFirst();
-        if (numUpdatedRows > 0n) taken.push(notice);
+        if (numUpdatedRows > 0n) leased.push(entry);
       }
-      return taken;
+      return leased;
     },
 
-    /** `dueAt` null: there is nothing left to do. */
-    async update({ batchId, generation, body, attempts }: Notice, dueAt: number | null): Promise<void> {
+    /** Stores the state of an entry. `dueAt`: the time of the next attempt; null if there is none. */
+    async update({ batchId, generation, body, attempts }: OutboxEntry, dueAt: number | null): Promise<void> {
       await db
         .updateTable("firstpromoter_notices")
         .set({ body, attempts, due_at: dueAt })
@@ -69,8 +70,8 @@ export function createNoticeStore(database: Database) {
         .execute();
     },
 
-    /** Takes the announcement back: there is no such batch. */
-    async withdraw({ batchId, generation }: Notice): Promise<void> {
+    /** Removes the entry of a batch that does not exist. */
+    async remove({ batchId, generation }: OutboxEntry): Promise<void> {
       await db
         .deleteFrom("firstpromoter_notices")
         .where("batch_id", "=", batchId)
@@ -79,8 +80,8 @@ export function createNoticeStore(database: Database) {
         .execute();
     },
 
-    /** Forgets what is done with, and was announced before a time. */
-    async forget(before: number): Promise<void> {
+    /** Deletes finished entries that were added before a time. */
+    async purge(before: number): Promise<void> {
       await db
         .deleteFrom("firstpromoter_notices")
         .where("due_at", "is", null)

@@ -10,9 +10,9 @@ import { describe, expect, test } from "vitest";
 import { start } from "../fixtures/server.ts";
 import { createFirstPromoter } from "../index.ts";
 import { readOptions } from "../options.ts";
-import { createNoticeStore } from "./outbox.ts";
-import { keyOfSecret, signedHeaders } from "./signature.ts";
-import { createWebhook, nextLookAt, retryScheduleMs } from "./webhook.ts";
+import { createWebhookOutbox } from "./outbox.ts";
+import { parseSecret, signedHeaders } from "./signature.ts";
+import { createWebhook, nextPollAt, retryScheduleMs } from "./webhook.ts";
 
 const key = Buffer.from("a key of thirty-two bytes, really");
 const webhookSecret = `whsec_${key.toString("base64")}`;
@@ -44,14 +44,14 @@ async function receiver(status = 204) {
 test("the signature is that of the specification's example", () => {
   const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
   const headers = signedHeaders(
-    keyOfSecret(secret)!,
+    parseSecret(secret)!,
     "msg_p5jXN8AQM9LWM0D4loKWxJek",
     1614265330,
     '{"test": 2432232314}',
   );
   expect(headers["webhook-signature"]).toBe("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
   for (const bad of ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ="]) {
-    expect(keyOfSecret(bad)).toBeUndefined();
+    expect(parseSecret(bad)).toBeUndefined();
   }
 });
 
@@ -128,10 +128,10 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     const another = async (work: (deliver: () => Promise<unknown>) => Promise<void>) => {
       await using host = await createTestHost({ databaseUrl: database.url, clock });
       await (await createFirstPromoter(host)).closing();
-      const webhook = createWebhook(host, createNoticeStore(host.database), readOptions(given))!;
-      await work(() => webhook.deliver());
+      const webhook = createWebhook(host, createWebhookOutbox(host.database), readOptions(given))!;
+      await work(() => webhook.deliverDue());
     };
-    // Taken, and perhaps sent, by the first process before it ended: its lease runs out.
+    // UniqueViolation, and perhaps sent, by the first process before it ended: its lease runs out.
     time += 60_000;
     await another(async (deliver) => {
       await deliver();
@@ -169,19 +169,19 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     await using host = await createTestHost({ databaseUrl: database.url, clock });
     const given = { webhookUrl: hook.webhookUrl, webhookSecret };
     await (await createFirstPromoter(host, given)).closing();
-    const process = () => createWebhook(host, createNoticeStore(host.database), readOptions(given))!;
+    const process = () => createWebhook(host, createWebhookOutbox(host.database), readOptions(given))!;
     const first = process();
     await host.keys.create({ vendor: "firstpromoter", account: "a" });
     const submission = { operation: "firstpromoter.promoters.restore", account: "a", items: [1] };
     const { id } = await host.batches.submit(submission);
-    const delivering = first.deliver();
+    const delivering = first.deliverDue();
     await until(() => hook.got.length === 1);
     await first.stop();
     await delivering;
     await host.batches.retry(id);
     hook.state.status = 200;
     time += 60_000;
-    await process().deliver();
+    await process().deliverDue();
     const told = hook.got.filter(({ headers }) => headers["webhook-id"] === `batch_${id}_0`);
     expect(told).toHaveLength(2);
     expect(told[1]?.body).toBe(told[0]?.body);
@@ -195,7 +195,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     await server.instance.closing();
     const { host } = server;
     const sent: string[] = [];
-    const webhook = createWebhook(host, createNoticeStore(host.database), readOptions(options), async (_, init) => {
+    const webhook = createWebhook(host, createWebhookOutbox(host.database), readOptions(options), async (_, init) => {
       sent.push(new Headers(init.headers).get("webhook-id")!);
       return new Response(null, { status: status() });
     })!;
@@ -216,14 +216,14 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     let status = 410;
     await using us = await atHand(database.url, () => status);
     await us.restore([1]);
-    await us.webhook.deliver();
+    await us.webhook.deliverDue();
     us.clock.time += 48 * 3_600_000;
-    await us.webhook.deliver();
+    await us.webhook.deliverDue();
     expect(us.sent).toHaveLength(1);
     status = 503;
     await us.restore([2]);
     for (let attempt = 0; attempt < 12; attempt++) {
-      await us.webhook.deliver();
+      await us.webhook.deliverDue();
       us.clock.time += 48 * 3_600_000;
     }
     expect(us.sent).toHaveLength(1 + 1 + retryScheduleMs.length);
@@ -259,17 +259,17 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
       stopped.push(id);
     }
     const { id } = await us.restore([3]);
-    while (await us.webhook.deliver());
+    while (await us.webhook.deliverDue());
     expect(us.sent).toEqual([`batch_${id}_0`]);
     const before = await us.notices();
-    await us.webhook.deliver();
+    await us.webhook.deliverDue();
     expect(await us.notices()).toEqual(before);
     // As another process would work it off.
     await sql`update reinstate_batches set status = 'completed' where id = ${stopped[0]}`.execute(
       us.host.database.tables(),
     );
     us.clock.time += 60_000;
-    while (await us.webhook.deliver());
+    while (await us.webhook.deliverDue());
     expect(us.sent).toEqual([`batch_${id}_0`, `batch_${stopped[0]}_0`]);
   });
 
@@ -278,16 +278,16 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     await using us = await atHand(database.url, () => 204, { role: "web" });
     await us.restore([1]);
     const waits = await us.restore([1, 2], { inline: false });
-    await us.webhook.deliver();
+    await us.webhook.deliverDue();
     expect(await us.notices()).toHaveLength(2);
     us.clock.time += 8 * 86_400_000;
-    await us.webhook.deliver();
+    await us.webhook.deliverDue();
     expect((await us.notices()).map(({ id }) => id)).toEqual([waits.id]);
   });
 });
 
 test("a batch that goes on is looked at the more rarely the longer it takes", () => {
-  const pause = (age: number, body: string | null = null) => nextLookAt({ body, announcedAt: 0 }, age) - age;
+  const pause = (age: number, body: string | null = null) => nextPollAt({ body, announcedAt: 0 }, age) - age;
   expect([0, 5_000, 80_000, 3_600_000].map((age) => pause(age))).toEqual([1_000, 1_000, 10_000, 60_000]);
   expect(pause(0, "{}")).toBe(60_000);
 });

@@ -1,68 +1,70 @@
 import { type AnyOperation, type Host, isFinished, ReinstateError, toMessage } from "@reinstate/batch-core";
 import { batchBody } from "../http/batch-body.ts";
 import type { Fetch, Options } from "../options.ts";
-import type { Notice, NoticeStore } from "./outbox.ts";
-import { keyOfSecret, signedHeaders } from "./signature.ts";
+import type { OutboxEntry, WebhookOutbox } from "./outbox.ts";
+import { parseSecret, signedHeaders } from "./signature.ts";
 
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** How long after a failed attempt the next one comes; after the last of them the notice is given up. */
+/** The pauses between attempts. After the last one the delivery fails permanently. */
 export const retryScheduleMs = [5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 10 * hour];
 
-/** How often there is a look for what is due. */
-const watchMs = second;
-/** A batch that is not finished is looked at again after this part of its age: the longer it takes, the less a moment matters. */
-const partOfAge = 1 / 8;
+/** The interval at which due entries are read. */
+const pollIntervalMs = second;
+/** An unfinished batch is read again after this fraction of its age, because a delay matters less for a long batch. */
+const ageFraction = 1 / 8;
 const timeoutMs = 15 * second;
-/** A notice whose process died is taken up by another after this. */
+/** The lease of an entry. After it another process takes over. */
 const leaseMs = minute;
-const noticesAtOnce = 20;
-/** So long what was told, or given up, is kept. */
-const keptMs = 7 * day;
+/** Entries per read of the outbox. */
+const leaseLimit = 20;
+/** The retention of delivered and failed entries. */
+const retentionMs = 7 * day;
 
-/** Tells the end of every batch to one URL, signed as Standard Webhooks. What is to be told stands in the database. */
+/** Reports the end of every batch to one URL, signed as Standard Webhooks. Entries wait in a transactional outbox. */
 export interface Webhook {
-  /** The operation, whose batches from now on are to be told of from the transaction on in which they are accepted. */
-  announcing(operation: AnyOperation): AnyOperation;
-  /** One look at what is due; answers whether there may be more. */
-  deliver(): Promise<boolean>;
-  /** Begins to look again and again. */
+  /** Wraps an operation, so that accepting a batch adds an entry in the same transaction. */
+  withWebhook(operation: AnyOperation): AnyOperation;
+  /** Delivers the due entries once. Returns whether more may be due. */
+  deliverDue(): Promise<boolean>;
+  /** Starts to poll the outbox. */
   start(): void;
+  /** Stops polling, and aborts an attempt in progress. */
   stop(): Promise<void>;
 }
 
-/** When a notice is looked at again that is in somebody's hands, or whose batch is not finished. */
-export function nextLookAt({ body, announcedAt }: Pick<Notice, "body" | "announcedAt">, now: number): number {
+/** Returns when a leased entry is due again: at the end of its lease, or sooner if its batch is unfinished. */
+export function nextPollAt({ body, announcedAt }: Pick<OutboxEntry, "body" | "announcedAt">, now: number): number {
   if (body !== null) return now + leaseMs;
-  return now + Math.min(leaseMs, Math.max(watchMs, Math.round((now - announcedAt) * partOfAge)));
+  return now + Math.min(leaseMs, Math.max(pollIntervalMs, Math.round((now - announcedAt) * ageFraction)));
 }
 
-/** Undefined where no webhook is set. */
+/** Creates the webhook. Returns undefined if none is configured. */
 export function createWebhook(
   host: Host,
-  notices: NoticeStore,
+  outbox: WebhookOutbox,
   options: Options,
   send: Fetch = (input, init) => fetch(input, init),
 ): Webhook | undefined {
   const { webhookUrl, webhookSecret } = options;
-  const key = webhookSecret === undefined ? undefined : keyOfSecret(webhookSecret);
+  const key = webhookSecret === undefined ? undefined : parseSecret(webhookSecret);
   if (webhookUrl === undefined || key === undefined) return undefined;
   const { clock, log, batches } = host;
   const stopping = new AbortController();
   let running: Promise<void> | undefined;
-  let forgotten = Number.NEGATIVE_INFINITY;
+  let purgedAt = Number.NEGATIVE_INFINITY;
 
-  /** The message of a finished batch; undefined while it is not, null where there is no such batch. */
-  async function makeBody({ batchId }: Notice): Promise<string | null | undefined> {
+  /** Returns the body for a finished batch, undefined for an unfinished one, and null if the batch does not exist. */
+  async function makeBody({ batchId }: OutboxEntry): Promise<string | null | undefined> {
     const batch = await batches.get(batchId).catch((error: unknown) => {
       if (ReinstateError.is(error, "unknown_batch")) return undefined;
       throw error;
     });
     if (!batch) return null;
-    // A stopped batch can go on.
+    // A stopped batch can be resumed.
     if (!isFinished(batch.status) || batch.status === "stopped") return undefined;
     return JSON.stringify({
       type: `batch_process.${batch.status}`,
@@ -71,9 +73,9 @@ export function createWebhook(
     });
   }
 
-  /** Undefined where it was taken; otherwise what went wrong, and whether it may be tried again. */
-  async function tell(
-    { batchId, generation }: Notice,
+  /** Posts a message. Returns undefined on success, otherwise the fault, and `gone` if no retry may follow. */
+  async function postWebhook(
+    { batchId, generation }: OutboxEntry,
     body: string,
   ): Promise<{ fault: string; gone?: true } | undefined> {
     try {
@@ -90,70 +92,70 @@ export function createWebhook(
       });
       await response.body?.cancel();
       if (response.ok) return undefined;
-      return { fault: `it was answered ${response.status}`, ...(response.status === 410 && { gone: true }) };
+      return { fault: `status ${response.status}`, ...(response.status === 410 && { gone: true }) };
     } catch (error) {
       return { fault: toMessage(error) };
     }
   }
 
-  async function handle(notice: Notice): Promise<void> {
-    const body = notice.body ?? (await makeBody(notice));
+  async function handle(entry: OutboxEntry): Promise<void> {
+    const body = entry.body ?? (await makeBody(entry));
     if (body === undefined) return;
-    if (body === null) return notices.withdraw(notice);
-    // Written down first, so that every attempt says the same.
-    if (notice.body === null) await notices.update({ ...notice, body }, clock.now() + leaseMs);
-    const failure = await tell(notice, body);
-    // The lease brings it back after the next start.
+    if (body === null) return outbox.remove(entry);
+    // Stored first, so that every attempt sends the same body.
+    if (entry.body === null) await outbox.update({ ...entry, body }, clock.now() + leaseMs);
+    const failure = await postWebhook(entry, body);
+    // The entry is due again when its lease ends, after the next start.
     if (failure && stopping.signal.aborted) return;
-    if (!failure) return notices.update({ ...notice, body }, null);
-    const pause = failure.gone ? undefined : retryScheduleMs[notice.attempts];
-    const fields = { batch: notice.batchId, attempt: notice.attempts + 1, fault: failure.fault };
-    if (pause === undefined) log.error(fields, "the webhook was not told of a batch and will not be");
-    else log.warn(fields, "the webhook will be told of a batch later");
-    await notices.update(
-      { ...notice, body, attempts: notice.attempts + 1 },
+    if (!failure) return outbox.update({ ...entry, body }, null);
+    const pause = failure.gone ? undefined : retryScheduleMs[entry.attempts];
+    const fields = { batch: entry.batchId, attempt: entry.attempts + 1, fault: failure.fault };
+    if (pause === undefined) log.error(fields, "webhook delivery failed permanently");
+    else log.warn(fields, "webhook delivery failed, will retry");
+    await outbox.update(
+      { ...entry, body, attempts: entry.attempts + 1 },
       pause === undefined ? null : clock.now() + pause,
     );
   }
 
-  /** Old notices are forgotten once an hour. */
-  async function forget(now: number): Promise<void> {
-    if (now - forgotten < hour) return;
-    forgotten = now;
-    await notices.forget(now - keptMs);
+  /** Purges old entries once an hour. */
+  async function purge(now: number): Promise<void> {
+    if (now - purgedAt < hour) return;
+    purgedAt = now;
+    await outbox.purge(now - retentionMs);
   }
 
   const webhook: Webhook = {
-    announcing: (operation) => ({
+    withWebhook: (operation) => ({
       ...operation,
       async accepted(begun, transaction) {
         await operation.accepted?.(begun, transaction);
-        await notices.announce(begun.batchId, begun.generation, clock.now(), transaction);
+        await outbox.enqueue(begun.batchId, begun.generation, clock.now(), transaction);
       },
     }),
 
-    async deliver() {
+    async deliverDue() {
       const now = clock.now();
-      await forget(now);
-      const due = await notices.take(now, noticesAtOnce, (notice) => nextLookAt(notice, now));
+      await purge(now);
+      const due = await outbox.leaseDue(now, leaseLimit, (entry) => nextPollAt(entry, now));
       await Promise.all(
-        due.map((notice) =>
-          handle(notice).catch((error: unknown) => {
-            log.error({ batch: notice.batchId, error: toMessage(error) }, "a notice of a batch could not be handled");
+        due.map((entry) =>
+          handle(entry).catch((error: unknown) => {
+            log.error({ batch: entry.batchId, error: toMessage(error) }, "failed to process a webhook outbox entry");
           }),
         ),
       );
-      return due.length === noticesAtOnce;
+      return due.length === leaseLimit;
     },
 
     start() {
       running ??= (async () => {
         while (!stopping.signal.aborted) {
-          const more = await webhook.deliver().catch((error: unknown) => {
-            log.error({ error: toMessage(error) }, "the notices of batches could not be read");
+          const more = await webhook.deliverDue().catch((error: unknown) => {
+            log.error({ error: toMessage(error) }, "failed to read the webhook outbox");
             return false;
           });
-          await clock.sleep(more ? 0 : watchMs, stopping.signal);
+          await clock.sleep(more ? 0 : pollIntervalMs, stopping.signal);
         }
       })();
     },
