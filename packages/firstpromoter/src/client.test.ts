@@ -6,14 +6,14 @@ import { firstpromoter } from "./index.ts";
 
 const baseUrl = "https://api.firstpromoter.com/api/v2/company";
 
-/** The client against the real server, without a socket between them. */
+/** Starts the real server and a client that calls it without a socket. */
 async function start(apiKey = "demo-firstpromoter-key") {
   const server = await startVendor(firstpromoter);
   const client = createFirstPromoterClient({ baseUrl, apiKey, accountId: "acc_demo", fetch: server.fetch });
   return { ...server, client };
 }
 
-/** A client whose server always answers so. */
+/** Creates a client whose server always sends this reply. */
 const answering = (answer: () => Response | Promise<Response>) =>
   createFirstPromoterClient({
     baseUrl,
@@ -66,16 +66,16 @@ test("lists, finds, creates, updates, and acts in campaigns", async () => {
   expect(shown).not.toHaveProperty("selected_payout_method");
 });
 
-test("a refusal is thrown with the vendor's status and code", async () => {
+test("throws an error with the vendor's status and code", async () => {
   await using server = await start();
   const { promoters } = server.client;
   expect(await thrown(promoters.restore([]))).toMatchObject({ kind: "rejected", status: 422, code: "invalid_params" });
   expect(await thrown(promoters.get(2001))).toMatchObject({ kind: "rejected", status: 404, code: "not_found" });
-  await using stranger = await start("nobody");
+  await using stranger = await start("unknown-key");
   expect(await thrown(stranger.client.promoters.restore([1]))).toMatchObject({ kind: "rejected", status: 401 });
 });
 
-test("what went wrong on the way has a kind, and no error holds the key", async () => {
+test("gives transport errors a kind, and never includes the key", async () => {
   const cases: [() => Response | Promise<Response>, Partial<VendorError>][] = [
     [
       () => new Response("", { status: 429, headers: { "retry-after": "7" } }),
@@ -85,7 +85,7 @@ test("what went wrong on the way has a kind, and no error holds the key", async 
       () => new Response("down", { status: 503, headers: { "retry-after": "1" } }),
       { kind: "unavailable", status: 503, body: "down" },
     ],
-    // A router that gave up waiting answers so too, and its server goes on.
+    // A router that timed out sends the same reply, while its server continues.
     [() => new Response("", { status: 503 }), { kind: "unknown_outcome", status: 503 }],
     [() => new Response("<html>", { status: 502 }), { kind: "unknown_outcome", status: 502 }],
     [() => new Response("<html>"), { kind: "bad_reply", status: 200 }],
@@ -101,7 +101,7 @@ test("what went wrong on the way has a kind, and no error holds the key", async 
   }
 });
 
-test("an answer that does not come is given up", async () => {
+test("throws if the response does not arrive in time", async () => {
   const client = createFirstPromoterClient({
     baseUrl,
     apiKey: "k",
@@ -114,7 +114,7 @@ test("an answer that does not come is given up", async () => {
   expect(await thrown(client.promoters.restore([1]))).toMatchObject({ kind: "unknown_outcome" });
 });
 
-test("a wait ends with its time or its signal", async () => {
+test("ends a wait at its time-out or signal", async () => {
   const batch = {
     ...{ id: 1, status: "in_progress", total: 9, selected_total: 9, processed_count: 1, failed_count: 0 },
     ...{ action_label: "promoter/restore", created_at: "", updated_at: "", meta: null, progress: 11 },
@@ -133,7 +133,7 @@ test("a wait ends with its time or its signal", async () => {
   await expect(batches.wait(1, { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
 });
 
-test("batches: idempotency keys, dry runs, items, stop, resume, retry, undo", async () => {
+test("supports idempotency keys, dry runs, items and batch control", async () => {
   await using server = await start();
   const { promoters, batches } = server.client;
   const dry = await promoters.restore([1, 5_000_000], { dryRun: true });
@@ -158,7 +158,7 @@ test("batches: idempotency keys, dry runs, items, stop, resume, retry, undo", as
   expect((await promoters.get(901)).archived_at).toBeNull();
 });
 
-test("all pages, one promoter after the other", async () => {
+test("yields every promoter over all pages", async () => {
   await using server = await start();
   const ids: number[] = [];
   for await (const { id } of server.client.promoters.all({ filters: { archived: true }, per_page: 90 })) ids.push(id);
@@ -172,7 +172,7 @@ test("all pages, one promoter after the other", async () => {
   expect(batches).toBe(3);
 });
 
-test("only what is safe to repeat is repeated", async () => {
+test("repeats only calls that are safe to repeat", async () => {
   const batch = {
     ...{ id: 1, status: "completed", total: 1, selected_total: 1, processed_count: 1, failed_count: 0 },
     ...{ action_label: "promoter/restore", created_at: "", updated_at: "", meta: {}, progress: 100 },
@@ -193,9 +193,14 @@ test("only what is safe to repeat is repeated", async () => {
     ["get", true, ({ batches }) => batches.get(1)],
     ["accept", false, ({ promoters }) => promoters.accept([1], 7)],
     ["accept with a key", true, ({ promoters }) => promoters.accept([1], 7, { idempotencyKey })],
-    // FirstPromoter itself does not look at it.
-    ["accept with a key for nobody", false, ({ promoters }) => promoters.accept([1], 7, { idempotencyKey }), false],
-    ["accept, only tried", true, ({ promoters }) => promoters.accept([1], 7, { dryRun: true })],
+    // FirstPromoter itself ignores the key.
+    [
+      "accept with a key that the server ignores",
+      false,
+      ({ promoters }) => promoters.accept([1], 7, { idempotencyKey }),
+      false,
+    ],
+    ["accept, dry run", true, ({ promoters }) => promoters.accept([1], 7, { dryRun: true })],
     ["assign parent", false, ({ promoters }) => promoters.assignParent([1], 7)],
     ["undo", false, ({ batches }) => batches.undo(1)],
     ["undo with a key", true, ({ batches }) => batches.undo(1, { idempotencyKey })],
@@ -223,7 +228,7 @@ test("only what is safe to repeat is repeated", async () => {
   }
 });
 
-test("a call that may not be carried out goes where the vendor has nothing", async () => {
+test("sends a dry run to a path that the vendor lacks", async () => {
   const paths: string[] = [];
   const { promoters, batches } = createFirstPromoterClient({
     baseUrl,
@@ -251,7 +256,7 @@ test("a call that may not be carried out goes where the vendor has nothing", asy
   ]);
 });
 
-test("what the vendor shows otherwise than documented spoils nothing", async () => {
+test("accepts replies that differ from the vendor's documentation", async () => {
   const foreign = {
     ...{ id: 9, status: "queued", total: 1, selected_total: 1, processed_count: 0, failed_count: 1 },
     ...{ action_label: "payout/mark_as_paid", meta: null, progress: 0.5, processing_errors: [{ id: 3, error: "no" }] },
@@ -262,7 +267,7 @@ test("what the vendor shows otherwise than documented spoils nothing", async () 
   expect(await answering(() => Response.json(page)).promoters.list()).toEqual(page);
 });
 
-test("what a client may not be made of is refused at once, and no secret is told", () => {
+test("rejects invalid options without quoting a secret", () => {
   const options = { baseUrl, apiKey: "secret-key", accountId: "acc_demo" };
   for (const [wrong, named] of [
     [{ apiKey: "secret\nkey" }, "apiKey"],
@@ -278,13 +283,13 @@ test("what a client may not be made of is refused at once, and no secret is told
   }
 });
 
-test("a credential in an answer gets into no error", async () => {
+test("keeps credentials of a reply out of errors", async () => {
   const password_setup_url = "https://login.example/set?token=CREDENTIAL";
   const { promoters } = answering(() => Response.json({ data: [{ id: "x", password_setup_url }] }));
   expect(inspect(await thrown(promoters.list()), { depth: 9 })).not.toContain("CREDENTIAL");
 });
 
-test("every call has a request id, which an error tells though nobody answered", async () => {
+test("sends a request id, and includes it in every error", async () => {
   const ids: (string | null)[] = [];
   const client = createFirstPromoterClient({
     ...{ baseUrl, apiKey: "k", accountId: "a", retry: { attempts: 1 } },
@@ -300,7 +305,7 @@ test("every call has a request id, which an error tells though nobody answered",
   expect(errors[0]?.kind).toBe("unknown_outcome");
 });
 
-test("pages are of 1 to 100, whatever is asked for, so that none is taken for the last", async () => {
+test("clamps pages to 1–100, so paging does not end early", async () => {
   await using server = await start();
   const told = async (query: { per_page: number; page?: number }) => {
     let count = 0;

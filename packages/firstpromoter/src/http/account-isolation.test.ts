@@ -3,18 +3,18 @@ import { describe, expect, test } from "vitest";
 import { start } from "../fixtures/server.ts";
 import { api } from "./api.ts";
 
-describe.each(ledgerDatabases)("accounts are walls on $name", ({ open }) => {
-  test("on every route: another account's promoters, campaigns and batches are nobody's", async () => {
+describe.each(ledgerDatabases)("account isolation on $name", ({ open }) => {
+  test("hides another account's records on every route", async () => {
     await using database = await open();
     await using server = await start(database.url, { rateLimit: 0 });
     const { store } = server.instance;
     const [ours, theirs] = [await store.defaultCampaign("acc_demo"), await store.defaultCampaign("acc_other")];
     const batch = (await server.call("POST", "/promoters/archive", { ids: [2006, 2007] }, server.other)).body;
-    const everybody = () => store.list("acc_other", { sorting: [], limit: 100, offset: 0 });
-    const before = [await everybody(), await server.host.batches.get(batch.id)];
-    const nobody = 4_000_000;
+    const listAll = () => store.list("acc_other", { sorting: [], limit: 100, offset: 0 });
+    const before = [await listAll(), await server.host.batches.get(batch.id)];
+    const missing = 4_000_000;
 
-    /** What is answered, but for the name of the thing that was asked for. */
+    /** Calls a route. Returns the response without the requested id. */
     const asked = async (method: string, path: string, promoter: number, campaign: number, batchId: number) => {
       const id = path.startsWith("/batch_processes") ? batchId : promoter;
       const body = {
@@ -33,8 +33,8 @@ describe.each(ledgerDatabases)("accounts are walls on $name", ({ open }) => {
     };
     for (const { method, path } of api) {
       const ofTheirs = await asked(method, path, 2001, theirs.id, batch.id);
-      const ofNobody = await asked(method, path, nobody, nobody + 1, nobody + 2);
-      expect({ method, path, ...ofTheirs }).toEqual({ method, path, ...ofNobody });
+      const ofMissing = await asked(method, path, missing, missing + 1, missing + 2);
+      expect({ method, path, ...ofTheirs }).toEqual({ method, path, ...ofMissing });
     }
     for (const [name, value] of [
       ["email", "ben.adler.2001@example.com"],
@@ -49,6 +49,6 @@ describe.each(ledgerDatabases)("accounts are walls on $name", ({ open }) => {
     for (const filter of ["ids[]=2001", "filters[parent_promoter_id]=2001", "q=demo2001"]) {
       expect((await server.call("GET", `/promoters?${filter}&filters[archived]=true`)).body.data).toEqual([]);
     }
-    expect([await everybody(), await server.host.batches.get(batch.id)]).toEqual(before);
+    expect([await listAll(), await server.host.batches.get(batch.id)]).toEqual(before);
   });
 });

@@ -2,7 +2,7 @@ import type { Batch, Host, ItemOutcome } from "@reinstate/batch-core";
 import { expect, test } from "vitest";
 import { batchBody } from "./batch-body.ts";
 
-test("those of whom nothing is known have texts too, after those that failed", async () => {
+test("lists the texts of unknown items after failed ones", async () => {
   const counts = { done: 0, skipped: 0, failed: 1, unknown: 2 };
   const batch = { id: 1, counts, total: 3, progress: 100, createdAt: 0, updatedAt: 0 } as Batch;
   const items: ItemOutcome[] = [

@@ -5,7 +5,7 @@ import { start } from "../fixtures/server.ts";
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-/** How many live promoters wait in a campaign: as they lie there, and as it is told. */
+/** Counts the live promoters that are pending in a campaign, from the table and from the API. */
 async function waiting(server: Awaited<ReturnType<typeof start>>) {
   const { rows } = await sql<{ n: number }>`select count(*) as n from firstpromoter_promoters p
     where account = 'acc_demo' and archived_at is null and exists
@@ -15,7 +15,7 @@ async function waiting(server: Awaited<ReturnType<typeof start>>) {
   return { there: Number(rows[0]?.n), told: await server.instance.store.countPending("acc_demo") };
 }
 
-describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) => {
+describe.each(ledgerDatabases)("concurrent calls on $name", ({ open }) => {
   async function parts() {
     const database = await open();
     const server = await start(database.url, { rateLimit: 0 });
@@ -27,7 +27,7 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
       return rows[0]!.id;
     };
     const [second, third] = [await campaign("Second"), await campaign("Third")];
-    /** The fates of one promoter in calls that are made at once. */
+    /** Makes concurrent calls. Returns the outcomes of one promoter. */
     const results = async (calls: [action: string, params: object][], id: number) => {
       const answers = await Promise.all(
         calls.map(([action, params]) => server.call("POST", `/promoters/${action}`, { ids: [id], ...params })),
@@ -39,12 +39,12 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
       await server[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     }
-    return { server, home, second, third, fates: results, [Symbol.asyncDispose]: dispose };
+    return { server, home, second, third, results, [Symbol.asyncDispose]: dispose };
   }
 
-  test("campaign actions on one promoter come one after the other: who waits is counted once", async () => {
+  test("serializes campaign actions on one promoter", async () => {
     await using given = await parts();
-    const { server, home, fates: results } = given;
+    const { server, home, results } = given;
     const { body } = await server.call("GET", "/promoters?filters[state]=pending&per_page=100");
     const pending: number[] = body.data.map(({ id }: { id: number }) => id);
     expect(pending.length).toBeGreaterThan(10);
@@ -60,9 +60,9 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
     expect(await waiting(server)).toEqual({ there: 0, told: 0 });
   });
 
-  test("of two moves out of one campaign one is done; who is added twice is in it once", async () => {
+  test("moves and adds a membership only once", async () => {
     await using given = await parts();
-    const { home, second, third, fates: results } = given;
+    const { home, second, third, results } = given;
     const to = (to_campaign_id: number): [string, object] => [
       "move_to_campaign",
       { from_campaign_id: home, to_campaign_id },
@@ -79,7 +79,7 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
     }
   });
 
-  test("nobody becomes his own ancestor, though both are made parents at once", async () => {
+  test("never creates a cycle of parents", async () => {
     await using given = await parts();
     const { server } = given;
     const assign = (id: number, parent_promoter_id: number) =>
@@ -90,7 +90,7 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
     }
   });
 
-  test("many small restores and archives: each answered, and the last of each promoter's shows", async () => {
+  test("answers many small restores and archives consistently", async () => {
     await using given = await parts();
     const { server } = given;
     const calls = range(1, 60).map(async (turn) => {
@@ -99,7 +99,7 @@ describe.each(ledgerDatabases)("calls at the same moment on $name", ({ open }) =
       const answer = await server.call("POST", `/promoters/${verb}`, { ids });
       return { verb, ids, answer };
     });
-    /** Restores that brought somebody back, less archivings of him. */
+    /** The number of effective restores minus archivings, by promoter. */
     const gained = new Map<unknown, number>();
     for (const { verb, ids, answer } of await Promise.all(calls)) {
       expect(answer).toMatchObject({

@@ -6,7 +6,7 @@ import { batchItems, batchProcess } from "../schemas.ts";
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-/** A clock that stands still until it is moved. */
+/** A clock that moves only when a test sets it. */
 function stoppedClock(): Clock & { time: number } {
   return {
     time: Date.UTC(2026, 0, 1),
@@ -17,8 +17,8 @@ function stoppedClock(): Clock & { time: number } {
   };
 }
 
-describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ open }) => {
-  test("so many requests a minute for an account, over any minute, and 429 with the seconds to wait", async () => {
+describe.each(ledgerDatabases)("extensions on $name", ({ open }) => {
+  test("limits requests a minute and account, with Retry-After", async () => {
     await using database = await open();
     const clock = stoppedClock();
     await using server = await start(database.url, { rateLimit: 3 }, { clock });
@@ -40,7 +40,7 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
     expect(await statuses(3)).toEqual([404, 404, 429]);
   });
 
-  test("every reply has a request id: the caller's where it is a sane one", async () => {
+  test("returns the caller's request id if it is valid", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const id = async (given: string | null, more = {}) =>
@@ -49,11 +49,11 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
       );
     expect(await id("abc-123.X:y")).toBe("abc-123.X:y");
     expect(await id("refused", { authorization: null })).toBe("refused");
-    expect(await id("nobody", { "account-id": "acc_nobody" })).toBe("nobody");
+    expect(await id("foreign", { "account-id": "acc_unknown" })).toBe("foreign");
     for (const given of [null, "a b", "x".repeat(129), "<script>"]) expect(await id(given)).toMatch(/^[\da-f-]{36}$/);
   });
 
-  test("one Idempotency-Key is one batch; another body, or another account's same key, is not", async () => {
+  test("creates one batch for an Idempotency-Key, body and account", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const act = (body: unknown, headers = {}, path = "/promoters/restore") =>
@@ -86,7 +86,7 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
     expect((await act({ ids: [1] }, { "idempotency-key": "x".repeat(256) })).status).toBe(422);
   });
 
-  test("the answer to a repeated key is the first one, whatever has become of the batch since", async () => {
+  test("returns the first response to a repeated key", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const key = { "idempotency-key": "k" };
@@ -102,7 +102,7 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
     expect(again.headers.get("x-reinstate-batch")).toBe(String(first.body.id));
   });
 
-  test("the items of a batch: each one's fate, by page and by outcome, for its own account", async () => {
+  test("lists outcomes by page and filter for their account", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const { id } = await server.act("restore", { ids: [1, 2, 950, 5_000_000, "x", 3] });
@@ -137,7 +137,7 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
     expect((await server.call("GET", `/batch_processes/${id}/items`, undefined, server.other)).status).toBe(404);
   });
 
-  test("a dry run tells the same and changes nothing", async () => {
+  test("reports the same in a dry run and changes nothing", async () => {
     await using database = await open();
     await using server = await start(database.url);
     for (const ids of [
@@ -156,9 +156,9 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
     expect(wet.meta).toEqual({});
   });
 
-  test("stop, resume and retry; what the state does not allow is a 409 that names it", async () => {
+  test("stops, resumes and retries, or answers 409 wrong_state", async () => {
     await using database = await open();
-    // Nobody works batches off here, so that they can be met at rest.
+    // No engine runs here, so batches stay in their state.
     await using server = await start(database.url, {}, { role: "web" });
     const { id } = (await server.call("POST", "/promoters/restore", { ids: range(1, 9) })).body;
     const move = (verb: string, given = {}) => server.call("POST", `/batch_processes/${id}/${verb}`, undefined, given);
@@ -175,7 +175,7 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
     expect(retried).toMatchObject({ status: 200, body: { status: "in_progress", failed_count: 0 } });
   });
 
-  test("an archive batch is undone in one call: whom it changed and nobody has changed since", async () => {
+  test("undoes an archive batch except for later changes", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const state = async (id: number) => {
@@ -223,7 +223,7 @@ describe.each(ledgerDatabases)("beside the vendor's own calls, on $name", ({ ope
 });
 
 describe.each(ledgerDatabases)("a large batch on $name", ({ open }) => {
-  test("is undone without being held: of many chunks, those who were changed", async () => {
+  test("is undone in a stream over many chunks", async () => {
     await using database = await open();
     await using server = await start(database.url);
     await server.instance.store.create(
@@ -242,7 +242,7 @@ describe.each(ledgerDatabases)("a large batch on $name", ({ open }) => {
     ]);
   });
 
-  test("one that the vendor itself carried out is not undone here", async () => {
+  test("is not undone if the vendor itself ran it", async () => {
     await using database = await open();
     await using server = await start(database.url, {
       upstream: {

@@ -24,7 +24,7 @@ const hints = {
 const error = { content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } } };
 
 describe.each(ledgerDatabases)("fuzzed requests to FirstPromoter's API on $name", ({ name, open }) => {
-  test("are answered as the OpenAPI document says", async () => {
+  test("get responses that match the OpenAPI document", async () => {
     await using database = await open();
     const errors: unknown[] = [];
     const log = { error: (fields: unknown) => void errors.push(fields), warn() {}, info() {}, debug() {} };

@@ -9,13 +9,13 @@ import { basePath } from "./api.ts";
 
 const document = openApi();
 
-// After a change of the table of routes: `pnpm --filter @reinstate/firstpromoter openapi` writes the file anew.
-test("the file in the package is what the table of routes says", () => {
+// After a change to the routes, `pnpm --filter @reinstate/firstpromoter openapi` regenerates the file.
+test("matches the file in the package", () => {
   const file = readFileSync(new URL("../../openapi.json", import.meta.url), "utf8");
   expect(JSON.parse(file)).toEqual(document);
 });
 
-test("what is served is in the document, and nothing else", async () => {
+test("documents exactly the served routes", async () => {
   await using host = await createTestHost();
   const { routes } = await createFirstPromoter(host);
   const served = routes.routes.filter(({ method }) => method !== "ALL");
@@ -23,11 +23,11 @@ test("what is served is in the document, and nothing else", async () => {
   expect(listOpenApiCalls(document)).toEqual(calls.sort());
 });
 
-test("the document has no fault", () => {
+test("is a valid OpenAPI document", () => {
   expect(findOpenApiFaults(document)).toEqual([]);
 });
 
-/** The schema as a check. */
+/** Compiles a schema into a check. */
 function compileCheck(schema: object) {
   const { components } = document as { components: { schemas: object } };
   const text = JSON.stringify({ ...schema, $defs: components.schemas }).replaceAll("#/components/schemas/", "#/$defs/");
@@ -38,7 +38,7 @@ interface Operation {
   responses: Record<string, { $ref?: string; content?: { "application/json": { schema: object } } }>;
 }
 
-/** The operation that a path is served by. */
+/** Finds the operation of a path. */
 function operationAt(method: string, path: string): Operation | undefined {
   const found = Object.entries(document.paths as Record<string, Record<string, Operation>>).find(
     ([template, operations]) =>
@@ -47,7 +47,7 @@ function operationAt(method: string, path: string): Operation | undefined {
   return found?.[1][method.toLowerCase()];
 }
 
-test("every answer that is served is one of the document's", async () => {
+test("documents every response of the fixtures", async () => {
   const { responses } = (document as { components: { responses: Operation["responses"] } }).components;
   const seen = new Set<string>();
   for (const { options, host, exchanges } of scenarios.slice(0, 4)) {
@@ -76,7 +76,7 @@ test("every answer that is served is one of the document's", async () => {
   expect([...seen].sort()).toEqual(["200", "201", "202", "400", "401", "403", "404", "422", "429"]);
 });
 
-test("a batch or a promoter with a field missing or of another type is none of the document's", async () => {
+test("rejects missing fields and wrong types", async () => {
   await using server = await start("sqlite::memory:");
   const batch = await server.act("restore", { ids: [1] });
   const promoter = (await server.call("GET", "/promoters/1")).body;

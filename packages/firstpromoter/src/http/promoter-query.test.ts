@@ -26,7 +26,7 @@ const isTime = (text: string) => {
 };
 const isText = (text: string) => !text.includes("\0");
 
-/** Filters as the vendor documents them, each with what makes a value of it a valid one. */
+/** The documented filters, each with the check of a valid value. */
 const filters: { name: string; value: string; beside?: string; isValid(text: string): boolean }[] = [
   { name: "filters[clicks_count][from]", value: "50", isValid: isCount },
   { name: "filters[revenue_amount][to]", value: "95500", isValid: isInteger },
@@ -80,13 +80,13 @@ const filters: { name: string; value: string; beside?: string; isValid(text: str
 
 const character = fc.constantFrom(..."x5-+.e,:;[]{}\"'%_ \0\u00a0\u0660");
 
-/** A text with one character put in, taken out or replaced. */
+/** Generates a text with one character inserted, removed or replaced. */
 function mutate(text: string, at: number, how: "insert" | "delete" | "replace", character: string): string {
   const place = at % (how === "insert" ? text.length + 1 : text.length);
   return `${text.slice(0, place)}${how === "delete" ? "" : character}${text.slice(place + (how === "insert" ? 0 : 1))}`;
 }
 
-/** The same filter in a shape that it does not have. */
+/** Generates the same filter in an invalid shape. */
 const shapes: ((name: string, value: string) => string)[] = [
   (name, value) => encode(`${name}[x]`, value),
   (name, value) => encode(`${name}[][x]`, value),
@@ -212,7 +212,7 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
     };
   }
 
-  test("finds no promoter for a value that is not valid", async () => {
+  test("finds no promoter for an invalid value", async () => {
     await using promoters = await begin();
     const mutation = fc.record({
       filter: fc.constantFrom(...filters),
@@ -230,7 +230,7 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
     );
   });
 
-  test("finds no promoter for a name that is not valid", async () => {
+  test("finds no promoter for an invalid name", async () => {
     await using promoters = await begin();
     const known = new Set(filters.map(({ name }) => name));
     const mutation = fc.record({
@@ -249,14 +249,14 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
     );
   });
 
-  test("finds no promoter for a shape that is not valid", async () => {
+  test("finds no promoter for an invalid shape", async () => {
     await using promoters = await begin();
     for (const { name, value, beside } of filters.filter(({ name }) => !name.endsWith("[]"))) {
       for (const shape of shapes) await promoters.expectNobody([shape(name, value), beside].filter(Boolean).join("&"));
     }
   });
 
-  test("finds no promoter for what cannot be understood", async () => {
+  test("finds no promoter for a malformed filter", async () => {
     await using promoters = await begin();
     expect(await promoters.find("")).toHaveLength(20);
     for (const query of misunderstood) await promoters.expectNobody(query);
@@ -278,7 +278,7 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
     await promoters.expectNobody(`filters=${encodeURIComponent(`{"state":${deep}`)}`);
   });
 
-  test("keeps a filter beside a sorting of the same name", async () => {
+  test("keeps a filter next to a sorting of its name", async () => {
     await using promoters = await begin();
     const range = { from: 100, to: 200 };
     const found = await promoters.find(
@@ -296,7 +296,7 @@ describe.each(ledgerDatabases)("filters of promoters on $name", ({ open }) => {
     }
   });
 
-  test("leaves out a parameter that the API does not have", async () => {
+  test("ignores a parameter that the API does not have", async () => {
     await using promoters = await begin();
     const all = await promoters.find("");
     for (const query of ["_=1700000000", "utm_source=mail", "locale=en", "sorting[shoe_size]=asc", "sorting=x"]) {

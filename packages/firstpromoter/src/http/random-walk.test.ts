@@ -6,19 +6,19 @@ import { describe, expect, test } from "vitest";
 import { createFirstPromoter } from "../index.ts";
 import type { CampaignState } from "../schemas.ts";
 
-/** What a promoter is, as simply as it can be said: the campaigns that he is in with the states, remembered while archived. */
+/** The model of a promoter: its campaigns with their states, which archiving does not change. */
 interface Modelled {
   account: number;
   archivedBy: number | undefined;
   states: Map<number, CampaignState>;
 }
 
-type Fate = "done" | "skipped" | "failed";
+type Result = "done" | "skipped" | "failed";
 
 interface Step {
   verb: "archive" | "restore" | "accept" | "reject" | "block" | "move_to_campaign" | "add_to_campaign" | "undo";
   account: number;
-  /** Places in the list of all promoters of both accounts; one past its end is nobody. */
+  /** Indexes into the list of all promoters of both accounts. An index past its end is a missing promoter. */
   who: number[];
   from: number;
   to: number;
@@ -46,7 +46,7 @@ const step: fc.Arbitrary<Omit<Step, "account">> = fc.record({
   to: fc.nat({ max: 2 }),
 });
 
-/** Steps that one account asks for at the same moment; mostly each of them twice, as by a double click. */
+/** Concurrent steps of one account; most of them twice, as by a double click. */
 const steps = fc
   .record({
     account: fc.nat({ max: 1 }),
@@ -57,20 +57,20 @@ const steps = fc
     group.flatMap((one) => Array.from({ length: times }, (): Step => ({ ...one, account }))),
   );
 
-/** A step that was carried out, and what became of whom. */
+/** A finished step with its outcomes. */
 interface Done {
   given: Step;
-  /** The batch, and for an undo the archive batch that was undone. */
+  /** The batch, and for an undo the archive batch that it undid. */
   batch: number;
   undone: number | undefined;
-  results: Map<number, Fate>;
+  results: Map<number, Result>;
 }
 
-/** What should become of one promoter; changes him where he is to be changed. */
-function expected(promoter: Modelled | undefined, { given, batch, undone }: Done, campaigns: number[][]): Fate {
+/** Returns the expected outcome of one promoter, and changes the model accordingly. */
+function expected(promoter: Modelled | undefined, { given, batch, undone }: Done, campaigns: number[][]): Result {
   const { verb, account } = given;
   if (promoter?.account !== account) return "failed";
-  const change = (unless: boolean, how: () => void): Fate => {
+  const change = (unless: boolean, how: () => void): Result => {
     if (unless) return "skipped";
     how();
     return "done";
@@ -82,7 +82,7 @@ function expected(promoter: Modelled | undefined, { given, batch, undone }: Done
   if (verb === "restore") return change(!archived, restore);
   if (verb === "undo") return change(promoter.archivedBy !== undone, restore);
   const [from, to] = [campaigns[account]?.[given.from], campaigns[account]?.[given.to]];
-  // The third campaign of an account is one of the other account, which is as good as none.
+  // The third campaign belongs to the other account, so it does not exist for this one.
   const missing = given.from === 2 || (verb === "move_to_campaign" && given.to === 2);
   if (missing || archived) return "failed";
   if (verb === "add_to_campaign") return change(states.has(from!), () => states.set(from!, "accepted"));
@@ -110,9 +110,9 @@ function* permutations<Of>(all: readonly Of[]): Generator<Of[]> {
 const copyModel = ({ states, ...rest }: Modelled): Modelled => ({ ...rest, states: new Map(states) });
 const describeModel = ({ archivedBy, states }: Modelled) => JSON.stringify([archivedBy ?? null, [...states].sort()]);
 
-/** What a promoter may be after steps at the same moment: for him they came one after the other, whatever the order. */
+/** Returns the possible states after concurrent steps, which are serialized for each promoter in any order. */
 function afterwards(before: Modelled[], id: number, steps: Done[], campaigns: number[][]): Modelled[] {
-  const concerned = steps.filter(({ results: fates }) => fates.has(id));
+  const concerned = steps.filter(({ results }) => results.has(id));
   const possible = new Map<string, Modelled>();
   for (const one of before) {
     for (const order of permutations(concerned)) {
@@ -124,7 +124,7 @@ function afterwards(before: Modelled[], id: number, steps: Done[], campaigns: nu
   return [...possible.values()];
 }
 
-const countOutcome = (results: Map<number, Fate>, word: Fate) =>
+const countOutcome = (results: Map<number, Result>, word: Result) =>
   [...results.values()].filter((result) => result === word).length;
 
 describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
@@ -138,7 +138,7 @@ describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
       const accounts = [`a${++walks}`, `b${walks}`];
       const secrets: string[] = [];
       const campaigns: number[][] = [];
-      /** Everything that a promoter may be by now. */
+      /** The possible states of each promoter. */
       const promoters = new Map<number, Modelled[]>();
       for (const [index, account] of accounts.entries()) {
         secrets.push((await host.keys.create({ vendor: "firstpromoter", account })).secret);
@@ -168,11 +168,11 @@ describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
           ...(body !== undefined && { body: JSON.stringify(body) }),
         });
         const response = await routes.fetch(request);
-        // biome-ignore lint/suspicious/noExplicitAny: whatever a call answers.
+        // biome-ignore lint/suspicious/noExplicitAny: any response of a call.
         return { status: response.status, body: (await response.json()) as any };
       };
 
-      /** Carries a step out, and compares the answers with what the items say. */
+      /** Runs a step, and compares the response with the outcomes of its items. */
       async function carryOut(given: Step): Promise<Done | undefined> {
         const { account, verb } = given;
         const archive = archives.get(account);
@@ -192,8 +192,9 @@ describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
         }
         const { id } = answer.body;
         await host.batches.wait(id, { pollMs: 2 });
-        const results = new Map<number, Fate>();
-        for await (const { item, outcome } of host.batches.everyItem(id)) results.set(item as number, outcome as Fate);
+        const results = new Map<number, Result>();
+        for await (const { item, outcome } of host.batches.everyItem(id))
+          results.set(item as number, outcome as Result);
         expect([...results.keys()].sort()).toEqual(who.toSorted());
         const failed = countOutcome(results, "failed");
         const all = { id, total: who.length, selected_total: who.length };
@@ -209,17 +210,17 @@ describe.each(ledgerDatabases)("a random walk on $name", ({ name, open }) => {
 
       for (const group of groups) {
         const done = (await Promise.all(group.map(carryOut))).filter((step) => step !== undefined);
-        for (const id of new Set(done.flatMap(({ results: fates }) => [...fates.keys()]))) {
+        for (const id of new Set(done.flatMap(({ results }) => [...results.keys()]))) {
           const before = promoters.get(id);
           if (!before) {
-            for (const { results: fates } of done) expect([undefined, "failed"]).toContain(fates.get(id));
+            for (const { results } of done) expect([undefined, "failed"]).toContain(results.get(id));
             continue;
           }
           const after = afterwards(before, id, done, campaigns);
           expect({
             group,
             id,
-            results: done.map(({ results: fates }) => fates.get(id)),
+            results: done.map(({ results }) => results.get(id)),
             possible: after.length > 0,
           }).toEqual(expect.objectContaining({ possible: true }));
           promoters.set(id, after);

@@ -6,7 +6,7 @@ import { start } from "../fixtures/server.ts";
 const form = { "content-type": "application/x-www-form-urlencoded" };
 
 describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
-  test("expands property names that hold brackets", async () => {
+  test("expands property names with brackets", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const put = async (body: unknown, headers = {}) => {
@@ -41,7 +41,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     }
   });
 
-  test("keeps fields for which the body has no value that could be theirs", async () => {
+  test("keeps fields for which the body has no valid value", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const before = { note: "n", custom_fields: { tier: "gold" }, profile: { first_name: "Ada" } };
@@ -86,7 +86,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     }
   });
 
-  test("answers an unknown find_by value with 404 if it is set so", async () => {
+  test("answers an unknown find_by value with a configured 404", async () => {
     await using database = await open();
     const notFound = { message: "Record not found", code: "not_found" };
     await using server = await start(database.url, {
@@ -108,7 +108,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     expect((await server.call("GET", "/promoters/1")).body.archived_at).not.toBeNull();
   });
 
-  test("rejects what it cannot read, and changes no promoter", async () => {
+  test("rejects an unreadable body and changes no promoter", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const body = '{"ids":[1]}';
@@ -146,7 +146,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     expect((await server.call("GET", "/promoters/1")).body.archived_at).not.toBeNull();
   });
 
-  test("answers 415 to a compressed body, and changes no promoter", async () => {
+  test("answers a compressed body with 415 and changes nothing", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const body = '{"ids":[1]}';
@@ -175,7 +175,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     }
   });
 
-  test("takes no selection where a call is for a whole batch", async () => {
+  test("rejects a selection on a call for a whole batch", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const { id } = await server.act("archive", { ids: [901, 902, 5_000_000] });
@@ -189,7 +189,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     expect((await server.call("POST", `/batch_processes/${id}/undo`)).body.processed_count).toBe(2);
   });
 
-  test("finds nothing in lists of batches for filters that it cannot understand", async () => {
+  test("finds no batch for a malformed filter", async () => {
     await using database = await open();
     await using server = await start(database.url, { listedBatches: "all" });
     const { id } = await server.act("restore", { ids: [1] });
@@ -220,7 +220,7 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     expect((await server.call("GET", `/batch_processes/${id}/items?filters[outcome]=done`)).body.data).toHaveLength(1);
   });
 
-  test("moves promoters of the demo between its two campaigns", async () => {
+  test("moves demo promoters between the two campaigns", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const campaigns = async () => {

@@ -19,7 +19,7 @@ function assertBatch(name: string, batch: object): void {
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-/** Puts a placeholder wherever the expected answer has one and the value is of that kind. */
+/** Replaces values by the placeholders of the expected response, if they are of that kind. */
 function generalised(value: unknown, expected: unknown): unknown {
   const kinds: Record<string, (value: unknown) => boolean> = {
     "<integer>": Number.isInteger,
@@ -66,13 +66,13 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
         if (isBatch) last = String(answer.body.id);
       }
       if (scenario !== "requests of all kinds") return;
-      // What was refused changed nothing, on either side of the wall.
+      // Rejected calls changed nothing in either account.
       expect((await server.call("GET", "/promoters/20")).body.archived_at).not.toBeNull();
       expect((await server.call("GET", "/promoters/2001", undefined, server.other)).body.archived_at).not.toBeNull();
     });
   }
 
-  test("all 12 fields of a batch, of their types and in their order, on every action, at once and in the background", async () => {
+  test("returns all 12 fields of a batch for every action", async () => {
     await using database = await open();
     await using server = await start(database.url, { rateLimit: 0 });
     const { id: campaign_id } = await server.instance.store.defaultCampaign("acc_demo");
@@ -101,7 +101,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     }
   });
 
-  test("900 ids and some that are nobody's: worked off in the background, every one told", async () => {
+  test("processes 900 ids and missing ones in the background", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const strangers = [2001, 2002, 5_000_000];
@@ -125,7 +125,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect(Number(rows[0]?.n)).toBe(0);
   });
 
-  test("a round trip shows blocked and puts every campaign state back", async () => {
+  test("shows blocked while archived, then every earlier campaign state", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const states = async () => {
@@ -149,7 +149,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect(await states()).toEqual(before);
   });
 
-  test("batch reads: unfinished ones without a filter, every spelling of one, newest first, own account only", async () => {
+  test("lists the account's batches by status, newest first", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const done = await server.act("restore", { ids: [1] });
@@ -180,7 +180,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect((await server.call("GET", `/batch_processes/${done.id}`, undefined, server.other)).status).toBe(404);
   });
 
-  test("the list: envelope, pages, filters in every spelling, sorting, archived ones hidden", async () => {
+  test("lists promoters with pages, filters and sorting", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const ids = async (query: string) => {
@@ -251,7 +251,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
       ["revenue_amount=asc&per_page=2", [901, 902]],
       [`sorting=${encodeURIComponent('{"revenue_amount":"desc"}')}&per_page=2`, [1000, 999]],
       ["ids=901&ids=902", [902, 901]],
-      // What is blank is not there.
+      // A blank filter counts as absent.
       ...[
         "ids[]=",
         "ids=",
@@ -262,7 +262,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
       ].map((blank) => [`${blank}&per_page=1`, [1000]] as const),
       ["filters[fraud_suspicions][]=&filters[joined_at][from]=&filters[archived]=&per_page=1", [1000]],
       [`filters=${encodeURIComponent('{"state":null,"campaign_id":null,"archived":true}')}&per_page=1`, [900]],
-      // What cannot be what the filter asks for finds nobody.
+      // An invalid value finds no promoter.
       ...["campaign_id", "parent_promoter_id", "archived", "has_wform", "subscribed_to_email", "state"].map(
         (name) => [`filters[${name}]=abc`, []] as const,
       ),
@@ -278,7 +278,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect(await ids("filters[state]=accepted&filters[archived]=true")).toEqual([]);
   });
 
-  test("a time filter means the seconds that are shown", async () => {
+  test("applies a time filter to the displayed seconds", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const at = Date.UTC(2031, 0, 1, 10, 0, 0);
@@ -299,7 +299,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect(await found(`filters[joined_at][from]=2031-01-01T09:59:59Z&${to}`)).toEqual(["t-1", "t0", "t500", "t999"]);
   });
 
-  test("texts of a profile have an end, and so has what q looks through", async () => {
+  test("limits texts of a profile, and what q searches", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const create = (email: string, profile: object) => server.call("POST", "/promoters", { email, profile });
@@ -320,7 +320,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect([await found("yyyyyyyy"), await found("yyyz")]).toEqual([1, 0]);
   });
 
-  test("parameters as clients write them", async () => {
+  test("reads parameters in every spelling of clients", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const form = { "content-type": "application/x-www-form-urlencoded" };
@@ -342,7 +342,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect(await act("add_to_campaign", { ids, campaign_id: 1, drip_emails: "perhaps" })).toEqual([422, undefined]);
   });
 
-  test("why the database failed is told to nobody but the log", async () => {
+  test("reports the cause of a database failure only in logs", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const db = server.host.database.tables();
@@ -361,7 +361,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     for (const { text } of [batch, items, at_once]) expect(text).not.toContain("firstpromoter_promoters");
   });
 
-  test("one promoter, by any of his values; create and update", async () => {
+  test("finds a promoter by every unique value, creates, updates", async () => {
     await using database = await open();
     await using server = await start(database.url);
     for (const path of [
@@ -397,14 +397,14 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
       ...{ w8_form_url: null, found: [2011] },
     });
     expect((await forms({ _destroy_w9form: "1" })).found).toEqual([]);
-    expect(await server.call("PUT", "/promoters/nobody@example.com", { find_by: "email", note: "x" })).toMatchObject({
+    expect(await server.call("PUT", "/promoters/unknown@example.com", { find_by: "email", note: "x" })).toMatchObject({
       ...{ status: 404, body: { message: "Record not found", code: "not_found" } },
     });
     expect((await server.call("PUT", "/promoters/2011", { email: "ben.adler.1@example.com" })).status).toBe(400);
     expect((await server.call("PUT", "/promoters/2001", { email: "c@example.com" })).status).toBe(404);
   });
 
-  test("campaign actions change what they name, and refuse by name what cannot be", async () => {
+  test("changes campaigns, and names what it cannot change", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const { store } = server.instance;
@@ -457,7 +457,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     ]);
   });
 
-  test("what nobody publishes can be set otherwise", async () => {
+  test("applies options for undocumented behaviour", async () => {
     await using database = await open();
     await using server = await start(database.url, {
       syncLimit: "2",
@@ -482,7 +482,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     );
   });
 
-  test("a body over the limit is refused before it is read", async () => {
+  test("rejects a body over the limit before reading it", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const { status, headers, body } = await server.call("POST", "/promoters/restore", {
@@ -497,7 +497,7 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect((await server.call("GET", "/promoters/1")).body.archived_at).not.toBeNull();
   });
 
-  test("nothing that a caller sends is an internal error", async () => {
+  test("never answers a malformed request with 500", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const zero = "\0";

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { start } from "../fixtures/server.ts";
 import { createFirstPromoter, importPromoters, type RefusedLine } from "../index.ts";
 
-/** A text as a stream, in parts that end anywhere. */
+/** Streams a text in parts of random length. */
 async function* makeStream(text: string | Uint8Array, size = 7_001) {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -19,7 +19,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     const { store, routes } = await createFirstPromoter(host);
     const { secret } = await host.keys.create({ vendor: "firstpromoter", account: "mine" });
     const headers = { authorization: `Bearer ${secret}`, "account-id": "mine" };
-    // biome-ignore lint/suspicious/noExplicitAny: whatever is answered.
+    // biome-ignore lint/suspicious/noExplicitAny: any response.
     const get = async (path: string): Promise<any> =>
       (await routes.fetch(new Request(`http://any.example/api/v2/company${path}`, { headers }))).json();
     const take = async (text: string | Uint8Array, format: "ndjson" | "csv", size?: number) => {
@@ -48,7 +48,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     }
   });
 
-  test("what GET /promoters shows comes in as it was: ids, states, times and all", async () => {
+  test("imports what GET /promoters returns unchanged", async () => {
     await using ours = await empty();
     await using theirs = await start("sqlite::memory:");
     const shown: { id: number }[] = [];
@@ -69,7 +69,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     });
     const there = (await theirs.call("GET", "/promoters?per_page=100")).body;
     const here = await ours.get("/promoters?per_page=100");
-    // The states of archived promoters are not shown, so they come in as blocked.
+    // Archived promoters do not show their states, so they are imported as blocked.
     expect(here.data.map(withoutPlaceIds)).toEqual(there.data.map(withoutPlaceIds));
     expect(here.meta).toEqual(there.meta);
     const [next] = await ours.store.create("mine", [{ email: "next@example.com" }], 1);
@@ -77,7 +77,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect((await ours.take(JSON.stringify(shown[0]), "ndjson")).refused[0]?.message).toContain("is in use");
   });
 
-  test("refuses a line, and a CSV, with a name that resembles a safety flag", async () => {
+  test("rejects names that resemble a safety flag", async () => {
     await using ours = await empty();
     for (const name of ["dry_run", "dryRun", "Dry-Run", "explain", "consent_guard"]) {
       const lines = [
@@ -94,7 +94,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect((await ours.get("/promoters?per_page=100")).data).toHaveLength(5);
   });
 
-  test("a line that cannot be taken is told by its number and its field; the others come in", async () => {
+  test("reports invalid lines with number and field, imports the rest", async () => {
     await using ours = await empty();
     await ours.store.create("other", [{ id: 77, email: "their@example.com" }], 1);
     const lines = [
@@ -138,7 +138,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect((await ours.get("/promoters")).meta).toEqual({ pending_count: 1 });
   });
 
-  test("a table with a header, its columns in any order and spelling", async () => {
+  test("reads columns in any order and spelling", async () => {
     await using ours = await empty();
     const table = [
       "\ufeffEmail;First Name;last-name;State;Joined At;Clicks;Ref ID;Archived At;Nonsense",
@@ -169,7 +169,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     ]);
   });
 
-  test("a table keeps every line: quotes, signs that separate elsewhere, cells of many lines", async () => {
+  test("reads quotes, foreign separators and cells with line breaks", async () => {
     await using ours = await empty();
     const take = async (table: string) => {
       const { imported, refused } = await ours.take(table, "csv", 7);
@@ -181,7 +181,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect([await note("a1@x.com"), await note("a2@x.com")]).toEqual(["hello; world", "a\tb"]);
     expect(await take("email;address\r\nb1@x.com;Main St 1, Berlin\r\n")).toEqual({ imported: 1, refused: [] });
     expect((await ours.get("/promoters/b1@x.com?find_by=email")).profile.address).toBe("Main St 1, Berlin");
-    // A record is told with its first line.
+    // A record is reported with its first line.
     const many = 'email,clicks,note\nc1@x.com,1,"one\ntwo ""2""\nthree"\n\nc2@x.com,x,"a\nb"\nc3@x.com,3,\n';
     expect(await take(many)).toEqual({ imported: 2, refused: [expect.stringMatching(/^6 stats.clicks_count: /)] });
     expect(await note("c1@x.com")).toBe('one\ntwo "2"\nthree');
@@ -191,7 +191,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect(await take('email,note\ne1@x.com,"never closed\ne2@x.com,ok\n')).toEqual({
       ...{ imported: 1, refused: [`2 ${quote}`] },
     });
-    // The next quote closes it, and what lies between is not lost in one cell.
+    // The next quote closes the cell, and the text between is not lost.
     expect(await take('email,note\nf1@x.com,"oops\nf2@x.com,ok\nf3@x.com,5",z\nf4@x.com,"fine"\n')).toEqual({
       imported: 2,
       refused: [`2 ${quote}`, expect.stringMatching(/^4 /)],
@@ -240,7 +240,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect(await ours.get("/promoters/9")).toMatchObject({ id: 9, stats: { clicks_count: 100_000 } });
   });
 
-  test("a quote that is never closed is told long before the end of a long file", async () => {
+  test("reports an unclosed quote early in a long file", async () => {
     await using ours = await empty();
     const enough = new AbortController();
     let lines = 0;
@@ -261,7 +261,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect(lines).toBeLessThan(20_000);
   });
 
-  test("words and times as exports write them; a day that is none is refused", async () => {
+  test("reads the words and times of exports, rejects impossible days", async () => {
     await using ours = await empty();
     const table = [
       "email,state,joined_at,subscribed_to_email,invoice_details_status",
@@ -286,7 +286,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect((await ours.get("/promoters?filters[subscribed_to_email]=no")).data).toMatchObject([{ email: "a@x.com" }]);
   });
 
-  test("what is shown and never changed here comes in too", async () => {
+  test("imports fields that are shown but never changed", async () => {
     await using ours = await empty();
     const given = {
       ...{ id: 7, email: "w@x.com", joined_at: "2024-01-01T00:00:00Z", first_event_at: "2024-02-02T00:00:00Z" },
@@ -306,34 +306,31 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect(shown.promoter_campaigns[0]).toMatchObject(place);
   });
 
-  test.each(["ndjson", "csv"] as const)(
-    "a source that fails is told, and left when enough is read: %s",
-    async (format) => {
-      await using ours = await empty();
-      await using folder = sqliteDatabase();
-      const import_ = (source: AsyncIterable<Uint8Array>, options = {}) =>
-        importPromoters(ours.host, "mine", source, format, options);
-      await expect(import_(createReadStream(folder.folder))).rejects.toThrow("EISDIR");
-      async function* breaking() {
-        yield Buffer.from("email,note\nx@x.com,aaaa\n");
-        throw new Error("the disk is gone");
-      }
-      await expect(import_(breaking())).rejects.toThrow("the disk is gone");
-      await expect(import_(Readable.from(breaking()))).rejects.toThrow("the disk is gone");
-      // A header without an address ends a table; a signal ends any.
-      const lines = format === "csv" ? "id,name\n1,x\n" : '{"email":"y@x.com"}\n';
-      const source = Readable.from(
-        (async function* () {
-          for (;;) yield Buffer.from(lines);
-        })(),
-      );
-      const ending = import_(source, format === "csv" ? {} : { signal: AbortSignal.abort(new Error("enough")) });
-      await expect(ending).rejects.toThrow(format === "csv" ? "the column email is missing" : "enough");
-      expect(source.destroyed).toBe(true);
-    },
-  );
+  test.each(["ndjson", "csv"] as const)("reports a failed source, and closes it early: %s", async (format) => {
+    await using ours = await empty();
+    await using folder = sqliteDatabase();
+    const import_ = (source: AsyncIterable<Uint8Array>, options = {}) =>
+      importPromoters(ours.host, "mine", source, format, options);
+    await expect(import_(createReadStream(folder.folder))).rejects.toThrow("EISDIR");
+    async function* breaking() {
+      yield Buffer.from("email,note\nx@x.com,aaaa\n");
+      throw new Error("the disk is gone");
+    }
+    await expect(import_(breaking())).rejects.toThrow("the disk is gone");
+    await expect(import_(Readable.from(breaking()))).rejects.toThrow("the disk is gone");
+    // A header without an address ends a CSV; a signal ends either format.
+    const lines = format === "csv" ? "id,name\n1,x\n" : '{"email":"y@x.com"}\n';
+    const source = Readable.from(
+      (async function* () {
+        for (;;) yield Buffer.from(lines);
+      })(),
+    );
+    const ending = import_(source, format === "csv" ? {} : { signal: AbortSignal.abort(new Error("enough")) });
+    await expect(ending).rejects.toThrow(format === "csv" ? "the column email is missing" : "enough");
+    expect(source.destroyed).toBe(true);
+  });
 
-  test("a file of any length is taken in sets; a stream that breaks off leaves what was taken", async () => {
+  test("imports in sets, and keeps them if the stream fails", async () => {
     await using ours = await empty();
     const size = 3_210;
     async function* file(until = Number.POSITIVE_INFINITY) {

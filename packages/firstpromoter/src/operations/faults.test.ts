@@ -9,7 +9,7 @@ import { makePromoter } from "../testing.ts";
 const credentials = { apiKey: "demo-firstpromoter-key", accountId: "acc_demo" };
 const baseUrl = (url: string) => `${url}/api/v2/company`;
 
-// The vendor, played by our own server.
+// Our own server stands in for the vendor.
 const vendor = await start("sqlite::memory:", { rateLimit: 0 });
 afterAll(() => vendor[Symbol.asyncDispose]());
 
@@ -32,7 +32,7 @@ const contract = upstreamContract<number>({
       Array.from({ length: count }, () => makePromoter({ archived_at: 1 })),
       1,
     ),
-  // One is live, the other is not there.
+  // One promoter is live, the other does not exist.
   others: [950, 5_000_000],
   async isChanged(id) {
     const query = { ids: [id], archived: false, sorting: [], limit: 10, offset: 0 };

@@ -9,7 +9,7 @@ const range = (from: number, to: number) => Array.from({ length: to - from + 1 }
 
 type Send = NonNullable<Upstream["fetch"]>;
 
-/** The vendor, played by our own server; `between` stands between it and the client. */
+/** Starts our own server in place of the vendor. `between` intercepts the calls of the client. */
 async function theVendor(options = {}, given = {}, databaseUrl = "sqlite::memory:") {
   const server = await startServer(databaseUrl, { rateLimit: 0, ...options }, given);
   const sent: { path: string; ids: number[] }[] = [];
@@ -62,12 +62,12 @@ async function ours(databaseUrl: string, upstream: Upstream | Upstream[], given 
     await host.close();
   }
 
-  return { host, submit, run, fates: results, [Symbol.asyncDispose]: dispose };
+  return { host, submit, run, results, [Symbol.asyncDispose]: dispose };
 }
 
 const isPost = (init: RequestInit) => init.method === "POST";
 
-/** The vendor acts on every call, and its first answer to a POST is lost. */
+/** Loses the first response to a POST after the vendor has processed it. */
 function losingTheFirst(): (send: Send) => Send {
   let lost = 0;
   return (send) => async (input, init) => {
@@ -77,8 +77,8 @@ function losingTheFirst(): (send: Send) => Send {
   };
 }
 
-describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ open }) => {
-  test("a batch in chunks: everybody's fate is read back, who was so already is not sent", async () => {
+describe.each(ledgerDatabases)("upstream with a ledger on $name", ({ open }) => {
+  test("reads outcomes back and skips promoters in the target state", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     await using us = await ours(database.url, vendor.upstream);
@@ -88,12 +88,12 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
       status: "completed",
       counts: { done: 240, skipped: 1, failed: 2, unknown: 0 },
     });
-    const results = await us.fates(batch.id);
+    const results = await us.results(batch.id);
     expect([1, 240, 950, 2001, 5_000_000].map((id) => results.get(id))).toEqual([
       ...["done", "done", "skipped not_archived", "failed not_found", "failed not_found"],
     ]);
     expect(new Set(vendor.sent.map(({ path }) => path))).toEqual(new Set(["/promoters/restore"]));
-    // 243 distinct ids in chunks of 100, by id; each is sent once, and those who need nothing are not.
+    // 243 distinct ids in chunks of 100, by id. Each id is sent once, unless it needs no change.
     expect(vendor.sent.map(({ ids }) => ids.length).sort()).toEqual([100, 100, 40]);
     expect(vendor.sent.flatMap(({ ids }) => ids).sort((a, b) => a - b)).toEqual(range(1, 240));
     expect(await vendor.archived(range(1, 240))).toEqual([]);
@@ -102,7 +102,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(await vendor.archived([1, 2, 3])).toEqual([1, 2]);
   });
 
-  test("an answer lost after the vendor acted: read back, and nobody is sent twice", async () => {
+  test("reads back after a lost response and sends nothing twice", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     vendor.state.between = losingTheFirst();
@@ -113,13 +113,13 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(await vendor.archived(range(1, 20))).toEqual([]);
   });
 
-  test("an answer lost: who was so before is not told as changed by it", async () => {
+  test("reports earlier states as skipped after a lost response", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     vendor.state.between = losingTheFirst();
     await using us = await ours(database.url, vendor.upstream);
     const batch = await us.run([1, 2, 950, 951, 5_000_000]);
-    expect([...(await us.fates(batch.id))]).toEqual([
+    expect([...(await us.results(batch.id))]).toEqual([
       [1, "done"],
       [2, "done"],
       [950, "skipped not_archived"],
@@ -129,7 +129,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(vendor.sent).toHaveLength(1);
   });
 
-  test("a router that gives up does not say what became of the call: it is found out", async () => {
+  test("reads outcomes back after a router timed out", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     let answered = 0;
@@ -143,7 +143,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(vendor.sent).toHaveLength(1);
   });
 
-  test("a call that was refused did nothing, also for who is asked after a crash: somebody else made him so", async () => {
+  test("skips promoters that another client changed after a rejected call", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     let calls = 0;
@@ -164,7 +164,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     ]);
   });
 
-  test("somebody else's batches are no hindrance, whatever they look like and whether they can be read", async () => {
+  test("ignores batches of other clients, readable or not", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     let lost = 0;
@@ -192,7 +192,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(looks).toEqual(["9002"]);
   });
 
-  test("a call that never arrived is made again, once what it did is known", async () => {
+  test("repeats a lost call after reading its effect", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     const failures = [new Error("socket hang up"), new Response("", { status: 502 })];
@@ -208,7 +208,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(vendor.sent.map(({ ids }) => ids)).toEqual([range(1, 20)]);
   });
 
-  test("reads that fail change nothing about who was so already; a vendor that is busy is waited for", async () => {
+  test("survives failed reads, and waits for a busy vendor", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     let calls = 0;
@@ -228,7 +228,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(vendor.sent.map(({ ids }) => ids)).toEqual([range(1, 9)]);
   });
 
-  test("reads that fail after the call: what it did is found out, and is not taken for what was so before", async () => {
+  test("reports its own changes as done after failed reads", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     let failures = 5;
@@ -242,26 +242,26 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     expect(vendor.sent).toHaveLength(1);
   });
 
-  test("the vendor's verdict on a call is every item's fate, and is not asked for again", async () => {
+  test("applies the vendor's error to every item without a repeat", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     vendor.state.between = (send) => async (input, init) =>
       isPost(init) ? Response.json({ message: "No", code: "forbidden" }, { status: 403 }) : send(input, init);
     await using us = await ours(database.url, vendor.upstream);
     const batch = await us.run([1, 2, 950]);
-    expect([...(await us.fates(batch.id))]).toEqual([
+    expect([...(await us.results(batch.id))]).toEqual([
       [1, "failed forbidden"],
       [2, "failed forbidden"],
       [950, "skipped not_archived"],
     ]);
     await using stranger = await open();
-    await using locked = await ours(stranger.url, { ...vendor.upstream, apiKey: "nobody's" });
+    await using locked = await ours(stranger.url, { ...vendor.upstream, apiKey: "unknown" });
     expect((await locked.run([1])).counts.failed).toBe(1);
     const elsewhere = await us.run([1], "restore", { account: "acc_other" });
-    expect([...(await us.fates(elsewhere.id))]).toEqual([[1, "failed wrong_account"]]);
+    expect([...(await us.results(elsewhere.id))]).toEqual([[1, "failed wrong_account"]]);
   });
 
-  test("a lost answer and a verdict on every call since: what became of it is not known", async () => {
+  test("reports unknown after a lost response and later errors", async () => {
     await using database = await open();
     await using vendor = await theVendor();
     let lost = 0;
@@ -273,13 +273,13 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     };
     await using us = await ours(database.url, vendor.upstream);
     const batch = await us.run([1, 950]);
-    expect((await us.fates(batch.id)).get(1)).toMatch(/^unknown/);
+    expect((await us.results(batch.id)).get(1)).toMatch(/^unknown/);
     expect(batch.counts.done).toBe(0);
   });
 
-  test("a batch that the vendor stops: who was not reached has failed, and a retry sends him again", async () => {
+  test("fails items of a stopped batch, and retries them", async () => {
     await using database = await open();
-    // Nobody works batches off at the vendor, so that it can be stopped there.
+    // The vendor runs no engine, so its batch can be stopped.
     await using vendor = await theVendor({}, { role: "web" });
     await using us = await ours(database.url, vendor.upstream);
     const { id } = await us.submit(range(1, 9));
@@ -293,7 +293,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     await until(() => vendor.sent.length === 2);
   });
 
-  test("a process that dies while the vendor works: the next one follows the batch, and nobody is sent twice", async () => {
+  test("follows the vendor's batch after a crash, sends nothing twice", async () => {
     await using database = await open();
     await using theirs = sqliteDatabase();
     await using vendor = await theVendor({}, { role: "web" }, theirs.url);
@@ -303,7 +303,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     });
     await using first = await ours(
       database.url,
-      // The answer to its call never reaches it, nor anything else from then on.
+      // This process receives no further response.
       { ...vendor.upstream, fetch: async (input, init) => mute(await vendor.upstream.fetch!(input, init), init) },
       { lanes: 1 },
     );
@@ -325,7 +325,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     const chunks = first.host.database.tables<{ reinstate_chunks: { lease_until: number; worker: string } }>();
     const { worker } = await chunks.selectFrom("reinstate_chunks").select("worker").executeTakeFirstOrThrow();
     await until(async () => {
-      // As if its lease had run out, for it cannot renew it any more.
+      // Simulates an expired lease, which this process cannot renew.
       await chunks.updateTable("reinstate_chunks").set({ lease_until: 0 }).where("worker", "=", worker).execute();
       return looks > 2;
     });
@@ -334,7 +334,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     await (await createFirstPromoter(works)).closing();
     expect(await second.host.batches.wait(id)).toMatchObject({ status: "completed", counts: { done: 9, unknown: 0 } });
     expect(vendor.sent).toHaveLength(1);
-    // What the first one thinks of it counts no more.
+    // The result of the first process no longer counts.
     release();
     await until(async () => (await second.host.batches.get(id)).counts.done === 9);
   });
@@ -344,7 +344,7 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
     await using vendor = await theVendor();
     await using us = await ours(database.url, vendor.upstream);
     const batch = await us.run([1, 950, 5_000_000], "restore", { dryRun: true });
-    expect([...(await us.fates(batch.id))]).toEqual([
+    expect([...(await us.results(batch.id))]).toEqual([
       [1, "done"],
       [950, "skipped not_archived"],
       [5_000_000, "failed not_found"],
@@ -353,8 +353,8 @@ describe.each(ledgerDatabases)("the real vendor, from a ledger on $name", ({ ope
   });
 });
 
-test("both verbs keep one pace, and no minute has more requests than this process may make", async () => {
-  // Time passes only where somebody waits.
+test("shares one rate limit between both verbs", async () => {
+  // Time passes only while the code waits.
   let now = 0;
   const clock: Clock = {
     now: () => now,
@@ -384,13 +384,13 @@ test("both verbs keep one pace, and no minute has more requests than this proces
   }
 });
 
-test("each account has an upstream of its own", async () => {
+test("uses one upstream for each account", async () => {
   await using vendor = await theVendor();
   const other = { ...vendor.upstream, apiKey: "demo-firstpromoter-other-key", accountId: "acc_other" };
   await using us = await ours("sqlite::memory:", [vendor.upstream, other]);
   const restore = async (account: string) => {
     const { id } = await us.run([1, 2001], "restore", { account });
-    return [...(await us.fates(id)).values()];
+    return [...(await us.results(id)).values()];
   };
   expect(await restore("acc_demo")).toEqual(["done", "failed not_found"]);
   expect(await restore("acc_other")).toEqual(["failed not_found", "done"]);
@@ -400,7 +400,7 @@ test("each account has an upstream of its own", async () => {
   await expect(twice).rejects.toThrow("vendor firstpromoter: upstream: account acc_other is listed twice");
 });
 
-test("a URL or a key that could get into a log is refused", () => {
+test("rejects a URL or key that could leak into logs", () => {
   const given = { upstreamUrl: "https://api.example.com", upstreamKey: "k", upstreamAccount: "a" };
   for (const [name, value] of [
     ["upstreamUrl", "https://user:secret@api.example.com"],
@@ -418,7 +418,7 @@ test("a URL or a key that could get into a log is refused", () => {
   }
 });
 
-test("the settings of the upstream go together", async () => {
+test("requires the settings of the upstream together", async () => {
   const given = { upstreamUrl: "https://api.example.com", upstreamKey: "k", upstreamAccount: "a" };
   const { upstreamKey: _, ...part } = given;
   expect(firstpromoter.settings.safeParse(part).error?.issues[0]).toMatchObject({ path: ["upstreamKey"] });

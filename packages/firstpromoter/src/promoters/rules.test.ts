@@ -12,21 +12,21 @@ const promoter = (
   states: new Map(Object.entries(states).map(([id, state]) => [Number(id), state])),
 });
 
-test("an archived promoter shows blocked, a live one his state", () => {
+test("shows blocked while archived, otherwise the stored state", () => {
   expect(shownState("accepted", true, "blocked")).toBe("blocked");
   expect(shownState("accepted", true, "inactive")).toBe("inactive");
   expect(shownState("accepted", true, "kept")).toBe("accepted");
   expect(shownState("pending", false, "blocked")).toBe("pending");
 });
 
-test("a state is set only in a campaign that the promoter is in", () => {
+test("sets a state only in the promoter's own campaigns", () => {
   expect(setState(promoter({ 7: "pending" }), 7, "accepted")).toBe("change");
   expect(setState(promoter({ 7: "accepted" }), 7, "accepted")).toEqual({ unchanged: "already_accepted" });
   expect(setState(promoter(), 7, "accepted")).toMatchObject({ refused: "Promoter 1 is not in campaign 7" });
   expect(setState(promoter({ 7: "pending" }, { archived: true }), 7, "accepted")).toMatchObject({ code: "archived" });
 });
 
-test("a move needs the one campaign and not the other; one who was moved already stays", () => {
+test("moves a membership once, and never onto another", () => {
   expect(move(promoter({ 7: "accepted" }), 7, 8)).toBe("change");
   expect(move(promoter({ 8: "accepted" }), 7, 8)).toEqual({ unchanged: "already_moved" });
   expect(move(promoter({ 7: "accepted" }), 7, 7)).toEqual({ unchanged: "already_moved" });
@@ -34,7 +34,7 @@ test("a move needs the one campaign and not the other; one who was moved already
   expect(move(promoter(), 7, 8)).toMatchObject({ code: "not_in_campaign" });
 });
 
-test("a promoter is added once, and is nobody's ancestor and child at a time", () => {
+test("adds a promoter once, and rejects cycles of parents", () => {
   expect(add(promoter(), 7)).toBe("change");
   expect(add(promoter({ 7: "blocked" }), 7)).toEqual({ unchanged: "already_in_campaign" });
   expect(assignParent(promoter(), [2, 3])).toBe("change");

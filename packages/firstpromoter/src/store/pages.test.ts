@@ -6,10 +6,10 @@ import { makePromoter } from "../testing.ts";
 import { createSqlStore } from "./sql-store.ts";
 import type { NewPromoterRecord, PromoterFilter, PromoterQuery, PromoterRecord, Sorting } from "./store.ts";
 
-// More than are fetched by their ids at once, so that every way through the indexes is taken.
+// More than the candidate limit, so that every index path runs.
 const size = 1_300;
 
-/** The same numbers at every run. */
+/** Returns a generator of reproducible numbers. */
 function createDice(seed: number) {
   let state = seed;
   return (sides: number) => {
@@ -21,7 +21,7 @@ function createDice(seed: number) {
 const words = ["ada", "Grace", "zq", "Ωmega", "50%_off", 'a"b\\c', "é", "rarebird"];
 const values = ["gold", "GOLD bar", '1"2', "7", "true", "zq", "Ωmega", "-3.5"];
 
-/** A promoter with something rare once in a hundred times, and something common every other time. */
+/** Makes a promoter: one in a hundred has rare values, every other one a common value. */
 function randomPromoter(dice: (sides: number) => number, campaigns: number[]): NewPromoterRecord {
   const rarely = dice(100) === 0;
   const field = values[dice(values.length)] as string;
@@ -55,7 +55,7 @@ function randomQuery(dice: (sides: number) => number, campaigns: number[], paren
         "~",
         "@example",
         "rareb",
-        "nobody",
+        "nothere",
         "te",
         "r7@example.com",
         "moter12@example.com",
@@ -90,7 +90,7 @@ function randomQuery(dice: (sides: number) => number, campaigns: number[], paren
   return { ...filter, sorting, limit: one([1, 20, 100]), offset: one([0, 0, 7]) };
 }
 
-/** What the filter says of one promoter, without any database. */
+/** Evaluates the filter on one promoter without a database. */
 function passes(promoter: PromoterRecord, filter: PromoterFilter): boolean {
   const { archived_at, profile, campaigns } = promoter;
   const within = (value: number | null, { from, to }: { from?: number; to?: number } = {}) =>
@@ -102,7 +102,7 @@ function passes(promoter: PromoterRecord, filter: PromoterFilter): boolean {
     ...campaigns.map(({ ref_token }) => ref_token),
   ].join(" ");
   const shown = (state: string) => (archived_at !== null && filter.archivedAs ? filter.archivedAs : state);
-  // As SQLite's `like` has it: capital letters of English count as small ones.
+  // SQLite's `like` ignores case for ASCII letters only.
   const small = (of: string) => of.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
   return [
     filter.archived === undefined || filter.archived === (archived_at !== null),
@@ -132,7 +132,7 @@ function passes(promoter: PromoterRecord, filter: PromoterFilter): boolean {
 }
 
 describe.each(ledgerDatabases)("pages on $name", ({ open }) => {
-  test("hold whom the filter lets through, in order, whichever index led there", async () => {
+  test("hold the matching promoters in order, whichever index runs", async () => {
     await using file = await open();
     const database = openDatabase(file.url);
     try {
@@ -152,16 +152,16 @@ describe.each(ledgerDatabases)("pages on $name", ({ open }) => {
         await store.setParent("a", ids.slice(600, 603), parents[0]!, 1, t);
         await store.setParent("a", ids.slice(603), parents[1]!, 1, t);
       });
-      const everybody: PromoterRecord[] = [];
+      const all: PromoterRecord[] = [];
       for (let offset = 0; offset < size; offset += 100) {
-        everybody.push(...(await store.list("a", { sorting: [], limit: 100, offset })));
+        all.push(...(await store.list("a", { sorting: [], limit: 100, offset })));
       }
-      expect(everybody.map(({ id }) => id)).toEqual(ids.toReversed());
+      expect(all.map(({ id }) => id)).toEqual(ids.toReversed());
       let found = 0;
       for (let turn = 0; turn < 400; turn++) {
         const query = randomQuery(dice, campaigns, parents);
         const [by] = query.sorting;
-        const expected = everybody
+        const expected = all
           .filter((promoter) => passes(promoter, query))
           .sort((a, b) => {
             const one = by ? a[by.by] - b[by.by] || a.id - b.id : b.id - a.id;
@@ -175,7 +175,7 @@ describe.each(ledgerDatabases)("pages on $name", ({ open }) => {
         ).toEqual(expected.map(({ id }) => id));
         if (page.length > 0) found++;
       }
-      // A filter that nobody passes proves little.
+      // A filter that no promoter passes proves little.
       expect(found).toBeGreaterThan(100);
     } finally {
       await database.close();

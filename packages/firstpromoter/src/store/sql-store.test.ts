@@ -30,7 +30,7 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     });
   }
 
-  test("a list is read off an index, never sorted", async () => {
+  test("reads a list from an index without a sort", async () => {
     await using under = await parts();
     const { store, database } = under;
     await store.create(
@@ -49,7 +49,7 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     }
   });
 
-  test("a set is found by its ids, though the statistics say that nobody is live", async () => {
+  test("reads a set by its ids despite misleading statistics", async () => {
     await using under = await parts();
     const { store, database, transaction } = under;
     const all = Array.from({ length: 3_000 }, () => makePromoter({ archived_at: 1 }));
@@ -67,7 +67,7 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     }
   });
 
-  test("one or two characters are found wherever they stand, at the very end too", async () => {
+  test("finds one or two characters anywhere, also at the end", async () => {
     await using under = await parts();
     const names = ["Foxq", "Quay", "Ixqu"].map((last_name) => makePromoter({ profile: { last_name } }));
     const [end, begin, middle] = (await under.store.create("a", names, 1)) as [number, number, number];
@@ -92,11 +92,11 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     if (available.length === 0)
       throw new Error("this test wants a PostgreSQL with its extension pg_trgm (Debian: postgresql)");
     expect(await createTrigramIndexes(database)).toBe(true);
-    const everybody = Array.from({ length: 5_000 }, (_, n) => makePromoter({ custom_fields: { tier: `rare${n}` } }));
-    await store.create("a", everybody, 1);
+    const promoters = Array.from({ length: 5_000 }, (_, n) => makePromoter({ custom_fields: { tier: `rare${n}` } }));
+    await store.create("a", promoters, 1);
     await sql`vacuum analyze`.execute(db);
     const page = { sorting: [], limit: 9, offset: 0, archived: false };
-    const q = everybody[2_500]!.email.slice(3, -"example.com".length);
+    const q = promoters[2_500]!.email.slice(3, -"example.com".length);
     const field = { key: "tier", value: "are2500", partial: true };
     for (const [filter, index] of [
       [{ q }, "search_trigrams"],
@@ -108,7 +108,7 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     }
   });
 
-  test("the pieces of one and two characters are cut in one walk, however long the text", async () => {
+  test("splits a long text into pieces in linear time", async () => {
     await using under = await parts();
     const { database } = under;
     if (database.dialect === "sqlite") return;
@@ -125,7 +125,7 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     for (const text of ["", "a", "ab", "aaaa", "Grüße, Ωmega 50%_off \\ é 🙂x", "a b  c"]) {
       expect(await pieces(text)).toEqual(plain(text));
     }
-    // Whoever counts up to every place anew is not done with this before the statement is ended.
+    // A quadratic implementation would exceed the statement time-out.
     const long = "é0123456789".repeat(20_000);
     await database.transaction(async (transaction) => {
       await sql`set local statement_timeout = '20s'`.execute(transaction);
@@ -133,17 +133,20 @@ describe.each(ledgerDatabases)("the promoter store on $name", ({ open }) => {
     });
   });
 
-  test("ids that were brought along do not stop the next one", async () => {
+  test("assigns new ids after imported ones", async () => {
     await using under = await parts();
     expect(await under.store.create("a", [makePromoter({ id: 2010 }), makePromoter({ id: 7 })], 1)).toEqual([2010, 7]);
     expect(await under.store.create("b", [makePromoter()], 1)).toEqual([2011]);
   });
 });
 
-describe("the contract catches", () => {
+describe("promoterStoreContract", () => {
   test.each<[string, (store: PromoterStore) => Partial<PromoterStore>]>([
-    ["looks over the wall", (store) => ({ archive: (_, ids, now, t) => store.archive("b", ids, now, t) })],
-    ["says that everybody changed", () => ({ restore: async (_, ids) => ({ changed: [...ids], unchanged: [] }) })],
+    ["changes another account", (store) => ({ archive: (_, ids, now, t) => store.archive("b", ids, now, t) })],
+    [
+      "reports every promoter as changed",
+      () => ({ restore: async (_, ids) => ({ changed: [...ids], unchanged: [] }) }),
+    ],
     [
       "forgets the campaign states",
       (store) => ({
@@ -155,7 +158,7 @@ describe("the contract catches", () => {
     ],
     ["lists the oldest first", (store) => ({ list: async (...given) => (await store.list(...given)).reverse() })],
     [
-      "takes an address twice",
+      "accepts an address twice",
       (store) => ({
         create: (account, given, now) =>
           store.create(
@@ -165,7 +168,7 @@ describe("the contract catches", () => {
           ),
       }),
     ],
-  ])("a store that %s", async (_, fault) => {
+  ])("catches a store that %s", async (_, fault) => {
     const failures: string[] = [];
     for (const { name, check } of promoterStoreContract) {
       const database = openDatabase("sqlite::memory:");

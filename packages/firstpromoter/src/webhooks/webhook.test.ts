@@ -17,7 +17,7 @@ import { createWebhook, nextPollAt, retryScheduleMs } from "./webhook.ts";
 const key = Buffer.from("a key of thirty-two bytes, really");
 const webhookSecret = `whsec_${key.toString("base64")}`;
 
-/** A receiver on a real port; `status` is how it answers. */
+/** A receiver on a real port; `status` is its response. */
 async function receiver(status = 204) {
   const got: { headers: IncomingHttpHeaders; body: string }[] = [];
   const state = { status };
@@ -25,7 +25,7 @@ async function receiver(status = 204) {
     let body = "";
     for await (const part of request) body += part;
     got.push({ headers: request.headers, body });
-    // 0 for one who takes the message and never answers.
+    // 0: the receiver reads the message and never responds.
     if (state.status > 0) response.writeHead(state.status).end();
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -41,7 +41,7 @@ async function receiver(status = 204) {
   };
 }
 
-test("the signature is that of the specification's example", () => {
+test("signs the example of the specification", () => {
   const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
   const headers = signedHeaders(
     parseSecret(secret)!,
@@ -55,7 +55,7 @@ test("the signature is that of the specification's example", () => {
   }
 });
 
-test("URL and secret go together", () => {
+test("requires URL and secret together", () => {
   expect(() => readOptions({ webhookUrl: "https://example.com" })).toThrow(
     "webhookSecret: is required with webhookUrl",
   );
@@ -65,7 +65,7 @@ test("URL and secret go together", () => {
 });
 
 describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
-  test("is told of every batch that ends, once, signed; not of a dry run", async () => {
+  test("receives each finished batch once, signed, without dry runs", async () => {
     await using database = await open();
     await using hook = await receiver();
     await using server = await start(database.url, { webhookUrl: hook.webhookUrl, webhookSecret });
@@ -86,12 +86,12 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     });
   });
 
-  test("is told of a batch none of whose chunks could be carried out, whoever made it; not of a dry run of one", async () => {
+  test("receives failed batches of every client, without dry runs", async () => {
     await using database = await open();
     await using hook = await receiver();
     await using server = await start(database.url, { webhookUrl: hook.webhookUrl, webhookSecret });
     const db = server.host.database.tables();
-    // What every chunk needs is gone.
+    // Every chunk fails without this table.
     await sql`alter table firstpromoter_promoters rename to firstpromoter_promoters_away`.execute(db);
     const submit = (dryRun: boolean) =>
       server.host.batches.submit({
@@ -111,14 +111,14 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     });
   });
 
-  test("a delivery that fails is repeated by the schedule with the same id and body, also by another process", async () => {
+  test("retries with the same id and body across processes", async () => {
     await using database = await open();
     await using hook = await receiver(500);
     const clock: Clock = { now: () => time, sleep: systemClock.sleep };
     let time = Date.UTC(2026, 0, 1);
     const given = { webhookUrl: hook.webhookUrl, webhookSecret };
     {
-      // This process only writes down what is to be told: it dies before it looks.
+      // This process only stores the entry, and dies before it polls.
       await using first = await createTestHost({ databaseUrl: database.url, clock });
       const { store, closing } = await createFirstPromoter(first, given);
       await closing();
@@ -131,7 +131,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
       const webhook = createWebhook(host, createWebhookOutbox(host.database), readOptions(given))!;
       await work(() => webhook.deliverDue());
     };
-    // UniqueViolation, and perhaps sent, by the first process before it ended: its lease runs out.
+    // The first process leased the entry and may have sent it, so its lease must expire first.
     time += 60_000;
     await another(async (deliver) => {
       await deliver();
@@ -161,7 +161,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     expect(hook.got.length).toBeGreaterThanOrEqual(5);
   });
 
-  test("a process that ends before the answer: the next one says the same, whatever has become of the batch", async () => {
+  test("sends the stored body again after a crash", async () => {
     await using database = await open();
     await using hook = await receiver(0);
     const clock: Clock = { now: () => time, sleep: systemClock.sleep };
@@ -187,7 +187,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     expect(told[1]?.body).toBe(told[0]?.body);
   });
 
-  /** A server whose notices are delivered when the test says so, and a clock that stands still until it is moved. */
+  /** Starts a server whose webhook runs only on request, with a clock that moves only when a test sets it. */
   async function atHand(url: string, status: () => number, given: Partial<HostOptions> = {}) {
     const clock = { time: Date.UTC(2026, 0, 1), now: () => clock.time, sleep: systemClock.sleep };
     const options = { webhookUrl: "https://hook.example/", webhookSecret };
@@ -211,7 +211,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     return { host, clock, sent, webhook, notices, restore, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   }
 
-  test("is given up after the last attempt, and at once where the receiver is gone", async () => {
+  test("stops after the last attempt, or after a 410", async () => {
     await using database = await open();
     let status = 410;
     await using us = await atHand(database.url, () => status);
@@ -229,9 +229,9 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     expect(us.sent).toHaveLength(1 + 1 + retryScheduleMs.length);
   });
 
-  test("what is to be told is on disk with the batch, whoever made it, and with every retry", async () => {
+  test("stores an entry with every batch and retry", async () => {
     await using database = await open();
-    // Nobody works batches off here.
+    // No engine runs here.
     await using us = await atHand(database.url, () => 204, { role: "web" });
     const many = Array.from({ length: 6 }, (_, index) => index + 1);
     const pending = await us.restore(many, { inline: false });
@@ -249,7 +249,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     ]);
   });
 
-  test("batches that are stopped keep nobody waiting, and are told of when they end after all", async () => {
+  test("reports stopped batches only after they end", async () => {
     await using database = await open();
     await using us = await atHand(database.url, () => 204, { role: "web" });
     const stopped = [];
@@ -264,7 +264,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     const before = await us.notices();
     await us.webhook.deliverDue();
     expect(await us.notices()).toEqual(before);
-    // As another process would work it off.
+    // Runs the batch as another process would.
     await sql`update reinstate_batches set status = 'completed' where id = ${stopped[0]}`.execute(
       us.host.database.tables(),
     );
@@ -273,7 +273,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     expect(us.sent).toEqual([`batch_${id}_0`, `batch_${stopped[0]}_0`]);
   });
 
-  test("what was told is forgotten after a week, what is still to be told is not", async () => {
+  test("purges delivered entries after a week, never due ones", async () => {
     await using database = await open();
     await using us = await atHand(database.url, () => 204, { role: "web" });
     await us.restore([1]);
@@ -286,7 +286,7 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
   });
 });
 
-test("a batch that goes on is looked at the more rarely the longer it takes", () => {
+test("polls a long batch less often", () => {
   const pause = (age: number, body: string | null = null) => nextPollAt({ body, announcedAt: 0 }, age) - age;
   expect([0, 5_000, 80_000, 3_600_000].map((age) => pause(age))).toEqual([1_000, 1_000, 10_000, 60_000]);
   expect(pause(0, "{}")).toBe(60_000);
