@@ -59,7 +59,7 @@ async function site(engines: { live: string; archive: string }) {
   };
 }
 
-// Law 8: what a foreign database is about to lose is first on disk with us.
+// Guarantee 8: before a foreign database loses a record, the ledger has stored it.
 describe.each([
   { live: "MyISAM", archive: "MyISAM" },
   { live: "InnoDB", archive: "InnoDB" },
