@@ -17,16 +17,16 @@ import type { AnyOperation, Target } from "./operation/operation.ts";
 import { createAccountCheck, type VendorAccounts } from "./submission/account-check.ts";
 import { type Batches, createBatches } from "./submission/batches.ts";
 
-/** What a vendor package is lent: by the gateway, by a test, or by a team with one package. */
+/** The core as a vendor package uses it: database, ledger, batches, keys and admission. */
 export interface Host {
   readonly database: Database;
   readonly clock: Clock;
   readonly keys: Keys;
-  /** The limits within which its HTTP routes let calls in. */
+  /** Admits the calls of its HTTP routes within their limits. */
   readonly admission: Admission;
   readonly batches: Batches;
   readonly log: Log;
-  /** Makes operations known; batches of them that an earlier process left unfinished go on from here. */
+  /** Registers operations. Their unfinished batches of earlier processes continue. */
   register(...operations: AnyOperation[]): void;
   /**
    * Declares whether a vendor has accounts. Every new batch of its operations is checked by it from then on.
@@ -34,9 +34,9 @@ export interface Host {
    * host.declareAccounts({ vendor: "firstpromoter", label: "FirstPromoter", hasAccount: (account) => store.hasAccount(account) });
    */
   declareAccounts(accounts: VendorAccounts): void;
-  /** The operations that are registered, by name. */
+  /** The registered operations by name. */
   operations(): AnyOperation[];
-  /** Hands out no more chunks, finishes those in hand, and closes the database. */
+  /** Stops dispatching chunks, finishes those in progress, and closes the database. */
   close(): Promise<void>;
 }
 
@@ -46,21 +46,21 @@ export interface HostOptions {
   log?: Log;
   clock?: Clock;
   random?: () => number;
-  /** `web` accepts batches and works none off in the background; `worker` and `all` do. Default `all`. */
+  /** `web` accepts batches and runs none in the background; `worker` and `all` do. Default `all`. */
   role?: "all" | "web" | "worker";
-  /** Who hands out chunks. Default: this process by itself. */
+  /** The engine that dispatches chunks. Default: in this process. */
   engine?: EngineFactory;
-  /** Chunks at once. Default 1 on SQLite, which has one writer, and 4 on PostgreSQL. */
+  /** Maximum number of concurrent chunks. Default 1 on SQLite, which has one writer, and 4 on PostgreSQL. */
   lanes?: number;
-  /** How long a chunk claimed by a process that died stays claimed. Default 15 seconds. */
+  /** Duration of a lease in milliseconds, after which the chunk of a dead process is claimed again. Default 15 seconds. */
   leaseMs?: number;
-  /** Milliseconds after which a statement that PostgreSQL does not answer fails as unavailable. Default 30 seconds. */
+  /** Time-out of a statement on PostgreSQL in milliseconds. Default 30 seconds. */
   answerMs?: number;
-  /** Days for which batches are kept after their end. Default: for ever. */
+  /** Retention of batches after their end in days. Default: unlimited. */
   keepBatchesDays?: number;
   /** How long idempotency keys are kept. Default 7 days. */
   keepKeysMs?: number;
-  /** The limits of HTTP routes, where they are not to be the default ones. */
+  /** Limits of HTTP routes that differ from the defaults. */
   admission?: Partial<AdmissionLimits>;
 }
 
@@ -70,7 +70,7 @@ function declaredTwice({ name, target }: AnyOperation): ReinstateError {
   return new ReinstateError("bad_setting", message);
 }
 
-/** Opens the database, brings the ledger's tables up to date and starts the engine. */
+/** Opens the database, migrates the ledger's tables and starts the engine. */
 export async function createHost(options: HostOptions): Promise<Host> {
   const {
     clock = systemClock,

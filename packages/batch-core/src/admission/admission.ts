@@ -8,11 +8,12 @@ import { findPass, givePass, overloaded, type Pass } from "./pass.ts";
 import { createUnknownBytes } from "./unknown-bytes.ts";
 import { createWrongKeys } from "./wrong-keys.ts";
 
-/** Lets calls in within the limits of the process, and finds out whose they are. Every route of every API uses it. */
+/** Admits calls within the limits of the process and identifies their keys. Every route of every API uses it. */
 export interface Admission {
   /**
-   * Lets a call in; the returned function ends it and must be called when the answer is made. `env`: what the server hands over
-   * beside the request.
+   * Admits a call. The returned function ends it and must be called after the response is created. `env`: the server's data beside the
+   * request.
+   *
    * @throws ReinstateError `overloaded`
    * @example
    * const leave = host.admission.enter(request, env);
@@ -24,15 +25,15 @@ export interface Admission {
    * @throws ReinstateError `too_many_requests` for too many calls of the key, or too many wrong keys of the address.
    */
   findKey(request: Request, vendor: string, secret: string): Promise<Key | undefined>;
-  /** Counts the call as one of `holder`, who has been recognized without a key. @throws ReinstateError `too_many_requests` */
+  /** Counts the call for `holder`, which was authenticated without a key. @throws ReinstateError `too_many_requests` */
   identify(request: Request, holder: string): void;
   /** Counts a wrong password. @throws ReinstateError `too_many_requests` */
   countWrongKey(request: Request, vendor: string): void;
   /** Returns the address of the caller; undefined if the server does not report it. */
   readCallerAddress(request: Request, env: unknown): string | undefined;
-  /** Whether a call got no place, then or while its body was read. */
+  /** Reports whether a call got no place, at its start or while its body was read. */
   wasTurnedAway(request: Request): boolean;
-  /** Whether the next call will not be let in. `waiting`: calls before it that have not entered yet. */
+  /** Reports whether the next call would be rejected. `waiting`: calls before it that have not entered yet. */
   isFull(waiting?: number): boolean;
   /** Counts a call that was turned away before `enter`. */
   countShed(): void;
@@ -54,7 +55,7 @@ export interface AdmissionParts {
   log: Log;
 }
 
-/** Between two lines of the log about calls that were turned away. */
+/** Interval between two log lines about rejected calls. */
 const logEveryMs = 1000;
 
 export function createAdmission({ limits: given, keys, clock, log }: AdmissionParts): Admission {
@@ -109,7 +110,7 @@ export function createAdmission({ limits: given, keys, clock, log }: AdmissionPa
       },
       resume() {
         if (!isPaused || isOver) return;
-        // An upload of an hour must not fail for a busy moment; the limit per key bounds how many come back.
+        // A long upload must not fail because of a short peak. The limit per key bounds how many calls return.
         if (pass.isKnown) inFlight.retake();
         else takePlace(request);
         isPaused = false;

@@ -1,11 +1,11 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
 
-/** What `@hono/node-server` hands over beside the request. */
+/** The data that `@hono/node-server` passes beside the request. */
 interface NodeServer {
   incoming?: { socket?: { remoteAddress?: string | undefined } };
 }
 
-/** Whether a text is an address, or a network as `10.0.0.0/8`. */
+/** Reports whether a text is an address, or a network like `10.0.0.0/8`. */
 export function isProxyAddress(text: string): boolean {
   const [address = "", bits, ...more] = text.split("/");
   const family = isIP(address);

@@ -1,4 +1,4 @@
-/** The limits within which an HTTP server lets calls in. */
+/** The limits within which an HTTP server admits calls. */
 export interface AdmissionLimits {
   /** Calls in progress in this process at the same time; every further one gets 503. */
   maxInFlight: number;

@@ -1,12 +1,12 @@
 import { ReinstateError } from "../errors/errors.ts";
 
-/** A call that was let in, until its answer is made. */
+/** An admitted call, until its response is created. */
 export interface Pass {
   /** The caller's address, if the server reports it. */
   readonly address: string | undefined;
-  /** The caller has shown a valid key. */
+  /** The caller has a valid key. */
   isKnown: boolean;
-  /** The key, or user, of a caller who is known. */
+  /** The key or user of a known caller. */
   holder: string | undefined;
   /** A wrong key of this call has been counted. */
   hasWrongKey: boolean;
@@ -23,7 +23,7 @@ export interface Pass {
   resume(): void;
 }
 
-/** Kept here and not in an argument, so that no reader of a body can forget it. */
+/** Stored by request instead of passed as an argument, so that no reader of a body can omit it. */
 const passes = new WeakMap<Request, Pass>();
 
 export const findPass = (request: Request): Pass | undefined => passes.get(request);
@@ -59,7 +59,7 @@ export async function waitForClient<Part>(request: Request, part: Promise<Part>)
   }
 }
 
-/** The error of a call for which this process has no place. */
+/** Creates the error of a call for which this process has no place. */
 export function overloaded(): ReinstateError {
   return new ReinstateError("overloaded", "The server is busy; try again in a second", { retryAfterSeconds: 1 });
 }

@@ -10,7 +10,7 @@ export interface WrongKeys {
 }
 
 const minuteMs = 60_000;
-/** Addresses that are remembered; beyond that the oldest is forgotten. */
+/** Maximum number of stored addresses. Beyond that, the oldest is evicted. */
 const maxAddresses = 10_000;
 
 export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; clock: Clock; log: Log }): WrongKeys {
@@ -50,7 +50,7 @@ export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; 
   };
 }
 
-/** The address of IPv4, or the /64 network of IPv6, which is the least that one caller has. */
+/** Returns an IPv4 address, or the /64 network of an IPv6 address, which is the smallest that one caller has. */
 function toNetwork(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
   if (!plain.includes(":")) return plain;

@@ -25,14 +25,14 @@ function startBreaker() {
   };
 }
 
-test("ten failures open the circuit", () => {
+test("opens after ten failures", () => {
   const { call, failTimes } = startBreaker();
   expect(new Set(failTimes(9))).toEqual(new Set(["unavailable"]));
   expect(failTimes(1)).toEqual(["circuit_open"]);
   expect(call()).toBe("circuit_open");
 });
 
-test("failures further apart than half a minute leave the circuit closed", () => {
+test("stays closed for failures over more than half a minute", () => {
   const { clock, call } = startBreaker();
   for (let n = 0; n < 30; n++) {
     expect(call("unavailable")).toBe("unavailable");
@@ -40,7 +40,7 @@ test("failures further apart than half a minute leave the circuit closed", () =>
   }
 });
 
-test("one probe passes in half a minute; an answer closes the circuit", () => {
+test("admits one probe per half minute and closes after success", () => {
   const { clock, call, failTimes } = startBreaker();
   failTimes(10);
   clock.advance(29_999);
@@ -53,7 +53,7 @@ test("one probe passes in half a minute; an answer closes the circuit", () => {
   expect(call()).toBe("answered");
 });
 
-test("an error tells when the next call is tried, and says that nothing was done", () => {
+test("reports the time of the next probe", () => {
   const { clock, breaker, failTimes } = startBreaker();
   failTimes(10);
   clock.advance(10_000);
@@ -67,7 +67,7 @@ test("an error tells when the next call is tried, and says that nothing was done
   );
 });
 
-test("a call whose outcome is unknown keeps its kind, and counts", () => {
+test("counts calls with an unknown outcome", () => {
   const { call } = startBreaker();
   for (let n = 0; n < 10; n++) expect(call("unknown_outcome")).toBe("unknown_outcome");
   expect(call()).toBe("circuit_open");
@@ -84,7 +84,7 @@ test.each<VendorErrorKind>(["rejected", "rate_limited", "bad_reply"])(
   },
 );
 
-test("a caller who gives up changes nothing", () => {
+test("ignores calls that the caller cancelled", () => {
   const { clock, breaker, call, failTimes } = startBreaker();
   failTimes(10);
   clock.advance(30_000);

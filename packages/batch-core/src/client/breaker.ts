@@ -3,14 +3,14 @@ import { VendorError } from "./vendor-error.ts";
 /** Failures within `windowMs` that open the circuit. */
 const failuresToOpen = 10;
 const windowMs = 30_000;
-/** While the circuit is open, one call in this time is let through, to see whether the vendor is back. */
+/** Interval of probes while the circuit is open, in milliseconds. */
 const probeEveryMs = 30_000;
 
-/** Stops the calls to a vendor that is down, so that it is not asked again and again while it recovers. */
+/** Stops calls to a vendor that is down, so that it can recover. */
 export interface CircuitBreaker {
   /** Throws a `VendorError` of the kind `circuit_open` while the circuit is open; one call in 30 s passes as a probe. */
   check(): void;
-  /** Closes the circuit: the vendor has answered. */
+  /** Closes the circuit, because the vendor has responded. */
   succeed(): void;
   /**
    * Counts a call that failed, and returns the error to throw. While the circuit is open, that of a call that did nothing is
@@ -20,8 +20,8 @@ export interface CircuitBreaker {
 }
 
 /**
- * A breaker for one vendor and one set of credentials. Ten failures in 30 s open it: no connection, no answer in time, 5xx.
- * An answer closes it. `now` is in milliseconds; a test may set it.
+ * Creates a circuit breaker for one vendor and one set of credentials. Ten failures within 30 s open it: no connection, time-out, 5xx.
+ * A response closes it. `now` returns milliseconds; tests may replace it.
  *
  * @example
  * const breaker = createCircuitBreaker("FirstPromoter");
@@ -54,7 +54,7 @@ export function createCircuitBreaker(vendor: string, now: () => number = Date.no
     },
 
     fail(error) {
-      // A call that its caller cancelled is no failure of the vendor.
+      // A cancelled call is not a failure of the vendor.
       if (!VendorError.is(error)) return error;
       if (error.kind !== "unavailable" && error.kind !== "unknown_outcome") {
         succeed();

@@ -55,7 +55,7 @@ const ticket = z.object({ id: z.int() });
 const restore = { method: "PUT", path: "/tickets/7/restore", answer: emptyAnswer } as const;
 const read = { method: "GET", path: "/tickets/7", answer: ticket } as const;
 
-test("an object is sent as JSON, a text as it is", async () => {
+test("sends an object as JSON and a text unchanged", async () => {
   await using vendor = await startVendor((_, response) => response.end('{"id":7}'));
   await vendor.call({ method: "POST", path: "/tickets", body: { id: 7 }, answer: ticket });
   await vendor.call({
@@ -77,7 +77,7 @@ test.each(["GET", "POST", "PUT", "PATCH", "DELETE"] as const)("%s, answered with
   expect(vendor.seen).toMatchObject([{ method, url: "/tickets/7" }]);
 });
 
-test("a refusal is thrown in the vendor's words", async () => {
+test("throws a rejection with the vendor's message", async () => {
   await using vendor = await startVendor((_, response) => response.writeHead(422).end('{"error":"RecordInvalid"}'), {
     readRefusal: ({ body }) => ({ kind: "rejected", code: (body as { error: string }).error, message: "No" }),
   });
@@ -89,7 +89,7 @@ test("a refusal is thrown in the vendor's words", async () => {
   });
 });
 
-test("an answer that is not as documented is a bad reply, without its text", async () => {
+test("reports an undocumented response as bad_reply, without its text", async () => {
   await using vendor = await startVendor((_, response) => response.end('{"id":"secret"}'));
   const error = await vendor.fail(read);
   expect(error).toMatchObject({
@@ -99,12 +99,12 @@ test("an answer that is not as documented is a bad reply, without its text", asy
   expect(JSON.stringify(error)).not.toContain("secret");
 });
 
-test("HTML with status 200 is a bad reply", async () => {
+test("reports HTML with status 200 as bad_reply", async () => {
   await using vendor = await startVendor((_, response) => response.end("<html>Maintenance</html>"));
   expect(await vendor.fail(read)).toMatchObject({ kind: "bad_reply", status: 200 });
 });
 
-test("a read is repeated; a change only where it is safe", async () => {
+test("repeats reads, and changes only if repeatable", async () => {
   await using vendor = await startVendor((_, response) => response.writeHead(503, { "retry-after": "0" }).end());
   await vendor.fail(read);
   expect(vendor.seen).toHaveLength(4);
@@ -114,13 +114,13 @@ test("a read is repeated; a change only where it is safe", async () => {
   expect(vendor.seen).toHaveLength(9);
 });
 
-test("a proxy's 502 leaves a change in doubt, and a read not", async () => {
+test("reports a 502 as unknown_outcome only for changes", async () => {
   await using vendor = await startVendor((_, response) => response.writeHead(502).end());
   expect(await vendor.fail(restore)).toMatchObject({ kind: "unknown_outcome" });
   expect(await vendor.fail(read)).toMatchObject({ kind: "unavailable" });
 });
 
-test("a request id is sent, and stands in the error of a call that is never answered", async () => {
+test("sends a request id and adds it to errors", async () => {
   await using vendor = await startVendor((request) => request.socket.destroy(), {
     requestIdHeader: "x-request-id",
     retry: { attempts: 1 },
@@ -130,14 +130,14 @@ test("a request id is sent, and stands in the error of a call that is never answ
   expect(vendor.seen[0]?.headers["x-request-id"]).toBe(error.requestId);
 });
 
-test("repeats of all calls have one budget", async () => {
+test("shares one retry budget between calls", async () => {
   await using vendor = await startVendor((_, response) => response.writeHead(429).end());
   for (let n = 0; n < 20; n++) await vendor.fail(read);
   // Without a budget each call would be made four times.
   expect(vendor.seen.length).toBeLessThan(20 * 3);
 });
 
-test("a vendor that is down is not hammered", async () => {
+test("stops calling a vendor that is down", async () => {
   await using vendor = await startVendor((_, response) => response.writeHead(500).end());
   for (let n = 0; n < 50; n++) await vendor.fail(restore);
   expect(vendor.seen).toHaveLength(10);

@@ -4,14 +4,14 @@ import { createRetryBudget, type RetryOptions, withRetries } from "./retry.ts";
 import { type CallOptions, createTransport, type Reply, type TransportOptions } from "./transport.ts";
 import { VendorError, type VendorErrorKind } from "./vendor-error.ts";
 
-/** A reply with its body read: parsed, the text where it cannot be parsed, or undefined where it is empty. */
+/** A reply with its body: parsed, else its text, or undefined if it is empty. */
 export interface ReadReply extends Reply {
   body: unknown;
-  /** False for a read: whatever went wrong, nothing was changed. */
+  /** False for a read, which never changes anything. */
   changes: boolean;
 }
 
-/** The reason why a vendor did not carry a call out. */
+/** The reason for which a vendor rejected a call. */
 export interface VendorRefusal {
   kind: VendorErrorKind;
   /** Default: the name of the call and the status. */
@@ -22,44 +22,44 @@ export interface VendorRefusal {
 export interface CallerOptions extends TransportOptions {
   /** The vendor's name, for messages. */
   vendor: string;
-  /** How a call that is safe to repeat is repeated. `{ attempts: 1 }` repeats nothing. */
+  /** Retries of calls that are safe to repeat. `{ attempts: 1 }` repeats nothing. */
   retry?: RetryOptions | undefined;
-  /** Shared by the clients of one vendor and account. Default: one of this caller's own. */
+  /** Shared by the clients of one vendor and account. Default: a breaker for this caller only. */
   breaker?: CircuitBreaker | undefined;
-  /** The header in which a new id is sent with every call: an answer that is lost can then be found in the vendor's log. */
+  /** The header for a new id of every call, which identifies a lost response in the vendor's log. */
   requestIdHeader?: string;
-  /** The refusal that a reply holds; undefined for a success, which is then checked by the call's `answer`. */
+  /** Returns the rejection in a reply; undefined for a success, which is then checked by the call's `answer`. */
   readRefusal(reply: ReadReply, call: { name: string }): VendorRefusal | undefined;
-  /** Reads the body of a reply. Default: JSON. Throws where it cannot be read. */
+  /** Reads the body of a reply. Default: JSON. Throws if it is invalid. */
   parse?(reply: Reply, answer: z.ZodType): unknown;
 }
 
 /** One call of a vendor's API. */
 export interface VendorCall<Answer> extends Omit<CallOptions, "body" | "signal"> {
-  /** The schema of a success. `emptyAnswer` for a call that is answered without a body. */
+  /** The schema of a success. `emptyAnswer` for a response without a body. */
   answer: z.ZodType<Answer>;
-  /** An object is sent as JSON, a text as it is. */
+  /** An object is sent as JSON, a text unchanged. */
   body?: object | string | undefined;
   signal?: AbortSignal | undefined;
-  /** In messages. Default: method and path. */
+  /** The name of the call in messages. Default: method and path. */
   name?: string;
   /** False for a call that changes nothing. Default: true unless the method is GET. */
   changes?: boolean;
-  /** A second such call ends in the same state. Default: only calls that change nothing are repeated. */
+  /** A second call leads to the same state, so it may be repeated. Default: true only for calls that change nothing. */
   repeatable?: boolean;
-  /** Sent in `requestIdHeader` with every try. Default: a new one for each try. */
+  /** Sent in `requestIdHeader` with every attempt. Default: a new one for each attempt. */
   requestId?: string | undefined;
 }
 
 export type Caller = <Answer>(call: VendorCall<Answer>) => Promise<Answer>;
 
-/** The answer of a call whose success has no body. */
+/** The schema of a success without a body. */
 export const emptyAnswer: z.ZodType<undefined> = z.undefined();
 
 /**
- * Makes the calls of one vendor: builds the request, repeats what is safe to repeat, reads the reply, and checks it. The
- * caller gets the vendor's own answer, or a `VendorError`. A vendor that is down is not hammered: repeats have a budget, and
- * after ten failures in a row a circuit breaker stops the calls.
+ * Creates a function that calls one vendor. It builds the request, repeats calls that are safe to repeat, and validates the reply. It
+ * returns the vendor's reply or throws a `VendorError`. Repeats have a budget, and a circuit breaker stops the calls after ten failures
+ * within 30 s.
  *
  * @example
  * const call = createCaller({
@@ -100,9 +100,9 @@ export function createCaller(options: CallerOptions): Caller {
 /** Returns the kind of error for an HTTP status, for a vendor that documents no other rules. */
 export function toErrorKind({ status, retryAfterMs, changes }: ReadReply): VendorErrorKind {
   if (status === 429) return "rate_limited";
-  // The server waited for the request in vain, or says when it takes one again.
+  // The server did not receive the request in time, or names the time of the next attempt.
   if (status === 408 || status === 425 || (status === 503 && retryAfterMs !== undefined)) return "unavailable";
-  // A proxy that answers so does not know whether the call was carried out; a read has nothing to carry out.
+  // A proxy does not know if the call had its effect. A read has none.
   if (status >= 500) return changes ? "unknown_outcome" : "unavailable";
   return status >= 400 ? "rejected" : "bad_reply";
 }
@@ -127,7 +127,7 @@ function toRequest(
   };
 }
 
-/** Throws a `VendorError` where the reply is a refusal, or not what the vendor documents. */
+/** Throws a `VendorError` if the reply is a rejection, or not as the vendor documents. */
 function readAnswer<Answer>(
   reply: Reply,
   { answer }: VendorCall<Answer>,
@@ -146,7 +146,7 @@ function readAnswer<Answer>(
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   const message = `${name}: the answer is not what ${vendor} documents${at === "" ? "" : ` (at ${at})`}`;
-  // The body is left out, because it may hold a secret.
+  // Without the body, because it may contain a secret.
   throw new VendorError("bad_reply", message, { status, requestId });
 }
 

@@ -20,13 +20,13 @@ function failing(errors: unknown[], options: RetryOptions = {}) {
 
 const error = (kind: VendorErrorKind, details = {}) => new VendorError(kind, kind, details);
 
-test("what may pass is repeated, with a bound that doubles", async () => {
+test("repeats transient failures with a doubling bound", async () => {
   const under = failing([error("unavailable"), error("unknown_outcome"), error("rejected", { status: 408 })]);
   expect(await under.run()).toBe("answer");
   expect(under.pauses).toEqual([500, 1000, 2000]);
 });
 
-test("full jitter: any pause from nothing up to the bound, and never above the longest", async () => {
+test("uses full jitter up to the longest pause", async () => {
   const quick = failing([error("unavailable")], { random: () => 0 });
   await quick.run();
   expect(quick.pauses).toEqual([0]);
@@ -36,7 +36,7 @@ test("full jitter: any pause from nothing up to the bound, and never above the l
   expect(slow.pauses).toEqual([500, 1000, 2000, ...Array(6).fill(3000)]);
 });
 
-test("Retry-After is the least that is waited; one that asks for too much is the end", async () => {
+test("waits at least Retry-After, unless it is too long", async () => {
   const patient = failing([error("rate_limited", { retryAfterMs: 7_000 })], { random: () => 0.5 });
   await patient.run();
   expect(patient.pauses).toEqual([7_250]);
@@ -46,7 +46,7 @@ test("Retry-After is the least that is waited; one that asks for too much is the
   expect(impatient.calls()).toBe(1);
 });
 
-test("a verdict, a reply that is not the vendor's, and anything else are thrown at once", async () => {
+test("throws all other failures at once", async () => {
   for (const thrown of [error("rejected", { status: 422 }), error("bad_reply"), new TypeError("a fault")]) {
     const under = failing([thrown]);
     await expect(under.run()).rejects.toBe(thrown);
@@ -54,7 +54,7 @@ test("a verdict, a reply that is not the vendor's, and anything else are thrown 
   }
 });
 
-test("the last failure is thrown when the tries are used up; one try repeats nothing", async () => {
+test("throws the last failure after the last attempt", async () => {
   const last = error("unknown_outcome");
   const under = failing([error("unavailable"), error("unavailable"), error("unavailable"), last]);
   await expect(under.run()).rejects.toBe(last);
@@ -64,7 +64,7 @@ test("the last failure is thrown when the tries are used up; one try repeats not
   expect(once.calls()).toBe(1);
 });
 
-test("a change whose answer was lost stays in doubt, whatever the later tries were told; a read does not", async () => {
+test("keeps a lost change as unknown_outcome despite later failures", async () => {
   const errors = () => [error("unknown_outcome"), error("unavailable", { status: 503 }), error("unavailable")];
   const given = { attempts: 3, sleep: async () => {}, random: () => 1 };
   const thrown = async (changes: boolean) => {
@@ -79,7 +79,7 @@ test("a change whose answer was lost stays in doubt, whatever the later tries we
   await expect(failing([error("unknown_outcome"), verdict]).run()).rejects.toBe(verdict);
 });
 
-test("a signal ends the wait", async () => {
+test("ends the wait on abort", async () => {
   const stop = new AbortController();
   const call = async () => {
     throw error("unavailable", { retryAfterMs: 50_000 });
@@ -89,7 +89,7 @@ test("a signal ends the wait", async () => {
   await expect(running).rejects.toThrow("enough");
 });
 
-test("a budget gives ten repeats at once, one for ten calls, and ten in a minute", () => {
+test("limits repeats by the budget", () => {
   let now = 0;
   const budget = createRetryBudget(() => now);
   const spendAll = () => {

@@ -1,15 +1,15 @@
 import { sleep as sleepFor } from "./sleep.ts";
 import { VendorError } from "./vendor-error.ts";
 
-/** How often and how patiently a call is repeated. */
+/** Options of retries. */
 export interface RetryOptions {
-  /** Tries at most, the first one included. Default 4; 1 repeats nothing. */
+  /** Maximum number of attempts, including the first. Default 4; 1 repeats nothing. */
   attempts?: number;
-  /** Milliseconds: the longest pause before the first repeat; each further one is up to twice as long. Default 500. */
+  /** Longest pause before the first repeat, in milliseconds; it doubles with each further one. Default 500. */
   firstPauseMs?: number;
   /** The longest pause of all, in milliseconds. Default 30,000. */
   longestPauseMs?: number;
-  /** A `Retry-After` above this is not waited for: the error is thrown. Default 60,000. */
+  /** Longest `Retry-After` that is waited for, in milliseconds; for a longer one the error is thrown. Default 60,000. */
   longestRetryAfterMs?: number;
   /** From 0 up to 1. Default: `Math.random`. */
   random?: () => number;
@@ -19,20 +19,20 @@ export interface RetryOptions {
 
 /** Bounds the repeats of all calls together, so that repeats do not double the load of a vendor that is in trouble. */
 export interface RetryBudget {
-  /** Counts a first try. */
+  /** Counts a first attempt. */
   earn(): void;
-  /** True if one more repeat may be made; counts it. */
+  /** Reports whether one more repeat is allowed, and counts it. */
   spend(): boolean;
 }
 
-// In calls: whole numbers add up exactly.
+// Counted in calls, because whole numbers add up exactly.
 const callsPerRepeat = 10;
 /** Ten repeats: the budget at the start, and its limit. */
 const savedCalls = 100;
 /** Ten repeats a minute. */
 const msPerFreeCall = 600;
 
-/** A repeat for every ten calls, and ten a minute beside them, so that a client with few calls can repeat too. */
+/** Creates a budget of one repeat per ten calls, plus ten per minute for clients with few calls. */
 export function createRetryBudget(now: () => number = Date.now): RetryBudget {
   let calls = savedCalls;
   let filledAt = now();
@@ -60,11 +60,10 @@ interface RetriedCall {
 }
 
 /**
- * Makes a call that is safe to repeat, and repeats it while the connection is lost, no answer comes in time, or the vendor
- * answers 408, 429 or 5xx, with full jitter: a pause between nothing and a bound that doubles. `Retry-After` is the least
- * that is waited. A verdict (any other answer) is thrown at once, and the last failure when the tries or the budget are used
- * up, or when the circuit opens. If the call `changes` something and the answer of an earlier try was lost, that failure is
- * an `unknown_outcome`: the last try says nothing of the one before.
+ * Makes a call that is safe to repeat. Repeats it after a lost connection, a time-out, or a 408, 429 or 5xx, with full jitter under a
+ * bound that doubles. Waits at least `Retry-After`. Throws any other failure at once. Throws the last failure if the attempts or the
+ * budget are used up, or the circuit opens. If the call `changes` something and an earlier response was lost, that failure is an
+ * `unknown_outcome`, because the last attempt says nothing about the earlier one.
  */
 export async function withRetries<Answer>(
   call: () => Promise<Answer>,
@@ -86,18 +85,18 @@ export async function withRetries<Answer>(
       return await call();
     } catch (error) {
       if (!isRetryable(error)) throw error;
-      const asked = error.retryAfterMs ?? 0;
-      const isLast = attempt >= attempts || signal?.aborted || asked > longestRetryAfterMs;
+      const retryAfterMs = error.retryAfterMs ?? 0;
+      const isLast = attempt >= attempts || signal?.aborted || retryAfterMs > longestRetryAfterMs;
       if (isLast || error.kind === "circuit_open" || budget?.spend() === false) {
         throw inDoubt && error.retryable ? new VendorError("unknown_outcome", error.message, error) : error;
       }
       inDoubt ||= changes && error.kind === "unknown_outcome";
-      await sleep(asked + random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)), signal);
+      await sleep(retryAfterMs + random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)), signal);
     }
   }
 }
 
-/** True for what may be otherwise a little later; only the caller knows whether the call may be made twice. */
+/** Reports whether a failure is transient. Only the caller knows if the call is safe to repeat. */
 function isRetryable(error: unknown): error is VendorError {
   if (!VendorError.is(error)) return false;
   return error.retryable || error.kind === "unknown_outcome" || error.status === 408;

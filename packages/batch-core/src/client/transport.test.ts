@@ -26,7 +26,7 @@ const failure = (call: Promise<unknown>) =>
     (error: unknown) => error as VendorError,
   );
 
-test("an answer comes back whatever its status, with its request id and its wish to wait", async () => {
+test("returns a response of any status with id and Retry-After", async () => {
   await using server = await serving((request, response) => {
     response.writeHead(429, { "retry-after": "7", "x-request-id": "r1" });
     response.end(`${request.method} ${request.url} ${request.headers.authorization} ${request.headers["x-more"]}`);
@@ -38,7 +38,7 @@ test("an answer comes back whatever its status, with its request id and its wish
   expect(reply).toMatchObject({ status: 429, requestId: "r1", retryAfterMs: 7000, text: "GET /things?a=b+c secret 1" });
 });
 
-test("takes the caller's secrets out of an answer that repeats them", async () => {
+test("removes the caller's secrets from responses", async () => {
   await using server = await serving((request, response) => {
     const { authorization = "" } = request.headers;
     const repeated = [
@@ -55,7 +55,7 @@ test("takes the caller's secrets out of an answer that repeats them", async () =
   expect(text).toContain("acc_1");
 });
 
-test("a redirect is not followed", async () => {
+test("follows no redirect", async () => {
   const seen: string[] = [];
   await using server = await serving((request, response) => {
     seen.push(request.url ?? "");
@@ -65,7 +65,7 @@ test("a redirect is not followed", async () => {
   expect(seen).toEqual(["/here"]);
 });
 
-test("no server: nothing was done", async () => {
+test("reports unavailable if there is no server", async () => {
   const server = await serving(() => {});
   const transport = server.transport({ headers: { authorization: "secret" } });
   await server[Symbol.asyncDispose]();
@@ -74,7 +74,7 @@ test("no server: nothing was done", async () => {
   expect(inspect(error, { depth: 9 })).not.toContain("secret");
 });
 
-test("no answer in time, or a connection lost after sending: the outcome is unknown", async () => {
+test("reports unknown_outcome after a time-out or lost connection", async () => {
   await using silent = await serving(() => {});
   const late = await failure(silent.transport({ timeoutMs: 50 }).call({ method: "POST", path: "/things", body: "{}" }));
   expect(late).toMatchObject({ kind: "unknown_outcome", retryable: false });
@@ -83,7 +83,7 @@ test("no answer in time, or a connection lost after sending: the outcome is unkn
   expect(lost.kind).toBe("unknown_outcome");
 });
 
-test("an answer without end is given up at the limit", async () => {
+test("rejects a response beyond the size limit", async () => {
   await using server = await serving((_, response) => {
     const more = () => {
       while (response.write(Buffer.alloc(65_536, 97)));
@@ -96,11 +96,11 @@ test("an answer without end is given up at the limit", async () => {
   expect(error.kind).toBe("bad_reply");
 });
 
-test("a base URL that is none is refused at once", () => {
+test("rejects an invalid base URL", () => {
   expect(() => createTransport({ baseUrl: "example.com" })).toThrow(/http or https/);
 });
 
-test("a secret that could not be sent is refused at once, and not repeated", () => {
+test("rejects a secret that no header can hold, without repeating it", () => {
   const create = (options: Partial<TransportOptions>) => () =>
     createTransport({ baseUrl: "https://vendor.example", ...options });
   expect(create({ baseUrl: "https://me:hunter2@vendor.example/api" })).toThrow(

@@ -1,15 +1,15 @@
 import { VendorError } from "./vendor-error.ts";
 
 export interface TransportOptions {
-  /** What stands before the vendor's documented path. */
+  /** The part of the URL before the vendor's documented path. */
   baseUrl: string;
   /** Sent with every call; never part of an error. */
   headers?: Record<string, string>;
-  /** The test seam, and the place for proxies and CA files. Default: the global `fetch`. */
+  /** Replaces the global `fetch`, for tests, proxies and CA files. */
   fetch?: (input: string, init: RequestInit) => Promise<Response>;
-  /** Milliseconds until an answer must be there in full. Default 30,000. */
+  /** Time-out for the complete response in milliseconds. Default 30,000. */
   timeoutMs?: number;
-  /** Bytes of an answer at most. Default 10 MiB. */
+  /** Maximum size of a response in bytes. Default 10 MiB. */
   replyLimit?: number;
 }
 
@@ -18,7 +18,7 @@ export interface CallOptions {
   /** The vendor's documented path, from its slash on. */
   path: string;
   query?: URLSearchParams;
-  /** Sent as it is. */
+  /** Sent unchanged. */
   body?: string;
   headers?: Record<string, string>;
   signal?: AbortSignal;
@@ -34,7 +34,7 @@ export interface Reply {
 }
 
 export interface Transport {
-  /** The answer, whatever its status. Throws a `VendorError` where there is none. Redirects are not followed. */
+  /** Returns the response, whatever its status. Throws a `VendorError` if there is none. Follows no redirects. */
   call(options: CallOptions): Promise<Reply>;
 }
 
@@ -84,12 +84,12 @@ export function createTransport(options: TransportOptions): Transport {
   };
 }
 
-/** Shorter values of a header are found in texts that have nothing to do with it. */
+/** Minimum length of a redacted header value. Shorter values occur in unrelated texts. */
 const shortestSecret = 8;
 
 /**
- * Returns a function that takes the secrets of these headers out of a text: a server that repeats a request in its error must not
- * bring them into a log or a report.
+ * Returns a function that removes the secrets of these headers from a text. Otherwise a server that repeats a request in its error would
+ * put them into a log or a report.
  */
 function createRedaction(headers: Record<string, string>): (text: string) => string {
   const values = Object.entries(headers).flatMap(([name, value]) =>
@@ -104,7 +104,7 @@ function createRedaction(headers: Record<string, string>): (text: string) => str
   return (text) => secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
 }
 
-/** What `fetch` would refuse at every call, and with the secret in its message. */
+/** Rejects settings that `fetch` would reject at every call, with the secret in its message. */
 function refuseUnfit(baseUrl: string, headers: Record<string, string>): void {
   if (!/^https?:\/\/[^/]/.test(baseUrl) || !URL.canParse(baseUrl)) {
     throw new TypeError("baseUrl must be an http or https URL");
@@ -142,10 +142,10 @@ const unsent = new Set([
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
 
-/** A certificate that was not accepted: the handshake ended before the request could be sent. */
+/** Matches the codes of a rejected certificate. The handshake ended before the request was sent. */
 const certificateCodes = /^(CERT_|UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|ERR_TLS_CERT_)/;
 
-/** True where the connection was never made, so the vendor cannot have done anything. */
+/** Reports whether the connection was never made, so the call had no effect. */
 function isConnectFailure(error: unknown): boolean {
   for (let cause: unknown = error; typeof cause === "object" && cause !== null; ) {
     const { code, cause: next } = cause as { code?: unknown; cause?: unknown };

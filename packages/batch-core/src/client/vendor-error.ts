@@ -1,14 +1,16 @@
 import { isMarked } from "../errors/marked.ts";
 
 const marker = Symbol.for("reinstate.vendor-error");
-// Declared here again: the client loads nothing of the server side.
+// Declared here again, because the client loads nothing of the server.
 const publicMessage = Symbol.for("reinstate.public-message");
 
 /**
- * `rejected`: the vendor said no. `rate_limited`: 429. `unavailable`: no connection, or the vendor answered that it is
- * down; nothing was done. `circuit_open`: the vendor did not answer the calls before, so this one was not sent.
- * `unknown_outcome`: the request may have been carried out, but its answer was lost. `bad_reply`: an answer that is not the
- * vendor's.
+ * - `rejected`: the vendor rejected the call.
+ * - `rate_limited`: 429.
+ * - `unavailable`: no connection, or the vendor reported that it is down. The call had no effect.
+ * - `circuit_open`: earlier calls failed, so this one was not sent.
+ * - `unknown_outcome`: the call may have had its effect, but the response was lost.
+ * - `bad_reply`: the response is not as the vendor documents.
  */
 export type VendorErrorKind =
   | "rejected"
@@ -18,19 +20,19 @@ export type VendorErrorKind =
   | "unknown_outcome"
   | "bad_reply";
 
-/** A call to a vendor that did not succeed. Holds no secret and no header of the request. */
+/** A failed call to a vendor. Contains no secret and no header of the request. */
 export class VendorError extends Error {
   readonly [marker] = true;
   readonly [publicMessage] = true;
   readonly kind: VendorErrorKind;
-  /** HTTP status, where there was an answer. */
+  /** HTTP status, if there was a response. */
   readonly status: number | undefined;
   /** The vendor's own code: `invalid_params`, 401, 448. */
   readonly code: string | number | undefined;
   readonly requestId: string | undefined;
-  /** The vendor's answer, parsed where it could be. */
+  /** The vendor's response, parsed if possible. */
   readonly body: unknown;
-  /** Milliseconds that the vendor asks us to wait. */
+  /** `Retry-After` in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -59,7 +61,7 @@ export class VendorError extends Error {
     return isMarked(value, marker);
   }
 
-  /** May the same call succeed later without a change? */
+  /** Reports whether the same call may succeed later. */
   get retryable(): boolean {
     return this.kind === "rate_limited" || this.kind === "unavailable" || this.kind === "circuit_open";
   }

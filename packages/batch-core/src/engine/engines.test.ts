@@ -26,7 +26,7 @@ const broken: [string, EngineFactory, string][] = [
   [
     "does nothing",
     (parts) => ({ ...createInProcessEngine(parts), start: async () => {} }),
-    "a batch is worked on to its end, each chunk once",
+    "runs every chunk of a batch once",
   ],
   [
     "works only after a notification",
@@ -40,7 +40,7 @@ const broken: [string, EngineFactory, string][] = [
       };
       return { ...engine, notify };
     },
-    "a batch accepted by a process that tells nobody is found",
+    "finds a batch that was accepted without a notification",
   ],
   [
     "ignores older batches",
@@ -52,12 +52,12 @@ const broken: [string, EngineFactory, string][] = [
       };
       return { ledger: { ...ledger, open } };
     }),
-    "a batch accepted by a process that is gone is worked on",
+    "runs a batch whose accepting process is gone",
   ],
   [
     "works off the oldest batch first",
     inProcess(({ ledger }) => ({ ledger: { ...ledger, open: async () => (await ledger.open()).slice(0, 1) } })),
-    "several batches take turns, and a small one does not wait for a large one",
+    "runs several batches in turns",
   ],
   [
     "works on a batch only once",
@@ -75,12 +75,12 @@ const broken: [string, EngineFactory, string][] = [
         },
       };
     }),
-    "a batch retried elsewhere is worked on again",
+    "runs a batch retried by another process",
   ],
   [
     "abandons chunks in progress",
     (parts) => ({ ...createInProcessEngine(parts), stop: async () => {} }),
-    "a stop hands out nothing more and waits for what is in hand",
+    "stops after the chunks in progress",
   ],
   [
     "continues after the stop",
@@ -92,12 +92,12 @@ const broken: [string, EngineFactory, string][] = [
       };
       return { ...engine, stop };
     },
-    "a stop hands out nothing more and waits for what is in hand",
+    "stops after the chunks in progress",
   ],
   [
     "exceeds its concurrency",
     inProcess(({ lanes }) => ({ lanes: lanes * 3 })),
-    "a process works on as many chunks at once as it has lanes",
+    "runs as many chunks at once as configured",
   ],
   [
     "never returns to a waiting batch",
@@ -115,7 +115,7 @@ const broken: [string, EngineFactory, string][] = [
         },
       };
     }),
-    "a chunk waits for its hour, at no cost of an attempt, and others go on meanwhile",
+    "delays a deferred chunk without counting an attempt",
   ],
   [
     "ignores batches without waiting chunks",
@@ -123,7 +123,7 @@ const broken: [string, EngineFactory, string][] = [
       const open = async () => (await ledger.ready(1, clock.now())).filter(({ chunks }) => chunks > 0);
       return { ledger: { ...ledger, open: async () => (await open()).map(({ id }) => id) } };
     }),
-    "a batch whose last worker died before it could be closed is closed",
+    "closes a batch whose last worker died",
   ],
   [
     "gives up if the ledger fails",
@@ -138,7 +138,7 @@ const broken: [string, EngineFactory, string][] = [
       };
       return createInProcessEngine({ ...parts, ledger: { ...parts.ledger, open } });
     },
-    "a ledger that does not answer for a moment is asked again",
+    "continues after an outage of the ledger",
   ],
 ];
 

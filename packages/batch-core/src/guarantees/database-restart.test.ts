@@ -24,38 +24,35 @@ const mark = defineOperation({
 test.each([
   ["in-process", undefined],
   ["pg-boss", createPgBossEngine],
-])(
-  "PostgreSQL killed and started again in the middle of a batch, engine %s: nothing lost, nothing twice",
-  async (_, engine) => {
-    const postgres = await privatePostgres();
+])("batch survives a kill and restart of PostgreSQL, engine %s", async (_, engine) => {
+  const postgres = await privatePostgres();
+  try {
+    const host = await createHost({ databaseUrl: postgres.url, lanes: 2, ...(engine && { engine }) });
     try {
-      const host = await createHost({ databaseUrl: postgres.url, lanes: 2, ...(engine && { engine }) });
-      try {
-        await sql`create table marks (id bigint not null)`.execute(host.database.tables());
-        host.register(mark);
-        const items = Array.from({ length: 20_000 }, (_, index) => index + 1);
-        const { id } = await host.batches.submit({ operation: mark.name, items });
-        const settled = async () => countFinished((await host.batches.get(id)).counts);
-        for (const part of [2000, 8000]) {
-          await until(async () => (await settled()) >= part);
-          await postgres.kill();
-          await expect(host.batches.get(id)).rejects.toThrow();
-          await postgres.start();
-        }
-        const batch = await until(async () => {
-          const batch = await host.batches.get(id);
-          return batch.status === "completed" && batch;
-        });
-        expect(batch.counts).toEqual({ done: 20_000, skipped: 0, failed: 0, unknown: 0 });
-        const { rows } = await sql<{ rows: number; ids: number }>`
+      await sql`create table marks (id bigint not null)`.execute(host.database.tables());
+      host.register(mark);
+      const items = Array.from({ length: 20_000 }, (_, index) => index + 1);
+      const { id } = await host.batches.submit({ operation: mark.name, items });
+      const settled = async () => countFinished((await host.batches.get(id)).counts);
+      for (const part of [2000, 8000]) {
+        await until(async () => (await settled()) >= part);
+        await postgres.kill();
+        await expect(host.batches.get(id)).rejects.toThrow();
+        await postgres.start();
+      }
+      const batch = await until(async () => {
+        const batch = await host.batches.get(id);
+        return batch.status === "completed" && batch;
+      });
+      expect(batch.counts).toEqual({ done: 20_000, skipped: 0, failed: 0, unknown: 0 });
+      const { rows } = await sql<{ rows: number; ids: number }>`
         select count(*) as rows, count(distinct id) as ids from marks
       `.execute(host.database.tables());
-        expect(rows).toEqual([{ rows: 20_000, ids: 20_000 }]);
-      } finally {
-        await host.close();
-      }
+      expect(rows).toEqual([{ rows: 20_000, ids: 20_000 }]);
     } finally {
-      postgres.stop();
+      await host.close();
     }
-  },
-);
+  } finally {
+    postgres.stop();
+  }
+});

@@ -23,16 +23,16 @@ interface Breakage extends Sabotage {
   database?(database: Database): Database;
 }
 
-interface Law {
-  /** Throws where the law does not hold. */
+interface Guarantee {
+  /** Throws if the guarantee does not hold. */
   prove(url: string, breakage: Breakage): Promise<void>;
-  /** Each breaks the law, and must be seen. */
+  /** Faults that break the guarantee and must be detected. */
   broken: Record<string, Breakage>;
 }
 
 const operation = (change: Partial<Operation<number, unknown>> = {}): AnyOperation =>
   defineOperation<number, unknown>({
-    name: "law.rows.touch",
+    name: "test.rows.touch",
     label: "row/touch",
     item: z.int(),
     params: z.strictObject({}),
@@ -66,12 +66,12 @@ async function withCore(
 
 const submit = (core: Assembly, count: number, change = {}) =>
   core.batches.submit({
-    operation: "law.rows.touch",
+    operation: "test.rows.touch",
     items: Array.from({ length: count }, (_, index) => index),
     ...change,
   });
 
-async function told(core: Assembly, id: number): Promise<ItemOutcome[]> {
+async function readItems(core: Assembly, id: number): Promise<ItemOutcome[]> {
   const all: ItemOutcome[] = [];
   for await (const item of core.batches.everyItem(id)) all.push(item);
   return all.sort((a, b) => (a.item as number) - (b.item as number));
@@ -82,14 +82,14 @@ const effects = async ({ database }: { database: Database }) =>
     ({ item }) => item,
   );
 
-const laws: Record<string, Law> = {
-  "1: an accepted batch is on disk with all its items before anybody is told so; a broken upload leaves none": {
+const guarantees: Record<string, Guarantee> = {
+  "1: stores a batch with all items before it is acknowledged": {
     async prove(url, breakage) {
       await withCore(url, breakage, operation(), async (core) => {
         const { id } = await submit(core, 5);
         // Another connection sees only what is committed.
         await withCore(url, {}, operation(), async (other) => {
-          const seen = await told(other, id).catch(() => []);
+          const seen = await readItems(other, id).catch(() => []);
           expect(seen.map(({ item }) => item)).toEqual([0, 1, 2, 3, 4]);
         });
         const intake = {
@@ -99,12 +99,12 @@ const laws: Record<string, Law> = {
             throw new Error("the upload broke off");
           },
         };
-        await expect(core.batches.submitIntake({ operation: "law.rows.touch" }, intake)).rejects.toThrow();
+        await expect(core.batches.submitIntake({ operation: "test.rows.touch" }, intake)).rejects.toThrow();
         expect(await core.batches.list({ limit: 10 })).toHaveLength(1);
       });
     },
     broken: {
-      "what was uploaded until it broke off is kept": {
+      "a broken upload is stored": {
         ledger: (ledger) => ({
           async accept(batch, chunks, ...rest) {
             const kept: NewChunk[] = [];
@@ -115,7 +115,7 @@ const laws: Record<string, Law> = {
           },
         }),
       },
-      "it is answered before it is committed": {
+      "a batch is acknowledged before the commit": {
         database: (database) => ({
           ...database,
           transaction: (work) =>
@@ -132,9 +132,9 @@ const laws: Record<string, Law> = {
     },
   },
 
-  "2: every distinct item ends in exactly one outcome; the counts always add up to the total": {
+  "2: gives every distinct item exactly one outcome": {
     async prove(url, breakage) {
-      // Of each chunk's two items one is answered for.
+      // Each chunk has two items, and one of them gets an outcome.
       const half = operation({ apply: async ({ items }) => [{ key: items[0] as number, outcome: "done" }] });
       await withCore(url, breakage, half, async (core) => {
         const { id, total } = await submit(core, 6, { items: [0, 1, 1, 2, 3, 4, 5, 5] });
@@ -144,19 +144,19 @@ const laws: Record<string, Law> = {
         }
         const { counts, status } = await core.batches.get(id);
         expect([status, total, counts]).toEqual(["completed", 6, { done: 3, skipped: 0, failed: 3, unknown: 0 }]);
-        const results = (await told(core, id)).map(({ item, outcome }) => [item, outcome]);
+        const results = (await readItems(core, id)).map(({ item, outcome }) => [item, outcome]);
         expect(results).toEqual([0, 1, 2, 3, 4, 5].map((item) => [item, item % 2 === 0 ? "done" : "failed"]));
       });
     },
     broken: {
-      "an item without an answer is taken for done": {
+      "an item without an outcome counts as done": {
         operations: (all) =>
           all.map((one) => ({
             ...one,
             apply: async (work) => work.items.map((key: number) => ({ key, outcome: "done" as const })),
           })),
       },
-      "a failed item is counted as done too": {
+      "a failed item is also counted as done": {
         ledger: (ledger) => ({
           finishChunk: (chunk, settlement, now, by) =>
             ledger.finishChunk(chunk, { ...settlement, counts: { ...settlement.counts, done: 2 } }, now, by),
@@ -165,7 +165,7 @@ const laws: Record<string, Law> = {
     },
   },
 
-  "3a: an effect in the ledger's database commits together with its outcome, exactly once": {
+  "3a: commits ledger effects with their outcomes, exactly once": {
     async prove(url, breakage) {
       const insert = operation({
         async apply({ items, transaction }) {
@@ -196,7 +196,7 @@ const laws: Record<string, Law> = {
       });
     },
     broken: {
-      "an effect stays though its outcome is undone": {
+      "an effect commits without its outcome": {
         database: (database) => ({
           ...database,
           async transaction(work) {
@@ -222,7 +222,7 @@ const laws: Record<string, Law> = {
     },
   },
 
-  "3b: an effect elsewhere that was interrupted is never silently sent twice": {
+  "3b: never silently repeats an interrupted external effect": {
     async prove(url, breakage) {
       const sent: number[] = [];
       const send = operation({
@@ -246,7 +246,7 @@ const laws: Record<string, Law> = {
       });
     },
     broken: {
-      "an interrupted chunk is taken for a new one": {
+      "an interrupted chunk looks new": {
         ledger: (ledger) => ({
           async claim(...args) {
             const chunk = await ledger.claim(...args);
@@ -254,13 +254,13 @@ const laws: Record<string, Law> = {
           },
         }),
       },
-      "the operation is said to be repeatable": {
+      "the operation claims to be repeatable": {
         operations: (all) => all.map((one) => ({ ...one, repeatable: true })),
       },
     },
   },
 
-  "4: stop takes effect at the next chunk edge, resume goes on, retry runs only what failed, and the history stays": {
+  "4: stops between chunks, resumes, and retries only failed items": {
     async prove(url, breakage) {
       const ran: string[] = [];
       const once = operation({
@@ -285,12 +285,12 @@ const laws: Record<string, Law> = {
       });
     },
     broken: {
-      "a stop is only noted": {
+      "a stop has no effect": {
         ledger: (ledger) => ({
           move: async (id, to, ...rest) => to === "stopped" || (await ledger.move(id, to, ...rest)) || true,
         }),
       },
-      "the last fate takes the place of the first": {
+      "the last outcome replaces the first": {
         ledger: (ledger) => ({
           readChunks: async (...args) =>
             (await ledger.readChunks(...args)).filter(({ retries }) => retries.length === 0),
@@ -299,7 +299,7 @@ const laws: Record<string, Law> = {
     },
   },
 
-  "5: a verdict is never tried again, a lost connection is, and another hour costs no attempt": {
+  "5: retries lost connections, never rejections; deferrals count no attempt": {
     async prove(url, breakage) {
       const tries: string[] = [];
       let opens = 0;
@@ -339,7 +339,7 @@ const laws: Record<string, Law> = {
           release: (chunk, at, by, how) => ledger.release(chunk, at, by, { ...how, counted: true }),
         }),
       },
-      "a verdict is thrown like a broken line": {
+      "a rejection looks like a lost connection": {
         operations: (all) =>
           all.map((one) => ({
             ...one,
@@ -349,7 +349,7 @@ const laws: Record<string, Law> = {
     },
   },
 
-  "6: memory does not grow with the batch": {
+  "6: uses constant memory for any batch size": {
     async prove(url, breakage) {
       const text = operation({ item: z.string() as never, key: (item) => item, chunkSize: 100 });
       await withCore(url, breakage, text, async (core) => {
@@ -369,7 +369,7 @@ const laws: Record<string, Law> = {
             }
           },
         };
-        const { id } = await core.batches.submitIntake({ operation: "law.rows.touch" }, intake);
+        const { id } = await core.batches.submitIntake({ operation: "test.rows.touch" }, intake);
         let items = 0;
         for await (const _ of core.batches.everyItem(id)) if (items++ % 100 === 0) look();
         expect(items).toBe(chunks * 100);
@@ -378,7 +378,7 @@ const laws: Record<string, Law> = {
       });
     },
     broken: {
-      "an upload is held until it is whole": {
+      "an upload is buffered": {
         ledger: (ledger) => ({
           async accept(batch, chunks, ...rest) {
             const all: NewChunk[] = [];
@@ -390,7 +390,7 @@ const laws: Record<string, Law> = {
     },
   },
 
-  "7: progress is the sum over the chunk rows, and a chunk that is finished does not write the batch's row": {
+  "7: computes progress from chunks without writing the batch row": {
     async prove(url, breakage) {
       await withCore(url, breakage, operation(), async (core) => {
         const { id } = await submit(core, 8);
@@ -409,7 +409,7 @@ const laws: Record<string, Law> = {
       });
     },
     broken: {
-      "a counter on the batch's row": {
+      "the batch row holds a counter": {
         ledger: (ledger) => ({
           async finishChunk(chunk, settlement, now, by) {
             const on = (by.transaction ?? undefined) as never;
@@ -421,7 +421,7 @@ const laws: Record<string, Law> = {
     },
   },
 
-  "8: what a foreign database is about to lose is first on disk with us, so any worker can put it right": {
+  "8: journals rows before a foreign database deletes them": {
     async prove(url, breakage) {
       const foreign = new DatabaseSync(":memory:");
       foreign.exec("create table leads (id integer primary key); insert into leads values (0), (1)");
@@ -473,17 +473,17 @@ const laws: Record<string, Law> = {
     },
   },
 
-  "9: time, randomness and the network are handed in: one seed, one run": {
+  "9: depends only on injected time, randomness and network": {
     async prove(_, breakage) {
       const traces = new Set<number>();
       for (let run = 0; run < 4; run++) traces.add((await simulate(1, await Disk.make(), breakage)).trace);
       expect(traces.size).toBe(1);
     },
     broken: {
-      "a part throws dice of its own": {
+      "a part uses its own randomness": {
         ledger: (ledger) => ({ open: async () => (Math.random() < 0.5 ? [] : ledger.open()) }),
       },
-      "a part looks at its own watch": {
+      "a part reads its own clock": {
         ledger: (ledger) => ({
           release: (chunk, at, ...rest) => ledger.release(chunk, at + (performance.now() % 1000), ...rest),
           closeBatch: (id, now, ...rest) =>
@@ -497,18 +497,18 @@ const laws: Record<string, Law> = {
 /** 400 characters that do not deflate away. */
 const noise = () => randomBytes(300).toString("base64");
 
-for (const [sentence, law] of Object.entries(laws)) {
-  test.each(ledgerDatabases)(`law ${sentence} ($name)`, async ({ open }) => {
+for (const [sentence, guarantee] of Object.entries(guarantees)) {
+  test.each(ledgerDatabases)(`guarantee ${sentence} ($name)`, async ({ open }) => {
     await using file = await open();
-    await law.prove(file.url, {});
+    await guarantee.prove(file.url, {});
   });
-  test.each(Object.entries(law.broken))(`law ${sentence} — it is seen when %s`, async (_, breakage) => {
+  test.each(Object.entries(guarantee.broken))(`guarantee ${sentence} detects: %s`, async (_, breakage) => {
     await using file = await (ledgerDatabases[0] as (typeof ledgerDatabases)[0]).open();
-    const verdict = await law.prove(file.url, breakage).then(
-      () => "nothing was seen",
+    const verdict = await guarantee.prove(file.url, breakage).then(
+      () => "not detected",
       (error: Error) => error.name,
     );
-    // By a fact that was found to be false, and not by a breakage that cannot run at all.
+    // An assertion must fail; a fault that cannot run at all does not count.
     expect(verdict).toBe("AssertionError");
   });
 }

@@ -6,7 +6,7 @@ import { type Sabotage, simulate } from "../testing/simulation/simulation.ts";
 /** For a soak of many seeds. */
 const patience = 24 * 3_600_000;
 
-test("whatever dies, stalls, fails or is lost: every item has one fate, and nothing is done twice (even seeds)", {
+test("gives every item one outcome under faults (even seeds)", {
   timeout: patience,
 }, async () => {
   const sums = await runSeeds(listSeeds(0));
@@ -43,7 +43,7 @@ const broken: [string, Sabotage, RegExp][] = [
     /took effect 2 times/,
   ],
   [
-    "a chunk is finished by whoever comes",
+    "any worker can finish a chunk",
     {
       ledger: (ledger) => ({
         finishChunk: async (chunk, settlement, now, by) =>
@@ -75,7 +75,7 @@ const broken: [string, Sabotage, RegExp][] = [
     },
     /are told of/,
   ],
-  ["nobody closes a batch", { ledger: () => ({ closeBatch: async () => false }) }, /no end within/],
+  ["no worker closes a batch", { ledger: () => ({ closeBatch: async () => false }) }, /no end within/],
   [
     "a key is made twice",
     { ledger: () => ({ insertIdempotencyKey: async () => undefined, findReplay: async () => undefined }) },

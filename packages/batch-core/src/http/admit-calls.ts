@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import type { Admission } from "../admission/admission.ts";
 
-/** Lets calls in within the limits of the process, and gives their places back when they are answered. */
+/** Middleware that admits calls within the limits of the process and releases their places after the response. */
 export function admitCalls(admission: Admission): MiddlewareHandler {
   return async (c, next) => {
     const leave = admission.enter(c.req.raw, c.env);

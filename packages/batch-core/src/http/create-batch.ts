@@ -26,13 +26,13 @@ import { bodyParts, readBody } from "./read-body.ts";
 import { batchBody } from "./representations.ts";
 import type { UncheckedCall } from "./safety-flags.ts";
 
-/** Bytes of a JSON body at most. */
+/** Maximum size of a JSON body in bytes. */
 const jsonLimit = 8 * 1024 * 1024;
 
 /** Items that must be settled before a stop rule can end a batch, where the request does not say. */
 const settledFirst = 100;
 
-/** Items of a JSON body at most. */
+/** Maximum number of items in a JSON body. */
 const mostItems = 500_000;
 
 const streaming =
@@ -145,7 +145,7 @@ async function readNewJson(
   query: URLSearchParams,
   keyed: KeyedRequest | undefined,
 ): Promise<unknown> {
-  // What stands there by mistake would be left out in silence: a dry run would be a real one.
+  // A misplaced parameter would be ignored silently, and a dry run would be a real one.
   const [misplaced] = query.keys();
   if (misplaced !== undefined) {
     throw misused(misplaced, "stands in the query; in a JSON request everything stands in the body");
@@ -163,15 +163,15 @@ async function fromJson(
   json: unknown,
   keyed: KeyedRequest | undefined,
 ): Promise<Submitted> {
-  const { dry_run, stop_rule, items, filter, ...given } = parseInput(newBatch, withDryRun(json, flags));
-  given.params = withGuard(host.batches.operation(given.operation, given.target), given.params, flags);
+  const { dry_run, stop_rule, items, filter, ...fields } = parseInput(newBatch, withDryRun(json, flags));
+  fields.params = withGuard(host.batches.operation(fields.operation, fields.target), fields.params, flags);
   if ((items === undefined) === (filter === undefined)) {
     throw misused("items", items === undefined ? "is required, or a filter" : "cannot stand beside a filter");
   }
-  // Nothing is accepted for a client that has gone while its body was read.
+  // No batch is accepted for a client that disconnected while its body was read.
   request.signal.throwIfAborted();
   const batch = {
-    ...given,
+    ...fields,
     actor,
     dryRun: dry_run,
     ...(stop_rule && { stopRule: { maxFailureRate: stop_rule.max_failure_rate, after: stop_rule.after } }),
@@ -185,8 +185,7 @@ const guardParam = "params.consent_guard";
 
 type Flags = Readonly<Record<string, boolean>>;
 
-const withDryRun = (given: unknown, { dry_run }: Flags) =>
-  isObject(given) ? withSafetyFlags(given, { dry_run }) : given;
+const withDryRun = (body: unknown, { dry_run }: Flags) => (isObject(body) ? withSafetyFlags(body, { dry_run }) : body);
 
 /** The params with the guard as a boolean. Throws `invalid_request` if the operation has no such param. */
 function withGuard<Params>(operation: AnyOperation, params: Params, flags: Flags): Params {
@@ -229,7 +228,7 @@ async function fromStream(
   if (column !== undefined && format !== "csv") throw misused("column", "is for text/csv");
   const operation = host.batches.operation(name, target);
   const params = withGuard(operation, query.params, flags);
-  // Before a long upload, not after it.
+  // Checked before a long upload.
   parseParams(operation, params);
   await host.batches.checkAccount(query);
   const intake = await readItems(operation, passing(bodyParts(request, streamLimit), keyed), { format, column });

@@ -12,7 +12,7 @@ import { createTestApi, type TestApi } from "../testing/test-api.ts";
 import { until } from "../testing/until.ts";
 import { createV1Routes } from "./v1-routes.ts";
 
-/** An operation whose every chunk waits until it is let go. */
+/** An operation whose chunks wait for a gate. */
 function gated() {
   const waiting: (() => void)[] = [];
   const operation = defineOperation({
@@ -61,7 +61,7 @@ function readEvents(body: ReadableStream<Uint8Array>) {
   return { next, cancel: () => reader.cancel() };
 }
 
-/** A host that tells how many watches are open. */
+/** A host that counts the open watches. */
 function counted() {
   let open = 0;
   const wrap = (host: Host): Host => ({
@@ -86,7 +86,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
   const path = "/v1/batches/1/events";
   const submit = (api: TestApi) => api.post({ operation: "test.rows.wait", items });
 
-  test("show how a batch gets on, until its end", async () => {
+  test("report the progress of a batch until its end", async () => {
     await using database = await open();
     const { operation, letGo } = gated();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], lanes: 1 });
@@ -112,7 +112,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
     expect((await api.call("/v1/batches/9/events")).status).toBe(404);
   });
 
-  test("end with a stop too, and at once for a batch that is over", async () => {
+  test("end with a stop, and at once for an ended batch", async () => {
     await using database = await open();
     const { operation } = gated();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], role: "web" });
@@ -124,7 +124,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
     expect(await events.next()).toBeUndefined();
   });
 
-  test("a comment every 15 seconds keeps a silent connection open", async () => {
+  test("include a comment every 15 seconds", async () => {
     await using database = await open();
     const { operation } = gated();
     let asked: number[] = [];
@@ -147,7 +147,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
     await events.cancel();
   });
 
-  test("nothing is left behind when the client leaves", async () => {
+  test("free all resources when the client disconnects", async () => {
     await using database = await open();
     const { operation } = gated();
     const watches = counted();

@@ -6,10 +6,10 @@ import type { Host } from "../host.ts";
 import type { Progress } from "../results/progress.ts";
 import { batchBody, toTimestamp } from "./representations.ts";
 
-/** Silence that no proxy takes for a dead connection, in milliseconds. */
+/** Keep-alive interval in milliseconds, short enough for proxies. */
 const heartbeatMs = 15_000;
 
-/** When a client whose connection is lost asks again, in milliseconds. */
+/** Delay before a client reconnects, in milliseconds. */
 const retryMs = 3000;
 
 /**
@@ -40,7 +40,7 @@ export async function eventsResponse(c: Context, host: Host, id: number, closing
         await stream.writeSSE({ event: "end", data: JSON.stringify(eventBody(last)), id: endId(last.batch) });
       }
     } catch (error) {
-      // The client sees a stream without an end, and asks again.
+      // Without the `end` event, the client reconnects.
       host.log.error({ batch: id, error: toMessage(error) }, "a batch could not be watched");
     } finally {
       closing?.removeEventListener("abort", end);
@@ -56,7 +56,7 @@ export async function eventsResponse(c: Context, host: Host, id: number, closing
       }
     }
   });
-  // How the body ends is a matter of the connection: HTTP/1.0 knows no chunks.
+  // The connection decides how the body ends, because HTTP/1.0 has no chunks.
   response.headers.delete("transfer-encoding");
   response.headers.delete("connection");
   return response;

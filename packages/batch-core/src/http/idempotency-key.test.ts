@@ -9,7 +9,7 @@ describe.each(ledgerDatabases)("Idempotency-Key on $name", ({ open }) => {
   const body = { operation: "test.rows.double", items: [1, 2] };
   const keyed = { "idempotency-key": "a key" };
 
-  test("the same request is answered as the first time, another one is refused", async () => {
+  test("replays the response and rejects another request", async () => {
     await using database = await open();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [double] });
     const first = await api.post(body, keyed);
@@ -23,7 +23,7 @@ describe.each(ledgerDatabases)("Idempotency-Key on $name", ({ open }) => {
     expect((await api.call("/v1/batches")).body.batches).toHaveLength(2);
   });
 
-  test("a large batch is answered as pending again, also when it is done", async () => {
+  test("replays a large batch as pending after it completed", async () => {
     await using database = await open();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [double] });
     const large = { ...body, items: Array.from({ length: 300 }, (_, index) => index + 1) };
@@ -33,7 +33,7 @@ describe.each(ledgerDatabases)("Idempotency-Key on $name", ({ open }) => {
     expect(await api.post(large, keyed)).toMatchObject({ status: 202, body: first.body });
   });
 
-  test("streams too: query and every byte count", async () => {
+  test("compares the query and every byte of a stream", async () => {
     await using database = await open();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [double] });
     const query = "operation=test.rows.double";
@@ -51,7 +51,7 @@ describe.each(ledgerDatabases)("Idempotency-Key on $name", ({ open }) => {
     expect((await api.call("/v1/batches")).body.batches).toHaveLength(1);
   });
 
-  test("a key is printable, and nobody else's", async () => {
+  test("accepts printable keys, separately for each API key", async () => {
     await using database = await open();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [double] });
     for (const key of ["", "x".repeat(256), "ä"]) {
@@ -64,14 +64,14 @@ describe.each(ledgerDatabases)("Idempotency-Key on $name", ({ open }) => {
     expect(theirs).toMatchObject({ status: 201, body: { id: 2 } });
   });
 
-  test("a request that was refused can be put right under its key", async () => {
+  test("accepts a corrected request under the same key", async () => {
     await using database = await open();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [double] });
     expect((await api.post({ ...body, items: ["x"] }, keyed)).status).toBe(422);
     expect((await api.post(body, keyed)).status).toBe(201);
   });
 
-  test("a first request that is still worked on is said to be", async () => {
+  test("reports a first request that is still running", async () => {
     await using database = await open();
     let letGo = () => {};
     const gate = new Promise<void>((resolve) => {
@@ -102,7 +102,7 @@ describe.each(ledgerDatabases)("Idempotency-Key on $name", ({ open }) => {
     expect(await api.post(waiting, keyed)).toMatchObject({ status: 201, body });
   });
 
-  test("fifty clients with one key make one batch", async () => {
+  test("creates one batch for fifty requests with one key", async () => {
     await using database = await open();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [double] });
     for (const [round, send] of [

@@ -8,15 +8,15 @@ export const isIdempotencyKey = (text: string): boolean => /^[\x20-\x7e]{1,255}$
 
 /** A request that carries an Idempotency-Key, while its body is read. */
 export interface KeyedRequest {
-  /** Takes the bytes of the body, in order. */
+  /** Adds the bytes of the body, in order. */
   update(part: Uint8Array): void;
-  /** When the whole body has passed: what a submission needs. */
+  /** Returns the idempotency key of a submission, after the whole body was read. */
   end(): { scope: string; key: string; digest: string };
 }
 
 /**
- * The Idempotency-Key of a request; undefined where it has none. Keys of one holder never meet another's. The digest is
- * SHA-256 over method, path, query and body. Throws a 400 for a key that is none.
+ * Reads the Idempotency-Key of a request; undefined if it has none. Each API key has its own scope. The digest is SHA-256 over method,
+ * path, query and body. Throws a 400 for an invalid key.
  */
 export function keyedRequest(request: Request, actor: string): KeyedRequest | undefined {
   const key = request.headers.get("idempotency-key");

@@ -5,25 +5,25 @@ import { readJson } from "../text/json-text.ts";
 import { decodeUtf8 } from "./read-body.ts";
 
 /**
- * Parses a JSON body, with turns of the event loop in between. Throws `malformed_json` if it is not UTF-8, if it holds a text of more
+ * Parses a JSON body and yields to the event loop in between. Throws `malformed_json` if it is not UTF-8, if it holds a text of more
  * than a mebibyte, and as `parseJson` does.
  */
 export async function parseJsonBody(body: Uint8Array): Promise<unknown> {
   const text = decodeUtf8(body);
   if (text === undefined) throw malformed("it is not UTF-8");
-  // A long body takes a turn of its own to decode.
+  // Decoding a long body takes a time slice of its own.
   if (text.length > longBody) await setImmediate();
   return parseJsonInSlices(text);
 }
 
-/** Parses a JSON text like `parseJson`, with turns of the event loop in between. */
+/** Parses a JSON text like `parseJson`, and yields to the event loop in between. */
 export async function parseJsonInSlices(text: string): Promise<unknown> {
   const read = await readJsonInSlices(text);
   if (read.fault !== undefined) throw malformed(read.fault);
   return read.value;
 }
 
-/** Characters of a body whose reading is cut into turns. */
+/** Length of a body, in characters, from which parsing yields to the event loop. */
 const longBody = 100_000;
 
 /**

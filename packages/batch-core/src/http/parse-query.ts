@@ -3,20 +3,20 @@ import { ReinstateError } from "../errors/errors.ts";
 import { messageOfIssue } from "../intake/validate-items.ts";
 
 /**
- * Returns input as a schema reads it.
+ * Parses input by a schema.
  *
- * @throws ReinstateError `invalid_request` with the path of everything that is wrong.
+ * @throws ReinstateError `invalid_request` with the path of every fault
  * @example const { limit } = parseInput(listQuery, c.req.query());
  */
-export function parseInput<Value>(schema: z.ZodType<Value>, given: unknown): Value {
-  const result = schema.safeParse(given);
+export function parseInput<Value>(schema: z.ZodType<Value>, input: unknown): Value {
+  const result = schema.safeParse(input);
   if (result.success) return result.data;
   const issues = result.error.issues.map((issue) => ({ path: issue.path.join("."), message: messageOfIssue(issue) }));
   const [first] = issues;
   throw new ReinstateError("invalid_request", first ? `${first.path}: ${first.message}` : "invalid", { issues });
 }
 
-/** The id of a batch in a path; what cannot be one is an `unknown_batch`. */
+/** Parses the id of a batch in a path. Throws `unknown_batch` if it cannot be one. */
 export function batchId(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new ReinstateError("unknown_batch", `There is no batch ${text.slice(0, 50)}`);
   return Number(text);

@@ -25,12 +25,12 @@ const titles: Record<number, string> = {
   503: "Not available",
 };
 
-/** The body of a problem. `type` is the last part of its type: `unknown-batch`. */
+/** Builds the body of a problem. `type` is the last part of its type, for example `unknown-batch`. */
 export function problemBody(status: number, type: string, detail: string): Problem {
   return { type: `urn:reinstate:problem:${type}`, title: titles[status] ?? "Error", status, detail };
 }
 
-/** The answer with a problem: see `problemBody`. */
+/** Builds a response with a problem. See `problemBody`. */
 export function problem(
   status: number,
   type: string,
@@ -62,15 +62,15 @@ const statuses: Partial<Record<ReinstateError["code"], number>> = {
   too_many_requests: 429,
 };
 
-/** Headers that go with an error of the core. */
+/** Returns the headers for an error of the core. */
 const headersByCode: Partial<Record<ReinstateError["code"], Record<string, string>>> = {
-  // What is left of the body is not read, so the connection cannot be used again.
+  // The rest of the body is not read, so the connection cannot be reused.
   body_too_large: { connection: "close" },
   encoded_body: { "accept-encoding": "identity" },
   idempotency_running: { "retry-after": "1" },
 };
 
-/** The problem of an error of the core; undefined for any other. */
+/** Returns the problem for an error of the core; undefined for any other. */
 export function toProblem(error: unknown): Response | undefined {
   if (!ReinstateError.is(error)) return undefined;
   const status = statuses[error.code];
@@ -87,8 +87,8 @@ export function toProblem(error: unknown): Response | undefined {
 }
 
 /**
- * Returns the problem of an error that the server is to blame for: 503 with `Retry-After` if a database is away, full or
- * read-only, else 500. The text of the error itself is for the log.
+ * Returns the problem for a server error: 503 with `Retry-After` if a database is unavailable, full or read-only, else 500. It does not
+ * contain the text of the error, which is for the log.
  */
 export function faultProblem(error: unknown): Response {
   const detail = toPublicMessage(error);

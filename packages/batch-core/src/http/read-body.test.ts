@@ -50,7 +50,7 @@ async function send(parts: Buffer[], headers: Record<string, string> = {}, after
   return { status: response.statusCode as number, body: JSON.parse(text), taken: socket.bytesRead as number };
 }
 
-test("a body up to the limit is read, whole or in parts", async () => {
+test("reads a body up to the limit, whole or in parts", async () => {
   const part = Buffer.alloc(50_000, 1);
   expect(await send([part, part])).toMatchObject({ status: 200, body: { size: 100_000 } });
   expect(await send([part, part], { "content-length": "100000" })).toMatchObject({
@@ -60,19 +60,19 @@ test("a body up to the limit is read, whole or in parts", async () => {
   expect(await send([])).toMatchObject({ status: 200, body: { size: 0 } });
 });
 
-test("a body that announces too much is refused before it is read", async () => {
+test("rejects a body by its announced length", async () => {
   const refused = await send([], { "content-length": "100001" }, [Buffer.alloc(1000)]);
   expect(refused).toMatchObject({ status: 413, body: { type: "urn:reinstate:problem:body-too-large" } });
 });
 
-test("a body that never ends is refused at the limit, and not read on", async () => {
+test("rejects an endless body at the limit", async () => {
   const more = Array.from({ length: 1000 }, () => Buffer.alloc(64 * 1024, 1));
   const refused = await send([Buffer.alloc(60_000), Buffer.alloc(60_000)], {}, more);
   expect(refused.status).toBe(413);
   expect(refused.taken).toBeLessThan(8 * 1024 * 1024);
 });
 
-test("what is not UTF-8 is told apart", () => {
+test("detects bodies that are not UTF-8", () => {
   expect(decodeUtf8(Buffer.from("ä"))).toBe("ä");
   expect(decodeUtf8(Buffer.from([0xff, 0xfe]))).toBeUndefined();
 });

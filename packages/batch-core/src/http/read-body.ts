@@ -1,20 +1,21 @@
 import { findPass, waitForClient } from "../admission/pass.ts";
 import { ReinstateError } from "../errors/errors.ts";
 
-/** Bytes of a body that are read in one go for a caller who is not known. */
+/** Maximum announced length, in bytes, of a body that is read at once for an unknown caller. */
 export const unknownCallerBytes = 64 * 1024;
 
 /**
- * The body of a request, at most `limit` bytes of it. Throws `body_too_large` as soon as the limit is known to be passed:
- * from the header, before anything is read, or from the stream, without reading on. Throws `encoded_body` before anything is
- * read if the body is compressed, and `overloaded` if the caller is not known and the memory for such callers is full.
+ * Reads the body of a request, at most `limit` bytes.
+ *
+ * @throws ReinstateError `body_too_large` as soon as the header or the stream exceeds the limit, without reading on; `encoded_body`,
+ * before reading, if the body is compressed; `overloaded` if the memory for unknown callers is full
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
   assertNotEncoded(request);
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > limit) throw tooLarge(limit);
   const pass = findPass(request);
-  // An announced length is enforced by the HTTP parser, so the quick way is safe.
+  // The HTTP parser enforces the announced length, so the fast path is safe.
   if (announced !== null && (!pass || pass.isKnown || Number(announced) <= unknownCallerBytes)) {
     pass?.reserve(Number(announced));
     return new Uint8Array(await waitForClient(request, request.arrayBuffer().catch(throwBroken)));
@@ -25,8 +26,8 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
 }
 
 /**
- * The body of a request as it arrives, at most `limit` bytes of it. Throws `body_too_large` and `encoded_body` like
- * `readBody`, and `broken_body` where the client is gone before the end.
+ * Yields the body of a request as it arrives, at most `limit` bytes. Throws `body_too_large` and `encoded_body` like `readBody`, and
+ * `broken_body` if the client disconnects before the end.
  */
 export async function* bodyParts(request: Request, limit: number): AsyncGenerator<Uint8Array, void, undefined> {
   assertNotEncoded(request);
@@ -47,12 +48,12 @@ export async function* bodyParts(request: Request, limit: number): AsyncGenerato
       yield value;
     }
   } finally {
-    // It would wait for the part that is under way.
+    // Awaiting the cancellation would wait for the pending part.
     if (!isWaiting) await parts.return?.();
   }
 }
 
-/** No API here reads compressed bodies. Some clients name their charset in this header; that encodes nothing. */
+/** Rejects compressed bodies, which no API here supports. Some clients put a charset into this header, which is not an encoding. */
 function assertNotEncoded(request: Request): void {
   const encoding = request.headers.get("content-encoding")?.trim() ?? "";
   if (/^(identity|utf-?8)?$/i.test(encoding)) return;
@@ -72,7 +73,7 @@ function tooLarge(limit: number): ReinstateError {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The text of a UTF-8 body; undefined where it is not UTF-8. A byte order mark is left out. */
+/** Decodes a UTF-8 body; undefined if it is not UTF-8. A byte order mark is skipped. */
 export function decodeUtf8(body: Uint8Array): string | undefined {
   try {
     return utf8.decode(body);

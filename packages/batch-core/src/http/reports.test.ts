@@ -6,7 +6,7 @@ import { defineOperation } from "../operation/operation.ts";
 import { createTestApi, type TestApi } from "../testing/test-api.ts";
 import { until } from "../testing/until.ts";
 
-/** An operation whose chunks after the first wait until they are let go. */
+/** An operation whose chunks after the first wait for a gate. */
 function gated() {
   let open = () => {};
   const gate = new Promise<void>((resolve) => {
@@ -27,7 +27,7 @@ function gated() {
       tries++;
       return items.map((key) => {
         if (key % 5 === 1) return { key, outcome: "skipped", code: "live" };
-        // At the second try half of them go through.
+        // Half of them succeed at the second attempt.
         if (key % 5 === 2 && (generation === 0 || key % 2 === 0)) {
           return { key, outcome: "failed", code: "no", message: `=not, ${key}` };
         }
@@ -38,7 +38,7 @@ function gated() {
   return { operation, open: () => open(), tries: () => tries };
 }
 
-/** The reports say of every item what its page says, whatever the state, and the manifest knows both. */
+/** Checks that the reports contain the same outcomes as the pages, and that the manifest matches both. */
 async function expectReported(api: TestApi, id: number): Promise<string> {
   const items: unknown[] = [];
   for (let cursor = ""; ; ) {
@@ -73,7 +73,7 @@ async function expectReported(api: TestApi, id: number): Promise<string> {
 describe.each(ledgerDatabases)("reports on $name", ({ open }) => {
   const items = Array.from({ length: 45 }, (_, index) => index + 1);
 
-  test("tell of every item what became of it, in every state", async () => {
+  test("contain the outcome of every item in every state", async () => {
     await using database = await open();
     const { operation, open: letGo } = gated();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], lanes: 1 });
@@ -86,7 +86,7 @@ describe.each(ledgerDatabases)("reports on $name", ({ open }) => {
     await settled(1, 10);
     expect(await expectReported(api, 1)).toBe("in_progress");
     expect(await act("stop")).toBe(200);
-    // The chunk in hand is finished all the same.
+    // The chunk in progress is still finished.
     letGo();
     await settled(1, 20);
     expect(await expectReported(api, 1)).toBe("stopped");
@@ -105,7 +105,7 @@ describe.each(ledgerDatabases)("reports on $name", ({ open }) => {
     expect(await expectReported(api, 2)).toBe("failed");
   });
 
-  test("a batch that waits has a report too, and can be downloaded under its name", async () => {
+  test("can be downloaded for a waiting batch", async () => {
     await using database = await open();
     const { operation } = gated();
     await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], role: "web" });
@@ -120,7 +120,7 @@ describe.each(ledgerDatabases)("reports on $name", ({ open }) => {
     }
   });
 
-  test("a retry that begins while a report is read puts no item into it twice", async () => {
+  test("contain no item twice if a retry starts meanwhile", async () => {
     await using database = await open();
     const { operation, open: letGo, tries } = gated();
     letGo();
@@ -138,7 +138,7 @@ describe.each(ledgerDatabases)("reports on $name", ({ open }) => {
     expect(seen).toEqual(many);
   });
 
-  test("a report is made only as fast as it is read", async () => {
+  test("are produced only as fast as they are read", async () => {
     await using database = await open();
     const { operation } = gated();
     let pages = 0;

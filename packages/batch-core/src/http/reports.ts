@@ -7,7 +7,7 @@ const types: Record<ReportFormat, string> = {
   ndjson: "application/x-ndjson",
 };
 
-/** The report of a batch as it stands, made while it is read: a slow reader costs no memory. */
+/** Streams the report of a batch in its present state. A slow reader costs no memory. */
 export async function reportResponse(host: Host, id: number, format: ReportFormat): Promise<Response> {
   await host.batches.get(id);
   const body = ReadableStream.from(writeReport(host.batches.everyPage(id), format));
@@ -21,8 +21,8 @@ export async function reportResponse(host: Host, id: number, format: ReportForma
 }
 
 /**
- * The batch, and what its reports hold by now: counts, totals, and how to check a download. Reading ends when `client` aborts,
- * because the client has gone.
+ * Returns the manifest of a batch: its present counts, and the sizes and digests of its reports. Reading ends when `client` aborts,
+ * because the client has disconnected.
  */
 export async function manifestResponse(host: Host, id: number, client: AbortSignal): Promise<Response> {
   const batch = await host.batches.get(id);

@@ -5,7 +5,7 @@ import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import type { ItemOutcome } from "../results/items.ts";
 
-/** A batch as our own API shows it. */
+/** Converts a batch to its form in `/v1`. */
 export function batchBody(batch: Batch) {
   return {
     id: batch.id,
@@ -36,19 +36,19 @@ export function batchBody(batch: Batch) {
   };
 }
 
-/** RFC 3339 in UTC. */
+/** Formats a time as RFC 3339 in UTC. */
 export function toTimestamp(ms: number): string;
 export function toTimestamp(ms: number | null): string | null;
 export function toTimestamp(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }
 
-/** An item with what became of it; `outcome` is null while it waits. */
+/** Converts an item to its form in `/v1`; `outcome` is null while it waits. */
 export function itemBody({ item, outcome, code, message, generation }: ItemOutcome) {
   return { item, outcome: outcome ?? null, code, message, generation };
 }
 
-/** An operation as our own API shows it, with its schemas as JSON Schema. `now`: milliseconds since 1970 UTC. */
+/** Converts an operation to its form in `/v1`, with JSON Schemas. `now`: milliseconds since 1970 UTC. */
 export function operationBody(operation: AnyOperation, now: number) {
   const { limits: pace } = operation;
   const from = allowedFrom(operation, false, now);

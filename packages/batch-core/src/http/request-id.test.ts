@@ -4,7 +4,7 @@ import { readRequestId } from "./request-id.ts";
 const request = (id?: string) =>
   new Request("http://localhost/", id === undefined ? {} : { headers: { "x-request-id": id } });
 
-describe("the id of a call", () => {
+describe("id of a call", () => {
   test("is the caller's own", () => {
     expect(readRequestId(request("abc-1.x:y"))).toBe("abc-1.x:y");
     expect(readRequestId(request("a/b=c"), /^[\w/=]+$/)).toBe("a/b=c");

@@ -16,7 +16,7 @@ describe.each(ledgerDatabases)("streamed creates on $name", ({ open }) => {
   const start = (url: string, options = {}) =>
     createTestApi({ databaseUrl: url, operations: [double, send], ...options });
 
-  test("items stream in as NDJSON or CSV, and all else stands in the query", async () => {
+  test("reads items as NDJSON or CSV and options as query", async () => {
     await using database = await open();
     await using api = await start(database.url);
     const params = encodeURIComponent('{"loud":true}');
@@ -39,7 +39,7 @@ describe.each(ledgerDatabases)("streamed creates on $name", ({ open }) => {
     ]);
   });
 
-  test("a dry run and a stop rule can be asked for both ways", async () => {
+  test("accepts dry_run and stop_rule in body and query", async () => {
     await using database = await open();
     await using api = await start(database.url);
     const dry = await api.stream(`${query}&dry_run=true`, "1\n7\n");
@@ -63,7 +63,7 @@ describe.each(ledgerDatabases)("streamed creates on $name", ({ open }) => {
     }
   });
 
-  test("bad input is named and leaves nothing", async () => {
+  test("rejects invalid input and stores nothing", async () => {
     await using database = await open();
     await using api = await start(database.url, { routes: { streamLimit: 1000 } });
     const paths = async (asked: Promise<{ status: number; body: { errors?: { path: string }[] } }>) => {
@@ -102,7 +102,7 @@ describe.each(ledgerDatabases)("streamed creates on $name", ({ open }) => {
     expect((await api.call("/v1/batches")).body.batches).toEqual([]);
   });
 
-  test("an upload that breaks leaves nothing, and the server goes on", async () => {
+  test("stores nothing of a broken upload", async () => {
     await using database = await open();
     await using api = await start(database.url);
     let ended = 0;
@@ -147,14 +147,14 @@ describe.each(ledgerDatabases)("streamed creates on $name", ({ open }) => {
     server.close();
   });
 
-  test("a million lines need no more memory than a few", async () => {
+  test("reads a million lines in constant memory", async () => {
     await using database = await open();
     await using api = await start(database.url, { role: "web" });
     const before = heldMemory();
     let most = 0;
     async function* lines() {
       for (let n = 0; n < 1_000_000; n += 1000) {
-        // Every second number comes in backward, so nothing is sorted already.
+        // Every second number is in descending order, so the input is unsorted.
         const line = (_: unknown, at: number) => `${(n + at) % 2 ? n + at : 1_000_000 - n - at}\n`;
         yield Buffer.from(Array.from({ length: 1000 }, line).join(""));
         if (n % 100_000 === 0) most = Math.max(most, heldMemory());

@@ -6,18 +6,18 @@ import { v1OpenApi } from "./v1-openapi.ts";
 
 const document = JSON.parse(JSON.stringify(v1OpenApi())) as object;
 
-test("the document has no fault", () => {
+test("generates a valid document", () => {
   expect(findOpenApiFaults(document)).toEqual([]);
 });
 
-test("what is served is in the document, and nothing else", async () => {
+test("documents exactly the served routes", async () => {
   await using host = await createTestHost();
   const served = createV1Routes(host).routes.filter(({ method }) => method !== "ALL");
   const calls = served.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
   expect(listOpenApiCalls(document)).toEqual(calls.sort());
 });
 
-test("answers are as documented", async () => {
+test("returns responses as documented", async () => {
   await using host = await createTestHost();
   host.register({
     ...{ name: "test.rows.touch", label: "touch", target: "local", effects: "ledger", chunkSize: 10, inlineLimit: 3 },

@@ -45,7 +45,7 @@ const errors = Object.fromEntries(
   ]),
 ) as Record<ErrorName, ErrorAnswer>;
 
-/** The errors that every call can end with. */
+/** The errors of every call. */
 const everywhere: ErrorName[] = ["unauthorized", "too_many_requests", "not_available", "internal_error"];
 const ofKeys: ErrorName[] = ["invalid_idempotency_key", "idempotency_running", "idempotency_mismatch"];
 
@@ -64,7 +64,7 @@ const location = { Location: z.string().describe("The path of the batch") };
 
 const text = (mediaType: string): ApiBody => ({ schema: { type: "string" }, mediaTypes: [mediaType] });
 
-/** A change of one batch. */
+/** Describes a change of one batch. */
 const change = (operationId: string, verb: string, summary: string): Route => ({
   ...{ operationId, method: "POST", path: `/v1/batches/{id}/${verb}`, summary },
   parameters: { path: id },
@@ -212,7 +212,7 @@ const routes: Route[] = [
   },
 ];
 
-/** The OpenAPI 3.1 document of `/v1`. */
+/** Builds the OpenAPI 3.1 document of `/v1`. */
 export function v1OpenApi(): Json {
   const answers: Record<string, ApiAnswer> = {};
   return assembleOpenApi({

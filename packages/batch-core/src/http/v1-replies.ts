@@ -2,7 +2,7 @@ import * as z from "zod";
 import { batchStatuses } from "../batch/batch.ts";
 import { waitReasons } from "../errors/errors.ts";
 
-// The replies of `/v1` as zod schemas: strict, every field is there.
+// The replies of `/v1` as strict zod schemas with all fields.
 
 const count = z.int().min(0);
 const time = z.iso.datetime({ precision: 3 });

@@ -36,7 +36,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     return { host, key, call, post, [Symbol.asyncDispose]: () => host.close() };
   }
 
-  test("a filter instead of items: what it finds now is the batch", async () => {
+  test("creates a batch of the items that a filter finds", async () => {
     await using database = await open();
     await using api = await start(database.url);
     api.host.register({
@@ -80,7 +80,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     expect((await api.host.batches.list({ limit: 9 })).map(({ id }) => id)).toEqual([id]);
   });
 
-  test("a batch is made, read, listed, and its items tell their fate", async () => {
+  test("creates, reads and lists a batch and its items", async () => {
     await using database = await open();
     await using api = await start(database.url);
     const made = await api.post({ operation: "test.rows.double", items: [1, 13, 1] });
@@ -125,7 +125,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     });
   });
 
-  test("bad input is named and changes nothing", async () => {
+  test("rejects invalid input with its path", async () => {
     await using database = await open();
     await using api = await start(database.url);
     const problem = (type: string, status: number) => ({ type: `urn:reinstate:problem:${type}`, status });
@@ -182,7 +182,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     expect((await api.call("/v1/batches")).body).toEqual({ batches: [], next_cursor: null });
   });
 
-  test("only an admin key opens it", async () => {
+  test("requires an admin key", async () => {
     await using database = await open();
     await using api = await start(database.url);
     const { secret } = await api.host.keys.create({ vendor: "firstpromoter", account: "a" });
@@ -211,7 +211,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     expect((await api.call("/v1/batches")).body).toMatchObject({ batches: [] });
   });
 
-  test("a move that the state does not allow is refused, and names the state", async () => {
+  test("rejects a status change with the current status", async () => {
     await using database = await open();
     await using api = await start(database.url);
     const act = (id: number | string, verb: string) => api.call(`/v1/batches/${id}/${verb}`, { method: "POST" });
@@ -231,7 +231,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     for (const verb of ["stop", "resume", "retry"]) expect((await act("9", verb)).status).toBe(404);
   });
 
-  test("every path names the methods that it has", async () => {
+  test("returns the allowed methods of every path", async () => {
     await using database = await open();
     await using api = await start(database.url);
     const batch = "/v1/batches/1";
@@ -250,7 +250,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     }
   });
 
-  test("the operations tell what they take", async () => {
+  test("lists operations with their schemas", async () => {
     await using database = await open();
     await using api = await start(database.url);
     const name = "test.rows.slow";

@@ -38,28 +38,28 @@ export const itemsQuery = z.strictObject({
 });
 
 export const retryBody = z.strictObject({
-  /** Only the items that failed with this code. */
+  /** Limits the retry to items that failed with this code. */
   code: ownText().min(1, "must not be empty").optional(),
 });
 
 export interface V1Options {
-  /** Bytes of a streamed body at most. Default 1 GiB. */
+  /** Maximum size of a streamed body in bytes. Default 1 GiB. */
   streamLimit?: number;
-  /** Aborted when the server is to stop: event streams end then, and their readers ask again elsewhere. */
+  /** Aborted when the server stops. Event streams end then, and their clients reconnect elsewhere. */
   closing?: AbortSignal;
 }
 
 type Env = { Variables: { actor: string } };
 type V1Context = Context<Env, string>;
 
-/** A route of a call that changes something. */
+/** A route that changes something. */
 interface PostRoute<Input> {
   read(c: V1Context): Promise<UncheckedCall<Input>>;
   /** `flags`: the safety flags that the call gives, of those that its parts support. */
   answer(input: Input, flags: Readonly<Record<string, boolean>>, c: V1Context): Promise<Response>;
 }
 
-/** Our own API over all vendors, `/v1/…`, for holders of an admin key. */
+/** Creates our own API over all vendors, `/v1/…`, which requires an admin key. */
 export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   const { streamLimit = 1024 ** 3, closing } = options;
   const { batches } = host;
@@ -99,7 +99,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
     await next();
   });
 
-  /** Adds a route that changes something. Its safety flags are checked here, after it is read and before it is answered. */
+  /** Adds a route that changes something. Checks the safety flags of each call after reading it and before running it. */
   function post<Input>(path: string, { read, answer }: PostRoute<Input>): void {
     routes.post(path, async (c) => {
       const { input, parts } = await read(c);
@@ -165,7 +165,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
     },
   });
 
-  // Every path that was given a method above answers the others with 405.
+  // Every path above returns 405 for all other methods.
   const methods = new Map<string, string[]>();
   for (const { path, method } of routes.routes) {
     if (method !== "ALL") methods.set(path, [...(methods.get(path) ?? []), method]);

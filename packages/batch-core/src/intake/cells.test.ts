@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { findSeparator, splitCells } from "./cells.ts";
 
 describe("cells", () => {
-  test("are those that csv-parse finds, or none", () => {
+  test("equal those of csv-parse, or are none", () => {
     const sign = fc.constantFrom("a", "b", '"', '"', ",", ";", " ", "é");
     const text = fc.string({ unit: sign, minLength: 1, maxLength: 12 }).filter((text) => text.trim() !== "");
     fc.assert(
@@ -16,7 +16,7 @@ describe("cells", () => {
     );
   });
 
-  test("come back as they were written", () => {
+  test("return as they were written", () => {
     const cells = fc.array(fc.string({ unit: fc.constantFrom("a", '"', ",", ";", " ", "\n") }), { minLength: 1 });
     fc.assert(
       fc.property(cells, (cells) => {
@@ -30,7 +30,7 @@ describe("cells", () => {
     expect(splitCells(text, ",", 100)).toBeUndefined();
   });
 
-  test("are at most as many as wanted", () => {
+  test("are limited in number", () => {
     expect(splitCells("a,b,c", ",", 2)).toEqual(["a", "b"]);
     expect(splitCells('"a",b,c', ",", 2)).toEqual(["a", "b"]);
   });

@@ -1,9 +1,9 @@
-/** Signs that separate cells, the likeliest first. */
+/** Cell separators, the most likely first. */
 const separators = [",", ";", "\t"];
 
 const quoteCode = 0x22;
 
-/** Returns the sign that stands most often outside quotes: a comma where there is none. */
+/** Returns the separator that occurs most often outside quotes; a comma if there is none. */
 export function findSeparator(text: string): string {
   const counts = separators.map(() => 0);
   const codes = separators.map((sign) => sign.charCodeAt(0));
@@ -18,8 +18,8 @@ export function findSeparator(text: string): string {
 }
 
 /**
- * Splits a record into its cells, at most `limit` of them, in time that grows with its length alone. White space around cells
- * is left out. Returns undefined when a quote stands inside a cell that is not quoted, behind one that is, or is never closed.
+ * Splits a record into at most `limit` cells, in linear time. Trims white space around cells. Returns undefined if a quote is inside
+ * an unquoted cell, follows a quoted one, or is never closed.
  */
 export function splitCells(text: string, separator: string, limit: number): string[] | undefined {
   if (!text.includes('"')) return text.split(separator, limit).map((cell) => cell.trim());
@@ -47,7 +47,7 @@ function skipSpace(text: string, from: number, separator: string): number {
   return at;
 }
 
-/** The cell whose opening quote stands before `from`; two quotes in it are one. */
+/** Returns the cell whose opening quote is before `from`. Doubled quotes in it become one. */
 function readQuoted(text: string, from: number): { cell: string; end: number } | undefined {
   for (let at = from; at < text.length; at++) {
     if (text.charCodeAt(at) !== quoteCode) continue;
@@ -57,7 +57,7 @@ function readQuoted(text: string, from: number): { cell: string; end: number } |
   return undefined;
 }
 
-/** Counts the quotes of a line: an odd number leaves a cell open. */
+/** Counts the quotes of a line. An odd number leaves a cell open. */
 export function countQuotes(text: string): number {
   let count = 0;
   for (let at = text.indexOf('"'); at >= 0 && at < text.length; at++) if (text.charCodeAt(at) === quoteCode) count++;

@@ -6,10 +6,10 @@ import { parseInteger } from "./integer-text.ts";
 import type { ItemShape, Kind } from "./item-shape.ts";
 import type { CellsReader, OpenTable } from "./read-csv.ts";
 
-/** Characters of names that a message repeats at most. */
+/** Maximum length of names in a message, in characters. */
 const namesShown = 500;
 
-/** Names within each other that a column has at most: `cc_data.id` has two. */
+/** Maximum nesting of a column name: `cc_data.id` has two levels. */
 const deepestField = 16;
 
 const list = (names: readonly string[]) => names.join(", ").slice(0, namesShown);
@@ -17,8 +17,7 @@ const list = (names: readonly string[]) => names.join(", ").slice(0, namesShown)
 /**
  * Returns the field of each column, undefined for a column that is not read.
  *
- * @throws `invalid_request` when two columns are for one field: none of them may win in silence; and for a column that is not read
- * and resembles a safety flag.
+ * @throws ReinstateError `invalid_request` if two columns map to the same field, or if an unknown column resembles a safety flag
  */
 export function mapColumns(
   header: readonly string[],
@@ -40,20 +39,20 @@ export function mapColumns(
   });
 }
 
-/** How the table of a batch names its items: by the operation's own columns, `id`, or the one that the caller names. */
+/** How a table names its items: by the operation's own columns, by `id`, or by the column that the caller names. */
 export interface ItemColumns {
-  /** The operation's own names for the column of its ids, in the order in which they are meant. */
+  /** The operation's own names for the id column, in order of precedence. */
   own: readonly string[];
   /** The column that the caller names. */
   named?: string | undefined;
 }
 
-/** Opens a table of items: of objects by their fields, of others by the one column that holds them. */
+/** Opens a table of items. Objects are read from a column for each field, other items from one column. */
 export function itemTable(shape: ItemShape, columns: ItemColumns): OpenTable {
   return (header, line) => {
     rejectFlagColumns(header);
     if (shape.objects) return { read: readFields(header, line, shape, columns) };
-    // A first line that does not begin like a name counts as a bad item, so that no item is lost as a header.
+    // A first line that does not look like a name is an invalid item, so no item is lost as a header.
     const isHeader = header.length > 1 || columns.named !== undefined || /^[\p{L}_]/u.test(header[0] ?? "");
     if (shape.integers && !isHeader) return { read: readCell(0, "line", shape), isHeaderless: true };
     const place = pickColumn(header, line, columns);
@@ -61,7 +60,7 @@ export function itemTable(shape: ItemShape, columns: ItemColumns): OpenTable {
   };
 }
 
-/** The place of the column that holds the ids. */
+/** Returns the index of the id column. */
 function pickColumn(header: readonly string[], line: number, { own, named }: ItemColumns): number {
   const find = (isWanted: (name: string) => boolean) => header.flatMap((name, at) => (isWanted(name) ? [at] : []));
   const pick = (wanted: readonly string[]): number | undefined => {
@@ -77,7 +76,7 @@ function pickColumn(header: readonly string[], line: number, { own, named }: Ite
   };
   const place = named === undefined ? (pick(own) ?? pick(["id"])) : pick([named]);
   if (place !== undefined) return place;
-  // A single column needs no name of ours, unless it is named as the id of something else.
+  // A single column may have any name, except that of another kind of id.
   if (named === undefined && header.length === 1 && !/.ids?$/.test(columnName(header[0] as string))) return 0;
   const names = named === undefined ? [...own, "id"] : [named];
   throw invalidColumns(
@@ -95,7 +94,7 @@ function readCell(place: number, name: string, shape: ItemShape): CellsReader {
   };
 }
 
-/** Rows whose cells are the fields of an object: `cc_data.id` is a field in a field; an empty cell is a field that is not there. */
+/** Reads rows as objects. `cc_data.id` is a nested field; an empty cell is a missing field. */
 function readFields(header: readonly string[], line: number, shape: ItemShape, columns: ItemColumns): CellsReader {
   if (columns.named !== undefined) {
     throw invalidRequest({ path: "column", message: "these items have a column for each field" });
@@ -113,7 +112,7 @@ function readFields(header: readonly string[], line: number, shape: ItemShape, c
   }
   mapColumns(header, line, (name) => name.replace(/^[^.]*/, columnName));
   const kinds = paths.map((path) => shape.kindsAt(path));
-  // Cells stay text where text may stand; where something else may stand too, it is the second reading.
+  // A cell stays text if the schema allows text. If it allows another type too, that is the second reading.
   const isOpen = kinds.some((kinds) => isText(kinds) && kinds.size > 1);
   const build = (cells: readonly string[], isSecond: boolean) => {
     const item: Fields = {};
@@ -139,7 +138,7 @@ function readFields(header: readonly string[], line: number, shape: ItemShape, c
   };
 }
 
-/** A column would be ignored, and a dry run would be a real one. */
+/** Rejects an unknown column that resembles a safety flag. Ignoring it would turn a dry run into a real one. */
 function rejectFlagColumns(header: readonly string[]): void {
   readSafetyFlags({ place: "body", fields: findFlags(header.map((name) => [name, undefined])) });
 }
@@ -157,7 +156,7 @@ function put(item: Fields, path: readonly string[], value: unknown): void {
 
 const isText = (kinds: ReadonlySet<Kind>) => kinds.size === 0 || kinds.has("string") || kinds.has("any");
 
-/** The cell as the first kind that it can be; else as text, which the schema rejects in its own words. */
+/** Converts a cell to the first type that it can have; else it stays text, which the schema rejects. */
 function convert(cell: string, kinds: ReadonlySet<Kind>): { value: unknown } | { fault: string } {
   if (kinds.has("boolean") && /^(true|false)$/i.test(cell)) return { value: cell.toLowerCase() === "true" };
   if (kinds.has("null") && cell === "null") return { value: null };
@@ -173,7 +172,7 @@ function convert(cell: string, kinds: ReadonlySet<Kind>): { value: unknown } | {
 }
 
 /**
- * Makes the error of a header that cannot be used.
+ * Creates the error of an invalid header.
  *
  * @example throw invalidColumns(line, "there is no column email");
  */

@@ -1,12 +1,12 @@
-/** Bytes that are worked on without a turn of the event loop in between. */
+/** Bytes that are processed before yielding to the event loop. */
 const sliceSize = 16 * 1024;
 
-/** Stands for what cannot be decoded; a UTF-16 file that holds it was damaged before. */
+/** Replaces bytes that cannot be decoded. A UTF-16 file that contains it is damaged. */
 const replacement = "\ufffd";
 
 /**
- * Cuts the parts of a source into slices of at most 16 KiB and turns UTF-16 with a byte order mark, as spreadsheets save
- * "Unicode text", into UTF-8. Half a character of UTF-16 becomes U+FFFD, which `decodeLine` rejects.
+ * Yields a source in slices of at most 16 KiB. Converts UTF-16 with a byte order mark, which spreadsheets save as "Unicode text", to
+ * UTF-8. An unpaired surrogate becomes U+FFFD, which `decodeLine` rejects.
  */
 export async function* utf8Slices(
   source: AsyncIterable<Uint8Array | string>,
@@ -39,7 +39,7 @@ function utf16Label(bytes: Uint8Array): "utf-16le" | "utf-16be" | undefined {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Returns the text of a line, or the reason why it has none. */
+/** Decodes a line. Returns its text, or its fault. */
 export function decodeLine(bytes: Uint8Array, isUtf16: boolean): { text: string } | { fault: string } {
   let text: string;
   try {

@@ -2,31 +2,31 @@ import { setImmediate } from "node:timers/promises";
 import { type Packed, packSorted, readPacked } from "../batch/chunk-codec.ts";
 import type { Sink } from "./sink.ts";
 
-/** Integers that are sorted at once: 2 MiB of them, and some 20 ms. */
+/** Integers per sorted segment: 2 MiB, about 20 ms of work. */
 const segmentSize = 2 ** 18;
-/** Chunks after which others have their turn. */
+/** Chunks that are built before yielding to the event loop. */
 const chunksInARow = 100;
 
 /**
- * Distinct integers, however many: a segment at a time is sorted and packed to a byte or two an id, and the segments are
- * merged while they are read, so that they are never all there unpacked.
+ * Creates a sink for any number of distinct integers. Each segment is sorted and packed to a byte or two per id. The segments are
+ * merged while they are read, so they are never all in memory unpacked.
  */
 export function createIntegerSink(size = segmentSize): Sink<number> {
   const segment = new Float64Array(size);
   let filled = 0;
   let ascending = true;
-  let given = 0;
+  let added = 0;
   let packed: Run[] = [];
 
   function endSegment(): void {
     if (filled === 0) return;
     const values = segment.subarray(0, filled);
     if (!ascending) values.sort();
-    let kept = 1;
+    let distinct = 1;
     for (let at = 1; at < filled; at++) {
-      if (values[at] !== values[at - 1]) values[kept++] = values[at] as number;
+      if (values[at] !== values[at - 1]) values[distinct++] = values[at] as number;
     }
-    packed.push(packSorted(values.subarray(0, kept)));
+    packed.push(packSorted(values.subarray(0, distinct)));
     filled = 0;
     ascending = true;
   }
@@ -36,7 +36,7 @@ export function createIntegerSink(size = segmentSize): Sink<number> {
       if (filled === size) endSegment();
       if (filled > 0 && value < (segment[filled - 1] as number)) ascending = false;
       segment[filled++] = value;
-      given++;
+      added++;
     },
 
     async finish() {
@@ -45,7 +45,7 @@ export function createIntegerSink(size = segmentSize): Sink<number> {
       const total = packed.reduce((sum, { count }) => sum + count, 0);
       return {
         total,
-        duplicates: given - total,
+        duplicates: added - total,
         async *chunks(chunkSize) {
           const read = merged(packed);
           const items = new Float64Array(chunkSize);
@@ -63,7 +63,7 @@ export function createIntegerSink(size = segmentSize): Sink<number> {
   };
 }
 
-/** The same numbers in runs that follow one another, so that they are counted, and quickly read again. */
+/** Merges runs into consecutive ones, which counts the distinct integers and makes later reads fast. */
 async function mergedOnce(packed: readonly Run[], scratch: Float64Array): Promise<Run[]> {
   const read = merged(packed);
   const runs: Run[] = [];
@@ -76,10 +76,10 @@ async function mergedOnce(packed: readonly Run[], scratch: Float64Array): Promis
 
 type Run = Pick<Packed, "bytes" | "count">;
 
-/** Reads several ascending runs as one, each number once: fills the array that it is given and answers how far; 0 is the end. */
+/** Merges ascending runs. Returns a function that fills an array with the next distinct integers and returns their number; 0 at the end. */
 function merged(packed: readonly Run[]): (into: Float64Array) => number {
   const runs = packed.map(({ bytes }) => readPacked(bytes));
-  // A binary heap: the run with the smallest next number is on top.
+  // A binary heap with the run of the smallest next number on top.
   const heads = Float64Array.from(runs, (next) => next());
   let size = runs.length;
   let last = Number.NaN;

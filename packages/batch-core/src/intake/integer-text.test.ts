@@ -51,7 +51,7 @@ describe("integers read from text", () => {
     (text) => expect(parseInteger(text).fault).toMatch(/is beyond 9007199254740991, the largest exact integer$/),
   );
 
-  test("never changes a number in silence", () => {
+  test("never changes a number silently", () => {
     const sign = fc.constantFrom(..."0123456789.,'eE+- \u00a0٣１x_");
     fc.assert(
       fc.property(fc.string({ unit: sign, maxLength: 12 }), (text) => {

@@ -1,21 +1,20 @@
 import * as z from "zod";
 
-/** Digits alone, or a form in which a spreadsheet shows the same integer without loss: `123.0`, `1e+05`. */
+/** Digits only, or a lossless form in which a spreadsheet shows an integer: `123.0`, `1e+05`. */
 const integerForm = /^-?\d+(?:\.0|e\+\d\d)?$/i;
 
-/** Digits of any script with signs that spreadsheets put among them. */
+/** Digits of any script with the signs that spreadsheets put between them. */
 const spreadsheetForm = /^[-+−]?(?:\p{Nd}|[\s.,'’٫٬_])*\p{Nd}(?:\p{Nd}|[\s.,'’٫٬_])*(?:e[-+]?\d+)?$/iu;
 
-/** Characters of a rejected text that its message repeats. */
+/** Maximum length of a rejected text in its message, in characters. */
 const shownLength = 50;
 
-/** An integer that was read from text, or the reason why the text is none. */
+/** An integer that was read from text, or the fault of the text. */
 export type IntegerText = { integer: number; fault?: undefined } | { integer?: undefined; fault: string };
 
 /**
- * Reads an integer from text, by one rule for every place where integers arrive as text: digits, with spaces around them
- * allowed; also `123.0` and `1e+05`, which lose nothing. Thousands separators, other decimals and other scripts are rejected,
- * because a spreadsheet that changed the number makes another record's id of it.
+ * Reads an integer from text, by the same rule everywhere. Accepts digits with spaces around them, and `123.0` and `1e+05`, which are
+ * lossless. Rejects thousands separators, other decimals and other scripts, because a spreadsheet may have changed the id.
  *
  * @example parseInteger(" 42 ") // { integer: 42 }
  * @example parseInteger("1.000") // { fault: '"1.000" looks like a spreadsheet number; format the column as text' }
@@ -36,7 +35,7 @@ export function parseInteger(text: string): IntegerText {
 
 const shown = (text: string) => JSON.stringify(text.length > shownLength ? `${text.slice(0, shownLength)}…` : text);
 
-/** An integer in a query or a setting, read by `parseInteger`. */
+/** The schema of an integer in a query or a setting, read by `parseInteger`. */
 export const integerText = z.string().transform((text, { issues }) => {
   const { integer, fault } = parseInteger(text);
   if (integer !== undefined) return integer;

@@ -6,14 +6,14 @@ import type { Row } from "./record.ts";
 import type { Sink } from "./sink.ts";
 import { issueLimit, toIssues } from "./validate-items.ts";
 
-/** Where what was read is looked at: a valid item goes on to the sink, what is wrong is noted with its line. */
+/** Validates rows. Valid items go to the sink; faults are recorded with their line. */
 export interface ItemCollector {
   accept(row: Row): void;
   reject(issue: Issue): void;
   isClean(): boolean;
-  /** So much is wrong that no more is reported: what comes now need not be looked at. */
+  /** Reports whether the limit of issues is reached, so that further rows need no validation. */
   isFull(): boolean;
-  /** Throws `invalid_request` where something is wrong. */
+  /** Throws `invalid_request` if there are issues. */
   assertClean(): void;
 }
 
@@ -25,7 +25,7 @@ export function createItemCollector(operation: AnyOperation, sink: Sink<unknown>
   return {
     accept(row) {
       if (row.fault !== undefined) return report(row.line, row.fault);
-      // The schema of an item may ignore names that it does not know.
+      // The schema of an item may ignore unknown names.
       const fault = findFlagFault(row.value);
       if (fault !== undefined) return report(row.line, fault);
       const parsed = operation.item.safeParse(row.value);

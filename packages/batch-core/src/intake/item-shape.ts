@@ -1,18 +1,18 @@
 import * as z from "zod";
 import type { AnyOperation } from "../operation/operation.ts";
 
-/** What a schema may want at a place; `any` where it says nothing. */
+/** The types that a schema accepts for a value; `any` if it does not restrict them. */
 export type Kind = "string" | "number" | "integer" | "boolean" | "object" | "array" | "null" | "any";
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-/** What the items of an operation look like, as far as it decides how they are taken in. */
+/** The shape of an operation's items, which decides how they are read. */
 export interface ItemShape {
-  /** Integers that are their own keys: the quick way. */
+  /** Integers that are their own keys. They take the fast path. */
   integers: boolean;
-  /** Objects, with fields that a table's columns can name. */
+  /** Objects, whose fields are the columns of a table. */
   objects: boolean;
-  /** What may stand at a field of an object item: `["cc_data", "id"]`. */
+  /** Returns the types of a field of an object item, for example `["cc_data", "id"]`. */
   kindsAt(path: readonly string[]): Set<Kind>;
 }
 
@@ -27,8 +27,8 @@ export function describeItem(operation: AnyOperation): ItemShape {
 }
 
 /**
- * Returns the columns by which a table names the items of an operation: for objects each field, `cc_data.*` for fields of any
- * name; for others the names of the one column that holds the item, the first of them first.
+ * Returns the columns of a table of items. For objects: each field, and `cc_data.*` for fields of any name. For other items: the names
+ * of the one column that holds the item, in order of precedence.
  */
 export function tableColumns(operation: AnyOperation): string[] {
   const schema = toSchema(operation);
@@ -51,7 +51,7 @@ export function tableColumns(operation: AnyOperation): string[] {
 const toSchema = (operation: AnyOperation) =>
   z.toJSONSchema(operation.item, { unrepresentable: "any", io: "input" }) as JsonSchema;
 
-/** The schemas themselves and those that they are made of. */
+/** Yields schemas and the schemas that they are composed of. */
 function parts(schemas: readonly JsonSchema[]): JsonSchema[] {
   return schemas.flatMap((schema) => {
     const inner = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])] as JsonSchema[];

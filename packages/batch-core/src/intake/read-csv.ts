@@ -3,32 +3,32 @@ import { countQuotes, findSeparator, splitCells } from "./cells.ts";
 import type { RecordParser, Row } from "./record.ts";
 import { type Line, longestLine } from "./split-lines.ts";
 
-/** Cells of a record at most. */
+/** Maximum number of cells in a record. */
 export const mostColumns = 1000;
 
-/** Reads a row of cells as a value, or reports why it has none. */
+/** Reads a row of cells as a value, or returns its fault. */
 export type CellsReader = (cells: readonly string[]) => { value: unknown; second?: () => unknown } | { fault: string };
 
 export interface Table {
   read: CellsReader;
-  /** The first record is no header, but a row. */
+  /** The first record is a row, not a header. */
   isHeaderless?: boolean;
 }
 
-/** Returns how the rows under this header are read; throws `invalid_request` when the header cannot be used. */
+/** Returns the reader of the rows under this header. Throws `invalid_request` if the header is invalid. */
 export type OpenTable = (header: readonly string[], line: number) => Table;
 
 const quoteFault = "a quote stands where none can, or is never closed";
 
-/** A line that names the separator, as spreadsheets write and read it. */
+/** A line that names the separator, as in spreadsheets. */
 const separatorLine = /^\s*"?sep=(.)"?\s*$/i;
 
 /**
- * Parses a table whose first record names the columns. A quoted cell may go over several lines; a quote that is never closed
- * takes only its own line along, so no record is lost in a cell of another one.
+ * Parses a table whose first record names the columns. A quoted cell may span lines. A quote that is never closed affects only its own
+ * line, so no record is lost in a cell of another one.
  */
 export function createCsvParser(open: OpenTable): RecordParser {
-  /** Lines from the open record's first on; `next` is the one to look at. */
+  /** The lines from the start of the open record; `next` is the next one to examine. */
   let lines: Line[] = [];
   let start = 0;
   let next = 0;
@@ -38,7 +38,7 @@ export function createCsvParser(open: OpenTable): RecordParser {
   let separator: string | undefined;
   let table: Table | undefined;
   let columns = 0;
-  /** The first record of a table without a header, which is a row too. */
+  /** The first record of a table without a header, which is also a row. */
   let first: Row | undefined;
 
   function beginAt(place: number): void {
@@ -46,14 +46,14 @@ export function createCsvParser(open: OpenTable): RecordParser {
     next = place;
     size = 0;
     quotes = 0;
-    // Performance: finished lines are dropped in blocks, so the cost stays in proportion to their number.
+    // Performance: drops finished lines in blocks, so the cost is linear in their number.
     if (start < lines.length && (start < 1024 || 2 * start < lines.length)) return;
     lines = lines.slice(start);
     start = 0;
     next = 0;
   }
 
-  /** The row of the lines from `start` to `next`; undefined for one that is none. */
+  /** Returns the row of the lines from `start` to `next`; undefined if they are none. */
   function endRecord(): Row | undefined {
     const { number } = lines[start] as Line;
     const count = next - start;
@@ -76,7 +76,7 @@ export function createCsvParser(open: OpenTable): RecordParser {
     }
     separator ??= findSeparator(text);
     const cells = isClosed ? splitCells(text, separator, mostColumns + 1) : undefined;
-    // A quote that was forgotten may find another one far below.
+    // A missing quote may pair with another one far below.
     if (!cells || (table && count > 1 && cells.length !== columns)) {
       beginAt(start + 1);
       if (!table) throw invalidRequest({ path: `line ${number}`, message: quoteFault });

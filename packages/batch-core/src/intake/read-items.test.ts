@@ -47,12 +47,12 @@ const ndjson = { format: "ndjson" } as const;
 const csv = { format: "csv" } as const;
 
 describe("NDJSON", () => {
-  test("integers come out sorted, each once, and what came twice is counted", async () => {
+  test("returns distinct integers sorted and counts duplicates", async () => {
     expect(await take(double, "5\n3\r\n\n 4 \n3\n5", ndjson)).toEqual({ items: [3, 4, 5], total: 3, duplicates: 2 });
     expect(await take(double, "\ufeff9007199254740991\n", ndjson)).toMatchObject({ items: [9007199254740991] });
   });
 
-  test("every bad line is named by its number", async () => {
+  test("reports every invalid line by its number", async () => {
     const lines = ["1", "x", '"2"', "0", "[1]", "007", "1.5", "", "9007199254740992", "1e2"];
     const found = await refusal(double, lines.join("\n"), ndjson);
     expect(found.map((line) => line.split(":")[0])).toEqual(
@@ -68,13 +68,13 @@ describe("NDJSON", () => {
     expect(await refusal(send, '{"channel":"mail","to":1}\n', ndjson)).toHaveLength(1);
   });
 
-  test("the first hundred are named, and no more", async () => {
+  test("reports at most one hundred lines", async () => {
     const found = await refusal(double, `1\n${"bad\n".repeat(1000)}`, ndjson);
     expect(found).toHaveLength(100);
     expect(found.at(-1)).toMatch(/^line 101: is not JSON: /);
   });
 
-  test("a line without end is not kept, and the next one is read", async () => {
+  test("drops a line that is too long and continues", async () => {
     const long = `"${"x".repeat(3 * longestLine)}"`;
     const sizes = Array.from({ length: 60 }, () => 50_000);
     await expect(take(double, `1\n${long}\n2\nbad`, ndjson, sizes)).rejects.toMatchObject({
@@ -82,12 +82,12 @@ describe("NDJSON", () => {
     });
   });
 
-  test("nothing is not a batch", async () => {
+  test("rejects an empty upload", async () => {
     expect(await refusal(double, "\n \n", ndjson)).toEqual(["body: A batch needs at least one item"]);
     expect(await refusal(send, "", csv)).toEqual(["body: A batch needs at least one item"]);
   });
 
-  test("it does not matter where the parts are cut", async () => {
+  test("reads parts that are split anywhere", async () => {
     const item = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }));
     const cuts = fc.array(fc.nat(12), { maxLength: 200 });
     await fc.assert(
@@ -99,7 +99,7 @@ describe("NDJSON", () => {
     );
   });
 
-  test("objects keep their order, and each key is one item", async () => {
+  test("returns objects in order, one for each key", async () => {
     const a = { channel: "mail", to: "ä@x" };
     const b = { channel: "bot", chat: { id: 1 } };
     const c = { channel: "app", chat: { id: "1" } };
@@ -119,7 +119,7 @@ describe("CSV", () => {
     expect(await take(double, "number\n1\n2", { ...csv, column: "number" })).toEqual(taken);
   });
 
-  test("a column that is not there is said before the rest is read", async () => {
+  test("rejects a missing column before reading the rows", async () => {
     expect(await refusal(double, "a,b\n1,2", csv)).toEqual([
       "line 1: there is no column row_id or id (there are: a, b); ?column= names another",
     ]);
@@ -127,7 +127,7 @@ describe("CSV", () => {
     expect(await refusal(send, "a,b\n1,2", { ...csv, column: "a" })).toHaveLength(1);
   });
 
-  test("bad lines are named, also after cells that hold line ends", async () => {
+  test("reports invalid lines after cells with line ends", async () => {
     expect(await refusal(double, "12a\n1\n-\n0", csv)).toEqual([
       'line 1: "12a" is not an integer; write it with the digits 0 to 9 alone',
       expect.stringMatching(/^line 3: /),
@@ -145,7 +145,7 @@ describe("CSV", () => {
     ]);
   });
 
-  test("columns are fields, and cells are what the schema wants there", async () => {
+  test("reads columns as fields with the types of the schema", async () => {
     const table = [
       "channel,to,urgent,chat.id,tags",
       "mail,a@x,TRUE,,",
@@ -166,7 +166,7 @@ describe("CSV", () => {
     expect(await refusal(send, "channel,chat.id\nbot,x", csv)).toHaveLength(1);
   });
 
-  test("no column can name what is not a field", async () => {
+  test("rejects columns that are no fields", async () => {
     for (const header of [
       "__proto__.x,channel",
       "a.__proto__,channel",
@@ -181,7 +181,7 @@ describe("CSV", () => {
   });
 });
 
-test("any order of any integers comes out sorted, whatever the segments", async () => {
+test("sorts integers across segments", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: -50, max: 50 }), { maxLength: 120 }),
@@ -199,12 +199,12 @@ test("any order of any integers comes out sorted, whatever the segments", async 
   );
 });
 
-test("two hundred thousand objects need no more memory than a few", async () => {
+test("reads two hundred thousand objects in constant memory", async () => {
   const before = heldMemory();
   let most = 0;
   async function* lines() {
     for (let n = 0; n < 200_000; n += 1000) {
-      const line = (_: unknown, at: number) => `{"channel":"mail","to":"somebody.${n + at}@example.com"}\n`;
+      const line = (_: unknown, at: number) => `{"channel":"mail","to":"person.${n + at}@example.com"}\n`;
       yield Buffer.from(Array.from({ length: 1000 }, line).join(""));
       if (n % 20_000 === 0) most = Math.max(most, heldMemory());
     }
@@ -221,7 +221,7 @@ test("two hundred thousand objects need no more memory than a few", async () => 
   expect(most - before).toBeLessThan(15 * 1024 * 1024);
 });
 
-test("a spool leaves no file, and its items are gone when it is closed", async () => {
+test("deletes the spool file when it is closed", async () => {
   const folder = mkdtempSync(join(tmpdir(), "reinstate-test-"));
   const before = process.env.SQLITE_TMPDIR;
   process.env.SQLITE_TMPDIR = folder;

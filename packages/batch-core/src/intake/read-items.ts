@@ -11,16 +11,17 @@ import { createSpoolSink } from "./spool-sink.ts";
 import type { Intake } from "./validate-items.ts";
 
 export interface ReadItemsOptions {
-  /** One JSON value a line, or a table. */
+  /** The format: one JSON value per line, or a table. */
   format: "ndjson" | "csv";
-  /** The column that holds the items, in a table of items that are not objects. */
+  /** The column of the items, in a table of items that are not objects. */
   column?: string | undefined;
 }
 
 /**
- * Takes in the items of a batch, any number of them, as they arrive. Resolves when the source has ended and every item is
- * valid; `close` the answer when its chunks have been read. Throws `invalid_request` with the first 100 bad lines, and
- * whatever the source throws; nothing is left behind then.
+ * Reads and validates the items of a batch as they arrive, in any number. Resolves when the source has ended and every item is valid.
+ * Call `close` on the result after its chunks have been read.
+ *
+ * @throws ReinstateError `invalid_request` with the first 100 invalid lines; also any error of the source. Nothing is left behind then.
  */
 export function readItems(
   operation: AnyOperation,
@@ -38,14 +39,14 @@ export function readItems(
     async function* seen() {
       for await (const part of source) {
         isBlank &&= part.every((byte) => byte === space);
-        // A client that is still sending does not read an answer: the rest is taken, and not looked at.
+        // A client reads no response while it sends, so the rest is read without validation.
         if (!collector.isFull()) yield part;
       }
     }
     const rows = readRecords(seen(), records);
     let read = await rows.next();
     for (; !read.done; read = await rows.next()) for (const row of read.value) collector.accept(row);
-    // Lines glued together may make another item's id; an object alone cannot be two.
+    // Joined lines may form the id of another item. A single object cannot be two.
     const mayBeGlued = format === "csv" || shape.integers || !collector.isClean();
     if (!read.value.hasLineEnd && !isBlank && mayBeGlued) collector.reject({ path: "line 1", message: glued });
   });
@@ -56,7 +57,7 @@ const space = 0x20;
 const glued =
   "is the only line and does not end with a line feed, so lines may have been lost: curl removes line feeds with -d; send the file with --data-binary, and end each line with a line feed";
 
-/** The same with the items that a filter finds. */
+/** Reads and validates the items that a filter finds. */
 export function readFoundItems(operation: AnyOperation, pages: AsyncIterable<readonly unknown[]>): Promise<Intake> {
   return filled(operation, { path: "filter", message: "finds nothing" }, async (collector) => {
     let line = 0;

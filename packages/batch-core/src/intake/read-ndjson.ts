@@ -3,7 +3,7 @@ import { parseInteger } from "./integer-text.ts";
 import type { RecordParser, Row } from "./record.ts";
 import type { Line } from "./split-lines.ts";
 
-/** Parses one JSON value a line; blank lines are left out. `integers`: a line that is a number must be written as an integer. */
+/** Parses one JSON value per line and skips blank lines. `integers`: a number must be written as an integer. */
 export function createNdjsonParser(integers: boolean): RecordParser {
   let lines: Line[] = [];
   let at = 0;

@@ -22,16 +22,20 @@ export interface StreamShape {
   hasLineEnd: boolean;
 }
 
-/** Rows that are handed over at once. */
+/** Rows per yielded set. */
 const rowsAtOnce = 100;
 
 /**
- * Reads records from a stream of any length, as NDJSON or CSV, a few rows at a time: in memory and time that do not depend on
- * what the bytes are, with turns of the event loop in between. UTF-8, or UTF-16 with a byte order mark; lines end with a line
- * feed, a carriage return or both; separators are commas, semicolons or tabs. A line that cannot be read is a row with a
- * `fault`. Returns what was seen of the stream.
+ * Reads records from a stream of any length, as NDJSON or CSV, and yields small sets of rows. Memory is constant, time is linear, and
+ * the event loop runs in between.
  *
- * @throws `invalid_request` for a header that cannot be used, and whatever the source throws.
+ * - Encoding: UTF-8, or UTF-16 with a byte order mark.
+ * - Line ends: line feed, carriage return or both.
+ * - Separators: comma, semicolon or tab.
+ *
+ * An invalid line is a row with a `fault`. Returns properties of the stream.
+ *
+ * @throws ReinstateError `invalid_request` if the header is invalid; also any error of the source
  * @example
  * for await (const rows of readRecords(createReadStream("leads.ndjson"), { format: "ndjson" })) {
  *   for (const row of rows) console.log(row.line, row.fault ?? row.value);

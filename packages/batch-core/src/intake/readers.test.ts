@@ -12,7 +12,7 @@ async function* parts(body: string | Uint8Array, size = 65_536): AsyncGenerator<
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-/** The items that are taken, or the issues. */
+/** Returns the accepted items, or the issues. */
 async function take(body: string | Uint8Array, format: Format, options: { column?: string; size?: number } = {}) {
   const { size, column } = options;
   try {

@@ -1,15 +1,15 @@
 import type { Line } from "./split-lines.ts";
 
-/** A record with the number of its first line, from 1; or why it cannot be read. `second` is another reading of the same cells. */
+/** A record or its fault, with the number of its first line from 1. `second` is another reading of the same cells. */
 export type Row =
   | { line: number; value: unknown; second?: () => unknown; fault?: undefined }
   | { line: number; fault: string };
 
-/** Makes rows of lines. */
+/** Parses lines into rows. */
 export interface RecordParser {
   add(line: Line): void;
-  /** No more lines will come. */
+  /** Ends the input. */
   end(): void;
-  /** The next row that the lines so far make; undefined when they make none. */
+  /** Returns the next complete row; undefined if there is none yet. */
   next(): Row | undefined;
 }

@@ -1,10 +1,10 @@
 import type { Intake } from "./validate-items.ts";
 
-/** Where valid items go while they arrive: each is kept once. */
+/** Stores distinct valid items while they arrive. */
 export interface Sink<Item> {
   add(item: Item): void;
-  /** No more will come. What it answers can be used until `close`. */
+  /** Ends the input. The returned chunks stay readable until `close`. */
   finish(): Promise<Omit<Intake, "close">>;
-  /** Lets go of everything. */
+  /** Frees all resources. */
   close(): void;
 }

@@ -1,21 +1,20 @@
 import { decodeLine } from "./encoding.ts";
 
-/** Bytes of a line, and of a record over several lines, at most. */
+/** Maximum length in bytes of a line, and of a record that spans lines. */
 export const longestLine = 1024 * 1024;
 
-/** One line of a file. An integer stands for the digits that it was written with. */
+/** One line of a file. A line of digits is an integer. */
 export type Line = { number: number; content: string | number } | { number: number; fault: string };
 
 /**
- * Cuts bytes that arrive in slices into lines, numbered from 1, in time that grows with the bytes alone. The first line end
- * decides for the whole file: a line feed, with or without a carriage return before it, or a carriage return alone. A byte
- * order mark is left out. A line that is too long is not held.
+ * Splits slices of bytes into lines, numbered from 1, in linear time. The first line end decides for the whole file: a line feed, with
+ * or without a carriage return before it, or a carriage return. A byte order mark is skipped. A line that is too long is not buffered.
  */
 export interface LineSplitter {
   write(slice: Uint8Array, isUtf16: boolean): void;
   /** The last line needs no line end. */
   end(): void;
-  /** True when at least one line ended with a line end. */
+  /** True if at least one line ended with a line end. */
   hasLineEnd(): boolean;
 }
 
@@ -25,7 +24,7 @@ const carriageReturn = 0x0d;
 export function createLineSplitter(onLine: (line: Line) => void): LineSplitter {
   let number = 0;
   let lineEnd: number | undefined;
-  /** The begun line, in a buffer that doubles, so that a line of many small parts costs no more than its bytes. */
+  /** The open line, in a buffer that doubles, so the cost is linear even for many small parts. */
   let begun = new Uint8Array(256);
   let size = 0;
   let utf16 = false;
@@ -60,7 +59,7 @@ export function createLineSplitter(onLine: (line: Line) => void): LineSplitter {
     return "text" in decoded ? { number, content: decoded.text } : { number, fault: decoded.fault };
   }
 
-  /** The line end of the file, when this slice shows it; a carriage return at its very end does not. */
+  /** Returns the line end of the file if this slice shows it. A carriage return at its end does not. */
   function findLineEnd(slice: Uint8Array): number | undefined {
     const at = slice.findIndex((byte) => byte === lineFeed || byte === carriageReturn);
     if (at < 0 || slice[at] === lineFeed) return at < 0 ? undefined : lineFeed;
@@ -68,7 +67,7 @@ export function createLineSplitter(onLine: (line: Line) => void): LineSplitter {
     return slice[at + 1] === lineFeed ? lineFeed : carriageReturn;
   }
 
-  /** A carriage return at the end of a slice, held until the next byte shows whether it is a line end of its own. */
+  /** A carriage return at the end of a slice. The next byte shows if it is a line end of its own. */
   let held: Uint8Array | undefined;
 
   return {
@@ -104,10 +103,10 @@ export function createLineSplitter(onLine: (line: Line) => void): LineSplitter {
   };
 }
 
-/** The number that a line of digits alone is; NaN for every other line. */
+/** Returns the number of a line that consists of digits; NaN for any other line. */
 export function plainInteger(bytes: Uint8Array, start: number, end: number): number {
   const digits = end - start;
-  // Fifteen digits are always exact. JSON knows no leading zero.
+  // Fifteen digits are always exact. JSON allows no leading zero.
   if (digits < 1 || digits > 15 || (bytes[start] === 0x30 && digits > 1)) return Number.NaN;
   let value = 0;
   for (let at = start; at < end; at++) {

@@ -4,18 +4,18 @@ import { packLines } from "../batch/chunk-codec.ts";
 import type { ItemKey } from "../operation/operation.ts";
 import type { Sink } from "./sink.ts";
 
-/** Chunks after which others have their turn. */
+/** Chunks that are built before yielding to the event loop. */
 const chunksInARow = 20;
 
 /**
- * Items of any shape, however many, in the order in which they came: they lie in a database file of this intake's own, so
- * memory does not grow with them.
+ * Creates a sink for any number of items of any shape, in their order. The items are stored in a temporary database file, so memory is
+ * constant.
  */
 export function createSpoolSink<Item>(key: (item: Item) => ItemKey): Sink<Item> {
-  // No name: SQLite makes a file without one, which is gone with the connection or the process, however it ends.
+  // Without a name, SQLite creates a temporary file, which is deleted with the connection or the process.
   const db = new DatabaseSync("");
   db.exec("pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -16384");
-  // The key's column has no type, so the number 1 and the text "1" stay two.
+  // The key column has no type, so the number 1 and the text "1" stay distinct.
   db.exec("create table items (seq integer primary key, key not null unique, line text not null); begin");
   const insert = db.prepare("insert or ignore into items (key, line) values (?, ?)");
   let total = 0;

@@ -8,21 +8,21 @@ import type { Issue } from "../text/issue.ts";
 import { findTextIssues } from "../text/own-text.ts";
 import { itemsPerSlice } from "../text/time-slice.ts";
 
-/** Items that were taken in one by one: distinct, valid, and ready to be packed. */
+/** The distinct, valid items of an upload, ready to be packed into chunks. */
 export interface Intake {
-  /** Distinct items. */
+  /** Number of distinct items. */
   total: number;
   duplicates: number;
-  /** The items as chunks. */
+  /** Yields the items as chunks. */
   chunks(chunkSize: number): Iterable<NewChunk> | AsyncIterable<NewChunk>;
-  /** Lets go of the items; its chunks cannot be read any more. */
+  /** Frees the items. Their chunks cannot be read any more. */
   close(): void;
 }
 
-/** Issues that one answer names at most. */
+/** Maximum number of issues in one response. */
 export const issueLimit = 100;
 
-/** The params of a request as the operation reads them. Throws `invalid_request`. */
+/** Parses the params of a request by the schema of the operation. Throws `invalid_request`. */
 export function parseParams(operation: AnyOperation, params: unknown): unknown {
   const read = readParams(operation, params);
   if ("value" in read) return read.value;
@@ -36,25 +36,25 @@ function readParams(operation: AnyOperation, params: unknown): { value: unknown 
   return issues.length === 0 ? { value: parsed.data } : { issues };
 }
 
-/** Parses params and items; returns the items as the operation reads them, and the issues of both by path. */
+/** Parses params and items by the schemas of the operation. Returns the parsed items, and the issues of both by path. */
 export async function parseItems(
   operation: AnyOperation,
   params: unknown,
-  given: readonly unknown[],
+  items: readonly unknown[],
 ): Promise<{ items: unknown[]; issues: Issue[] }> {
   const read = readParams(operation, params);
   const issues = "issues" in read ? read.issues : [];
-  const items: unknown[] = [];
-  for (let index = 0; index < given.length && issues.length < issueLimit; index++) {
+  const parsed: unknown[] = [];
+  for (let index = 0; index < items.length && issues.length < issueLimit; index++) {
     if (index % itemsPerSlice === itemsPerSlice - 1) await setImmediate();
-    const item = operation.item.safeParse(given[index]);
-    if (item.success) items.push(item.data);
+    const item = operation.item.safeParse(items[index]);
+    if (item.success) parsed.push(item.data);
     else issues.push(...toIssues(item.error, `items[${index}]`));
   }
-  return { items, issues };
+  return { items: parsed, issues };
 }
 
-/** Zod's issues with paths as a person writes them: `items[3].email`. */
+/** Converts Zod's issues, with paths like `items[3].email`. */
 export function toIssues(error: z.ZodError, root: string): Issue[] {
   return error.issues.slice(0, issueLimit).map((issue) => ({
     path: issue.path.reduce<string>(
@@ -65,7 +65,7 @@ export function toIssues(error: z.ZodError, root: string): Issue[] {
   }));
 }
 
-/** Returns Zod's message, which names every unknown key, with ten of them at most. */
+/** Returns Zod's message, with at most ten unknown keys. */
 export function messageOfIssue(issue: z.core.$ZodIssue): string {
   if (issue.code !== "unrecognized_keys" || issue.keys.length <= 10) return issue.message;
   return `Unrecognized keys: ${listNames(issue.keys)}`;

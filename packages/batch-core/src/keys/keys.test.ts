@@ -6,7 +6,7 @@ import { createTestHost } from "../testing/index.ts";
 import { createTestClock } from "../testing/test-clock.ts";
 
 describe.each(ledgerDatabases)("keys on $name", ({ open }) => {
-  test("a key opens its vendor's API and no other, until it is revoked", async () => {
+  test("grants access to its vendor only, until revoked", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     const { key, secret } = await host.keys.create({
@@ -27,7 +27,7 @@ describe.each(ledgerDatabases)("keys on $name", ({ open }) => {
     expect(await host.keys.list()).toMatchObject([{ id: key.id, revokedAt: expect.any(Number) }]);
   });
 
-  test("a key that another process revoked is refused after a second", async () => {
+  test("rejects a key revoked by another process within a second", async () => {
     await using database = await open();
     const clock = createTestClock();
     await using here = await createTestHost({ databaseUrl: database.url, clock });
@@ -42,7 +42,7 @@ describe.each(ledgerDatabases)("keys on $name", ({ open }) => {
   });
 });
 
-test("no secret is in the database file", async () => {
+test("keys store no secret in the database file", async () => {
   await using database = sqliteDatabase();
   const host = await createTestHost({ databaseUrl: database.url });
   const { secret } = await host.keys.create({ vendor: "one" });

@@ -6,15 +6,15 @@ import { invalidRequest } from "../errors/errors.ts";
 import type { LedgerTables } from "../ledger/tables.ts";
 import { findTextIssues, ownText } from "../text/own-text.ts";
 
-/** An API key as it is known after it was made: its secret is known to nobody but its holder. */
+/** An API key without its secret, which only its holder knows. */
 export interface Key {
   id: string;
-  /** Whose API it opens: a vendor's name, or `admin` for our own. */
+  /** The API that it grants access to: the name of a vendor, or `admin` for our own. */
   vendor: string;
-  /** The account it belongs to; empty where the vendor has none. */
+  /** The account; empty if the vendor has none. */
   account: string;
   name: string;
-  /** What a vendor keeps with a key, such as a dialect. */
+  /** The vendor's options of a key, such as a dialect. */
   options: Record<string, unknown>;
   createdAt: number;
   revokedAt: number | null;
@@ -25,29 +25,29 @@ export interface NewKey {
   account?: string;
   name?: string;
   options?: Record<string, unknown>;
-  /** A secret of one's own, for demos and tests; without it one is made. */
+  /** A chosen secret, for demos and tests. Default: a random one. */
   secret?: string;
 }
 
-/** The options of an admin key: with `access: "read"` it may only read. */
+/** The options of an admin key. `access: "read"` allows only reads. */
 export const adminKeyOptions = z.strictObject({ access: z.enum(["full", "read"]).optional() });
 
-/** API keys: only SHA-256 digests are stored, and compared in constant time. */
+/** The store of API keys. Only SHA-256 digests are stored, and compared in constant time. */
 export interface Keys {
-  /** The secret is returned here and never again. Throws `invalid_request` if a text is too long or holds what no database stores. */
+  /** Creates a key. Only this call returns the secret. Throws `invalid_request` if a text is too long or cannot be stored. */
   create(key: NewKey): Promise<{ key: Key; secret: string }>;
   list(): Promise<Key[]>;
-  /** Answers false where there is no such key, or it is revoked already. Takes effect within a second. */
+  /** Revokes a key; effective within a second. Returns false if there is no such key, or it is already revoked. */
   revoke(id: string): Promise<boolean>;
-  /** The valid key of this vendor with this secret. */
+  /** Returns the valid key of this vendor with this secret. */
   find(vendor: string, secret: string): Promise<Key | undefined>;
-  /** Is there a key, valid or revoked, of this account? */
+  /** Reports whether the account has a key, valid or revoked. */
   knowsAccount(vendor: string, account: string): Promise<boolean>;
 }
 
-/** A key that was found is taken as valid for so long: a client of many calls is not looked up at each of them. */
+/** Cache TTL of successful key lookups in milliseconds. */
 const freshMs = 1000;
-/** Keys kept in mind; more than a gateway sees in a second. */
+/** Size of the cache of keys: more than a gateway sees in a second. */
 const freshLimit = 1000;
 
 const newKey = z.object({
@@ -68,7 +68,7 @@ function readNewKey(given: NewKey): z.output<typeof newKey> {
   return read.data;
 }
 
-/** Keys are kept in the ledger's database, whose tables must be there. */
+/** Creates the store of keys in the ledger's database, whose tables must exist. */
 export function createKeys(database: Database, clock: Clock): Keys {
   const db = database.tables<LedgerTables>();
   const fresh = new Map<string, { key: Key; until: number }>();

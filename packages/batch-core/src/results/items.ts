@@ -4,7 +4,7 @@ import { isRetried } from "../ledger/chunk-queries.ts";
 import type { ChunkContent, Ledger } from "../ledger/ledger.ts";
 import type { OutcomeWord } from "../operation/operation.ts";
 
-/** One item with what became of it; `outcome` is undefined while it waits. */
+/** One item with its outcome; `outcome` is undefined while it waits. */
 export interface ItemOutcome {
   item: unknown;
   outcome: OutcomeWord | undefined;
@@ -15,7 +15,7 @@ export interface ItemOutcome {
 
 export interface ItemsQuery {
   outcome?: OutcomeWord;
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   cursor?: string;
   /** Default 100. */
   limit?: number;
@@ -26,12 +26,12 @@ export interface ItemsPage {
   next: string | null;
 }
 
-/** Chunks read at once at most. */
+/** Maximum number of chunks per read. */
 const maxChunksPerPage = 20;
-/** Items read at once, unless a single chunk has more: some milliseconds of work. */
+/** Maximum number of items per read, unless a single chunk has more. Bounds the work without a pause. */
 const itemsPerPage = 1000;
 
-/** A place in a batch: the item at `position` of a chunk. */
+/** A position in a batch: the item at `position` of a chunk. */
 interface Place {
   generation: number;
   seq: number;
@@ -46,7 +46,7 @@ interface Found {
   positions: number[];
 }
 
-/** Every item of a batch from a place on, once, with its latest fate, a chunk at a time. */
+/** Yields every item of a batch from a position on, once, with its latest outcome, chunk by chunk. */
 async function* walk(
   ledger: Ledger,
   batchId: number,
@@ -86,7 +86,7 @@ function listResults(
   for (let position = start; position < unpacked.length; position++) {
     const result = exceptions[next]?.position === position ? exceptions[next++] : rest;
     if (outcome !== undefined && result?.outcome !== outcome) continue;
-    // It stands in a later generation, with its latest fate.
+    // A later generation contains the item with its latest outcome.
     if (result?.outcome === "failed" && isRetried(retries, result.code, last)) continue;
     const item: ItemOutcome = { item: unpacked[position], outcome: result?.outcome, generation };
     if (result?.code != null) item.code = result.code;
@@ -98,8 +98,8 @@ function listResults(
 }
 
 /**
- * All items in order, a page at a time. A retry that begins meanwhile is not seen, so that no item comes twice: `last` is
- * the generation up to which the batch had come.
+ * Yields all items in order, in pages. `last` is the current generation of the batch. A retry that starts meanwhile is ignored, so no
+ * item occurs twice.
  */
 export async function* itemPages(
   ledger: Ledger,

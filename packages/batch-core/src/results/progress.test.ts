@@ -36,10 +36,10 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
     };
   }
 
-  test("tells each change once, with rate and remaining time, and ends with the last state", async () => {
+  test("yields each change once and ends with the last state", async () => {
     await using core = await begin();
     const seen: Progress[] = [];
-    // Looked at again and again: where nothing has changed, nothing is told.
+    // Polls without a change yield nothing.
     const watching = (async () => {
       for await (const progress of core.batches.watch(core.id, { pollMs: 100 })) seen.push(progress);
     })();
@@ -74,7 +74,7 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
     }
   });
 
-  test("ends when it is told to, and at once for a batch that is finished", async () => {
+  test("ends on abort, and at once for an ended batch", async () => {
     await using core = await begin();
     const stop = new AbortController();
     const seen: string[] = [];
@@ -87,7 +87,7 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
     expect(seen).toEqual(["pending", "stopped"]);
   });
 
-  test("a batch that there is not is an error", async () => {
+  test("throws for an unknown batch", async () => {
     await using core = await begin();
     await expect(core.batches.watch(999).next()).rejects.toMatchObject({ code: "unknown_batch" });
   });

@@ -1,16 +1,16 @@
 import { type Batch, countFinished, isFinished } from "../batch/batch.ts";
 import type { Clock } from "../clock.ts";
 
-/** How a batch stands, and how it gets on. */
+/** The state of a batch and the rate of its progress. */
 export interface Progress {
   batch: Batch;
-  /** Items settled per second since the watch began; 0 until something was. */
+  /** Finished items per second since the watch began; 0 before the first. */
   rate: number;
-  /** Milliseconds until the end at this rate; undefined while it cannot be told. */
+  /** Remaining milliseconds at this rate; undefined while it is unknown. */
   remainingMs: number | undefined;
 }
 
-/** Yields how the batch stands now, then whenever that has changed, and ends with its last state. */
+/** Yields the state of a batch now and after every change. Ends with its last state. */
 export async function* watchBatch(
   read: () => Promise<Batch>,
   clock: Clock,

@@ -14,7 +14,7 @@ async function readReport(format: ReportFormat, ...items: Partial<ItemOutcome>[]
   return text;
 }
 
-test("each item is a line, with what became of it", async () => {
+test("writes a line for each item with its outcome", async () => {
   const failed = { item: { a: "ä" }, outcome: "failed", code: "no", message: 'not "that"', generation: 1 } as const;
   const items: Partial<ItemOutcome>[][] = [
     [{}, { item: -2 }],
@@ -43,7 +43,7 @@ test("each item is a line, with what became of it", async () => {
   ]);
 });
 
-test("a spreadsheet finds nothing to calculate, and a number stays one", async () => {
+test("escapes formulas and leaves numbers unchanged", async () => {
   const texts = [
     "=1+1",
     "+cmd",
@@ -74,7 +74,7 @@ test("a spreadsheet finds nothing to calculate, and a number stays one", async (
   for (const column of ["item", "code", "message"]) expect(rows.map((row) => row[column])).toEqual(expected);
 });
 
-test("the manifest has the counts of what was reported, and the digests of both files", async () => {
+test("builds a manifest with counts and digests of both files", async () => {
   const items: Partial<ItemOutcome>[][] = [
     [{}, { outcome: "skipped", code: "live" }],
     [{ outcome: "failed", message: "two\nlines" }, { outcome: undefined }, { outcome: "unknown" }],

@@ -4,7 +4,7 @@ import type { ItemOutcome } from "./items.ts";
 
 export type ReportFormat = "csv" | "ndjson";
 
-/** A whole report as it can be checked after the download. */
+/** The size and digest of a report, to check a download. */
 export interface ReportFile {
   bytes: number;
   /** Line ends in it, as `wc -l` counts them. */
@@ -12,7 +12,7 @@ export interface ReportFile {
   sha256: string;
 }
 
-/** What the reports of a batch hold at a moment: the items by what became of them, and both files. */
+/** The contents of a batch's reports at a time: the items by outcome, and both files. */
 export interface Manifest {
   total: number;
   /** Items by outcome; `pending` are those that still wait. */
@@ -20,7 +20,7 @@ export interface Manifest {
   reports: { "report.csv": ReportFile; "report.ndjson": ReportFile };
 }
 
-/** A batch's report, a part for each page of items. CSV begins with a header; an item that waits has an empty outcome. */
+/** Yields a batch's report, one part per page of items. CSV starts with a header. A waiting item has an empty outcome. */
 export async function* writeReport(
   pages: AsyncIterable<readonly ItemOutcome[]>,
   format: ReportFormat,
@@ -31,7 +31,7 @@ export async function* writeReport(
   for await (const page of pages) yield Buffer.from(write(page));
 }
 
-/** Both reports read through once, as their digests and counts. */
+/** Reads both reports once and returns their digests and counts. */
 export async function writeManifest(pages: AsyncIterable<readonly ItemOutcome[]>): Promise<Manifest> {
   const counts = { ...noCounts(), pending: 0 };
   let total = 0;
@@ -81,7 +81,7 @@ const writers: Record<ReportFormat, () => Writer> = {
     ),
 };
 
-/** Writes items with what became of them, which is mostly the same as for the item before and then not written anew. */
+/** Writes items with their outcomes. Performance: reuses the text of the previous outcome if it is equal. */
 function writer(itemOf: (item: unknown) => string, fateOf: (found: ItemOutcome) => string): Writer {
   let last: ItemOutcome | undefined;
   let result = "";
@@ -102,7 +102,7 @@ function sameFate(a: ItemOutcome, b: ItemOutcome): boolean {
   return a.outcome === b.outcome && a.generation === b.generation && a.code === b.code && a.message === b.message;
 }
 
-/** A cell as a spreadsheet takes it for text: nothing that it would calculate, and quoted where it must be. */
+/** Formats a cell so that a spreadsheet reads it as text, never as a formula. Quotes it if necessary. */
 function cell(text: string): string {
   const safe = /^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^[+-]?\d+(\.\d+)?$/.test(text) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;

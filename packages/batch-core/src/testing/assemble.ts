@@ -13,16 +13,16 @@ export interface Assembly {
   ledger: Ledger;
   runner: Runner;
   batches: Batches;
-  /** Begins to work off batches in the background. */
+  /** Starts to run batches in the background. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** The real core on one database, as a host puts it together, with a hand on each part. */
+/** Assembles the core on one database as a host does, with access to each part. */
 export async function assemble(options: {
   database: Database;
   operations: readonly AnyOperation[];
-  /** Methods that take the place of the ledger's own. */
+  /** Returns methods that replace the ledger's own. */
   ledger?: ((ledger: Ledger) => Partial<Ledger>) | undefined;
   clock?: Clock;
   random?(): number;
@@ -34,7 +34,9 @@ export async function assemble(options: {
   const { database, clock = systemClock, random = Math.random, worker = randomUUID(), leaseMs = 15_000 } = options;
   const real = await createSqlLedger(database);
   const ledger: Ledger = { ...real, ...options.ledger?.(real) };
-  const registered = new Map(options.operations.map((one) => [`${one.name} ${one.target}`, one]));
+  const registered = new Map(
+    options.operations.map((operation) => [`${operation.name} ${operation.target}`, operation]),
+  );
   const operation = (name: string, target: string) => registered.get(`${name} ${target}`);
   const common = { ledger, database, operation, clock };
   const runner = createRunner({ ...common, random, log: silentLog, worker, leaseMs });

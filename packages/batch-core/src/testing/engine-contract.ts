@@ -12,11 +12,11 @@ import { type AnyOperation, defineOperation, type Operation, type Outcome, type 
 import { createTestHost, type TestHost } from "./test-host.ts";
 import { until } from "./until.ts";
 
-/** An engine and an empty database that it is to work on. */
+/** An engine and an empty database for it. */
 export interface EngineUnderTest {
   databaseUrl: string;
   engine: EngineFactory;
-  /** How long a batch may take to its end before it counts as forgotten. Default 2 minutes. */
+  /** Time-out for the end of a batch in milliseconds. Default 2 minutes. */
   patienceMs?: number;
 }
 
@@ -25,14 +25,20 @@ type Touched = Work<Item, unknown>;
 
 const name = "test.rows.touch";
 
-/** An operation of one item a chunk, done where `touch` does not say otherwise, and a record of what it was given. */
+/** Creates an operation with one item per chunk that records its calls. Items are done unless `touch` returns another outcome. */
 function recording(
   touch: (work: Touched) => Outcome | void | Promise<void> = () => {},
   change: Partial<Operation<Item, unknown>> = {},
 ) {
   const seen: (Pick<Touched, "batchId" | "generation" | "attempt"> & { item: Item; at: number })[] = [];
   const operation = defineOperation<Item, unknown>({
-    ...{ name, label: "row/touch", item: z.int(), params: z.unknown(), key: (id) => id, chunkSize: 1, inlineLimit: 0 },
+    name,
+    label: "row/touch",
+    item: z.int(),
+    params: z.unknown(),
+    key: (id) => id,
+    chunkSize: 1,
+    inlineLimit: 0,
     effects: "elsewhere",
     async apply(work) {
       const { batchId, generation, attempt } = work;
@@ -45,7 +51,7 @@ function recording(
   return { operation, seen, of: (batchId: number) => seen.filter((one) => one.batchId === batchId) };
 }
 
-/** A process: a host with this engine, or one that only accepts batches. */
+/** Opens a host, which stands for a process. */
 async function open(
   { databaseUrl, engine }: EngineUnderTest,
   operation: AnyOperation | undefined,
@@ -62,7 +68,7 @@ async function submit(host: TestHost, count: number): Promise<number> {
   return (await host.batches.submit({ operation: name, items: items(count) })).id;
 }
 
-/** Waits for the end of a batch, and that each item was done, by one attempt. */
+/** Waits for the end of a batch and checks that each item was done by one attempt. */
 async function ended({ patienceMs = 120_000 }: EngineUnderTest, host: TestHost, id: number) {
   return until(
     async () => {
@@ -99,7 +105,7 @@ async function withLedger(databaseUrl: string, work: (ledger: Ledger) => Promise
  * promise is broken.
  */
 export const engineContract: Record<string, (subject: EngineUnderTest) => Promise<void>> = {
-  async "a batch is worked on to its end, each chunk once"(subject) {
+  async "runs every chunk of a batch once"(subject) {
     const { operation, seen } = recording();
     await using host = await open(subject, operation);
     const id = await submit(host, 40);
@@ -107,7 +113,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     eachOnce(seen, 40);
   },
 
-  async "a batch accepted by a process that is gone is worked on"(subject) {
+  async "runs a batch whose accepting process is gone"(subject) {
     const { operation, seen } = recording();
     const gone = await open(subject, operation, { role: "web" });
     const id = await submit(gone, 5);
@@ -117,7 +123,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     eachOnce(seen, 5);
   },
 
-  async "a batch accepted by a process that tells nobody is found"(subject) {
+  async "finds a batch that was accepted without a notification"(subject) {
     const { operation, seen } = recording();
     await using host = await open(subject, operation);
     await using web = await open(subject, operation, { role: "web" });
@@ -125,7 +131,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     assert.equal(seen.length, 6);
   },
 
-  async "several batches take turns, and a small one does not wait for a large one"(subject) {
+  async "runs several batches in turns"(subject) {
     // All chunks are held while a batch is submitted, so that the order of the work decides, and not how fast the disk is.
     let gate = Promise.withResolvers<void>();
     const { operation, seen, of } = recording(() => gate.promise);
@@ -145,7 +151,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     assert.ok(least > 75, `of two batches of 150 chunks one was done when the other was at ${least}`);
   },
 
-  async "a batch stopped and resumed elsewhere goes on where it was"(subject) {
+  async "continues a batch stopped and resumed by another process"(subject) {
     const gate = Promise.withResolvers<void>();
     const { operation, seen } = recording(({ items: [item = 0] }) => (item > 20 ? gate.promise : undefined));
     await using host = await open(subject, operation);
@@ -162,7 +168,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     eachOnce(seen, 200);
   },
 
-  async "a batch retried elsewhere is worked on again"(subject) {
+  async "runs a batch retried by another process"(subject) {
     const { operation, seen } = recording(({ generation, items: [key = 0] }) => {
       if (generation === 0) return { key, outcome: "failed", code: "not_yet", message: "not the first time" };
     });
@@ -176,7 +182,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     assert.equal(seen.length, 6);
   },
 
-  async "a stop hands out nothing more and waits for what is in hand"(subject) {
+  async "stops after the chunks in progress"(subject) {
     const gate = Promise.withResolvers<void>();
     const { operation, seen } = recording(() => gate.promise);
     const host = await open(subject, operation, { lanes: 2 });
@@ -201,7 +207,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     eachOnce(seen, 50);
   },
 
-  async "a process works on as many chunks at once as it has lanes"(subject) {
+  async "runs as many chunks at once as configured"(subject) {
     let now = 0;
     let most = 0;
     const { operation } = recording(async () => {
@@ -215,7 +221,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     assert.equal(most, 3);
   },
 
-  async "a chunk waits for its hour, at no cost of an attempt, and others go on meanwhile"(subject) {
+  async "delays a deferred chunk without counting an attempt"(subject) {
     let opensAt = Number.POSITIVE_INFINITY;
     const { operation, of } = recording(undefined, {
       name: "test.rows.patient",
@@ -232,7 +238,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     for (const { at, attempt } of of(id)) assert.ok(at >= opensAt && attempt === 1);
   },
 
-  async "a chunk that failed for a moment is tried again after its pause"(subject) {
+  async "retries a failed chunk after its back-off"(subject) {
     const { operation, seen } = recording(({ attempt, items: [item] }) => {
       if (item === 2 && attempt < 3) throw new ReinstateError("transient", "just now it does not answer");
     });
@@ -244,7 +250,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     );
   },
 
-  async "two processes share a batch, each chunk once"(subject) {
+  async "shares a batch between two processes"(subject) {
     // Who has done a good part alone waits for the other one.
     const sharing = (other: () => unknown[]) => async () => {
       if (one.seen.length + two.seen.length < 50) return pause(3);
@@ -259,7 +265,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     assert.ok(one.seen.length > 0 && two.seen.length > 0, "one of them did it alone");
   },
 
-  async "a chunk claimed by a worker that died goes on when its lease is over"(subject) {
+  async "takes over the chunk of a dead worker"(subject) {
     const { operation, seen } = recording();
     await using web = await open(subject, operation, { role: "web" });
     const id = await submit(web, 3);
@@ -275,7 +281,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     assert.ok(taken && taken.at >= leaseUntil, "it was taken before its lease was over");
   },
 
-  async "a batch whose last worker died before it could be closed is closed"(subject) {
+  async "closes a batch whose last worker died"(subject) {
     const { operation, seen } = recording();
     await using web = await open(subject, operation, { role: "web" });
     const id = await submit(web, 1);
@@ -291,7 +297,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     assert.equal(seen.length, 0);
   },
 
-  async "a batch of an operation that becomes known later is worked on then"(subject) {
+  async "runs a batch once its operation is registered"(subject) {
     const { operation, seen } = recording();
     await using web = await open(subject, operation, { role: "web" });
     let looks = 0;
@@ -311,14 +317,14 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     await using host = await open({ ...subject, engine }, undefined, { lanes: 1 });
     const id = await submit(web, 3);
     const before = looks;
-    // The second look begins when the first has passed over the batch.
+    // The second poll starts after the first has skipped the batch.
     await until(() => looks >= before + 2);
     host.register(operation);
     assert.equal((await ended(subject, host, id)).status, "completed");
     eachOnce(seen, 3);
   },
 
-  async "a process without the operation leaves the batch to one that has it"(subject) {
+  async "leaves a batch to a process with its operation"(subject) {
     const { operation, seen } = recording();
     await using stranger = await open(subject, undefined);
     await using host = await open(subject, operation);
@@ -328,7 +334,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     eachOnce(seen, 100);
   },
 
-  async "a ledger that does not answer for a moment is asked again"(subject) {
+  async "continues after an outage of the ledger"(subject) {
     let trouble = 0;
     const troubled = <Args extends unknown[], Result>(ask: (...args: Args) => Promise<Result>) => {
       return async (...args: Args): Promise<Result> => {

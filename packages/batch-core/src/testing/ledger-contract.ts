@@ -57,7 +57,7 @@ const readItems = async (ledger: Ledger, id: number) =>
  * promise is broken.
  */
 export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promise<void>> = {
-  async "an accepted batch is there with all its items"({ ledger }) {
+  async "stores an accepted batch with all its items"({ ledger }) {
     const id = await ledger.accept(batch(), chunks([5, 1], [9, 7]), 1000);
     const stored = await ledger.get(id);
     assert.deepEqual(stored, {
@@ -78,7 +78,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(await ledger.open(), [id]);
   },
 
-  async "a batch that is worked off while it is accepted is completed with it, or not there at all"({ ledger }) {
+  async "completes or rolls back a batch run while accepted"({ ledger }) {
     const seen: unknown[] = [];
     const workOff = async (chunk: ClaimedChunk) => {
       seen.push([chunk.batchId, chunk.seq, unpack(chunk.codec, chunk.packed)]);
@@ -103,7 +103,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     );
   },
 
-  async "a batch whose items break off leaves nothing"({ ledger }) {
+  async "stores nothing if the items break off"({ ledger }) {
     function* broken(): Generator<NewChunk> {
       yield* chunks([1, 2]);
       throw new Error("the upload broke off");
@@ -113,7 +113,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(await ledger.list({ limit: 10 }), []);
   },
 
-  async "many chunks are accepted in their order"({ ledger }) {
+  async "stores many chunks in order"({ ledger }) {
     const many = Array.from({ length: 1201 }, (_, index) => [index]);
     const id = await ledger.accept(batch({ total: 1201 }), chunks(...many), 0);
     const contents = await ledger.readChunks(id, { limit: 2000 });
@@ -123,7 +123,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     );
   },
 
-  async "a claimed chunk is nobody else's until its lease runs out"({ ledger }) {
+  async "gives a claimed chunk away only after its lease"({ ledger }) {
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     const [a, b] = await Promise.all([claim(ledger, id, "a", 10, 100), claim(ledger, id, "b", 10, 100)]);
     assert.deepEqual([a?.seq, b?.seq].sort(), [0, 1]);
@@ -135,7 +135,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(again?.attempt, 2);
   },
 
-  async "a renewed lease holds, and only the worker's own"({ ledger }) {
+  async "renews only the worker's own lease"({ ledger }) {
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     await claim(ledger, id, "a", 10, 100);
     await claim(ledger, id, "b", 10, 100);
@@ -145,7 +145,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(await claim(ledger, id, "c", 101, 600), undefined);
   },
 
-  async "who has lost a chunk cannot finish it"({ ledger }) {
+  async "rejects the result of a worker without the lease"({ ledger }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const slow = await claim(ledger, id, "slow", 10, 100);
     const quick = await claim(ledger, id, "quick", 101, 200);
@@ -156,7 +156,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual((await ledger.get(id))?.counts, { done: 2, skipped: 0, failed: 0, unknown: 0 });
   },
 
-  async "a chunk is finished once"({ ledger, database }) {
+  async "finishes a chunk once"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const finish = () =>
       database.transaction((transaction) =>
@@ -167,7 +167,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal((await ledger.get(id))?.counts.done, 2);
   },
 
-  async "what is held is let go with its transaction"({ ledger, database }) {
+  async "unlocks a chunk with its transaction"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const undone = database.transaction(async (transaction) => {
       const chunk = await ledger.lockNext(id, 10, transaction);
@@ -182,7 +182,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(unpack(again?.codec ?? "json", again?.packed ?? new Uint8Array()), [1, 2]);
   },
 
-  async "a chunk that was put back waits for its time and counts its attempts"({ ledger, database }) {
+  async "delays a released chunk and counts its attempts"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const hold = (now: number) => database.transaction((transaction) => ledger.lockNext(id, now, transaction));
     const first = await hold(10);
@@ -201,7 +201,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(third?.interrupted, false);
   },
 
-  async "chunks can be claimed by whoever accepts them"({ ledger }) {
+  async "claims the chunks of a batch while accepting it"({ ledger }) {
     const mine: ClaimedChunk[] = [];
     const leased = { mode: "leased", worker: "me", leaseUntil: 100 } as const;
     const id = await ledger.accept(batch({ total: 3 }), chunks([1, 2], [3]), 0, {
@@ -219,7 +219,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal((await claim(ledger, id, "other", 101, 200))?.interrupted, true);
   },
 
-  async "what could be handed out now is counted for each open batch, up to a limit"({ ledger }) {
+  async "counts ready chunks of open batches up to a limit"({ ledger }) {
     const first = await ledger.accept(batch({ total: 3 }), chunks([1], [2], [3]), 0);
     const second = await ledger.accept(batch({ total: 1 }), chunks([4]), 0);
     const third = await ledger.accept(batch({ total: 1 }), chunks([5]), 0);
@@ -248,7 +248,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     ]);
   },
 
-  async "a batch is closed when all of its chunks are finished, and not before"({ ledger, database }) {
+  async "closes a batch after its last chunk"({ ledger, database }) {
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     const finishNext = (keys: number[]) =>
       database.transaction(async (transaction) => {
@@ -268,7 +268,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(await ledger.open(), []);
   },
 
-  async "a batch with a noted error is closed as failed"({ ledger, database }) {
+  async "closes a batch with an error as failed"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     await database.transaction((transaction) =>
       ledger.finishChunk(
@@ -287,7 +287,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(closed?.error, "the database is gone");
   },
 
-  async "a batch moves only where the state machine allows it"({ ledger }) {
+  async "allows only the status changes of the state machine"({ ledger }) {
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     assert.equal(await ledger.move(id, "in_progress", 10), true);
     assert.equal(await ledger.move(id, "in_progress", 11), false);
@@ -297,7 +297,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal((await ledger.get(id))?.startedAt, 10);
   },
 
-  async "counts and tallies are the sums over the chunks"({ ledger, database }) {
+  async "returns the sums over chunks as counts and tallies"({ ledger, database }) {
     const refused = {
       packed: pack([null], "json"),
       refused: uniformChunkResult(1, "failed", "invalid_item", "null is no id"),
@@ -340,10 +340,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     );
   },
 
-  async "a batch worked off while it is accepted reads like one worked off later, also when it is retried"({
-    ledger,
-    database,
-  }) {
+  async "reads batches run while accepted like all others"({ ledger, database }) {
     const settlement = toChunkResult(
       [1, 2, 3, 4],
       [
@@ -392,7 +389,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(await read(atOnce), await read(later));
   },
 
-  async "batches are listed newest first, behind their walls"({ ledger }) {
+  async "lists batches newest first, by account"({ ledger }) {
     const ids: number[] = [];
     for (const [account, operation] of [
       ["a", "one.rows.touch"],
@@ -414,7 +411,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(await listed({ limit: 10, statuses: ["pending", "stopped"] }), [3, 2, 0]);
   },
 
-  async "the batches of an account are found among many of others"({ ledger }) {
+  async "finds the batches of an account among many"({ ledger }) {
     const ids: Record<string, number[]> = { often: [], rarely: [] };
     for (let index = 0; index < 300; index++) {
       const account = index % 100 === 42 ? "rarely" : "often";
@@ -435,7 +432,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(await ledger.list({ account: "never", limit: 10 }), []);
   },
 
-  async "a stopped batch hands out nothing, and what is in hand may be finished"(subject) {
+  async "dispatches nothing of a stopped batch and accepts results"(subject) {
     const { ledger, database } = subject;
     const id = await ledger.accept(batch({ total: 6 }), chunks([1, 2], [3, 4], [5, 6]), 0);
     const mine = await claim(ledger, id, "a", 10, 100);
@@ -450,20 +447,20 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal((await ledger.get(id))?.counts.done, 4);
   },
 
-  async "a chunk is claimed only when it is admitted"({ ledger }) {
+  async "claims a chunk only if it is admitted"({ ledger }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     assert.deepEqual(await ledger.claim(id, "a", 10, 100, async (_, items) => 50 + items), { from: 52 });
     assert.equal((await claim(ledger, id, "a", 11, 100, async () => undefined))?.attempt, 1);
   },
 
-  async "a chunk that may have had its effect is handed out as interrupted"({ ledger, database }) {
+  async "marks a chunk with unknown effects as interrupted"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const first = await claim(ledger, id, "a", 10, 100);
     assert.ok(first);
     await ledger.release(first, 50, { worker: "a" }, { counted: true, interrupted: true });
     const ready = async (now: number) => (await ledger.ready(10, now)).map(({ chunks }) => chunks);
     assert.deepEqual([await ready(49), await ready(50)], [[0], [1]]);
-    // It is in nobody's hands meanwhile, and not for a transaction that takes it for untouched.
+    // No worker owns it meanwhile, and a transaction must not lock it as untouched.
     await database.transaction(async (transaction) => {
       const operation = { name: "test.rows.touch", target: "local" } as const;
       assert.equal(await ledger.admit(operation, { concurrency: 1 }, 1, 20, transaction), undefined);
@@ -474,7 +471,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual([second?.interrupted, second?.attempt], [true, 2]);
   },
 
-  async "a wait costs no attempt"({ ledger, database }) {
+  async "counts no attempt for a wait"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const hold = (now: number) => database.transaction((transaction) => ledger.lockNext(id, now, transaction));
     const held = await hold(1);
@@ -487,7 +484,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal((await claim(ledger, id, "a", 7, 100))?.attempt, 1);
   },
 
-  async "tokens are taken one caller at a time and come back with time"({ ledger, database }) {
+  async "refills tokens and serializes their callers"({ ledger, database }) {
     const admit = (now: number, cost = 1) =>
       database.transaction((transaction) =>
         ledger.admit({ name: "a.b.c", target: "local" }, { perSecond: 2, burst: 2 }, cost, now, transaction),
@@ -502,7 +499,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(await admit(3500, 2), undefined);
   },
 
-  async "operations whose paces have one name take from one bucket, others each from their own"({ ledger, database }) {
+  async "shares a bucket between limits of one name"({ ledger, database }) {
     const admit = (operation: string, name?: string) =>
       database.transaction((transaction) =>
         ledger.admit(
@@ -517,7 +514,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(await admit("a.b.d"), undefined);
   },
 
-  async "limits per account are taken from, and counted for, that account alone"({ ledger, database }) {
+  async "counts limits per account separately"({ ledger, database }) {
     const operation = { name: "test.rows.touch", target: "local" } as const;
     const admit = (account: string, limits: { perSecond: number } | { concurrency: number }) =>
       database.transaction((transaction) => ledger.admit(operation, { ...limits, account }, 1, 1000, transaction));
@@ -531,7 +528,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(await admit("b", { concurrency: 1 }), undefined);
   },
 
-  async "claims at once are counted over all workers"({ ledger, database }) {
+  async "counts concurrent claims of all workers"({ ledger, database }) {
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     const admit = (now: number) =>
       database.transaction((transaction) =>
@@ -543,7 +540,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal(await admit(101), undefined);
   },
 
-  async "what most items of a chunk share is said once"(subject) {
+  async "stores the common outcome of a chunk once"(subject) {
     const { ledger } = subject;
     const id = await ledger.accept(batch({ total: 3 }), chunks([1, 2, 3]), 0);
     const skipped = (key: number) => ({ key, outcome: "skipped" as const, code: "live" });
@@ -554,7 +551,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual((await ledger.get(id))?.counts, { done: 1, skipped: 2, failed: 0, unknown: 0 });
   },
 
-  async "a retry runs the failed items as a new generation, and each counts once"(subject) {
+  async "retries failed items as a new generation"(subject) {
     const { ledger } = subject;
     const refused = {
       packed: pack([null], "json"),
@@ -587,7 +584,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     ]);
   },
 
-  async "a retry by code runs the items that failed with it, and leaves the others"(subject) {
+  async "retries only items that failed with a code"(subject) {
     const { ledger } = subject;
     const id = await ledger.accept(batch({ total: 5 }), chunks([1, 2, 3], [4, 5]), 0);
     const failed = (key: number, code: string) => ({ key, outcome: "failed" as const, code, message: "" });
@@ -626,7 +623,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     ]);
   },
 
-  async "a batch ended before its time has a fate for every item, and its rest can be retried"(subject) {
+  async "fails the waiting items of a batch ended early"(subject) {
     const { ledger } = subject;
     const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
     await finishNext(subject, id, done([1, 2]));
@@ -640,7 +637,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.equal((await ledger.get(id))?.error, null);
   },
 
-  async "an idempotency key is made once, with its batch or not at all"({ ledger, database }) {
+  async "inserts an idempotency key once, with its batch"({ ledger, database }) {
     const entry = { scope: "s", key: "k", digest: "d", batchId: 1, answer: null, createdAt: 100 };
     const undone = database.transaction(async (transaction) => {
       await ledger.insertIdempotencyKey(entry, transaction);

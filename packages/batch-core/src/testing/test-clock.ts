@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 
 /** A clock that goes on only when it is told to. */
 export interface TestClock extends Clock {
-  /** Milliseconds; wakes whoever has slept long enough by then. */
+  /** Advances the clock by milliseconds and wakes the sleeps that have ended. */
   advance(ms: number): void;
 }
 

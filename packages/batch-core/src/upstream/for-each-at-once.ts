@@ -1,6 +1,6 @@
 /**
- * Works on all items, a bounded number at once, until the signal is aborted. The first error is thrown after the work that is in
- * progress has ended; no more is started.
+ * Processes all items with bounded concurrency, until the signal aborts. After the first error, no more items start. It is thrown when
+ * the items in progress have ended.
  */
 export async function forEachAtOnce<Item>(
   items: readonly Item[],

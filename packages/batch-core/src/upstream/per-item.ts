@@ -7,27 +7,27 @@ import { createIntents } from "../ledger/intents.ts";
 import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation/operation.ts";
 import { forEachAtOnce } from "./for-each-at-once.ts";
 
-/** No token, a used-up tariff, no rights: a refusal of one item that holds for all. */
+/** Statuses of a rejection that applies to all items: no token, a used-up tariff, no rights. */
 const refusalsOfAll = [401, 402, 403];
-/** How long the batch waits after such a refusal. */
+/** The wait of a batch after such a rejection. */
 const refusedPauseMs = 15 * 60_000;
 
-/** An item of a chunk on the way to its outcome. */
+/** An item of a chunk and its outcome, once it has one. */
 export interface ListedItem<Item> {
   item: Item;
   key: ItemKey;
   outcome?: Outcome | undefined;
 }
 
-/** The items of a chunk, on which each step of the work gives some their outcome. */
+/** The items of a chunk. Each step of the work gives some of them an outcome. */
 export interface ItemList<Item, Params> {
   work: Work<Item, Params>;
   /** Returns the items without an outcome. */
   open(): ListedItem<Item>[];
   /**
    * Calls the vendor for each open item, a bounded number at once. The result becomes the item's outcome; undefined leaves the
-   * item open. A refusal is the item's failure, or pauses the batch if it holds for all. Any other failure throws after the last
-   * item, so that the chunk comes again; in the last attempt it becomes the item's outcome.
+   * item open. A rejection fails the item, or pauses the batch if it applies to all. Any other failure throws after the last item, so
+   * that the chunk is retried; in the last attempt it becomes the item's outcome.
    */
   callEach(call: (entry: ListedItem<Item>) => Promise<Outcome | undefined>): Promise<void>;
 }
@@ -37,9 +37,9 @@ export interface PerItemOperation<Item, Params>
   extends Pick<Operation<Item, Params>, "name" | "label" | "columns" | "item" | "params" | "key"> {
   /** The vendor's name, for logs. */
   vendor: string;
-  /** A text that no other installation has: request ids begin with it. */
+  /** A text that is unique to this installation. Request ids begin with it. */
   installation: string;
-  /** Calls at once, in one process. */
+  /** Maximum number of concurrent calls in one process. */
   concurrency: number;
   /** Calls per second, over all processes. */
   perSecond: number;
@@ -47,13 +47,13 @@ export interface PerItemOperation<Item, Params>
   screen?(list: ItemList<Item, Params>): Promise<number>;
   /** Makes the call for one item. A second call with the same request id must have no second effect. */
   send(item: Item, call: { requestId: string; signal: AbortSignal }): Promise<unknown>;
-  /** Gives every item the outcome that it would have, and changes nothing. */
+  /** Sets the outcome that every item would have, and changes nothing. */
   preview?(list: ItemList<Item, Params>): Promise<void>;
 }
 
 /**
  * Defines an operation that makes one call for each item. An item's request id follows from the installation, the batch, the
- * generation and the item, so a call that is made again has the same one.
+ * generation and the item, so a repeated call has the same one.
  *
  * @example
  * definePerItemOperation(host, {
@@ -79,10 +79,10 @@ export function definePerItemOperation<Item, Params>(
       async callEach(call) {
         const entries = open();
         const { failures, forbidden } = await tryEach(entries, call, work);
-        // A key may lack the rights to some items. If it lacks them to all, an operator has to act.
+        // A key may lack the rights to some items. If it lacks them for all, an operator has to act.
         if (forbidden[0] && forbidden.length === entries.length) throw pauseFor(work, forbidden[0]);
         if (work.signal.aborted) throw new DeferUntil(0, "The process is asked to stop");
-        // The whole chunk again, later: a call that is made again has no second effect.
+        // Retries the whole chunk later. A repeated call has no second effect.
         if (failures.size > 0 && work.attempt < maxAttempts) throw findMostPatient([...failures.values()]);
         for (const [entry, { kind, message }] of failures) {
           const outcome = inDoubt.has(entry.key) ? "unknown" : "failed";
@@ -93,7 +93,7 @@ export function definePerItemOperation<Item, Params>(
     return { list, outcomes: () => all.flatMap(({ outcome }) => outcome ?? []) };
   }
 
-  /** Makes all calls. Returns the failures that are no refusal, and the refusals for want of rights. */
+  /** Makes all calls. Returns the failures other than rejections, and the rejections for missing rights. */
   async function tryEach(
     entries: readonly ListedItem<Item>[],
     call: (entry: ListedItem<Item>) => Promise<Outcome | undefined>,
@@ -116,7 +116,7 @@ export function definePerItemOperation<Item, Params>(
     return { failures, forbidden };
   }
 
-  /** Stops the batch for a while, with its items unsent. */
+  /** Pauses the batch, with its items unsent. */
   function pauseFor({ batchId, log }: Work<Item, Params>, error: VendorError): DeferUntil {
     log.error({ batch: batchId, vendor, error: error.message }, "vendor refuses all calls; batch waits");
     return new DeferUntil(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message, "vendor");
@@ -125,7 +125,7 @@ export function definePerItemOperation<Item, Params>(
   async function sendEach(list: ItemList<Item, Params>, inDoubt: Set<ItemKey>): Promise<void> {
     const { work } = list;
     if (list.open().length === 0) return;
-    // If the process dies, each of them may have been sent.
+    // If the process dies, any of them may have been sent.
     await intents.intend(work, [...new Set([...inDoubt, ...list.open().map(({ key }) => key)])]);
     try {
       await list.callEach(async ({ item, key }) => {
@@ -137,7 +137,7 @@ export function definePerItemOperation<Item, Params>(
         return { key, outcome: "done" };
       });
     } catch (error) {
-      // A worker that has taken the chunk over has stored intents of its own.
+      // A worker that took the chunk over has stored its own intents.
       if (!work.signal.aborted) await intents.withdraw(work, [...inDoubt]);
       throw error;
     }
@@ -153,9 +153,9 @@ export function definePerItemOperation<Item, Params>(
     target: "upstream",
     effects: "elsewhere",
     repeatable: true,
-    // At most what a second allows, so that the limit holds within a chunk too.
+    // At most the calls of one second, so that the limit holds within a chunk too.
     chunkSize: Math.max(1, Math.min(50, Math.floor(perSecond))),
-    // A chunk of many may have to be tried again, and no caller waits for that.
+    // A larger chunk may have to be retried, and no caller waits for that.
     inlineLimit: 1,
     limits: { concurrency: 1, perSecond, requests: (items) => items },
     async apply(work) {

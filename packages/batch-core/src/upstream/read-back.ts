@@ -7,29 +7,29 @@ import { followJob, type VendorJobs } from "./vendor-job.ts";
 
 type Inherited = "name" | "label" | "columns" | "item" | "params" | "chunkSize" | "limits";
 
-/** Where items are at the vendor. One that is in neither set does not exist there. */
+/** The states of items at the vendor. An item in neither set does not exist there. */
 export interface ItemStates<Id> {
-  /** To be changed. */
+  /** Items to be changed. */
   before: ReadonlySet<Id>;
-  /** As the operation makes them. */
+  /** Items already in the target state. */
   after: ReadonlySet<Id>;
 }
 
-/** A verb of a vendor that changes many items by one call, and whose reply does not tell the outcome of each. */
+/** A verb of a vendor that changes many items by one call, without the outcome of each in its reply. */
 export interface ReadBackOperation<Id extends ItemKey, Params, Job> extends Pick<Operation<Id, Params>, Inherited> {
-  /** Returns why no batch of the account can be sent; its items fail as `wrong_account`. Default: every account is served. */
+  /** Returns the reason why the account cannot be served; its items fail as `wrong_account`. Default: all accounts are served. */
   refuseAccount?(account: string): string | undefined;
-  /** Reads where items are, and changes nothing. Without it every item is sent, and there is no dry run. */
+  /** Reads the states of items. Without it, every item is sent and there is no dry run. */
   look?(ids: readonly Id[], work: Work<Id, Params>): Promise<ItemStates<Id>>;
   /** The code of items that need no change. Needs `look`. */
   unchanged?: string;
   /** The failure of an item that does not exist. Needs `look`. */
   missing?(id: Id): { code: string; message: string };
-  /** Makes the call. Must not repeat it: whether it has to be made again is read back first. */
+  /** Makes the call once. It must not repeat it, because the outcomes are read back before any repeat. */
   send(ids: readonly Id[], work: Work<Id, Params>): Promise<Job>;
   /** The jobs of a vendor that replies before the work is done. */
   jobs?: VendorJobs<Id, Params, Job>;
-  /** Reads the outcome of each item that was sent. `earlier`: the items that an earlier call, whose reply was lost, may have changed. */
+  /** Reads the outcome of each item that was sent. `earlier`: items that an earlier call without a reply may have changed. */
   readBack(ids: readonly Id[], job: Job, work: Work<Id, Params>, earlier: readonly Id[]): Promise<Outcome[]>;
 }
 
@@ -70,14 +70,14 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
     } catch (error) {
       if (isRejected(error)) return { wanted: [], outcomes: work.items.map(toRejected(error, earlier)) };
       if (!VendorError.is(error) || error.kind === "circuit_open") throw error;
-      // Only reads so far: whatever went wrong, nothing was done.
+      // Only reads so far, so the failed call had no effect.
       throw new VendorError("unavailable", error.message, { retryAfterMs: error.retryAfterMs, cause: error });
     }
     const wanted = work.items.filter((id) => states.before.has(id));
     const others = work.items.filter((id) => !states.before.has(id));
     const outcomes = others.map((key): Outcome => {
       if (!states.after.has(key)) return { key, outcome: "failed", ...(missing?.(key) ?? notFound(key)) };
-      // It was to be changed when the earlier call was sent, so that call has changed it.
+      // Before the earlier call it was not in the target state, so that call has changed it.
       if (earlier.includes(key)) return { key, outcome: "done" };
       return { key, outcome: "skipped", code: unchanged ?? "unchanged" };
     });
@@ -95,12 +95,12 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
     } catch (error) {
       // Without a look, a refusal says nothing of the earlier call.
       if (isRejected(error)) return [...outcomes, ...wanted.map(toRejected(error, look ? [] : earlier))];
-      // A worker that has taken the chunk over has stored intents of its own.
+      // A worker that took the chunk over has stored its own intents.
       if (didNothing(error) && !work.signal.aborted) await intents.withdraw(work, earlier);
       throw error;
     }
     try {
-      // A worker that has taken the chunk over stores jobs of its own.
+      // A worker that took the chunk over stores its own jobs.
       work.signal.throwIfAborted();
       if (jobs) {
         await intents.confirm(work, String(jobs.id(job)));
@@ -108,14 +108,14 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
       }
       return [...outcomes, ...(await readBack(wanted, job, work, earlier))];
     } catch (error) {
-      // From here on something was done, whatever the error says of the call that failed.
+      // From here on the call may have had its effect, whatever the error says.
       const retryAfterMs = VendorError.is(error) ? error.retryAfterMs : undefined;
       const message = "The call was made, and what it changed could not be read back";
       throw new VendorError("unknown_outcome", message, { cause: error, retryAfterMs });
     }
   }
 
-  /** Waits for the jobs that an earlier try may have started, so that the states read afterwards are final. */
+  /** Waits for the jobs that an earlier attempt may have started, so that the states read afterwards are final. */
   async function followEarlier({ keys, reference }: Intent<Id>, work: Work<Id, Params>): Promise<void> {
     if (!jobs || keys.length === 0) return;
     const ids = reference === null ? await jobs.findUnfinished(keys, work) : [reference];
@@ -123,7 +123,7 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
       try {
         await followJob(jobs, await jobs.read(id, work), work, clock);
       } catch (error) {
-        // A job that the vendor does not show any more has ended.
+        // A job that the vendor no longer lists has ended.
         if (!isRejected(error)) throw error;
       }
     }
@@ -157,7 +157,7 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
   });
 }
 
-/** True if the vendor said no to a call as a whole, so that a second one would not help. */
+/** Reports whether the vendor rejected the whole call, so that a repeat would not help. */
 function isRejected(error: unknown): error is VendorError {
   return VendorError.is(error) && error.kind === "rejected";
 }

@@ -3,7 +3,7 @@ import type { ItemKey, Work } from "../operation/operation.ts";
 
 const firstPollMs = 1_000;
 const longestPollMs = 10_000;
-/** A job that takes longer is left, and looked for when the chunk is tried again. */
+/** Time-out for a job in milliseconds. The next attempt at the chunk looks for the job again. */
 const patienceMs = 30 * 60_000;
 
 /** How the jobs of a vendor are read: a call starts one, and goes on in the background. */
@@ -11,13 +11,13 @@ export interface VendorJobs<Id extends ItemKey, Params, Job> {
   id(job: Job): number | string;
   isOver(job: Job): boolean;
   read(id: string, work: Work<Id, Params>): Promise<Job>;
-  /** Finds the unfinished jobs that a call with at most these items may have started, where its reply was lost. */
+  /** Finds the unfinished jobs that a call with at most these items, whose reply was lost, may have started. */
   findUnfinished(ids: readonly Id[], work: Work<Id, Params>): Promise<string[]>;
-  /** Ends the wait for jobs, because the process stops: the worker that takes the chunk over goes on with it. */
+  /** Aborted when the process stops. The worker that takes the chunk over continues the wait. */
   closing: AbortSignal;
 }
 
-/** Reads a job until it has ended, and returns it as it is then. */
+/** Polls a job until it has ended, and returns it. */
 export async function followJob<Id extends ItemKey, Params, Job>(
   jobs: VendorJobs<Id, Params, Job>,
   job: Job,

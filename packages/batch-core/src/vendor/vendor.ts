@@ -3,22 +3,22 @@ import type { Host } from "../host.ts";
 import type { NewKey } from "../keys/keys.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 
-/** A vendor at work: what `create…(host, options)` of its package answers. */
+/** A running vendor: the result of `create…(host, options)` of its package. */
 export interface VendorInstance {
-  /** The vendor's own HTTP API, at the vendor's own paths. `env`: what the server hands over beside the request. */
+  /** The vendor's own HTTP API, at the vendor's own paths. `env`: the server's data beside the request. */
   routes: { fetch(request: Request, env?: object): Response | Promise<Response> };
   operations: AnyOperation[];
   /** Whether an account has records. Present if the vendor has accounts. */
   hasAccount?(account: string): Promise<boolean>;
-  /** Rejects while the vendor cannot work: its own database does not answer, say. */
+  /** Rejects while the vendor cannot work, for example because its own database is unavailable. */
   ready?(): Promise<void>;
-  /** Ends what goes on beside the requests and waits of chunks in hand. Called before the host is closed. */
+  /** Stops background tasks and the waits of chunks in progress. Called before the host is closed. */
   closing?(): Promise<void>;
-  /** Lets go of what the chunks in hand may have needed to the last. Called after the host was closed. */
+  /** Frees resources that chunks in progress may need until their end. Called after the host was closed. */
   close?(): Promise<void>;
 }
 
-/** What of the gateway's settings every vendor may need. */
+/** Settings of the gateway that every vendor may need. */
 export interface CommonSettings {
   /** IANA name. */
   timeZone: string;
@@ -28,15 +28,15 @@ export type ImportFormat = "ndjson" | "csv";
 
 export interface ImportRequest {
   format: ImportFormat;
-  /** Empty where the vendor has no accounts. */
+  /** Empty if the vendor has no accounts. */
   account: string;
   /** The vendor's own options, as `VendorImport.options` reads them. */
   options: Readonly<Record<string, unknown>>;
-  /** Called for each line that is not imported; `line` counts from 1. */
+  /** Called for each rejected line; `line` counts from 1. */
   onRefused(refused: { line: number; message: string }): void;
 }
 
-/** How records of a vendor are imported from a file. */
+/** The import of a vendor's records from a file. */
 export interface VendorImport<Instance extends VendorInstance = VendorInstance> {
   formats: readonly ImportFormat[];
   /** Its own options: the property `channel` is `--channel` on the command line, with its description as the help. */
@@ -53,14 +53,14 @@ export interface ImportCounts {
   refused: number;
 }
 
-/** Everything that the gateway must know to serve a vendor: the one line per vendor exports this. */
+/** Everything that the gateway needs to serve a vendor. */
 export interface Vendor<Settings = unknown, Instance extends VendorInstance = VendorInstance> {
   /** As in settings, operations and keys: `firstpromoter`. */
   name: string;
   label: string;
   /** Every key and every record of this vendor belongs to an account. */
   accounts?: boolean;
-  /** What it keeps with a key. Every value arrives as a string. */
+  /** The schema of the options of a key. Every value arrives as a string. */
   keyOptions?: z.ZodObject<z.ZodRawShape>;
   /** The beginnings of the paths that its routes answer, without a slash at the end. */
   paths: string[];

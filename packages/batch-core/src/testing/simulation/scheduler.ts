@@ -84,7 +84,7 @@ export class Scheduler {
     this.#timers = this.#timers.filter((waiting) => waiting.owner !== owner);
   }
 
-  /** Lets one go on until it waits again; false when nobody waits for anything. */
+  /** Runs one task until it waits again. Returns false if no task waits. */
   async step(): Promise<boolean> {
     // Who was let through has first gone on as far as it can: nothing here waits for the real world.
     await new Promise((resolve) => setImmediate(resolve));

@@ -97,7 +97,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
     return true;
   }
 
-  /** A claim that was answered after it had run out: somebody else may have taken it for interrupted meanwhile. */
+  /** A claim that returned after its lease had expired, so another worker may have claimed the chunk as interrupted. */
   function noteLateClaim(answer: unknown, until: number): void {
     const { batchId, generation, seq } = (answer ?? {}) as Partial<ClaimedChunk>;
     if (seq !== undefined && until < scheduler.now) disturbed.add(`${batchId} ${generation} ${seq}`);
@@ -163,7 +163,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
 
   async function step(): Promise<void> {
     if (processes.size === 0 || (processes.size < 2 && scheduler.chance(0.01))) await start();
-    if (!(await scheduler.step())) throw new Endless("nobody waits for anything, and there is no end");
+    if (!(await scheduler.step())) throw new Endless("nothing is scheduled, and the batch has not ended");
     if (scheduler.steps > stepLimit) throw new Endless(`no end within ${stepLimit} steps`);
   }
 
