@@ -16,7 +16,7 @@ export async function altcraftBatch(scale: number): Promise<Line[]> {
   for (const { name: database, open } of ledgerDatabases) {
     await using opened = await open();
     const gate = createTurns();
-    const host = await createHost({ databaseUrl: opened.url, clock: gate.clock, lanes: 1 });
+    const host = await createHost({ databaseUrl: opened.url, clock: gate.clock, concurrency: 1 });
     await createAltcraft(host);
     await using bare = await openBare(opened.url);
     const perTurn = Math.max(1, Math.round((1_000_000 * scale) / chunkSize / turns));

@@ -7,7 +7,7 @@ import { account, fillPromoters, idsFrom, plainRestoreOne } from "./promoters.ts
 import { type Line, median, rate } from "./report.ts";
 
 const runs = 3;
-const lanes = 5;
+const concurrency = 5;
 
 /**
  * Chunks a second, each in a transaction of its own with what it changed: chunks of one promoter, so that the engine is all
@@ -33,7 +33,7 @@ export async function chunks(scale: number): Promise<Line[]> {
 /** With the engine given, or the one in the process; and of the bare statement, one after the other. */
 async function measureRate(count: number, engine?: EngineFactory): Promise<{ ours: number; plain: number }> {
   await using opened = await postgresDatabase();
-  const host = await createHost({ databaseUrl: opened.url, lanes, ...(engine && { engine }) });
+  const host = await createHost({ databaseUrl: opened.url, concurrency, ...(engine && { engine }) });
   const { store, operations } = await createFirstPromoter(host);
   const restore = operations[0];
   if (!restore) throw new Error("FirstPromoter has no operations");

@@ -19,7 +19,7 @@ export async function jobs(scale: number): Promise<Line[]> {
   const mine = Math.round(100_000 * scale);
   const theirs = 2500;
   await using opened = await postgresDatabase();
-  const host = await createHost({ databaseUrl: opened.url, lanes: connections });
+  const host = await createHost({ databaseUrl: opened.url, concurrency: connections });
   await createFirstPromoter(host);
   await using bare = await openBare(opened.url);
   await fillPromoters(bare, (rounds + 1) * (mine + theirs));

@@ -18,7 +18,7 @@ export async function restore(scale: number): Promise<Line[]> {
   for (const { name: database, open } of ledgerDatabases) {
     await using opened = await open();
     const gate = createTurns();
-    const host = await createHost({ databaseUrl: opened.url, clock: gate.clock, lanes: 1 });
+    const host = await createHost({ databaseUrl: opened.url, clock: gate.clock, concurrency: 1 });
     await createFirstPromoter(host);
     await using bare = await openBare(opened.url);
     const perTurn = Math.round((1_000_000 * scale) / chunkSize / turns);

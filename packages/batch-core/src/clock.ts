@@ -1,8 +1,8 @@
-/** Time as it is handed to the core, so that a test or a simulation can drive it. */
+/** The time source of the core. Tests and simulations replace it. */
 export interface Clock {
   /** Milliseconds since 1970 UTC. */
   now(): number;
-  /** Resolves after `ms`, or at once when the signal is aborted. Never rejects. 0 lets others have their turn. */
+  /** Resolves after `ms`, or at once when the signal is aborted. Never rejects. 0 yields to the event loop. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 

@@ -51,7 +51,7 @@ export interface HostOptions {
   /** The engine that dispatches chunks. Default: in this process. */
   engine?: EngineFactory;
   /** Maximum number of concurrent chunks. Default 1 on SQLite, which has one writer, and 4 on PostgreSQL. */
-  lanes?: number;
+  concurrency?: number;
   /** Duration of a lease in milliseconds, after which the chunk of a dead process is claimed again. Default 15 seconds. */
   leaseMs?: number;
   /** Time-out of a statement on PostgreSQL in milliseconds. Default 30 seconds. */
@@ -89,7 +89,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const toOperationKey = (name: string, target: Target) => `${name} ${target}`;
   const operation = (name: string, target: Target) => registered.get(toOperationKey(name, target));
   const runner = createRunner({ ledger, database, operation, clock, random, log, worker, leaseMs });
-  const lanes = options.lanes ?? (database.dialect === "sqlite" ? 1 : 4);
+  const concurrency = options.concurrency ?? (database.dialect === "sqlite" ? 1 : 4);
   const { databaseUrl, engine: createEngine = createInProcessEngine } = options;
   let engine: Engine;
   try {
@@ -101,7 +101,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       operation,
       clock,
       log,
-      lanes,
+      concurrency,
     });
     if (role !== "web") await engine.start();
   } catch (error) {
@@ -122,7 +122,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
     keys,
     admission: createAdmission({ limits: options.admission, keys, clock, log }),
     batches: createBatches({
-      ...{ ledger, database, runner, operation, clock, keepKeysMs },
+      ledger,
+      database,
+      runner,
+      operation,
+      clock,
+      keepKeysMs,
       checkAccount: accounts.check,
       notify: engine.notify,
     }),

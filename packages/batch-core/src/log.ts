@@ -1,4 +1,4 @@
-/** Where the packages log to: the shape of a pino logger, small enough to write by hand. Secrets are never logged. */
+/** The logger of all packages, compatible with pino. Secrets are never logged. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -37,7 +37,8 @@ async function startVendor(answer: Answer, options: Partial<CallerOptions> = {})
     ...options,
   });
   return {
-    ...{ call, seen },
+    call,
+    seen,
     fail: (given: VendorCall<unknown>) =>
       call(given).then(
         () => expect.unreachable(),

@@ -33,7 +33,10 @@ test("returns a response of any status with id and Retry-After", async () => {
   });
   const transport = server.transport({ headers: { authorization: "secret" } });
   const reply = await transport.call({
-    ...{ method: "GET", path: "/things", query: new URLSearchParams({ a: "b c" }), headers: { "x-more": "1" } },
+    method: "GET",
+    path: "/things",
+    query: new URLSearchParams({ a: "b c" }),
+    headers: { "x-more": "1" },
   });
   expect(reply).toMatchObject({ status: 429, requestId: "r1", retryAfterMs: 7000, text: "GET /things?a=b+c secret 1" });
 });

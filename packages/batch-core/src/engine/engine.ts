@@ -33,7 +33,7 @@ export interface EngineParts {
   clock: Clock;
   log: Log;
   /** Maximum number of concurrent chunks in this process. */
-  lanes: number;
+  concurrency: number;
 }
 
 export type EngineFactory = (parts: EngineParts) => Engine;

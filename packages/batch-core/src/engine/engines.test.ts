@@ -96,7 +96,7 @@ const broken: [string, EngineFactory, string][] = [
   ],
   [
     "exceeds its concurrency",
-    inProcess(({ lanes }) => ({ lanes: lanes * 3 })),
+    inProcess(({ concurrency }) => ({ concurrency: concurrency * 3 })),
     "runs as many chunks at once as configured",
   ],
   [

@@ -1,13 +1,20 @@
 import { toMessage } from "../errors/errors.ts";
 import type { Engine, EngineParts } from "./engine.ts";
 
-export interface InProcessParts extends Pick<EngineParts, "ledger" | "runner" | "clock" | "log" | "lanes"> {
+export interface InProcessParts extends Pick<EngineParts, "ledger" | "runner" | "clock" | "log" | "concurrency"> {
   /** Polling interval of the ledger in milliseconds, for batches of other processes. */
   pollMs?: number;
 }
 
 /** Creates an engine that dispatches chunks in this process. Its only state is the ledger, so nothing is lost with the process. */
-export function createInProcessEngine({ ledger, runner, clock, log, lanes, pollMs = 1000 }: InProcessParts): Engine {
+export function createInProcessEngine({
+  ledger,
+  runner,
+  clock,
+  log,
+  concurrency,
+  pollMs = 1000,
+}: InProcessParts): Engine {
   const stopping = new AbortController();
   let running: Promise<unknown> | undefined;
   let notification = new AbortController();
@@ -53,7 +60,7 @@ export function createInProcessEngine({ ledger, runner, clock, log, lanes, pollM
 
   return {
     async start() {
-      running ??= Promise.all(Array.from({ length: lanes }, work));
+      running ??= Promise.all(Array.from({ length: concurrency }, work));
     },
     notify() {
       const previous = notification;

@@ -25,7 +25,7 @@ const touch = defineOperation<number, unknown>({
 });
 
 async function start(databaseUrl: string, rows: number, engine: EngineFactory = createPgBossEngine) {
-  const host = await createTestHost({ databaseUrl, engine, lanes: 5 });
+  const host = await createTestHost({ databaseUrl, engine, concurrency: 5 });
   await sql`create table touched (id bigint primary key, times integer not null)`.execute(host.database.tables());
   await sql`insert into touched select id, 0 from generate_series(1, ${rows}::int) as id`.execute(
     host.database.tables(),

@@ -51,7 +51,7 @@ const insertRows = 1000;
  * @example const host = await createHost({ databaseUrl: "postgres://…", engine: createPgBossEngine });
  */
 export function createPgBossEngine(parts: EngineParts): Engine {
-  const { databaseUrl, ledger, runner, operation, clock, log, lanes, noteFault } = parts;
+  const { databaseUrl, ledger, runner, operation, clock, log, concurrency, noteFault } = parts;
   if (!/^postgres(ql)?:/.test(databaseUrl)) {
     throw new ReinstateError("bad_setting", "The pg-boss engine needs a PostgreSQL database");
   }
@@ -168,7 +168,7 @@ export function createPgBossEngine(parts: EngineParts): Engine {
       await boss.updateQueue(queue, options);
       worker = await boss.work<TimeSlice>(
         queue,
-        { batchSize: lanes, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5, heartbeatRefreshSeconds: 3 },
+        { batchSize: concurrency, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5, heartbeatRefreshSeconds: 3 },
         (jobs) => runJobs(boss as PgBoss, jobs),
       );
       sweeping = sweep(boss);

@@ -7,7 +7,7 @@ import { createPgBossEngine } from "./pg-boss.ts";
 const [databaseUrl = "", engine] = process.argv.slice(2);
 const host = await createHost({
   databaseUrl,
-  lanes: 3,
+  concurrency: 3,
   engine: engine === "pg-boss" ? createPgBossEngine : createInProcessEngine,
 });
 host.register(

@@ -12,7 +12,7 @@ const readFailure = (on: LedgerTransaction) =>
     (error: unknown) => error,
   );
 
-test("whatever PostgreSQL's driver says of a connection that is lost, the work may be tried again", async () => {
+test("lost PostgreSQL connections are transient, whatever the driver reports", async () => {
   await using server = await postgresDatabase();
   const database = openDatabase(server.url);
   const knife = openDatabase(server.url);
@@ -20,7 +20,7 @@ test("whatever PostgreSQL's driver says of a connection that is lost, the work m
   const lost = database.transaction(async (transaction) => {
     const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(transaction);
     await sql`select pg_terminate_backend(${rows[0]?.pid})`.execute(knife.tables());
-    // The first is told by the server or by the socket, those after it by the driver.
+    // The server or the socket reports the first error, the driver the later ones.
     await until(async () => {
       seen.push(await readFailure(transaction));
       return String(seen.at(-1)).includes("not queryable");
@@ -29,13 +29,13 @@ test("whatever PostgreSQL's driver says of a connection that is lost, the work m
   });
   await expect(lost).rejects.toThrow();
   expect(seen.filter((error) => !isTransient(error))).toEqual([]);
-  // The next one has another connection.
+  // The next statement gets another connection.
   expect(await database.transaction(readFailure)).toBeUndefined();
   await database.close();
   await knife.close();
 });
 
-test("a transaction whose first statement fails is rolled back, and its connection is as good as before", async () => {
+test("failed transactions are rolled back and leave a usable connection", async () => {
   await using server = await postgresDatabase();
   const database = openDatabase(server.url);
   await sql`create table kept (id integer primary key)`.execute(database.tables());

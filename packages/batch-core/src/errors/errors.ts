@@ -6,8 +6,8 @@ import { cutList, cutText } from "./cut-text.ts";
 import { isMarked } from "./marked.ts";
 
 /**
- * Errors of the core, recognised by a well-known symbol and not by `instanceof`, so that two installed
- * versions of the core still know each other's errors.
+ * An error of the core. It is recognized by a well-known symbol instead of `instanceof`, so that two installed versions of the core
+ * recognize each other's errors.
  */
 const marker = Symbol.for("reinstate.error");
 
@@ -43,7 +43,7 @@ function cutIssues(issues: readonly Issue[]): Issue[] {
 export class ReinstateError extends Error {
   readonly [marker] = true;
   readonly code: ReinstateErrorCode;
-  /** At most 100 of the things that are wrong; fewer if their texts are long. */
+  /** At most 100 issues; fewer if their texts are long. */
   readonly issues: Issue[];
   /** Of `overloaded` and `too_many_requests`: when the same call may succeed. */
   readonly retryAfterSeconds: number | undefined;
@@ -127,7 +127,7 @@ const storageCodes = new Set([
 /** SQLITE_NOMEM, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN: the low byte of an extended code. */
 const sqliteStorageCodes = new Set([7, 8, 10, 13, 14]);
 
-/** What PostgreSQL's driver says, without a code, where it has no connection (any more). */
+/** Messages of PostgreSQL's driver without a code, for a missing or lost connection. */
 const lostConnection =
   /Connection terminated|server closed the connection|is not queryable|timeout exceeded when trying to connect|Query read timeout/i;
 
@@ -140,8 +140,8 @@ export const publicMessage = Symbol.for("reinstate.public-message");
 const notNowMarker = Symbol.for("reinstate.not-now");
 
 /**
- * Thrown by an operation that may not run at this hour, before it has changed anything: the chunk waits until then, and
- * that costs no attempt.
+ * Thrown by an operation that may not run now, before it has changed anything. The chunk waits until the given time, and no attempt is
+ * counted.
  */
 export class DeferUntil extends Error {
   readonly [notNowMarker] = true;
@@ -162,20 +162,20 @@ export class DeferUntil extends Error {
   }
 }
 
-/** True for an error of a vendor's client that says that nothing was done. */
+/** Reports whether an error of a vendor's client shows that the call had no effect. */
 export function hadNoEffect(error: unknown): boolean {
   return typeof error === "object" && error !== null && (error as { retryable?: unknown }).retryable === true;
 }
 
-/** Milliseconds until a vendor that is down is asked again; undefined for any other error. Its client sent nothing. */
+/** Returns the milliseconds until the next call to a vendor that is down, if its client sent nothing; else undefined. */
 export function readCircuitPause(error: unknown): number | undefined {
   const { kind, retryAfterMs } = (error ?? {}) as { kind?: unknown; retryAfterMs?: unknown };
   return kind === "circuit_open" && typeof retryAfterMs === "number" ? retryAfterMs : undefined;
 }
 
 /**
- * True where the same work may succeed a little later: lost connections, deadlocks, a busy database.
- * A verdict on an item or a fault in the program is never transient.
+ * Reports whether the same work may succeed later: after a lost connection, a deadlock or a busy database. A rejection of an item or a
+ * bug is never transient.
  */
 export function isTransient(error: unknown): boolean {
   return listCauses(error).some((cause) => {
@@ -189,8 +189,8 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * True if a database or a disk cannot store anything now: it is full, read-only, out of memory, or it fails to write. This is
- * never a verdict on an item. The work can go on once an operator has made room.
+ * Reports whether a database or a disk cannot store anything now: it is full, read-only, out of memory, or it fails to write. This is
+ * never a fault of an item. The work can go on once an operator has made room.
  */
 export function isStorageFault(error: unknown): boolean {
   return listCauses(error).some((cause) => {
@@ -199,7 +199,7 @@ export function isStorageFault(error: unknown): boolean {
   });
 }
 
-/** True if the same call can succeed later: a database is away, busy, full or read-only. Callers get 503. */
+/** Reports whether the same call can succeed later: a database is unavailable, busy, full or read-only. Callers get 503. */
 export function isUnavailable(error: unknown): boolean {
   return isTransient(error) || isStorageFault(error);
 }
@@ -212,7 +212,7 @@ interface Cause {
   errors?: unknown;
 }
 
-/** An error, its causes and the parts of an AggregateError. The depth is limited: a cause can lead back to its error. */
+/** Yields an error, its causes and the parts of an AggregateError. The depth is limited, because causes can form a cycle. */
 function listCauses(error: unknown, depth = 0): Cause[] {
   if (typeof error !== "object" || error === null || depth === 5) return [];
   const { cause, errors } = error as Cause;
@@ -225,14 +225,14 @@ function sqliteCode({ code, errcode }: Cause): number | undefined {
   return code === "ERR_SQLITE_ERROR" && typeof errcode === "number" ? errcode & 0xff : undefined;
 }
 
-/** True if PostgreSQL did not answer in time. */
+/** Reports whether a statement on PostgreSQL timed out. */
 export function isTimeout(error: unknown): boolean {
   return /^(Query read timeout|timeout exceeded when trying to connect)$/.test(
     (error as Cause | undefined)?.message as string,
   );
 }
 
-/** True where a database took its transaction back by itself, deadlock or serialization: saying it again is safe. */
+/** Reports whether the database rolled the transaction back (deadlock, serialization), so that it can be repeated safely. */
 export function wasRolledBack(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return code === "40001" || code === "40P01";
@@ -266,7 +266,7 @@ export function toPublicMessage(error: unknown): string {
   return "Unexpected error; see the server log";
 }
 
-/** A request that is refused for what is wrong in these places; the message tells the first of them. */
+/** Creates the error of a rejected request with these issues. The message names the first one. */
 export function invalidRequest(...issues: Issue[]): ReinstateError {
   return new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
 }
@@ -274,7 +274,7 @@ export function invalidRequest(...issues: Issue[]): ReinstateError {
 export type WaitReason = (typeof waitReasons)[number];
 
 /**
- * Why an open batch makes no progress. `rate_limit`: the pace of its operation. `office_hours`: work is not allowed at this
- * hour. `vendor`: the vendor does not answer, or lets us do nothing. `storage`: a database or disk is full, read-only or failing.
+ * Why an open batch makes no progress. `rate_limit`: the limits of its operation. `office_hours`: the operation is not allowed
+ * at this time. `vendor`: the vendor does not answer, or lets us do nothing. `storage`: a database or disk is full, read-only or failing.
  */
 export const waitReasons = ["rate_limit", "office_hours", "vendor", "storage"] as const;

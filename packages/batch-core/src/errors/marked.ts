@@ -1,5 +1,5 @@
 /**
- * True if an error has the marker of its class. A `Symbol.for` marker is known to every installed version of a package, where
+ * Reports whether an error has the marker of its class. A `Symbol.for` marker is known to every installed version of a package, where
  * `instanceof` knows one.
  *
  * @example

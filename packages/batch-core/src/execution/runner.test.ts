@@ -378,7 +378,7 @@ describe.each(ledgerDatabases)("runner on $name", ({ open }) => {
           return done(work);
         },
       });
-      await using core = await begin(operation, { lanes: 2, leaseMs: 3000 });
+      await using core = await begin(operation, { concurrency: 2, leaseMs: 3000 });
       const { id } = await core.batches.submit(request(2));
       await until(() => ran.length > 0);
       for (let step = 0; step < 20; step++) {
@@ -408,7 +408,7 @@ describe.each(ledgerDatabases)("runner on $name", ({ open }) => {
       // One process takes the chunk over from itself: each claim has its own name.
       await using core = await begin(operation, {
         leaseMs: 3000,
-        lanes: 2,
+        concurrency: 2,
         ledger: (ledger) => ({
           renew: () => Promise.reject(lost()),
           async finishChunk(...args) {

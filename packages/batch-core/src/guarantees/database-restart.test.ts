@@ -27,7 +27,7 @@ test.each([
 ])("batch survives a kill and restart of PostgreSQL, engine %s", async (_, engine) => {
   const postgres = await privatePostgres();
   try {
-    const host = await createHost({ databaseUrl: postgres.url, lanes: 2, ...(engine && { engine }) });
+    const host = await createHost({ databaseUrl: postgres.url, concurrency: 2, ...(engine && { engine }) });
     try {
       await sql`create table marks (id bigint not null)`.execute(host.database.tables());
       host.register(mark);

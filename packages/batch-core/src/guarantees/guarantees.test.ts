@@ -93,7 +93,9 @@ const guarantees: Record<string, Guarantee> = {
           expect(seen.map(({ item }) => item)).toEqual([0, 1, 2, 3, 4]);
         });
         const intake = {
-          ...{ total: 4, duplicates: 0, close() {} },
+          total: 4,
+          duplicates: 0,
+          close() {},
           *chunks(): Generator<NewChunk> {
             yield { packed: pack([1, 2]) };
             throw new Error("the upload broke off");
@@ -226,7 +228,8 @@ const guarantees: Record<string, Guarantee> = {
     async prove(url, breakage) {
       const sent: number[] = [];
       const send = operation({
-        ...{ effects: "elsewhere", repeatable: false },
+        effects: "elsewhere",
+        repeatable: false,
         async apply({ items }) {
           sent.push(...items);
           return items.map((key) => ({ key, outcome: "done" }));
@@ -361,7 +364,9 @@ const guarantees: Record<string, Guarantee> = {
           if (at++ % 150 === 149) most = Math.max(most, heldMemory() - start);
         }
         const intake = {
-          ...{ total: chunks * 100, duplicates: 0, close() {} },
+          total: chunks * 100,
+          duplicates: 0,
+          close() {},
           *chunks(): Generator<NewChunk> {
             for (let chunk = 0; chunk < chunks; chunk++) {
               look();
@@ -432,7 +437,9 @@ const guarantees: Record<string, Guarantee> = {
       const images = async () => effects({ database: here });
       let dies = true;
       const move = operation({
-        ...{ effects: "elsewhere", repeatable: false, params: z.any() },
+        effects: "elsewhere",
+        repeatable: false,
+        params: z.any(),
         async apply({ items, params }) {
           const { journalLast } = (params ?? {}) as { journalLast?: boolean };
           if (!journalLast) await journal(items);

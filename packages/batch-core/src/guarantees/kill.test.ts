@@ -21,7 +21,7 @@ const worker = await bundleProgram(fileURLToPath(new URL("../testing/kill/worker
 interface Start {
   process: ChildProcess;
   said: string;
-  /** It has opened its database and begins to work. */
+  /** Resolves when the worker has opened its database and starts to work. */
   ready: Promise<void>;
 }
 
@@ -33,12 +33,12 @@ function start(): Start {
     started.said += data;
     ready.resolve();
   });
-  // Orders for one that is dead already.
+  // Orders for a worker that is already dead.
   child.stdin?.on("error", () => {});
   return started;
 }
 
-/** Gives a waiting worker its orders, and kills it after it has worked for a while. Answers how it ended. */
+/** Gives a waiting worker its orders and kills it after a while. Returns how it ended. */
 async function run({ process, ready }: Start, orders: Orders, afterMs?: number): Promise<"killed" | "ended"> {
   const exit = once(process, "exit") as Promise<[number | null, string | null]>;
   process.stdin?.write(`${JSON.stringify(orders)}\n`);
@@ -78,7 +78,7 @@ describe.concurrent.each(ledgerDatabases)("a process that is killed on $name", (
         const one = waiting.shift() as Start;
         waiting.push(start());
         const end = await run(one, { ...orders, die }, point ? undefined : random() * 150);
-        // What it did not tell of is asked for again.
+        // Batches that it has not reported are submitted again.
         orders.batches = orders.batches.filter(({ items }) => !one.said.includes(`batch ${items[0]}\n`));
         if (end === "ended") continue;
         killed++;

@@ -235,7 +235,12 @@ async function fromStream(
   try {
     return await host.batches.submitIntake(
       {
-        ...{ operation: name, target, account, params, actor, dryRun: query.dry_run },
+        operation: name,
+        target,
+        account,
+        params,
+        actor,
+        dryRun: query.dry_run,
         ...(max_failure_rate !== undefined && {
           stopRule: { maxFailureRate: max_failure_rate, after: after ?? settledFirst },
         }),

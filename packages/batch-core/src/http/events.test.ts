@@ -89,7 +89,7 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
   test("report the progress of a batch until its end", async () => {
     await using database = await open();
     const { operation, letGo } = gated();
-    await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], lanes: 1 });
+    await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], concurrency: 1 });
     await submit(api);
     const response = await api.fetch(path);
     expect(response.headers.get("content-type")).toMatch(/^text\/event-stream/);
@@ -152,7 +152,10 @@ describe.each(ledgerDatabases)("events on $name", ({ open }) => {
     const { operation } = gated();
     const watches = counted();
     await using api = await createTestApi({
-      ...{ databaseUrl: database.url, operations: [operation], role: "web", wrap: watches.wrap },
+      databaseUrl: database.url,
+      operations: [operation],
+      role: "web",
+      wrap: watches.wrap,
     });
     await submit(api);
     const events = readEvents((await api.fetch(path)).body as ReadableStream<Uint8Array>);

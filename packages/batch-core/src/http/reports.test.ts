@@ -76,7 +76,7 @@ describe.each(ledgerDatabases)("reports on $name", ({ open }) => {
   test("contain the outcome of every item in every state", async () => {
     await using database = await open();
     const { operation, open: letGo } = gated();
-    await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], lanes: 1 });
+    await using api = await createTestApi({ databaseUrl: database.url, operations: [operation], concurrency: 1 });
     const settled = async (id: number, count: number) =>
       until(async () => (await api.call(`/v1/batches/${id}`)).body.processed === count);
     const act = async (verb: string) => (await api.call(`/v1/batches/1/${verb}`, { method: "POST" })).status;
@@ -144,7 +144,9 @@ describe.each(ledgerDatabases)("reports on $name", ({ open }) => {
     let pages = 0;
     let ended = false;
     await using api = await createTestApi({
-      ...{ databaseUrl: database.url, operations: [operation], role: "web" },
+      databaseUrl: database.url,
+      operations: [operation],
+      role: "web",
       wrap: (host) => ({
         ...host,
         batches: {

@@ -119,7 +119,11 @@ describe.each(ledgerDatabases)("streamed creates on $name", ({ open }) => {
     const { port } = server.address() as AddressInfo;
     const upload = (operation: string, headers = {}): ClientRequest =>
       httpRequest({
-        ...{ port, host: "127.0.0.1", method: "POST", agent: false, path: `/v1/batches?operation=${operation}` },
+        port,
+        host: "127.0.0.1",
+        method: "POST",
+        agent: false,
+        path: `/v1/batches?operation=${operation}`,
         headers: { authorization: `Bearer ${api.secret}`, "content-type": "application/x-ndjson", ...headers },
       });
     const lines = numbers(50_000).join("");

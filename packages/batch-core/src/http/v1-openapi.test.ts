@@ -20,8 +20,16 @@ test("documents exactly the served routes", async () => {
 test("returns responses as documented", async () => {
   await using host = await createTestHost();
   host.register({
-    ...{ name: "test.rows.touch", label: "touch", target: "local", effects: "ledger", chunkSize: 10, inlineLimit: 3 },
-    ...{ item: z.int(), params: z.strictObject({}), key: (item: unknown) => item as number, repeatable: true },
+    name: "test.rows.touch",
+    label: "touch",
+    target: "local",
+    effects: "ledger",
+    chunkSize: 10,
+    inlineLimit: 3,
+    item: z.int(),
+    params: z.strictObject({}),
+    key: (item: unknown) => item as number,
+    repeatable: true,
     apply: async ({ items }: { items: unknown[] }) =>
       items.map((key) => ({ key: key as number, outcome: key === 13 ? "failed" : "done", code: "no" })),
   } as never);

@@ -66,7 +66,10 @@ const text = (mediaType: string): ApiBody => ({ schema: { type: "string" }, medi
 
 /** Describes a change of one batch. */
 const change = (operationId: string, verb: string, summary: string): Route => ({
-  ...{ operationId, method: "POST", path: `/v1/batches/{id}/${verb}`, summary },
+  operationId,
+  method: "POST",
+  path: `/v1/batches/{id}/${verb}`,
+  summary,
   parameters: { path: id },
   answers: { "200": batch("The batch afterwards") },
   errors: [
@@ -81,7 +84,8 @@ const change = (operationId: string, verb: string, summary: string): Route => ({
 
 const report = (format: "csv" | "ndjson", mediaType: string): Route => ({
   operationId: `get${format === "csv" ? "Csv" : "Ndjson"}Report`,
-  ...{ method: "GET", path: `/v1/batches/{id}/report.${format}` },
+  method: "GET",
+  path: `/v1/batches/{id}/report.${format}`,
   summary: `Download the outcome of every item as ${format.toUpperCase()}`,
   parameters: { path: id },
   answers: { "200": { description: "A line for each item", body: text(mediaType) } },
@@ -231,7 +235,9 @@ export function v1OpenApi(): Json {
       answers: {
         ...route.answers,
         ...writeErrors(errors, [...names, ...everywhere], {
-          ...{ schema: writer.reference("Problem"), mediaTypes: problemType, shared: answers },
+          schema: writer.reference("Problem"),
+          mediaTypes: problemType,
+          shared: answers,
         }),
       },
     })),

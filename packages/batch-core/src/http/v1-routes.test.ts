@@ -90,10 +90,28 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
       ["created_at", "updated_at", "started_at", "finished_at"].map((name) => [name, expect.stringMatching(/Z$/)]),
     );
     const batch = {
-      ...{ id: 1, operation: "test.rows.double", target: "local", account: "", status: "completed", total: 2 },
-      ...{ processed: 2, done: 1, skipped: 0, failed: 1, unknown: 0, duplicates: 1, progress: 100, generation: 0 },
-      ...{ params: { loud: false }, tally: {}, error: null, dry_run: false, next_allowed_at: null, waiting_for: null },
-      ...{ actor: api.key.id, ...times },
+      id: 1,
+      operation: "test.rows.double",
+      target: "local",
+      account: "",
+      status: "completed",
+      total: 2,
+      processed: 2,
+      done: 1,
+      skipped: 0,
+      failed: 1,
+      unknown: 0,
+      duplicates: 1,
+      progress: 100,
+      generation: 0,
+      params: { loud: false },
+      tally: {},
+      error: null,
+      dry_run: false,
+      next_allowed_at: null,
+      waiting_for: null,
+      actor: api.key.id,
+      ...times,
     };
     expect(made.body).toEqual(batch);
     expect((await api.call("/v1/batches/1")).body).toEqual(batch);
@@ -152,13 +170,17 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     ]) {
       const answer = await api.call("/v1/batches", { method: "POST", body: Buffer.from(body, "latin1") });
       expect({ body, status: answer.status, answer: answer.body }).toMatchObject({
-        ...{ body, status: 400, answer: problem("malformed-json", 400) },
+        body,
+        status: 400,
+        answer: problem("malformed-json", 400),
       });
     }
     for (const body of ["null", "[]", '"x"', "1", "{}"]) {
       const answer = await api.call("/v1/batches", { method: "POST", body });
       expect({ body, status: answer.status, answer: answer.body }).toMatchObject({
-        ...{ body, status: 422, answer: problem("invalid-request", 422) },
+        body,
+        status: 422,
+        answer: problem("invalid-request", 422),
       });
     }
     for (const encoding of ["gzip", "br", "deflate", "gzip, identity", "x-gzip", "zstd"]) {

@@ -65,7 +65,7 @@ describe("takeTokens", () => {
 
 describe.each(ledgerDatabases)("limits on $name", ({ open }) => {
   /** Starts several processes on one database with one clock. */
-  async function begin(processes: number, limits: Limits, change: Partial<AnyOperation> = {}, lanes = 4) {
+  async function begin(processes: number, limits: Limits, change: Partial<AnyOperation> = {}, concurrency = 4) {
     const file = await open();
     const clock = createTestClock();
     const starts: number[] = [];
@@ -92,7 +92,7 @@ describe.each(ledgerDatabases)("limits on $name", ({ open }) => {
     const databases = Array.from({ length: processes }, () => openDatabase(file.url));
     const cores: Assembly[] = [];
     for (const database of databases) {
-      const core = await assemble({ database, operations: [operation], clock, random: () => 0.9, lanes });
+      const core = await assemble({ database, operations: [operation], clock, random: () => 0.9, concurrency });
       await core.start();
       cores.push(core);
     }

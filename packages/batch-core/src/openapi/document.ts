@@ -132,7 +132,9 @@ function writeParameters({ parameters = {} }: ApiRoute, writer: SchemaWriter): J
     Object.entries(parameters[place] ?? {}).map(([name, given]) => {
       const { description, ...schema } = writer.write(given, "input");
       return {
-        ...{ name, in: place, required: place === "path" },
+        name,
+        in: place,
+        required: place === "path",
         ...(description !== undefined && { description }),
         ...(schema.type === "object" && { style: "deepObject" }),
         schema,

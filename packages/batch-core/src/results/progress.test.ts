@@ -28,7 +28,8 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
     const { id } = await core.batches.submit({ operation: touch.name, items: [1, 2, 3, 4, 5, 6] });
     return {
       ...core,
-      ...{ clock, id },
+      clock,
+      id,
       async [Symbol.asyncDispose]() {
         await database.close();
         await file[Symbol.asyncDispose]();

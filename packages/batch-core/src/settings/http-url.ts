@@ -9,13 +9,13 @@ function hasCredentials(text: string): boolean {
   return username !== "" || password !== "";
 }
 
-/** Validates the URL of a page. A user or a password in it would show wherever the URL is named. */
+/** Validates the URL of a page. Rejects a user and a password, which would appear wherever the URL is shown. */
 export const httpUrl = z
   .string()
   .refine(isHttpUrl, { error: "must be an http or https URL", abort: true })
   .refine((text) => !hasCredentials(text), { error: "must not hold a user or a password" });
 
-/** Validates what stands before the paths of an API: a query or a fragment would swallow them. */
+/** Validates the base URL of an API. Rejects a query and a fragment, which would absorb the paths. */
 export const httpBaseUrl = httpUrl.refine((text) => !/[?#]/.test(text), {
   error: "must not have a query or a fragment, because paths are appended to it",
 });

@@ -27,7 +27,7 @@ export async function assemble(options: {
   clock?: Clock;
   random?(): number;
   worker?: string;
-  lanes?: number;
+  concurrency?: number;
   leaseMs?: number;
   pollMs?: number;
 }): Promise<Assembly> {
@@ -40,8 +40,8 @@ export async function assemble(options: {
   const operation = (name: string, target: string) => registered.get(`${name} ${target}`);
   const common = { ledger, database, operation, clock };
   const runner = createRunner({ ...common, random, log: silentLog, worker, leaseMs });
-  const { lanes = 1, pollMs = 1000 } = options;
-  const engine = createInProcessEngine({ ledger, runner, clock, log: silentLog, lanes, pollMs });
+  const { concurrency = 1, pollMs = 1000 } = options;
+  const engine = createInProcessEngine({ ledger, runner, clock, log: silentLog, concurrency, pollMs });
   const batches = createBatches({
     ...common,
     runner,

@@ -2,9 +2,9 @@ import type { Host } from "../host.ts";
 
 /**
  * Compares the outcomes of a finished batch with what the vendor holds, and returns one line for each item whose outcome is
- * wrong: `done` or `skipped` and not so at the vendor, `failed` and yet so, or no outcome at all. `unknown` is never wrong.
+ * wrong: `done` or `skipped` although the vendor disagrees, `failed` although it was changed, or no outcome. `unknown` is never wrong.
  *
- * @param isSo whether the item is at the vendor as the operation was to make it.
+ * @param isSo reports whether the vendor holds the item in the target state
  */
 export async function findDisagreements(
   { batches }: Host,

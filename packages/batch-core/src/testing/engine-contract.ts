@@ -90,7 +90,7 @@ function eachOnce(seen: { item: Item }[], count: number): void {
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** The ledger itself, for what no host would do. */
+/** Opens the ledger directly, for actions that a host does not offer. */
 async function withLedger(databaseUrl: string, work: (ledger: Ledger) => Promise<void>): Promise<void> {
   const database = openDatabase(databaseUrl);
   try {
@@ -101,8 +101,7 @@ async function withLedger(databaseUrl: string, work: (ledger: Ledger) => Promise
 }
 
 /**
- * What every engine must do, each case by the sentence that it proves. A case gets an empty database and throws where the
- * promise is broken.
+ * The guarantees of every engine, by name. Each check gets an empty database and throws if its guarantee is broken.
  */
 export const engineContract: Record<string, (subject: EngineUnderTest) => Promise<void>> = {
   async "runs every chunk of a batch once"(subject) {
@@ -132,7 +131,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
   },
 
   async "runs several batches in turns"(subject) {
-    // All chunks are held while a batch is submitted, so that the order of the work decides, and not how fast the disk is.
+    // All chunks are blocked while a batch is submitted, so that the result does not depend on the speed of the disk.
     let gate = Promise.withResolvers<void>();
     const { operation, seen, of } = recording(() => gate.promise);
     await using host = await open(subject, operation);
@@ -160,7 +159,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
     await until(() => seen.length > 0, { timeoutMs: subject.patienceMs ?? 120_000 });
     await web.batches.stop(id);
     gate.resolve();
-    // What was in hand is finished.
+    // The chunk in progress is finished.
     await until(async () => (await web.batches.get(id)).counts.done === seen.length);
     assert.ok(seen.length < 200, "the stop came to nothing");
     await web.batches.resume(id);
@@ -185,7 +184,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
   async "stops after the chunks in progress"(subject) {
     const gate = Promise.withResolvers<void>();
     const { operation, seen } = recording(() => gate.promise);
-    const host = await open(subject, operation, { lanes: 2 });
+    const host = await open(subject, operation, { concurrency: 2 });
     await using web = await open(subject, operation, { role: "web" });
     const id = await submit(web, 50);
     await until(() => seen.length === 2, { timeoutMs: subject.patienceMs ?? 120_000 });
@@ -216,7 +215,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
       await pause(20);
       now--;
     });
-    await using host = await open(subject, operation, { lanes: 3 });
+    await using host = await open(subject, operation, { concurrency: 3 });
     await ended(subject, host, await submit(host, 30));
     assert.equal(most, 3);
   },
@@ -251,15 +250,15 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
   },
 
   async "shares a batch between two processes"(subject) {
-    // Who has done a good part alone waits for the other one.
+    // The faster process waits for the other one after a part of the chunks.
     const sharing = (other: () => unknown[]) => async () => {
       if (one.seen.length + two.seen.length < 50) return pause(3);
       await until(() => other().length > 0, { timeoutMs: subject.patienceMs ?? 120_000 });
     };
     const one = recording(sharing(() => two.seen));
     const two = recording(sharing(() => one.seen));
-    await using first = await open(subject, one.operation, { lanes: 1 });
-    await using second = await open(subject, two.operation, { lanes: 1 });
+    await using first = await open(subject, one.operation, { concurrency: 1 });
+    await using second = await open(subject, two.operation, { concurrency: 1 });
     assert.deepEqual((await ended(subject, second, await submit(first, 300))).counts, counts(300));
     eachOnce([...one.seen, ...two.seen], 300);
     assert.ok(one.seen.length > 0 && two.seen.length > 0, "one of them did it alone");
@@ -314,7 +313,7 @@ export const engineContract: Record<string, (subject: EngineUnderTest) => Promis
         ledger: { ...ledger, open: counted(ledger.open), ready: counted(ledger.ready) },
       });
     };
-    await using host = await open({ ...subject, engine }, undefined, { lanes: 1 });
+    await using host = await open({ ...subject, engine }, undefined, { concurrency: 1 });
     const id = await submit(web, 3);
     const before = looks;
     // The second poll starts after the first has skipped the batch.

@@ -3,14 +3,17 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { expiredCertificate } from "./expired-certificate.ts";
 
-/** What a fault does to one request. */
+/** The effect of a fault on one request. */
 export interface Fault {
-  /** Whether the server gets the request, so that it can have its effect. */
+  /** The request reaches the server, so it can have its effect. */
   effect: boolean;
   /**
-   * What the client gets instead of the server's reply. `reset`: the connection is reset without a reply. `reset within`: it is
-   * reset in the middle of the body. `truncated`: the reply ends in the middle of the body, in order. `trickle`: one byte at a
-   * time. `oversized`: the reply with megabytes of white space behind it.
+   * The reply of the proxy instead of the server's:
+   * - `reset`: the connection is reset without a reply.
+   * - `reset within`: the connection is reset in the middle of the body.
+   * - `truncated`: the reply ends regularly in the middle of the body.
+   * - `trickle`: the reply arrives byte by byte.
+   * - `oversized`: megabytes of white space follow the reply.
    */
   reply:
     | "reset"
@@ -58,11 +61,11 @@ export interface ProxiedRequest {
 }
 
 export interface FaultProxyOptions {
-  /** The server behind: its base URL, or its `fetch`. */
+  /** The server behind the proxy: its base URL, or its `fetch`. */
   target: string | ((request: Request) => Response | Promise<Response>);
-  /** Returns the fault of a request; undefined passes it on. */
+  /** Returns the fault of a request; undefined forwards it. */
   fault(request: ProxiedRequest): Fault | undefined;
-  /** Serves https with a certificate that has expired. */
+  /** Serves https with an expired certificate. */
   expiredTls?: boolean;
   /** Milliseconds between the bytes of a trickle. Default 1,000. */
   byteMs?: number;
@@ -71,12 +74,12 @@ export interface FaultProxyOptions {
 export interface FaultProxy extends AsyncDisposable {
   /** Without a slash at the end. */
   url: string;
-  /** The requests so far, each with whether the server behind got it. */
+  /** The requests so far, with the information if the server received them. */
   requests: (ProxiedRequest & { forwarded: boolean })[];
 }
 
 /**
- * Starts an HTTP server on 127.0.0.1 that passes requests on to another server, and spoils the replies to some of them.
+ * Starts an HTTP server on 127.0.0.1 that forwards requests to another server and damages the replies to some of them.
  *
  * @example
  * await using proxy = await startFaultProxy({
@@ -192,7 +195,7 @@ async function trickle(outgoing: ServerResponse, body: Buffer, byteMs: number): 
   outgoing.end();
 }
 
-/** Resolves when more can be written, or nothing can be any more. */
+/** Resolves when the stream can be written again, or is closed. */
 function drained(outgoing: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {

@@ -4,7 +4,7 @@ import { defineOperation } from "../index.ts";
 import { findChangedTwice } from "./faulty-vendor.ts";
 import { createTestHost } from "./test-host.ts";
 
-test("an item that two batches changed is found, one from before is not", async () => {
+test("finds items that two batches changed since a time", async () => {
   await using host = await createTestHost();
   host.register(
     defineOperation({

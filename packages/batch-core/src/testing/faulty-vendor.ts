@@ -2,13 +2,13 @@ import { type Clock, systemClock } from "../clock.ts";
 import type { Host } from "../host.ts";
 import { type FaultName, type FaultProxyOptions, faults, type ProxiedRequest, startFaultProxy } from "./fault-proxy.ts";
 
-/** A vendor behind a fault proxy whose faults a test sets again and again. */
+/** A vendor behind a fault proxy with changing faults. */
 export interface FaultyVendor extends AsyncDisposable {
   /** The address of the proxy. */
   url: string;
-  /** Spoils the first `count` requests of those that `spoils` selects. Default: of all. */
+  /** Damages the first `count` of the requests that `spoils` selects. Default: of all. */
   spoil(name: FaultName, count: number, spoils?: (request: ProxiedRequest) => boolean): void;
-  /** Spoils one request after the other by a script; null spoils nothing. */
+  /** Applies a script of faults to one request after the other; null is no fault. */
   spoilByScript(script: readonly (FaultName | null)[]): void;
   /** The requests so far. */
   requests: readonly ProxiedRequest[];
@@ -36,7 +36,7 @@ export async function startFaultyVendor(target: FaultProxyOptions["target"]): Pr
   };
 }
 
-/** Faults after which a client cannot know the effect. Repeated, they must end a batch all the same. */
+/** Faults with an unknown effect. A batch must end even if they repeat. */
 export const endlessFaults = [
   "HTML with 200 after the effect",
   "truncated JSON",
@@ -46,7 +46,7 @@ export const endlessFaults = [
 
 const factor = 200;
 
-/** Options of a host whose pauses are a two-hundredth as long. The lease takes that into account. */
+/** Returns options of a host whose pauses are 200 times shorter. The lease is adapted. */
 export function createQuickTime(): { clock: Clock; leaseMs: number } {
   const begun = Date.now();
   return {

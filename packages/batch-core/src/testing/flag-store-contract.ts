@@ -18,7 +18,7 @@ export interface FlagStoreUnderTest<Id extends ItemKey> {
 const sorted = <Id>(ids: readonly Id[]) => [...ids].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 
 /**
- * The guarantees of a `FlagStore`, as checks that reject if one is broken. Each needs an empty table of its own.
+ * The guarantees of a `FlagStore`, as checks that reject if one is broken. Each needs its own empty table.
  *
  * @example for (const { name, check } of flagStoreContract) test(name, async () => check(await openFlags()));
  */

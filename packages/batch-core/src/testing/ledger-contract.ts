@@ -5,7 +5,7 @@ import { type ChunkResult, toChunkResult, uniformChunkResult } from "../batch/ch
 import type { Database } from "../database/database.ts";
 import type { Admission, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
 
-/** A ledger and the database that it lies in, empty. */
+/** An empty ledger and its database. */
 export interface LedgerUnderTest {
   ledger: Ledger;
   database: Database;
@@ -37,7 +37,7 @@ async function claim(ledger: Ledger, id: number, worker: string, now: number, le
   return claimed;
 }
 
-/** Finishes the next chunk of a batch with these settlements, one after the other. */
+/** Finishes the next chunks of a batch with these results, one after the other. */
 async function finishNext({ ledger, database }: LedgerUnderTest, id: number, settlement: ChunkResult, now = 10) {
   await database.transaction(async (transaction) => {
     const chunk = await ledger.lockNext(id, now, transaction);
@@ -53,19 +53,35 @@ const readItems = async (ledger: Ledger, id: number) =>
   ]);
 
 /**
- * What every ledger must do, each case by the sentence that it proves. A case gets an empty ledger and throws where the
- * promise is broken.
+ * The guarantees of every ledger, by name. Each check gets an empty ledger and throws if its guarantee is broken.
  */
 export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promise<void>> = {
   async "stores an accepted batch with all its items"({ ledger }) {
     const id = await ledger.accept(batch(), chunks([5, 1], [9, 7]), 1000);
     const stored = await ledger.get(id);
     assert.deepEqual(stored, {
-      ...{ id, operation: "test.rows.touch", label: "row/touch", target: "local", account: "acc", actor: "me" },
-      ...{ params: { deep: [1] }, status: "pending", total: 4, duplicates: 1, generation: 0, error: null, tally: {} },
-      ...{ dryRun: false, nextAllowedAt: null, waitingFor: null },
-      ...{ counts: { done: 0, skipped: 0, failed: 0, unknown: 0 }, progress: 0 },
-      ...{ createdAt: 1000, updatedAt: 1000, startedAt: null, finishedAt: null },
+      id,
+      operation: "test.rows.touch",
+      label: "row/touch",
+      target: "local",
+      account: "acc",
+      actor: "me",
+      params: { deep: [1] },
+      status: "pending",
+      total: 4,
+      duplicates: 1,
+      generation: 0,
+      error: null,
+      tally: {},
+      dryRun: false,
+      nextAllowedAt: null,
+      waitingFor: null,
+      counts: { done: 0, skipped: 0, failed: 0, unknown: 0 },
+      progress: 0,
+      createdAt: 1000,
+      updatedAt: 1000,
+      startedAt: null,
+      finishedAt: null,
     });
     const contents = await ledger.readChunks(id, { limit: 10 });
     assert.deepEqual(

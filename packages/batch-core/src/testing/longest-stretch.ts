@@ -1,14 +1,14 @@
 import { setImmediate } from "node:timers/promises";
 
-/** A result, with the longest time that the work held the event loop, in milliseconds of this thread's CPU time. */
+/** A result, with the longest time for which the work blocked the event loop, in milliseconds of CPU time. */
 export interface Stretch<Result> {
   result: Result;
   longestMs: number;
 }
 
 /**
- * Runs `work` and measures its longest stretch without a turn of the event loop. CPU time is measured, not time on the clock,
- * so that other processes on the machine do not change the result.
+ * Runs `work` and measures the longest time for which it blocks the event loop. Measures CPU time, so other processes on the machine do
+ * not affect the result.
  *
  * @example
  * const { longestMs } = await measureLongestStretch(() => host.batches.retry(id));
@@ -28,7 +28,7 @@ export async function measureLongestStretch<Result>(work: () => Promise<Result>)
   const result = await work().finally(() => {
     working = false;
   });
-  // The last stretch ends with the turn that the watch still waits for.
+  // The last stretch ends when the event loop runs again.
   await watching;
   return { result, longestMs };
 }

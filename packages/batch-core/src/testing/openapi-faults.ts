@@ -12,8 +12,8 @@ interface Document {
 }
 
 /**
- * What is wrong with an OpenAPI document that `assembleOpenApi` made: references that lead nowhere, components that nothing
- * refers to, operation ids that stand twice, summaries of more than 60 characters.
+ * Returns the faults of an OpenAPI document of `assembleOpenApi`: broken references, unused components, repeated operation ids,
+ * summaries of more than 60 characters.
  */
 export function findOpenApiFaults(given: object): string[] {
   const document = given as Document;
@@ -36,7 +36,7 @@ export function findOpenApiFaults(given: object): string[] {
   ];
 }
 
-/** Every call of a document as `GET /path/{id}`, sorted. */
+/** Returns every call of a document as `GET /path/{id}`, sorted. */
 export function listOpenApiCalls(given: object): string[] {
   const { paths } = given as Document;
   return Object.entries(paths)
@@ -45,8 +45,7 @@ export function listOpenApiCalls(given: object): string[] {
 }
 
 /**
- * Checks a body against the schema of a document's answer. Returns why it does not fit, or undefined. A status that is not
- * documented does not fit.
+ * Validates a body against the schema of a documented response. Returns the fault, or undefined. An undocumented status is a fault.
  */
 export function checkOpenApiAnswer(
   given: object,

@@ -5,17 +5,17 @@ import { createTestHost, type TestHost } from "./test-host.ts";
 export interface StartVendorOptions<Instance> {
   /** The vendor's settings, as texts. Default: none. */
   settings?: Record<string, string> | undefined;
-  /** Creates the vendor from options that are no settings, such as a `fetch`. Default: from `settings`. */
+  /** Creates the vendor with other options than settings, such as a `fetch`. Default: from `settings`. */
   create?: ((host: Host) => Promise<Instance>) | undefined;
   /** Default: a SQLite database in memory. */
   host?: Partial<HostOptions> | undefined;
 }
 
-/** A vendor at work with its demo records and keys, without a socket. */
+/** A running vendor with its demo records and keys, without a socket. */
 export interface StartedVendor<Instance> extends AsyncDisposable {
   host: TestHost;
   instance: Instance;
-  /** Calls the vendor's API as the global `fetch` would. A path alone is completed with a host name. */
+  /** Calls the vendor's API like the global `fetch`. A host name is added to a bare path. */
   fetch(input: string | Request, init?: RequestInit): Promise<Response>;
 }
 
@@ -47,7 +47,7 @@ export async function startVendor<Settings, Instance extends VendorInstance>(
     const created = await create(host);
     instance = created;
     for (const key of vendor.demo.keys) {
-      // The database may be one on which the vendor was started before.
+      // The vendor may have been started on this database before.
       if (!(await host.keys.find(key.vendor, key.secret))) await host.keys.create(key);
     }
     await vendor.demo.load(host, created);

@@ -4,7 +4,7 @@ import { createV1Routes, type V1Options } from "../http/v1-routes.ts";
 import { type AnyOperation, defineOperation } from "../operation/operation.ts";
 import { createTestHost, type TestHost } from "./test-host.ts";
 
-/** `/v1` over a host of its own, called as a client with an admin key calls it. */
+/** `/v1` of a new host, with calls that use an admin key. */
 export interface TestApi extends AsyncDisposable {
   host: TestHost;
   secret: string;
@@ -13,14 +13,14 @@ export interface TestApi extends AsyncDisposable {
   fetch(path: string, init?: RequestInit & { duplex?: "half" }): Promise<Response>;
   call(path: string, init?: RequestInit & { duplex?: "half" }): Promise<Answer>;
   post(body: unknown, headers?: Record<string, string>): Promise<Answer>;
-  /** A streamed create; `query` is what stands after the question mark. */
+  /** Creates a batch from a stream; `query` is the part after the question mark. */
   stream(query: string, body: string | AsyncIterable<Uint8Array>, headers?: Record<string, string>): Promise<Answer>;
 }
 
 export interface Answer {
   status: number;
   headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for.
+  // biome-ignore lint/suspicious/noExplicitAny: a test knows the type of its response.
   body: any;
 }
 
@@ -64,7 +64,7 @@ export async function createTestApi(
   };
 }
 
-/** Integers; 13 and what ends in 7 fails. A large batch of them takes several chunks. */
+/** An operation on integers. 13 and numbers that end in 7 fail. A large batch takes several chunks. */
 export const double = defineOperation({
   name: "test.rows.double",
   label: "row/double",
@@ -82,7 +82,7 @@ export const double = defineOperation({
     ),
 });
 
-/** Objects whose fields differ by channel. */
+/** An operation on objects whose fields differ by channel. */
 export const send = defineOperation({
   name: "test.mails.send",
   label: "mail/send",

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 
-/** A clock that goes on only when it is told to. */
+/** A clock that a test advances. */
 export interface TestClock extends Clock {
   /** Advances the clock by milliseconds and wakes the sleeps that have ended. */
   advance(ms: number): void;

@@ -1,6 +1,6 @@
 /**
- * Waits for a condition, never for a guessed time: asks again and again until the answer is not undefined or false. Pauses for
- * `pollMs` at first and for up to five times as long later, so that a long wait leaves the machine to what is waited for.
+ * Polls a condition until its result is neither undefined nor false. Pauses for `pollMs` at first and for up to five times as long later,
+ * so that a long wait leaves the CPU to the work.
  */
 export async function until<Answer>(
   ask: () => Promise<Answer | undefined | false> | Answer | undefined | false,

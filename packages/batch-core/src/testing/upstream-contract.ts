@@ -16,35 +16,35 @@ import { seeded } from "./simulation/scheduler.ts";
 import { createTestHost } from "./test-host.ts";
 import { until } from "./until.ts";
 
-/** Where the operations and the client under test find the vendor. */
+/** The address of the vendor for the operations and the client under test. */
 export interface UpstreamAddress {
   /** Without a path. */
   url: string;
-  /** Milliseconds until a reply must be there in full. */
+  /** Time-out for the complete reply in milliseconds. */
   timeoutMs: number;
 }
 
-/** An operation at a vendor, and a server of that vendor which holds the truth. */
+/** An operation at a vendor, and a server of that vendor. */
 export interface UpstreamUnderTest<Item = unknown> {
-  /** The server. Nothing but the contract may call it meanwhile. */
+  /** The server. Only the contract may call it meanwhile. */
   vendor: { fetch(request: Request): Response | Promise<Response> };
   operation: string;
   /** The account of the batches, if the vendor has accounts. */
   account?: string;
   params?: object;
-  /** Registers the operations with a host. Returns what ends their work. */
+  /** Registers the operations with a host. Returns a function that ends their work. */
   connect(host: Host, address: UpstreamAddress): Promise<{ closing?(): Promise<void> }>;
   /** Makes the same change by one call of the client, without long pauses. */
   call(item: Item, address: UpstreamAddress): Promise<unknown>;
-  /** Makes items that the operation can change. Never returns an item twice. */
+  /** Creates items that the operation can change. Never returns an item twice. */
   makeItems(count: number): Promise<Item[]>;
-  /** Other items of each batch: those that the vendor does not know, refuses, or need no change. */
+  /** Other items of each batch: items that the vendor does not know or rejects, or that need no change. */
   others: Item[];
-  /** Whether the vendor holds the item as the operation makes it. */
+  /** Reports whether the vendor holds the item in the target state. */
   isChanged(item: Item): Promise<boolean>;
-  /** Starts to count changes. The function that it returns names the items that were changed more than once since. */
+  /** Starts to count changes. Returns a function that lists the items that were changed more than once since. */
   watchChanges(): Promise<() => Promise<string[]>>;
-  /** Whether a request is to change items. */
+  /** Reports whether a request changes items. */
   isSend(request: ProxiedRequest): boolean;
   /** Databases for the ledger that two workers share. */
   databases: readonly { name: string; open(): Promise<AsyncDisposable & { url: string }> }[];
@@ -52,7 +52,7 @@ export interface UpstreamUnderTest<Item = unknown> {
   sequences?: number;
 }
 
-/** A promise of the contract. `check` throws if it is broken. */
+/** A guarantee of the contract. `check` throws if it is broken. */
 export interface UpstreamPromise {
   name: string;
   check(): Promise<void>;
@@ -65,7 +65,7 @@ const trickleMs = 300;
 const mostCalls = 12;
 
 const timeoutFor = (name: FaultName) => (name === "one byte at a time" ? trickleMs : patientMs);
-/** Whether a batch must end as completed. With a short timeout, a busy machine makes more calls fail than were spoiled. */
+/** Reports whether a batch must end as completed. With a short time-out, more calls may fail on a busy machine than were damaged. */
 const mustComplete = (name: FaultName) => timeoutFor(name) === patientMs;
 
 /** @example watchChanges: () => watchChanges(vendor.host) */
@@ -75,9 +75,12 @@ export async function watchChanges(host: Host): Promise<() => Promise<string[]>>
 }
 
 /**
- * The promises of every operation at a vendor, whatever goes wrong on the way there: each outcome is true, or `unknown`; no item is
- * changed twice; the batch ends; a worker that takes a chunk over knows what the one before it did. And of the client: an error
- * other than `unknown_outcome` and `bad_reply` means that nothing was changed.
+ * The guarantees of every operation at a vendor under network faults:
+ * - Each outcome is true or `unknown`.
+ * - No item is changed twice.
+ * - The batch ends.
+ * - A worker that takes a chunk over determines the effects of the previous worker.
+ * - An error of the client other than `unknown_outcome` and `bad_reply` means that nothing was changed.
  *
  * @example test.each(upstreamContract({ vendor, operation, connect, … }))("$name", ({ check }) => check());
  */
@@ -125,7 +128,7 @@ function promise(name: string, check: () => Promise<unknown>): UpstreamPromise {
   };
 }
 
-/** Spoils the first call, then the second, and so on, each with items and a host of their own. */
+/** Damages the first call, then the second, and so on, each with new items and a new host. */
 async function checkEachCall<Item>(tested: UpstreamUnderTest<Item>, name: FaultName): Promise<void> {
   for (let index = 0; index < mostCalls; index++) {
     const script = [...Array<null>(index).fill(null), name];
@@ -190,7 +193,7 @@ async function assertTruth<Item>(
   }
 }
 
-/** A worker dies when its sending calls are on the way, or have arrived. Another one takes its chunk over. */
+/** Kills a worker before or after its sending calls arrive. Another worker takes its chunk over. */
 async function checkKill<Item>(
   tested: UpstreamUnderTest<Item>,
   open: UpstreamUnderTest<Item>["databases"][number]["open"],
@@ -211,7 +214,7 @@ async function checkKill<Item>(
     return end.promise;
   });
   const findTwice = await tested.watchChanges();
-  // For every other worker, the leases of this one have run out.
+  // For all other workers, the leases of this one have expired.
   const clock = { ...systemClock, now: () => Date.now() - 3_600_000 };
   await using killed = await createTestHost({ databaseUrl, clock });
   const dead = await tested.connect(killed, { url: deadEnd.url, timeoutMs: patientMs });
@@ -235,7 +238,7 @@ async function checkCertificate<Item>(tested: UpstreamUnderTest<Item>): Promise<
   const { closing } = await tested.connect(host, address);
   const items = await tested.makeItems(1);
   const id = await submit(tested, host, items);
-  // The batch gives up or, if the vendor seems to be down, waits.
+  // The batch fails or, if the vendor seems to be down, waits.
   const { counts } = await until(async () => {
     const batch = await host.batches.get(id);
     return (isFinished(batch.status) || batch.waitingFor === "vendor") && batch;

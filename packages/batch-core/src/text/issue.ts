@@ -1,4 +1,4 @@
-/** One thing that is wrong with a request: `path` names the place (`items[3]`, `params.insert_leads`). */
+/** One fault of a request. `path` names the place, for example `items[3]` or `params.insert_leads`. */
 export interface Issue {
   path: string;
   message: string;

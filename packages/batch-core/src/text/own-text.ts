@@ -4,7 +4,7 @@ import type { Issue } from "./issue.ts";
 /** Characters of a name of ours at most: of an operation, an account, a column, a code, a key. */
 const mostNameCharacters = 255;
 
-/** Returns why a database may not store a text as it is; undefined if every database stores it. */
+/** Returns the reason why a database may not store a text unchanged; undefined if every database stores it. */
 export function findTextFault(text: string): string | undefined {
   if (text.includes("\0")) return "must not contain a NUL character";
   if (!text.isWellFormed()) return "must not contain half of a surrogate pair";
@@ -14,7 +14,7 @@ export function findTextFault(text: string): string | undefined {
 /** Characters that a report shows of a text from elsewhere, such as the message of a vendor. */
 const mostReportedCharacters = 2000;
 
-/** Returns a text from elsewhere as every database stores it: bounded, with NUL characters and half surrogate pairs replaced. */
+/** Returns a foreign text that every database can store: bounded, with NUL characters and unpaired surrogates replaced. */
 export function toStorableText(text: string): string {
   const bounded = text.length > mostReportedCharacters ? `${text.slice(0, mostReportedCharacters)}…` : text;
   return findTextFault(bounded) === undefined ? bounded : bounded.replaceAll("\0", "\ufffd").toWellFormed();

@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 /** Items that are handled before work yields. A number and not a time, so that a seeded simulation repeats exactly. */
 export const itemsPerSlice = 2000;
 
-/** How long a series of statements may hold the event loop before it yields, in milliseconds. */
+/** Maximum time for which a series of statements blocks the event loop, in milliseconds. */
 const sliceMs = 10;
 
 let lastTurnAt = performance.now();

@@ -305,7 +305,7 @@ describe.each(ledgerDatabases)("upstream with a ledger on $name", ({ open }) => 
       database.url,
       // This process receives no further response.
       { ...vendor.upstream, fetch: async (input, init) => mute(await vendor.upstream.fetch!(input, init), init) },
-      { lanes: 1 },
+      { concurrency: 1 },
     );
     async function mute(answer: Response, init: RequestInit) {
       if (isPost(init)) await dead;

@@ -3,11 +3,11 @@ import { sql } from "kysely";
 import * as z from "zod";
 import { type AnyOperation, defineOperation, type Outcome, type Work } from "../../operation/operation.ts";
 
-/** How an operation has its effects: in the ledger's database, or in a file of its own. */
+/** The effects of an operation: in the ledger's database, or in a file. */
 export const kinds = ["ledger", "repeatable", "reconciled"] as const;
 export type Kind = (typeof kinds)[number];
 
-/** The file with the effects elsewhere: what was sent, each time that it was. */
+/** The file of effects elsewhere: every sent item, each time. */
 export function openElsewhere(path: string): DatabaseSync {
   const file = new DatabaseSync(path, { timeout: 5000 });
   file.exec("pragma journal_mode = wal; pragma synchronous = normal");
@@ -17,7 +17,7 @@ export function openElsewhere(path: string): DatabaseSync {
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 1));
 
-/** One operation of each kind. `applied` is called when a chunk has had its effects and nothing is written of it yet. */
+/** Returns one operation of each kind. `applied` is called after the effects of a chunk, before its result is stored. */
 export function killedOperations(elsewhere: DatabaseSync, applied: () => void): AnyOperation[] {
   const insert = elsewhere.prepare("insert into effects (batch_id, item) values (?, ?)");
   const find = elsewhere.prepare("select 1 from effects where batch_id = ? and item = ?");
@@ -29,7 +29,7 @@ export function killedOperations(elsewhere: DatabaseSync, applied: () => void): 
     chunkSize: 4,
     inlineLimit: 3,
   };
-  // Some items are refused at first, so that there is something to retry.
+  // Some items fail in the first run, so that they can be retried.
   const refused = (item: number, { generation }: Work<number, unknown>) => item % 7 === 3 && generation === 0;
   const result = (item: number, work: Work<number, unknown>): Outcome =>
     refused(item, work)

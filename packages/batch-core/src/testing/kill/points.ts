@@ -1,4 +1,4 @@
-/** Where a worker can die by its own hand. `…ing` lies inside the transaction, before it is committed. */
+/** The points at which a worker can kill itself. `…ing` is inside the transaction, before the commit. */
 export const points = [
   "accepting",
   "accepted",

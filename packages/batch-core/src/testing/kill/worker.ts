@@ -12,11 +12,11 @@ import type { Point } from "./points.ts";
 export interface Orders {
   databaseUrl: string;
   elsewhere: string;
-  /** Batches that must be there, each under its first item as idempotency key. Each is said aloud when it is accepted. */
+  /** Batches to create, each with its first item as idempotency key. Each is printed when it is accepted. */
   batches: { kind: Kind; items: number[] }[];
-  /** How many of the newest batches are waited for. */
+  /** Number of the newest batches to wait for. */
   newest: number;
-  /** Dies by its own hand at the `nth` arrival at this point. */
+  /** Kills itself when it reaches this point for the `nth` time. */
   die?: { at: Point; nth: number } | undefined;
 }
 
@@ -76,7 +76,7 @@ const { batches, start } = await assemble({
       return items;
     },
   }),
-  lanes: 2,
+  concurrency: 2,
   leaseMs: 300,
   pollMs: 50,
 });
@@ -88,7 +88,7 @@ for (const { kind, items } of orders.batches) {
   const idempotency = { scope: "kill", key, digest: key };
   await until(() =>
     batches.submit({ operation: `killed.${kind}.restore`, items, idempotency }).catch((error) => {
-      // The first request died, and its chunk's lease has yet to run out.
+      // The first request died, and the lease of its chunk has not expired yet.
       if (error.code !== "idempotency_running") throw error;
       return undefined;
     }),

@@ -14,20 +14,20 @@ import { overSqlite } from "../../database/sqlite.ts";
 import { createSqlLedger } from "../../ledger/sql-ledger.ts";
 import type { Owner } from "./scheduler.ts";
 
-/** What happens around each statement of one process. */
+/** The hooks around each statement of one process. */
 export interface Around {
   owner: Owner;
-  /** Waits before and after each statement: there the process may die. */
+  /** Waits before and after each statement, where the process may die. */
   gate(): Promise<void>;
-  /** Throws where the answer of a commit is to be lost, or the commit itself. */
+  /** Throws if the commit, or its result, is to be lost. */
   commit(when: "before" | "after"): void;
 }
 
 const plain: Around = { owner: { name: "set-up", dead: false }, gate: async () => {}, commit: () => {} };
 
 /**
- * One SQLite database in memory that several simulated processes share, one transaction at a time as SQLite has it. What a
- * process that died had not committed is undone.
+ * One in-memory SQLite database that simulated processes share, with one transaction at a time. Uncommitted changes of a dead process are
+ * rolled back.
  */
 export class Disk {
   readonly #raw = new DatabaseSync(":memory:");
@@ -35,7 +35,7 @@ export class Disk {
   #holder: Owner | undefined;
   #waiting: { owner: Owner; go(): void }[] = [];
 
-  /** A disk with the ledger's tables and one for effects. */
+  /** Creates a disk with the ledger's tables and a table of effects. */
   static async make(): Promise<Disk> {
     const disk = new Disk();
     await createSqlLedger(disk.open(plain));
@@ -43,7 +43,7 @@ export class Disk {
     return disk;
   }
 
-  /** The database as one process sees it. Its tables are there already. */
+  /** Returns the database for one process. Its tables exist already. */
   open(around: Around): Database {
     const kysely = new Kysely<unknown>({
       dialect: {
@@ -57,12 +57,12 @@ export class Disk {
     return around === plain ? database : { ...database, migrate: async () => {} };
   }
 
-  /** Asks outside of every process. */
+  /** Reads outside of every process. */
   read<Row>(statement: string): Row[] {
     return this.#raw.prepare(statement).all() as Row[];
   }
 
-  /** Empty again, as it was made. */
+  /** Empties the disk. */
   clear(): void {
     this.#holder = undefined;
     this.#waiting = [];
@@ -73,7 +73,7 @@ export class Disk {
     this.#raw.exec("delete from effects");
   }
 
-  /** What becomes of the database when a process dies. */
+  /** Rolls back the open transaction of a process that dies. */
   crash(owner: Owner): void {
     this.#waiting = this.#waiting.filter((waiting) => waiting.owner !== owner);
     if (this.#holder !== owner) return;
@@ -115,7 +115,7 @@ export class Disk {
         await gate();
         return result;
       },
-      // biome-ignore lint/correctness/useYield: the core streams nothing out of a statement.
+      // biome-ignore lint/correctness/useYield: the core streams no statement.
       async *streamQuery() {
         throw new Error("streams are not simulated");
       },
@@ -141,7 +141,7 @@ export class Disk {
   }
 }
 
-// The disk itself says who may go: several processes, one transaction.
+// The disk decides which process may continue: there is one transaction for all.
 class SharedAdapter extends SqliteAdapter {
   override get supportsMultipleConnections(): boolean {
     return true;

@@ -1,10 +1,10 @@
 import type { Clock } from "../../clock.ts";
 
-/** Something that can die: none of its promises goes on afterwards. */
+/** A process that can die. None of its promises continues afterwards. */
 export interface Owner {
   readonly name: string;
   dead: boolean;
-  /** Held up until then, as a whole: a machine that is suspended, a loop that is blocked. */
+  /** Suspended until this time, like a blocked event loop. */
   frozenUntil?: number;
 }
 
@@ -13,7 +13,7 @@ interface Waiting {
   go(): void;
 }
 
-/** A generator of numbers from 0 to 1 that depends on its seed alone (mulberry32). */
+/** Creates a generator of numbers from 0 to 1 that depends only on its seed (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed | 0;
   return () => {
@@ -25,15 +25,15 @@ export function seeded(seed: number): () => number {
 }
 
 /**
- * Decides who goes on. Everything that would wait for the world waits at a gate or on the clock; one at a time is let
- * through, chosen by the seed, and time jumps to the next timer when nothing else can move.
+ * Decides which task continues. All external waits are waits at a gate or on the clock. The seed chooses one task at a time, and time
+ * jumps to the next timer when no other task can continue.
  */
 export class Scheduler {
   now = Date.UTC(2026, 0, 5, 12);
   steps = 0;
-  /** A digest of all choices: equal for two runs of one seed. */
+  /** A digest of all choices; equal for two runs of one seed. */
   trace = 0;
-  /** Called before an owner is let through; it may kill or freeze it. */
+  /** Called before an owner continues; may kill or freeze it. */
   strike: (owner: Owner) => void = () => {};
   readonly random: () => number;
   #ready: Waiting[] = [];
@@ -43,7 +43,7 @@ export class Scheduler {
     this.random = seeded(seed);
   }
 
-  /** A whole number below `limit`. */
+  /** Returns a whole number below `limit`. */
   below(limit: number): number {
     return Math.floor(this.random() * limit);
   }
@@ -52,7 +52,7 @@ export class Scheduler {
     return this.random() < probability;
   }
 
-  /** A place where others may go first, and where the owner may die. */
+  /** Lets other tasks run first. The owner may die here. */
   gate(owner: Owner): Promise<void> {
     return new Promise((go) => {
       if (!owner.dead) this.#ready.push({ owner, go });
@@ -86,7 +86,7 @@ export class Scheduler {
 
   /** Runs one task until it waits again. Returns false if no task waits. */
   async step(): Promise<boolean> {
-    // Who was let through has first gone on as far as it can: nothing here waits for the real world.
+    // The previous task has run until its next gate, because nothing here waits for the real world.
     await new Promise((resolve) => setImmediate(resolve));
     const able = this.#able();
     if (able.length === 0) return this.#nextTime();

@@ -1,17 +1,17 @@
 import { Disk } from "./disk.ts";
 import { type Sabotage, type Simulated, simulate } from "./simulation.ts";
 
-/** Seeds in a normal run; a soak sets `SIMULATION_SEEDS`. */
+/** Number of seeds in a normal run; a soak sets `SIMULATION_SEEDS`. */
 const usual = 2000;
 
-/** The seeds of one of two halves; `SIMULATION_SEED` replays one alone. */
+/** Returns the seeds of one of two halves. `SIMULATION_SEED` replays a single one. */
 export function listSeeds(half: 0 | 1): number[] {
   const { SIMULATION_SEED: only, SIMULATION_SEEDS: many } = process.env;
   if (only) return [Number(only)];
   return Array.from({ length: Number(many ?? usual) / 2 }, (_, index) => 2 * index + half);
 }
 
-/** Runs seeds one after the other. Throws at the first that breaks a promise, with the line that replays it. */
+/** Runs seeds one after the other. Throws at the first broken guarantee, with the command that replays it. */
 export async function runSeeds(seeds: readonly number[]): Promise<Omit<Simulated, "complaints" | "trace">> {
   const disk = await Disk.make();
   const sums = { steps: 0, crashes: 0, freezes: 0, faults: 0, unknown: 0, items: 0 };
@@ -26,7 +26,7 @@ export async function runSeeds(seeds: readonly number[]): Promise<Omit<Simulated
   return sums;
 }
 
-/** What is complained of first when a part is broken on purpose; undefined when `limit` seeds do not see it. */
+/** Returns the first complaint about a sabotaged part; undefined if `limit` seeds do not detect it. */
 export async function firstComplaint(sabotage: Sabotage, limit = 200): Promise<string | undefined> {
   const disk = await Disk.make();
   for (let seed = 0; seed < limit; seed++) {

@@ -10,18 +10,18 @@ import { type Kind, kinds, operationName, simulatedOperations, World } from "./w
 
 const leaseMs = 3000;
 const pollMs = 1500;
-/** More than any seed needs: who goes on beyond has no end. */
+/** More steps than any seed needs. A run beyond it counts as endless. */
 const stepLimit = 12_000;
 
-/** A part broken on purpose, to show that the checks catch it. */
+/** A part broken on purpose, to show that the checks detect it. */
 export interface Sabotage {
   ledger?(ledger: Ledger): Partial<Ledger>;
   operations?(operations: AnyOperation[]): AnyOperation[];
 }
 
-/** What one seed came to. */
+/** The result of one seed. */
 export interface Simulated {
-  /** Each broken promise, in one sentence. */
+  /** The broken guarantees, one sentence each. */
   complaints: string[];
   steps: number;
   crashes: number;
@@ -45,7 +45,7 @@ interface Asked {
   id?: number;
 }
 
-/** Runs the real core under one seed, from an empty disk to the end of every batch, and judges what became of it. */
+/** Runs the real core under one seed, from an empty disk to the end of every batch, and checks the result. */
 export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}): Promise<Simulated> {
   disk.clear();
   const scheduler = new Scheduler(seed);
@@ -54,9 +54,9 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
   let faultsLeft = scheduler.below(8);
   const crashRate = 0.001 + scheduler.random() * 0.02;
   const said = { crashes: 0, freezes: 0, faults: 0 };
-  /** Chunks whose claim was out when something broke: there an answer may have been lost. */
+  /** Chunks that were claimed during a fault, so that a result may have been lost. */
   const disturbed = new Set<string>();
-  /** The batch that a process accepted last: its chunks may be claimed with it, under a lease that runs already. */
+  /** The batch that a process accepted last. Its chunks may be claimed with it, under a running lease. */
   const claimedInline = new Map<Owner, number>();
   const processes = new Set<Process>();
   let born = 0;
@@ -103,7 +103,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
     if (seq !== undefined && until < scheduler.now) disturbed.add(`${batchId} ${generation} ${seq}`);
   }
 
-  /** Calls that fail before they happened, that happened and whose answer is lost, and slow ones. */
+  /** Makes calls fail before they have an effect, lose their result afterwards, or take long. */
   function unreliable(ledger: Ledger, owner: Owner): Ledger {
     const clock = scheduler.clock(owner);
     const through =
@@ -137,18 +137,21 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
     });
     const operations = simulatedOperations(scheduler, world, owner, clock);
     const { batches, start } = await assemble({
-      ...{ database, clock, leaseMs, pollMs },
+      database,
+      clock,
+      leaseMs,
+      pollMs,
       operations: sabotage.operations?.(operations) ?? operations,
       ledger: (real) => unreliable({ ...real, ...sabotage.ledger?.(real) }, owner),
       random: () => scheduler.random(),
       worker: `${owner.name}${born}`,
-      lanes: 1 + scheduler.below(2),
+      concurrency: 1 + scheduler.below(2),
     });
     await start();
     processes.add(Object.assign(owner, { batches }));
   }
 
-  /** Lets the processes go on until a call of one of them is answered; undefined when it failed or its process died. */
+  /** Runs the processes until a call of one of them returns. Returns undefined if it failed or its process died. */
   async function ask<Answer>(call: (batches: Batches) => Promise<Answer>): Promise<Answer | undefined> {
     if (processes.size === 0) await start();
     const process = [...processes][scheduler.below(processes.size)] as Process;
@@ -193,7 +196,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
           return twice ? Promise.any([batches.submit(request), first]) : first;
         });
         one.id = submitted?.id;
-        // Answered 409 while the first request is at work, or not at all: asked again a little later.
+        // Fails while the first request is running, or has no result: repeated a little later.
         if (one.id === undefined) await pass(scheduler.below(2000));
       }
       if (scheduler.chance(0.2)) await ask((batches) => batches.stop(one.id as number));

@@ -6,7 +6,7 @@ import { DeferUntil } from "../../errors/errors.ts";
 import { type AnyOperation, defineOperation, type Outcome, type Work } from "../../operation/operation.ts";
 import type { Owner, Scheduler } from "./scheduler.ts";
 
-/** How an operation of the simulation has its effects. */
+/** The kind of effects of a simulated operation. */
 export const kinds = ["ledger", "repeatable", "reconciled", "blind"] as const;
 export type Kind = (typeof kinds)[number];
 
@@ -20,15 +20,15 @@ interface InFlight {
   dropped: boolean;
 }
 
-/** What stands outside of the database: a vendor that is slow, refuses, breaks off, and loses and repeats answers. */
+/** The world outside of the database: a vendor that is slow, rejects, disconnects, and loses and repeats replies. */
 export class World {
-  /** `batch item` → how often it took effect. */
+  /** Number of effects by `batch item`. */
   readonly effects = new Map<string, number>();
-  /** `batch item` of every call whose answer did not come, or came incomplete. */
+  /** `batch item` of every call without a complete reply. */
   readonly disturbed = new Set<string>();
   /** Calls that were made after the lease was known to be lost. */
   sentTooLate = 0;
-  /** How many calls may yet go wrong. */
+  /** Number of calls that may still fail. */
   troubles: number;
   readonly #scheduler: Scheduler;
   #inFlight = new Set<InFlight>();
@@ -38,7 +38,7 @@ export class World {
     this.troubles = troubles;
   }
 
-  /** What a process that dies or is held up had sent has arrived by now, or never will. */
+  /** Delivers or drops the pending requests of a process that dies or is suspended. */
   cutOff(owner: Owner): void {
     for (const call of this.#inFlight) {
       if (call.owner !== owner) continue;
@@ -54,7 +54,7 @@ export class World {
     return this.#scheduler.below(9);
   }
 
-  /** One request about some items of a batch. `effect` is carried out on the way, at most once. */
+  /** Sends one request for items of a batch. `effect` runs at most once on the way. */
   async call(
     owner: Owner,
     clock: Clock,
@@ -83,7 +83,7 @@ export class World {
       },
     };
     this.#inFlight.add(call);
-    // Now and then longer than a lease, so that it has to be renewed on the way.
+    // Sometimes longer than a lease, so that it has to be renewed meanwhile.
     await clock.sleep(this.#scheduler.below(trouble === 8 ? 12_000 : 300), signal);
     if (signal.aborted || call.dropped || trouble === 3) {
       this.#inFlight.delete(call);
@@ -104,7 +104,7 @@ export class World {
   }
 }
 
-/** The operations of one process. What an item comes to depends on it alone, so that the simulation can be judged. */
+/** Returns the operations of one process. The outcome of an item depends only on the item, so that it can be checked. */
 export function simulatedOperations(scheduler: Scheduler, world: World, owner: Owner, clock: Clock): AnyOperation[] {
   const common = {
     label: "item/restore",

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { Host } from "../../host.ts";
 
-/** Reads every row of every table but the keys, as text; of one account alone if it is named. */
+/** Reads every row of every table except the keys, as text; only those of `account` if it is set. */
 export async function readContents({ database }: Host, account?: string): Promise<string> {
   const db = database.tables();
   const tables = await db.introspection.getTables();

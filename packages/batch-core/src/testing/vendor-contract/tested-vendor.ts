@@ -14,7 +14,7 @@ export interface ContractCall {
   body?: unknown;
 }
 
-/** The errors that every route can answer with. */
+/** The errors that every route can return. */
 export type ContractError = "unauthorized" | "not_found" | "too_many_requests" | "unavailable" | "internal";
 
 export interface ContractReply {
@@ -23,7 +23,7 @@ export interface ContractReply {
   text: string;
 }
 
-/** A vendor, and what the contract must know of its API. */
+/** A vendor, and the facts about its API that the contract needs. */
 export interface VendorUnderTest<Settings, Instance extends VendorInstance> {
   vendor: Vendor<Settings, Instance>;
   /** Settings with which every route is served. Default: none. */
@@ -32,7 +32,7 @@ export interface VendorUnderTest<Settings, Instance extends VendorInstance> {
   calls(route: ServedRoute, batch: number): ContractCall[];
   /** Returns the headers that show a key. */
   authorize(secret: string, account: string): Record<string, string>;
-  /** Whether a reply is this error in the vendor's form. */
+  /** Reports whether a reply is this error in the vendor's form. */
   isError(kind: ContractError, reply: ContractReply, call: ContractCall): boolean;
   /** If the vendor has accounts: a text in the records of the first demo key that its own calls show. */
   shown?: string;

@@ -7,14 +7,14 @@ import { checkSafetyFlags } from "./safety-flags.ts";
 import { checkDemo, checkSettings } from "./settings-and-demo.ts";
 import type { VendorUnderTest } from "./tested-vendor.ts";
 
-/** One promise of a vendor. `check` rejects if the vendor breaks it. */
+/** One guarantee of a vendor. `check` rejects if the vendor breaks it. */
 export interface VendorPromise {
   name: string;
   check(databaseUrl: string): Promise<void>;
 }
 
 /**
- * Returns the promises that a gateway relies on, those that apply to the vendor: settings, demo, accounts, import, errors,
+ * Returns the guarantees that a gateway relies on, those that apply to the vendor: settings, demo, accounts, import, errors,
  * safety flags, declarations. Each check starts the vendor on the database that it is given, which must be empty.
  *
  * @example
