@@ -1,34 +1,32 @@
 import type { Verb } from "../leads/move.ts";
 
-/** Everything that a call can be answered with. */
-export const reasons = [
-  "processed",
-  "unauthorized",
-  "office_hours",
-  "insert_leads",
-  "update_leads",
-  "delete_leads",
-  "integers",
-  "empty",
-  "exceed",
-  "duplicates",
-  "missing",
-  "other",
-] as const;
-export type Reason = (typeof reasons)[number];
+/** The kind of an answer. The order of the checks is that of `routes.ts` and `request.ts`. */
+export type Reason =
+  | "processed"
+  | "unauthorized"
+  | "office_hours"
+  | "insert_leads"
+  | "update_leads"
+  | "delete_leads"
+  | "integers"
+  | "empty"
+  | "exceed"
+  | "duplicates"
+  | "missing"
+  | "other";
 
-/** How one call answers in one dialect, as data. */
+/** The answers of one call in one dialect, as data. */
 export interface Dialect {
-  /** HTTP status, and the code in the body where there is one. */
+  /** The HTTP status, and the code in the body if the dialect has one. */
   statuses: Record<Reason, number>;
   /** `other` has no text of its own. */
   messages: Record<Exclude<Reason, "other">, string>;
-  /** The name of the message in the answer to a success and to an error. */
+  /** The property of the message in an answer to a success, and to an error. */
   successKey: string;
   errorKey: string;
-  /** The name of the code in the body; without it the status alone tells. */
+  /** The property of the code in the body; undefined if there is none. */
   codeKey?: string;
-  /** Which reasons carry a count and a list of leads, and under which names. */
+  /** The properties of counts and of the list of leads, for each reason that has them. */
   lists: Partial<Record<Reason, { counts: readonly string[]; ids: string }>>;
 }
 
@@ -70,7 +68,7 @@ const current: Dialect = {
     empty: { counts: ["lead_errors"], ids: "lead_ids" },
     exceed: { counts: ["lead_errors"], ids: "lead_ids" },
     duplicates: { counts: ["lead_errors"], ids: "lead_ids" },
-    // The document is not clear which of the two names this one answer has.
+    // The document is unclear about which of the two names this answer has.
     missing: { counts: ["lead_errors", "lead_count"], ids: "lead_ids" },
     other: { counts: ["lead_errors"], ids: "lead_ids" },
   },
@@ -82,7 +80,7 @@ const legacyLists: Dialect["lists"] = {
   missing: { counts: ["lead_count"], ids: "values" },
 };
 
-/** Dearchive with statuses of its own, also in the body. */
+/** The second dialect of dearchive: its own statuses, also in the body. */
 const l2: Dialect = {
   ...current,
   statuses: {
@@ -90,7 +88,7 @@ const l2: Dialect = {
     unauthorized: 401,
     office_hours: 441,
     insert_leads: 442,
-    // Dearchive has no such flag.
+    // Unused: dearchive has no such flag.
     update_leads: 442,
     delete_leads: 443,
     integers: 444,
@@ -104,17 +102,17 @@ const l2: Dialect = {
   lists: legacyLists,
 };
 
-/** The first dearchive: the same numbers under other names. */
+/** The first dialect of dearchive: the same numbers under other property names. */
 const l1: Dialect = { ...l2, successKey: "success", errorKey: "error", codeKey: "status_code" };
 
-/** The standard statuses, still in the body. */
+/** The third dialect: standard statuses, also in the body. */
 const l3: Dialect = {
   ...current,
   codeKey: "http_code",
   lists: { ...legacyLists, missing: { counts: ["lead_count"], ids: "lead_ids" } },
 };
 
-/** The first archive: a numbering of its own, which shares nothing with dearchive's. */
+/** The first dialect of archive: its own numbers, which are unrelated to dearchive's. */
 const a1: Dialect = {
   statuses: {
     processed: 200,
@@ -142,7 +140,7 @@ const a1: Dialect = {
   lists: legacyLists,
 };
 
-/** Dearchive and archive each have their own table in every dialect; the numbers of the two are never mixed. */
+/** The dialects by name. Each verb has its own table, because their numbers differ. */
 export const dialects = {
   current: { dearchive: current, archive: current },
   L1: { dearchive: l1, archive: a1 },

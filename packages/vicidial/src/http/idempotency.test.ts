@@ -210,7 +210,7 @@ const killed = `
   });
   const office = { isAllowed: async () => true, allowedFrom: (_verb, now) => now };
   host.register(...createOperations(store, office, () => Date.now()));
-  const routes = createRoutes({ host, store, office, native: async () => new Response() }, readOptions({}));
+  const routes = createRoutes({ host, store, office, nonAgentApi: async () => new Response() }, readOptions({}));
   await routes.fetch(new Request("http://localhost/vicidial/leads/dearchive", { method: "POST", headers, body }));
   console.log("it was not killed");
   process.exit();

@@ -31,14 +31,19 @@ const writer = createSchemaWriter({
 
 const dearchived: DearchiveReply = {
   message: dialects.current.dearchive.messages.processed,
-  ...{ select_count: 2, insert_count: 2, delete_count: 2 },
+  select_count: 2,
+  insert_count: 2,
+  delete_count: 2,
 };
 const archived: ArchiveReply = {
   message: dialects.current.archive.messages.processed,
-  ...{ select_count: 2, insert_count: 2, update_count: 0, delete_count: 2 },
+  select_count: 2,
+  insert_count: 2,
+  update_count: 0,
+  delete_count: 2,
 };
 
-/** What differs between the two calls. */
+/** The parts of the document that differ between the two calls. */
 const calls = {
   dearchive: {
     summary: "Bring archived leads back",
@@ -58,7 +63,7 @@ const batchHeaders = {
   "Idempotency-Replayed": z.literal("true").describe("The first answer to this key"),
 };
 
-/** The errors of a verb in its default dialect, with an example of each. */
+/** Returns the errors of a verb in a dialect, with an example of each. */
 function toErrors({ statuses, messages, lists }: Dialect): Record<Exclude<Reason, "processed">, ErrorAnswer> {
   const reasons = Object.keys(statuses).filter((reason) => reason !== "processed") as Exclude<Reason, "processed">[];
   const body = (reason: Exclude<Reason, "processed">) => {
@@ -76,8 +81,8 @@ function toErrors({ statuses, messages, lists }: Dialect): Record<Exclude<Reason
   ) as unknown as ReturnType<typeof toErrors>;
 }
 
-/** The answers that HTTP itself asks for, in the form of the vendor's error. */
-const unread: Record<string, ApiAnswer> = {
+/** Answers with statuses of HTTP itself, in the shape of the vendor's error. */
+const httpErrors: Record<string, ApiAnswer> = {
   "413": { description: "the body is too large", body: { schema: errorReply } },
   "415": { description: "the body is compressed", body: { schema: errorReply } },
   "429": { description: "too many requests at once", headers: retryLater, body: { schema: errorReply } },
@@ -113,12 +118,12 @@ function describeCall(verb: Verb, shared: Record<string, ApiAnswer>): ApiRoute {
         body: { schema: z.union([schemas[1], explainReply]), examples: { two_leads: examples[1] } },
       },
       ...writeErrors(errors, names as (keyof typeof errors)[], { schema: writer.reference("Error"), shared }),
-      ...unread,
+      ...httpErrors,
     },
   };
 }
 
-const nativeParameters = {
+const nonAgentParameters = {
   function: z.literal("lead_dearchive"),
   source: z.string().min(2).max(20).describe("Who asks, for VICIdial's log"),
   user: z.string(),
@@ -127,14 +132,16 @@ const nativeParameters = {
   agent_user: z.string().optional(),
 };
 
-/** VICIdial's own function, whose every answer is one line of text. */
-function describeNative(method: "GET" | "POST"): ApiRoute {
+/** Describes VICIdial's own function, which answers in one line of text. */
+function describeNonAgentApi(method: "GET" | "POST"): ApiRoute {
   return {
     operationId: method === "GET" ? "nonAgentApi" : "nonAgentApiByForm",
-    ...{ method, path: "/vicidial/non_agent_api.php", tag: "VICIdial's own call" },
+    method,
+    path: "/vicidial/non_agent_api.php",
+    tag: "VICIdial's own call",
     summary: "Bring one archived lead back, as VICIdial's own API does",
     description: "Values may also stand in a form body. A line that begins with ERROR says why nothing was done.",
-    parameters: { query: nativeParameters },
+    parameters: { query: nonAgentParameters },
     answers: {
       "200": {
         description: "SUCCESS or ERROR, and why",
@@ -155,7 +162,7 @@ const line = (example: string) => ({
   examples: { line: example },
 });
 
-/** The OpenAPI 3.1 document of what is served with the default options. */
+/** Returns the OpenAPI 3.1 document of the server with default options. */
 export function openApi(): Json {
   const answers: Record<string, ApiAnswer> = {};
   return assembleOpenApi({
@@ -176,8 +183,8 @@ export function openApi(): Json {
     routes: [
       describeCall("dearchive", answers),
       describeCall("archive", answers),
-      describeNative("GET"),
-      describeNative("POST"),
+      describeNonAgentApi("GET"),
+      describeNonAgentApi("POST"),
     ],
     writer,
     schemas: {

@@ -2,7 +2,7 @@ import { type ApiError, cutList, cutText, defineErrors } from "@reinstate/batch-
 import type { Counts, Verb } from "../leads/move.ts";
 import type { Dialect, Reason } from "./dialects.ts";
 
-/** Reason phrases of the statuses that HTTP does not know. */
+/** Reason phrases of the statuses that are not part of HTTP. */
 const phrases: Partial<Record<Reason, string>> = {
   office_hours: "Office Hours",
   insert_leads: "Invalid insert_leads",
@@ -16,30 +16,31 @@ const phrases: Partial<Record<Reason, string>> = {
   other: "Error",
 };
 
+/** The variable parts of an error answer. */
 export interface ErrorDetails {
-  /** For `other`, which has no text of its own. */
+  /** The message of `other`, which has no text of its own. */
   message?: string;
-  /** Values at fault, as JSON texts: so an id of any size stays exact. */
+  /** Values at fault as JSON texts, so that an id of any size stays exact. */
   offenders?: readonly string[];
-  /** Where the dialect's own status is not to be used. */
+  /** Replaces the dialect's status. */
   status?: number;
   headers?: Record<string, string>;
 }
 
-/** Bytes of a message, of one value at fault and of all of them at most: no answer grows with the request. */
+/** Maximum bytes of a message, of one value at fault, and of all of them. They limit the size of an answer. */
 const messageBytes = 2000;
 const offenderBytes = 500;
 const offendersBytes = 12_000;
 
-/** Returns the values that an answer shows. A long one is cut and shown as a string, so that the answer stays JSON. */
-function toShown(offenders: readonly string[]): string[] {
+/** Cuts the values to the maximum sizes. A value that was cut becomes a string, so that the answer stays JSON. */
+function cutOffenders(offenders: readonly string[]): string[] {
   const short = offenders.map((text) =>
     text.length <= offenderBytes ? text : JSON.stringify(cutText(text, offenderBytes)),
   );
   return cutList(short, offendersBytes);
 }
 
-/** Errors that no dialect has a reason for. */
+/** Kinds of errors for which no dialect has a reason. */
 export type ErrorKind =
   | "rejected"
   | "in_progress"
@@ -50,10 +51,10 @@ export type ErrorKind =
   | "unavailable"
   | "internal";
 
-/** What is left of the body is not read, so the connection cannot be used again. */
+/** Closes the connection, because the rest of the body is not read. */
 const close = { connection: "close" };
 
-/** Status and headers by kind, in every dialect. Without a status, the dialect's own for "other" counts. */
+/** Status and headers by kind, in every dialect. The default status is the dialect's own for "other". */
 const answers: Record<ErrorKind, { status?: number; headers?: Record<string, string> }> = {
   rejected: {},
   in_progress: { headers: { "retry-after": "1" } },
@@ -78,13 +79,13 @@ export const { apiError, toApiError, answerError } = defineErrors<ErrorKind>({
   },
 });
 
-/** Returns message, status and headers of the answer to an error. */
+/** Returns the details of the answer to an error. */
 export function toErrorDetails({ kind, detail, headers }: ApiError<ErrorKind>): ErrorDetails & { message: string } {
   const { status, headers: own } = answers[kind];
   return { message: detail, headers: { ...own, ...headers }, ...(status !== undefined && { status }) };
 }
 
-/** The answer to a call that was refused or went wrong. */
+/** Returns the answer to a failed call. */
 export function errorReply(
   dialect: Dialect,
   reason: Exclude<Reason, "processed">,
@@ -96,12 +97,12 @@ export function errorReply(
   const list = dialect.lists[reason];
   if (list) {
     for (const name of list.counts) members.push(member(name, String(offenders.length)));
-    members.push(member(list.ids, `[${toShown(offenders).join(",")}]`));
+    members.push(member(list.ids, `[${cutOffenders(offenders).join(",")}]`));
   }
   return reply(dialect, reason, status, members, details.headers);
 }
 
-/** The answer to a call that was carried out. */
+/** Returns the answer to a successful call. */
 export function successReply(dialect: Dialect, verb: Verb, counts: Counts, headers: Record<string, string>): Response {
   const shown = (["select_count", "insert_count", "update_count", "delete_count"] as const).filter(
     (name) => verb === "archive" || name !== "update_count",

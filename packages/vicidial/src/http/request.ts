@@ -5,7 +5,7 @@ import type { Verb } from "../leads/move.ts";
 import type { Reason } from "./dialects.ts";
 import { JsonFault, type JsonNode, type JsonValue, parseObject, toText } from "./lenient-json.ts";
 
-/** A request that keeps the document's rules. The ids are distinct, exact and in the order given. */
+/** A valid request. The ids are distinct, exact and in the order of the body. */
 export interface LeadsRequest {
   insert: boolean;
   update: boolean;
@@ -13,10 +13,10 @@ export interface LeadsRequest {
   ids: bigint[];
 }
 
-/** The first class of faults, with the offending values as JSON texts. */
+/** The first kind of fault in a request, with the offending values as JSON texts. */
 export interface Refusal {
   reason: Reason;
-  /** Where the reason has no text of its own. */
+  /** The message, if the reason has no text of its own. */
   message?: string;
   offenders?: string[];
 }
@@ -27,8 +27,9 @@ const flags: Record<Verb, ("insert_leads" | "update_leads" | "delete_leads")[]> 
 };
 
 /**
- * Checks the body of a call in the documented order: it reports one class of faults, with every value at fault. Throws
- * `invalid_request` for a safety flag, because the body supports none.
+ * Parses and checks the body of a call in the documented order. Returns the first kind of fault, with every value at fault.
+ *
+ * @throws ReinstateError `invalid_request` for a safety flag, because the body supports none.
  */
 export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsRequest | Refusal {
   let members: Map<string, JsonNode>;
@@ -40,11 +41,11 @@ export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsR
     return { reason: "other", message: error.message };
   }
   readSafetyFlags({ place: "body", fields: findFlags(names.map((name) => [name, undefined])) });
-  const given = { insert_leads: false, update_leads: false, delete_leads: false };
+  const values = { insert_leads: false, update_leads: false, delete_leads: false };
   for (const flag of flags[verb]) {
     const node = members.get(flag);
     if (node?.kind !== "boolean") return { reason: flag };
-    given[flag] = node.value;
+    values[flag] = node.value;
   }
   const list = members.get("lead_ids") ?? { kind: "null" };
   if (list.kind === "null" || list.kind === "undefined") return { reason: "empty" };
@@ -60,7 +61,12 @@ export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsR
   if (ids.length > leadLimit) return { reason: "exceed" };
   const repeated = repeatedIn(ids);
   if (repeated.length > 0) return { reason: "duplicates", offenders: repeated.map(String) };
-  return { insert: given.insert_leads, update: given.update_leads, delete: given.delete_leads, ids };
+  return {
+    insert: values.insert_leads,
+    update: values.update_leads,
+    delete: values.delete_leads,
+    ids,
+  };
 }
 
 export const isRefusal = (checked: LeadsRequest | Refusal): checked is Refusal => "reason" in checked;
@@ -82,8 +88,9 @@ function notAnArray(node: JsonNode & JsonValue): string {
 }
 
 /**
- * What an `Idempotency-Key` of a call stands for: its holder, what is asked and with which body. Throws `invalid_request` for a
- * key that is none.
+ * Returns the scope, the key and the digest of the body for an `Idempotency-Key`.
+ *
+ * @throws ReinstateError `invalid_request` for a malformed key.
  */
 export function readIdempotency(
   key: string,

@@ -11,14 +11,14 @@ import { explain } from "./explain.ts";
 import { answerError, errorReply, successReply, toErrorDetails } from "./replies.ts";
 import { isRefusal, type LeadsRequest, readIdempotency, readRequest } from "./request.ts";
 
-/** What of the options the routes follow. */
+/** The options that the routes use. */
 export interface RouteOptions {
   dialect: DialectName;
   legacyDialect: DialectName;
   missingCount: "both" | "lead_errors" | "lead_count";
-  /** Bytes of a body at most. */
+  /** The maximum body size in bytes. */
   bodyLimit: number;
-  /** Leads per request at most. */
+  /** The maximum number of leads per request. */
   leadLimit: number;
   /** Returns the address of a caller. */
   address?: ((request: Request, env: unknown) => string | undefined) | undefined;
@@ -28,7 +28,7 @@ export interface RouteParts {
   host: Host;
   store: LeadStore;
   office: OfficeClock;
-  /** VICIdial's own API. */
+  /** Handles VICIdial's non-agent API. */
   nonAgentApi(request: Request, caller: { env?: unknown; address?: string | undefined }): Promise<Response>;
 }
 
@@ -41,33 +41,30 @@ interface Replay {
   fault?: unknown;
 }
 
-/** Of answers to calls that can succeed in a moment, in every dialect. */
+/** Status and headers for calls that can succeed in a moment, in every dialect. */
 const unavailable = { status: 503, headers: { "retry-after": "5" } };
 
 const path = "/vicidial/:word{leads?}/:verb{(?:de)?archive}/:customer?";
 
 interface Env {
-  /** How this call is answered. */
+  /** The dialect of the answer. */
   Variables: { dialect?: Dialect };
 }
 
-/** What `@hono/node-server` hands over beside the request. */
+/** The `env` that `@hono/node-server` passes with a request. */
 interface NodeServer {
   outgoing: { statusMessage: string };
 }
 
 /**
- * The leads API at `/vicidial/leads/…` and, for clients of its earlier days, `/vicidial/lead/…[/customer][/]`; beside it
- * VICIdial's own function at `/vicidial/non_agent_api.php`.
+ * Creates the routes of the leads API: `/vicidial/leads/…`, and `/vicidial/lead/…[/customer][/]` for older clients. Also routes
+ * VICIdial's non-agent API at `/vicidial/non_agent_api.php`.
  */
-export function createRoutes(
-  { host, store, office, nonAgentApi: native }: RouteParts,
-  options: RouteOptions,
-): Hono<Env> {
+export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, options: RouteOptions): Hono<Env> {
   const routes = new Hono<Env>({ getPath: cleanPath });
   routes.use(async (c, next) => {
     await next();
-    // Node's server knows no phrase for the legacy statuses and is not told that of a web Response.
+    // Node's server has no phrase for the legacy statuses and does not read that of a web Response.
     const { outgoing } = (c.env ?? {}) as Partial<NodeServer>;
     if (outgoing && c.res.statusText !== "") outgoing.statusMessage = c.res.statusText;
   });
@@ -75,8 +72,8 @@ export function createRoutes(
   const utf8 = new TextDecoder();
 
   function findDialect(word: string, verb: Verb, key?: Key): Dialect {
-    const wished = key?.options.dialect as DialectName;
-    const name = dialectNames.includes(wished) ? wished : word === "lead" ? options.legacyDialect : options.dialect;
+    const ofKey = key?.options.dialect as DialectName;
+    const name = dialectNames.includes(ofKey) ? ofKey : word === "lead" ? options.legacyDialect : options.dialect;
     const dialect = dialects[name][verb];
     const counts = dialect.lists.missing?.counts ?? [];
     if (counts.length < 2 || options.missingCount === "both") return dialect;
@@ -101,7 +98,7 @@ export function createRoutes(
       return read;
     };
     const { before, idempotency, fault } = explained ? {} : await findReplay(request, verb, key, readText);
-    // What was answered once is answered again at any hour, and to look changes nothing.
+    // A replay and a preview change nothing, so they are allowed at any hour.
     if (before) return await answerSubmitted(dialect, verb, before);
     if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
     const checked = readRequest(verb, await readText(), options.leadLimit);
@@ -112,8 +109,10 @@ export function createRoutes(
   }
 
   /**
-   * Finds the batch that an `Idempotency-Key` stands for. A fault of the key is returned and not thrown: the documented errors
-   * of the request come first. That the first request is still running is thrown, because it is no error of this request.
+   * Finds the batch of an `Idempotency-Key`. A fault of the key is returned and not thrown, because the documented errors of the
+   * request come first.
+   *
+   * @throws ReinstateError `idempotency_running` if the first request is still running.
    */
   async function findReplay(
     request: Request,
@@ -144,7 +143,7 @@ export function createRoutes(
     const found = await store.findInSource(verb, ids);
     const missing = checked.ids.filter((id) => !found.has(Number(id)));
     if (missing.length > 0) {
-      // The same call may have moved them just now.
+      // The first request under the same key may have moved them meanwhile.
       const before = idempotency && (await host.batches.recall(idempotency));
       if (before) return answerSubmitted(dialect, verb, before);
       return errorReply(dialect, "missing", { offenders: missing.map(String) });
@@ -166,14 +165,14 @@ export function createRoutes(
     return answerSubmitted(dialect, verb, batch);
   }
 
-  /** What a batch has come to; one that was answered unfinished may have come further by now. */
+  /** Answers with the result of a batch. A replayed batch that was unfinished is read again. */
   async function answerSubmitted(dialect: Dialect, verb: Verb, submitted: Submitted): Promise<Response> {
     const { id, status, replayed } = submitted;
     const batch = replayed && !isFinished(status) ? await host.batches.get(id) : submitted;
     const headers = { "x-reinstate-batch": String(id), ...(replayed && { "idempotency-replayed": "true" }) };
     const later = { status: unavailable.status, headers: { ...headers, ...unavailable.headers } };
     if (!isFinished(batch.status)) {
-      const message = `The leads could not all be moved at once; batch ${batch.id} goes on with them`;
+      const message = `The batch is still running; see batch ${batch.id}`;
       return errorReply(dialect, "other", { message, ...later });
     }
     const { items } =
@@ -185,7 +184,7 @@ export function createRoutes(
       return errorReply(dialect, "other", { message: batch.error, headers, ...(retryable && later) });
     }
     if (items.length > 0) {
-      // They were there a moment ago: somebody else has moved them.
+      // Another session has moved them after the existence check.
       const gone = items.filter(({ code }) => code === "missing").map(({ item }) => String(item));
       if (gone.length > 0) return errorReply(dialect, "missing", { offenders: gone, headers });
       const refused = items.find(({ code }) => code === "refused");
@@ -202,7 +201,7 @@ export function createRoutes(
   routes.post(
     path,
     async (c, next) => {
-      // Known from here on, whatever goes wrong before the key is read.
+      // Set first, so that errors before the key is read have a dialect too.
       c.set("dialect", findDialect(c.req.param("word"), c.req.param("verb") as Verb));
       await next();
     },
@@ -215,7 +214,7 @@ export function createRoutes(
     return errorReply(dialect, "other", { message, status: 405, headers: { allow: "POST" } });
   });
   routes.all("/vicidial/non_agent_api.php", (c) => {
-    // HEAD is refused too: a request for headers alone must not move a lead.
+    // HEAD is refused too, because it must not move a lead.
     const { method } = c.req.raw;
     if (method !== "GET" && method !== "POST") {
       const headers = { allow: "GET, POST", "content-type": "text/html; charset=utf-8" };
@@ -224,7 +223,7 @@ export function createRoutes(
     const address = options.address
       ? options.address(c.req.raw, c.env)
       : host.admission.readCallerAddress(c.req.raw, c.env);
-    return native(c.req.raw, { env: c.env, address });
+    return nonAgentApi(c.req.raw, { env: c.env, address });
   });
   routes.onError((error, c) =>
     answerError(error, { request: c.req.raw, log: host.log, fields: { path: c.req.path } }, (known) =>

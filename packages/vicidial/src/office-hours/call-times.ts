@@ -2,10 +2,10 @@ import type { Schedule, Window } from "./office-hours.ts";
 
 const days = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"] as const;
 
-/** A row of `vicidial_call_times`: times as HHMM numbers, 900 for nine o'clock. */
+/** A row of `vicidial_call_times`. Times are HHMM numbers: 900 is nine o'clock. */
 export type CallTimeRow = { [Column in `ct_${"default" | (typeof days)[number]}_${"start" | "stop"}`]: number };
 
-/** An active row of `vicidial_call_time_holidays` that the call time names. */
+/** An active row of `vicidial_call_time_holidays` that the call time lists. */
 export interface HolidayRow {
   holiday_date: string;
   ct_default_start: number;
@@ -13,8 +13,8 @@ export interface HolidayRow {
 }
 
 /**
- * The windows of a call time. A day whose start and stop are both 0 has the default's; a holiday goes before both. A start
- * of 2400 is a day without a window.
+ * Returns the windows of a call time. A day whose start and stop are both 0 has the default's. A holiday overrides both. A start of
+ * 2400 is a day without a window.
  */
 export function toSchedule(row: CallTimeRow, holidays: readonly HolidayRow[]): Schedule {
   const byDate = new Map(holidays.map((holiday) => [holiday.holiday_date, holiday]));
@@ -31,6 +31,6 @@ const toMinutes = (hhmm: number) => Math.min(Math.floor(hhmm / 100) * 60 + (hhmm
 
 function toWindow(start: number, stop: number): Window | undefined {
   const [from, to] = [toMinutes(start), toMinutes(stop)];
-  // VICIdial knows no window over midnight: one that does not end after its start has no minute.
+  // VICIdial has no windows over midnight: a window that does not end after its start is empty.
   return from < to ? { from, to } : undefined;
 }

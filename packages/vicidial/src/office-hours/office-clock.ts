@@ -2,19 +2,20 @@ import { type Clock, type Log, toMessage } from "@reinstate/batch-core";
 import type { Verb } from "../leads/move.ts";
 import { allowedFrom, createWallClock, isAllowed, type OfficeHours, type Schedule } from "./office-hours.ts";
 
-/** The office hours of both calls, on the clock of the site. */
+/** The office-hours policy of both verbs, in the time zone of the call center. */
 export interface OfficeClock {
+  /** Resolves with true if the call may be made now. Rejects if VICIdial's call time cannot be read. */
   isAllowed(verb: Verb): Promise<boolean>;
-  /** The earliest time not before `now` at which the call may be made. */
+  /** Returns the earliest time from `now` on at which the call may be made. Both are milliseconds since the epoch. */
   allowedFrom(verb: Verb, now: number): number;
 }
 
-/** How long the hours that VICIdial's own tables tell are believed. */
-const believedMs = 60_000;
-/** How long to wait while VICIdial's hours are not known. */
-const unknownMs = 5_000;
+/** Cache lifetime of VICIdial's call time. */
+const scheduleTtlMs = 60_000;
+/** Retry delay while VICIdial's call time has not been read. */
+const scheduleRetryMs = 5_000;
 
-/** `callTime` reads the hours of VICIdial's call time where a policy is about them. */
+/** Creates the office-hours policy. `callTime` reads VICIdial's call time, for a policy without hours of its own. */
 export function createOfficeClock(
   { clock, log }: { clock: Clock; log: Log },
   hours: Record<Verb, OfficeHours>,
@@ -23,22 +24,22 @@ export function createOfficeClock(
 ): OfficeClock {
   const wallClock = createWallClock(timeZone);
   let schedule: Schedule | undefined;
-  let askedAt = Number.NEGATIVE_INFINITY;
-  let asking: Promise<void> | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
+  let reading: Promise<void> | undefined;
 
   const needsCallTime = (verb: Verb) => hours[verb].allowed !== "any" && !("schedule" in hours[verb]);
 
   async function refresh(): Promise<void> {
-    if (!callTime || clock.now() < askedAt + believedMs) return;
-    asking ??= callTime()
+    if (!callTime || clock.now() < readAt + scheduleTtlMs) return;
+    reading ??= callTime()
       .then((read) => {
         schedule = read;
-        askedAt = clock.now();
+        readAt = clock.now();
       })
       .finally(() => {
-        asking = undefined;
+        reading = undefined;
       });
-    await asking;
+    await reading;
   }
 
   const findPolicy = (verb: Verb): OfficeHours | undefined => {
@@ -57,11 +58,11 @@ export function createOfficeClock(
     allowedFrom(verb, now) {
       if (needsCallTime(verb)) {
         refresh().catch((error: unknown) => {
-          log.warn({ error: toMessage(error) }, "the call time of VICIdial could not be read");
+          log.warn({ error: toMessage(error) }, "failed to read the call time of VICIdial");
         });
       }
       const policy = findPolicy(verb);
-      return policy ? allowedFrom(policy, wallClock, now) : now + unknownMs;
+      return policy ? allowedFrom(policy, wallClock, now) : now + scheduleRetryMs;
     },
   };
 }

@@ -89,7 +89,7 @@ describe("the earliest allowed time", () => {
       expect([text, isAllowed(hours, wallClock(now)), from % minute]).toEqual([text, false, 0]);
       const first = Math.max(now, from - 2000 * minute);
       for (let at = first; at < from; at += minute) {
-        if (isAllowed(hours, wallClock(at))) throw new Error(`${text}: ${new Date(at).toISOString()} was passed over`);
+        if (isAllowed(hours, wallClock(at))) throw new Error(`${text}: ${new Date(at).toISOString()} was skipped`);
       }
     }
   });

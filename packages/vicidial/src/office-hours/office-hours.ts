@@ -1,27 +1,27 @@
 const dayNames = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-/** A window of one day, in minutes of the day. One whose end is not after its start goes on into the next day. */
+/** A window in minutes of a day. If it does not end after its start, it continues into the next day. */
 export interface Window {
   from: number;
   to: number;
 }
 
-/** A day on the wall: the day of the week, Sunday 0, and the date, `2026-01-31`. */
+/** A calendar day: the day of the week (Sunday is 0) and the date as `2026-01-31`. */
 export interface Day {
   weekday: number;
   date: string;
 }
 
-/** The window that begins on a day; undefined where none does. */
+/** Returns the window that begins on a day, or undefined. */
 export type Schedule = (day: Day) => Window | undefined;
 
-/** When a call is allowed. Without a schedule the windows are those of VICIdial's own call time. */
+/** When a call is allowed. Without a schedule, the windows are those of VICIdial's call time. */
 export type OfficeHours = { allowed: "any" } | { allowed: "inside" | "outside"; schedule?: Schedule };
 
 /**
- * Reads `any`, `inside HH:MM-HH:MM DAYS` or `outside HH:MM-HH:MM DAYS`; days are `mon-fri`, `sat,sun`, `mon-wed,fri`. A
- * window over midnight belongs to the day on which it starts. `inside` or `outside` alone is about VICIdial's call time.
- * Undefined where the text is none of these.
+ * Parses `any`, `inside HH:MM-HH:MM DAYS` or `outside HH:MM-HH:MM DAYS`. Days are written as `mon-fri`, `sat,sun` or `mon-wed,fri`.
+ * A window over midnight belongs to the day on which it starts. `inside` or `outside` alone uses VICIdial's call time. Returns
+ * undefined for any other text.
  */
 export function parseOfficeHours(text: string): OfficeHours | undefined {
   const word = text.trim().toLowerCase();
@@ -53,14 +53,19 @@ function parseDays(text: string): boolean[] | undefined {
   return days;
 }
 
-/** What a clock on the wall shows. */
+/** A wall-clock time. */
 export interface WallTime extends Day {
   minute: number;
 }
 
+/** Converts milliseconds since the epoch to a wall-clock time. */
 export type WallClock = (now: number) => WallTime;
 
-/** A clock on the wall of an IANA time zone. Throws a RangeError for a zone that there is not. */
+/**
+ * Creates the wall clock of an IANA time zone.
+ *
+ * @throws RangeError for an unknown zone.
+ */
 export function createWallClock(timeZone: string): WallClock {
   const format = new Intl.DateTimeFormat("en-US", {
     timeZone,
@@ -83,7 +88,7 @@ export function createWallClock(timeZone: string): WallClock {
   };
 }
 
-/** May the call be made at this moment? The start of a window belongs to it, the end does not. */
+/** True if the call may be made at this time. The start of a window belongs to it, the end does not. */
 export function isAllowed(hours: OfficeHours, { weekday, date, minute }: WallTime): boolean {
   if (hours.allowed === "any" || !hours.schedule) return true;
   const today = hours.schedule({ weekday, date });
@@ -98,13 +103,13 @@ const dayMs = 24 * 60 * 60 * 1000;
 
 const dayBefore = (date: string) => new Date(Date.parse(date) - dayMs).toISOString().slice(0, 10);
 
-/** How far ahead an allowed minute is looked for; a wait that ends there is looked at again. */
+/** How far ahead an allowed minute is searched. A wait that ends there is checked again. */
 const horizonMs = 31 * dayMs;
-/** Clocks are put forward and back at quarters of an hour, nowhere else. */
+/** Time zone offsets change only at quarters of an hour. */
 const quarterMs = 15 * 60 * 1000;
 const minuteMs = 60 * 1000;
 
-/** The earliest time not before `now` at which the call may be made: `now` itself, or the start of a minute. */
+/** Returns the earliest time from `now` on at which the call may be made: `now` itself, or the start of a minute. */
 export function allowedFrom(hours: OfficeHours, wallClock: WallClock, now: number): number {
   if (isAllowed(hours, wallClock(now))) return now;
   const end = now + horizonMs;
@@ -113,7 +118,7 @@ export function allowedFrom(hours: OfficeHours, wallClock: WallClock, now: numbe
     const wall = wallClock(at);
     const atMinute = Math.floor(at / minuteMs);
     for (; at < quarterEnd; at = (Math.floor(at / minuteMs) + 1) * minuteMs) {
-      // Within a quarter the wall's minutes run on, and no day ends within one but at its end.
+      // Performance: within a quarter of an hour the minutes of the wall clock are consecutive.
       const minute = wall.minute + Math.floor(at / minuteMs) - atMinute;
       if (minute < 1440 ? isAllowed(hours, { ...wall, minute }) : isAllowed(hours, wallClock(at))) return at;
     }

@@ -78,8 +78,8 @@ async function serve(place: Place, { onStep = async (_step: Step) => {}, aheadMs
   const settings = { url: place.url, leadsPerLock: 50, lockWaitSeconds: 20, journalDays: 1 };
   const store = await createMariadbStore(host, { ...settings, onStep });
   host.register(...createOperations(store, always, () => clock.now()));
-  const native = async () => new Response();
-  const routes = createRoutes({ host, store, office: always, nonAgentApi: native }, readOptions({ url: place.url }));
+  const nonAgentApi = async () => new Response();
+  const routes = createRoutes({ host, store, office: always, nonAgentApi }, readOptions({ url: place.url }));
   return {
     host,
     store,

@@ -72,8 +72,8 @@ async function serve(engine: string) {
     onStep: (step) => onStep(step),
   });
   host.register(...createOperations(store, always, () => host.clock.now()));
-  const native = createNonAgentApi(host, store.database, always);
-  const routes = createRoutes({ host, store, office: always, nonAgentApi: native }, readOptions({ url }));
+  const nonAgentApi = createNonAgentApi(host, store.database, always);
+  const routes = createRoutes({ host, store, office: always, nonAgentApi }, readOptions({ url }));
   const timed = async (path: string, init: RequestInit = {}) => {
     const started = performance.now();
     const response = await routes.fetch(new Request(`http://localhost${path}`, init));

@@ -71,7 +71,7 @@ test("explain tells how each lead lies and what hangs on it, and changes nothing
   expect([response.status, response.headers.get("x-reinstate-batch")]).toEqual([200, null]);
   const missing = { verdict: "missing", archive: false };
   expect(await response.json()).toEqual({
-    message: "lead_ids were looked at, nothing was changed",
+    message: "Preview only, nothing was changed",
     select_count: 4,
     leads: [
       {
