@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createHost } from "@reinstate/batch-core";
 import { until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases, mariadbDatabase, type TestDatabase } from "@reinstate/tooling/databases";
-import { insertRows, leadTables, makeLead, siteTables } from "@reinstate/vicidial/testing";
+import { insertRows, leadTables, makeLead, dialerTables } from "@reinstate/vicidial/testing";
 import { type Kysely, sql } from "kysely";
 import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
@@ -64,7 +64,7 @@ const vicidialRights = { modify_leads: "1", vdc_agent_api_access: "1", api_allow
 async function vicidialDatabase(): Promise<TestDatabase & { connection: Connection }> {
   const database = await mariadbDatabase();
   const connection = await mysql.createConnection({ uri: database.url });
-  for (const statement of [...leadTables({ live: "MyISAM", archive: "MyISAM" }), ...siteTables]) {
+  for (const statement of [...leadTables({ live: "MyISAM", archive: "MyISAM" }), ...dialerTables]) {
     await connection.query(statement);
   }
   await connection.query("insert into system_settings set ?", [{ allow_ip_lists: "0" }]);

@@ -21,37 +21,38 @@ export type { ArchiveReply, ArchiveRequest, DearchiveReply, DearchiveRequest, Er
 export { VendorError };
 
 export interface VicidialClientOptions {
-  /** What stands before `/vicidial`: `https://server`. */
+  /** The URL without `/vicidial`, as `https://server`. */
   baseUrl: string;
   apiKey: string;
-  /** The test seam, and the place for a CA file of a server with a certificate of its own. */
+  /** Replaces the global `fetch`, for tests and for servers with a private certificate. */
   fetch?: CallerOptions["fetch"];
   /** Milliseconds until an answer must be there in full. Default 30,000. */
   timeoutMs?: number;
-  /** Shared by the clients of one server. Default: one of this client's own. */
+  /** A circuit breaker to share between the clients of one server. Default: a new one. */
   breaker?: CallerOptions["breaker"];
 }
 
 export interface CallOptions {
   signal?: AbortSignal;
-  /** A gateway answers the same request under the same key as the first time; the vendor itself knows no such header. */
+  /** A gateway replays the first answer to a repeated request with the same key. The vendor ignores this header. */
   idempotencyKey?: string;
 }
 
 export interface VicidialClient {
   leads: {
     /**
-     * Moves leads from the archive to the live table, at most 500, none twice. Fewer deleted than selected means that the
-     * copies of some leads differ and were kept. Throws a `VendorError`: its `message` is the vendor's, its `body` lists
-     * the leads at fault in `lead_ids`. Source: TForge, "VICIdial API - Lead Dearchive".
+     * Moves at most 500 distinct leads from the archive to the live table. If fewer were deleted than selected, the copies of some
+     * leads differ and were kept. Source: TForge, "VICIdial API - Lead Dearchive".
+     *
+     * @throws VendorError whose `message` is the vendor's; its `body` lists the leads at fault in `lead_ids`.
      */
     dearchive(request: DearchiveRequest, options?: CallOptions): Promise<DearchiveReply>;
-    /** The other way; `update_leads` overwrites the archive's copies. Source: TForge, "VICIdial API - Lead Archive". */
+    /** Moves leads back to the archive. `update_leads` overwrites differing copies there. Source: TForge, "VICIdial API - Lead Archive". */
     archive(request: ArchiveRequest, options?: CallOptions): Promise<ArchiveReply>;
   };
 }
 
-/** A client of TForge's leads API, or of a gateway that serves it. */
+/** Creates a client of TForge's leads API, or of a gateway that serves it. */
 export function createVicidialClient({ apiKey, ...options }: VicidialClientOptions): VicidialClient {
   const caller = createCaller({
     ...options,
@@ -88,16 +89,16 @@ function readRefusal(reply: ReadReply, { name }: { name: string }): VendorRefusa
   const { status } = reply;
   if (status === 200) return undefined;
   const { message, error, http_code, status_code } = refusalBody.parse(reply.body);
-  const said = message ?? error;
+  const text = message ?? error;
   const code = http_code ?? status_code;
   return {
     kind: toLeadsErrorKind(reply),
-    message: typeof said === "string" ? said : `${name}: HTTP ${status}`,
+    message: typeof text === "string" ? text : `${name}: HTTP ${status}`,
     code: typeof code === "number" ? code : status,
   };
 }
 
-/** 449 and 440 are "any other error", which may come after some of the leads were moved. */
+/** Returns the kind of an error. 449 and 440 are "any other error", after which some leads may have been moved. */
 function toLeadsErrorKind(reply: ReadReply): VendorErrorKind {
   return reply.status === 449 || reply.status === 440 ? "unknown_outcome" : toErrorKind(reply);
 }

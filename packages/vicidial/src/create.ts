@@ -12,22 +12,25 @@ import { createSqlStore } from "./store/demo-tables.ts";
 import type { LeadStore } from "./store/lead-store.ts";
 import { createMariadbStore } from "./store/mariadb/mariadb-store.ts";
 
-/** VICIdial's leads at work: the API, the operations and the tables. */
+/** A running instance: the API, the operations and the store. */
 export interface Vicidial extends VendorInstance {
   operations: AnyOperation[];
   store: LeadStore;
-  /** What is wrong about the two lead tables, with the statements that we would advise; none is run. */
+  /** Examines the two lead tables. Returns what prevents moves and the statements that fix it; runs none of them. */
   doctor(): Promise<Diagnosis>;
+  /** Resolves if leads can be moved; rejects with the reason if not. */
   ready(): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Serves the leads API over a VICIdial database, or over demo tables in the host's, and registers its operations with
- * the host. Throws `bad_setting` where an option is wrong; a database that does not answer is told by `ready`.
+ * Serves the leads API over a VICIdial database, or over demo tables in the host's database, and registers its operations with the
+ * host. An unreachable database does not reject; `ready` reports it.
+ *
+ * @throws ReinstateError `bad_setting` for an invalid option.
  */
-export async function createVicidial(host: Host, given: VicidialOptions = {}): Promise<Vicidial> {
-  const options = readOptions(given);
+export async function createVicidial(host: Host, vicidialOptions: VicidialOptions = {}): Promise<Vicidial> {
+  const options = readOptions(vicidialOptions);
   const { url, callTime, upstreamUrl, upstreamKey, upstreamCa } = options;
   const hours = {
     dearchive: parseOfficeHours(options.dearchiveHours) as OfficeHours,

@@ -7,7 +7,7 @@ import type { LeadStore } from "./store/lead-store.ts";
 
 export const demoKeys = [{ vendor: "vicidial", name: "demo", secret: "demo-vicidial-key" }];
 
-/** Leads 0–1000 in the demo archive, where both demo tables are empty; a real VICIdial database is left alone. */
+/** Inserts leads 0 to 1000 into the demo archive if both demo tables are empty. Never writes to a real VICIdial database. */
 export async function loadDemoLeads(database: Database, store: LeadStore): Promise<void> {
   if (store.effects !== "ledger") return;
   await database.transaction(async (db) => {

@@ -33,41 +33,41 @@ const mysqlUrl = z.string().superRefine((url, context) => {
 const choices = z.strictObject({
   /** The real VICIdial database, `mysql://user:password@host:3306/asterisk`. Without it: demo tables in the host's database. */
   url: mysqlUrl.optional(),
-  /** Leads per request; the message of the refusal says 500 whatever it is. */
+  /** The maximum number of leads per request. The message of the error says 500 for every limit. */
   leadLimit: whole(500, 1_000_000),
   /** When dearchive is allowed: `any`, `inside HH:MM-HH:MM DAYS` or `outside HH:MM-HH:MM DAYS`. */
   dearchiveHours: hours.default("any"),
-  /** The same for archive; with a `callTime` the default is `outside`. */
+  /** When archive is allowed. With a `callTime` the default is `outside`. */
   archiveHours: hours.optional(),
-  /** The id of a call time of VICIdial, whose hours the policies `inside` and `outside` are about. */
+  /** The id of a VICIdial call time, whose hours the policies `inside` and `outside` use. */
   callTime: z.string().min(1).optional(),
-  /** What answers at `/vicidial/leads/…`. A key's own option `dialect` goes before it. */
+  /** The dialect at `/vicidial/leads/…`. The option `dialect` of a key overrides it. */
   dialect: z.enum(dialectNames).default("current"),
-  /** What answers at `/vicidial/lead/…`. */
+  /** The dialect at `/vicidial/lead/…`. */
   legacyDialect: z.enum(dialectNames).default("L2"),
-  /** Which count stands in the answer "lead_ids does not exist" of the current dialect. */
+  /** The count in the answer "lead_ids does not exist" of the current dialect. */
   missingCount: z.enum(["both", "lead_errors", "lead_count"]).default("both"),
-  /** Bytes of a body at most. */
+  /** The maximum size of a body in bytes. */
   bodyLimit: whole(1024 * 1024, 1024 ** 3),
-  /** Leads under one lock at most. A call of the API, and a chunk with `all_or_nothing`, is under one lock whatever this says. */
+  /** The maximum number of leads under one lock. API calls and chunks with `all_or_nothing` always use one lock. */
   leadsPerLock: whole(500, 500),
   /** Seconds to wait for a lock of the real tables. */
   lockWaitSeconds: whole(3, 3600),
-  /** Days for which the images of moved rows are kept. */
+  /** Days for which the before-images of moved rows are stored. */
   journalDays: whole(7, 36_500),
   /**
-   * The name under which the images of this database's leads are kept. By itself host, port and database as the server tells
-   * them; where these have changed, or will, the same name lets unfinished moves be found again.
+   * The name of the VICIdial database in the journal. Default: host, port and schema as the server reports them. If these change,
+   * set the former name so that unfinished moves are recovered.
    */
   site: z.string().min(1).max(200).optional(),
-  /** A real TForge endpoint, for batches with the target `upstream`: what stands before `/vicidial`. Needs `upstreamKey`. */
+  /** The URL of a real TForge endpoint without `/vicidial`, for batches with the target `upstream`. Needs `upstreamKey`. */
   upstreamUrl: httpBaseUrl.optional(),
   upstreamKey: headerSecret.optional(),
-  /** The path of a CA file, where the endpoint has a certificate of its own. */
+  /** The path of a CA file, for an endpoint with a private certificate. */
   upstreamCa: z.string().min(1).optional(),
   /**
-   * Where a call comes from, for the lists of addresses that VICIdial's own call is held against: where the server is none of
-   * `@hono/node-server`, or stands behind a proxy. `env` is what the server hands over beside the request.
+   * Returns the address of a caller, which VICIdial's own call checks against address lists. Needed behind a proxy, and with
+   * servers other than `@hono/node-server`. `env` is what the server passes with the request.
    */
   address: z
     .custom<(request: Request, env: unknown) => string | undefined>((value) => typeof value === "function", {
@@ -78,7 +78,7 @@ const choices = z.strictObject({
   timeZone: timeZoneName.default("UTC"),
 });
 
-/** Checks options that each are right by themselves. */
+/** Checks options that depend on each other. */
 const checks = [
   givenTogether("upstreamUrl", "upstreamKey"),
   ({ value, issues }: z.core.ParsePayload<VicidialSettings>): void => {
@@ -97,18 +97,24 @@ const checks = [
   },
 ] as const;
 
-/** What the documents leave open and what a site may set, each with its default. Every value may be given as a string. */
+/** The options of `createVicidial` with their defaults. Every value may be a string. */
 export const vicidialOptions = choices.check(...checks);
 
-/** What the gateway sets; the time zone is one of its own settings, and a function is none. */
+/** The settings of the gateway. The time zone is its own setting, and a function cannot be one. */
 export const vicidialSettings = choices.omit({ timeZone: true, address: true }).check(...checks);
+/** Settings with every default filled in. */
 export type VicidialSettings = Omit<z.output<typeof choices>, "timeZone" | "address">;
 
-/** Options as a caller gives them: all of them may be left out. */
+/** Options of a caller, all of them optional. */
 export type VicidialOptions = z.input<typeof choices>;
 
 /** Options with every default filled in. */
 export type Options = z.output<typeof choices>;
 
-/** Fills in the defaults. Throws `bad_setting` that names the option, never with its value. */
-export const readOptions = (given: VicidialOptions): Options => readVendorOptions("vicidial", vicidialOptions, given);
+/**
+ * Validates options and fills in the defaults.
+ *
+ * @throws ReinstateError `bad_setting`, which names the option and never shows its value.
+ */
+export const readOptions = (options: VicidialOptions): Options =>
+  readVendorOptions("vicidial", vicidialOptions, options);

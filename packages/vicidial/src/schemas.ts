@@ -3,11 +3,11 @@ import * as z from "zod";
 /** Source: TForge, "VICIdial API - Lead Dearchive" and "VICIdial API - Lead Archive". */
 const leadIds = z.array(z.int().min(0)).min(1);
 
-/** The body of `POST /vicidial/leads/dearchive`. At most 500 leads, none twice. */
+/** The body of `POST /vicidial/leads/dearchive`: at most 500 distinct leads. */
 export const dearchiveRequest = z.strictObject({
-  /** Copies the leads from the archive; a lead that is live already is not inserted again. */
+  /** Copies the leads from the archive, except leads that are already live. */
   insert_leads: z.boolean(),
-  /** Deletes the leads from the archive that are live with the same content. */
+  /** Deletes leads from the archive if the live table has an equal row. */
   delete_leads: z.boolean(),
   lead_ids: leadIds,
 });
@@ -16,7 +16,7 @@ export type DearchiveRequest = z.infer<typeof dearchiveRequest>;
 /** The body of `POST /vicidial/leads/archive`. */
 export const archiveRequest = z.strictObject({
   insert_leads: z.boolean(),
-  /** Overwrites the archive's copy of a lead with the live one. */
+  /** Overwrites differing copies in the archive with the live rows. */
   update_leads: z.boolean(),
   delete_leads: z.boolean(),
   lead_ids: leadIds,
@@ -25,7 +25,7 @@ export type ArchiveRequest = z.infer<typeof archiveRequest>;
 
 const count = z.int().min(0);
 
-/** Rows found in the source, inserted and deleted. Fewer deleted than found means that copies differed and were kept. */
+/** The numbers of rows found in the source, inserted and deleted. If fewer were deleted than found, differing copies were kept. */
 export const dearchiveReply = z.object({
   message: z.string(),
   select_count: count,
@@ -43,7 +43,7 @@ export const archiveReply = z.object({
 });
 export type ArchiveReply = z.infer<typeof archiveReply>;
 
-/** Any refusal: 401 and 403 carry the message alone; the others list the leads that are to blame. */
+/** The body of an error. 401 and 403 have only the message; other errors list the leads at fault. */
 export const errorReply = z.object({
   message: z.string(),
   lead_errors: count.optional(),
@@ -52,18 +52,18 @@ export const errorReply = z.object({
 });
 export type ErrorReply = z.infer<typeof errorReply>;
 
-const companions = z.partialRecord(
+const relatedRecords = z.partialRecord(
   z.enum(["archived_callbacks", "lost_custom_fields", "alt_phones", "inactive_lists", "dnc_numbers"]),
   count,
 );
 
-/** The reply to a call with `explain=true`: how each lead lies, and the outcome that the same call would have. */
+/** The reply to a call with `explain=true`: the state of each lead, and the outcome that the call would have. */
 export const explainReply = z.strictObject({
   message: z.string(),
   select_count: count,
   leads: z.array(
     z.strictObject({
-      /** A text if no number holds the id exactly. */
+      /** A string if no number holds the id exactly. */
       lead_id: z.union([z.int(), z.string()]),
       verdict: z.enum(["archive_only", "live_only", "both_equal", "both_differ", "id_collision", "missing"]),
       columns: z.array(z.string()).optional(),
@@ -71,16 +71,16 @@ export const explainReply = z.strictObject({
       archive: z.boolean(),
       outcome: z.enum(["done", "skipped", "failed", "unknown"]),
       code: z.string().optional(),
-      companions: companions.optional(),
+      companions: relatedRecords.optional(),
     }),
   ),
 });
 export type ExplainReply = z.infer<typeof explainReply>;
 
-/** An item of both operations. */
+/** The item of both operations: a lead id. */
 export const leadId = z.int().min(0);
 
-/** The most values that one condition of a filter lists. */
+/** The maximum number of values in one condition of a filter. */
 const maxFilterValues = 1000;
 
 function oneOrMore<Value extends z.ZodType>(accept: (error: string) => Value, what: string) {
@@ -142,26 +142,26 @@ export const leadFilter = z
   );
 export type LeadFilter = z.infer<typeof leadFilter>;
 
-const beside = {
-  /** All leads of a chunk (of 500 at most) or none: where one is not in the source table, none of them is moved. */
+const commonParams = {
+  /** Moves all leads of a chunk (500 at most) or none. If one is not in the source or does not fit, none is moved. */
   all_or_nothing: z.boolean().optional(),
 };
 
-/** What `vicidial.leads.dearchive` is told beside the leads. */
+/** The params of `vicidial.leads.dearchive`. */
 export const dearchiveParams = z.strictObject({
   insert_leads: z.boolean(),
   delete_leads: z.boolean(),
-  /** Brings back what the archive left behind, too: the leads' callbacks. */
+  /** Also restores the archived callbacks of the leads. */
   restore_callbacks: z.boolean().optional(),
-  ...beside,
+  ...commonParams,
 });
 export type DearchiveParams = z.infer<typeof dearchiveParams>;
 
-/** What `vicidial.leads.archive` is told beside the leads. */
+/** The params of `vicidial.leads.archive`. */
 export const archiveParams = z.strictObject({
   insert_leads: z.boolean(),
   update_leads: z.boolean(),
   delete_leads: z.boolean(),
-  ...beside,
+  ...commonParams,
 });
 export type ArchiveParams = z.infer<typeof archiveParams>;

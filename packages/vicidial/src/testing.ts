@@ -6,28 +6,28 @@ import type { Move, Moved, Verb } from "./leads/move.ts";
 import { NoneMoved } from "./leads/move-errors.ts";
 import type { LeadStore } from "./store/lead-store.ts";
 
+export { dialerTables } from "./fixtures/dialer-tables.ts";
 export { insertRows } from "./fixtures/insert-rows.ts";
-export { siteTables } from "./fixtures/site-tables.ts";
 export { leadTables } from "./fixtures/vicidial-tables.ts";
 export type { Lead } from "./leads/columns.ts";
 export { makeLead } from "./leads/make-lead.ts";
 export type { Move, Moved, Verb } from "./leads/move.ts";
 export type { LeadStore } from "./store/lead-store.ts";
 
-/** A store over two empty tables, and a way to look into them past the store. */
+/** A store over two empty tables, and direct access to these tables. */
 export interface StoreUnderTest {
   store: LeadStore;
   fill(table: "live" | "archive", leads: Lead[]): Promise<void>;
-  /** All leads of a table, ascending by id. */
+  /** Returns all leads of a table, ascending by id. */
   leads(table: "live" | "archive"): Promise<Lead[]>;
   transaction<Result>(work: (transaction: LedgerTransaction) => Promise<Result>): Promise<Result>;
 }
 
 const sides = { dearchive: { from: "archive", to: "live" }, archive: { from: "live", to: "archive" } } as const;
 
-/** A move of the given leads; everything that is not told otherwise is asked for, but for `update`. */
-function run(under: StoreUnderTest, verb: Verb, ids: number[], asked: Partial<Move> = {}): Promise<Moved> {
-  const move = { verb, ids, insert: true, update: false, delete: true, ...asked };
+/** Moves leads with insert and delete; `options` override that. */
+function run(under: StoreUnderTest, verb: Verb, ids: number[], options: Partial<Move> = {}): Promise<Moved> {
+  const move = { verb, ids, insert: true, update: false, delete: true, ...options };
   return under.transaction((transaction) => under.store.move(move, { transaction }));
 }
 
@@ -38,8 +38,9 @@ async function expectLeads(under: StoreUnderTest, table: "live" | "archive", exp
 }
 
 /**
- * The promises of a `LeadStore`, as checks that reject where one is broken. Each wants empty tables of its own.
- * Example: `for (const { name, check } of leadStoreContract) test(name, async () => check(await openStore()));`
+ * The guarantees of a `LeadStore`, as checks that reject if one is violated. Each check needs its own empty tables.
+ *
+ * @example for (const { name, check } of leadStoreContract) test(name, async () => check(await openStore()));
  */
 export const leadStoreContract: { name: string; check(under: StoreUnderTest): Promise<void> }[] = (
   ["dearchive", "archive"] as const
@@ -47,7 +48,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
   const { from, to } = sides[verb];
   return [
     {
-      name: `${verb}: existence is that of the source`,
+      name: `${verb}: finds only leads of the source`,
       async check(under) {
         await under.fill(from, [makeLead(0), makeLead(2)]);
         await under.fill(to, [makeLead(3)]);
@@ -56,32 +57,32 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       },
     },
     {
-      name: `${verb}: a move carries over every column, and leaves the leads alone that were not asked for`,
+      name: `${verb}: moves every column and no other lead`,
       async check(under) {
         const leads = [0, 1, 2, 3].map((id) => makeLead(id, { comments: id === 1 ? null : `No. ${id} ` }));
         await under.fill(from, leads);
-        const { counts, results: fates } = await run(under, verb, [0, 1, 2]);
+        const { counts, results } = await run(under, verb, [0, 1, 2]);
         assert.deepEqual(counts, { select_count: 3, insert_count: 3, update_count: 0, delete_count: 3 });
         assert.deepEqual(
-          fates.map(({ id, source, target, inserted, deleted }) => ({ id, source, target, inserted, deleted })),
+          results.map(({ id, source, target, inserted, deleted }) => ({ id, source, target, inserted, deleted })),
           [0, 1, 2].map((id) => ({ id, source: true, target: false, inserted: true, deleted: true })),
         );
-        await expectLeads(under, to, leads.slice(0, 3), "what was moved must be as it was");
-        await expectLeads(under, from, leads.slice(3), "what was not asked for must stay");
+        await expectLeads(under, to, leads.slice(0, 3), "moved leads must be unchanged");
+        await expectLeads(under, from, leads.slice(3), "other leads must stay");
       },
     },
     {
-      name: `${verb}: a delete without a copy keeps the lead`,
+      name: `${verb}: keeps a lead without a copy`,
       async check(under) {
         await under.fill(from, [makeLead(1)]);
-        const { counts, results: fates } = await run(under, verb, [1], { insert: false });
+        const { counts, results } = await run(under, verb, [1], { insert: false });
         assert.deepEqual(counts, { select_count: 1, insert_count: 0, update_count: 0, delete_count: 0 });
-        assert.equal(fates[0]?.deleted, false);
+        assert.equal(results[0]?.deleted, false);
         assert.deepEqual([await under.leads(from), await under.leads(to)], [[makeLead(1)], []]);
       },
     },
     {
-      name: `${verb}: an insert without a delete leaves twins, and the next delete finishes them`,
+      name: `${verb}: leaves duplicates without delete, and deletes them later`,
       async check(under) {
         await under.fill(from, [makeLead(1)]);
         await run(under, verb, [1], { delete: false });
@@ -92,7 +93,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       },
     },
     {
-      name: `${verb}: a twin that differs is kept on both sides, and its columns are named`,
+      name: `${verb}: keeps both differing rows and names their columns`,
       async check(under) {
         const theirs: Partial<Lead>[] = [
           { first_name: "jose" },
@@ -106,10 +107,10 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
         const duplicates = theirs.map((changes, id) => ({ ...(ours[id] as Lead), ...changes }));
         await under.fill(from, ours);
         await under.fill(to, duplicates);
-        const { counts, results: fates } = await run(under, verb, pickIds(ours));
+        const { counts, results } = await run(under, verb, pickIds(ours));
         assert.deepEqual(counts, { select_count: 6, insert_count: 0, update_count: 0, delete_count: 0 });
         assert.deepEqual(
-          fates.map(({ differs }) => [...differs].sort()),
+          results.map(({ differs }) => [...differs].sort()),
           theirs.map((changes) => Object.keys(changes).sort()),
         );
         await expectLeads(under, from, ours, "the source's copy must be kept");
@@ -117,13 +118,13 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       },
     },
     {
-      name: `${verb}: leads that are not in the source are told from those that are nowhere`,
+      name: `${verb}: distinguishes moved leads from missing leads`,
       async check(under) {
         await under.fill(to, [makeLead(2)]);
-        const { counts, results: fates } = await run(under, verb, [2, 3]);
+        const { counts, results } = await run(under, verb, [2, 3]);
         assert.equal(counts.select_count, 0);
         assert.deepEqual(
-          fates.map(({ id, source, target }) => ({ id, source, target })),
+          results.map(({ id, source, target }) => ({ id, source, target })),
           [
             { id: 2, source: false, target: true },
             { id: 3, source: false, target: false },
@@ -132,7 +133,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       },
     },
     {
-      name: `${verb}: where all or none are to go and some are not there, these are named and nothing is written`,
+      name: `${verb}: rejects an all-or-nothing move with missing leads`,
       async check(under) {
         const leads = [1, 3, 4, 6].map((id) => makeLead(id));
         await under.fill(from, leads);
@@ -151,7 +152,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       },
     },
     {
-      name: `${verb}: an update leaves another lead's row alone, and heals without a delete too`,
+      name: `${verb}: updates only rows of the same lead, without delete too`,
       async check(under) {
         const ours = [
           makeLead(1, { comments: "new" }),
@@ -160,10 +161,10 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
         const theirs = [makeLead(1), makeLead(2)];
         await under.fill(from, ours);
         await under.fill(to, theirs);
-        const { counts, results: fates } = await run(under, verb, [1, 2], { update: true, delete: false });
+        const { counts, results } = await run(under, verb, [1, 2], { update: true, delete: false });
         assert.deepEqual(counts, { select_count: 2, insert_count: 0, update_count: 1, delete_count: 0 });
         assert.deepEqual(
-          fates.map(({ updated, differs }) => [updated, [...differs].sort()]),
+          results.map(({ updated, differs }) => [updated, [...differs].sort()]),
           [
             [true, []],
             [false, ["entry_date", "phone_number"]],
@@ -181,15 +182,15 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
       },
     },
     {
-      name: `${verb}: an update heals a stale twin and counts no other`,
+      name: `${verb}: updates a stale duplicate and counts no other`,
       async check(under) {
         const ours = [makeLead(1, { status: "SALE", comments: null }), makeLead(2), makeLead(3)];
         await under.fill(from, ours);
         await under.fill(to, [makeLead(1, { comments: "stale" }), makeLead(2)]);
-        const { counts, results: fates } = await run(under, verb, [1, 2, 3], { update: true });
+        const { counts, results } = await run(under, verb, [1, 2, 3], { update: true });
         assert.deepEqual(counts, { select_count: 3, insert_count: 1, update_count: 1, delete_count: 3 });
         assert.deepEqual(
-          fates.map(({ updated }) => updated),
+          results.map(({ updated }) => updated),
           [true, false, false],
         );
         await expectLeads(under, to, ours, "the target must hold what the source held");

@@ -5,14 +5,14 @@ import { demoKeys, loadDemoLeads } from "./demo.ts";
 import { dialectNames } from "./http/dialects.ts";
 import { type VicidialSettings, vicidialSettings } from "./options.ts";
 
-/** The line of the gateway: everything that it must know to serve VICIdial's leads API. */
+/** The registration of VICIdial's leads API in the gateway. */
 export const vicidial = defineVendor<VicidialSettings, Vicidial>({
   name: "vicidial",
   label: "VICIdial (TForge leads API)",
   paths: ["/vicidial"],
   settings: vicidialSettings,
   keyOptions: z.strictObject({
-    /** How calls with this key are answered, whatever their path. */
+    /** The dialect of calls with this key, on every path. */
     dialect: z.enum(dialectNames).optional(),
   }),
   create: (host, settings, { timeZone }) => createVicidial(host, { ...settings, timeZone }),

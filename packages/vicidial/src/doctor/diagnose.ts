@@ -8,13 +8,13 @@ import { runStatements } from "../store/mariadb/query.ts";
 import type { ColumnFacts, Diagnosis, TableFacts } from "./diagnosis.ts";
 import { examine } from "./examine.ts";
 
-/** Twins that are compared column by column at once. */
-const page = 1000;
+/** Duplicates per page of the comparison. */
+const pageSize = 1000;
 
-/** Examines both lead tables. Reads only; on big tables the twins take a while, a page at a time. */
+/** Examines both lead tables and reads only. The comparison of duplicates takes a while on big tables. */
 export async function diagnose(connection: Connection): Promise<Diagnosis> {
   const [ours, theirs] = [await readFacts(connection, live), await readFacts(connection, archive)];
-  // To look through the whole archive takes long, so it is done only where somebody wants to know.
+  // Performance: this scans the whole archive, so it runs only if the finding needs the number.
   if (theirs && canBeUnstamped(theirs) && ours && !canBeUnstamped(ours)) {
     theirs.unstamped = await count(connection, `${quote(archive)} WHERE modify_date IS NULL`);
   }
@@ -24,13 +24,13 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
     plan = await preflight(connection);
   } catch (error) {
     if (!MoveRefused.is(error)) throw error;
-    // What a move refuses besides: it names one thing at a time.
+    // A move reports one cause at a time; add it if the examination has not found it.
     if (!findings.some(({ what }) => readSubject(what) === readSubject(error.message))) {
       findings.unshift({ severity: "refused", what: error.message });
     }
     return { findings };
   }
-  // Rows are compared by the columns of the source; any direction in which leads can be moved will do.
+  // The comparison is the same in both directions, so use one that is not refused.
   if (isRefused(plan, "dearchive") && isRefused(plan, "archive")) return { findings };
   const statements = statementsFor(plan, isRefused(plan, "dearchive") ? "archive" : "dearchive");
   const duplicates = { equal: 0, differing: 0, collisions: 0 };
@@ -38,7 +38,7 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
     const [rows] = await connection.query<RowDataPacket[]>(
       `SELECT a.lead_id FROM ${archive} AS a JOIN ${live} AS l ON l.lead_id = a.lead_id
         WHERE a.lead_id > ? ORDER BY a.lead_id LIMIT ?`,
-      [after, page],
+      [after, pageSize],
     );
     const ids = rows.map((row) => Number(row.lead_id));
     if (ids.length === 0) break;
@@ -50,12 +50,12 @@ export async function diagnose(connection: Connection): Promise<Diagnosis> {
     }
     after = ids.at(-1) as number;
   }
-  const told: [number, string][] = [
-    [duplicates.equal, "leads lie in both tables and are equal: a dearchive or an archive finishes them"],
-    [duplicates.differing, "leads lie in both tables and differ: both copies are kept until somebody decides"],
-    [duplicates.collisions, "ids stand for another lead in each table: the id was given out again"],
+  const counted: [number, string][] = [
+    [duplicates.equal, "leads are in both tables and equal: a dearchive or an archive removes the duplicate"],
+    [duplicates.differing, "leads are in both tables and differ: both copies are kept until you decide"],
+    [duplicates.collisions, "ids refer to different leads in the two tables: the id was reused"],
   ];
-  for (const [count, what] of told) if (count > 0) findings.push({ severity: "risk", what: `${count} ${what}` });
+  for (const [count, what] of counted) if (count > 0) findings.push({ severity: "risk", what: `${count} ${what}` });
   return { findings, duplicates };
 }
 
@@ -67,7 +67,7 @@ async function count(connection: Connection, from: string): Promise<number> {
   return Number(rows[0]?.count);
 }
 
-/** What a sentence is about, without what follows from it. */
+/** Returns the part of a message before its explanation. */
 const readSubject = (what: string) => what.split(/[:;,]/)[0];
 
 async function readFacts(connection: Connection, name: string): Promise<TableFacts | undefined> {
@@ -99,7 +99,7 @@ async function readFacts(connection: Connection, name: string): Promise<TableFac
       name: String(column.name),
       type: String(column.type),
       nullable: column.nullable === "YES",
-      // MariaDB tells a default as an expression, and NULL as the word.
+      // MariaDB reports a default as an expression, and NULL as the word.
       default: column.standard === null || column.standard === "NULL" ? null : String(column.standard),
       extra: String(column.extra),
       charset: column.charset === null ? null : String(column.charset),

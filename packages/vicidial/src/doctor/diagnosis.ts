@@ -1,9 +1,9 @@
 import type { Verb } from "../leads/move.ts";
 
-/** One column of a lead table, as information_schema tells it. */
+/** One column of a lead table, as information_schema reports it. */
 export interface ColumnFacts {
   name: string;
-  /** With its width and its values: `varchar(30)`, `enum('Y','N')`. */
+  /** The full type: `varchar(30)`, `enum('Y','N')`. */
   type: string;
   nullable: boolean;
   default: string | null;
@@ -11,36 +11,39 @@ export interface ColumnFacts {
   charset: string | null;
   collation: string | null;
   comment: string;
-  /** Is it part of a key? */
+  /** True if the column is part of a key. */
   indexed: boolean;
 }
 
+/** One lead table. */
 export interface TableFacts {
   name: string;
   engine: string;
   columns: ColumnFacts[];
-  /** Is there a unique key on `lead_id` alone? */
+  /** True if there is a unique key on `lead_id` alone. */
   unique: boolean;
-  /** Ids that lie in it more than once, or are NULL, where there is no such key. */
+  /** The number of ids that occur more than once or are NULL; 0 if there is a unique key. */
   doubled: number;
-  /** Rows without a `modify_date`; undefined where nobody counted them. */
+  /** The number of rows without a `modify_date`; undefined if they were not counted. */
   unstamped?: number;
   triggers: string[];
 }
 
-/** What is not as it should be, and the statements that we would advise, each ended by a semicolon; none is ever run. */
+/** A finding of the doctor, and the statements that fix it. The doctor never runs them. */
 export interface Finding {
-  /** `refused`: leads cannot be moved so. `risk`: some leads cannot be moved, or only with a loss of time. `note`: good to know. */
+  /** `refused`: no lead can be moved. `risk`: some leads cannot be moved, or their times may change. `note`: for information. */
   severity: "refused" | "risk" | "note";
-  /** Which of the two verbs is refused; absent if both are, and if none is. */
+  /** The refused verb. Absent if both or neither are refused. */
   verb?: Verb;
+  /** The message. */
   what: string;
-  /** Whatever the server's SQL mode, no value that stands in the tables is changed by it. */
+  /** Statements that end with a semicolon. They change no stored value in any SQL mode. */
   advice?: string;
 }
 
+/** The result of the doctor. */
 export interface Diagnosis {
   findings: Finding[];
-  /** Leads that lie in both tables; undefined where the tables cannot be compared. */
+  /** The numbers of leads in both tables; undefined if the tables cannot be compared. */
   duplicates?: { equal: number; differing: number; collisions: number };
 }

@@ -4,7 +4,7 @@ import { archive as archiveName, live as liveName, quote } from "../store/mariad
 import { needsValue } from "../store/mariadb/table-shape.ts";
 import type { ColumnFacts, Finding, TableFacts } from "./diagnosis.ts";
 
-/** The definition of a column, as ALTER TABLE takes it. */
+/** Returns the definition of a column for ALTER TABLE. */
 function writeDefinition(column: ColumnFacts): string {
   const charset = column.charset ? ` CHARACTER SET ${column.charset} COLLATE ${column.collation}` : "";
   const standard = column.default === null ? (column.nullable ? " DEFAULT NULL" : "") : ` DEFAULT ${column.default}`;
@@ -21,7 +21,7 @@ const isGenerated = ({ extra }: ColumnFacts) => /GENERATED/i.test(extra);
 const isLeadId = ({ name }: ColumnFacts) => name.toLowerCase() === "lead_id";
 const isModifyDate = ({ name }: ColumnFacts) => name.toLowerCase() === "modify_date";
 
-/** Compares the two lead tables. `live` and `archive` as they are; undefined where one is missing. */
+/** Compares the two lead tables. A missing table is undefined. */
 export function examine(live: TableFacts | undefined, archive: TableFacts | undefined): Finding[] {
   const findings: Finding[] = [];
   if (!live) return [{ severity: "refused", what: `The VICIdial database has no table ${liveName}` }];
@@ -39,9 +39,7 @@ export function examine(live: TableFacts | undefined, archive: TableFacts | unde
       findings.push({
         severity: "refused",
         what: `${table.name} has no unique key on lead_id${
-          table.doubled > 0
-            ? `; ${table.doubled} ids lie in it more than once or are NULL, and must be sorted out first`
-            : ""
+          table.doubled > 0 ? `; ${table.doubled} ids occur more than once or are NULL and must be resolved first` : ""
         }`,
         ...(table.doubled === 0 && { advice: `ALTER TABLE ${quote(table.name)} ADD PRIMARY KEY (\`lead_id\`);` }),
       });
@@ -49,14 +47,14 @@ export function examine(live: TableFacts | undefined, archive: TableFacts | unde
     for (const trigger of table.triggers) {
       findings.push({
         severity: "refused",
-        what: `${table.name} has the trigger ${trigger}, which could change what is moved`,
+        what: `${table.name} has the trigger ${trigger}, which could change moved leads`,
       });
     }
   }
   if (live.engine.toLowerCase() !== archive.engine.toLowerCase()) {
     findings.push({
       severity: "note",
-      what: `The tables have different engines (${live.engine}, ${archive.engine}): no transaction holds over both`,
+      what: `The tables have different engines (${live.engine}, ${archive.engine}): no transaction covers both`,
     });
   }
   const positions = new Map(live.columns.map(({ name }, index) => [name.toLowerCase(), index]));
@@ -64,7 +62,7 @@ export function examine(live: TableFacts | undefined, archive: TableFacts | unde
   if (order.some((at, index) => index > 0 && at < (order[index - 1] as number))) {
     findings.push({
       severity: "note",
-      what: "The columns stand in another order: SELECT * between the tables swaps values (we copy by name)",
+      what: "The columns have a different order: SELECT * between the tables swaps values (moves copy by name)",
     });
   }
   findings.push(...refusals("archive", live, archive), ...refusals("dearchive", archive, live));
@@ -77,12 +75,12 @@ export function examine(live: TableFacts | undefined, archive: TableFacts | unde
   return findings;
 }
 
-/** Returns what refuses one verb: leads must keep all their values, and the target must take them in. */
+/** Returns the causes that refuse one verb: the target must have every column, and need no other. */
 function refusals(verb: Verb, source: TableFacts, target: TableFacts): Finding[] {
   const consequence = `leads cannot be ${verb}d`;
   const findings: Finding[] = [];
   for (const column of source.columns) {
-    // The server works its value out anew: it is not copied.
+    // The server generates its value, so it is not copied.
     if (isGenerated(column)) continue;
     const counterpart = findCounterpart(column, target);
     if (!counterpart) {
@@ -96,7 +94,7 @@ function refusals(verb: Verb, source: TableFacts, target: TableFacts): Finding[]
       findings.push({
         severity: "refused",
         verb,
-        what: `${column.name} is worked out by the server in ${target.name} alone: ${consequence}`,
+        what: `${column.name} is a generated column in ${target.name} only: ${consequence}`,
       });
     }
   }
@@ -105,7 +103,7 @@ function refusals(verb: Verb, source: TableFacts, target: TableFacts): Finding[]
     findings.push({
       severity: "refused",
       verb,
-      what: `${target.name} needs a value in its column ${column.name}, which ${source.name} does not have: ${consequence}`,
+      what: `Column ${column.name} of ${target.name} needs a value and does not exist in ${source.name}: ${consequence}`,
       advice: `ALTER TABLE ${quote(target.name)} MODIFY COLUMN ${writeDefinition({ ...column, nullable: true })};`,
     });
   }
@@ -115,7 +113,7 @@ function refusals(verb: Verb, source: TableFacts, target: TableFacts): Finding[]
 const findCounterpart = ({ name }: ColumnFacts, { columns }: TableFacts) =>
   columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
 
-/** How a column differs in the two tables. The first finding has the statements that end all of them, one for each table at most. */
+/** Returns how a column differs in the two tables. The first finding has the statements for all, at most one for each table. */
 function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number | undefined): Finding[] {
   const { name } = live;
   const findings: Finding[] = [];
@@ -124,7 +122,7 @@ function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number 
       severity: "risk",
       what: `${name} is ${live.type} in ${liveName} and ${archive.type} in ${archiveName}: ${
         [live, archive].some(({ type }) => /^timestamp/.test(type))
-          ? "wall clocks of the server's zone are kept, and "
+          ? "the wall-clock time of the server's zone is kept, and "
           : ""
       }values that do not fit are refused`,
     });
@@ -138,9 +136,9 @@ function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number 
   const loose = live.nullable ? liveName : archiveName;
   const isStamped = isModifyDate(live) && loose === archiveName;
   if (live.nullable !== archive.nullable && !isLeadId(live)) {
-    let what = `${name} can be NULL in ${loose} alone: a lead without it cannot be moved out of there`;
+    let what = `${name} can be NULL in ${loose} only: a lead without it cannot be moved from there`;
     if (isModifyDate(live)) {
-      what = `${name} can be NULL in ${loose} alone: a lead without it gets its entry_date when it is moved`;
+      what = `${name} can be NULL in ${loose} only: a lead without it gets its entry_date when it is moved`;
     }
     if (isStamped && unstamped) {
       what += ` (${unstamped} leads; to forbid it, these need an UPDATE first: SET modify_date = COALESCE(entry_date, NOW()) WHERE modify_date IS NULL)`;
@@ -149,14 +147,11 @@ function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number 
   }
   const [first, ...rest] = findings;
   if (!first || isLeadId(live)) return findings;
-  // Towards NOT NULL the server would fill in the current time by itself, even where it is strict.
+  // Vendor quirk: on a change to NOT NULL the server fills in the current time, even in strict mode.
   const full = isStamped ? { ...archive, nullable: false, default: live.default, extra: live.extra } : archive;
-  const wide = [widened(live, full), widened(unstamped === 0 ? full : archive, live)];
+  const wide = [widen(live, full), widen(unstamped === 0 ? full : archive, live)];
   if (wide.includes(undefined)) {
-    return [
-      { ...first, what: `${first.what}; no ALTER keeps every value of both, so somebody has to decide` },
-      ...rest,
-    ];
+    return [{ ...first, what: `${first.what}; no ALTER keeps every value of both, so decide by hand` }, ...rest];
   }
   const statements = [live, archive].flatMap((column, index) => {
     const definition = writeDefinition(wide[index] as ColumnFacts);
@@ -166,11 +161,11 @@ function differences(live: ColumnFacts, archive: ColumnFacts, unstamped: number 
   return [{ ...first, ...(statements.length > 0 && { advice: statements.join(" ") }) }, ...rest];
 }
 
-/** The column with room for what the other one holds too, never with less than it has; undefined where there is no such type. */
-function widened(column: ColumnFacts, other: ColumnFacts): ColumnFacts | undefined {
+/** Returns the column with a type that also holds the values of the other column, or undefined if there is no such type. */
+function widen(column: ColumnFacts, other: ColumnFacts): ColumnFacts | undefined {
   const charset = column.charset && other.charset && widerCharset(column.charset, other.charset);
   const type = widerType(column, other, charset);
-  // A key over a text or a blob needs a length, which only somebody who knows the queries can tell.
+  // A key over a text or a blob needs a length, which depends on the queries.
   const losesKey = column.indexed && /(text|blob)$/.test(type ?? "") && !/(text|blob)$/.test(column.type);
   if (type === undefined || losesKey) return undefined;
   const collation = [column, other].find((one) => one.charset === charset)?.collation ?? "utf8mb4_unicode_ci";

@@ -6,7 +6,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createVicidial } from "../create.ts";
 import { apiDocument, elsewhere } from "../fixtures/api-document.ts";
-import { emptiedSite } from "../fixtures/emptied-site.test.fixture.ts";
+import { emptiedDatabase } from "../fixtures/emptied-database.test.fixture.ts";
 import { makeLead } from "../leads/make-lead.ts";
 import { vicidial } from "../vendor.ts";
 
@@ -70,22 +70,24 @@ describe.each(ledgerDatabases)("fuzzed requests to the leads API over demo table
 });
 
 describe("fuzzed requests to the leads API over MariaDB", () => {
-  const site = emptiedSite();
+  const vicidialDatabase = emptiedDatabase();
 
   test("are answered as documented", async () => {
-    await site.fill("vicidial_users", [
+    await vicidialDatabase.fill("vicidial_users", [
       {
         ...{ user: "6666", pass: "1234", user_group: "ADMIN", user_level: 9, active: "Y", modify_leads: "1" },
         ...{ vdc_agent_api_access: "1", api_allowed_functions: " lead_dearchive " },
       },
     ]);
-    await site.fill("system_settings", [{ allow_ip_lists: "0" }]);
-    await site.fill("vicidial_user_groups", [{ user_group: "ADMIN", allowed_campaigns: " -ALL-CAMPAIGNS- - -" }]);
-    await site.fill(
+    await vicidialDatabase.fill("system_settings", [{ allow_ip_lists: "0" }]);
+    await vicidialDatabase.fill("vicidial_user_groups", [
+      { user_group: "ADMIN", allowed_campaigns: " -ALL-CAMPAIGNS- - -" },
+    ]);
+    await vicidialDatabase.fill(
       "vicidial_list_archive",
       ids.map((lead) => makeLead(lead)),
     );
-    const report = await fuzzVicidial("sqlite::memory:", { url: site.url }, 2);
+    const report = await fuzzVicidial("sqlite::memory:", { url: vicidialDatabase.url }, 2);
     expect(report.requests).toBeGreaterThan(0);
   });
 });

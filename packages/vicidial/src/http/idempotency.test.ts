@@ -244,7 +244,7 @@ test("a call whose process was killed half-way is answered as if it had not been
   expect([child.signal, child.stdout, child.stderr]).toEqual(["SIGKILL", "", ""]);
   expect(await counted("vicidial_list")).toBeGreaterThanOrEqual(50);
 
-  // Nobody has taken over yet.
+  // No worker has taken over yet.
   const waiting = await createHost({ databaseUrl: ledger.url, role: "web" });
   const meanwhile = await createVicidial(waiting, { url: database.url });
   expect(await call(meanwhile, makeBody(ids))).toMatchObject({
@@ -255,7 +255,7 @@ test("a call whose process was killed half-way is answered as if it had not been
   await meanwhile.close();
   await waiting.close();
 
-  // By then nobody believes in the claims of whoever died.
+  // Later than every lease of a killed worker.
   const later = { ...systemClock, now: () => systemClock.now() + 60_000 };
   const host = await createHost({ databaseUrl: ledger.url, clock: later });
   const vicidial = await createVicidial(host, { url: database.url });

@@ -8,9 +8,9 @@ import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql, { type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { createVicidial } from "../create.ts";
-import { emptiedSite } from "../fixtures/emptied-site.test.fixture.ts";
+import { dialerTables } from "../fixtures/dialer-tables.ts";
+import { emptiedDatabase } from "../fixtures/emptied-database.test.fixture.ts";
 import { insertRows } from "../fixtures/insert-rows.ts";
-import { siteTables } from "../fixtures/site-tables.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../leads/make-lead.ts";
 import type { VicidialOptions } from "../options.ts";
@@ -24,8 +24,8 @@ const rightCall = { source: "test", user: "6666", pass: "1234", function: "lead_
 const wrong = { ...rightCall, pass: "12345" };
 const success = "SUCCESS: lead_dearchive LEAD DE-ARCHIVED: 6666|274071|1|1\n";
 
-const site = emptiedSite();
-const { fill, readRows: rowsOf } = site;
+const vicidialDatabase = emptiedDatabase();
+const { fill, readRows: rowsOf } = vicidialDatabase;
 
 interface Setting {
   user?: object;
@@ -59,7 +59,7 @@ async function callCentre({ user: change, settings = {}, apiList = "", entries =
   const logged: string[] = [];
   const log = { ...silentLog, error: (fields: { error?: string }) => void logged.push(String(fields.error)) };
   const host = await createTestHost({ log: log as Log });
-  const { routes, close } = await createVicidial(host, { url: site.url, ...options });
+  const { routes, close } = await createVicidial(host, { url: vicidialDatabase.url, ...options });
   return {
     routes,
     /** The errors in the gateway's own log. */
@@ -294,11 +294,13 @@ describe("refused in VICIdial's words:", () => {
   });
 
   test("a lead in tables that cannot be worked on, and the log tells of it", async () => {
-    await site.admin.query(
+    await vicidialDatabase.admin.query(
       "CREATE TRIGGER busy BEFORE INSERT ON vicidial_list_archive FOR EACH ROW SET NEW.comments = 'x'",
     );
     await using centre = await callCentre();
-    const { response, text } = await centre.ask(rightCall).finally(() => site.admin.query("DROP TRIGGER busy"));
+    const { response, text } = await centre
+      .ask(rightCall)
+      .finally(() => vicidialDatabase.admin.query("DROP TRIGGER busy"));
     expect(text).toBe("ERROR: lead_dearchive LEAD INSERT FAILED: 6666|274071|7\n");
     expect(response.headers.get("x-reinstate-batch")).not.toBeNull();
     expect(await rowsOf("vicidial_list")).toMatchObject([{ lead_id: 274073 }]);
@@ -310,10 +312,10 @@ describe("refused in VICIdial's words:", () => {
     "a lead of which nothing is known without %s",
     async (table) => {
       await using centre = await callCentre();
-      await site.admin.query(`RENAME TABLE ${table} TO hidden`);
+      await vicidialDatabase.admin.query(`RENAME TABLE ${table} TO hidden`);
       const { response, text } = await centre
         .ask(rightCall)
-        .finally(() => site.admin.query(`RENAME TABLE hidden TO ${table}`));
+        .finally(() => vicidialDatabase.admin.query(`RENAME TABLE hidden TO ${table}`));
       expect([response.status, text]).toEqual([200, "ERROR: lead_dearchive LEAD INSERT FAILED: 6666|274071|\n"]);
       expect(centre.logged).toContainEqual(expect.stringMatching(`${table}' doesn't exist`));
       const row = { result: "ERROR", result_reason: "lead_dearchive LEAD INSERT FAILED", data: "6666|274071|" };
@@ -338,7 +340,7 @@ describe("refused in VICIdial's words:", () => {
 describe("failed logins", () => {
   const longAgo = "2001-01-01 00:00:01";
   const account = async () => {
-    const [rows] = await site.admin.query<RowDataPacket[]>(
+    const [rows] = await vicidialDatabase.admin.query<RowDataPacket[]>(
       `SELECT failed_login_count AS failed, last_ip AS last, failed_login_attempts_today AS attempts,
          failed_login_count_today AS count, failed_last_ip_today AS address, failed_last_type_today AS type, last_login_date = '${longAgo}' AS old,
          last_login_date >= NOW() - INTERVAL 10 MINUTE AS fresh FROM vicidial_users`,
@@ -374,7 +376,7 @@ describe("failed logins", () => {
 
   test("at the same moment do not undo the lock", async () => {
     await using centre = await callCentre({ user: { failed_login_count: 9 } });
-    await site.admin.query("UPDATE vicidial_users SET last_login_date = NOW()");
+    await vicidialDatabase.admin.query("UPDATE vicidial_users SET last_login_date = NOW()");
     await Promise.all(Array.from({ length: 12 }, () => centre.ask(wrong)));
     expect(await account()).toMatchObject({ failed: 10, last: "", date: "now" });
   });
@@ -464,12 +466,12 @@ describe("lists of addresses", () => {
   });
 
   test("refuse everybody where their entries cannot be read", async () => {
-    await site.admin.query("RENAME TABLE vicidial_ip_list_entries TO vicidial_ip_list_entries_away");
+    await vicidialDatabase.admin.query("RENAME TABLE vicidial_ip_list_entries TO vicidial_ip_list_entries_away");
     try {
       await using centre = await callCentre({ settings: black });
       expect((await centre.ask(rightCall, { address: "10.9.9.9" })).text).toBe(blocked("10.9.9.9"));
     } finally {
-      await site.admin.query("RENAME TABLE vicidial_ip_list_entries_away TO vicidial_ip_list_entries");
+      await vicidialDatabase.admin.query("RENAME TABLE vicidial_ip_list_entries_away TO vicidial_ip_list_entries");
     }
   });
 
@@ -537,7 +539,7 @@ test("an older VICIdial, without the columns and tables of later years, is serve
   const connection = await mysql.createConnection({ uri: own.url });
   const statements = [
     ...leadTables({ live: "MyISAM", archive: "MyISAM" }),
-    ...siteTables,
+    ...dialerTables,
     "ALTER TABLE vicidial_users DROP last_ip, DROP ignore_ip_list, DROP two_factor_override, DROP failed_login_attempts_today, DROP failed_login_count_today, DROP failed_last_ip_today, DROP failed_last_type_today",
     "ALTER TABLE vicidial_user_groups DROP api_ip_list",
     "ALTER TABLE vicidial_api_log DROP webserver, DROP api_url",

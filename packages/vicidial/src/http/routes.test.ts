@@ -119,7 +119,7 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
   });
 
   test.each([
-    ["insert without delete leaves equal twins", { delete_leads: false }, [1, 0], "done", undefined],
+    ["insert without delete leaves equal duplicates", { delete_leads: false }, [1, 0], "done", undefined],
     ["delete without a copy keeps the lead", { insert_leads: false }, [0, 0], "failed", "not_in_target"],
     [
       "neither is a test of existence",
@@ -140,7 +140,7 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
     expect(items[0]).toMatchObject({ outcome, ...(code && { code }) });
   });
 
-  test("archive with update_leads heals a stale twin, without it keeps both", async () => {
+  test("updates a stale duplicate only with update_leads", async () => {
     await using database = await open();
     const { host, vicidial } = await start(database.url);
     await using _ = host;

@@ -201,7 +201,7 @@ test("a call that was refused for now moved nothing: a lead that does not exist 
   let refused = 0;
   there.step.answer = () =>
     refused++ === 0 ? Response.json({}, { status: 429, headers: { "retry-after": "0" } }) : undefined;
-  // One that somebody waits for would not be tried again.
+  // An inline call would not be retried.
   const operation = "vicidial.leads.dearchive";
   const request = { operation, target: "upstream", items: [1, 2], params: both, inline: false } as const;
   const batch = await here.host.batches.wait((await here.host.batches.submit(request)).id);
@@ -228,7 +228,7 @@ describe("leads that stay in the source", () => {
     [[], { done: 2 }],
     [[1, 2], { "skipped already_there": 2 }],
     [[2], { "unknown some_copied": 2 }],
-  ])("were copied, were there already, or nobody can tell: the target held %j", async (duplicates, codes) => {
+  ])("reports copied, existing and unknown leads: the target held %j", async (duplicates, codes) => {
     await using there = await vendor();
     await there.fill(demoArchive, [makeLead(1), makeLead(2)]);
     await there.fill(

@@ -10,21 +10,21 @@ import type { Verb } from "../leads/move.ts";
 import { archiveParams, dearchiveParams, leadId } from "../schemas.ts";
 import { itemColumns, operationName } from "./operations.ts";
 
-/** Leads that TForge takes in one call. */
+/** The maximum number of leads in one call to TForge. */
 const chunkSize = 500;
-/** After the answer "office hours" the same is asked again so much later. */
+/** Delay before a retry after the answer "office hours". */
 const officePauseMs = 15 * 60 * 1000;
 
 export interface UpstreamOptions {
   upstreamUrl: string;
   upstreamKey: string;
-  /** The path of a CA file, for a server with a certificate of its own. */
+  /** The path of a CA file, for a server with a private certificate. */
   upstreamCa?: string | undefined;
-  /** Milliseconds until an answer must be there in full. Default 30,000. */
+  /** Milliseconds until the answer must be complete. Default 30,000. */
   timeoutMs?: number | undefined;
 }
 
-/** What the vendor can be told beside the leads; all else that our own operations take it would leave undone. */
+/** The params that the vendor has. Other params of our own operations are rejected. */
 const dearchiveFlags = dearchiveParams.pick({ insert_leads: true, delete_leads: true });
 const archiveFlags = archiveParams.pick({ insert_leads: true, update_leads: true, delete_leads: true });
 
@@ -34,11 +34,11 @@ interface Flags {
   delete_leads: boolean;
 }
 type Counts = Record<string, number>;
-/** Asks the vendor for leads of the target table, by the opposite verb with every flag off, which changes nothing. */
+/** Looks up leads in the target table: the opposite verb with every flag off, which changes nothing. */
 type SelectTarget = (lead_ids: number[], signal: AbortSignal) => Promise<unknown>;
 type Call<Params> = (params: Params, lead_ids: number[], signal: AbortSignal) => Promise<Counts>;
 
-/** What the vendor replied: it counts the leads that it took and names those that are not in its source table. */
+/** The replies of the vendor: counts of the accepted leads, and the leads that are not in its source table. */
 interface Sent {
   taken: number[];
   counts: Counts;
@@ -46,8 +46,8 @@ interface Sent {
 }
 
 /**
- * Defines the moves at a real TForge endpoint. Nothing is read before: the vendor refuses a call with leads that are not
- * in its source table, and names them. A second call of the same leads does nothing, because the first has moved them.
+ * Defines the moves at a real TForge endpoint. No read comes first, because the vendor refuses a call with leads that are not in its
+ * source table and lists them. A repeated call does nothing, because the first has moved the leads.
  */
 export function createUpstreamOperations(host: Host, options: UpstreamOptions): AnyOperation[] {
   const now = () => host.clock.now();
@@ -114,7 +114,7 @@ export function upstreamClient(
 
 const listed = z.array(z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]));
 
-/** A list of leads that do not exist, in any of the dialects; some servers quote the numbers. */
+/** The body that lists missing leads, in any dialect. Some servers quote the numbers. */
 const missingBody = z.object({
   message: z.string().optional(),
   error: z.string().optional(),
@@ -122,7 +122,7 @@ const missingBody = z.object({
   values: listed.optional(),
 });
 
-/** Sends the leads, and again without those that are absent from the source table. */
+/** Sends the leads, and repeats the call without leads that are not in the source table. */
 async function send<Params extends Flags>(
   ids: readonly number[],
   { params, signal, tally }: Work<number, Params>,
@@ -183,7 +183,7 @@ async function toAbsentOutcomes<Params extends Flags>(
 
 const done = (key: number): Outcome => ({ key, outcome: "done" });
 
-/** Returns the outcomes of leads that the vendor took; it counts them and names none. */
+/** Returns the outcomes of accepted leads. The vendor counts them without listing any. */
 async function toTakenOutcomes<Params extends Flags>(
   { params, signal }: Work<number, Params>,
   call: Call<Params>,
@@ -192,7 +192,7 @@ async function toTakenOutcomes<Params extends Flags>(
 ): Promise<Outcome[]> {
   if (!params.delete_leads) return ids.map(toCopiedOutcome(params, ids.length, counts));
   if (ids.length === 0 || counts.delete_count === ids.length) return ids.map(done);
-  // Those that it kept still exist in the source, and a call that asks for nothing tells which do not.
+  // Leads that the vendor kept still exist in the source. A call with every flag off lists the others as missing.
   const message = "The vendor kept the lead in the source table: its copies differ, or the target has none";
   const nothing = {
     insert_leads: false,
@@ -203,7 +203,7 @@ async function toTakenOutcomes<Params extends Flags>(
     () => new Set<number>(),
     (error: unknown) => {
       const missing = isRejected(error) ? readMissing(error, ids) : new Set<number>();
-      // A look that failed tells nothing.
+      // A failed lookup proves nothing.
       if (missing.size === 0) throw error;
       return missing;
     },
@@ -211,7 +211,7 @@ async function toTakenOutcomes<Params extends Flags>(
   return ids.map((key) => (gone.has(key) ? done(key) : { key, outcome: "failed", code: "kept", message }));
 }
 
-/** Returns the outcome of each lead that was to stay in the source: all were copied, none was, or it cannot be known which. */
+/** Returns the outcome of leads that stay in the source: all copied, none copied, or unknown if some were copied. */
 function toCopiedOutcome(params: Flags, leads: number, counts: Counts): (key: number) => Outcome {
   const { insert_leads, update_leads = false } = params;
   if (!insert_leads && !update_leads) return (key) => ({ key, outcome: "skipped", code: "nothing_asked" });
@@ -222,7 +222,7 @@ function toCopiedOutcome(params: Flags, leads: number, counts: Counts): (key: nu
     const message = "The vendor copied nothing: the target has the leads already, or none to update";
     return (key) => ({ key, outcome: "skipped", code: insert_leads ? "already_there" : "nothing_changed", message });
   }
-  const message = `The vendor copied ${changed} of ${leads} leads and does not tell which; the target had the others`;
+  const message = `The vendor copied ${changed} of ${leads} leads and does not report which; the target had the others`;
   return (key) => ({ key, outcome: "unknown", code: "some_copied", message });
 }
 
@@ -237,7 +237,7 @@ function readMissing(error: VendorError, ids: number[]): Set<number> {
   return new Set(missing.filter((id) => ids.includes(id)));
 }
 
-/** `fetch` that trusts the certificates of one CA file, and no other. */
+/** Returns a `fetch` that trusts only the certificates of one CA file. */
 function fetchWith(ca: string): (input: string, init: RequestInit) => Promise<Response> {
   const agent = new Agent({ ca, keepAlive: true });
   return (input, init) =>
@@ -246,12 +246,11 @@ function fetchWith(ca: string): (input: string, init: RequestInit) => Promise<Re
       const options = { method, agent, headers: Object.fromEntries(new Headers(headers)), signal: signal ?? undefined };
       const request = httpsRequest(input, options as object, (response) => {
         const { statusCode = 500 } = response;
-        // A status from 432 to 449 is one of the vendor's own.
-        const given = new Response(Readable.toWeb(response) as unknown as ReadableStream, {
+        const answer = new Response(Readable.toWeb(response) as unknown as ReadableStream, {
           status: statusCode,
           headers: Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]),
         });
-        resolve(given);
+        resolve(answer);
       });
       request.on("error", reject);
       request.end(body as string | undefined);

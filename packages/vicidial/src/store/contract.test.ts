@@ -104,7 +104,7 @@ describe("the contract catches a store that", () => {
         },
       }),
     ],
-    ["overwrites a twin", (store) => ({ move: (move, work) => store.move({ ...move, update: true }, work) })],
+    ["overwrites a duplicate", (store) => ({ move: (move, work) => store.move({ ...move, update: true }, work) })],
     [
       "moves a part of the whole",
       (store) => ({ move: (move, work) => store.move({ ...move, allOrNothing: false }, work) }),
@@ -122,8 +122,8 @@ describe("the contract catches a store that", () => {
       "names no column",
       (store) => ({
         async move(move, work) {
-          const { counts, results: fates } = await store.move(move, work);
-          return { counts, results: fates.map((result) => ({ ...result, differs: [] })) };
+          const { counts, results } = await store.move(move, work);
+          return { counts, results: results.map((result) => ({ ...result, differs: [] })) };
         },
       }),
     ],

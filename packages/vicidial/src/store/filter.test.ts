@@ -5,8 +5,8 @@ import fc from "fast-check";
 import mysql from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { createVicidial } from "../create.ts";
+import { dialerTables } from "../fixtures/dialer-tables.ts";
 import { insertRows } from "../fixtures/insert-rows.ts";
-import { siteTables } from "../fixtures/site-tables.ts";
 import { leadTables } from "../fixtures/vicidial-tables.ts";
 import type { Lead } from "../leads/columns.ts";
 import { makeLead } from "../leads/make-lead.ts";
@@ -32,7 +32,7 @@ const leads: Lead[] = [
 async function openMariadb() {
   const database = await mariadbDatabase();
   const admin = await mysql.createConnection({ uri: database.url });
-  for (const statement of [...leadTables({ live: "MyISAM", archive: "MyISAM" }), ...siteTables]) {
+  for (const statement of [...leadTables({ live: "MyISAM", archive: "MyISAM" }), ...dialerTables]) {
     await admin.query(statement);
   }
   await insertRows(admin, "vicidial_lists", [

@@ -16,7 +16,7 @@ const verbs = [
 ] as const;
 
 /** Lead tables of the given character sets, filled and read as UTF-8. */
-async function site(engines: { live: string; archive: string }, charsets: { live: string; archive: string }) {
+async function setUp(engines: { live: string; archive: string }, charsets: { live: string; archive: string }) {
   const database = await mariadbDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true, charset: "utf8mb4_unicode_ci" });
   for (const statement of leadTables(engines)) await admin.query(statement);
@@ -58,7 +58,7 @@ describe.each(engines)("two character sets, live $live, archive $archive", (engi
   test.each(verbs)(
     "$verb: text that is equal in both is equal, however it is written down",
     async ({ verb, from, to }) => {
-      await using place = await site(engines, { live: "latin1", archive: "utf8mb4" });
+      await using place = await setUp(engines, { live: "latin1", archive: "utf8mb4" });
       const leads = [1, 2].map((id) => makeLead(id, { first_name: "José", last_name: "Müller", comments: "20 € ÿ" }));
       await place.fill(from, leads);
       await place.fill(to, leads.slice(0, 1));
@@ -70,7 +70,7 @@ describe.each(engines)("two character sets, live $live, archive $archive", (engi
   test.each(verbs)(
     "$verb: text that differs differs, be it written down with the same bytes",
     async ({ verb, from, to }) => {
-      await using place = await site(engines, { live: "latin1", archive: "utf8mb4" });
+      await using place = await setUp(engines, { live: "latin1", archive: "utf8mb4" });
       // What UTF-8 writes for é are the bytes of Ã© in latin1.
       const there = { archive: ["é", "José", "ß", "a"], live: ["Ã©", "Jose", "ss", "a "] };
       const readLeads = (side: "live" | "archive") =>
@@ -86,7 +86,7 @@ describe.each(engines)("two character sets, live $live, archive $archive", (engi
     ["utf8mb3", { 1: "does_not_fit", 2: "done", 3: "done" }],
     ["latin1", { 1: "does_not_fit", 2: "does_not_fit", 3: "done" }],
   ])("a lead with characters that %s does not have is kept as it is, and the others move", async (charset, results) => {
-    await using place = await site(engines, { live: charset, archive: "utf8mb4" });
+    await using place = await setUp(engines, { live: charset, archive: "utf8mb4" });
     const leads = ["Fuchs 🦊", "日本", "Zoë"].map((first_name, index) => makeLead(index + 1, { first_name }));
     await place.fill("archive", leads);
     expect(await place.move("dearchive", [1, 2, 3])).toEqual(results);
@@ -98,7 +98,7 @@ describe.each(engines)("two character sets, live $live, archive $archive", (engi
   test.each(verbs)(
     "$verb: another lead with the same id is told as such, and both are kept",
     async ({ verb, from, to }) => {
-      await using place = await site(engines, { live: "utf8mb3", archive: "utf8mb3" });
+      await using place = await setUp(engines, { live: "utf8mb3", archive: "utf8mb3" });
       const [old, fresh] = [
         makeLead(1),
         makeLead(1, { entry_date: "2026-01-01 00:00:00", phone_number: "4930123456" }),

@@ -47,11 +47,11 @@ const sides = { dearchive: { from: archive, to: live }, archive: { from: live, t
 type Verb = keyof typeof sides;
 type Engines = { live: string; archive: string };
 
-// By then nobody believes in the claims of whoever died.
+// Later than every lease of a killed worker.
 const later = { ...systemClock, now: () => systemClock.now() + 60_000 };
 
 /** Leads to be moved; where they are to be archived, with an update, every tenth has a stale copy in the archive. */
-async function site(engines: Engines, verb: Verb = "dearchive", change: string[] = []) {
+async function setUp(engines: Engines, verb: Verb = "dearchive", change: string[] = []) {
   const database = await mariadbDatabase();
   const ledger = sqliteDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
@@ -130,7 +130,7 @@ describe.each([myisam, innodb, mixed])(
       "$verb: keeps leads that are $drift and their stale copies, and moves the others once",
       async ({ verb, drift, change, unfit: values }) => {
         const { from, to } = sides[verb];
-        await using place = await site(engines, verb, [
+        await using place = await setUp(engines, verb, [
           `ALTER TABLE ${to} ${change}`,
           `UPDATE ${from} SET ${values} WHERE lead_id IN (7, 20)`,
         ]);
@@ -181,7 +181,7 @@ describe("a mover killed at work", () => {
   test.each(kills.flatMap((kill) => verbs.map((verb) => ({ verb, ...kill }))))(
     "$verb, live $live, archive $archive, when $step, visit $visit: no lead is lost, and the next start finishes the work",
     async ({ verb, step, visit, ...engines }) => {
-      await using place = await site(engines, verb);
+      await using place = await setUp(engines, verb);
       place.killAt(step, visit);
       expect(await place.wrong()).toEqual(nothingWrong);
 
@@ -223,7 +223,7 @@ const hurried = await bundleText(
 
 describe.each([myisam, innodb, mixed])("a mover killed at any time, live $live, archive $archive", (engines) => {
   test("no lead is lost, and who comes after finishes it", async () => {
-    await using place = await site(engines);
+    await using place = await setUp(engines);
     const run = (round: number, verb: string, killAfter?: number) =>
       new Promise<{ signal: string | null; said: string }>((resolve) => {
         const MOVE = JSON.stringify({ ledger: place.ledger, url: place.url, verb, round, ids: leadIds });
@@ -250,7 +250,7 @@ describe.each([myisam, innodb, mixed])("a mover killed at any time, live $live, 
 });
 
 test("a lead that is in neither table after a crash is put back from its image", async () => {
-  await using place = await site({ live: "MyISAM", archive: "MyISAM" });
+  await using place = await setUp({ live: "MyISAM", archive: "MyISAM" });
   await place.admin.query(
     `ALTER TABLE ${archive} ADD COLUMN scan BLOB, ADD COLUMN note VARCHAR(50) CHARACTER SET latin1, ADD COLUMN more TEXT`,
   );
@@ -276,7 +276,7 @@ test("a lead that is in neither table after a crash is put back from its image",
 });
 
 test("what was moved just before the server's last start is looked at again, once", async () => {
-  await using place = await site({ live: "MyISAM", archive: "MyISAM" });
+  await using place = await setUp({ live: "MyISAM", archive: "MyISAM" });
   const before = await place.rows(archive);
   const [status] = await place.admin.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Uptime'");
   const sinceStart = Number(status[0]?.Value) * 1000;
@@ -293,7 +293,7 @@ test("what was moved just before the server's last start is looked at again, onc
   await moveAt(0, [70]);
   await moveAt(sinceStart + 600_000, [5]);
   await moveAt(sinceStart + 60_000, [60, 61, 62]);
-  // The power failed: an insert is gone, a delete too. What is gone from other times was taken away by somebody.
+  // A power failure lost an insert and a delete. Leads of older moves were removed on purpose.
   await place.admin.query(`DELETE FROM ${live} WHERE lead_id IN (5, 60, 70)`);
   await place.admin.query(`INSERT INTO ${archive} SELECT * FROM ${live} WHERE lead_id = 61`);
   const ids = async (table: string) => (await place.rows(table)).map(({ lead_id }) => lead_id);
@@ -302,7 +302,7 @@ test("what was moved just before the server's last start is looked at again, onc
   expect(await place.rows(archive)).toEqual(
     before.filter(({ lead_id }) => ![5, 61, 62, 70, 80].includes(Number(lead_id))),
   );
-  // Somebody takes it away for good: it is not brought back a second time.
+  // A user deletes it for good: it is not restored a second time.
   await place.admin.query(`DELETE FROM ${archive} WHERE lead_id = 60`);
   await moveAt(0, [81]);
   expect(await ids(archive)).not.toContain(60);

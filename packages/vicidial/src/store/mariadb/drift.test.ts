@@ -14,7 +14,7 @@ const secret = "a-key-of-the-tests";
 const sides = { dearchive: [archive, live], archive: [live, archive] } as const;
 
 /** Both tables after some changes, and the API in front of them. Lead 1 is archived, lead 2 is live. */
-async function site(change: string[], extra: { [table: string]: object } = {}) {
+async function setUp(change: string[], extra: { [table: string]: object } = {}) {
   const database = await mariadbDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
   for (const statement of [...leadTables({ live: "MyISAM", archive: "InnoDB" }), ...change])
@@ -137,7 +137,7 @@ test.each([
     names: "digits",
   },
 ])("$name refuses $refused alone, and the doctor says so", async ({ change, extra, refused, names }) => {
-  await using place = await site(change, extra);
+  await using place = await setUp(change, extra);
   const isRefused = (verb: Verb) => refused === "both" || refused === verb;
   for (const verb of ["dearchive", "archive"] as const) {
     const message = await place.move(verb);
@@ -152,7 +152,7 @@ test.each([
 });
 
 test("a verb that was refused works as soon as the column is there", async () => {
-  await using place = await site([`ALTER TABLE ${archive} DROP COLUMN owner`]);
+  await using place = await setUp([`ALTER TABLE ${archive} DROP COLUMN owner`]);
   expect(await place.move("archive")).toContain("does not exist in vicidial_list_archive");
   const finding = (await place.vicidial.doctor()).findings.find(({ verb }) => verb === "archive");
   await place.admin.query(String(finding?.advice));
@@ -160,7 +160,7 @@ test("a verb that was refused works as soon as the column is there", async () =>
 });
 
 test("an equal copy is deleted where the target has columns of its own", async () => {
-  await using place = await site([`ALTER TABLE ${archive} DROP COLUMN entry_list_id`]);
+  await using place = await setUp([`ALTER TABLE ${archive} DROP COLUMN entry_list_id`]);
   await insertRows(place.admin, live, [makeLead(1, { entry_list_id: 77 })]);
   const { body } = await place.post("dearchive", [1]);
   expect(body).toMatchObject({ select_count: 1, insert_count: 0, delete_count: 1 });

@@ -21,7 +21,7 @@ const engines = [
   { live: "InnoDB", archive: "InnoDB" },
 ];
 
-async function site(engines: { live: string; archive: string }, leads: number[], clock?: Clock) {
+async function setUp(engines: { live: string; archive: string }, leads: number[], clock?: Clock) {
   const database = await mariadbDatabase();
   const admin = await mysql.createConnection({ uri: database.url });
   for (const statement of leadTables(engines)) await admin.query(statement);
@@ -56,7 +56,7 @@ async function site(engines: { live: string; archive: string }, leads: number[],
 
 describe.each(engines)("movers, live $live, archive $archive", (engines) => {
   test("a second one of the same database waits until the first has ended, and is told when that takes too long", async () => {
-    await using place = await site(engines, [1, 2, 3]);
+    await using place = await setUp(engines, [1, 2, 3]);
     const steps: string[] = [];
     const gate = Promise.withResolvers<void>();
     const first = await place.open(async (step) => {
@@ -88,8 +88,8 @@ describe.each(engines)("movers, live $live, archive $archive", (engines) => {
   });
 
   test("those of two databases of one server do not wait for each other", async () => {
-    await using here = await site(engines, [1]);
-    await using there = await site(engines, [1]);
+    await using here = await setUp(engines, [1]);
+    await using there = await setUp(engines, [1]);
     const gate = Promise.withResolvers<void>();
     const first = await here.open(async (step) => {
       if (step === "finished") await gate.promise;
@@ -102,7 +102,7 @@ describe.each(engines)("movers, live $live, archive $archive", (engines) => {
     expect((await moved).counts.delete_count).toBe(1);
   });
 
-  test("what may let others go first sleeps for as long as it has held each lock, what somebody waits for does not", async () => {
+  test("throttles batches after each lock, and not API calls", async () => {
     let now = Date.UTC(2026, 0, 5, 12);
     const slept: number[] = [];
     const clock: Clock = {
@@ -115,7 +115,7 @@ describe.each(engines)("movers, live $live, archive $archive", (engines) => {
           await new Promise<void>((resolve) => signal?.addEventListener("abort", () => resolve()));
       },
     };
-    await using place = await site(engines, [1, 2, 3, 4, 5, 6, 7, 8], clock);
+    await using place = await setUp(engines, [1, 2, 3, 4, 5, 6, 7, 8], clock);
     let slice = 0;
     const store = await place.open(
       async (step) => {

@@ -21,7 +21,7 @@ const moves: Move[] = [
 ];
 
 /** Two leads to bring back, two to archive, of which one is stale in the archive; the ledger is a file of its own. */
-async function site(engines: { live: string; archive: string }) {
+async function setUp(engines: { live: string; archive: string }) {
   const database = await mariadbDatabase();
   const ledger = sqliteDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
@@ -39,7 +39,7 @@ async function site(engines: { live: string; archive: string }) {
     store,
     steps,
     ledgerFile: new URL(ledger.url).pathname,
-    /** Both tables at one moment at which nobody has them locked. */
+    /** Both tables at one moment without a lock. */
     async rows() {
       await admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
       const both: RowDataPacket[][] = [];
@@ -65,8 +65,8 @@ describe.each([
   { live: "InnoDB", archive: "InnoDB" },
   { live: "InnoDB", archive: "MyISAM" },
 ])("the images of the rows come first, live $live, archive $archive", (engines) => {
-  test.each(moves)("$verb: while they cannot be kept, nothing is written and nobody is held up", async (move) => {
-    await using place = await site(engines);
+  test.each(moves)("$verb: writes and locks nothing while the journal cannot be written", async (move) => {
+    await using place = await setUp(engines);
     // What a session looks after at its beginning is not what is asked here.
     await place.store.move({ ...move, ids: [99] }, none);
     place.steps.length = 0;
@@ -82,7 +82,7 @@ describe.each([
   });
 
   test.each(moves)("$verb: where they cannot be kept at all, the move fails and nothing is written", async (move) => {
-    await using place = await site(engines);
+    await using place = await setUp(engines);
     const before = await place.rows();
     const refuse = sql`create trigger full before insert on vicidial_journal
       begin select raise(abort, 'the disk is full'); end`;

@@ -102,43 +102,43 @@ const engines = [
 
 describe.each(engines)("leads of a VICIdial database, live $live, archive $archive", (engines) => {
   test("500 leads go to the live table, every column as it was, and come back", async () => {
-    await using site = await start(engines);
-    await site.fill(
+    await using setup = await start(engines);
+    await setup.fill(
       archive,
       ids(1, 600).map((id) => makeLead(id)),
     );
-    const before = await site.rows(archive);
-    expect((await site.call("dearchive", dearchive(ids(51, 550)))).text).toBe(
+    const before = await setup.rows(archive);
+    expect((await setup.call("dearchive", dearchive(ids(51, 550)))).text).toBe(
       '{"message":"lead_ids batch was successfully processed","select_count":500,"insert_count":500,"delete_count":500}',
     );
-    expect(await site.rows(live)).toEqual(before.slice(50, 550));
-    expect(await site.rows(archive)).toEqual([...before.slice(0, 50), ...before.slice(550)]);
-    const back = await site.call("archive", { ...dearchive(ids(51, 550)), update_leads: true });
+    expect(await setup.rows(live)).toEqual(before.slice(50, 550));
+    expect(await setup.rows(archive)).toEqual([...before.slice(0, 50), ...before.slice(550)]);
+    const back = await setup.call("archive", { ...dearchive(ids(51, 550)), update_leads: true });
     expect(JSON.parse(back.text)).toMatchObject({
       select_count: 500,
       insert_count: 500,
       update_count: 0,
       delete_count: 500,
     });
-    expect(await site.rows(archive)).toEqual(before);
-    expect(await site.rows(live)).toEqual([]);
+    expect(await setup.rows(archive)).toEqual(before);
+    expect(await setup.rows(live)).toEqual([]);
   });
 
   test("each documented answer is given", async () => {
-    await using site = await start(engines);
+    await using setup = await start(engines);
     const leads = ids(0, 510).map((id) => makeLead(id));
     for (const call of [...dearchiveCalls, ...archiveCalls]) {
-      await site.admin.query(`DELETE FROM ${live}`);
-      await site.admin.query(`DELETE FROM ${archive}`);
-      await site.fill(call.verb === "dearchive" ? archive : live, leads);
-      const answer = await site.call(call.verb, call.body);
+      await setup.admin.query(`DELETE FROM ${live}`);
+      await setup.admin.query(`DELETE FROM ${archive}`);
+      await setup.fill(call.verb === "dearchive" ? archive : live, leads);
+      const answer = await setup.call(call.verb, call.body);
       expect([call.name, answer.status, answer.text]).toEqual([call.name, call.status, call.reply]);
-      expect((await site.rows(live)).length + (await site.rows(archive)).length).toBe(511);
+      expect((await setup.rows(live)).length + (await setup.rows(archive)).length).toBe(511);
     }
   });
 
-  test("a twin that differs in letter case, accent, trailing space, NULL or zero date is kept, and its columns are named", async () => {
-    await using site = await start(engines);
+  test("keeps differing duplicates and names their columns", async () => {
+    await using setup = await start(engines);
     const differing: [string, unknown, unknown][] = [
       ["first_name", "jose", "Jose"],
       ["first_name", "Jose", "José"],
@@ -149,69 +149,69 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
       ["gmt_offset_now", "-5.00", "-5.50"],
       ["modify_date", "2025-01-01 00:00:00", "2025-01-01 00:00:01"],
     ];
-    await site.fill(
+    await setup.fill(
       archive,
       differing.map(([name, value], id) => makeLead(id, { [name]: value })),
     );
-    await site.fill(
+    await setup.fill(
       live,
       differing.map(([name, , value], id) => makeLead(id, { [name]: value })),
     );
-    await site.fill(archive, [makeLead(100)]);
-    await site.fill(live, [makeLead(100)]);
-    const before = [await site.rows(archive), await site.rows(live)];
-    const answer = await site.call("dearchive", dearchive([...ids(0, differing.length - 1), 100]));
+    await setup.fill(archive, [makeLead(100)]);
+    await setup.fill(live, [makeLead(100)]);
+    const before = [await setup.rows(archive), await setup.rows(live)];
+    const answer = await setup.call("dearchive", dearchive([...ids(0, differing.length - 1), 100]));
     expect(JSON.parse(answer.text)).toMatchObject({ select_count: 9, insert_count: 0, delete_count: 1 });
-    expect(await site.rows(archive)).toEqual(before[0]?.slice(0, -1));
-    expect(await site.rows(live)).toEqual(before[1]);
+    expect(await setup.rows(archive)).toEqual(before[0]?.slice(0, -1));
+    expect(await setup.rows(live)).toEqual(before[1]);
     expect(answer.items.map(({ code, message }) => code && message?.match(/differs in ([^;]*)/)?.[1])).toEqual([
       ...differing.map(([name]) => name),
       undefined,
     ]);
   });
 
-  test("archive with update_leads heals a stale twin, modify_date and all", async () => {
-    await using site = await start(engines);
-    await site.fill(live, [makeLead(1, { status: "SALE", modify_date: "2025-09-01 10:00:00" }), makeLead(2)]);
-    await site.fill(archive, [makeLead(1, { comments: "stale" })]);
-    const before = await site.rows(live);
-    const answer = await site.call("archive", { ...dearchive([1, 2]), update_leads: true });
+  test("updates every column of a stale duplicate with update_leads", async () => {
+    await using setup = await start(engines);
+    await setup.fill(live, [makeLead(1, { status: "SALE", modify_date: "2025-09-01 10:00:00" }), makeLead(2)]);
+    await setup.fill(archive, [makeLead(1, { comments: "stale" })]);
+    const before = await setup.rows(live);
+    const answer = await setup.call("archive", { ...dearchive([1, 2]), update_leads: true });
     expect(JSON.parse(answer.text)).toMatchObject({
       select_count: 2,
       insert_count: 1,
       update_count: 1,
       delete_count: 2,
     });
-    expect(await site.rows(archive)).toEqual(before);
+    expect(await setup.rows(archive)).toEqual(before);
     expect(answer.items.map(({ outcome }) => outcome)).toEqual(["done", "done"]);
   });
 
   test("lead 0, zero dates, emoji and the highest id are carried over as they are", async () => {
-    await using site = await start(engines, [], "utf8mb4");
-    await site.fill(archive, [
+    await using setup = await start(engines, [], "utf8mb4");
+    await setup.fill(archive, [
       makeLead(0, { first_name: "🦊 Ü", date_of_birth: "0000-00-00", entry_date: "0000-00-00 00:00:00" }),
       makeLead(4_294_967_294, { comments: " both ends ", last_local_call_time: "2025-00-00 00:00:00" }),
     ]);
-    const before = await site.rows(archive);
-    const answer = await site.call("dearchive", dearchive([0, 4_294_967_294]));
+    const before = await setup.rows(archive);
+    const answer = await setup.call("dearchive", dearchive([0, 4_294_967_294]));
     expect(JSON.parse(answer.text)).toMatchObject({ insert_count: 2, delete_count: 2 });
-    expect(await site.rows(live)).toEqual(before);
+    expect(await setup.rows(live)).toEqual(before);
     expect(before[0]?.first_name).toBe("🦊 Ü");
   });
 
   test("another order of the columns changes nothing", async () => {
-    await using site = await start(engines, [
+    await using setup = await start(engines, [
       `ALTER TABLE ${archive} MODIFY vendor_lead_code VARCHAR(20) AFTER source_id, MODIFY lead_id INT(9) UNSIGNED NOT NULL AFTER status`,
     ]);
-    await site.fill(archive, [makeLead(5)]);
-    expect(JSON.parse((await site.call("dearchive", dearchive([5]))).text)).toMatchObject({ delete_count: 1 });
-    expect(await site.rows(live)).toEqual([makeLead(5)].map((lead) => expect.objectContaining({ ...lead })));
+    await setup.fill(archive, [makeLead(5)]);
+    expect(JSON.parse((await setup.call("dearchive", dearchive([5]))).text)).toMatchObject({ delete_count: 1 });
+    expect(await setup.rows(live)).toEqual([makeLead(5)].map((lead) => expect.objectContaining({ ...lead })));
   });
 
   test("a column that the target lacks refuses everything before anything is written, also in a batch", async () => {
-    await using site = await start(engines, [`ALTER TABLE ${archive} ADD COLUMN fax VARCHAR(20)`]);
-    await site.fill(archive, [makeLead(5)]);
-    const answer = await site.call("dearchive", dearchive([5]));
+    await using setup = await start(engines, [`ALTER TABLE ${archive} ADD COLUMN fax VARCHAR(20)`]);
+    await setup.fill(archive, [makeLead(5)]);
+    const answer = await setup.call("dearchive", dearchive([5]));
     expect([answer.status, JSON.parse(answer.text)]).toEqual([
       500,
       {
@@ -221,26 +221,26 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
       },
     ]);
     const params = { insert_leads: true, delete_leads: true };
-    const batch = await site.host.batches.submit({ operation: "vicidial.leads.dearchive", items: [5], params });
+    const batch = await setup.host.batches.submit({ operation: "vicidial.leads.dearchive", items: [5], params });
     expect(batch.counts).toMatchObject({ failed: 1, unknown: 0 });
-    expect(await site.rows(archive)).toHaveLength(1);
+    expect(await setup.rows(archive)).toHaveLength(1);
     // With the column there it works at once.
-    await site.admin.query(`ALTER TABLE ${live} ADD COLUMN fax VARCHAR(20)`);
-    expect((await site.call("dearchive", dearchive([5]))).status).toBe(200);
+    await setup.admin.query(`ALTER TABLE ${live} ADD COLUMN fax VARCHAR(20)`);
+    expect((await setup.call("dearchive", dearchive([5]))).status).toBe(200);
   });
 
   test("a lead with a value that does not fit is kept and named: a call moves none, a batch the others", async () => {
-    await using site = await start(engines, [
+    await using setup = await start(engines, [
       `ALTER TABLE ${live} MODIFY first_name VARCHAR(3), MODIFY called_since_last_reset ENUM('Y','N')`,
     ]);
-    await site.fill(archive, [
+    await setup.fill(archive, [
       ...ids(1, 9).map((id) => makeLead(id, { first_name: "Ada" })),
       makeLead(10, { first_name: "Adam" }),
       makeLead(11, { first_name: "Eve", called_since_last_reset: "D" }),
       makeLead(12, { first_name: "Ada" }),
     ]);
-    const before = await site.rows(archive);
-    const answer = await site.call("dearchive", dearchive(ids(1, 12)));
+    const before = await setup.rows(archive);
+    const answer = await setup.call("dearchive", dearchive(ids(1, 12)));
     expect([answer.status, JSON.parse(answer.text)]).toEqual([
       500,
       { message: expect.stringMatching(unfitAnswer([10, "first_name"], [11, "called_since_last_reset"])), ...noLeads },
@@ -251,13 +251,13 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
       "does_not_fit",
       "not_moved",
     ]);
-    expect([await site.rows(archive), await site.rows(live)]).toEqual([before, []]);
+    expect([await setup.rows(archive), await setup.rows(live)]).toEqual([before, []]);
 
-    const { outcomes, tally } = await site.batch("dearchive", ids(1, 12));
+    const { outcomes, tally } = await setup.batch("dearchive", ids(1, 12));
     expect(outcomes).toEqual([...Array(9).fill("done"), "does_not_fit", "does_not_fit", "done"]);
     expect(tally).toMatchObject({ select_count: 12, insert_count: 10, delete_count: 10 });
-    expect(await site.rows(archive)).toEqual(before.slice(9, 11));
-    expect(await site.rows(live)).toEqual([...before.slice(0, 9), ...before.slice(11)]);
+    expect(await setup.rows(archive)).toEqual(before.slice(9, 11));
+    expect(await setup.rows(live)).toEqual([...before.slice(0, 9), ...before.slice(11)]);
   });
 
   test.each([
@@ -274,31 +274,31 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
   ])("a value that $type would change or refuse is kept in the source, and not copied", async (drift) => {
     const { type, fits, altered, isHidden = false } = drift;
     const column = type.split(" ")[0] as string;
-    await using site = await start(engines, [`ALTER TABLE ${live} MODIFY ${type}`]);
-    await site.fill(archive, [
+    await using setup = await start(engines, [`ALTER TABLE ${live} MODIFY ${type}`]);
+    await setup.fill(archive, [
       makeLead(1, { [column]: fits }),
       makeLead(2, { [column]: altered }),
       makeLead(3, { [column]: fits }),
     ]);
-    const before = await site.rows(archive);
+    const before = await setup.rows(archive);
     // A column of an unusual type, and a constraint, show only when the lead is copied.
     const foreseen = isHidden ? "done" : "does_not_fit";
-    expect(await site.explain("dearchive", dearchive([1, 2, 3]))).toEqual(["done", foreseen, "done"]);
-    const tried = await site.batch("dearchive", [1, 2, 3], { all_or_nothing: true }, true);
+    expect(await setup.explain("dearchive", dearchive([1, 2, 3]))).toEqual(["done", foreseen, "done"]);
+    const tried = await setup.batch("dearchive", [1, 2, 3], { all_or_nothing: true }, true);
     expect(tried.outcomes).toEqual(isHidden ? ["done", "done", "done"] : ["not_moved", "does_not_fit", "not_moved"]);
     for (const delete_leads of [true, false]) {
-      const answer = await site.call("dearchive", dearchive([1, 2, 3], { delete_leads }));
+      const answer = await setup.call("dearchive", dearchive([1, 2, 3], { delete_leads }));
       expect([answer.status, JSON.parse(answer.text).message]).toEqual([
         500,
         expect.stringMatching(unfitAnswer([2, column])),
       ]);
-      expect([await site.rows(archive), await site.rows(live)]).toEqual([before, []]);
+      expect([await setup.rows(archive), await setup.rows(live)]).toEqual([before, []]);
     }
-    const { outcomes, tally } = await site.batch("dearchive", [1, 2, 3]);
+    const { outcomes, tally } = await setup.batch("dearchive", [1, 2, 3]);
     expect(outcomes).toEqual(["done", "does_not_fit", "done"]);
     expect(tally).toMatchObject({ select_count: 3, insert_count: 2, delete_count: 2 });
-    expect(await site.rows(archive)).toEqual([before[1]]);
-    expect((await site.rows(live)).map(({ lead_id }) => lead_id)).toEqual([1, 3]);
+    expect(await setup.rows(archive)).toEqual([before[1]]);
+    expect((await setup.rows(live)).map(({ lead_id }) => lead_id)).toEqual([1, 3]);
   });
 
   test.each([
@@ -310,52 +310,52 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     { type: "comments VARCHAR(255) CHECK (comments <> 'bad')", fits: "new", unfit: "bad" },
   ])("archive: a lead that $type cannot hold leaves its stale copy as it was", async ({ type, fits, unfit }) => {
     const column = type.split(" ")[0] as string;
-    await using site = await start(engines, [`ALTER TABLE ${archive} MODIFY ${type}`]);
+    await using setup = await start(engines, [`ALTER TABLE ${archive} MODIFY ${type}`]);
     const stale = { comments: "old", called_count: 0 };
-    await site.fill(live, [
+    await setup.fill(live, [
       ...[1, 2].map((id) => makeLead(id, { [column]: fits, status: "SALE" })),
       ...[3, 4].map((id) => makeLead(id, { [column]: unfit, status: "SALE" })),
     ]);
-    await site.fill(
+    await setup.fill(
       archive,
       [1, 3].map((id) => makeLead(id, stale)),
     );
-    const before = [await site.rows(live), await site.rows(archive)];
-    const answer = await site.call("archive", dearchive([1, 2, 3, 4], { update_leads: true }));
+    const before = [await setup.rows(live), await setup.rows(archive)];
+    const answer = await setup.call("archive", dearchive([1, 2, 3, 4], { update_leads: true }));
     expect([answer.status, JSON.parse(answer.text).message]).toEqual([
       500,
       expect.stringMatching(unfitAnswer([3, column], [4, column])),
     ]);
-    expect([await site.rows(live), await site.rows(archive)]).toEqual(before);
+    expect([await setup.rows(live), await setup.rows(archive)]).toEqual(before);
     // Leads that fit move all, and copies that differ are the vendor's own case.
-    const kept = await site.call("archive", dearchive([3], { update_leads: false }));
+    const kept = await setup.call("archive", dearchive([3], { update_leads: false }));
     expect([kept.status, JSON.parse(kept.text)]).toMatchObject([200, { select_count: 1, delete_count: 0 }]);
 
-    const { outcomes, tally } = await site.batch("archive", [1, 2, 3, 4], { update_leads: true });
+    const { outcomes, tally } = await setup.batch("archive", [1, 2, 3, 4], { update_leads: true });
     expect(outcomes).toEqual(["done", "done", "does_not_fit", "does_not_fit"]);
     expect(tally).toMatchObject({ select_count: 4, insert_count: 1, update_count: 1, delete_count: 2 });
-    expect(await site.rows(live)).toEqual(before[0]?.slice(2));
-    expect(await site.rows(archive, "lead_id > 2")).toEqual(before[1]?.slice(1));
+    expect(await setup.rows(live)).toEqual(before[0]?.slice(2));
+    expect(await setup.rows(archive, "lead_id > 2")).toEqual(before[1]?.slice(1));
   });
 
   test("an empty modify_date of an old archive is filled in and accepted", async () => {
-    await using site = await start(engines, [`ALTER TABLE ${archive} MODIFY modify_date TIMESTAMP NULL DEFAULT NULL`]);
+    await using setup = await start(engines, [`ALTER TABLE ${archive} MODIFY modify_date TIMESTAMP NULL DEFAULT NULL`]);
     const lead = { ...makeLead(1), modify_date: null } as unknown as Lead;
-    await site.fill(archive, [lead, makeLead(2)]);
-    const answer = await site.call("dearchive", dearchive([1, 2]));
+    await setup.fill(archive, [lead, makeLead(2)]);
+    const answer = await setup.call("dearchive", dearchive([1, 2]));
     expect(JSON.parse(answer.text)).toMatchObject({ insert_count: 2, delete_count: 2 });
-    const rows = await site.rows(live);
+    const rows = await setup.rows(live);
     expect(rows.map((row) => row.modify_date)).toEqual(["2025-03-01 08:00:00", "2025-06-15 16:45:30"]);
   });
 
-  test("nobody else changes a lead while it is moved, and the images are those of what is taken away", async () => {
-    await using site = await start(engines);
-    await site.fill(live, [makeLead(1), makeLead(2)]);
-    await site.fill(archive, [makeLead(2, { comments: "stale" })]);
+  test("locks leads during a move and journals the deleted rows", async () => {
+    await using setup = await start(engines);
+    await setup.fill(live, [makeLead(1), makeLead(2)]);
+    await setup.fill(archive, [makeLead(2, { comments: "stale" })]);
     const steps: string[] = [];
     let other: Promise<unknown> | undefined;
-    const store = await createMariadbStore(site.host, {
-      url: site.database.url,
+    const store = await createMariadbStore(setup.host, {
+      url: setup.database.url,
       leadsPerLock: 50,
       lockWaitSeconds: 2,
       journalDays: 1,
@@ -363,11 +363,11 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
         steps.push(step);
         if (step !== "locked") return;
         const sql = `UPDATE ${live} SET comments = 'too late' WHERE lead_id = 1`;
-        other = site.admin
+        other = setup.admin
           .query<ResultSetHeader>(sql)
           .then(([{ affectedRows }]) => steps.push(`changed ${affectedRows}`));
         await until(async () => {
-          await using watch = await connect(site.database.url);
+          await using watch = await connect(setup.database.url);
           const [rows] = await watch.query<RowDataPacket[]>(
             "SELECT 1 FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND INFO LIKE '%too late%' AND ID <> CONNECTION_ID()",
           );
@@ -381,7 +381,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect(steps).toEqual(expect.arrayContaining(["journaled", "locked", "released", "finished", "changed 0"]));
     expect(steps.indexOf("changed 0")).toBeGreaterThan(steps.lastIndexOf("locked"));
     const { rows } = await sql<{ entry: Uint8Array }>`select entry from vicidial_journal order by id`.execute(
-      site.host.database.tables(),
+      setup.host.database.tables(),
     );
     const [entry] = rows.map(({ entry }) => JSON.parse(inflateRawSync(entry).toString()) as Entry);
     expect(Object.keys(entry?.source ?? {})).toEqual(["1", "2"]);
@@ -391,15 +391,15 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
   });
 
   test("journals the before-images before it locks, and again if a lead has changed since", async () => {
-    await using site = await start(engines);
-    await site.fill(archive, [makeLead(1), makeLead(2)]);
+    await using setup = await start(engines);
+    await setup.fill(archive, [makeLead(1), makeLead(2)]);
     const steps: string[] = [];
-    const store = await createMariadbStore(site.host, {
-      ...{ url: site.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
+    const store = await createMariadbStore(setup.host, {
+      ...{ url: setup.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
       async onStep(step) {
         steps.push(step);
         if (steps.length > 1) return;
-        await site.admin.query(`UPDATE ${archive} SET comments = 'changed in between' WHERE lead_id = 2`);
+        await setup.admin.query(`UPDATE ${archive} SET comments = 'changed in between' WHERE lead_id = 2`);
       },
     });
     const move = { verb: "dearchive" as const, ids: [1, 2], insert: true, update: false, delete: true };
@@ -408,102 +408,102 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     // What is noted of moves that have ended is noted by then.
     await store.close();
     const { rows } = await sql<{ entry: Uint8Array; state: string }>`select entry, state from vicidial_journal
-      order by id`.execute(site.host.database.tables());
+      order by id`.execute(setup.host.database.tables());
     const entries = rows.map(({ entry }) => JSON.parse(inflateRawSync(entry).toString()) as Entry);
     expect(entries.map(({ source }) => Object.keys(source))).toEqual([["1", "2"]]);
     expect(entries[0]?.source["2"]).toContain("changed in between");
     expect(rows.map(({ state }) => state)).toEqual(["done"]);
-    expect(await site.rows(live)).toMatchObject([{ lead_id: 1 }, { lead_id: 2, comments: "changed in between" }]);
+    expect(await setup.rows(live)).toMatchObject([{ lead_id: 1 }, { lead_id: 2, comments: "changed in between" }]);
   });
 
   test("a connection that is cut is made anew, and the leads of the cut call are whole", async () => {
-    await using site = await start(engines);
-    await site.fill(archive, [makeLead(1), makeLead(2)]);
-    const before = await site.rows(archive);
-    expect((await site.call("dearchive", dearchive([1]))).status).toBe(200);
-    await site.admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
-    const cut = site.call("dearchive", dearchive([2]));
+    await using setup = await start(engines);
+    await setup.fill(archive, [makeLead(1), makeLead(2)]);
+    const before = await setup.rows(archive);
+    expect((await setup.call("dearchive", dearchive([1]))).status).toBe(200);
+    await setup.admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
+    const cut = setup.call("dearchive", dearchive([2]));
     await until(async () => {
-      const [waiting] = await site.admin.query<RowDataPacket[]>(
+      const [waiting] = await setup.admin.query<RowDataPacket[]>(
         "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table%'",
       );
-      if (waiting.length > 0) await site.admin.query("KILL ?", [waiting[0]?.id]);
+      if (waiting.length > 0) await setup.admin.query("KILL ?", [waiting[0]?.id]);
       return waiting.length > 0;
     });
-    await site.admin.query("UNLOCK TABLES");
+    await setup.admin.query("UNLOCK TABLES");
     expect((await cut).status).toBe(503);
-    expect([...(await site.rows(live)), ...(await site.rows(archive))]).toEqual(before);
-    expect((await site.call("dearchive", dearchive([2]))).status).toBe(200);
-    expect(await site.rows(live)).toEqual(before);
+    expect([...(await setup.rows(live)), ...(await setup.rows(archive))]).toEqual(before);
+    expect((await setup.call("dearchive", dearchive([2]))).status).toBe(200);
+    expect(await setup.rows(live)).toEqual(before);
   });
 
   test("who falls silent under the locks loses them, and others go on; no lead is lost", async () => {
-    await using site = await start(engines);
-    await site.fill(archive, [makeLead(1), makeLead(2)]);
-    const before = await site.rows(archive);
+    await using setup = await start(engines);
+    await setup.fill(archive, [makeLead(1), makeLead(2)]);
+    const before = await setup.rows(archive);
     const steps: Step[] = [];
-    const store = await createMariadbStore(site.host, {
-      ...{ url: site.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
+    const store = await createMariadbStore(setup.host, {
+      ...{ url: setup.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
       lockedSilence: 1,
       async onStep(step) {
         steps.push(step);
         // It waits for the lock, which ends only when the server lets go of it.
-        if (step === "locked") await site.admin.query(`UPDATE ${archive} SET status = 'X' WHERE lead_id = 1`);
+        if (step === "locked") await setup.admin.query(`UPDATE ${archive} SET status = 'X' WHERE lead_id = 1`);
       },
     });
     const move = { verb: "dearchive" as const, ids: [1, 2], insert: true, update: false, delete: true };
     const work = { transaction: undefined as never };
     await expect(store.move(move, work)).rejects.toThrow(/ended the connection|cannot be reached/);
-    expect([await site.rows(live), steps.includes("released")]).toEqual([[], false]);
-    expect(await site.rows(archive)).toMatchObject([{ lead_id: 1, status: "X" }, { ...before[1] }]);
+    expect([await setup.rows(live), steps.includes("released")]).toEqual([[], false]);
+    expect(await setup.rows(archive)).toMatchObject([{ lead_id: 1, status: "X" }, { ...before[1] }]);
     await store.close();
-    expect((await site.call("dearchive", dearchive([1, 2]))).status).toBe(200);
+    expect((await setup.call("dearchive", dearchive([1, 2]))).status).toBe(200);
   });
 
   test("tables that others hold for too long answer 503 and change nothing", async () => {
-    await using site = await start(engines);
-    await site.fill(archive, [makeLead(1)]);
-    await site.vicidial.store.ready();
-    await site.admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
-    const answer = await site.call("dearchive", dearchive([1]));
-    await site.admin.query("UNLOCK TABLES");
+    await using setup = await start(engines);
+    await setup.fill(archive, [makeLead(1)]);
+    await setup.vicidial.store.ready();
+    await setup.admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
+    const answer = await setup.call("dearchive", dearchive([1]));
+    await setup.admin.query("UNLOCK TABLES");
     expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "5"]);
     expect(JSON.parse(answer.text)).toEqual({
       message: expect.stringMatching(/^The VICIdial tables are busy/),
       lead_errors: 0,
       lead_ids: [],
     });
-    expect([await site.rows(archive), await site.rows(live)].map((rows) => rows.length)).toEqual([1, 0]);
-    expect((await site.call("dearchive", dearchive([1]))).status).toBe(200);
+    expect([await setup.rows(archive), await setup.rows(live)].map((rows) => rows.length)).toEqual([1, 0]);
+    expect((await setup.call("dearchive", dearchive([1]))).status).toBe(200);
   });
 
   test("many calls at once move every lead once", async () => {
-    await using site = await start(engines);
-    await site.fill(
+    await using setup = await start(engines);
+    await setup.fill(
       archive,
       ids(1, 400).map((id) => makeLead(id)),
     );
-    const before = await site.rows(archive);
+    const before = await setup.rows(archive);
     const answers = await Promise.all(
-      ids(0, 7).map((part) => site.call("dearchive", dearchive(ids(part * 50 + 1, part * 50 + 50)))),
+      ids(0, 7).map((part) => setup.call("dearchive", dearchive(ids(part * 50 + 1, part * 50 + 50)))),
     );
     expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200));
-    expect(await site.rows(live)).toEqual(before);
-    expect(await site.rows(archive)).toEqual([]);
+    expect(await setup.rows(live)).toEqual(before);
+    expect(await setup.rows(archive)).toEqual([]);
   });
 });
 
-test("row locks keep nobody from putting in a new lead, nor from changing one that is not moved", async () => {
-  await using site = await start({ live: "InnoDB", archive: "InnoDB" });
-  await site.fill(live, [makeLead(1)]);
+test("allows inserts and changes of other leads under row locks", async () => {
+  await using setup = await start({ live: "InnoDB", archive: "InnoDB" });
+  await setup.fill(live, [makeLead(1)]);
   // The highest ids of all: a lock of the gap after them would be one of the table's end.
-  await site.fill(archive, [makeLead(500), makeLead(501), makeLead(502)]);
-  await using other = await connect(site.database.url);
+  await setup.fill(archive, [makeLead(500), makeLead(501), makeLead(502)]);
+  await using other = await connect(setup.database.url);
   await other.query("SET innodb_lock_wait_timeout = 1");
   const columns = Object.keys(makeLead(1)).map((name) => `\`${name}\``);
   let tried = 0;
-  const store = await createMariadbStore(site.host, {
-    ...{ url: site.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
+  const store = await createMariadbStore(setup.host, {
+    ...{ url: setup.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
     async onStep(step) {
       if (step !== "locked") return;
       for (const [table, id] of [
@@ -521,13 +521,13 @@ test("row locks keep nobody from putting in a new lead, nor from changing one th
   const move = { verb: "dearchive" as const, ids: [500, 502], insert: true, update: false, delete: true };
   const { counts } = await store.move(move, { transaction: undefined as never });
   expect([tried, counts.delete_count]).toEqual([1, 2]);
-  expect((await site.rows(live)).map((row) => row.lead_id)).toEqual([1, 499, 500, 502, 900]);
+  expect((await setup.rows(live)).map((row) => row.lead_id)).toEqual([1, 499, 500, 502, 900]);
   await store.close();
 });
 
 test("whether there is a trigger is found out without opening the other tables of the database", async () => {
-  await using site = await start({ live: "MyISAM", archive: "MyISAM" });
-  const [plan] = await site.admin.query<RowDataPacket[]>(`EXPLAIN ${findTriggers}`);
+  await using setup = await start({ live: "MyISAM", archive: "MyISAM" });
+  const [plan] = await setup.admin.query<RowDataPacket[]>(`EXPLAIN ${findTriggers}`);
   const scans = plan.map(({ Extra }) => String(Extra)).filter((extra) => /Scanned/.test(extra));
   expect(scans.map((extra) => /Scanned (\w+) database/.exec(extra)?.[1])).toEqual(["0", "0"]);
 });
@@ -543,19 +543,19 @@ describe("a VICIdial database that cannot be worked on", () => {
     ],
     ["has another engine", [`ALTER TABLE ${archive} ENGINE=MEMORY`], "MEMORY"],
   ])("%s", async (_name, change, message) => {
-    await using site = await start({ live: "MyISAM", archive: "MyISAM" }, change);
-    await expect(site.vicidial.store.ready()).rejects.toThrow(message);
-    const answer = await site.call("dearchive", dearchive([1]));
+    await using setup = await start({ live: "MyISAM", archive: "MyISAM" }, change);
+    await expect(setup.vicidial.store.ready()).rejects.toThrow(message);
+    const answer = await setup.call("dearchive", dearchive([1]));
     expect([answer.status, JSON.parse(answer.text).message]).toEqual([500, expect.stringContaining(message)]);
   });
 
   test("a trigger that is made later is seen by the next call", async () => {
-    await using site = await start({ live: "MyISAM", archive: "InnoDB" });
-    await site.fill(archive, [makeLead(1), makeLead(2)]);
-    expect((await site.call("dearchive", dearchive([1]))).status).toBe(200);
-    await site.admin.query(`CREATE TRIGGER late AFTER DELETE ON ${archive} FOR EACH ROW SET @gone = 1`);
-    expect((await site.call("dearchive", dearchive([2]))).status).toBe(500);
-    expect(await site.rows(archive)).toHaveLength(1);
+    await using setup = await start({ live: "MyISAM", archive: "InnoDB" });
+    await setup.fill(archive, [makeLead(1), makeLead(2)]);
+    expect((await setup.call("dearchive", dearchive([1]))).status).toBe(200);
+    await setup.admin.query(`CREATE TRIGGER late AFTER DELETE ON ${archive} FOR EACH ROW SET @gone = 1`);
+    expect((await setup.call("dearchive", dearchive([2]))).status).toBe(500);
+    expect(await setup.rows(archive)).toHaveLength(1);
   });
 
   test("one that does not answer is told without its account", async () => {

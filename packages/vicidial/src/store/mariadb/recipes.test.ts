@@ -14,7 +14,7 @@ const archive = "vicidial_list_archive";
 type Engines = { live: string; archive: string };
 const myisam: Engines = { live: "MyISAM", archive: "MyISAM" };
 
-async function site(engines: Engines, change: string[] = []) {
+async function setUp(engines: Engines, change: string[] = []) {
   const database = await mariadbDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
   await admin.query("SET sql_mode = 'NO_ENGINE_SUBSTITUTION'");
@@ -44,7 +44,7 @@ async function site(engines: Engines, change: string[] = []) {
   };
 }
 
-type Site = Awaited<ReturnType<typeof site>>;
+type Setup = Awaited<ReturnType<typeof setUp>>;
 
 /** The columns in one order; `modify_date` is stamped by the server. */
 const pickContent = (lead: Lead) =>
@@ -63,9 +63,9 @@ interface Recipe {
   /** In the archive before. */
   archived: Lead[];
   live: Lead[];
-  /** As sites do it; `between` happens where anything may happen. */
-  theirs(site: Site, between: () => Promise<unknown>): Promise<unknown>;
-  between?(site: Site): Promise<unknown>;
+  /** Runs the statements that administrators usually run. `between` runs at the critical moment. */
+  theirs(setup: Setup, between: () => Promise<unknown>): Promise<unknown>;
+  between?(setup: Setup): Promise<unknown>;
   /** What must be somewhere afterwards. */
   must: Lead[];
   loses: number[];
@@ -159,13 +159,13 @@ const recipes: Recipe[] = [
 
 describe.each(recipes)("$name", (recipe) => {
   async function prepared() {
-    const place = await site(recipe.engines, recipe.change);
+    const place = await setUp(recipe.engines, recipe.change);
     if (recipe.archived.length > 0) await place.fill(archive, recipe.archived);
     await place.fill(live, recipe.live);
     return place;
   }
 
-  test("as sites do it, the lead is lost", async () => {
+  test("loses the lead with the usual statements", async () => {
     await using place = await prepared();
     await recipe.theirs(place, async () => recipe.between?.(place));
     expect(await place.lost(recipe.must)).toEqual(recipe.loses);

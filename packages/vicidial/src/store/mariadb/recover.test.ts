@@ -6,8 +6,8 @@ import { sql } from "kysely";
 import mysql, { type RowDataPacket } from "mysql2/promise";
 import { expect, test } from "vitest";
 import { createVicidial, type Vicidial } from "../../create.ts";
+import { dialerTables } from "../../fixtures/dialer-tables.ts";
 import { insertRows } from "../../fixtures/insert-rows.ts";
-import { siteTables } from "../../fixtures/site-tables.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
 import type { VicidialOptions } from "../../options.ts";
@@ -17,7 +17,7 @@ const archive = "vicidial_list_archive";
 const secret = "a-key-of-the-tests";
 const both = { insert_leads: true, delete_leads: true };
 
-/** By then nobody believes in the claims of whoever died. */
+/** Later than every lease of a killed worker. */
 const later = { ...systemClock, now: () => systemClock.now() + 60_000 };
 
 /** A process of its own that dearchives leads, in slices of two, and is killed at the given visit of the given step. */
@@ -46,7 +46,7 @@ async function start(engine = "MyISAM") {
   const database = await mariadbDatabase();
   const ledger = sqliteDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
-  for (const statement of [...leadTables({ live: engine, archive: engine }), ...siteTables]) {
+  for (const statement of [...leadTables({ live: engine, archive: engine }), ...dialerTables]) {
     await admin.query(statement);
   }
   const rows = async (table: string) => {
@@ -67,7 +67,7 @@ async function start(engine = "MyISAM") {
       });
       expect([signal, stderr]).toEqual(["SIGKILL", ""]);
     },
-    /** The whole life of a process, after what earlier ones have left was put right. */
+    /** Runs a process from start to end, after it has recovered the moves of earlier ones. */
     async process<Result>(
       work: (parts: {
         host: Host;
@@ -224,7 +224,7 @@ test("a lead that is live already gets its callbacks back too, whatever else can
   expect(await place.ids("vicidial_callbacks")).toEqual([1]);
 });
 
-test("unfinished moves under another name of the database are told, and found again by that name", async () => {
+test("warns about moves under another name and recovers them by it", async () => {
   await using place = await start();
   await place.fill(archive, [makeLead(1), makeLead(2)]);
   place.killedAt("released", 1, [1, 2]);

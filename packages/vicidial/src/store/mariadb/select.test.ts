@@ -5,8 +5,8 @@ import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql from "mysql2/promise";
 import { expect, test } from "vitest";
 import { createVicidial } from "../../create.ts";
+import { dialerTables } from "../../fixtures/dialer-tables.ts";
 import { insertRows } from "../../fixtures/insert-rows.ts";
-import { siteTables } from "../../fixtures/site-tables.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
 import { selectLeads } from "./select.ts";
@@ -17,7 +17,7 @@ const params = { insert_leads: true, delete_leads: true };
 async function start() {
   const database = await mariadbDatabase();
   const admin = await mysql.createConnection({ uri: database.url, dateStrings: true });
-  for (const statement of [...leadTables({ live: "MyISAM", archive: "MyISAM" }), ...siteTables]) {
+  for (const statement of [...leadTables({ live: "MyISAM", archive: "MyISAM" }), ...dialerTables]) {
     await admin.query(statement);
   }
   return {
@@ -62,13 +62,13 @@ test.each([
   [{ phone_number: "555" }, [13]],
   [{ entry_date_from: "2025-06-01", entry_date_before: "2025-07-01" }, [14]],
 ])("a batch over what the filter %j finds", async (filter, expected) => {
-  await using site = await start();
-  await using api = await startApi(site.url);
-  await insertRows(site.admin, "vicidial_lists", [
+  await using setup = await start();
+  await using api = await startApi(setup.url);
+  await insertRows(setup.admin, "vicidial_lists", [
     { list_id: 7, campaign_id: "SALES", active: "Y" },
     { list_id: 8, campaign_id: "CARE", active: "Y" },
   ]);
-  await insertRows(site.admin, archive, [
+  await insertRows(setup.admin, archive, [
     makeLead(10, { list_id: 7 }),
     makeLead(11, { list_id: 7, status: "SALE" }),
     makeLead(12, { list_id: 8, status: "SALE" }),
@@ -77,13 +77,13 @@ test.each([
   ]);
   const [status, batch] = await api.ask({ operation: "vicidial.leads.dearchive", filter, params });
   expect([status, batch]).toMatchObject([201, { total: expected.length, params: { ...params, filter } }]);
-  const [rows] = await site.admin.query({ sql: "SELECT lead_id FROM vicidial_list ORDER BY 1", rowsAsArray: true });
+  const [rows] = await setup.admin.query({ sql: "SELECT lead_id FROM vicidial_list ORDER BY 1", rowsAsArray: true });
   expect((rows as unknown as [number][]).flat()).toEqual(expected);
 });
 
 test("a filter that is wrong, or finds nothing, is refused with the place", async () => {
-  await using site = await start();
-  await using api = await startApi(site.url);
+  await using setup = await start();
+  await using api = await startApi(setup.url);
   const refusal = async (filter: object) => {
     const [status, { detail }] = await api.ask({
       ...{ operation: "vicidial.leads.archive", filter, params: { ...params, update_leads: true } },
@@ -102,7 +102,7 @@ test("a filter that is wrong, or finds nothing, is refused with the place", asyn
     params: { ...params, filter: { list_id: 1 } },
   };
   expect(await api.ask(withItems)).toMatchObject([422, { errors: [{ path: "params" }] }]);
-  await site.admin.query(`DROP TABLE ${archive}`);
+  await setup.admin.query(`DROP TABLE ${archive}`);
   expect((await refusal({ status: "SALE" }))[0]).toBe(422);
 });
 
@@ -113,20 +113,20 @@ test("rejects campaign_id on the demo tables", async () => {
 });
 
 test("where no index leads to the leads, the table is walked through in pieces, with a pause after each as long as it took", async () => {
-  await using site = await start();
+  await using setup = await start();
   const rows = 64_000;
   await insertRows(
-    site.admin,
+    setup.admin,
     archive,
     Array.from({ length: 1000 }, (_, index) => makeLead(index + 1)),
   );
   const names = Object.keys(makeLead(1)).map((name) => `\`${name}\``);
   for (let there = 1000; there < rows; there *= 2) {
-    await site.admin.query(
+    await setup.admin.query(
       `INSERT INTO ${archive} (${names}) SELECT ${names.with(0, `lead_id + ${there}`)} FROM ${archive}`,
     );
   }
-  await site.admin.query(`UPDATE ${archive} SET entry_date = '2031-01-01' WHERE lead_id IN (1, 40000, ${rows})`);
+  await setup.admin.query(`UPDATE ${archive} SET entry_date = '2031-01-01' WHERE lead_id IN (1, 40000, ${rows})`);
   const sizes: number[] = [];
   const pauses: number[] = [];
   let now = 0;
@@ -138,10 +138,10 @@ test("where no index leads to the leads, the table is walked through in pieces, 
   };
   const ask: Parameters<typeof selectLeads>[0] = (work) =>
     work({
-      ...site.admin,
+      ...setup.admin,
       async query(options: { sql: string; values: unknown[] }) {
         if (options.sql.includes("AS piece")) sizes.push(Number(options.values.at(-1)));
-        return site.admin.query(options);
+        return setup.admin.query(options);
       },
     } as never);
   const found: number[] = [];

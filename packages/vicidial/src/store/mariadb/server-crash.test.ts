@@ -27,7 +27,7 @@ type Engines = { live: string; archive: string };
 type Row = Record<string, unknown>;
 
 /** Leads in the archive of a database of this server, which is killed and started again, and a store in front of them. */
-async function site(engines: Engines, leads: readonly object[], change: string[]) {
+async function setUp(engines: Engines, leads: readonly object[], change: string[]) {
   const name = `crash_${randomBytes(5).toString("hex")}`;
   const url = Object.assign(new URL(server.url), { pathname: name }).href;
   const root = await mysql.createConnection({ uri: server.url });
@@ -106,7 +106,7 @@ describe.each(mixes)("MariaDB killed while leads are moved, live $live, archive 
   test("at any step: each lead is whole in one of the tables, and the next move finishes the work", async () => {
     const ids = Array.from({ length: 130 }, (_, index) => index + 1);
     const leads = ids.map((id) => makeLead(id, { comments: id === 7 ? "more" : null }));
-    await using place = await site(engines, leads, [`ALTER TABLE ${live} MODIFY comments VARCHAR(3)`]);
+    await using place = await setUp(engines, leads, [`ALTER TABLE ${live} MODIFY comments VARCHAR(3)`]);
     const kills: { verb: Verb; step: Step; visit: number; between: boolean }[] = [
       // Copied, and not deleted yet; where one lead does not fit, something is said between the two.
       { verb: "dearchive", step: "copied", visit: 1, between: true },
@@ -128,9 +128,9 @@ describe.each(mixes)("MariaDB killed while leads are moved, live $live, archive 
       // Whose last lead is moved needs the server no more.
       expect(ended).toMatch(step === "finished" ? "whole" : /VICIdial database/);
       await place.recover();
-      const { lost, strange, duplicates: twins, inLive } = await place.state();
+      const { lost, strange, duplicates, inLive } = await place.state();
       expect([step, lost, strange]).toEqual([step, [], []]);
-      const begun = twins > 0 || (inLive > 0 && inLive < 129);
+      const begun = duplicates > 0 || (inLive > 0 && inLive < 129);
       expect([step, begun]).toEqual([step, between && !(step === "copied" && takesBack)]);
       await place.store.move(makeMove(verb, ids), none);
       const stays = verb === "dearchive" ? 1 : 0;
@@ -150,7 +150,7 @@ describe.each<Engines & { verb: Verb }>([
     const words = (id: number) => Array.from({ length: 5000 }, (_, index) => `word${id}x${index}`).join(" ");
     const ids = [1, 2, 3, 4];
     const leads = ids.map((id) => ({ ...makeLead(id), story: words(id) }));
-    await using place = await site(engines, leads, [
+    await using place = await setUp(engines, leads, [
       ...[live, archive].map((table) => `ALTER TABLE ${table} ADD COLUMN story TEXT`),
       `ALTER TABLE ${sides[verb].from} ADD FULLTEXT (story)`,
     ]);

@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /** Archived leads in a database of this server, twenty or as given, and the API in front of it. */
-async function site(engine: string, leads: Lead[] = leadIds.map((id) => makeLead(id))) {
+async function setUp(engine: string, leads: Lead[] = leadIds.map((id) => makeLead(id))) {
   const name = `site_${randomBytes(5).toString("hex")}`;
   const root = await mysql.createConnection({ uri: server.url, dateStrings: true });
   await root.query("SET time_zone = '+00:00'");
@@ -85,14 +85,14 @@ async function site(engine: string, leads: Lead[] = leadIds.map((id) => makeLead
 }
 
 test("a server that logs statements forbids InnoDB to lock rows alone, and leads are moved all the same", async () => {
-  await using place = await site("InnoDB");
+  await using place = await setUp("InnoDB");
   const { status, text } = await place.dearchive();
   expect([status, JSON.parse(text)]).toMatchObject([200, { insert_count: 20, delete_count: 20 }]);
   expect([await place.ids(live), await place.ids(archive)]).toEqual([leadIds, []]);
 });
 
-test("a table that is damaged is named with the way out, and no lead is moved until it is mended", async () => {
-  await using place = await site("MyISAM");
+test("names a damaged table and moves no lead until its repair", async () => {
+  await using place = await setUp("MyISAM");
   const index = await place.file(`${archive}.MYI`);
   await place.restart(async () => truncateSync(index, 1500));
   const { status, text } = await place.dearchive();
@@ -105,8 +105,8 @@ test("a table that is damaged is named with the way out, and no lead is moved un
   expect([await place.ids(live), await place.ids(archive)]).toEqual([leadIds, []]);
 });
 
-test("nothing is concluded from a table that shows less than it holds, and once it is mended all is put right", async () => {
-  await using place = await site("MyISAM");
+test("concludes nothing from a damaged table and recovers after its repair", async () => {
+  await using place = await setUp("MyISAM");
   // The index as it lies on disk while the server still has to write what it knows, which a crash keeps it from.
   await insertRows(place.root, live, [makeLead(99)]);
   await place.root.query(`DELETE FROM ${live}`);
@@ -133,7 +133,7 @@ test.each(["MyISAM", "InnoDB"])(
     // Clocks were put forward at the first of these, and back at the second: 02:30 was at 00:30 UTC and at 01:30 UTC.
     const [forward, back] = [Date.UTC(2025, 2, 30, 1) / 1000, Date.UTC(2025, 9, 26, 1) / 1000];
     const [summer, winter] = ["2025-10-26 00:30:00", "2025-10-26 01:30:00"];
-    await using place = await site(
+    await using place = await setUp(
       engine,
       [summer, summer, winter].map((modify_date, index) => makeLead(index + 1, { modify_date })),
     );
@@ -152,7 +152,7 @@ test.each(["MyISAM", "InnoDB"])(
     await place.root.query(`DELETE FROM ${live} WHERE lead_id = 3`);
     const moved = [await place.stamps(live), await place.stamps(archive)];
     await place.root.query(`DELETE FROM ${live} WHERE lead_id = 2`);
-    // Whoever begins puts back what is gone.
+    // The next session restores lost leads.
     await place.restart();
     await place.dearchive([1]);
     await place.root.query("SET GLOBAL time_zone = 'SYSTEM'");

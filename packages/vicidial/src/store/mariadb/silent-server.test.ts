@@ -4,8 +4,8 @@ import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { type PrivateService, privateMariadb } from "@reinstate/tooling/services";
 import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { dialerTables } from "../../fixtures/dialer-tables.ts";
 import { insertRows } from "../../fixtures/insert-rows.ts";
-import { siteTables } from "../../fixtures/site-tables.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { createNonAgentApi } from "../../http/non-agent-api.ts";
 import { createRoutes } from "../../http/routes.ts";
@@ -51,7 +51,7 @@ async function serve(engine: string) {
   await root.query(`CREATE DATABASE ${name} DEFAULT CHARACTER SET utf8mb3`);
   const url = Object.assign(new URL(server.url), { pathname: name }).href;
   await root.query(`USE ${name}`);
-  for (const statement of [...leadTables({ live: engine, archive: engine }), ...siteTables])
+  for (const statement of [...leadTables({ live: engine, archive: engine }), ...dialerTables])
     await root.query(statement);
   await insertRows(
     root,

@@ -29,11 +29,11 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => server.stop());
 
-let sites = 0;
+let setups = 0;
 
 /** Both lead tables in a database of the server, whose zone is set, and the API in front of them. */
-async function site(zone: string, engine: string) {
-  const name = `times_${process.pid}_${++sites}`;
+async function setUp(zone: string, engine: string) {
+  const name = `times_${process.pid}_${++setups}`;
   const url = Object.assign(new URL(server.url), { pathname: name }).href;
   const connect = async (url: string) => {
     const connection = await mysql.createConnection({ uri: url, dateStrings: true });
@@ -132,7 +132,7 @@ describe.each(zones)("times of a server in the zone %s", (zone) => {
   const engine = zone === "+00:00" ? "InnoDB" : "MyISAM";
 
   test("stay between columns of all types, or do not fit, and explain, doctor and call agree", async () => {
-    await using place = await site(zone, engine);
+    await using place = await setUp(zone, engine);
     for (const { from, to } of pairs) {
       for (const [table, type] of [
         [live, to],
@@ -198,7 +198,7 @@ describe.each(zones)("times of a server in the zone %s", (zone) => {
   }, 240_000);
 
   test("keep the wall clock of modify_date where the archive has made it a DATETIME", async () => {
-    await using place = await site(zone, engine);
+    await using place = await setUp(zone, engine);
     await place.wall.query(`ALTER TABLE ${archive} MODIFY modify_date DATETIME NULL`);
     const at = (id: number, modify_date: string | null) => ({ ...makeLead(id), modify_date });
     const rows = [
@@ -267,7 +267,7 @@ function meaning(text: string, types: readonly string[]) {
 }
 
 test.each(kinds)("a %s stays as it is in a column of any type, or does not fit", async (from) => {
-  await using place = await site("-03:00", from === "YEAR" ? "InnoDB" : "MyISAM");
+  await using place = await setUp("-03:00", from === "YEAR" ? "InnoDB" : "MyISAM");
   const columns = kinds.map((_, index) => `c${index}`);
   for (const [table, typeAt] of [
     [archive, () => from],
@@ -310,7 +310,7 @@ test.each(kinds)("a %s stays as it is in a column of any type, or does not fit",
 });
 
 test("a time that the clocks left out does not fit into a TIMESTAMP, and one that came twice does", async () => {
-  await using place = await site("Europe/Berlin", "InnoDB");
+  await using place = await setUp("Europe/Berlin", "InnoDB");
   await place.wall.query(`ALTER TABLE ${archive} MODIFY modify_date DATETIME NOT NULL`);
   const times = ["2025-03-30 02:30:00", "2025-10-26 02:30:00", "2025-03-30 03:00:00", "1969-12-31 23:00:00"];
   await insertRows(
@@ -327,7 +327,7 @@ test("a time that the clocks left out does not fit into a TIMESTAMP, and one tha
 });
 
 test("a callback keeps its wall clock where its archive has another type", async () => {
-  await using place = await site("-03:00", "MyISAM");
+  await using place = await setUp("-03:00", "MyISAM");
   for (const [table, type] of [
     ["vicidial_callbacks_archive", "DATETIME"],
     ["vicidial_callbacks", "TIMESTAMP"],

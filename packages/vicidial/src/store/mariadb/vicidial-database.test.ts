@@ -4,7 +4,7 @@ import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { createVicidial, type Vicidial } from "../../create.ts";
-import { emptiedSite } from "../../fixtures/emptied-site.test.fixture.ts";
+import { emptiedDatabase } from "../../fixtures/emptied-database.test.fixture.ts";
 import { insertRows } from "../../fixtures/insert-rows.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
@@ -13,7 +13,7 @@ import type { VicidialOptions } from "../../options.ts";
 const secret = "a-key-of-the-tests";
 const adminKey = "an-admin-key-of-the-tests";
 
-const around = emptiedSite();
+const around = emptiedDatabase();
 const { fill, readRows } = around;
 
 async function start(options: VicidialOptions = {}, time = "2026-01-05T12:00:00Z") {
@@ -44,7 +44,7 @@ function post(vicidial: Vicidial, path: string, body: unknown, authorization = `
 const both = { insert_leads: true, delete_leads: true };
 
 test("explain tells how each lead lies and what hangs on it, and changes nothing", async () => {
-  await using site = await start({ dearchiveHours: "outside 00:00-24:00 mon-sun" });
+  await using setup = await start({ dearchiveHours: "outside 00:00-24:00 mon-sun" });
   await fill("vicidial_lists", [{ list_id: 101, campaign_id: "SALES", active: "Y" }]);
   await fill("vicidial_list_archive", [
     makeLead(3, { list_id: 101, entry_list_id: 101 }),
@@ -64,7 +64,7 @@ test("explain tells how each lead lies and what hangs on it, and changes nothing
   ]);
   await fill("vicidial_dnc", [{ phone_number: makeLead(6).phone_number }]);
   const before = [await readRows("vicidial_list"), await readRows("vicidial_list_archive")];
-  const response = await post(site.vicidial, "leads/dearchive?explain=true", {
+  const response = await post(setup.vicidial, "leads/dearchive?explain=true", {
     ...both,
     lead_ids: [3, 6, 9, 12, 15, 99],
   });
@@ -95,24 +95,24 @@ test("explain tells how each lead lies and what hangs on it, and changes nothing
     ],
   });
   expect([await readRows("vicidial_list"), await readRows("vicidial_list_archive")]).toEqual(before);
-  expect(await site.host.batches.list({ limit: 1 })).toEqual([]);
+  expect(await setup.host.batches.list({ limit: 1 })).toEqual([]);
 });
 
 describe("a batch", () => {
   test("that is tried without effects tells what it would do", async () => {
-    await using site = await start();
+    await using setup = await start();
     await fill("vicidial_list_archive", [makeLead(1), makeLead(2)]);
     await fill("vicidial_list", [makeLead(2, { comments: "new" })]);
     const operation = "vicidial.leads.dearchive";
-    const batch = await site.host.batches.submit({ operation, items: [1, 2, 3], params: both, dryRun: true });
+    const batch = await setup.host.batches.submit({ operation, items: [1, 2, 3], params: both, dryRun: true });
     expect(batch).toMatchObject({ status: "completed", counts: { done: 1, failed: 2 } });
-    const { items } = await site.host.batches.items(batch.id);
+    const { items } = await setup.host.batches.items(batch.id);
     expect(items.map(({ code, outcome }) => code ?? outcome)).toEqual(["done", "differs", "missing"]);
     expect(await readIds("vicidial_list_archive")).toEqual([1, 2]);
   });
 
   test("brings callbacks back when it is asked to, tells what else hangs on the leads, and leaves a line in the log", async () => {
-    await using site = await start();
+    await using setup = await start();
     await fill("vicidial_list_archive", [makeLead(1, { list_id: 5 }), makeLead(2, { entry_list_id: 101 })]);
     await fill("vicidial_callbacks_archive", [
       { callback_id: 4, lead_id: 1, status: "ACTIVE", callback_time: "2026-02-01 10:00:00", comments: "Ring José" },
@@ -121,7 +121,7 @@ describe("a batch", () => {
     await fill("vicidial_list_alt_phones", [{ lead_id: 2, phone_number: "1" }]);
     await fill("custom_101", [{ lead_id: 2, car: "red" }]);
     const params = { ...both, restore_callbacks: true };
-    const batch = await site.host.batches.submit({ operation: "vicidial.leads.dearchive", items: [1, 2], params });
+    const batch = await setup.host.batches.submit({ operation: "vicidial.leads.dearchive", items: [1, 2], params });
     expect(batch.tally).toMatchObject({
       archived_callbacks: 1,
       restored_callbacks: 1,
@@ -138,7 +138,7 @@ describe("a batch", () => {
       },
     ]);
     const back = { ...both, update_leads: false };
-    await site.host.batches.submit({ operation: "vicidial.leads.archive", items: [1, 2], params: back });
+    await setup.host.batches.submit({ operation: "vicidial.leads.archive", items: [1, 2], params: back });
     expect((await readRows("vicidial_admin_log"))[1]).toMatchObject({
       event_code: "CAMPAIGN LEAD ARCHIVING",
       event_notes: expect.stringMatching(/^2 vicidial_list leads archived\|2 vicidial_list leads deleted\|/),
@@ -149,42 +149,42 @@ describe("a batch", () => {
 });
 
 test("a lead on a call is not archived, may be copied, and comes back from the archive", async () => {
-  await using site = await start();
+  await using setup = await start();
   await fill("vicidial_list", [makeLead(1), makeLead(2), makeLead(3)]);
   await fill("vicidial_auto_calls", [{ lead_id: 1, status: "LIVE" }]);
   await fill("vicidial_live_agents", [{ lead_id: 2, status: "INCALL" }]);
   const body = { ...both, update_leads: true, lead_ids: [1, 2, 3] };
-  const explained = (await (await post(site.vicidial, "leads/archive?explain=true", body)).json()) as {
+  const explained = (await (await post(setup.vicidial, "leads/archive?explain=true", body)).json()) as {
     leads: { code?: string; outcome: string }[];
   };
   expect(explained.leads.map(({ code, outcome }) => code ?? outcome)).toEqual(["on_call", "on_call", "done"]);
   const request = { operation: "vicidial.leads.archive", items: [1, 2, 3], params: { ...both, update_leads: true } };
-  const tried = await site.host.batches.submit({ ...request, dryRun: true });
+  const tried = await setup.host.batches.submit({ ...request, dryRun: true });
   expect(tried.counts).toMatchObject({ done: 1, failed: 2 });
 
-  const answer = await post(site.vicidial, "leads/archive", body);
+  const answer = await post(setup.vicidial, "leads/archive", body);
   expect([answer.status, await answer.json()]).toMatchObject([
     200,
     { select_count: 3, insert_count: 1, update_count: 0, delete_count: 1 },
   ]);
-  const { items } = await site.host.batches.items(Number(answer.headers.get("x-reinstate-batch")));
+  const { items } = await setup.host.batches.items(Number(answer.headers.get("x-reinstate-batch")));
   expect(items.map(({ code, outcome }) => code ?? outcome)).toEqual(["on_call", "on_call", "done"]);
   expect([await readIds("vicidial_list"), await readIds("vicidial_list_archive")]).toEqual([[1, 2], [3]]);
 
-  const copied = await post(site.vicidial, "leads/archive", { ...body, delete_leads: false, lead_ids: [1, 2] });
+  const copied = await post(setup.vicidial, "leads/archive", { ...body, delete_leads: false, lead_ids: [1, 2] });
   expect(await copied.json()).toMatchObject({ select_count: 2, insert_count: 2, delete_count: 0 });
-  const back = await post(site.vicidial, "leads/dearchive", { ...both, lead_ids: [1, 2, 3] });
+  const back = await post(setup.vicidial, "leads/dearchive", { ...both, lead_ids: [1, 2, 3] });
   expect(await back.json()).toMatchObject({ select_count: 3, insert_count: 1, delete_count: 3 });
 });
 
 test("a callback that is there already and differs, be it by a letter's case, stays in the archive too", async () => {
-  await using site = await start();
+  await using setup = await start();
   await fill("vicidial_list_archive", [makeLead(1)]);
   const callback = { callback_id: 4, lead_id: 1, status: "ACTIVE", callback_time: null, comments: "ring José" };
   await fill("vicidial_callbacks_archive", [callback, { ...callback, callback_id: 5 }]);
   await fill("vicidial_callbacks", [{ ...callback, comments: "Ring Jose " }]);
   const params = { ...both, restore_callbacks: true };
-  const batch = await site.host.batches.submit({ operation: "vicidial.leads.dearchive", items: [1], params });
+  const batch = await setup.host.batches.submit({ operation: "vicidial.leads.dearchive", items: [1], params });
   expect(batch.tally).toMatchObject({ archived_callbacks: 2, restored_callbacks: 1 });
   expect(await readRows("vicidial_callbacks_archive")).toMatchObject([{ callback_id: 4, comments: "ring José" }]);
   expect((await readRows("vicidial_callbacks")).map((row) => row.comments)).toEqual(["Ring Jose ", "ring José"]);
@@ -223,28 +223,28 @@ describe("office hours of VICIdial's own call time", () => {
     ["2026-01-06T15:30:00Z", 403],
   ])("archive is for outside of them: at %s the answer is %i", async (time, status) => {
     await callTime();
-    await using site = await start({ callTime: "office", timeZone: "America/New_York" }, time);
+    await using setup = await start({ callTime: "office", timeZone: "America/New_York" }, time);
     await fill("vicidial_list", [makeLead(1)]);
     const body = { ...both, update_leads: false, lead_ids: [1] };
-    expect((await post(site.vicidial, "leads/archive", body)).status).toBe(status);
+    expect((await post(setup.vicidial, "leads/archive", body)).status).toBe(status);
     expect(await readIds("vicidial_list")).toHaveLength(status === 200 ? 0 : 1);
   });
 
   test("a batch waits for its hour", async () => {
     await callTime();
-    await using site = await start({ callTime: "office" }, "2026-01-05T16:59:30Z");
+    await using setup = await start({ callTime: "office" }, "2026-01-05T16:59:30Z");
     await fill("vicidial_list", [makeLead(1)]);
     const params = { ...both, update_leads: false };
-    const batch = await site.host.batches.submit({ operation: "vicidial.leads.archive", items: [1], params });
+    const batch = await setup.host.batches.submit({ operation: "vicidial.leads.archive", items: [1], params });
     expect(batch.status).toBe("pending");
-    site.now.value = Date.parse("2026-01-05T17:00:10Z");
-    expect(await site.host.batches.wait(batch.id)).toMatchObject({ status: "completed", counts: { done: 1 } });
+    setup.now.value = Date.parse("2026-01-05T17:00:10Z");
+    expect(await setup.host.batches.wait(batch.id)).toMatchObject({ status: "completed", counts: { done: 1 } });
   });
 
   test("a call time that is not there lets nothing through, and says so", async () => {
-    await using site = await start({ callTime: "nowhere" });
+    await using setup = await start({ callTime: "nowhere" });
     await fill("vicidial_list", [makeLead(1)]);
-    const response = await post(site.vicidial, "leads/archive", { ...both, update_leads: false, lead_ids: [1] });
+    const response = await post(setup.vicidial, "leads/archive", { ...both, update_leads: false, lead_ids: [1] });
     expect([response.status, await response.json()]).toMatchObject([
       500,
       { message: "VICIdial has no call time nowhere; check the option callTime" },
@@ -282,11 +282,11 @@ test("the doctor names what is wrong and the statement that would mend it, and r
     /refused: vicidial_list_archive has no column owner/,
     /refused: vicidial_list has no column fax/,
     /note: The tables have different engines/,
-    /note: The columns stand in another order/,
+    /note: The columns have a different order/,
     /risk: called_since_last_reset is enum/,
     /risk: first_name is varchar\(30\) .* varchar\(10\)/,
     /risk: first_name has the character set utf8mb3 .* latin1/,
-    /note: modify_date can be NULL in vicidial_list_archive alone/,
+    /note: modify_date can be NULL in vicidial_list_archive only/,
   ]) {
     expect(found).toEqual(expect.arrayContaining([expect.stringMatching(part)]));
   }

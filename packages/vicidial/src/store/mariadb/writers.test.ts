@@ -42,7 +42,7 @@ describe.each([
   { live: "InnoDB", archive: "MyISAM" },
   { live: "MyISAM", archive: "InnoDB" },
 ])("while four writers change the leads, live $live, archive $archive", (engines) => {
-  test("no lead is lost, no change is lost, no stale twin is left", async () => {
+  test("loses no lead and no change, and leaves no stale duplicate", async () => {
     await using database = await mariadbDatabase();
     const admin = await mysql.createConnection({ uri: database.url });
     for (const statement of leadTables(engines)) await admin.query(statement);
