@@ -27,7 +27,7 @@ test("the demo's leads go out of the archive and back", async () => {
   ).toMatchObject({ update_count: 0, delete_count: 1 });
 });
 
-test("a refusal is thrown with the vendor's message and leads, without the key", async () => {
+test("throws refusals with the vendor's message and without the key", async () => {
   await using server = await start();
   const error = await server
     .client("demo-vicidial-key")
@@ -44,7 +44,7 @@ test("a refusal is thrown with the vendor's message and leads, without the key",
   expect(JSON.stringify([denied, String(denied)])).not.toContain("secret-of-mine");
 });
 
-test("a call by a key of the caller's own can be made again, and is answered as the first time", async () => {
+test("replays a call with the same idempotency key", async () => {
   await using server = await start();
   const { leads } = server.client("demo-vicidial-key");
   const request = { insert_leads: true, delete_leads: true, lead_ids: [7, 8] };
@@ -54,7 +54,7 @@ test("a call by a key of the caller's own can be made again, and is answered as 
   await expect(leads.dearchive(request, { idempotencyKey: "another" })).rejects.toThrow("does not exist");
 });
 
-test("an error in the middle and an answer that is not the vendor's are told apart", async () => {
+test("distinguishes network errors from answers of other servers", async () => {
   const answering = (status: number, body: string, headers = {}) =>
     createVicidialClient({
       ...{ baseUrl: "https://server", apiKey: "k" },

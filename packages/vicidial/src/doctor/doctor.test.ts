@@ -195,7 +195,7 @@ test("ignores display width, word order and type aliases", async () => {
   expect(await place.findings()).toEqual([]);
 });
 
-test("a modify_date that is NULL in the archive is counted, and made impossible only where no lead would be stamped", async () => {
+test("counts NULL modify_dates and forbids them only if none exist", async () => {
   await using place = await setUp({ live: "MyISAM", archive: "MyISAM" }, [
     `ALTER TABLE ${archive} MODIFY modify_date TIMESTAMP NULL DEFAULT NULL`,
   ]);

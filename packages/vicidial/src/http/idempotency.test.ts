@@ -61,7 +61,7 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
     };
   }
 
-  test("lets the same call be answered as the first time, at any hour, in the words of its path", async () => {
+  test("replays the first answer at any hour in its dialect", async () => {
     await using place = await start("outside 08:00-18:00 mon-fri");
     const first = await call(place.vicidial, makeBody([1, 2]));
     const body = { message, select_count: 2, insert_count: 2, delete_count: 2 };
@@ -87,7 +87,7 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
     expect(await call(place.vicidial, makeBody([1, 2, 3]))).toEqual({ ...first, replayed: "true" });
   });
 
-  test("is refused with another body, and names another call for another holder, another verb, another key", async () => {
+  test("is refused with another body and scoped by key", async () => {
     await using place = await start();
     await call(place.vicidial, makeBody([1]));
     const refusal = "This Idempotency-Key was used with another request";
@@ -161,7 +161,7 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
     expect(await place.host.batches.list({ limit: 9 })).toEqual([]);
   });
 
-  test("lets one of several calls at the same moment move the leads, and all of them tell of it", async () => {
+  test("lets one of several parallel calls move the leads", async () => {
     await using place = await start();
     const answers = await Promise.all(Array.from({ length: 6 }, () => call(place.vicidial, makeBody([1, 2, 3, 4]))));
     expect(await place.host.batches.list({ limit: 9 })).toHaveLength(1);
@@ -171,7 +171,7 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
     }
   });
 
-  test("tells whose leads they were that went while the call looked for them", async () => {
+  test("replays if the first call moved the leads meanwhile", async () => {
     await using place = await start();
     const { host, vicidial } = place;
     let overtaken = false;
@@ -216,7 +216,7 @@ const killed = `
   process.exit();
 `;
 
-test("a call whose process was killed half-way is answered as if it had not been, once another has finished it", async () => {
+test("answers a killed call after another process has finished it", async () => {
   await using database = await mariadbDatabase();
   await using ledger = sqliteDatabase();
   const admin = await mysql.createConnection({ uri: database.url });

@@ -48,7 +48,7 @@ describe("what is read", () => {
     expect(["5.0", "5e0", ".5", "NaN"].map(kinds)).toEqual(["float", "float", "float", "float"]);
   });
 
-  test("of a name given twice the last value counts, and comments may follow the end", () => {
+  test("uses the last repeated value and allows trailing comments", () => {
     expect(parseObject('{"a":1,"a":2} /* end */ // really').get("a")).toMatchObject({ value: 2n });
   });
 });

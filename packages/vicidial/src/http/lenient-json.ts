@@ -1,48 +1,52 @@
 /**
- * JSON as the vendor's parser reads it: lenient where that one is, integers exact at any size, and every fault told in its
- * words, with path, line and position. Pure.
+ * A JSON parser that behaves like the vendor's: equally lenient, and with the vendor's error messages, which have path, line and
+ * position. Integers are exact at any size.
  */
 
-/** A value with the place right behind it. */
+/** A value with its path, and with the line and position after it. */
 export type JsonNode = JsonValue & { path: string; line: number; position: number };
 
 export type JsonValue =
   | { kind: "integer"; value: bigint }
-  /** `text` as it was written. */
+  /** `text` is the number as it was written. */
   | { kind: "float"; text: string }
   | { kind: "string"; value: string }
   | { kind: "boolean"; value: boolean }
   | { kind: "null" }
-  /** The word `undefined`, or nothing between two commas. */
+  /** The word `undefined`, or an empty place between two commas. */
   | { kind: "undefined" }
   | { kind: "array"; items: JsonValue[] }
-  /** `new Date(1)` */
+  /** A constructor call, as `new Date(1)`. */
   | { kind: "constructor"; name: string; items: JsonValue[] }
-  /** Of a name that is given twice, the last value counts. */
+  /** The last value of a repeated name counts. */
   | { kind: "object"; members: Map<string, JsonValue> };
 
-/** A text that cannot be read; the message is what the vendor answers. */
+/** Invalid JSON. The message is that of the vendor. */
 export class JsonFault extends Error {}
 
-const deepest = 64;
-const longestInteger = 380;
+/** The maximum nesting depth. */
+const maxDepth = 64;
+/** The maximum number of characters of an integer. */
+const maxIntegerLength = 380;
 
-/** `listStart` and `list` are those of an array and of a constructor alike. */
+/** The state of the reader. Arrays and constructors share `listStart` and `list`. */
 type State = "start" | "objectStart" | "object" | "property" | "listStart" | "list" | "after" | "finished";
 type Scalar = Exclude<JsonValue, { kind: "array" | "constructor" | "object" }>;
-/** What a value begins with. */
+/** The first token of a value. */
 type Opening =
   | { type: "StartObject" | "StartArray" }
   | { type: "StartConstructor"; name: string }
   | { type: "Value"; value: Scalar };
 type Closing = { type: "EndObject" } | { type: "EndArray" } | { type: "EndConstructor" };
 type Token = Opening | Closing | { type: "Comment" } | { type: "PropertyName"; name: string };
-/** A container that is open, and how far it has been read. */
+/** An open container, and the name or index of its current member. */
 type Level = { kind: "Object"; name: string | undefined } | { kind: "Array" | "Constructor"; index: number };
 
 /**
- * Reads a text whose root must be an object: its members, each with its place. `onName` is called with the name of every
- * property at any depth. Throws a `JsonFault`.
+ * Parses a text whose root must be an object. Returns its members with their positions. `onName` is called with every property
+ * name at any depth.
+ *
+ * @throws JsonFault
  */
 export function parseObject(text: string, onName: (name: string) => void = () => {}): Map<string, JsonNode> {
   const reader = createReader(text);
@@ -55,7 +59,7 @@ export function parseObject(text: string, onName: (name: string) => void = () =>
   }
   const root = readContent(reader, onName);
   while (reader.next()) {
-    // Only comments may follow; for anything else the reader throws.
+    // Only comments may follow; the reader throws for any other token.
   }
   return root;
 }
@@ -180,7 +184,7 @@ function createReader(text: string): Reader {
     beginValue();
     levels.push(kind === "Object" ? { kind, name: undefined } : { kind, index: -1 });
     state = kind === "Object" ? "objectStart" : "listStart";
-    if (levels.length > deepest) throw fault(`The reader's MaxDepth of ${deepest} has been exceeded.`);
+    if (levels.length > maxDepth) throw fault(`The reader's MaxDepth of ${maxDepth} has been exceeded.`);
     return token;
   }
 
@@ -324,7 +328,7 @@ function createReader(text: string): Reader {
     endValue();
     const integer = parseInteger(number);
     if (integer !== undefined) {
-      if (number.length > longestInteger) throw fault(`JSON integer ${number} is too large to parse.`);
+      if (number.length > maxIntegerLength) throw fault(`JSON integer ${number} is too large to parse.`);
       return { type: "Value", value: { kind: "integer", value: integer } };
     }
     if (/^0[^.e]/i.test(number) || !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(number)) {
@@ -456,7 +460,7 @@ function parseInteger(number: string): bigint | undefined {
     return value >= 1n << 64n ? undefined : BigInt.asIntN(64, value);
   }
   // Too long a number is refused by its reader; it is not worth turning into a bigint.
-  if (/^-?\d+$/.test(number)) return number.length > longestInteger ? 0n : BigInt(number);
+  if (/^-?\d+$/.test(number)) return number.length > maxIntegerLength ? 0n : BigInt(number);
   return undefined;
 }
 

@@ -112,7 +112,7 @@ describe("one lead comes back", () => {
     expect(await rowsOf("vicidial_list")).toMatchObject([{ lead_id: 274071 }, { lead_id: 274073 }]);
   });
 
-  test("where a value stands in both, that of the query counts, and of two the last", async () => {
+  test("prefers the query and the last of repeated values", async () => {
     await using centre = await callCentre();
     const init = { method: "POST", body: new URLSearchParams({ ...rightCall, lead_id: "99" }) };
     expect((await centre.ask({ lead_id: "274071" }, { init })).text).toBe(success);
@@ -126,7 +126,7 @@ describe("one lead comes back", () => {
 });
 
 describe("safety flags", () => {
-  test("rejects a look-alike in the query, the form, a file's name and the headers", async () => {
+  test("rejects similar flags in query, form, file names and headers", async () => {
     await using centre = await callCentre();
     const file = new FormData();
     for (const [name, value] of Object.entries(rightCall)) file.set(name, value);
@@ -293,7 +293,7 @@ describe("refused in VICIdial's words:", () => {
     expect(await rowsOf("vicidial_list")).toMatchObject([{ lead_id: 274073 }]);
   });
 
-  test("a lead in tables that cannot be worked on, and the log tells of it", async () => {
+  test("a lead in refused tables, and logs the failure", async () => {
     await vicidialDatabase.admin.query(
       "CREATE TRIGGER busy BEFORE INSERT ON vicidial_list_archive FOR EACH ROW SET NEW.comments = 'x'",
     );
@@ -352,7 +352,7 @@ describe("failed logins", () => {
   const bad = "ERROR: Login incorrect, please try again: |6666|12345|BAD|\n";
   const lock = "ERROR: Too many login attempts, try again in 15 minutes: |6666|LOCK|\n";
 
-  test("below ten are counted and nothing more; the tenth may be the last of a quarter of an hour", async () => {
+  test("lock the user at the tenth within 15 minutes", async () => {
     await using centre = await callCentre();
     for (let failed = 1; failed <= 10; failed++) {
       expect((await centre.ask(wrong, { address })).text).toBe(bad);
@@ -368,7 +368,7 @@ describe("failed logins", () => {
     expect(await account()).toEqual({ failed: 10, last: "", today: [22, 20, "::1", "aLOCK"], date: "now" });
   });
 
-  test("count no more after a right one, whatever it then asks for", async () => {
+  test("are reset by a successful login", async () => {
     await using centre = await callCentre({ user: { failed_login_count: 12 } });
     expect((await centre.ask({ ...rightCall, lead_id: "1" }, { address })).text).toMatch(/NOT FOUND/);
     expect(await account()).toEqual({ failed: 0, last: address, today: [0, 0, "", ""], date: "now" });
@@ -386,7 +386,7 @@ describe("failed logins", () => {
     expect(await account()).toEqual({ failed: 1, last: "", today: [1, 1, "", "aBAD"], date: "old" });
   });
 
-  test("leave the count of the lock alone if a list of addresses refuses", async () => {
+  test("do not count towards the lock from a refused address", async () => {
     await readAnswer({}, { user: { failed_login_count: 3 }, settings: { allow_ip_lists: "1" }, apiList: "OFFICE" });
     expect(await account()).toEqual({ failed: 3, last: "", today: [1, 0, "", "aIPBLOCK"], date: "old" });
   });
@@ -475,7 +475,7 @@ describe("lists of addresses", () => {
     }
   });
 
-  test("are for those whose login is right: others learn nothing of them", async () => {
+  test("are checked only after a correct login", async () => {
     expect(await readAnswer(wrong, { settings: on, apiList: "OFFICE", address: "10.9.9.9" })).toMatch(
       /Login incorrect/,
     );
@@ -534,7 +534,7 @@ describe("a second factor", () => {
   });
 });
 
-test("an older VICIdial, without the columns and tables of later years, is served and logged as well", async () => {
+test("serves and logs on an older VICIdial schema", async () => {
   await using own = await mariadbDatabase();
   const connection = await mysql.createConnection({ uri: own.url });
   const statements = [

@@ -51,7 +51,7 @@ const archive = (lead_ids: unknown, flags = {}) =>
   JSON.stringify({ insert_leads: true, update_leads: true, delete_leads: true, lead_ids, ...flags });
 
 describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ open }) => {
-  test("each call is answered as documented, and does what it says", async () => {
+  test("answers each documented call and moves its leads", async () => {
     await using database = await open();
     const { host, vicidial } = await start(database.url);
     await using _ = host;
@@ -84,7 +84,7 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
     }
   });
 
-  test("every state of a lead before a dearchive ends as documented, with an honest outcome", async () => {
+  test("reports the documented outcome for every state of a lead", async () => {
     await using database = await open();
     const { host, vicidial } = await start(database.url);
     await using _ = host;
@@ -155,7 +155,7 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
     expect(await readRows(host, demoLive)).toEqual([]);
   });
 
-  test("a batch of more than one call's leads runs in the background, and missing leads fail alone", async () => {
+  test("runs a large batch in the background without missing leads", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     await createVicidial(host);
@@ -188,7 +188,7 @@ describe.each(ledgerDatabases)("the leads API over demo tables on $name", ({ ope
 describe("the leads API", () => {
   const url = "sqlite::memory:";
 
-  test("of several faults the first class is told, with all its offenders", async () => {
+  test("reports the first kind of fault with every offender", async () => {
     const { host, vicidial } = await start(url);
     await using _ = host;
     await fill(host, demoArchive, [makeLead(1)]);
@@ -252,7 +252,7 @@ describe("the leads API", () => {
     expect(await (await post(vicidial, "leads/dearchive", body)).json()).toMatchObject({ delete_count: 2 });
   });
 
-  test("the key comes first, before the office hours and the body", async () => {
+  test("checks the key before the office hours and the body", async () => {
     const { host, vicidial } = await start(url, { dearchiveHours: "outside 08:00-18:00 mon-fri" });
     await using _ = host;
     for (const authorization of ["", key, `Bearer ${key}`, "Key=wrong", `key=${key}`, `Key ${key}`]) {
@@ -261,7 +261,7 @@ describe("the leads API", () => {
     }
   });
 
-  test("outside the allowed hours nothing is done, each call by its own policy", async () => {
+  test("refuses each call outside of its own hours", async () => {
     const { host, vicidial, now } = await start(url, {
       dearchiveHours: "outside 08:00-18:00 mon-fri",
       archiveHours: "inside 08:00-18:00 mon-fri",
@@ -291,7 +291,7 @@ describe("the leads API", () => {
     });
   });
 
-  test("another method is 405, another path 404, each in the vendor's shape", async () => {
+  test("answers 405 and 404 in the vendor's shape", async () => {
     const { host, vicidial } = await start(url);
     await using _ = host;
     const wrong = await vicidial.routes.fetch(new Request("http://localhost/vicidial/leads/dearchive"));

@@ -145,7 +145,7 @@ test("the standard statuses keep their standard phrases", async () => {
   }
 });
 
-test("several calls on one connection are answered in their order, each with a status line of its own", async () => {
+test("answers pipelined calls in order with their own status lines", async () => {
   const calls = [
     request("lead/dearchive", asked(both, []), { connection: "keep-alive" }),
     request("leads/dearchive", asked(both, []), { connection: "keep-alive" }),

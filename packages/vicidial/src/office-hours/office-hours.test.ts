@@ -30,7 +30,7 @@ describe("office hours", () => {
     expect(allowed(text, time)).toBe(expected);
   });
 
-  test("the zone's wall counts, also where its clocks are put forward", () => {
+  test("follows the wall clock of the zone across clock changes", () => {
     const policy = "inside 08:00-18:00 mon-sun";
     expect(allowed(policy, "2026-03-07T13:30:00Z", "America/New_York")).toBe(true);
     expect(allowed(policy, "2026-03-07T12:30:00Z", "America/New_York")).toBe(false);
@@ -74,7 +74,7 @@ describe("the earliest allowed time", () => {
     ["UTC", "2026-12-31T12:00:00Z"],
   ] as const;
 
-  test.each(days)("in %s, from %s on: it is allowed, and no minute before it is", (zone, start) => {
+  test.each(days)("finds the first allowed minute in %s from %s on", (zone, start) => {
     const wallClock = createWallClock(zone);
     const roll = dice(zone.length * 7919);
     for (let round = 0; round < 60; round++) {
@@ -94,7 +94,7 @@ describe("the earliest allowed time", () => {
     }
   });
 
-  test("hours that never come are looked at again a month later", () => {
+  test("checks hours that never come again after a month", () => {
     const never = parseOfficeHours("outside 00:00-24:00 mon-sun") as OfficeHours;
     const now = Date.parse("2026-01-05T12:00:00Z");
     expect(allowedFrom(never, createWallClock("UTC"), now) - now).toBe(31 * 24 * 60 * minute);

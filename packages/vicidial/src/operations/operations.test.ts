@@ -25,7 +25,7 @@ async function apply(thrown: Error, attempt: number, interrupted = false) {
   return operation?.apply(work);
 }
 
-test("what was refused before anything was written has failed, with the reason", async () => {
+test("fails leads with the reason if nothing was written", async () => {
   for (const thrown of [new MoveRefused("a trigger"), new TablesDamaged("a trigger", false)]) {
     expect(await apply(thrown, 1)).toEqual(
       [1, 2].map((key) => ({ key, outcome: "failed", code: "refused", message: "a trigger" })),
@@ -33,12 +33,12 @@ test("what was refused before anything was written has failed, with the reason",
   }
 });
 
-test("a refusal says nothing about leads that an earlier try may have moved", async () => {
+test("leaves leads open that an earlier attempt may have moved", async () => {
   await expect(apply(new MoveRefused("a trigger"), 2, true)).rejects.toThrow("a trigger");
   expect(await apply(new MoveRefused("a trigger"), 2)).toHaveLength(2);
 });
 
-test("a move that was under way waits until a damaged table is repaired", async () => {
+test("defers a running batch until a damaged table is repaired", async () => {
   for (const [written, attempt] of [
     [true, 1],
     [false, 2],
@@ -48,6 +48,6 @@ test("a move that was under way waits until a damaged table is repaired", async 
   }
 });
 
-test("an error that left nothing behind says so to the batches", async () => {
+test("marks an error as retryable if nothing was written", async () => {
   await expect(apply(new NothingMoved("busy"), 1)).rejects.toMatchObject({ message: "busy", retryable: true });
 });

@@ -80,7 +80,7 @@ async function ours(upstreamUrl: string, { clock, upstreamCa }: { clock?: Clock;
   };
 }
 
-test("leads go in calls of 500; those that do not exist become outcomes, and the rest is sent again", async () => {
+test("sends calls of 500 and repeats them without missing leads", async () => {
   await using there = await vendor();
   await there.fill(
     demoArchive,
@@ -96,7 +96,7 @@ test("leads go in calls of 500; those that do not exist become outcomes, and the
   expect(there.asked.map(({ leads }) => leads)).toEqual([500, 499, 500, 499, 200, 199]);
 });
 
-test("leads that the vendor kept are found out by asking which still exist", async () => {
+test("finds kept leads by asking which still exist", async () => {
   await using there = await vendor();
   await there.fill(
     demoArchive,
@@ -114,7 +114,7 @@ test("leads that the vendor kept are found out by asking which still exist", asy
   ]);
 });
 
-test("leads that were moved are not reported as kept if the look afterwards fails", async () => {
+test("reports no moved leads as kept after a failed lookup", async () => {
   await using there = await vendor();
   await there.fill(
     demoArchive,
@@ -130,7 +130,7 @@ test("leads that were moved are not reported as kept if the look afterwards fail
   expect(await here.codes(batch.id)).toEqual({ "skipped already_there": 4, "failed kept": 1 });
 });
 
-test("the answer of the office hours waits for the window and costs no lead", async () => {
+test("waits for the office hours and loses no lead", async () => {
   await using there = await vendor({ hours: "outside 08:00-18:00 mon-fri" });
   await there.fill(demoArchive, [makeLead(1)]);
   await using here = await ours(there.url, { clock: there.clock });
@@ -194,7 +194,7 @@ describe("a call whose answer was lost", () => {
   });
 });
 
-test("a call that was refused for now moved nothing: a lead that does not exist afterwards never did", async () => {
+test("reports leads as missing after a call that moved nothing", async () => {
   await using there = await vendor();
   await there.fill(demoArchive, [makeLead(1)]);
   await using here = await ours(there.url);
@@ -208,7 +208,7 @@ test("a call that was refused for now moved nothing: a lead that does not exist 
   expect(await here.codes(batch.id)).toEqual({ done: 1, "failed missing": 1 });
 });
 
-test("leads that do not exist are known by numbers in quotes, too", async () => {
+test("reads missing leads from quoted numbers", async () => {
   await using there = await vendor();
   await there.fill(demoArchive, [makeLead(1)]);
   await using here = await ours(there.url);
@@ -261,7 +261,7 @@ test("what the vendor cannot be told is refused, not forgotten", async () => {
   expect(there.asked).toEqual([]);
 });
 
-test("a wrong key fails the leads with the vendor's words, and shows no key", async () => {
+test("fails with the vendor's message and hides a wrong key", async () => {
   await using there = await vendor();
   there.step.answer = () => Response.json({ message: "unable to validate api user" }, { status: 401 });
   await using here = await ours(there.url);
@@ -271,7 +271,7 @@ test("a wrong key fails the leads with the vendor's words, and shows no key", as
   expect(JSON.stringify([batch, items])).not.toContain(key);
 });
 
-test("a certificate of its own is trusted by its CA file, and by nothing else", async () => {
+test("trusts a private certificate only through its CA file", async () => {
   await using there = await vendor({ tls: true });
   await there.fill(demoArchive, [makeLead(1)]);
   const folder = mkdtempSync(join(tmpdir(), "reinstate-test-"));

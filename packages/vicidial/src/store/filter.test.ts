@@ -205,7 +205,7 @@ describe.each(places)("a filter on $name", ({ open }) => {
   });
 });
 
-test("a filter that is rejected says what its values must be", () => {
+test("says what the values of a rejected filter must be", () => {
   const text = "a text of at least 1 character, without surrounding spaces and without control characters";
   for (const status of ["", " ", "A\0", 0, null, {}, [], [""], ["A", 1]]) {
     expect(leadFilter.safeParse({ status }).error?.issues[0]?.message).toBe(
@@ -219,7 +219,7 @@ test("a filter that is rejected says what its values must be", () => {
   }
 });
 
-test("a filter finds the lists of a campaign by its exact name", async () => {
+test("finds the lists of a campaign by its exact name", async () => {
   await using place = await openMariadb();
   expect(await select(place, { campaign_id: "SALES" })).toEqual([2, 3]);
   expect(await select(place, { campaign_id: ["sales"] })).toEqual([5]);
@@ -296,7 +296,7 @@ const mutatedFilter = valid.chain((filter) =>
     .chain((name) => mutated(filter[name]).map((value): Record<string, unknown> => ({ ...filter, [name]: value }))),
 );
 
-test("no mutation of a value finds other leads than that value itself", async () => {
+test("finds no other leads with a mutated value", async () => {
   await using place = await openMariadb();
   await fc.assert(
     fc.asyncProperty(mutatedFilter, async (filter) => {

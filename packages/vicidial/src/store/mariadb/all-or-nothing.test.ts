@@ -260,7 +260,7 @@ describe.each(["MyISAM", "InnoDB"])("an all-or-nothing call of 500 leads on %s",
     });
   });
 
-  test("leaves a lead alone that was removed before the killed process could lock it", async () => {
+  test("ignores a lead that was removed before the lock", async () => {
     await using place = await start(engine);
     // Long after the start of any server.
     await runKilled(place, { step: "journaled", aheadMs: 24 * 3600 * 1000 });
@@ -329,7 +329,7 @@ describe.each(["MyISAM", "InnoDB"])("an all-or-nothing call of 500 leads on %s",
     }
   });
 
-  test("takes in an API call under one lock, however many leads a batch has", async () => {
+  test("moves an API call under one lock", async () => {
     await using place = await start(engine);
     const steps: Step[] = [];
     await using server = await serve(place, { onStep: async (step) => void steps.push(step) });
@@ -357,7 +357,7 @@ describe("an interrupted call on MyISAM", () => {
     expect(body.lead_ids).toEqual(leadIds);
   });
 
-  test("leaves a lead alone that was brought back after its move", async () => {
+  test("ignores a lead that was brought back after its move", async () => {
     await using place = await start("MyISAM");
     await runKilled(place, { step: "finished" });
     await place.admin.query(`INSERT INTO ${archive} SELECT * FROM ${live} WHERE lead_id = 7`);
@@ -368,7 +368,7 @@ describe("an interrupted call on MyISAM", () => {
   });
 });
 
-test("a lead that comes into the source after the images were read is left alone", async () => {
+test("ignores a lead inserted after the images were read", async () => {
   await using place = await start("InnoDB");
   await insertRows(place.admin, live, [makeLead(1), makeLead(2)]);
   const connection = await mysql.createConnection({ uri: place.url, multipleStatements: true, dateStrings: true });

@@ -249,7 +249,7 @@ describe.each([myisam, innodb, mixed])("a mover killed at any time, live $live, 
   });
 });
 
-test("a lead that is in neither table after a crash is put back from its image", async () => {
+test("restores a lead that a crash removed from both tables", async () => {
   await using place = await setUp({ live: "MyISAM", archive: "MyISAM" });
   await place.admin.query(
     `ALTER TABLE ${archive} ADD COLUMN scan BLOB, ADD COLUMN note VARCHAR(50) CHARACTER SET latin1, ADD COLUMN more TEXT`,
@@ -275,7 +275,7 @@ test("a lead that is in neither table after a crash is put back from its image",
   await host.close();
 });
 
-test("what was moved just before the server's last start is looked at again, once", async () => {
+test("recovers moves just before the server's last start once more", async () => {
   await using place = await setUp({ live: "MyISAM", archive: "MyISAM" });
   const before = await place.rows(archive);
   const [status] = await place.admin.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Uptime'");
@@ -308,7 +308,7 @@ test("what was moved just before the server's last start is looked at again, onc
   expect(await ids(archive)).not.toContain(60);
 });
 
-test("images are purged when their time has come, unfinished ones never", async () => {
+test("purges old images, but never unfinished ones", async () => {
   const host = await createHost({ databaseUrl: "sqlite::memory:", role: "web" });
   let now = 0;
   const journal = await createJournal(host.database, { now: () => now, sleep: async () => {} }, 2);

@@ -151,7 +151,7 @@ test.each([
   if (refused !== "both") expect((await place.vicidial.doctor()).duplicates).toBeDefined();
 });
 
-test("a verb that was refused works as soon as the column is there", async () => {
+test("allows a refused verb after the column was added", async () => {
   await using place = await setUp([`ALTER TABLE ${archive} DROP COLUMN owner`]);
   expect(await place.move("archive")).toContain("does not exist in vicidial_list_archive");
   const finding = (await place.vicidial.doctor()).findings.find(({ verb }) => verb === "archive");
@@ -159,7 +159,7 @@ test("a verb that was refused works as soon as the column is there", async () =>
   expect([await place.move("archive"), await place.refused()]).toEqual([undefined, []]);
 });
 
-test("an equal copy is deleted where the target has columns of its own", async () => {
+test("deletes an equal copy if the target has additional columns", async () => {
   await using place = await setUp([`ALTER TABLE ${archive} DROP COLUMN entry_list_id`]);
   await insertRows(place.admin, live, [makeLead(1, { entry_list_id: 77 })]);
   const { body } = await place.post("dearchive", [1]);

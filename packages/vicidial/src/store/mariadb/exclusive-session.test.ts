@@ -55,7 +55,7 @@ async function setUp(engines: { live: string; archive: string }, leads: number[]
 }
 
 describe.each(engines)("movers, live $live, archive $archive", (engines) => {
-  test("a second one of the same database waits until the first has ended, and is told when that takes too long", async () => {
+  test("waits for another mover of the database until a timeout", async () => {
     await using place = await setUp(engines, [1, 2, 3]);
     const steps: string[] = [];
     const gate = Promise.withResolvers<void>();
@@ -87,7 +87,7 @@ describe.each(engines)("movers, live $live, archive $archive", (engines) => {
     ]);
   });
 
-  test("those of two databases of one server do not wait for each other", async () => {
+  test("does not wait for movers of another database", async () => {
     await using here = await setUp(engines, [1]);
     await using there = await setUp(engines, [1]);
     const gate = Promise.withResolvers<void>();
@@ -130,7 +130,7 @@ describe.each(engines)("movers, live $live, archive $archive", (engines) => {
   });
 });
 
-test("from its second chunk on a batch lets others go first", async () => {
+test("throttles a batch from its second chunk on", async () => {
   const seen: unknown[] = [];
   const store = {
     effects: "elsewhere",

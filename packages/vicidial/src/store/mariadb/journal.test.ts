@@ -81,7 +81,7 @@ describe.each([
     expect(place.steps).toEqual(["journaled", "locked", "released", "finished"]);
   });
 
-  test.each(moves)("$verb: where they cannot be kept at all, the move fails and nothing is written", async (move) => {
+  test.each(moves)("$verb: fails and writes nothing if the journal is unavailable", async (move) => {
     await using place = await setUp(engines);
     const before = await place.rows();
     const refuse = sql`create trigger full before insert on vicidial_journal

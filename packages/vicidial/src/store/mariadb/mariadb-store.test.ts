@@ -101,7 +101,7 @@ const engines = [
 ];
 
 describe.each(engines)("leads of a VICIdial database, live $live, archive $archive", (engines) => {
-  test("500 leads go to the live table, every column as it was, and come back", async () => {
+  test("moves 500 leads to the live table and back unchanged", async () => {
     await using setup = await start(engines);
     await setup.fill(
       archive,
@@ -186,7 +186,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect(answer.items.map(({ outcome }) => outcome)).toEqual(["done", "done"]);
   });
 
-  test("lead 0, zero dates, emoji and the highest id are carried over as they are", async () => {
+  test("moves lead 0, zero dates, emoji and the highest id", async () => {
     await using setup = await start(engines, [], "utf8mb4");
     await setup.fill(archive, [
       makeLead(0, { first_name: "🦊 Ü", date_of_birth: "0000-00-00", entry_date: "0000-00-00 00:00:00" }),
@@ -208,7 +208,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect(await setup.rows(live)).toEqual([makeLead(5)].map((lead) => expect.objectContaining({ ...lead })));
   });
 
-  test("a column that the target lacks refuses everything before anything is written, also in a batch", async () => {
+  test("refuses a missing column before anything is written", async () => {
     await using setup = await start(engines, [`ALTER TABLE ${archive} ADD COLUMN fax VARCHAR(20)`]);
     await setup.fill(archive, [makeLead(5)]);
     const answer = await setup.call("dearchive", dearchive([5]));
@@ -229,7 +229,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect((await setup.call("dearchive", dearchive([5]))).status).toBe(200);
   });
 
-  test("a lead with a value that does not fit is kept and named: a call moves none, a batch the others", async () => {
+  test("keeps a lead that does not fit and names it", async () => {
     await using setup = await start(engines, [
       `ALTER TABLE ${live} MODIFY first_name VARCHAR(3), MODIFY called_since_last_reset ENUM('Y','N')`,
     ]);
@@ -338,7 +338,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect(await setup.rows(archive, "lead_id > 2")).toEqual(before[1]?.slice(1));
   });
 
-  test("an empty modify_date of an old archive is filled in and accepted", async () => {
+  test("fills an empty modify_date of an old archive", async () => {
     await using setup = await start(engines, [`ALTER TABLE ${archive} MODIFY modify_date TIMESTAMP NULL DEFAULT NULL`]);
     const lead = { ...makeLead(1), modify_date: null } as unknown as Lead;
     await setup.fill(archive, [lead, makeLead(2)]);
@@ -390,7 +390,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     await store.close();
   });
 
-  test("journals the before-images before it locks, and again if a lead has changed since", async () => {
+  test("journals before the lock and again if a lead changed", async () => {
     await using setup = await start(engines);
     await setup.fill(archive, [makeLead(1), makeLead(2)]);
     const steps: string[] = [];
@@ -416,7 +416,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect(await setup.rows(live)).toMatchObject([{ lead_id: 1 }, { lead_id: 2, comments: "changed in between" }]);
   });
 
-  test("a connection that is cut is made anew, and the leads of the cut call are whole", async () => {
+  test("reconnects after a cut connection and loses no lead", async () => {
     await using setup = await start(engines);
     await setup.fill(archive, [makeLead(1), makeLead(2)]);
     const before = await setup.rows(archive);
@@ -437,7 +437,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect(await setup.rows(live)).toEqual(before);
   });
 
-  test("who falls silent under the locks loses them, and others go on; no lead is lost", async () => {
+  test("releases the locks of a silent client without lost leads", async () => {
     await using setup = await start(engines);
     await setup.fill(archive, [makeLead(1), makeLead(2)]);
     const before = await setup.rows(archive);
@@ -460,7 +460,7 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     expect((await setup.call("dearchive", dearchive([1, 2]))).status).toBe(200);
   });
 
-  test("tables that others hold for too long answer 503 and change nothing", async () => {
+  test("answers 503 if the tables stay locked for too long", async () => {
     await using setup = await start(engines);
     await setup.fill(archive, [makeLead(1)]);
     await setup.vicidial.store.ready();
@@ -525,7 +525,7 @@ test("allows inserts and changes of other leads under row locks", async () => {
   await store.close();
 });
 
-test("whether there is a trigger is found out without opening the other tables of the database", async () => {
+test("checks for triggers without opening other tables", async () => {
   await using setup = await start({ live: "MyISAM", archive: "MyISAM" });
   const [plan] = await setup.admin.query<RowDataPacket[]>(`EXPLAIN ${findTriggers}`);
   const scans = plan.map(({ Extra }) => String(Extra)).filter((extra) => /Scanned/.test(extra));
@@ -549,7 +549,7 @@ describe("a VICIdial database that cannot be worked on", () => {
     expect([answer.status, JSON.parse(answer.text).message]).toEqual([500, expect.stringContaining(message)]);
   });
 
-  test("a trigger that is made later is seen by the next call", async () => {
+  test("refuses the next call after a trigger was created", async () => {
     await using setup = await start({ live: "MyISAM", archive: "InnoDB" });
     await setup.fill(archive, [makeLead(1), makeLead(2)]);
     expect((await setup.call("dearchive", dearchive([1]))).status).toBe(200);

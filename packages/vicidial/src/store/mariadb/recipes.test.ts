@@ -171,7 +171,7 @@ describe.each(recipes)("$name", (recipe) => {
     expect(await place.lost(recipe.must)).toEqual(recipe.loses);
   });
 
-  test("as we do it, on the same data, it is not", async () => {
+  test("keeps the lead with this package on the same data", async () => {
     await using place = await prepared();
     const { id } = await place.host.batches.submitFiltered({
       operation: "vicidial.leads.archive",

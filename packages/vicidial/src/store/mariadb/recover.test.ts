@@ -109,7 +109,7 @@ async function sendCall(vicidial: Vicidial, verb: string, body: object) {
 const doubtAll = (host: Host) =>
   sql`update vicidial_journal set state = 'open' where state <> 'open'`.execute(host.database.tables());
 
-test("of several images of a lead the newest alone is what it is put back from", async () => {
+test("restores a lead from its newest image only", async () => {
   await using place = await start();
   await place.fill(archive, [makeLead(1), makeLead(2)]);
   await place.process(async ({ host, call }) => {
@@ -126,7 +126,7 @@ test("of several images of a lead the newest alone is what it is put back from",
   expect(await place.rows(archive)).toMatchObject([{ lead_id: 2, status: "NEW" }]);
 });
 
-test("an update of the archive's copy that is lost with the live row: the lead's newest content comes back", async () => {
+test("restores the newest content after a lost update and delete", async () => {
   await using place = await start();
   await place.fill(live, [makeLead(1, { comments: "new" }), makeLead(2, { comments: "new" })]);
   await place.fill(archive, [makeLead(1), makeLead(2)]);
@@ -209,7 +209,7 @@ test.each([
   },
 );
 
-test("a lead that is live already gets its callbacks back too, whatever else cannot be read", async () => {
+test("restores callbacks of live leads despite unreadable tables", async () => {
   await using place = await start();
   await place.fill(live, [makeLead(1)]);
   await place.fill("vicidial_callbacks_archive", [

@@ -81,7 +81,7 @@ test.each([
   expect((rows as unknown as [number][]).flat()).toEqual(expected);
 });
 
-test("a filter that is wrong, or finds nothing, is refused with the place", async () => {
+test("refuses invalid and empty filters with the path", async () => {
   await using setup = await start();
   await using api = await startApi(setup.url);
   const refusal = async (filter: object) => {
@@ -112,7 +112,7 @@ test("rejects campaign_id on the demo tables", async () => {
   expect(await api.ask(asked)).toMatchObject([409, { detail: "campaign_id: the demo tables have no campaigns" }]);
 });
 
-test("where no index leads to the leads, the table is walked through in pieces, with a pause after each as long as it took", async () => {
+test("scans a table without an index in pieces with pauses", async () => {
   await using setup = await start();
   const rows = 64_000;
   await insertRows(

@@ -103,7 +103,7 @@ const mixes: Engines[] = [
 ];
 
 describe.each(mixes)("MariaDB killed while leads are moved, live $live, archive $archive", (engines) => {
-  test("at any step: each lead is whole in one of the tables, and the next move finishes the work", async () => {
+  test("keeps each lead complete at any step and finishes afterwards", async () => {
     const ids = Array.from({ length: 130 }, (_, index) => index + 1);
     const leads = ids.map((id) => makeLead(id, { comments: id === 7 ? "more" : null }));
     await using place = await setUp(engines, leads, [`ALTER TABLE ${live} MODIFY comments VARCHAR(3)`]);
@@ -145,7 +145,7 @@ describe.each<Engines & { verb: Verb }>([
   { verb: "archive", live: "MyISAM", archive: "InnoDB" },
   { verb: "dearchive", live: "Aria", archive: "MyISAM" },
 ])("MariaDB killed while the delete is under way, $verb, live $live, archive $archive", ({ verb, ...engines }) => {
-  test("the copies are there by then, in Aria too, which takes back what is written under a lock that is still held", async () => {
+  test("has durable copies before the delete, in Aria too", async () => {
     // To take a lead's words out of an index of words takes the server a while.
     const words = (id: number) => Array.from({ length: 5000 }, (_, index) => `word${id}x${index}`).join(" ");
     const ids = [1, 2, 3, 4];

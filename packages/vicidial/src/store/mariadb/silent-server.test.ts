@@ -123,7 +123,7 @@ function expectUnavailable({ response, text, ms }: Reply): void {
 }
 
 describe.each(["MyISAM", "InnoDB"])("a silent MariaDB, %s", (engine) => {
-  test("is answered for with 503 in time by every API, however many calls wait", { timeout: 120_000 }, async () => {
+  test("is answered with 503 in time by every API", { timeout: 120_000 }, async () => {
     await using place = await serve(engine);
     await place.store.ready();
     await place.dearchive("leads", [1]);

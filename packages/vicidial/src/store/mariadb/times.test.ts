@@ -131,7 +131,7 @@ const plain = (text: string | null) =>
 describe.each(zones)("times of a server in the zone %s", (zone) => {
   const engine = zone === "+00:00" ? "InnoDB" : "MyISAM";
 
-  test("stay between columns of all types, or do not fit, and explain, doctor and call agree", async () => {
+  test("keep their value or do not fit, for all types", async () => {
     await using place = await setUp(zone, engine);
     for (const { from, to } of pairs) {
       for (const [table, type] of [
@@ -197,7 +197,7 @@ describe.each(zones)("times of a server in the zone %s", (zone) => {
     }
   }, 240_000);
 
-  test("keep the wall clock of modify_date where the archive has made it a DATETIME", async () => {
+  test("keep the wall-clock modify_date of a DATETIME archive column", async () => {
     await using place = await setUp(zone, engine);
     await place.wall.query(`ALTER TABLE ${archive} MODIFY modify_date DATETIME NULL`);
     const at = (id: number, modify_date: string | null) => ({ ...makeLead(id), modify_date });
@@ -266,7 +266,7 @@ function meaning(text: string, types: readonly string[]) {
   return plain(number.includes(".") ? number : `${number}.`);
 }
 
-test.each(kinds)("a %s stays as it is in a column of any type, or does not fit", async (from) => {
+test.each(kinds)("keeps or refuses a %s in every column type", async (from) => {
   await using place = await setUp("-03:00", from === "YEAR" ? "InnoDB" : "MyISAM");
   const columns = kinds.map((_, index) => `c${index}`);
   for (const [table, typeAt] of [
@@ -309,7 +309,7 @@ test.each(kinds)("a %s stays as it is in a column of any type, or does not fit",
   }
 });
 
-test("a time that the clocks left out does not fit into a TIMESTAMP, and one that came twice does", async () => {
+test("refuses skipped times in a TIMESTAMP and accepts repeated ones", async () => {
   await using place = await setUp("Europe/Berlin", "InnoDB");
   await place.wall.query(`ALTER TABLE ${archive} MODIFY modify_date DATETIME NOT NULL`);
   const times = ["2025-03-30 02:30:00", "2025-10-26 02:30:00", "2025-03-30 03:00:00", "1969-12-31 23:00:00"];
@@ -326,7 +326,7 @@ test("a time that the clocks left out does not fit into a TIMESTAMP, and one tha
   ]);
 });
 
-test("a callback keeps its wall clock where its archive has another type", async () => {
+test("keeps the wall-clock time of a callback across types", async () => {
   await using place = await setUp("-03:00", "MyISAM");
   for (const [table, type] of [
     ["vicidial_callbacks_archive", "DATETIME"],

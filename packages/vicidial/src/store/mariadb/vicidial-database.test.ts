@@ -43,7 +43,7 @@ function post(vicidial: Vicidial, path: string, body: unknown, authorization = `
 
 const both = { insert_leads: true, delete_leads: true };
 
-test("explain tells how each lead lies and what hangs on it, and changes nothing", async () => {
+test("explains the state and the related records of each lead", async () => {
   await using setup = await start({ dearchiveHours: "outside 00:00-24:00 mon-sun" });
   await fill("vicidial_lists", [{ list_id: 101, campaign_id: "SALES", active: "Y" }]);
   await fill("vicidial_list_archive", [
@@ -111,7 +111,7 @@ describe("a batch", () => {
     expect(await readIds("vicidial_list_archive")).toEqual([1, 2]);
   });
 
-  test("brings callbacks back when it is asked to, tells what else hangs on the leads, and leaves a line in the log", async () => {
+  test("restores callbacks on request, counts related records and logs", async () => {
     await using setup = await start();
     await fill("vicidial_list_archive", [makeLead(1, { list_id: 5 }), makeLead(2, { entry_list_id: 101 })]);
     await fill("vicidial_callbacks_archive", [
@@ -148,7 +148,7 @@ describe("a batch", () => {
   });
 });
 
-test("a lead on a call is not archived, may be copied, and comes back from the archive", async () => {
+test("keeps a lead on a call, but may copy it", async () => {
   await using setup = await start();
   await fill("vicidial_list", [makeLead(1), makeLead(2), makeLead(3)]);
   await fill("vicidial_auto_calls", [{ lead_id: 1, status: "LIVE" }]);
@@ -177,7 +177,7 @@ test("a lead on a call is not archived, may be copied, and comes back from the a
   expect(await back.json()).toMatchObject({ select_count: 3, insert_count: 1, delete_count: 3 });
 });
 
-test("a callback that is there already and differs, be it by a letter's case, stays in the archive too", async () => {
+test("keeps an archived callback that differs from the live one", async () => {
   await using setup = await start();
   await fill("vicidial_list_archive", [makeLead(1)]);
   const callback = { callback_id: 4, lead_id: 1, status: "ACTIVE", callback_time: null, comments: "ring José" };
@@ -241,7 +241,7 @@ describe("office hours of VICIdial's own call time", () => {
     expect(await setup.host.batches.wait(batch.id)).toMatchObject({ status: "completed", counts: { done: 1 } });
   });
 
-  test("a call time that is not there lets nothing through, and says so", async () => {
+  test("refuses calls and reports a missing call time", async () => {
     await using setup = await start({ callTime: "nowhere" });
     await fill("vicidial_list", [makeLead(1)]);
     const response = await post(setup.vicidial, "leads/archive", { ...both, update_leads: false, lead_ids: [1] });
@@ -252,7 +252,7 @@ describe("office hours of VICIdial's own call time", () => {
   });
 });
 
-test("the doctor names what is wrong and the statement that would mend it, and runs none", async () => {
+test("reports findings with statements and runs none of them", async () => {
   await using own = await mariadbDatabase();
   const connection = await mysql.createConnection({ uri: own.url });
   for (const statement of leadTables({ live: "InnoDB", archive: "MyISAM" })) await connection.query(statement);
