@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createHost } from "@reinstate/batch-core";
 import { until } from "@reinstate/batch-core/testing";
 import { ledgerDatabases, mariadbDatabase, type TestDatabase } from "@reinstate/tooling/databases";
-import { insertRows, leadTables, makeLead, dialerTables } from "@reinstate/vicidial/testing";
+import { dialerTables, insertRows, leadTables, makeLead } from "@reinstate/vicidial/testing";
 import { type Kysely, sql } from "kysely";
 import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";

@@ -57,7 +57,8 @@ test("replays a call with the same idempotency key", async () => {
 test("distinguishes network errors from answers of other servers", async () => {
   const answering = (status: number, body: string, headers = {}) =>
     createVicidialClient({
-      ...{ baseUrl: "https://server", apiKey: "k" },
+      baseUrl: "https://server",
+      apiKey: "k",
       fetch: async () => new Response(body, { status, headers }),
     })
       .leads.dearchive({ insert_leads: true, delete_leads: true, lead_ids: [1] })

@@ -89,7 +89,7 @@ function oneOrMore<Value extends z.ZodType>(accept: (error: string) => Value, wh
   return z.union([value, z.array(value).min(1, error).max(maxFilterValues, error)], { error });
 }
 
-/** Reports whether a database compares the text as it stands: no surrounding space, nothing invisible, no half of a character. */
+/** True if a database compares the text unchanged: no surrounding spaces, no invisible characters, no lone surrogates. */
 const isPlainText = (text: string) => /^[^\p{Cc}\p{Cf}\p{Cs}]+$/u.test(text) && text.trim() === text;
 
 const plainText = oneOrMore(

@@ -14,7 +14,10 @@ const archive = "vicidial_list_archive";
 async function setUp(engines: { live: string; archive: string }, change: string[] = []) {
   const database = await mariadbDatabase();
   const admin = await mysql.createConnection({
-    ...{ uri: database.url, dateStrings: true, charset: "utf8mb4_unicode_ci", multipleStatements: true },
+    uri: database.url,
+    dateStrings: true,
+    charset: "utf8mb4_unicode_ci",
+    multipleStatements: true,
   });
   await admin.query("SET sql_mode = 'NO_ENGINE_SUBSTITUTION', time_zone = '+00:00'");
   for (const statement of [...leadTables(engines), ...change]) await admin.query(statement);

@@ -75,8 +75,14 @@ describe("fuzzed requests to the leads API over MariaDB", () => {
   test("are answered as documented", async () => {
     await vicidialDatabase.fill("vicidial_users", [
       {
-        ...{ user: "6666", pass: "1234", user_group: "ADMIN", user_level: 9, active: "Y", modify_leads: "1" },
-        ...{ vdc_agent_api_access: "1", api_allowed_functions: " lead_dearchive " },
+        user: "6666",
+        pass: "1234",
+        user_group: "ADMIN",
+        user_level: 9,
+        active: "Y",
+        modify_leads: "1",
+        vdc_agent_api_access: "1",
+        api_allowed_functions: " lead_dearchive ",
       },
     ]);
     await vicidialDatabase.fill("system_settings", [{ allow_ip_lists: "0" }]);

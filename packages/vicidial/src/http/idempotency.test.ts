@@ -53,7 +53,9 @@ describe.each(ledgerDatabases)("an Idempotency-Key on $name", ({ open }) => {
         .execute();
     });
     return {
-      ...{ host, now, vicidial },
+      host,
+      now,
+      vicidial,
       async [Symbol.asyncDispose]() {
         await host.close();
         await database[Symbol.asyncDispose]();

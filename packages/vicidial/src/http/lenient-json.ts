@@ -75,7 +75,7 @@ const tokenNames = {
 
 function readContent(reader: Reader, onName: (name: string) => void): Map<string, JsonNode> {
   const root = new Map<string, JsonNode>();
-  /** The containers in the root that are open. */
+  /** The open containers inside the root. */
   const open: (JsonValue & { kind: "object" | "array" | "constructor" })[] = [];
   let name = "";
   for (let first = true; ; first = false) {
@@ -96,7 +96,7 @@ function readContent(reader: Reader, onName: (name: string) => void): Map<string
       open.pop();
       continue;
     }
-    const node = begun(token);
+    const node = startValue(token);
     const parent = open.at(-1);
     if (!parent) root.set(name, Object.assign(node, reader.place()));
     else if (parent.kind === "object") parent.members.set(name, node);
@@ -105,8 +105,8 @@ function readContent(reader: Reader, onName: (name: string) => void): Map<string
   }
 }
 
-/** A value as far as its first token tells. */
-function begun(token: Opening): JsonValue {
+/** Returns a value from its first token. Containers are still empty. */
+function startValue(token: Opening): JsonValue {
   switch (token.type) {
     case "Value":
       return token.value;
@@ -119,8 +119,9 @@ function begun(token: Opening): JsonValue {
   }
 }
 
+/** Reads a text token by token. */
 interface Reader {
-  /** Undefined at the end of the text. */
+  /** Returns the next token, or undefined at the end of the text. */
   next(): Token | undefined;
   place(): { path: string; line: number; position: number };
   fault(message: string): JsonFault;
@@ -138,7 +139,7 @@ function createReader(text: string): Reader {
     return { path: currentPath(), line: state === "start" && position === 0 ? 0 : line, position };
   };
 
-  // A container of which nothing has been read yet does not show its own level.
+  // Vendor quirk: the path omits a container until its first member has been read.
   const currentPath = () => pathText(state === "objectStart" || state === "listStart" ? levels.slice(0, -1) : levels);
 
   const fault = (message: string) => {
@@ -149,7 +150,7 @@ function createReader(text: string): Reader {
 
   const unexpectedEnd = () => fault("Unexpected end when reading JSON.");
 
-  /** Steps over one character, counting lines. */
+  /** Skips one character and counts lines. */
   function step(): void {
     const code = text[at++];
     if (code === "\n" || (code === "\r" && text[at] !== "\n")) {
@@ -207,7 +208,7 @@ function createReader(text: string): Reader {
       if (char === undefined) throw unterminated();
       if (char === quote) {
         at++;
-        // Half of a surrogate pair, which only an escape can give, is no character.
+        // A lone surrogate, which only an escape can produce, is not a character.
         return value.toWellFormed();
       }
       if (char !== "\\") {
@@ -278,7 +279,7 @@ function createReader(text: string): Reader {
     return { type: "Comment" };
   }
 
-  /** Steps over a word that a separator must follow. */
+  /** Skips a word that a separator must follow. */
   function skipWord(word: string, wrong: string): void {
     if (at + word.length > text.length) {
       at = text.length;
@@ -375,7 +376,7 @@ function createReader(text: string): Reader {
       case ")":
         return closeContainer("Constructor");
       case ",":
-        // The comma itself is read after the value that is not there.
+        // The comma is read after the missing value.
         return value({ kind: "undefined" });
     }
     if (char === "-" && text[at + 1] === "I") {
@@ -394,7 +395,7 @@ function createReader(text: string): Reader {
     return readProperty();
   }
 
-  /** What follows a value: undefined after a comma, and at the end of the text. */
+  /** Reads what follows a value. Returns undefined after a comma and at the end of the text. */
   function readAfter(): Token | undefined {
     skipBlank();
     const char = text[at];
@@ -451,7 +452,7 @@ const escapes: Record<string, string> = {
   "/": "/",
 };
 
-/** Decimal of any size; hexadecimal and octal of 64 bits, where a zero stands in front. */
+/** Parses a decimal integer of any size, or a hexadecimal or octal one (leading zero) of 64 bits. */
 function parseInteger(number: string): bigint | undefined {
   if (/^0x[0-9a-f]{1,16}$/i.test(number)) return BigInt.asIntN(64, BigInt(number.toLowerCase()));
   if (/^0\d/.test(number)) {
@@ -459,7 +460,7 @@ function parseInteger(number: string): bigint | undefined {
     const value = BigInt(`0o${number}`);
     return value >= 1n << 64n ? undefined : BigInt.asIntN(64, value);
   }
-  // Too long a number is refused by its reader; it is not worth turning into a bigint.
+  // Performance: the caller refuses longer numbers, so do not convert them to a bigint.
   if (/^-?\d+$/.test(number)) return number.length > maxIntegerLength ? 0n : BigInt(number);
   return undefined;
 }
@@ -477,7 +478,7 @@ function pathText(levels: readonly Level[]): string {
   return path;
 }
 
-/** The value as JSON, as the vendor echoes it: integers exact, strings as strings, floats as they were written. */
+/** Returns a value as JSON, as the vendor echoes it: integers exact, floats as they were written. */
 export function toText(value: JsonValue): string {
   switch (value.kind) {
     case "integer":
@@ -495,7 +496,7 @@ export function toText(value: JsonValue): string {
     case "array":
       return `[${value.items.map(toText).join(",")}]`;
     case "constructor":
-      // JSON has no such value; as a string the answer stays JSON.
+      // JSON has no such value, so it becomes a string.
       return JSON.stringify(`new ${value.name}(${value.items.map(toText).join(",")})`);
     case "object":
       return `{${[...value.members].map(([name, member]) => `${JSON.stringify(name)}:${toText(member)}`).join(",")}}`;

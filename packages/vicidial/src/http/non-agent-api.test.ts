@@ -17,8 +17,14 @@ import type { VicidialOptions } from "../options.ts";
 
 const page = "http://pbx.example/vicidial/non_agent_api.php";
 const user = {
-  ...{ user: "6666", pass: "1234", user_group: "ADMIN", user_level: 9, active: "Y" },
-  ...{ modify_leads: "1", vdc_agent_api_access: "1", api_allowed_functions: " lead_dearchive lead_search " },
+  user: "6666",
+  pass: "1234",
+  user_group: "ADMIN",
+  user_level: 9,
+  active: "Y",
+  modify_leads: "1",
+  vdc_agent_api_access: "1",
+  api_allowed_functions: " lead_dearchive lead_search ",
 };
 const rightCall = { source: "test", user: "6666", pass: "1234", function: "lead_dearchive", lead_id: "274071" };
 const wrong = { ...rightCall, pass: "12345" };
@@ -156,12 +162,17 @@ describe("VICIdial's log", () => {
     const common = { user: "6666", api_script: "non-agent", function: "lead_dearchive", value: "" };
     expect(await rowsOf("vicidial_api_log")).toMatchObject([
       {
-        ...{ ...common, source: "test", result: "SUCCESS", result_reason: "lead_dearchive LEAD DE-ARCHIVED" },
+        ...common,
+        source: "test",
+        result: "SUCCESS",
+        result_reason: "lead_dearchive LEAD DE-ARCHIVED",
         agent_user: "10-0_1",
         data: "6666|274071|1|1",
       },
       {
-        ...{ ...common, result: "ERROR", result_reason: "lead_dearchive ARCHIVED LEAD NOT FOUND" },
+        ...common,
+        result: "ERROR",
+        result_reason: "lead_dearchive ARCHIVED LEAD NOT FOUND",
         agent_user: "a".repeat(20),
         data: "6666|274071||",
       },

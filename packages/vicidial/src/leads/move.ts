@@ -17,7 +17,7 @@ export interface Move {
   allOrNothing?: boolean;
 }
 
-/** The result of a move for one lead. `source` and `target` tell which tables held it before the move. */
+/** The result of a move for one lead. `source` and `target` are true if that table held it before the move. */
 export interface LeadResult {
   id: number;
   source: boolean;

@@ -11,7 +11,11 @@ async function apply(thrown: Error, attempt: number, interrupted = false) {
   const store = { effects: "elsewhere", move: () => Promise.reject(thrown) } as unknown as LeadStore;
   const [operation] = createOperations(store, office, () => 1000);
   const work = {
-    ...{ batchId: 1, seq: 0, generation: 0, account: "", params: { insert_leads: true, delete_leads: true } },
+    batchId: 1,
+    seq: 0,
+    generation: 0,
+    account: "",
+    params: { insert_leads: true, delete_leads: true },
     ...{
       items: [1, 2],
       attempt,

@@ -179,7 +179,13 @@ describe.each(places)("a filter on $name", ({ open }) => {
       found[status] = await select(place, { status });
     }
     expect(found).toEqual({
-      ...{ SALE: [2], sale: [3], Sale: [], SALÉ: [], "S%": [], SAL_: [], "SALE\\": [] },
+      SALE: [2],
+      sale: [3],
+      Sale: [],
+      SALÉ: [],
+      "S%": [],
+      SAL_: [],
+      "SALE\\": [],
       "SALE' OR 1=1 -- ": undefined,
     });
     expect(await select(place, { phone_number: ["555", "%"] })).toEqual([2, 4]);

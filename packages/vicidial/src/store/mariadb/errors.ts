@@ -22,7 +22,7 @@ const isDamage = (error: unknown): boolean => {
   );
 };
 
-/** Returns the error that tells the caller what happened to the leads: refused, not moved, or unknown. */
+/** Returns the error for the caller by what happened to the leads: refused, not moved, or unknown. */
 export function afterMove(error: unknown): unknown {
   const broken = error instanceof MoveBroken;
   const reason = readable(broken ? error.cause : error);

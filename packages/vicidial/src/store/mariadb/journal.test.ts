@@ -31,7 +31,10 @@ async function setUp(engines: { live: string; archive: string }) {
   const host = await createTestHost({ databaseUrl: ledger.url, role: "web" });
   const steps: Step[] = [];
   const store = await createMariadbStore(host, {
-    ...{ url: database.url, leadsPerLock: 50, lockWaitSeconds: 5, journalDays: 1 },
+    url: database.url,
+    leadsPerLock: 50,
+    lockWaitSeconds: 5,
+    journalDays: 1,
     onStep: async (step) => void steps.push(step),
   });
   return {

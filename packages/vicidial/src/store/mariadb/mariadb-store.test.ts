@@ -395,7 +395,10 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     await setup.fill(archive, [makeLead(1), makeLead(2)]);
     const steps: string[] = [];
     const store = await createMariadbStore(setup.host, {
-      ...{ url: setup.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
+      url: setup.database.url,
+      leadsPerLock: 50,
+      lockWaitSeconds: 2,
+      journalDays: 1,
       async onStep(step) {
         steps.push(step);
         if (steps.length > 1) return;
@@ -443,7 +446,10 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     const before = await setup.rows(archive);
     const steps: Step[] = [];
     const store = await createMariadbStore(setup.host, {
-      ...{ url: setup.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
+      url: setup.database.url,
+      leadsPerLock: 50,
+      lockWaitSeconds: 2,
+      journalDays: 1,
       lockedSilence: 1,
       async onStep(step) {
         steps.push(step);
@@ -503,7 +509,10 @@ test("allows inserts and changes of other leads under row locks", async () => {
   const columns = Object.keys(makeLead(1)).map((name) => `\`${name}\``);
   let tried = 0;
   const store = await createMariadbStore(setup.host, {
-    ...{ url: setup.database.url, leadsPerLock: 50, lockWaitSeconds: 2, journalDays: 1 },
+    url: setup.database.url,
+    leadsPerLock: 50,
+    lockWaitSeconds: 2,
+    journalDays: 1,
     async onStep(step) {
       if (step !== "locked") return;
       for (const [table, id] of [

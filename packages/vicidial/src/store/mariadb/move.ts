@@ -120,7 +120,7 @@ export async function moveLeads(
     if (known && slice?.entry) finished.push(slice.entry.id);
     const journalFlushed = parts.markFinished(finished);
     const written = results.length > 0 || slice?.state === "written" || (slice?.state === "writing" && !known);
-    // Invariant: after the caller was told that nothing was moved, recovery must not move it.
+    // Invariant: after reporting that nothing was moved, recovery must not move it.
     if (!written) await journalFlushed;
     throw new MoveBroken(written, error);
   }

@@ -196,8 +196,13 @@ test.each([
       expect(await host.batches.wait(batch?.id ?? 0)).toMatchObject({
         counts: { done: 6, skipped: 0, failed: 0, unknown: 0 },
         tally: {
-          ...{ select_count: 6, insert_count: 6, update_count: 0, delete_count: 6 },
-          ...{ archived_callbacks: 1, restored_callbacks: 1, alt_phones: 1 },
+          select_count: 6,
+          insert_count: 6,
+          update_count: 0,
+          delete_count: 6,
+          archived_callbacks: 1,
+          restored_callbacks: 1,
+          alt_phones: 1,
         },
       });
     });

@@ -86,7 +86,9 @@ test("refuses invalid and empty filters with the path", async () => {
   await using api = await startApi(setup.url);
   const refusal = async (filter: object) => {
     const [status, { detail }] = await api.ask({
-      ...{ operation: "vicidial.leads.archive", filter, params: { ...params, update_leads: true } },
+      operation: "vicidial.leads.archive",
+      filter,
+      params: { ...params, update_leads: true },
     });
     return [status, detail];
   };

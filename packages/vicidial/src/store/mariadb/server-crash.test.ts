@@ -41,7 +41,10 @@ async function setUp(engines: Engines, leads: readonly object[], change: string[
   const host = await createTestHost({ databaseUrl: ledger.url, clock: systemClock, role: "web" });
   let onStep = async (_step: Step) => {};
   const store = await createMariadbStore(host, {
-    ...{ url, leadsPerLock: 50, lockWaitSeconds: 5, journalDays: 1 },
+    url,
+    leadsPerLock: 50,
+    lockWaitSeconds: 5,
+    journalDays: 1,
     onStep: (step) => onStep(step),
   });
   async function rows(table: string): Promise<Row[]> {
@@ -91,7 +94,11 @@ async function setUp(engines: Engines, leads: readonly object[], change: string[
 }
 
 const makeMove = (verb: Verb, ids: number[]): Move => ({
-  ...{ verb, ids, insert: true, update: verb === "archive", delete: true },
+  verb,
+  ids,
+  insert: true,
+  update: verb === "archive",
+  delete: true,
 });
 
 const mixes: Engines[] = [

@@ -75,20 +75,39 @@ test("explains the state and the related records of each lead", async () => {
     select_count: 4,
     leads: [
       {
-        ...{ lead_id: 3, verdict: "archive_only", live: false, archive: true, outcome: "done" },
+        lead_id: 3,
+        verdict: "archive_only",
+        live: false,
+        archive: true,
+        outcome: "done",
         companions: { archived_callbacks: 2, lost_custom_fields: 1 },
       },
       {
-        ...{ lead_id: 6, verdict: "both_equal", live: true, archive: true, outcome: "done" },
+        lead_id: 6,
+        verdict: "both_equal",
+        live: true,
+        archive: true,
+        outcome: "done",
         companions: { dnc_numbers: 1 },
       },
       {
-        ...{ lead_id: 9, verdict: "both_differ", columns: ["first_name"], live: true, archive: true },
-        ...{ outcome: "failed", code: "differs", companions: { inactive_lists: 1 } },
+        lead_id: 9,
+        verdict: "both_differ",
+        columns: ["first_name"],
+        live: true,
+        archive: true,
+        outcome: "failed",
+        code: "differs",
+        companions: { inactive_lists: 1 },
       },
       {
-        ...{ lead_id: 12, verdict: "id_collision", columns: ["entry_date", "phone_number"], live: true, archive: true },
-        ...{ outcome: "failed", code: "id_collision" },
+        lead_id: 12,
+        verdict: "id_collision",
+        columns: ["entry_date", "phone_number"],
+        live: true,
+        archive: true,
+        outcome: "failed",
+        code: "id_collision",
       },
       { lead_id: 15, ...missing, live: true, outcome: "skipped", code: "already_there" },
       { lead_id: 99, ...missing, live: false, outcome: "failed", code: "missing" },
@@ -133,7 +152,11 @@ describe("a batch", () => {
     expect(await readRows("vicidial_callbacks_archive")).toMatchObject([{ callback_id: 5 }]);
     expect(await readRows("vicidial_admin_log")).toMatchObject([
       {
-        ...{ user: "VDAD", ip_address: "1.1.1.1", event_section: "LISTS", event_type: "MODIFY", record_id: "leads" },
+        user: "VDAD",
+        ip_address: "1.1.1.1",
+        event_section: "LISTS",
+        event_type: "MODIFY",
+        record_id: "leads",
         event_notes: `2 vicidial_list_archive leads de-archived|2 vicidial_list_archive leads deleted|batch ${batch.id}|`,
       },
     ]);
