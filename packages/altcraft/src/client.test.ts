@@ -26,7 +26,7 @@ const caught = (call: Promise<unknown>) =>
   );
 
 describe.each(["json", "xml"] as const)("the client in %s", (format) => {
-  test("every call on every channel", async () => {
+  test("makes every call on every channel", async () => {
     await using server = await start(format);
     const { subscriptions } = server.client;
     for (const subscription of demoSubscriptions) {
@@ -46,7 +46,7 @@ describe.each(["json", "xml"] as const)("the client in %s", (format) => {
     expect((await subscriptions.list({ ...place, profile_id: place.profile_id })).error).toBe(0);
   });
 
-  test("a refusal is thrown with the vendor's code, and without the token", async () => {
+  test("throws the vendor's code, without the token", async () => {
     await using server = await start(format);
     const error = await caught(server.client.subscriptions.undelete({ ...john, email: "no@example.com" }));
     expect(VendorError.is(error)).toBe(true);
@@ -106,7 +106,7 @@ describe("replies that the documents leave open", () => {
     }
   });
 
-  test("a list that is null or not there is empty", async () => {
+  test("reads a null or absent list as empty", async () => {
     for (const client of [
       told({ data: null }),
       told({}),
@@ -118,7 +118,7 @@ describe("replies that the documents leave open", () => {
     }
   });
 
-  test("null where nothing is, and what no document tells of, is let through", async () => {
+  test("accepts null values and undocumented fields", async () => {
     const bare = { resource_id: 1, channel: "email", status: "subscribed" };
     const one = { ...bare, email: null, priority: null, custom_fields: null, cats: null, cc_data: null, new: [1] };
     expect((await told({ data: [one], total_count: 7 }).subscriptions.list(place)).data).toEqual([one]);
@@ -128,7 +128,7 @@ describe("replies that the documents leave open", () => {
     expect((await told({ data }).profiles.get({ db_id: 1, email: "a@b" })).data).toEqual(data);
   });
 
-  test("lists of any element in XML, and numbers as a Go server writes them", async () => {
+  test("reads XML lists, and numbers in Go notation", async () => {
     const profile =
       "<data><_id>p</_id><channels>email</channels><channels>push</channels><f><l>1</l><l>2</l></f></data>";
     expect((await answering(() => inXml(profile)).profiles.get({ db_id: 1, email: "a@b" })).data).toEqual({
@@ -144,7 +144,7 @@ describe("replies that the documents leave open", () => {
   });
 });
 
-test("a dry run is not taken for one where the server says nothing of it", async () => {
+test("throws if the reply does not confirm the dry run", async () => {
   const client = answering(() => Response.json(done));
   const asked = { ...john, dry_run: true };
   for (const call of [
@@ -157,7 +157,7 @@ test("a dry run is not taken for one where the server says nothing of it", async
   expect(await client.subscriptions.undelete({ ...john, dry_run: false })).toEqual(done);
 });
 
-test.each(["json", "xml"] as const)("what is set in %s is what was meant", async (format) => {
+test.each(["json", "xml"] as const)("preserves the values of set in %s", async (format) => {
   await using server = await start(format);
   const { subscriptions } = server.client;
   const fields = { list: ["a", "b"], deep: { q: "1" }, gone: "x", word: "w" };
@@ -170,22 +170,22 @@ test.each(["json", "xml"] as const)("what is set in %s is what was meant", async
   expect((await subscriptions.listAll({ resource_id: 26 })).data).toMatchObject([{ custom_fields: { word: "w" } }]);
 });
 
-test("what XML cannot tell is not sent", async () => {
+test("does not send what XML cannot express", async () => {
   await using server = await start("xml");
   const { subscriptions } = server.client;
   await expect(subscriptions.set({ ...john, custom_fields: { a: "" } })).rejects.toThrow(
-    "what is empty in <a> from null",
+    "an empty value from null in <a>",
   );
   await expect(subscriptions.set({ ...john, custom_fields: { "a b": 1 } })).rejects.toThrow("cannot be the name");
   expect(await caught(subscriptions.get(john))).toMatchObject({ code: 404 });
 });
 
-test("no answer in time leaves the outcome unknown", async () => {
+test("reports an unknown outcome after a timeout", async () => {
   const client = answering((signal) => new Promise((_, reject) => signal?.addEventListener("abort", reject)), 20);
   expect(await caught(client.subscriptions.undelete(john))).toMatchObject({ kind: "unknown_outcome" });
 });
 
-describe("what is repeated", () => {
+describe("retries", () => {
   /** A server whose calls go wrong on the way, one after another as said, before it answers as it should. */
   async function unsteady(format: "json" | "xml", faults: ("refused" | "lost" | Response)[]) {
     const server = await startExtended();
@@ -206,7 +206,7 @@ describe("what is repeated", () => {
     return { ...server, client, ids, pauses };
   }
 
-  test.each(["json", "xml"] as const)("a lost answer in %s: the same Request-ID, and done once", async (format) => {
+  test.each(["json", "xml"] as const)("repeat a lost reply in %s with the same Request-ID", async (format) => {
     await using server = await unsteady(format, ["refused", "lost", "lost"]);
     const add = { ...john, custom_fields: { n: { action: "incr", value: 1 } } };
     expect(await server.client.subscriptions.set(add)).toEqual(done);
@@ -220,7 +220,7 @@ describe("what is repeated", () => {
     expect(server.pauses).toEqual([250, 500, 1000]);
   });
 
-  test("408, 429 with Retry-After, 5xx, and a first request still at work", async () => {
+  test("follow 408, 429 with Retry-After, 5xx and running requests", async () => {
     await using server = await unsteady("json", [
       new Response("", { status: 408 }),
       new Response("", { status: 429, headers: { "retry-after": "3" } }),
@@ -235,7 +235,7 @@ describe("what is repeated", () => {
     expect(busy.pauses).toEqual([1250]);
   });
 
-  test("an answer that was lost stays lost, whatever the later tries meet", async () => {
+  test("keep the outcome unknown after a lost reply", async () => {
     await using server = await unsteady("json", ["lost", "refused", "refused", "refused"]);
     expect(await caught(server.client.subscriptions.undelete(john))).toMatchObject({ kind: "unknown_outcome" });
     // Where nothing can have been done, nothing is in doubt.
@@ -243,7 +243,7 @@ describe("what is repeated", () => {
     expect(await caught(reading.client.subscriptions.list(place))).toMatchObject({ kind: "unavailable" });
   });
 
-  test("a verdict is not repeated, and the last failure is thrown", async () => {
+  test("stop at a rejection, and throw the last failure", async () => {
     await using server = await unsteady("json", []);
     await caught(server.client.subscriptions.undelete({ ...john, email: "no@example.com" }));
     expect(server.ids).toHaveLength(1);
@@ -295,7 +295,7 @@ test.each(["json", "xml"] as const)("the other methods in %s", async (format) =>
   expect(await caught(subscriptions.undelete(john))).toMatchObject({ code: 410 });
 });
 
-test("the types keep channels and addresses together", () => {
+test("types channels together with their addresses", () => {
   const { subscriptions } = answering(() => new Response());
   const wrong = [
     // @ts-expect-error an email subscription has no phone

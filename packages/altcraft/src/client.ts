@@ -46,79 +46,93 @@ export { type RetryOptions, VendorError, type VendorErrorKind } from "@reinstate
 
 export interface AltcraftClientOptions
   extends Pick<CallerOptions, "baseUrl" | "fetch" | "timeoutMs" | "replyLimit" | "breaker"> {
-  /** Sent in the header `Authorization`, never in an address and never in an error. */
+  /** API token. It is sent in the header `Authorization`, never in an address, and never part of an error. */
   token: string;
-  /** The format of requests and replies. Default `json`. */
+  /** Format of requests and replies. Default: `json`. */
   format?: "json" | "xml";
   /**
-   * How a call is repeated where the connection is lost or the server answers 408, 429 or 5xx. A repeat carries the same
-   * `Request-ID`, so that the vendor's own deduplication carries it out once. `attempts: 1` repeats nothing.
+   * Retries after a lost connection or a status 408, 429 or 5xx. A retry has the same `Request-ID`, so the vendor's deduplication
+   * executes the call once. `attempts: 1` turns retries off.
    */
   retry?: RetryOptions;
 }
 
 export interface AltcraftCallOptions {
   signal?: AbortSignal;
-  /** 1 to 255 printable characters. Default: a new one for each call. */
+  /** `Request-ID` of 1 to 255 printable characters. Default: a new UUID for each call. */
   requestId?: string;
 }
 
 type Call<Parameters, Answer> = (parameters: Parameters, options?: AltcraftCallOptions) => Promise<Answer>;
 
 /**
- * Each call answers with the vendor's own reply, or throws a `VendorError` with the vendor's code: of the kind `bad_reply` where a
- * dry run was asked for and the server knows none. In XML, what XML cannot hold is thrown as an `XmlError` and not sent.
+ * Client of Altcraft's API. Each call returns the vendor's reply.
+ *
+ * @throws `VendorError` with the vendor's code; of the kind `bad_reply` if the server executed a dry run
+ * @throws `XmlError` before sending, for parameters that XML cannot express
  */
 export interface AltcraftClient {
   subscriptions: {
-    /** Brings a deleted subscription back as it was. The guard and the dry run need a server with extensions. */
+    /** Restores a deleted subscription. The consent guard and the dry run need a server with extensions. */
     undelete: Call<SubscriptionIdentity & UndeleteRequestOptions, UndeleteReply>;
     /**
-     * Marks a subscription as deleted; it stays, and can be brought back. A server with extensions keeps who asked and why, and
-     * knows a dry run.
+     * Marks a subscription as deleted, so that it can be restored. A server with extensions stores `reason` and `requested_by`, and
+     * supports a dry run.
      */
     delete: Call<SubscriptionDelete, PlainReply>;
-    /** Adds a subscription or edits the one that is there. */
+    /** Adds or edits a subscription. */
     set: Call<SubscriptionSet, PlainReply>;
+    /** Returns one subscription. */
     get: Call<SubscriptionIdentity, GetReply>;
-    /** All subscriptions of a profile. */
+    /** Returns all subscriptions of a profile. */
     list: Call<SubscriptionList, ListReply>;
-    /** The subscriptions of a resource, a page at a time: `next_from_id` of one page is `from_id` of the next. */
+    /** Returns a page of the subscriptions of a resource. `next_from_id` of one page is `from_id` of the next. */
     listAll: Call<z.input<typeof subscriptionListAll>, PageReply>;
-    /** Suspends what is subscribed, in a whole database where no channel and no resource is named. */
+    /** Suspends subscribed subscriptions, in the whole database if neither channel nor resource is named. */
     suspendAll: Call<SubscriptionScope, UpdatedReply>;
-    /** Subscribes what is suspended. */
+    /** Subscribes suspended subscriptions. */
     unsuspendAll: Call<SubscriptionScope, UpdatedReply>;
-    /** Beyond the vendor: brings back what shares a `hash_id`, or what a profile has that is found by a matching. */
+    /** Extension: restores the subscriptions with a `hash_id`, or those of the profile that `matching` finds. */
     undeleteBy: Call<UndeleteByHash | UndeleteByMatching, UndeleteReply>;
-    /** Beyond the vendor: up to 10,000 in one call, each with a result of its own. */
+    /** Extension: restores up to 10,000 subscriptions, with a result for each. */
     undeleteBatch: Call<UndeleteBatch, BatchReply>;
-    /** Beyond the vendor: what is deleted, a page at a time. */
+    /** Extension: returns a page of deleted subscriptions. */
     listDeleted: Call<z.input<typeof subscriptionListDeleted>, DeletedReply>;
-    /** Beyond the vendor: forgets a subscription for good. */
+    /** Extension: erases a subscription irreversibly. */
     erase: Call<SubscriptionErase, PlainReply>;
-    /** Beyond the vendor: the suppression list, at which the consent guard looks. */
+    /** Extension: adds an address to the suppression list, which the consent guard checks. */
     suppress: Call<Suppression, PlainReply>;
+    /** Extension: removes an address from the suppression list. */
     unsuppress: Call<Suppression, PlainReply>;
-    /** Beyond the vendor: who suppressed, unsuppressed or erased what, and why; newest first, a page at a time. */
+    /** Extension: returns a page of the consent log, newest first. */
     listConsent: Call<z.input<typeof subscriptionListConsent>, ConsentReply>;
   };
   profiles: {
-    /** A profile with all its subscriptions; what is deleted is seen here alone. */
+    /** Returns a profile with its subscriptions. Only this call returns deleted ones. */
     get: Call<ProfileMatch, ProfileReply>;
   };
 }
 
-interface Dry {
+interface DryRunField {
   dry_run?: unknown;
 }
 
-/** A reply may be much larger than a request. */
-const replyLimits = { depth: 32, values: 1_000_000, children: 1_000_000, attributes: 16, text: 1_000_000 };
+/** Limits of a reply, which may be much larger than a request. */
+const replyLimits = {
+  depth: 32,
+  values: 1_000_000,
+  children: 1_000_000,
+  attributes: 16,
+  text: 1_000_000,
+};
 
 /**
- * A client of Altcraft's API v1.1, or of a gateway that serves it. `baseUrl` is what stands before the method, as
+ * Creates a client of Altcraft's API v1.1, or of a gateway that serves it. `baseUrl` ends before the method, such as
  * `https://example.com/api/v1.1`.
+ *
+ * @example
+ * const { subscriptions } = createAltcraftClient({ baseUrl: "https://example.com/api/v1.1", token });
+ * await subscriptions.undelete({ db_id: 1, resource_id: 26, profile_id, channel: "email", email: "john@example.com" });
  */
 export function createAltcraftClient(options: AltcraftClientOptions): AltcraftClient {
   const { token, format = "json", ...connection } = options;
@@ -131,64 +145,76 @@ export function createAltcraftClient(options: AltcraftClientOptions): AltcraftCl
     parse,
   });
 
-  function calling<Answer>(method: string, { reply, changes }: MethodRow) {
+  function createCall<Answer>(method: string, { reply, changes }: MethodRow) {
     const answer = reply as z.ZodType<Answer>;
     return async (parameters: object, { signal, requestId = crypto.randomUUID() }: AltcraftCallOptions = {}) => {
-      const given = { ...parameters, format };
-      const body = format === "xml" ? writeXml(given, { request: true }) : JSON.stringify(given);
-      const told = await caller({
-        ...{ method: "POST", path: `/${method}`, name: method, body, answer, signal, requestId, changes },
-        // The vendor carries out what comes with the same `Request-ID` once.
+      const members = { ...parameters, format };
+      const body = format === "xml" ? writeXml(members, { request: true }) : JSON.stringify(members);
+      const result = await caller({
+        method: "POST",
+        path: `/${method}`,
+        name: method,
+        body,
+        answer,
+        signal,
+        requestId,
+        changes,
+        // The vendor executes requests with equal `Request-ID`s once.
         repeatable: true,
       });
-      if ((parameters as Dry).dry_run === true && (told as Dry).dry_run !== true) {
-        const message = `${method}: the server knows no dry run, and has carried it out`;
-        throw new VendorError("bad_reply", message, { requestId, body: told });
+      if ((parameters as DryRunField).dry_run === true && (result as DryRunField).dry_run !== true) {
+        const message = `${method}: the server does not support dry_run and executed the request`;
+        throw new VendorError("bad_reply", message, { requestId, body: result });
       }
-      return told;
+      return result;
     };
   }
 
-  const vendor = <Answer>(method: keyof typeof vendorMethods) => calling<Answer>(method, vendorMethods[method]);
-  const beyond = <Answer>(method: keyof typeof extensionMethods) => calling<Answer>(method, extensionMethods[method]);
+  const vendor = <Answer>(method: keyof typeof vendorMethods) => createCall<Answer>(method, vendorMethods[method]);
+  const extension = <Answer>(method: keyof typeof extensionMethods) =>
+    createCall<Answer>(method, extensionMethods[method]);
   return {
     subscriptions: {
-      undelete: beyond("subscriptions/undelete"),
-      delete: beyond("subscriptions/delete"),
+      undelete: extension("subscriptions/undelete"),
+      delete: extension("subscriptions/delete"),
       set: vendor("subscriptions/set"),
       get: vendor("subscriptions/get"),
       list: vendor("subscriptions/list"),
       listAll: vendor("subscriptions/list_all"),
       suspendAll: vendor("subscriptions/suspend_all"),
       unsuspendAll: vendor("subscriptions/unsuspend_all"),
-      undeleteBy: beyond("subscriptions/undelete"),
-      undeleteBatch: beyond("subscriptions/undelete_batch"),
-      listDeleted: beyond("subscriptions/list_deleted"),
-      erase: beyond("subscriptions/erase"),
-      suppress: beyond("subscriptions/suppress"),
-      unsuppress: beyond("subscriptions/unsuppress"),
-      listConsent: beyond("subscriptions/list_consent"),
+      undeleteBy: extension("subscriptions/undelete"),
+      undeleteBatch: extension("subscriptions/undelete_batch"),
+      listDeleted: extension("subscriptions/list_deleted"),
+      erase: extension("subscriptions/erase"),
+      suppress: extension("subscriptions/suppress"),
+      unsuppress: extension("subscriptions/unsuppress"),
+      listConsent: extension("subscriptions/list_consent"),
     },
     profiles: { get: vendor("profiles/get") },
   };
 }
 
-/** The name of a channel of one's own, for `channel`. Throws where it is the name of a documented channel. */
+/**
+ * Returns the name of a custom channel, for the parameter `channel`.
+ *
+ * @throws `ZodError` for the name of a documented channel
+ */
 export const customChannel = (name: string) => customChannelName.parse(name);
 
-/** Some servers answer 200 whatever happened: the envelope is what counts. */
+/** Returns the error in a reply. The envelope decides, because some servers always reply with status 200. */
 function readRefusal({ status, body, retryAfterMs }: ReadReply, { name }: { name: string }): VendorRefusal | undefined {
   const result = envelope.safeParse(body);
   const code = result.data?.error;
-  const refuse = (kind: VendorErrorKind, said: string) => ({ kind, code, message: `${name}: ${said}` });
+  const refuse = (kind: VendorErrorKind, detail: string) => ({ kind, code, message: `${name}: ${detail}` });
   if (status === 429 || code === 429) return refuse("rate_limited", "too many requests");
   if (status === 503 || code === 503) return refuse("unavailable", "the server is not available");
-  const said = result.success ? `${result.data.error_text} (${code})` : `an answer with status ${status}`;
-  // Whether it was done is not known: it broke down on the way, or the first of two equal requests is still at work.
-  const isAtWork = code === 409 && retryAfterMs !== undefined;
-  if (status >= 500 || (code ?? 0) >= 500 || status === 408 || isAtWork) return refuse("unknown_outcome", said);
-  if (!result.success) return refuse("bad_reply", `${said} that is not Altcraft's`);
-  return code === 0 ? undefined : refuse("rejected", said);
+  const detail = result.success ? `${result.data.error_text} (${code})` : `an answer with status ${status}`;
+  // The outcome is unknown: the request failed on the way, or an equal request is still running.
+  const isRunning = code === 409 && retryAfterMs !== undefined;
+  if (status >= 500 || (code ?? 0) >= 500 || status === 408 || isRunning) return refuse("unknown_outcome", detail);
+  if (!result.success) return refuse("bad_reply", `${detail} that is not Altcraft's`);
+  return code === 0 ? undefined : refuse("rejected", detail);
 }
 
 function parse({ text, headers }: Reply, answer: z.ZodType): unknown {

@@ -11,34 +11,42 @@ import { createSqlStore } from "./store/sql-store.ts";
 import type { SubscriptionStore } from "./store/store.ts";
 import { digestKey, newSubscription } from "./subscriptions/rules.ts";
 
-/** What became of subscriptions that were brought in. */
+/** Result of loading subscriptions. */
 export interface Loaded {
   added: number;
-  /** Were there already. */
+  /** Number of subscriptions that existed and were not changed. */
   kept: number;
-  /** The places in the list of those that were erased here and do not come back. */
+  /** Indexes in the list of subscriptions that were erased here, and were not added. */
   erased: number[];
 }
 
-/** Altcraft's subscriptions API at work. */
+/** A running instance of Altcraft's subscriptions API. */
 export interface Altcraft extends VendorInstance {
-  /** The records: where profiles, resources and subscriptions are added and looked at without HTTP. */
+  /** Store of profiles, resources and subscriptions, for access without HTTP. */
   store: SubscriptionStore;
   /**
-   * Brings subscriptions in from elsewhere, with their profiles and their resources (which may then have any category).
-   * What is there already is left as it is, and what was erased is left out. Throws a `ZodError` where one is not valid;
-   * nothing is added then.
+   * Adds subscriptions with their profiles and resources. A resource added this way allows any category. Existing records are not
+   * changed, and erased subscriptions are not added.
+   *
+   * @throws `ZodError` if a subscription is invalid; then nothing is added
    */
   load(subscriptions: readonly SubscriptionImport[]): Promise<Loaded>;
-  /** The same of what the schema `subscriptionImport` has read already. */
+  /** Adds subscriptions that the schema `subscriptionImport` has parsed. */
   loadRead(subscriptions: readonly SubscriptionRead[]): Promise<Loaded>;
 }
 
 /**
- * Serves Altcraft's subscriptions API v1.1 over the host's database, and registers `altcraft.subscriptions.undelete` and
- * `altcraft.subscriptions.delete` with its batches; with an `upstream` also for that target, carried out
- * by the real Altcraft. Tokens are the host's keys of the vendor `altcraft`; a key's option `methods` limits it to the methods
- * listed, and without it a key may call all but erase, suppress and unsuppress. Throws `bad_setting` where an option is not valid.
+ * Creates Altcraft's subscriptions API v1.1 over the host's database. Registers the operations `altcraft.subscriptions.undelete` and
+ * `altcraft.subscriptions.delete`, and with `upstream` also their versions for the real Altcraft.
+ *
+ * Tokens are the host's keys of the vendor `altcraft`. A key's option `methods` limits it to the listed methods. Without it, a key may
+ * call all methods but erase, suppress and unsuppress.
+ *
+ * @throws `bad_setting` if an option is invalid
+ *
+ * @example
+ * const host = await createHost({ databaseUrl: "sqlite:./reinstate.db" });
+ * const { routes } = await createAltcraft(host, { extensions: "on" });
  */
 export async function createAltcraft(host: Host, options: AltcraftOptions = {}): Promise<Altcraft> {
   const { settings, upstream } = readOptions(options);
@@ -55,26 +63,28 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
   const methods = createMethods({ host, store, consent, flagSetter: createFlagSetter(host, settings), settings });
   const routes = createRoutes(host, methods, settings);
 
-  async function loadRead(read: readonly SubscriptionRead[]): Promise<Loaded> {
+  async function loadRead(subscriptions: readonly SubscriptionRead[]): Promise<Loaded> {
     const now = host.clock.now();
-    const made = read.map(({ is_delete, ...subscription }) => ({
+    const records = subscriptions.map(({ is_delete, ...subscription }) => ({
       ...newSubscription(subscription, subscription, now, settings),
-      ...{ is_delete, deleted_at: is_delete ? now : null },
+      is_delete,
+      deleted_at: is_delete ? now : null,
     }));
-    const erased = await consent.erased(made.map(digestKey));
-    const mayCome = erased.size === 0 ? made : made.filter((one) => !erased.has(digestKey(one)));
-    await store.addProfiles(mayCome);
-    await store.addResources(mayCome.map(({ resource_id }) => ({ resource_id, cats: null })));
-    const added = await store.addSubscriptions(mayCome);
+    const erased = await consent.erased(records.map(digestKey));
+    const toAdd = erased.size === 0 ? records : records.filter((record) => !erased.has(digestKey(record)));
+    await store.addProfiles(toAdd);
+    await store.addResources(toAdd.map(({ resource_id }) => ({ resource_id, cats: null })));
+    const added = await store.addSubscriptions(toAdd);
     return {
       added,
-      kept: mayCome.length - added,
-      erased: erased.size === 0 ? [] : made.flatMap((one, index) => (erased.has(digestKey(one)) ? [index] : [])),
+      kept: toAdd.length - added,
+      erased:
+        erased.size === 0 ? [] : records.flatMap((record, index) => (erased.has(digestKey(record)) ? [index] : [])),
     };
   }
 
-  const load = async (given: readonly SubscriptionImport[]) =>
-    loadRead(given.map((one) => subscriptionImport.parse(one)));
+  const load = async (subscriptions: readonly SubscriptionImport[]) =>
+    loadRead(subscriptions.map((subscription) => subscriptionImport.parse(subscription)));
 
   return { routes, operations, store, load, loadRead };
 }

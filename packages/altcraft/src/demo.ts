@@ -6,7 +6,7 @@ const token = "demo-altcraft-token";
 const place = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011" };
 const phone = "+79000000000";
 
-/** One deleted subscription per channel, addresses as in the vendor's examples. */
+/** One deleted subscription for each channel, with the addresses of the vendor's examples. */
 export const demoSubscriptions: readonly SubscriptionIdentity[] = [
   { ...place, channel: "email", email: "john@example.com" },
   { ...place, channel: "push", provider: "Firefox", subscription_id: "abcdefghijklmnqrstuvwxyz" },
@@ -17,7 +17,7 @@ export const demoSubscriptions: readonly SubscriptionIdentity[] = [
   { ...place, channel: "notify", cc_data: { phone } },
 ];
 
-/** The subscription of the vendor's printed example, in its order. */
+/** The subscription of the vendor's printed example, with its order of fields. */
 export const documentedSubscription: SubscriptionIdentity = {
   db_id: 1,
   resource_id: 26,

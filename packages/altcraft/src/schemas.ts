@@ -1,4 +1,4 @@
-// The door: what requests, replies and records look like, in the vendor's words.
+// Entry point: schemas of requests, replies and records, under the vendor's names.
 
 export {
   type AuditFields,

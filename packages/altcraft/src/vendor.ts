@@ -14,12 +14,12 @@ const importOptions = z.strictObject({
   channel: channelName.optional().describe("the channel of records that name none"),
 });
 
-/** Altcraft, as the gateway serves it. */
+/** Altcraft's definition for the gateway. */
 export const altcraft = defineVendor<AltcraftSettings, Altcraft>({
   name: "altcraft",
   label: "Altcraft",
   keyOptions: z.strictObject({
-    /** The methods that the key may call, with commas in between. */
+    /** Methods that the key may call, separated by commas. */
     methods: z
       .string()
       .transform((names) => names.split(",").map((name) => name.trim()))

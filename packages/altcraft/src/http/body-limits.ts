@@ -2,32 +2,35 @@ import { setImmediate } from "node:timers/promises";
 import { findClosingQuote, longestText, maxDepth } from "@reinstate/batch-core/http";
 import { fieldLimits } from "../schemas/identity.ts";
 
-/** What a body may hold at most, in JSON or XML, so that a hostile one costs no more than a friendly one. */
+/** Limits of a body in JSON or XML, which bound the cost of a hostile one. */
 export interface BodyLimits {
-  /** Objects and lists, or elements, within each other. */
+  /** Nesting depth of objects and lists, or of elements. */
   depth: number;
-  /** Values, or elements. */
+  /** Number of values, or of elements. */
   values: number;
-  /** Values of one object or list, or elements of one element. */
+  /** Number of values in one object or list, or of child elements in one element. */
   children: number;
 }
 
-/** What a document may hold at most. */
+/** Limits of an XML document. */
 export interface XmlLimits extends BodyLimits {
-  /** Per element. */
+  /** Number of attributes of one element. */
   attributes: number;
-  /** Characters of text per element. */
+  /** Characters of text in one element. */
   text: number;
 }
 
-/** No text is longer than all custom fields together may be, so XML holds what JSON does. */
+/** Limits of a request. One text may be as long as all custom fields together, so XML accepts what JSON accepts. */
 export const requestLimits: XmlLimits = {
-  ...{ depth: maxDepth, values: 4096, children: 4096, attributes: 16 },
+  depth: maxDepth,
+  values: 4096,
+  children: 4096,
+  attributes: 16,
   text: fieldLimits.characters,
 };
 
-/** Characters that are examined before others get a turn. */
-const turnLength = 1024 * 1024;
+/** Characters that are scanned between yields to the event loop. */
+const charactersPerYield = 1024 * 1024;
 
 const opened = 0x7b;
 const openedList = 0x5b;
@@ -37,16 +40,17 @@ const comma = 0x2c;
 const quote = 0x22;
 
 /**
- * Returns what is too much in a JSON text; undefined if nothing is. One pass before the text is parsed, with turns of the event loop in
- * between: a parser would build millions of nested lists first. Does not report whether the text is JSON.
+ * Returns which limit a JSON text exceeds; undefined if none. Does not check whether the text is JSON.
+ *
+ * Performance: scans once before parsing and yields to the event loop, because a parser would first build millions of nested lists.
  */
 export async function findExcess(json: string, limits: BodyLimits): Promise<string | undefined> {
   const children: number[] = [];
   let values = 0;
-  for (let at = 0, turn = turnLength; at < json.length; at++) {
-    if (at > turn) {
+  for (let at = 0, nextYield = charactersPerYield; at < json.length; at++) {
+    if (at > nextYield) {
       await setImmediate();
-      turn = at + turnLength;
+      nextYield = at + charactersPerYield;
     }
     const character = json.charCodeAt(at);
     if (character === quote) {
@@ -57,7 +61,7 @@ export async function findExcess(json: string, limits: BodyLimits): Promise<stri
       if (++values > limits.values) return `more than ${limits.values} values`;
       if (character === comma) {
         const siblings = (children.pop() ?? 0) + 1;
-        // One more than there are commas.
+        // A list has one value more than commas.
         if (siblings >= limits.children) return `more than ${limits.children} values in one`;
         children.push(siblings);
       } else {

@@ -7,7 +7,7 @@ type After = Omit<SubscriptionKey, "db_id">;
 
 const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
-/** Where a page of `list_all` ended, and what it was filtered by. */
+/** Cursor of `list_all`: the end of the previous page, and its filters. */
 export interface Cursor {
   profile_id: string;
   resource_id: number;
@@ -17,36 +17,36 @@ export interface Cursor {
 }
 
 /**
- * The cursor as the vendor writes it: base58 of `<profile>_-1_<resource>_<channel>_<status>_true_<database>`, where -1 is any
- * status.
+ * Returns the cursor in the vendor's form: base58 of `<profile>_-1_<resource>_<channel>_<status>_true_<database>`. Status -1 means
+ * any.
  */
 export function encodeCursor({ profile_id, resource_id, db_id, channel, status }: Cursor): string {
   const number = status === undefined ? -1 : statuses.indexOf(status);
   return toBase58(Buffer.from(`${profile_id}_-1_${resource_id}_${channel ?? ""}_${number}_true_${db_id ?? ""}`));
 }
 
-/** The profile at which the page before ended; undefined where this is no cursor. */
-export function profileOfCursor(cursor: string): string | undefined {
+/** Returns the last profile of the previous page; undefined if the cursor is invalid. */
+export function parseProfileCursor(cursor: string): string | undefined {
   const text = fromBase58(cursor)?.toString("utf8");
-  // The channel may hold underscores of its own; the profile is what stands before the first `_-1_`.
+  // A channel may contain underscores. The profile ends at the first `_-1_`.
   return text === undefined ? undefined : /^(\S+?)_-1_\d+_[\w-]*_(?:-1|\d)_(?:true|false)_\d*$/.exec(text)?.[1];
 }
 
-/** The cursor of `list_deleted`: the key of the last subscription of a page. */
-export const cursorAfter = ({ profile_id, resource_id, channel, address }: After): string =>
+/** Returns the cursor of `list_deleted`: the key of a page's last subscription. */
+export const encodeKeyCursor = ({ profile_id, resource_id, channel, address }: After): string =>
   Buffer.from(JSON.stringify([profile_id, resource_id, channel, address])).toString("base64url");
 
-const afterKey = z.tuple([z.string(), z.int(), z.string(), z.string()]);
+const keyParts = z.tuple([z.string(), z.int(), z.string(), z.string()]);
 
-/** The key at which the page before ended; undefined where this is no cursor. */
-export function afterOfCursor(cursor: string): After | undefined {
-  let given: unknown;
+/** Returns the last key of the previous page; undefined if the cursor is invalid. */
+export function parseKeyCursor(cursor: string): After | undefined {
+  let decoded: unknown;
   try {
-    given = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    decoded = JSON.parse(Buffer.from(cursor, "base64url").toString());
   } catch {
     return undefined;
   }
-  const parsed = afterKey.safeParse(given);
+  const parsed = keyParts.safeParse(decoded);
   if (!parsed.success || parsed.data.some((part) => String(part).includes("\0"))) return undefined;
   const [profile_id, resource_id, channel, address] = parsed.data;
   return { profile_id, resource_id, channel, address };

@@ -63,7 +63,7 @@ describe.each(inBoth)("the documents in $format on $name", ({ open, format }) =>
     };
   }
 
-  test("undelete, of each channel: the flag and nothing else; and delete", async () => {
+  test("undelete and delete change only the flag, per channel", async () => {
     await using served = await serve();
     for (const call of undeleteCalls) {
       const before = makeSubscription(pickIdentity(call), { ...shown, status: "unsubscribed", is_delete: true, at: 5 });

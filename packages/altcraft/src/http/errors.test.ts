@@ -7,7 +7,7 @@ const { token, place, john } = demo;
 const xml = { "content-type": "application/xml" };
 const json = { "content-type": "application/json" };
 
-describe("what is refused, with nothing changed", () => {
+describe("rejected requests", () => {
   const bad = (text: string) => ({ status: 400, error: 400, error_text: `Incorrect request: ${text}` });
   const { email: _, ...noEmail } = john;
   const refused: [string, string, unknown, Record<string, string>, { status: number; error_text: string }][] = [
@@ -235,7 +235,7 @@ describe("what is refused, with nothing changed", () => {
     expect((user + system) / 1000).toBeLessThan(1500);
   });
 
-  test("a value nested without end", async () => {
+  test("rejects a value nested too deep", async () => {
     await using server = await start();
     const body = (deep: number) => {
       const nested = `${"[".repeat(deep)}${"]".repeat(deep)}`;
@@ -252,14 +252,14 @@ describe("what is refused, with nothing changed", () => {
     expect(await told(2_000_000)).toBe(refusal);
   });
 
-  test("a body of any number of values, before it is parsed", async () => {
+  test("rejects a body with too many values before parsing", async () => {
     await using server = await start({ extensions: "on" });
     const many = JSON.stringify({ token, ...john, custom_fields: { a: 0 } }).replace(
       "0}}",
       `[${"0,".repeat(2_000_000)}`,
     );
     const told = async (method: string) => JSON.parse((await server.post(method, many)).text).error_text;
-    // The text ends in the middle: nobody has come so far.
+    // The text is truncated, which proves that it was not parsed.
     expect(await told("subscriptions/set")).toBe(
       "Incorrect request: the body is not JSON that is accepted: more than 4096 values",
     );
@@ -276,7 +276,7 @@ describe("what is refused, with nothing changed", () => {
     );
   });
 
-  test("a stranger who shows his token: his body is not read", async () => {
+  test("does not read the body after an unknown token", async () => {
     await using server = await start();
     let read = false;
     const body = new ReadableStream(
@@ -295,7 +295,7 @@ describe("what is refused, with nothing changed", () => {
     expect(read).toBe(false);
   });
 
-  test("an error in XML, and anything but POST", async () => {
+  test("replies in XML, and rejects other methods than POST", async () => {
     await using server = await start();
     expect(await server.post("subscriptions/undelete", writeXml({ ...john }), xml)).toMatchObject({
       status: 401,
@@ -307,7 +307,7 @@ describe("what is refused, with nothing changed", () => {
     expect(reply.headers.get("allow")).toBe("POST");
   });
 
-  test("counting up what is no number", async () => {
+  test("rejects incr of a value that is no number", async () => {
     await using server = await start();
     const set = (custom_fields: object) => server.ask("subscriptions/set", { ...john, custom_fields });
     await set({ word: "x", number: "1", none: null });
@@ -328,7 +328,7 @@ describe("what is refused, with nothing changed", () => {
     expect((await server.ask("subscriptions/get", john)).data.custom_fields.number).toBe(1e308);
   });
 
-  test("fields that grow beyond their limit by a function", async () => {
+  test("rejects a function that exceeds the field limit", async () => {
     await using server = await start();
     const add = { list: { action: "add", value: Array.from({ length: 300 }, () => "x".repeat(100)) } };
     const set = (custom_fields: object) => server.ask("subscriptions/set", { ...john, custom_fields });
@@ -339,7 +339,7 @@ describe("what is refused, with nothing changed", () => {
     });
   });
 
-  test("a category that the resource does not have", async () => {
+  test("rejects a category that the resource lacks", async () => {
     await using server = await start();
     await server.server.store.addResources([{ resource_id: 30, cats: ["news"] }]);
     const set = (cats: string[]) => server.ask("subscriptions/set", { ...john, resource_id: 30, cats });
@@ -351,7 +351,7 @@ describe("what is refused, with nothing changed", () => {
     expect(await set(["news"])).toMatchObject({ status: 200 });
   });
 
-  test("a token that is limited to other methods", async () => {
+  test("rejects a token limited to other methods", async () => {
     await using server = await start();
     const options = { methods: ["subscriptions/get"] };
     await server.host.keys.create({ vendor: "altcraft", secret: "reader", options });
@@ -374,7 +374,7 @@ describe("what is refused, with nothing changed", () => {
     },
   );
 
-  test("what cannot be undone wants a right of its own", async () => {
+  test("requires a right for irreversible methods", async () => {
     await using server = await start({ extensions: "on" });
     const told = { ...john, reason: "r" };
     for (const [method, body] of [

@@ -1,7 +1,7 @@
 import { type ApiError, defineErrors } from "@reinstate/batch-core/http";
 import type { AltcraftSettings } from "../options.ts";
 
-/** What the API rejects, and the faults of the server, by our names. */
+/** Kinds of API errors, under our own names. */
 export type ErrorKind =
   | "bad_request"
   | "token_required"
@@ -23,11 +23,11 @@ interface ErrorRow {
   code(settings: AltcraftSettings): number;
   text(detail: string, settings: AltcraftSettings): string;
   headers?: Record<string, string>;
-  /** Told by HTTP itself, so the status follows the code whatever the settings say. */
+  /** Transport-level error: always uses its real HTTP status, regardless of `httpStatus`. */
   transport?: true;
 }
 
-/** The one table of the errors. The vendor documents the codes; of the texts only that of a missing token is known. */
+/** Table of all errors. The vendor documents the codes, but of the texts only the one for a missing token. */
 const errors: Record<ErrorKind, ErrorRow> = {
   bad_request: { code: (s) => s.badRequestError, text: (detail) => `Incorrect request: ${detail}` },
   token_required: { code: () => 401, text: (_, s) => s.tokenRequiredText },
@@ -51,7 +51,7 @@ const errors: Record<ErrorKind, ErrorRow> = {
   too_large: {
     code: () => 413,
     text: (detail) => `Request body is too large: ${detail}`,
-    // What is left of the body is not read, so the connection cannot be used again.
+    // The rest of the body is not read, so the connection cannot be reused.
     headers: { connection: "close" },
     transport: true,
   },
@@ -75,7 +75,7 @@ export const { apiError, answerError } = defineErrors<ErrorKind>({
   vendor: "altcraft",
   detailBytes: 400,
   codes: {
-    // A safety flag that is not clear, or that the method does not support.
+    // An unclear safety flag, or one that the method does not support.
     invalid_request: "bad_request",
     idempotency_mismatch: "bad_request",
     idempotency_running: "in_progress",
@@ -93,13 +93,13 @@ export const { apiError, answerError } = defineErrors<ErrorKind>({
   },
 });
 
-/** Returns code and text of an error, as every reply has them. */
+/** Returns the members `error` and `error_text` of an error. */
 export function toErrorBody({ kind, detail }: ApiError<ErrorKind>, settings: AltcraftSettings) {
   const row = errors[kind];
   return { error: row.code(settings), error_text: row.text(detail, settings) };
 }
 
-/** Returns the reply to an error: its HTTP status, its body, its headers. */
+/** Returns the HTTP status, the body and the headers of an error reply. */
 export function toErrorReply(error: ApiError<ErrorKind>, settings: AltcraftSettings) {
   const row = errors[error.kind];
   const body = toErrorBody(error, settings);

@@ -34,7 +34,7 @@ const mediaTypes = ["application/json", "application/xml"];
 const vendorTag = "Altcraft";
 const extensionTag = "Beyond Altcraft";
 
-/** The API as OpenAPI 3.1, in JSON and XML, out of the table of methods: what is served with the option `extensions`. */
+/** Returns the OpenAPI 3.1 document of all methods, extensions included. It is generated from the method table. */
 export function openApi(): Json {
   const rows: [string, MethodRow][] = Object.entries({ ...vendorMethods, ...extensionMethods });
   return assembleOpenApi({
@@ -59,7 +59,7 @@ export function openApi(): Json {
   });
 }
 
-/** The schemas of the request and the reply of a method, by name. */
+/** Returns the request and reply schemas of a method, by schema name. */
 function writeBodies(name: string, row: MethodRow): Json {
   const word = toSchemaName(name);
   return {
@@ -77,11 +77,11 @@ function writeBodies(name: string, row: MethodRow): Json {
   };
 }
 
-/** `subscriptions/undelete_batch` as `SubscriptionsUndeleteBatch`. */
+/** Returns `SubscriptionsUndeleteBatch` for `subscriptions/undelete_batch`. */
 const toSchemaName = (name: string) => name.replace(/(?:^|[/_])(.)/g, (_, letter: string) => letter.toUpperCase());
 
-/** What of a method is beyond the vendor: all of it, or some parameters; undefined where nothing is. */
-function beyondVendor(row: MethodRow, vendors: MethodRow | undefined): true | string[] | undefined {
+/** Returns which part of a method is an extension: true for all of it, a list of parameters, or undefined. */
+function findExtension(row: MethodRow, vendors: MethodRow | undefined): true | string[] | undefined {
   if (!vendors) return true;
   if (row === vendors) return undefined;
   const known = new Set(listFieldNames(vendors.parameters));
@@ -91,9 +91,9 @@ function beyondVendor(row: MethodRow, vendors: MethodRow | undefined): true | st
 function describeMethod(name: string, row: MethodRow): ApiRoute {
   const { summary, source, changes, restricted } = row;
   const vendors = (vendorMethods as Record<string, MethodRow>)[name];
-  // What goes beyond the vendor is described where the vendor's own is.
+  // An extension of a vendor method links to the page of that method.
   const page = source ?? vendors?.source;
-  const beyond = beyondVendor(row, vendors);
+  const extension = findExtension(row, vendors);
   return {
     operationId: name.replace(/\W+/g, "_"),
     method: "POST",
@@ -115,8 +115,8 @@ function describeMethod(name: string, row: MethodRow): ApiRoute {
       },
     },
     more: {
-      // Served with the option `extensions: on` alone: the whole method, or these parameters of it.
-      ...(beyond && { "x-reinstate-extension": beyond }),
+      // Served only with `extensions: on`: the whole method, or these parameters.
+      ...(extension && { "x-reinstate-extension": extension }),
       ...(page !== undefined && { externalDocs: { url: `${guide}${page}` } }),
       // The token may also stand in the body.
       security: [{ bearer: [] }, { query: [] }, {}],
@@ -142,7 +142,7 @@ function describeHeaders({ changes, batch }: MethodRow): Record<string, z.ZodTyp
 
 const toBody = (name: string) => ({ schema: writer.reference(name), mediaTypes });
 
-/** A part of a schema that parameters may stand in, at any depth of composition. */
+/** The parts of a JSON schema that may contain parameters, at any depth of composition. */
 interface Schema {
   properties?: Record<string, object>;
   required?: string[];
@@ -151,10 +151,10 @@ interface Schema {
   oneOf?: Schema[];
 }
 
-/** Every type but null: for parameters without which more records would be changed. */
+/** Any type except null, for parameters whose absence would change more records. */
 const notNull = { type: ["string", "number", "boolean", "object", "array"] };
 
-/** Lets every parameter that may be left out be null too, as the server does; safety flags have to be clear. */
+/** Makes optional parameters nullable, as the server does. Safety flags stay strict. */
 function withNulls({ properties, ...schema }: Schema): Schema {
   const mayBeNull = (name: string) => !schema.required?.includes(name) && safetyFlagNamed(name) === undefined;
   const nullable = ([name, property]: [string, object]) =>
@@ -168,12 +168,12 @@ function withNulls({ properties, ...schema }: Schema): Schema {
   };
 }
 
-/** Requests are described as they are given, replies as they come. */
+/** Returns the named schemas: input schemas for requests, output schemas for replies. */
 function writeNamed(): Json {
-  const given = writer.writeNamed("input");
-  const come = writer.writeNamed("output");
+  const inputs = writer.writeNamed("input");
+  const outputs = writer.writeNamed("output");
   const isRequest = (name: string) => /Identity|Changes|Match/.test(name);
   return Object.fromEntries(
-    Object.keys(named).map((name) => [name, isRequest(name) ? withNulls(given[name] as Schema) : come[name]]),
+    Object.keys(named).map((name) => [name, isRequest(name) ? withNulls(inputs[name] as Schema) : outputs[name]]),
   );
 }

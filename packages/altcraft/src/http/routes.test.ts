@@ -10,7 +10,7 @@ const json = { "content-type": "application/json" };
 const done = { data: null, error: 0, error_text: "Successful operation" };
 
 describe.each(ledgerDatabases)("the API on $name", ({ open }) => {
-  test("undelete clears the flag and touches nothing else", async () => {
+  test("clears only the flag with undelete", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const { store } = server.server;
@@ -32,7 +32,7 @@ describe.each(ledgerDatabases)("the API on $name", ({ open }) => {
     expect(after).toEqual({ ...before, is_delete: false, deleted_at: null, updated_at: after?.updated_at });
   });
 
-  test("every call that restores or deletes is a batch of one", async () => {
+  test("creates a batch of one for undelete and delete", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const { host } = server;
@@ -41,7 +41,7 @@ describe.each(ledgerDatabases)("the API on $name", ({ open }) => {
       ["undelete", john, 200, "skipped"],
       ["delete", john, 200, "done"],
       ["delete", john, 200, "skipped"],
-      ["undelete", { ...john, email: "nobody@example.com" }, 404, "failed"],
+      ["undelete", { ...john, email: "unknown@example.com" }, 404, "failed"],
     ] as const;
     for (const [verb, item, status, outcome] of calls) {
       const reply = await server.post(`subscriptions/${verb}`, { token, ...item });
@@ -58,7 +58,7 @@ describe.each(ledgerDatabases)("the API on $name", ({ open }) => {
     }
   });
 
-  test("a batch through the core sets the flag of all its items, each told by its own outcome", async () => {
+  test("sets the flag of a batch with an outcome each", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const { host } = server;
@@ -86,7 +86,7 @@ describe.each(ledgerDatabases)("the API on $name", ({ open }) => {
     expect(data).toHaveLength(1200);
   });
 
-  test("set adds, edits and revives", async () => {
+  test("adds, edits and restores with set", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const ann = { ...place, channel: "email", email: "Ann@Example.com" };
@@ -109,7 +109,7 @@ describe.each(ledgerDatabases)("the API on $name", ({ open }) => {
     });
   });
 
-  test("sets of one subscription at the same time are each carried out", async () => {
+  test("executes concurrent sets of one subscription", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const count = { ...john, email: "count@example.com", custom_fields: { n: { action: "incr", value: 1 } } };
@@ -117,7 +117,7 @@ describe.each(ledgerDatabases)("the API on $name", ({ open }) => {
     expect((await server.ask("subscriptions/get", count)).data.custom_fields).toEqual({ n: 20 });
   });
 
-  test("channels of one's own are found by their cc_data, in either format", async () => {
+  test("finds custom channels by their cc_data in both formats", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const bot = { ...place, channel: "max_bot", cc_data: { user: 7, chat: "x" } };
@@ -139,7 +139,7 @@ describe("the transport", () => {
     expect(await server.post(`/api/v1.1/${path}`, { token, ...john })).toMatchObject({ status: 200 });
   });
 
-  test("the token stands in the body, in the header or in the address, in this order", async () => {
+  test("prefers the token in body, header and address, in order", async () => {
     await using server = await start();
     const bearer = (secret: string) => ({ ...json, authorization: `Bearer ${secret}` });
     const status = async (path: string, body: object, headers: Record<string, string>) =>
@@ -155,7 +155,7 @@ describe("the transport", () => {
     expect(await status(`subscriptions/undelete?token=${token}`, { token: "x" }, bearer(token))).toBe(401);
   });
 
-  test("the reply is in the format asked for, otherwise in that of the request", async () => {
+  test("replies in the requested format, else in the request's", async () => {
     await using server = await start();
     const inXml = writeXml({ token, ...john });
     const type = async (path: string, body: unknown, headers: Record<string, string>) =>
@@ -175,7 +175,7 @@ describe("the transport", () => {
     expect(await type(`${undelete}?format=json`, "<xml>", xml)).toBe("application/json");
   });
 
-  test("a body over its limit is 413 and read no further", async () => {
+  test("rejects a body over its limit without reading it all", async () => {
     await using server = await start({ jsonBodyLimit: 1000, xmlBodyLimit: 300 });
     const reply = await server.post("subscriptions/undelete", { token, ...john, pad: "x".repeat(1000) });
     expect(reply).toMatchObject({

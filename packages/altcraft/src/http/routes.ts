@@ -7,11 +7,11 @@ import { createDeduplication, type SentReply } from "./deduplication.ts";
 import { answerError, apiError, toErrorReply } from "./errors.ts";
 import type { Method } from "./methods/method.ts";
 import { success } from "./methods/reply.ts";
-import { readParameters, xmlLimit } from "./parameters.ts";
+import { getXmlLimit, readParameters } from "./parameters.ts";
 import { readUnknownBody } from "./token-scan.ts";
 import { writeXml } from "./xml.ts";
 
-/** Bytes of a body whose reading is cut into turns. */
+/** Size in bytes above which decoding and parsing a body are separated by a yield. */
 const longBody = 100_000;
 
 export const basePath = "/api/v1.1";
@@ -19,17 +19,17 @@ export const basePath = "/api/v1.1";
 export type Format = "json" | "xml";
 
 interface Env {
-  /** The format of the reply, once the body has been read. */
+  /** Format of the reply; undefined until the body has been parsed. */
   Variables: { format?: Format };
 }
 
-/** The vendor's HTTP API: every method is `POST /api/v1.1/<method>`, with or without a slash at the end. */
+/** Creates the vendor's HTTP API. Every method is `POST /api/v1.1/<method>`, with or without a trailing slash. */
 export function createRoutes(host: Host, methods: readonly Method[], settings: AltcraftSettings): Hono<Env> {
   const deduplication = createDeduplication(host, settings);
   const byName = new Map(methods.map((method) => [method.name, method]));
   const routes = new Hono<Env>({ getPath: cleanPath });
 
-  function replyIn(
+  function createReply(
     format: Format,
     status: number,
     body: Record<string, unknown>,
@@ -51,59 +51,59 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
     return key;
   }
 
-  async function authorized(request: Request, token: string, method: Method): Promise<Key> {
+  async function authorize(request: Request, token: string, method: Method): Promise<Key> {
     if (token === "") throw apiError("token_required");
     const key = await findKey(request, token);
     if (!mayCall(key, method)) throw apiError("forbidden", `the token may not call ${method.name}`);
     return key;
   }
 
-  async function answer(c: Context<Env>): Promise<Response> {
+  async function handle(c: Context<Env>): Promise<Response> {
     const request = c.req.raw;
     const url = new URL(request.url);
-    const declared = declaredFormat(request);
+    const declared = readDeclaredFormat(request);
     const method = byName.get(methodName(c.req.path));
     if (!method) throw apiError("no_such_method");
     if (request.method !== "POST") throw apiError("post_only");
-    const outside = readCredentials(request, "bearer")?.secret ?? url.searchParams.get("token") ?? "";
-    // Before the body is read: a stranger who shows his token costs nothing.
-    if (outside !== "") await findKey(request, outside);
-    const text = await bodyText(request, declared, method, settings, (token) => findKey(request, token));
-    const given = await readParameters(request, text, declared, method, settings);
-    const format = replyFormat(url.searchParams, given, settings);
+    const outsideToken = readCredentials(request, "bearer")?.secret ?? url.searchParams.get("token") ?? "";
+    // Performance: checked before the body is read, so an unknown caller costs little.
+    if (outsideToken !== "") await findKey(request, outsideToken);
+    const text = await readText(request, declared, method, settings, (token) => findKey(request, token));
+    const body = await readParameters(request, text, declared, method, settings);
+    const format = resolveFormat(url.searchParams, body, settings);
     c.set("format", format);
-    const key = await authorized(request, given.token || outside, method);
-    const parameters = given.parse();
-    const carryOut = async () => {
+    const key = await authorize(request, body.token || outsideToken, method);
+    const parameters = body.parse();
+    const execute = async () => {
       const { members, batch } = await method.handle(parameters, key);
-      return replyIn(format, 200, toEnvelope(members), {
+      return createReply(format, 200, toEnvelope(members), {
         ...(batch !== undefined && { "x-reinstate-batch": String(batch) }),
       });
     };
     const identity = method.changes ? deduplication.identify(request.headers, url.searchParams) : undefined;
     return toResponse(
       identity
-        ? await deduplication.once({ ...identity, tokenId: key.id, content: `${method.name}\n${text}` }, carryOut)
-        : await carryOut(),
+        ? await deduplication.once({ ...identity, tokenId: key.id, content: `${method.name}\n${text}` }, execute)
+        : await execute(),
     );
   }
 
   routes.onError((error, c) =>
     answerError(error, { request: c.req.raw, log: host.log }, (known) => {
       const { status, body, headers } = toErrorReply(known, settings);
-      return toResponse(replyIn(c.get("format") ?? expectedFormat(c.req.raw, settings), status, body, headers));
+      return toResponse(createReply(c.get("format") ?? expectedFormat(c.req.raw, settings), status, body, headers));
     }),
   );
   routes.use(admitCalls(host.admission));
 
-  // Each method has a route of its own, so that the router lists what is served; all else is rejected.
-  for (const { name } of methods) routes.post(`${basePath}/${name}`, answer);
-  routes.all("*", answer);
+  // One route for each method, so that the router can list them. Everything else is rejected.
+  for (const { name } of methods) routes.post(`${basePath}/${name}`, handle);
+  routes.all("*", handle);
 
   return routes;
 }
 
-/** A list of methods limits a key to them. What is no such list gives no right: a slip must not give them all. */
+/** Returns whether a key may call a method. An option `methods` that is no list gives no right, so that a mistake does not give all. */
 function mayCall({ options: { methods } }: Key, { name, restricted }: Method): boolean {
   if (methods === undefined) return !restricted;
   return Array.isArray(methods) && methods.includes(name);
@@ -111,43 +111,43 @@ function mayCall({ options: { methods } }: Key, { name, restricted }: Method): b
 
 const toResponse = ({ status, body, headers }: SentReply) => new Response(body, { status, headers });
 
-/** `data` stands before the code and its text, everything else after them. */
+/** Returns the envelope: `data`, then code and text, then all other members. */
 function toEnvelope({ data, ...rest }: Record<string, unknown>): Record<string, unknown> {
   return { ...(data !== undefined && { data }), ...success, ...rest };
 }
 
 const methodName = (path: string) => (path.startsWith(`${basePath}/`) ? path.slice(basePath.length + 1) : "");
 
-/** The format that the Content-Type names; undefined where it names neither. */
-function declaredFormat(request: Request): Format | undefined {
+/** Returns the format named by the Content-Type; undefined if it names neither. */
+function readDeclaredFormat(request: Request): Format | undefined {
   const type = request.headers.get("content-type") ?? "";
   return /^ *(application|text)\/(json|xml) *(;|$)/i.exec(type)?.[2]?.toLowerCase() as Format | undefined;
 }
 
-const formatNamed = (name: unknown): Format | undefined => (name === "json" || name === "xml" ? name : undefined);
+const toFormat = (name: unknown): Format | undefined => (name === "json" || name === "xml" ? name : undefined);
 
-const defaultFormat = ({ defaultFormat }: AltcraftSettings, ofRequest: Format): Format =>
-  defaultFormat === "follow_request" ? ofRequest : defaultFormat;
+const getDefaultFormat = ({ defaultFormat }: AltcraftSettings, requestFormat: Format): Format =>
+  defaultFormat === "follow_request" ? requestFormat : defaultFormat;
 
-/** Returns the format of a reply as far as it is known before the body is read. */
+/** Returns the format of an error reply before the body has been parsed. */
 function expectedFormat(request: Request, settings: AltcraftSettings): Format {
-  const named = formatNamed(new URL(request.url).searchParams.get("format"));
-  return named ?? defaultFormat(settings, declaredFormat(request) ?? "json");
+  const named = toFormat(new URL(request.url).searchParams.get("format"));
+  return named ?? getDefaultFormat(settings, readDeclaredFormat(request) ?? "json");
 }
 
-function replyFormat(
+function resolveFormat(
   query: URLSearchParams,
-  given: { format: unknown; written: Format },
+  body: { format: unknown; written: Format },
   settings: AltcraftSettings,
 ): Format {
-  const named = given.format ?? query.get("format") ?? undefined;
-  if (named === undefined || named === "") return defaultFormat(settings, given.written);
-  const format = formatNamed(named);
+  const named = body.format ?? query.get("format") ?? undefined;
+  if (named === undefined || named === "") return getDefaultFormat(settings, body.written);
+  const format = toFormat(named);
   if (!format) throw apiError("bad_request", 'field "format": must be json or xml');
   return format;
 }
 
-async function bodyText(
+async function readText(
   request: Request,
   declared: Format | undefined,
   method: Method,
@@ -156,10 +156,10 @@ async function bodyText(
 ): Promise<string> {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers.get("content-type") ?? "")?.[1];
   if (charset !== undefined && !/^utf-?8$/i.test(charset)) throw apiError("bad_request", "the charset must be UTF-8");
-  const limit = declared === "xml" ? xmlLimit(method, settings) : settings.jsonBodyLimit;
+  const limit = declared === "xml" ? getXmlLimit(method, settings) : settings.jsonBodyLimit;
   const bytes = await readUnknownBody(request, limit, checkToken);
   const text = decodeUtf8(bytes);
-  // A long body takes a turn of its own to decode.
+  // Yields to the event loop between decoding and parsing a long body.
   if (bytes.length > longBody) await setImmediate();
   if (text === undefined) throw apiError("bad_request", "the body is not UTF-8");
   return text;

@@ -1,18 +1,17 @@
 import { bodyParts, readBody, unknownCallerBytes } from "@reinstate/batch-core/http";
 import { SaxesParser } from "saxes";
 
-/** Looks for the token of a body that arrives in parts. */
+/** Finds the token in a body that arrives in parts. */
 export interface TokenScan {
   /** Takes the next part; returns the token once it has been found. */
   write(part: Uint8Array): string | undefined;
 }
 
 /**
- * Reads a body of a caller who has not shown a token outside of it. Beyond 64 KiB the token is looked for while the body arrives: a
- * wrong one ends the reading. A token behind megabytes of data is found too; until then the bytes count against the limit for
- * unknown callers.
+ * Reads the body of a caller that has sent no token outside of it. Beyond 64 KiB, the token is searched while the body arrives, and
+ * an unknown token ends the reading. Until a token is found, the bytes count against the limit for unknown callers.
  *
- * @param checkToken throws for a wrong token.
+ * @param checkToken throws for an unknown token
  */
 export async function readUnknownBody(
   request: Request,
@@ -41,7 +40,11 @@ export async function readUnknownBody(
   return Buffer.concat(parts);
 }
 
-/** @param start the beginning of the body, which shows its format. */
+/**
+ * Creates a scan for a body in JSON or XML.
+ *
+ * @param start the beginning of the body, which decides its format
+ */
 export function createTokenScan(start: Uint8Array): TokenScan {
   return /^[\s\ufeff]*</.test(new TextDecoder().decode(start.subarray(0, 1024))) ? createXmlScan() : createJsonScan();
 }
@@ -76,7 +79,7 @@ function createXmlScan(): TokenScan {
       try {
         parser.write(decoder.decode(part, { stream: true }));
       } catch {
-        // The reader of the whole body says what is wrong.
+        // The parser of the whole body reports the error.
         isBroken = true;
       }
       return found;

@@ -1,12 +1,12 @@
 import * as z from "zod";
 
-/** The first member that has none of the known names. */
-export const findUnknownField = (given: object, known: ReadonlySet<string>): string | undefined =>
-  Object.keys(given).find((name) => !known.has(name));
+/** Returns the name of the first unknown member; undefined if there is none. */
+export const findUnknownField = (value: object, known: ReadonlySet<string>): string | undefined =>
+  Object.keys(value).find((name) => !known.has(name));
 
-export const describeUnknownField = (stranger: string) => `field ${JSON.stringify(stranger)}: is not known here`;
+export const describeUnknownField = (name: string) => `field ${JSON.stringify(name)}: is not known here`;
 
-/** The names of all that an object of this schema may hold. */
+/** Returns the names of all fields that an object of this schema may have. */
 export function listFieldNames(schema: z.ZodType): string[] {
   if (schema instanceof z.ZodObject) return Object.keys(schema.shape);
   if (schema instanceof z.ZodUnion) return (schema.options as z.ZodType[]).flatMap(listFieldNames);

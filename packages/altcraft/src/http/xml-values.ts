@@ -1,23 +1,24 @@
 import * as z from "zod";
 import { type XmlElement, XmlError } from "./xml.ts";
 
-/** The members of an element by name, each with all the elements that carry it. */
+/** Child elements by name. */
 type Members = ReadonlyMap<string, XmlElement[]>;
 
-/** How a document is read. */
+/** Options of `readValue`. */
 export interface Reading {
   /**
-   * A reply, whose writer knows more than our schemas do: an element that is given several times is a list, and a large number
-   * may be written `1.5e+06`.
+   * Reads a reply, which may have fields beyond our schemas: repeated elements are a list, and a number may be written as
+   * `1.5e+06`.
    */
   reply?: boolean;
 }
 
 /**
- * The value that an element stands for, its leaf text typed by the schema of the parameter and never by its looks: a phone
- * stays a string, an id becomes a number. Text that is not of its type stays text, for the schema to refuse. An empty element
- * is null; marked as an item and alone, an empty list. Throws `XmlError` where an element of a request that is no list is given
- * twice.
+ * Returns the value of an element. The schema decides the types of leaves, not their text: a phone stays a string, an id becomes a
+ * number. Text that does not match its type stays text, so that validation rejects it. An empty element is null, or an empty list
+ * if it is single and marked as an item.
+ *
+ * @throws `XmlError` if a request repeats an element that is no list
  */
 export function readValue(element: XmlElement, schema: z.ZodType, { reply = false }: Reading = {}): unknown {
   return readObject(element, withoutWrapper(schema), reply);
@@ -55,11 +56,11 @@ function readMember(elements: XmlElement[], schema: z.ZodType | undefined, reply
 function readItem(element: XmlElement, schema: z.ZodType | undefined, reply: boolean): unknown {
   if (element.children.length > 0) return readObject(element, schema ?? z.unknown(), reply);
   if (element.text !== "") return readLeaf(element.text, schema, reply);
-  // What a reply has in a list of texts is a text.
+  // In a reply, an empty element in a list of texts is an empty text.
   return reply && schema instanceof z.ZodString ? "" : null;
 }
 
-const whole = /^-?\d{1,16}$/;
+const wholeNumber = /^-?\d{1,16}$/;
 const anyNumber = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
 function readLeaf(text: string, schema: z.ZodType | undefined, reply: boolean): unknown {
@@ -69,7 +70,7 @@ function readLeaf(text: string, schema: z.ZodType | undefined, reply: boolean): 
       if (option.safeParse(value).success) return value;
     }
   }
-  if (schema instanceof z.ZodNumber && (reply ? anyNumber : whole).test(text)) return Number(text);
+  if (schema instanceof z.ZodNumber && (reply ? anyNumber : wholeNumber).test(text)) return Number(text);
   if (schema instanceof z.ZodBoolean && /^(true|false)$/.test(text)) return text === "true";
   return text;
 }
@@ -86,16 +87,16 @@ function groupMembers(element: XmlElement): Members {
 
 type Shape = Record<string, z.ZodType>;
 
-/** One object of a schema, and the literals by which it is known. */
+/** One object shape of a schema, with the literals that select it. */
 interface Branch {
   shape: Shape;
   literals: [name: string, values: Set<unknown>][];
 }
 
-/** Walked through once for every schema: they are few, and the requests many. */
+/** Cache of the branches of each schema. */
 const branches = new WeakMap<z.ZodType, Branch[]>();
 
-/** The shapes that apply to these members: of a union, those whose literals are the ones given. */
+/** Returns the shapes that apply to these members; of a union, those whose literals match. */
 function findShapes(schema: z.ZodType, members: Members): Shape[] {
   let known = branches.get(schema);
   if (!known) {
@@ -125,7 +126,7 @@ function withoutWrapper(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault) {
     return withoutWrapper(schema.unwrap() as z.ZodType);
   }
-  // What stands before a schema looks at the value as it was given, and the schema behind it says what it is.
+  // In a preprocess pipe, the schema behind the transform has the types.
   if (schema instanceof z.ZodPipe) {
     return withoutWrapper((schema.in instanceof z.ZodTransform ? schema.out : schema.in) as z.ZodType);
   }

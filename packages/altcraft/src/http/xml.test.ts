@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type AltcraftOptions, createAltcraft } from "../index.ts";
 import { subscriptionIdentity, subscriptionSet } from "../schemas.ts";
-import { readXml, readXmlInTurns, writeXml } from "./xml.ts";
+import { readXml, readXmlYielding, writeXml } from "./xml.ts";
 import { readValue } from "./xml-values.ts";
 
 describe("the reader", () => {
@@ -26,21 +26,21 @@ describe("the reader", () => {
     expect(() => readXml(document)).toThrow(reason);
   });
 
-  test("accepts all that is at its limit", () => {
+  test("accepts documents at their limits", () => {
     const deep = `<xml>${"<a>".repeat(63)}${"</a>".repeat(63)}</xml>`;
     const wide = `<xml>${"<a/>".repeat(4095)}</xml>`;
     const long = `<xml><a>${"x".repeat(65_536)}</a></xml>`;
     for (const document of [deep, wide, long]) expect(readXml(document).name).toBe("xml");
   });
 
-  test("declaration, comments, CDATA and references", () => {
+  test("reads declaration, comments, CDATA and references", () => {
     const document =
       '<?xml version="1.0" encoding="utf-8"?>\n<xml><!-- x -->\n <a> &lt;&#x41;<![CDATA[<b>]]> </a></xml>';
     expect(readXml(document).children[0]).toMatchObject({ name: "a", text: "<A<b>" });
   });
 });
 
-describe("values are typed by their schema", () => {
+describe("readValue", () => {
   const typed = (inside: string) => readValue(readXml(`<xml>${inside}</xml>`), subscriptionSet);
   test.each([
     [
@@ -74,14 +74,14 @@ describe("values are typed by their schema", () => {
     expect(JSON.parse(JSON.stringify(typed(inside)))).toEqual(expected);
   });
 
-  test("an element that is no list is given once", () => {
+  test("rejects a repeated element that is no list", () => {
     expect(() => typed("<db_id>1</db_id><db_id>2</db_id>")).toThrow("<db_id> is given 2 times");
     expect(() => typed("<custom_fields><a>1</a><a>2</a></custom_fields>")).toThrow("<a> is given 2 times");
   });
 });
 
 describe("the writer", () => {
-  test("members in byte order, lists repeated, null as an empty element", () => {
+  test("writes members in byte order and repeats lists", () => {
     expect(writeXml({ error: 0, data: { b: [1, 2], _a: "<&>", B: true, none: [], gone: undefined }, c: null })).toBe(
       "<xml><c/><data><B>true</B><_a>&lt;&amp;&gt;</_a><b>1</b><b>2</b></data><error>0</error></xml>",
     );
@@ -90,7 +90,7 @@ describe("the writer", () => {
     );
   });
 
-  test("no name out of a database is markup", () => {
+  test("never writes a stored name as markup", () => {
     const odd = { "a b": 1, "1": 2, "b/></xml><c": null, "": 3, ж: 4 };
     expect(readXml(writeXml(odd)).children.map(({ name }) => name)).toEqual(["_", "_1", "_a_b", "_b____xml__c", "__"]);
     expect(writeXml({ a: [[1, 2], [3]] })).toBe("<xml><a><a>1</a><a>2</a></a><a><a>3</a></a></xml>");
@@ -98,23 +98,23 @@ describe("the writer", () => {
 
   test.each<[string, Record<string, unknown>, RegExp]>([
     ["a name", { a: { "b c": 1 } }, /"b c" cannot be the name of an element/],
-    ["a character", { a: "\u0001" }, /characters that XML cannot hold/],
-    ["an empty text", { a: { b: "" } }, /what is empty in <b> from null/],
-    ["an empty object", { a: { b: {} } }, /what is empty in <b> from null/],
-    ["a list of null", { a: [null] }, /a list of null in <a> from an empty one/],
+    ["a character", { a: "\u0001" }, /characters that XML cannot express/],
+    ["an empty text", { a: { b: "" } }, /an empty value from null in <b>/],
+    ["an empty object", { a: { b: {} } }, /an empty value from null in <b>/],
+    ["a list of null", { a: [null] }, /a list of null from an empty list in <a>/],
     ["a list in a list", { a: [[1]] }, /a list in a list in <a>/],
-  ])("a request that would come out as another is not written: %s", (_, given, reason) => {
+  ])("refuses to write a request with %s", (_, given, reason) => {
     expect(() => writeXml(given, { request: true })).toThrow(reason);
     expect(readXml(writeXml(given)).name).toBe("xml");
   });
 
-  test("an empty list is a list in a request, and an empty object at the top nothing", () => {
+  test("marks empty lists and omits empty objects in requests", () => {
     expect(writeXml({ cats: [], custom_fields: {}, n: null }, { request: true })).toBe(
       "<xml><cats array='true'/><n/></xml>",
     );
   });
 
-  test("what XML cannot hold becomes the replacement character", () => {
+  test("replaces characters that XML cannot express", () => {
     expect(writeXml({ a: "\u0001\ud800b\tc" })).toBe("<xml><a>\uFFFD\uFFFDb\tc</a></xml>");
   });
 });
@@ -135,15 +135,15 @@ const identities = fc.oneof(
   fc.record({ ...place, channel: fc.constant("mine"), cc_data: fc.record({ a: word, b: word }) }),
 );
 
-test("a document read in turns is the same", async () => {
+test("reads the same document with yields", async () => {
   const data = Array.from({ length: 1000 }, (_, n) => ({ n, text: "\u{1f600}\r\n&".repeat(1 + (n % 50)) }));
   const limits = { depth: 4, values: 10_000, children: 10_000, attributes: 1, text: 1000 };
   const document = writeXml({ data }, { declaration: true });
   expect(document.length).toBeGreaterThan(3 * 65_536);
-  expect(await readXmlInTurns(document, limits)).toEqual(readXml(document, limits));
+  expect(await readXmlYielding(document, limits)).toEqual(readXml(document, limits));
 });
 
-test("any subscription is the same after a way through XML", () => {
+test("preserves any subscription through XML", () => {
   fc.assert(
     fc.property(identities, (identity) => {
       const back = readValue(readXml(writeXml(identity)), subscriptionIdentity);
@@ -235,7 +235,7 @@ describe("malformed XML", () => {
     await expect(check(served, "subscriptions/get", document)).rejects.toThrow("to be less than 50");
   });
 
-  test("of any kind is refused, quickly", async () => {
+  test("of any kind is rejected quickly", async () => {
     await using served = await server();
     const property = fc.asyncProperty(fc.constantFrom(...methods), documents, (method, document) =>
       check(served, method, document),
@@ -243,7 +243,7 @@ describe("malformed XML", () => {
     await fc.assert(property, { numRuns: 600 });
   });
 
-  test("of megabytes lets others have their turn", async () => {
+  test("of megabytes yields to other work", async () => {
     await using served = await server();
     const document = `<xml>${"<!--x-->".repeat(1_000_000)}`;
     let turns = 0;

@@ -4,23 +4,25 @@ import { requestLimits, type XmlLimits } from "./body-limits.ts";
 /** One element of an XML document: either text or children, never both. */
 export interface XmlElement {
   name: string;
-  /** Without the white space around it. */
+  /** Trimmed text. */
   text: string;
   children: XmlElement[];
-  /** Carried `array='true'`: one item of a list, also where it stands alone. */
+  /** Whether it is marked with `array='true'`: an item of a list, also if it is the only one. */
   array: boolean;
-  /** The names of its attributes, if it has others than `array`. */
+  /** Names of the attributes other than `array`; absent if there are none. */
   attributes?: readonly string[];
 }
 
-/** A document that is not well-formed, or that passes a limit. The message says which. */
+/** Error for a document that is not well-formed or exceeds a limit. */
 export class XmlError extends Error {
   override readonly name = "XmlError";
 }
 
 /**
- * Reads an XML document. Refuses a DOCTYPE and processing instructions, so there is no entity to expand and nothing to
- * fetch; refuses encodings other than UTF-8, text between elements, and whatever is over the limits. Throws `XmlError`.
+ * Parses an XML document. Rejects a DOCTYPE and processing instructions, so no entity is expanded and nothing is fetched. Rejects
+ * encodings other than UTF-8, text beside elements, and documents over the limits.
+ *
+ * @throws `XmlError`
  */
 export function readXml(document: string, limits: XmlLimits = requestLimits): XmlElement {
   const reader = createReader(limits);
@@ -28,20 +30,20 @@ export function readXml(document: string, limits: XmlLimits = requestLimits): Xm
   return reader.end();
 }
 
-/** Characters that are read in one go: some milliseconds of work, whatever they are. */
-const piece = 65_536;
+/** Characters parsed between yields: a few milliseconds of work for any content. */
+const parseChunkSize = 65_536;
 
-/** The same of a document of megabytes, with others having their turn in between. */
-export async function readXmlInTurns(document: string, limits: XmlLimits): Promise<XmlElement> {
+/** Parses an XML document like `readXml`, and yields to the event loop after each chunk. */
+export async function readXmlYielding(document: string, limits: XmlLimits): Promise<XmlElement> {
   const reader = createReader(limits);
-  for (let start = 0; start < document.length; start += piece) {
+  for (let start = 0; start < document.length; start += parseChunkSize) {
     if (start > 0) await new Promise((resolve) => setImmediate(resolve));
-    reader.write(document.slice(start, start + piece));
+    reader.write(document.slice(start, start + parseChunkSize));
   }
   return reader.end();
 }
 
-/** Reads a document piece by piece. */
+/** Creates a parser that takes a document in chunks. */
 function createReader(limits: XmlLimits) {
   const parser = new SaxesParser({ position: false });
   const open: XmlElement[] = [];
@@ -54,7 +56,7 @@ function createReader(limits: XmlLimits) {
   parser.on("xmldecl", ({ encoding }) => {
     if (encoding !== undefined && !/^utf-?8$/i.test(encoding)) refuse("the only accepted encoding is UTF-8");
   });
-  // Counted while they are read: by the time the tag is complete, a bomb would lie in memory.
+  // Counted while parsing: once the tag is complete, a bomb would already be in memory.
   parser.on("opentagstart", () => {
     attributes = 0;
     if (++values > limits.values) refuse(`more than ${limits.values} elements`);
@@ -90,8 +92,8 @@ function createReader(limits: XmlLimits) {
     if (element.children.length > 0 && element.text !== "") refuse(`text beside elements in <${element.name}>`);
   });
 
-  /** Whatever the parser throws is an `XmlError`. */
-  function parsing(step: () => void): void {
+  /** Runs a step, and turns any error of the parser into an `XmlError`. */
+  function rethrowXmlError(step: () => void): void {
     try {
       step();
     } catch (error) {
@@ -100,9 +102,9 @@ function createReader(limits: XmlLimits) {
   }
 
   return {
-    write: (piece: string) => parsing(() => parser.write(piece)),
+    write: (chunk: string) => rethrowXmlError(() => parser.write(chunk)),
     end(): XmlElement {
-      parsing(() => parser.close());
+      rethrowXmlError(() => parser.close());
       // The parser fails on a document without a root.
       return root as XmlElement;
     },
@@ -117,15 +119,17 @@ export interface XmlStyle {
   /** Begin with `<?xml version="1.0" encoding="UTF-8" ?>`. */
   declaration?: boolean;
   /**
-   * As requests are: the items of lists are marked with `array='true'`, an empty list too, and what would come out as something
-   * else is thrown as an `XmlError`. A reply has no marks, and a substitute where XML cannot hold a name or a character.
+   * Writes a request: items of lists, and empty lists, are marked with `array='true'`. A value that would change its meaning throws
+   * an `XmlError`. A reply has no marks, and substitutes for names and characters that XML cannot express.
    */
   request?: boolean;
 }
 
 /**
- * Writes a value as `<xml>…</xml>` on one line: members in byte order, a list as repeated elements without a wrapper,
- * null and the empty text as an empty element, an absent member and an empty list (but in a request) as nothing.
+ * Returns a value as `<xml>…</xml>` on one line. Members are in byte order, and a list is repeated elements without a wrapper. Null
+ * and the empty text are an empty element. An absent member is omitted, and so is an empty list in a reply.
+ *
+ * @throws `XmlError` if a request holds what XML cannot express
  */
 export function writeXml(members: Readonly<Record<string, unknown>>, { declaration, request = false }: XmlStyle = {}) {
   const inside = writeMembers(request ? withoutEmpty(members) : members, request);
@@ -133,7 +137,7 @@ export function writeXml(members: Readonly<Record<string, unknown>>, { declarati
   return begin + (inside === "" ? "<xml/>" : `<xml>${inside}</xml>`);
 }
 
-/** A parameter that is an empty object asks for as little as one that is left out. */
+/** Removes parameters that are empty objects, which mean the same as absent ones. */
 const withoutEmpty = (members: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => JSON.stringify(value) !== "{}"));
 
@@ -142,37 +146,37 @@ const arrayMark = " array='true'";
 function writeMembers(members: Readonly<Record<string, unknown>>, request: boolean): string {
   let inside = "";
   for (const name of Object.keys(members).sort()) {
-    if (members[name] !== undefined) inside += member(elementName(name, request), members[name], request);
+    if (members[name] !== undefined) inside += writeMember(toElementName(name, request), members[name], request);
   }
   return inside;
 }
 
-function member(word: string, value: unknown, request: boolean): string {
+function writeMember(word: string, value: unknown, request: boolean): string {
   if (!Array.isArray(value)) return element(word, "", value, request);
   if (!request) return value.map((item) => element(word, "", item, request)).join("");
   if (value.length === 0) return `<${word}${arrayMark}/>`;
   if (value.length === 1 && value[0] === null)
-    throw new XmlError(`XML cannot tell a list of null in <${word}> from an empty one`);
+    throw new XmlError(`XML cannot distinguish a list of null from an empty list in <${word}>`);
   return value.map((item) => element(word, arrayMark, item, request)).join("");
 }
 
 function element(word: string, attribute: string, value: unknown, request: boolean): string {
   const inside = content(word, value, request);
   if (inside !== "") return `<${word}${attribute}>${inside}</${word}>`;
-  if (request && value !== null) throw new XmlError(`XML cannot tell what is empty in <${word}> from null`);
+  if (request && value !== null) throw new XmlError(`XML cannot distinguish an empty value from null in <${word}>`);
   return `<${word}${attribute}/>`;
 }
 
 function content(word: string, value: unknown, request: boolean): string {
   if (value === null || value === undefined) return "";
-  if (typeof value !== "object") return escaped(String(value), request);
+  if (typeof value !== "object") return escapeText(String(value), request);
   if (!Array.isArray(value)) return writeMembers(value as Record<string, unknown>, request);
-  if (request) throw new XmlError(`XML cannot tell a list in a list in <${word}>`);
-  return member(word, value, request);
+  if (request) throw new XmlError(`XML cannot express a list in a list in <${word}>`);
+  return writeMember(word, value, request);
 }
 
-/** A name out of a database is not markup, whoever wrote it there. */
-function elementName(name: string, request: boolean): string {
+/** Returns a name as an element name. A stored name must not become markup. */
+function toElementName(name: string, request: boolean): string {
   if (/^[A-Za-z_][\w.-]*$/.test(name)) return name;
   if (request) throw new XmlError(`${JSON.stringify(name)} cannot be the name of an element`);
   return `_${name.replace(/[^\w.-]/g, "_")}`;
@@ -180,11 +184,11 @@ function elementName(name: string, request: boolean): string {
 
 const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;" };
 
-// XML 1.0 has no way to write most control characters, not even as a reference.
+// XML 1.0 cannot express most control characters, not even as references.
 const unwritable = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu;
 
-function escaped(text: string, request: boolean): string {
+function escapeText(text: string, request: boolean): string {
   const writable = text.toWellFormed().replace(unwritable, "\uFFFD");
-  if (request && writable !== text) throw new XmlError("a text holds characters that XML cannot hold");
+  if (request && writable !== text) throw new XmlError("a text holds characters that XML cannot express");
   return writable.replace(/[&<>\r]/g, (character) => entities[character] as string);
 }

@@ -10,19 +10,19 @@ const plain = new Set([
 
 const integers = new Set(["db_id", "resource_id", "priority"]);
 
-/** What pages and profiles show of a subscription and nobody gives. */
-const made = new Set(["_xxh", "_xxm", "hash_id", "deleted_at"]);
+/** Fields that the server computes and returns; an import ignores them. */
+const computedFields = new Set(["_xxh", "_xxm", "hash_id", "deleted_at"]);
 
-/** The channels whose phone stands in `cc_data`. */
+/** Channels whose phone is in `cc_data`. */
 const phoneInside = new Set(["whatsapp", "viber", "notify"]);
 
 const flags: Record<string, string> = { true: "true", "1": "true", false: "false", "0": "false" };
 
 /**
- * Reads the rows of a table as subscriptions. They are text like the leaves of XML, and typed like them: by the schema. An
- * empty cell is nothing. `channel`: that of the rows that name none.
+ * Returns a reader of CSV rows. The schema types the cells, as it types the leaves of XML. An empty cell counts as absent. `channel`
+ * applies to rows that name none.
  *
- * @throws `invalid_request` for a column that is not known, and for two columns of one field.
+ * @throws `invalid_request` for an unknown column, and for two columns of one field
  */
 export const subscriptionTable =
   (channel: string | undefined): OpenTable =>
@@ -37,10 +37,10 @@ export const subscriptionTable =
     };
   };
 
-/** The field of a column; what is inside `cc_data` and `custom_fields` keeps its spelling. */
+/** Returns the field of a column; undefined for computed fields. Names inside `cc_data` and `custom_fields` keep their spelling. */
 function readField(name: string, line: number): string | undefined {
   const field = name.trim().replace(/^[^.]*/, columnName);
-  if (made.has(field) || made.has(name)) return undefined;
+  if (computedFields.has(field) || computedFields.has(name)) return undefined;
   if (plain.has(field) || /^(cc_data|custom_fields)\.[A-Za-z_][\w-]*$/.test(field)) return field;
   throw invalidColumns(line, `the column ${JSON.stringify(name)} is not known; remove it`);
 }

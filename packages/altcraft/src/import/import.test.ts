@@ -22,8 +22,8 @@ async function start(databaseUrl = "sqlite::memory:") {
   return { host, altcraft: instance, all, read, [Symbol.asyncDispose]: () => host.close() };
 }
 
-describe.each(ledgerDatabases)("on $name", ({ open }) => {
-  test("NDJSON: what is valid is there, what is not is named by its line", async () => {
+describe.each(ledgerDatabases)("importSubscriptions on $name", ({ open }) => {
+  test("imports valid NDJSON lines and reports the others", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const refused: RefusedLine[] = [];
@@ -50,7 +50,7 @@ describe.each(ledgerDatabases)("on $name", ({ open }) => {
     ]);
   });
 
-  test("null is as if left out, and what the vendor makes itself is passed over", async () => {
+  test("treats null as absent and ignores computed fields", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const nothing = { priority: null, status: null, custom_fields: null, cats: null, url: null, is_delete: null };
@@ -65,7 +65,7 @@ describe.each(ledgerDatabases)("on $name", ({ open }) => {
     ]);
   });
 
-  test("a channel of the whole file is that of the lines that name none", async () => {
+  test("applies the option channel to lines without one", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
     const instance = await createAltcraft(host);
@@ -80,7 +80,7 @@ describe.each(ledgerDatabases)("on $name", ({ open }) => {
     ]);
   });
 
-  test("thousands, in parts of any size, twice: the second time nothing is new", async () => {
+  test("imports thousands of lines once", async () => {
     await using database = await open();
     await using server = await start(database.url);
     const content = json(...Array.from({ length: 1200 }, (_, n) => email(n)));
@@ -89,7 +89,7 @@ describe.each(ledgerDatabases)("on $name", ({ open }) => {
     expect(await server.read(content, { format: "ndjson" }, 65_536)).toEqual({ ...counts, added: 0, kept: 1200 });
   });
 
-  test("what was erased does not come back", async () => {
+  test("does not import erased subscriptions", async () => {
     await using database = await open();
     await using server = await start(database.url);
     await server.read(json(email(1)), { format: "ndjson" });
@@ -129,7 +129,7 @@ describe("a safety flag in a file", () => {
 describe("CSV", () => {
   const csv = { format: "csv" } as const;
 
-  test("of one channel, typed by the schema", async () => {
+  test("types one channel by the schema", async () => {
     await using server = await start();
     const content = `db_id,resource_id,profile_id,phone,status,priority,cats,is_delete,custom_fields.size
 1,26,p1,+79000000000,unsubscribed,0,news;tx,true,007
@@ -180,7 +180,7 @@ describe("CSV", () => {
     expect(await server.all()).toMatchObject([{ channel, fields }]);
   });
 
-  test("of all channels, each line naming its own", async () => {
+  test("reads all channels, one per line", async () => {
     await using server = await start();
     const content =
       "db_id,resource_id,profile_id,channel,email,phone\n1,26,p1,email,a@b,\n1,26,p1,viber,,+7900\n1,26,p1,,a@b,\n";
@@ -231,7 +231,7 @@ describe("CSV", () => {
     expect(await server.read(bytes, { ...csv, channel: "email" })).toMatchObject({ added: 1, refused: 0 });
   });
 
-  test("in a wrong encoding names the line and stores nothing of it", async () => {
+  test("reports the line of a wrong encoding", async () => {
     await using server = await start();
     const header = Buffer.from("db_id,resource_id,profile_id,email,custom_fields.city\n1,26,p1,a@b,x\n1,26,p1,b@b,");
     const windows1251 = Buffer.from([0xcc, 0xee, 0xf1, 0xea, 0xe2, 0xe0, 0x0a]);
@@ -242,7 +242,7 @@ describe("CSV", () => {
     expect(await server.all()).toHaveLength(1);
   });
 
-  test("a column that means nothing stops it, and so does a stream that breaks", async () => {
+  test("stops at an unknown column and at a broken stream", async () => {
     await using server = await start();
     const error = await server.read("db_id,emial\n1,a\n", csv).catch((error: unknown) => error);
     expect(ReinstateError.is(error, "invalid_request")).toBe(true);

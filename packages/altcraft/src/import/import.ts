@@ -6,35 +6,37 @@ import { subscriptionTable } from "./csv-row.ts";
 
 export interface ImportOptions {
   /**
-   * `ndjson`: a subscription a line, as `subscriptions/set` takes it, with `is_delete`. `csv`: a header with the same names,
-   * `cc_data.id` and `custom_fields.size` for what is inside, `;` between categories. What the vendor makes itself, as
-   * `hash_id`, may stand there and is passed over.
+   * `ndjson`: one subscription a line, as `subscriptions/set` takes it, with `is_delete`. `csv`: a header with the same names,
+   * `cc_data.id` and `custom_fields.size` for nested fields, and `;` between categories. Fields that the server computes, such as
+   * `hash_id`, are ignored.
    */
   format: "ndjson" | "csv";
-  /** The channel of every line that names none: a file of one channel needs no such column. */
+  /** Channel of lines that name none. */
   channel?: string;
-  /** Called for every line that is refused. */
+  /** Called for every rejected line. */
   onRefused?(refused: RefusedLine): void;
 }
 
+/** Counts of an import. */
 export interface Imported {
-  /** Subscriptions read, and refused ones with them. */
+  /** Number of lines read, rejected ones included. */
   read: number;
   added: number;
-  /** Were there already, and stay as they are. */
+  /** Subscriptions that existed and were not changed. */
   kept: number;
   refused: number;
-  /** The first hundred of the refused. */
+  /** The first hundred rejected lines. */
   firstRefused: RefusedLine[];
 }
 
-/** Subscriptions per transaction. */
-const portion = 1000;
+/** Subscriptions stored in one transaction. */
+const subscriptionsPerTransaction = 1000;
 
 /**
- * Brings subscriptions in from a stream of any length, in memory that does not grow with it. What is there already stays,
- * what was erased does not come back; a line that is not valid is refused, with its number, and the others go on. Throws
- * `invalid_request` where a CSV has a column that nothing is known about, or one twice.
+ * Imports subscriptions from a stream of any length, in constant memory. Existing subscriptions are not changed, and erased ones are
+ * rejected. An invalid line is rejected with its number, and the import continues.
+ *
+ * @throws `invalid_request` for an unknown or duplicate CSV column
  */
 export async function importSubscriptions(
   altcraft: Pick<Altcraft, "loadRead">,
@@ -46,7 +48,7 @@ export async function importSubscriptions(
     format,
     table: subscriptionTable(channel),
     data: ["custom_fields"],
-    setSize: portion,
+    setSize: subscriptionsPerTransaction,
     parse: (value) => readSubscription(value, channel),
     async store(subscriptions) {
       const { added, kept, erased } = await altcraft.loadRead(subscriptions);
@@ -70,5 +72,5 @@ function readSubscription(value: unknown, channel: string | undefined): { item: 
   return parsed.success ? { item: parsed.data } : { fault: describeIssue(parsed.error.issues[0]) };
 }
 
-const isMembers = (given: unknown): given is object =>
-  typeof given === "object" && given !== null && !Array.isArray(given);
+const isMembers = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -35,7 +35,7 @@ const contractWith = (params: object, sequences: number) =>
       await vendor.server.load(items.map((item) => ({ ...item, is_delete: true })));
       return items;
     },
-    others: [person("nobody", place.profile_id)],
+    others: [person("other", place.profile_id)],
     async isChanged({ db_id, profile_id, email }) {
       const live = await vendor.server.store.ofProfile({ db_id, profile_id }, { deleted: false });
       return live.some((subscription) => JSON.stringify(subscription).includes(`"${email}"`));

@@ -68,7 +68,7 @@ const reaching = (host: Host, { fetch }: Pick<RealVendor, "fetch">, options: Alt
   });
 
 describe.each(ledgerDatabases)("the target upstream, with its ledger on $name", ({ open }) => {
-  test("one call an item, each with its own outcome, so many at once", async () => {
+  test("makes one call per item, with limited concurrency", async () => {
     await using database = await open();
     await using real = await vendor(120);
     await using host = await createTestHost({ databaseUrl: database.url });
@@ -102,7 +102,7 @@ describe.each(ledgerDatabases)("the target upstream, with its ledger on $name", 
     expect(await real.live()).toBe(119);
   });
 
-  test("lost answers: asked again with the same Request-ID, carried out once", async () => {
+  test("repeats lost replies with the same Request-ID", async () => {
     await using database = await open();
     await using real = await vendor(60);
     const asked = new Map<string, number>();
@@ -122,7 +122,7 @@ describe.each(ledgerDatabases)("the target upstream, with its ledger on $name", 
     expect(await real.live()).toBe(60);
   });
 
-  test("a crash: another process sends the same Request-IDs again", async () => {
+  test("sends the same Request-IDs after a crash", async () => {
     await using database = await open();
     await using real = await vendor(30);
     real.goWrong(() => (real.sent.length > 12 ? "hangs" : undefined));
@@ -146,7 +146,7 @@ describe.each(ledgerDatabases)("the target upstream, with its ledger on $name", 
     expect(await host.batches.get(batch.id)).toEqual(finished);
   });
 
-  test("a vendor that is down is waited for, at no cost of an attempt, and is not hammered", async () => {
+  test("waits for an unavailable vendor without using attempts", async () => {
     await using database = await open();
     await using real = await vendor(4);
     let down = 3;
@@ -182,7 +182,7 @@ describe.each(ledgerDatabases)("the target upstream, with its ledger on $name", 
     expect((await host.batches.get(waiting.id)).counts).toMatchObject({ done: 2, failed: 0 });
   });
 
-  test("a retry asks anew", async () => {
+  test("retries under new ids", async () => {
     await using database = await open();
     await using real = await vendor(2);
     real.goWrong(() => Response.json({ error: 400, error_text: "No" }, { status: 400 }));
@@ -198,7 +198,7 @@ describe.each(ledgerDatabases)("the target upstream, with its ledger on $name", 
   });
 });
 
-describe.each(ledgerDatabases)("what is to be mended first, with the ledger on $name", ({ name, open }) => {
+describe.each(ledgerDatabases)("upstream rejections with the ledger on $name", ({ name, open }) => {
   const refusals: [string, () => Response][] = [
     ["401", () => Response.json({ error: 401, error_text: "API token required" }, { status: 401 })],
     ["402 with HTTP 200", () => Response.json({ error: 402, error_text: "Tariff limit reached" })],
@@ -206,7 +206,7 @@ describe.each(ledgerDatabases)("what is to be mended first, with the ledger on $
     ["a page of a proxy with 401", () => new Response("<html>", { status: 401 })],
   ];
 
-  // How it waits is the core's, whoever keeps the ledger.
+  // The core implements the wait for every ledger, so one database runs all cases.
   test.each(name === "SQLite" ? refusals : refusals.slice(0, 1))(
     "%s: the batch waits, its items unsent, and goes on later",
     async (_, refusal) => {
@@ -232,7 +232,7 @@ describe.each(ledgerDatabases)("what is to be mended first, with the ledger on $
     },
   );
 
-  test("403 for some items is theirs alone", async () => {
+  test("fails only the items that get 403", async () => {
     await using database = await open();
     await using real = await vendor(4);
     let first: string | undefined;
@@ -246,7 +246,7 @@ describe.each(ledgerDatabases)("what is to be mended first, with the ledger on $
     expect((await host.batches.wait(batch.id)).counts).toMatchObject({ done: 3, failed: 1 });
   });
 
-  test("what was erased here is never asked back, whatever the guard is told", async () => {
+  test("never restores what was erased here", async () => {
     await using database = await open();
     await using real = await vendor(3);
     await using host = await createTestHost({ databaseUrl: database.url });
@@ -275,7 +275,7 @@ describe.each(ledgerDatabases)("what is to be mended first, with the ledger on $
   });
 });
 
-test("two installations never share a Request-ID", async () => {
+test("derives different Request-IDs in two installations", async () => {
   await using real = await vendor(1);
   for (let n = 0; n < 2; n++) {
     await using host = await createTestHost();
@@ -285,7 +285,7 @@ test("two installations never share a Request-ID", async () => {
   expect(new Set(real.sent).size).toBe(2);
 });
 
-/** Subscriptions of many channels with a fate each, in two profiles of the real vendor. */
+/** Subscriptions of many channels with an outcome each, in two profiles of the real vendor. */
 async function crowd(real: RealVendor) {
   const { load, store } = real.server.server;
   const other = { ...place, profile_id: "q" };
@@ -316,13 +316,13 @@ async function crowd(real: RealVendor) {
   return { items, states };
 }
 
-const unknownProfile = { ...person(0), profile_id: "nobody" };
+const unknownProfile = { ...person(0), profile_id: "unknown" };
 const results = async (host: Host, id: number) =>
   (await host.batches.items(id)).items.map((one) => one.code ?? one.outcome);
 const times = <Value>(count: number, value: Value) => Array.from({ length: count }, () => value);
 
-describe.each(ledgerDatabases)("looking before it is sent, with the ledger on $name", ({ open }) => {
-  test("a dry run tells each fate, and changes nothing", async () => {
+describe.each(ledgerDatabases)("dry run and consent guard with the ledger on $name", ({ open }) => {
+  test("predicts each outcome in a dry run and changes nothing", async () => {
     await using database = await open();
     await using real = await vendor(0);
     await using host = await createTestHost({ databaseUrl: database.url });
@@ -351,7 +351,7 @@ describe.each(ledgerDatabases)("looking before it is sent, with the ledger on $n
     expect(await results(host, dryDelete.id)).toEqual(["done", "not_found"]);
   });
 
-  test("the guard sends nothing that has no consent, and keeps who asked and why", async () => {
+  test("sends nothing without consent and stores the reason", async () => {
     await using database = await open();
     await using real = await vendor(0);
     await using host = await createTestHost({ databaseUrl: database.url });
@@ -385,14 +385,14 @@ describe.each(ledgerDatabases)("looking before it is sent, with the ledger on $n
     expect(after.map(({ status }) => status)).toEqual(before.map(({ status }) => status));
     const deleted = (states: typeof before) => states.filter(({ is_delete }) => is_delete).length;
     expect(deleted(before) - deleted(after)).toBe(3);
-    // Somebody takes it upon himself; what was erased here stays away all the same.
+    // override_consent allows the rest, but not what was erased here.
     const overruled = await host.batches.submit({ ...undelete, items, params: { ...params, override_consent: true } });
     expect((await host.batches.wait(overruled.id)).counts).toMatchObject({ done: 9, failed: 3 });
     expect((await states()).map(({ status }) => status)).toEqual(before.map(({ status }) => status));
   });
 });
 
-test("consentGuard: always holds for the real vendor too", async () => {
+test("applies consentGuard: always to the real vendor", async () => {
   await using real = await vendor(0);
   await using host = await createTestHost();
   await reaching(host, real, { extensions: "on", consentGuard: "always" });
@@ -402,7 +402,7 @@ test("consentGuard: always holds for the real vendor too", async () => {
   expect((await host.batches.wait(batch.id)).counts).toMatchObject({ done: 7, failed: 5 });
 });
 
-test("the guard looks at the vendor's pace", async () => {
+test("reads profiles within the rate limit", async () => {
   await using real = await vendor(2);
   let now = 1_000_000;
   const clock = {
@@ -438,7 +438,7 @@ test("the guard looks at the vendor's pace", async () => {
   expect(now - 1_000_000).toBe(1500);
 });
 
-test("a profile that does not show an address: by its hash_id, or not at all", async () => {
+test("finds a hidden address by its hash_id", async () => {
   await using real = await vendor(0);
   const push = { ...place, channel: "push", provider: "google", subscription_id: "t" } as const;
   const { hash_id } = makeSubscription(push);
@@ -476,7 +476,7 @@ test("a profile that does not show an address: by its hash_id, or not at all", a
   expect(real.sent).toEqual([]);
 });
 
-test("lost once and refused ever after: whether it was done is not known", async () => {
+test("keeps an item unknown after a lost reply", async () => {
   await using real = await vendor(3);
   let calls = 0;
   // The first item's first answer is lost, and then every call is turned away.
@@ -490,7 +490,7 @@ test("lost once and refused ever after: whether it was done is not known", async
   expect(await real.live()).toBe(1);
 });
 
-test("settings of the upstream: both or none", async () => {
+test("requires both upstream settings or none", async () => {
   const wrong = (given: object) => altcraftOptions.safeParse(given).error?.issues[0];
   expect(wrong({ upstreamUrl: "https://example.com/api/v1.1" })).toMatchObject({
     path: ["upstreamToken"],

@@ -16,7 +16,7 @@ const person = (n: number, more: object = {}) =>
 const gone = (n: number, changes: SubscriptionChanges = {}, more: object = {}) =>
   makeSubscription(person(n, more), { ...changes, is_delete: true, at: 1_700_000_000_000 });
 
-test("the vendor's wire knows nothing of it, unless asked for", async () => {
+test("serves only the vendor's API without extensions", async () => {
   await using server = await start();
   for (const method of ["undelete_batch", "list_deleted", "erase", "suppress", "unsuppress"]) {
     expect(await server.ask(`subscriptions/${method}`, {})).toMatchObject({ error_text: "Method not found" });
@@ -115,7 +115,7 @@ describe("safety flags", () => {
   });
 });
 
-describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
+describe.each(ledgerDatabases)("extensions on $name", ({ open }) => {
   async function extended(options: AltcraftOptions = {}) {
     const database = await open();
     const server = await start({ extensions: "on", ...options }, database.url);
@@ -132,7 +132,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     };
   }
 
-  test("undelete_batch: one batch, each item with a result of its own, in order", async () => {
+  test("returns a result for each item of undelete_batch", async () => {
     await using server = await extended();
     await server.store.addSubscriptions([gone(1), gone(2), makeSubscription(person(3))]);
     const data = [
@@ -171,7 +171,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await server.live()).toEqual(["p1@example.com", "p2@example.com", "p3@example.com"]);
   });
 
-  test("undelete_batch in XML, with one item and with many", async () => {
+  test("accepts undelete_batch in XML with one or many items", async () => {
     await using server = await extended();
     await server.store.addSubscriptions(Array.from({ length: 300 }, (_, n) => gone(n)));
     const ask = async (data: unknown[]) =>
@@ -185,7 +185,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(many).toContain("<updated>299</updated>");
   });
 
-  test("undelete_batch takes 10,000, and not one more", async () => {
+  test("limits undelete_batch to 10,000 items", async () => {
     await using server = await extended();
     const people = Array.from({ length: 10_000 }, (_, n) => person(n));
     await server.store.addSubscriptions(people.map((_, n) => gone(n)));
@@ -199,7 +199,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await server.ask("subscriptions/undelete_batch", { data: [] })).toMatchObject({ status: 400 });
   });
 
-  test("a dry run tells what would be, and changes nothing", async () => {
+  test("predicts outcomes in a dry run and changes nothing", async () => {
     await using server = await extended();
     await server.store.addSubscriptions([gone(1), makeSubscription(person(2))]);
     expect(await server.ask("subscriptions/undelete", { ...person(1), dry_run: true })).toEqual({
@@ -235,7 +235,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await server.live()).toEqual(["p2@example.com"]);
   });
 
-  test("a flag with a slip in its name, or in a wrong place, is not lost", async () => {
+  test("rejects misspelled and misplaced flags", async () => {
     await using server = await extended();
     await server.store.addSubscriptions([gone(1), makeSubscription(person(2))]);
     const unknown = (name: string) => ({
@@ -270,7 +270,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await server.ask("subscriptions/undelete_batch", { data: listed })).toMatchObject({ updated: 3 });
   });
 
-  test("suppress, unsuppress and erase keep who asked and why", async () => {
+  test("logs actor and reason of suppress, unsuppress and erase", async () => {
     await using server = await extended();
     await server.store.addSubscriptions([gone(1)]);
     const told = { reason: "asked by phone", requested_by: "Ann" };
@@ -305,7 +305,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(inXml).toContain("<action>suppress</action>");
   });
 
-  test("delete keeps who asked and why", async () => {
+  test("stores actor and reason of delete", async () => {
     await using server = await extended();
     await server.store.addSubscriptions([makeSubscription(person(1)), makeSubscription(person(2))]);
     const told = { reason: "asked by phone", requested_by: "Ann" };
@@ -320,7 +320,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await server.ask("subscriptions/delete", { ...person(1), reason: "" })).toMatchObject({ status: 400 });
   });
 
-  test("list_deleted: every deleted one once, by the cursor", async () => {
+  test("pages list_deleted through every deleted subscription once", async () => {
     await using server = await extended();
     await server.server.load([{ ...person(0), db_id: 2, is_delete: true }]);
     await server.store.addSubscriptions([
@@ -366,7 +366,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await server.ask("subscriptions/list_deleted", { db_id: 9 })).toMatchObject({ status: 404 });
   });
 
-  test("undelete by hash_id brings back what shares the address, narrowed down", async () => {
+  test("restores by hash_id within the filters", async () => {
     await using server = await extended();
     const spread = [{}, { resource_id: 27 }, { profile_id: "q" }, { resource_id: 27, profile_id: "q" }];
     await server.store.addSubscriptions(spread.map((more) => gone(1, {}, more)));
@@ -389,7 +389,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     });
   });
 
-  test("undelete by a hash_id that several addresses share is refused", async () => {
+  test("rejects a hash_id that several addresses share", async () => {
     await using server = await extended();
     // Two addresses with one hash of 32 bits, and one phone on two channels.
     const duplicates = ["user39709@example.com", "user123270@example.com"];
@@ -415,7 +415,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await by({ hash_id: phone, resource_id: null })).toMatchObject({ status: 400 });
   });
 
-  test("undelete by matching brings back the deleted ones of the one profile that matches", async () => {
+  test("restores the deleted subscriptions of the matching profile", async () => {
     await using server = await extended();
     await server.server.load([{ ...person(0), profile_id: "q" }]);
     await server.store.addSubscriptions([
@@ -441,7 +441,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     });
   });
 
-  test("the consent guard refuses what has no consent, and keeps who asked and why", async () => {
+  test("rejects subscriptions without consent and stores the reason", async () => {
     await using server = await extended();
     const statuses = ["unsubscribed", "complained", "hardbounced", "unconfirmed", "suspended"] as const;
     await server.store.addSubscriptions(statuses.map((status, n) => gone(n, { status })));
@@ -493,11 +493,11 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect((await server.ask("subscriptions/get", person(0))).data.status).toBe("unsubscribed");
     await server.ask("subscriptions/unsuppress", { phone: "+7901" });
     expect(await server.ask("subscriptions/undelete", { ...phone, ...guard })).toMatchObject({ status: 200 });
-    // Nobody asked for the guard here.
+    // This request has no consent_guard.
     expect(await server.ask("subscriptions/undelete", person(1))).toMatchObject({ status: 200 });
   });
 
-  test("consentGuard: always leaves no way around", async () => {
+  test("guards every path with consentGuard: always", async () => {
     await using server = await extended({ consentGuard: "always" });
     await server.store.addSubscriptions([gone(1, { status: "unsubscribed" }), gone(2)]);
     const undelete = "altcraft.subscriptions.undelete";
@@ -518,7 +518,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
     expect(await server.store.find(gone(1))).toEqual(gone(1, { status: "unsubscribed" }));
   });
 
-  test("what is erased does not come back, and is told from what never was", async () => {
+  test("distinguishes erased subscriptions from missing ones", async () => {
     await using server = await extended();
     await server.store.addSubscriptions([gone(1), gone(2)]);
     const erase = (n: number, more: object = { reason: "art. 17" }) =>
@@ -546,7 +546,7 @@ describe.each(ledgerDatabases)("beyond the vendor on $name", ({ open }) => {
   });
 });
 
-test("settings of what goes beyond the vendor", async () => {
+test("applies the settings of the extensions", async () => {
   await using server = await start({ extensions: "on", erasedError: 404, consentError: "403", hashIdInput: "given" });
   await server.server.load([{ ...person(1), email: "Ann@Example.com", is_delete: true, status: "complained" }]);
   const guarded = { ...person(1), email: "ann@example.com", consent_guard: true, reason: "r" };

@@ -13,7 +13,7 @@ import {
 } from "../../schemas.ts";
 import type { DeletedQuery } from "../../store/store.ts";
 import { deletedSince, digestKey, listAddresses, missing, toIdentity, toKey } from "../../subscriptions/rules.ts";
-import { afterOfCursor, cursorAfter } from "../cursor.ts";
+import { encodeKeyCursor, parseKeyCursor } from "../cursor.ts";
 import { apiError, type ErrorKind, toErrorBody } from "../errors.ts";
 import { describeUnknownField, findUnknownField, listFieldNames } from "../unknown-fields.ts";
 import { createMatching } from "./matching.ts";
@@ -146,12 +146,12 @@ export function createExtensions({
     },
 
     async "subscriptions/list_deleted"({ from_id, limit, ...query }) {
-      const after = from_id ? afterOfCursor(from_id) : undefined;
+      const after = from_id ? parseKeyCursor(from_id) : undefined;
       if (from_id && !after) throw toCursorError();
       if (!(await store.hasDatabase(query.db_id))) throw apiError("not_found", "Database not found");
       const page = await store.deleted({ ...query, deletedSince: earliestDelete(), after, limit });
       const last = page.length === limit ? page.at(-1) : undefined;
-      return { members: { data: page.map(presentDeleted), ...(last && { next_from_id: cursorAfter(last) }) } };
+      return { members: { data: page.map(presentDeleted), ...(last && { next_from_id: encodeKeyCursor(last) }) } };
     },
 
     async "subscriptions/erase"({ reason, requested_by, dry_run, ...item }, token) {

@@ -14,7 +14,7 @@ const person = (n: number, profile_id: string, changes: SubscriptionChanges & { 
   makeSubscription({ ...place, profile_id, channel: "email", email: `p${n}@example.com` }, changes);
 
 describe.each(ledgerDatabases)("list_all on $name", ({ open }) => {
-  test("walks through all profiles by the cursor, none of them cut in two", async () => {
+  test("pages through all profiles without splitting one", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const people = Array.from({ length: 25 }, (_, n) => person(n, `q${String.fromCharCode(97 + (n % 8))}`));
@@ -41,7 +41,7 @@ describe.each(ledgerDatabases)("list_all on $name", ({ open }) => {
     expect(seen.map(({ profile_id }) => profile_id)).toEqual(seen.map(({ profile_id }) => profile_id).sort());
   });
 
-  test("the documented shape, in JSON and XML; and its filters", async () => {
+  test("returns the documented shape and applies its filters", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const { store } = server.server;
@@ -75,7 +75,7 @@ describe.each(ledgerDatabases)("list_all on $name", ({ open }) => {
 });
 
 describe.each(ledgerDatabases)("suspend_all and unsuspend_all on $name", ({ open }) => {
-  test("change one status into the other within their scope, and leave what is deleted", async () => {
+  test("change the status within their scope, without deleted subscriptions", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const { store } = server.server;
@@ -126,7 +126,7 @@ test("suspendDeleted: include; suspendWithoutFilter: refuse", async () => {
   expect(await server.ask("subscriptions/suspend_all", { db_id: 1, channel: "email" })).toMatchObject({ updated: 1 });
 });
 
-test("profiles/get shows what is deleted", async () => {
+test("returns deleted subscriptions in profiles/get", async () => {
   await using server = await start();
   await server.ask("subscriptions/undelete", john);
   const { data } = await server.ask("profiles/get/", {
@@ -177,7 +177,7 @@ describe.each(ledgerDatabases)("profiles/get on $name", ({ open }) => {
     expect(await found({ email: "ann@example.com" })).toBe("a");
     for (const matching of ["email", "email_sub", "email_phone", "email_phone_sub"]) {
       expect(await found({ matching, email: "ann@example.com " }), matching).toBe("a");
-      expect(await found({ matching, email: "nobody@example.com" }), matching).toBe("Profile not found");
+      expect(await found({ matching, email: "unknown@example.com" }), matching).toBe("Profile not found");
     }
     for (const matching of ["phone", "phone_sub", "email_phone"]) {
       expect(await found({ matching, phone: "+7-901" }), matching).toBe("b");
@@ -218,7 +218,7 @@ describe.each(ledgerDatabases)("profiles/get on $name", ({ open }) => {
 describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
   const id = (value: string, header = "Request-ID") => ({ "content-type": "application/json", [header]: value });
 
-  test("gets the first reply, and nothing is done again", async () => {
+  test("gets the first reply without a second execution", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const body = { token, ...john };
@@ -257,7 +257,7 @@ describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
     expect((await server.ask("subscriptions/get", john)).data.custom_fields).toEqual({ n: 4 });
   });
 
-  test("belongs to its token and to its request; without it, every request is carried out", async () => {
+  test("belongs to its token and its request", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     await server.host.keys.create({ vendor: "altcraft", secret: "other" });
@@ -275,7 +275,7 @@ describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
     expect(await server.post("subscriptions/delete", body, id("a b"))).toMatchObject({ status: 400 });
   });
 
-  test("at the same time is carried out once", async () => {
+  test("at the same time is executed once", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const add = { token, ...john, custom_fields: { n: { action: "incr", value: 1 } } };
@@ -286,7 +286,7 @@ describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
     expect((await server.ask("subscriptions/get", john)).data.custom_fields).toEqual({ n: 1 });
   });
 
-  test("whose reply cannot be kept is answered all the same, and not carried out again", async () => {
+  test("whose reply cannot be stored is not executed again", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const { database: own } = server.host;
@@ -302,7 +302,7 @@ describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
     expect((await server.ask("subscriptions/get", john)).data.custom_fields).toEqual({ n: 1 });
   });
 
-  test("of a refused request is free again", async () => {
+  test("of a rejected request is free again", async () => {
     await using database = await open();
     await using server = await start({}, database.url);
     const late = { token, ...john, email: "late@example.com" };
@@ -315,7 +315,7 @@ describe.each(ledgerDatabases)("a repeated Request-ID on $name", ({ open }) => {
   });
 });
 
-test("a kept reply is forgotten in time, and an abandoned claim is taken over", async () => {
+test("deletes expired replies and takes over abandoned claims", async () => {
   let now = 1_000_000;
   await using server = await start({}, undefined, { now: () => now });
   const headers = { "content-type": "application/json", "request-id": "r1" };
@@ -325,7 +325,7 @@ test("a kept reply is forgotten in time, and an abandoned claim is taken over", 
   expect((await undelete()).headers.has("duplicate-request")).toBe(true);
   now += 1;
   expect((await undelete()).headers.has("duplicate-request")).toBe(false);
-  // Of what nobody asks for again nothing stays.
+  // Expired replies are deleted.
   const rows = () =>
     server.host.database.tables<{ reinstate_replies: object }>().selectFrom("reinstate_replies").selectAll().execute();
   const other = { "content-type": "application/json", "request-id": "r2" };

@@ -11,7 +11,7 @@ import {
   statusWord,
   toKey,
 } from "../../subscriptions/rules.ts";
-import { encodeCursor, profileOfCursor } from "../cursor.ts";
+import { encodeCursor, parseProfileCursor } from "../cursor.ts";
 import { apiError } from "../errors.ts";
 import { createMatching } from "./matching.ts";
 import type { Handlers, MethodParts } from "./method.ts";
@@ -103,7 +103,7 @@ export function createVendorHandlers({
     },
 
     async "subscriptions/list_all"({ status, from_id, ...query }) {
-      const after = from_id ? profileOfCursor(from_id) : undefined;
+      const after = from_id ? parseProfileCursor(from_id) : undefined;
       if (from_id && after === undefined) {
         throw apiError("bad_request", 'field "from_id": is not a valid cursor; pass next_from_id of the previous page');
       }
