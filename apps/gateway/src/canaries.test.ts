@@ -215,7 +215,7 @@ function holders(keys: Record<string, string>): Call[] {
     { path: `${promoters}/restore`, method: "POST", headers: promoter, body: "{" },
     { path: `${promoters}?q=a&api_key=${plant()}`, headers: promoter },
     altcraft(john),
-    altcraft({ ...john, email: "nobody@example.com" }),
+    altcraft({ ...john, email: "unknown@example.com" }),
     altcraft({ ...john, email: 5 }),
     { path: `${undelete}?token=${keys.altcraft}`, method: "POST", headers: xml, body: "<xml></xml>" },
     {

@@ -55,7 +55,7 @@ describe.each(["pg-boss", "in-process"])("four gateways on one PostgreSQL with t
       }
     };
 
-    // All batches are there before anybody works on them.
+    // All batches are accepted before the first worker starts.
     const first = await submit("restore");
     await cluster.startWorking();
     await finish(first);

@@ -268,7 +268,7 @@ describe("settings of vendors", () => {
 
   test("must not have the variable of another setting", () => {
     expect(fault({ settings: z.strictObject({ inFlight: z.string().optional() }) })).toBe(
-      "vendor max: settings.inFlight: REINSTATE_MAX_IN_FLIGHT is another setting too",
+      "vendor max: settings.inFlight: REINSTATE_MAX_IN_FLIGHT is already a setting; rename the property",
     );
     expect(fault({ settings: z.strictObject({ callsAtOnce: z.string().optional() }) })).toBeUndefined();
   });

@@ -15,44 +15,44 @@ import {
 import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 
-/** Everything that the gateway can be told, typed. */
+/** Validated settings of the gateway. */
 export interface Settings {
   host: string;
-  /** 0 picks a free one. */
+  /** TCP port; 0 picks a free one. */
   port: number;
   databaseUrl: string;
-  /** Who hands out chunks. */
+  /** Engine that dispatches chunks. */
   engine: "in-process" | "pg-boss";
   role: "all" | "web" | "worker";
-  /** IANA name. */
+  /** IANA name of the time zone. */
   timeZone: string;
-  /** Load the demo records and keys. */
+  /** Whether the demo records and keys are loaded. */
   demo: boolean;
   logLevel: string;
   /** Seconds for which an idle connection stays open between requests. */
   keepAliveSeconds: number;
   /** Seconds that the body of a request may take, except for uploads to `/v1/batches`. */
   requestSeconds: number;
-  /** Connections at the same time; the server closes every further one. */
+  /** Largest number of open connections; the server closes further ones. */
   maxConnections: number;
-  /** The limits within which calls are let in. */
+  /** Limits of the calls that are admitted. */
   admission: AdmissionLimits;
-  /** Seconds after which a statement that the ledger's database does not answer fails. */
+  /** Timeout in seconds of a statement on the ledger's database. */
   databaseSeconds: number;
-  /** Days for which batches are kept after their end; undefined: for ever. */
+  /** Days for which batches are kept after their end; undefined keeps them for ever. */
   keepBatchesDays: number | undefined;
-  /** Seconds between the signal to stop and the end of the process, whatever hangs. */
+  /** Longest time in seconds between the stop signal and the end of the process. */
   graceSeconds: number;
-  /** Each vendor's own settings, by the vendor's name. */
+  /** Settings of each vendor, by vendor name. */
   vendors: Record<string, unknown>;
 }
 
 export interface SettingsSource {
   env: Record<string, string | undefined>;
-  /** The text of `reinstate.json`, where there is one. */
+  /** Text of `reinstate.json`, if the file exists. */
   file?: string | undefined;
   vendors: readonly Vendor[];
-  /** What a command sets by itself; the environment and the file win. */
+  /** Defaults set by a command. The environment and the file override them. */
   defaults?: Record<string, string>;
 }
 
@@ -84,7 +84,7 @@ const levels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as
 const words = <const Words extends readonly [string, ...string[]]>(allowed: Words) =>
   z.enum(allowed, { error: `must be one of ${allowed.join(", ")}` });
 
-/** The gateway's own variables. */
+/** Schemas of the gateway's own variables. */
 const own = {
   HOST: z.string().min(1, "must not be empty").default("127.0.0.1"),
   PORT: wholeNumber({ least: 0, most: 65_535 }).default(8787),
@@ -110,37 +110,39 @@ const own = {
   REINSTATE_KEEP_BATCHES_DAYS: wholeNumber({ least: 1, most: 36_500 }).optional(),
 };
 
-/** The beginnings of the paths that the gateway answers itself. */
+/** Prefixes of the paths that the gateway serves itself. */
 const ownPaths = ["/v1", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"];
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 
 /**
- * The settings from the environment, then the file, then the defaults. Throws `bad_setting` with one line that names the
- * first setting that is unknown or malformed. Values are never part of the line: any of them may be a secret.
+ * Reads the settings. The environment overrides the file, and the file overrides the defaults. A message never contains a value,
+ * because any value may be a secret.
+ *
+ * @throws `bad_setting` that names the first unknown or malformed setting
  */
 export function readSettings({ env, file, vendors, defaults = {} }: SettingsSource): Settings {
   checkVendors(vendors, ownPaths);
   const vendorVariables = nameVariables(vendors);
   const known = listVariables(vendors);
-  const given: Record<string, string> = { ...defaults, ...fromFile(file, known) };
+  const values: Record<string, string> = { ...defaults, ...fromFile(file, known) };
   for (const [name, value] of Object.entries(env)) {
     const isOwn = name.startsWith("REINSTATE_");
     if (value === undefined || !(isOwn || known.includes(name))) continue;
     const fileOf = isOwn ? known.find((one) => name === `${one}_FILE`) : undefined;
-    if (known.includes(name)) given[name] = value;
+    if (known.includes(name)) values[name] = value;
     else if (fileOf === undefined) throw bad(`${name} is not a setting${hint(name, known)}`);
     else if (env[fileOf] !== undefined) throw bad(`${name} and ${fileOf} are both set; keep one of them`);
-    else given[fileOf] = readValue(name, value);
+    else values[fileOf] = readValue(name, value);
   }
 
-  const parsed = z.object(own).safeParse(given);
+  const parsed = z.object(own).safeParse(values);
   if (!parsed.success) throw bad(`${String(parsed.error.issues[0]?.path[0])} ${parsed.error.issues[0]?.message}`);
   const mine = parsed.data;
   const databaseUrl = mine.REINSTATE_DATABASE_URL ?? `sqlite:${mine.REINSTATE_DATA}/reinstate.db`;
   const onSqlite = databaseUrl.startsWith("sqlite:");
   if (onSqlite && mine.REINSTATE_ENGINE === "pg-boss") {
-    throw bad("REINSTATE_ENGINE can be pg-boss only where REINSTATE_DATABASE_URL is a PostgreSQL database");
+    throw bad("REINSTATE_ENGINE can be pg-boss only if REINSTATE_DATABASE_URL is a PostgreSQL database");
   }
   const settings: Settings = {
     host: mine.HOST,
@@ -167,11 +169,11 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     vendors: {},
   };
   for (const vendor of vendors) {
-    const values: Record<string, string> = {};
+    const vendorValues: Record<string, string> = {};
     for (const [name, { vendor: owner, property }] of vendorVariables) {
-      if (owner === vendor && given[name] !== undefined) values[property] = given[name];
+      if (owner === vendor && values[name] !== undefined) vendorValues[property] = values[name];
     }
-    const parsed = vendor.settings.safeParse(values);
+    const parsed = vendor.settings.safeParse(vendorValues);
     if (!parsed.success) {
       const issue = parsed.error.issues[0];
       throw bad(`REINSTATE_${upperSnake(vendor.name)}_${upperSnake(String(issue?.path[0] ?? ""))} ${issue?.message}`);
@@ -179,14 +181,12 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     settings.vendors[vendor.name] = parsed.data;
   }
   if (settings.demo && !loopback.test(settings.host)) {
-    throw bad(
-      "REINSTATE_DEMO opens the gateway with keys that everybody knows: it needs a HOST of this machine alone, such as 127.0.0.1",
-    );
+    throw bad("REINSTATE_DEMO loads publicly known keys; set HOST to a loopback address, such as 127.0.0.1");
   }
   return settings;
 }
 
-/** Reads the value of a setting from the file that `name` gives, as container engines hand secrets over. A last line end is dropped. */
+/** Reads the value of a setting from a file, which is how container engines pass secrets. Drops a final line break. */
 function readValue(name: string, path: string): string {
   try {
     return readFileSync(path, "utf8").replace(/\r?\n$/, "");
@@ -203,14 +203,14 @@ export const listVariables = (vendors: readonly Vendor[]): string[] => [
   ...nameVariables(vendors).keys(),
 ];
 
-/** The setting of each variable of a vendor. */
+/** Returns the vendor and the property of each variable. */
 function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor: Vendor; property: string }> {
   const variables = new Map<string, { vendor: Vendor; property: string }>();
   for (const vendor of vendors) {
     for (const property of Object.keys(vendor.settings.shape)) {
       const variable = `REINSTATE_${upperSnake(vendor.name)}_${upperSnake(property)}`;
       if (variables.has(variable) || Object.hasOwn(own, variable)) {
-        throw bad(`vendor ${vendor.name}: settings.${property}: ${variable} is another setting too`);
+        throw bad(`vendor ${vendor.name}: settings.${property}: ${variable} is already a setting; rename the property`);
       }
       variables.set(variable, { vendor, property });
     }
@@ -218,7 +218,7 @@ function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor: Vendor
   return variables;
 }
 
-/** `reinstate.json` has the same names in camelCase; `REINSTATE_` may be left out. */
+/** Reads `reinstate.json`, which has the same names in camelCase, with or without `REINSTATE_`. */
 function fromFile(text: string | undefined, known: string[]): Record<string, string> {
   if (text === undefined) return {};
   const read = readJson(text);
@@ -239,7 +239,7 @@ function fromFile(text: string | undefined, known: string[]): Record<string, str
     const variable = variables.get(name);
     if (variable === undefined)
       throw bad(`${name} in reinstate.json is not a setting${hint(name, [...variables.keys()])}`);
-    if (given[variable] !== undefined) throw bad(`${name} in reinstate.json is given twice`);
+    if (given[variable] !== undefined) throw bad(`${name} in reinstate.json is set twice; keep one of them`);
     if (!["string", "number", "boolean"].includes(typeof value)) {
       throw bad(`${name} in reinstate.json must be a string, a number or a boolean`);
     }

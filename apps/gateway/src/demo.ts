@@ -1,9 +1,9 @@
 import type { Host, Vendor, VendorInstance } from "@reinstate/batch-core";
 
-/** The key of our own API in a demo. */
+/** Admin key of the demo, for `/v1`. */
 export const demoAdminKey = "demo-admin-key";
 
-/** Loads what is not there yet: a second start finds the records as they were left. */
+/** Adds missing demo keys and records. Existing ones are not changed, so a second start finds its records as they were. */
 export async function loadDemo(host: Host, instances: { vendor: Vendor; instance: VendorInstance }[]): Promise<void> {
   const keys = [
     { vendor: "admin", name: "demo", secret: demoAdminKey },
@@ -15,11 +15,11 @@ export async function loadDemo(host: Host, instances: { vendor: Vendor; instance
   for (const { vendor, instance } of instances) await vendor.demo.load(host, instance);
 }
 
-/** What a person who has just started the demo wants to see. */
+/** Returns the text that the demo prints at its start: a call for each vendor. */
 export function demoWelcome(baseUrl: string, vendors: readonly Vendor[]): string {
   const calls = vendors.map(({ label, demo }) => `# ${label}\n${demo.curl(baseUrl)}\n`);
   return `Restore something, in another terminal:\n\n${calls.join("\n")}
-# Every restore is a batch, and every batch knows the fate of each item
+# Every restore is a batch, and every batch has an outcome for each item
 curl -s ${baseUrl}/v1/batches -H 'Authorization: Bearer ${demoAdminKey}'
 `;
 }

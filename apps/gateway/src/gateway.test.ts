@@ -13,7 +13,7 @@ const firstpromoter = {
 const admin = { authorization: "Bearer demo-admin-key", "content-type": "application/json" };
 
 describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
-  test("killed in the middle of 900 promoters, it goes on at the next start, each promoter once", async () => {
+  test("resumes a killed batch of 900 promoters, each promoter once", async () => {
     await using database = await open();
     const settings = { REINSTATE_DEMO: "1", REINSTATE_DATABASE_URL: database.url, LOG_LEVEL: "silent" };
     let gateway = await startGateway(settings);
@@ -50,7 +50,7 @@ describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
     }
   });
 
-  test("SIGTERM ends it with status 0, and nothing accepted is lost", async () => {
+  test("ends with status 0 at SIGTERM and loses no batch", async () => {
     await using database = await open();
     const settings = { REINSTATE_DEMO: "1", REINSTATE_DATABASE_URL: database.url };
     const first = await startGateway(settings);
@@ -71,7 +71,7 @@ describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
     });
   });
 
-  test("who watches a batch does not hold up SIGTERM", async () => {
+  test("ends at SIGTERM while a client follows a batch", async () => {
     await using database = await open();
     await using gateway = await startGateway({
       REINSTATE_DEMO: "1",
@@ -92,7 +92,7 @@ describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
     expect(await ended).toBe(0);
   });
 
-  test("a key keeps what its vendor lets it: a dialect by which its calls are answered", async () => {
+  test("stores a dialect with a key and replies in it", async () => {
     await using database = await open();
     const settings = { REINSTATE_DATABASE_URL: database.url };
     const create = (vendor: string, ...options: string[]) =>
@@ -109,15 +109,15 @@ describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
       { error: "insert_leads must be a boolean value", status_code: 442 },
     ]);
     for (const [vendor, option, message] of [
-      ["vicidial", "dialect=L9", /--option dialect: .*L1.* \(there is dialect\)/],
-      ["vicidial", "colour=red", /--option .*colour.* \(there is dialect\)/],
+      ["vicidial", "dialect=L9", /--option dialect: .*L1.* \(known options: dialect\)/],
+      ["vicidial", "colour=red", /--option .*colour.* \(known options: dialect\)/],
       ["admin", "dialect=L1", /--option .*dialect.* \(there is access\)/],
     ] as const) {
       expect(await create(vendor, option)).toMatchObject({ status: 2, out: "", err: expect.stringMatching(message) });
     }
   });
 
-  test("keys are made, used, listed and revoked", async () => {
+  test("creates, uses, lists and revokes keys", async () => {
     await using database = await open();
     const settings = { REINSTATE_DATABASE_URL: database.url };
     const made = await run(["keys", "create", "--vendor", "admin", "--name", "mine"], settings);
@@ -139,7 +139,7 @@ describe.each(ledgerDatabases)("the gateway on $name", ({ open }) => {
 });
 
 describe("the gateway", () => {
-  test("tells that it lives and that it is ready, and what it does not know", async () => {
+  test("reports health, readiness and unknown paths", async () => {
     await using database = sqliteDatabase();
     await using gateway = await startGateway({ REINSTATE_DATABASE_URL: database.url });
     const get = async (path: string) => {
@@ -152,7 +152,7 @@ describe("the gateway", () => {
     expect((await get("/healthz")).id).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test("a status that HTTP does not name goes out with its phrase", async () => {
+  test("sends the phrase of a status that HTTP does not name", async () => {
     await using database = sqliteDatabase();
     await using gateway = await startGateway({ REINSTATE_DATABASE_URL: database.url, REINSTATE_DEMO: "yes" });
     const response = await fetch(`${gateway.baseUrl}/vicidial/lead/dearchive/`, {
@@ -195,7 +195,7 @@ describe("the gateway", () => {
     [{ REINSTATE_ROLE: "boss" }, /^reinstate: REINSTATE_ROLE must be one of all, web, worker\n$/],
     [
       { REINSTATE_ENGINE: "pg-boss" },
-      /^reinstate: REINSTATE_ENGINE can be pg-boss only where REINSTATE_DATABASE_URL is a PostgreSQL database\n$/,
+      /^reinstate: REINSTATE_ENGINE can be pg-boss only if REINSTATE_DATABASE_URL is a PostgreSQL database\n$/,
     ],
     [{ PORT: "99999" }, /^reinstate: PORT must be a whole number from 0 to 65535\n$/],
     [
@@ -205,7 +205,7 @@ describe("the gateway", () => {
     [{ REINSTATE_TIME_ZONE: "Mars/Olympus" }, /^reinstate: REINSTATE_TIME_ZONE must be an IANA time zone/],
     [{ REINSTATE_VICIDIAL_LEAD_LIMIT: "none" }, /^reinstate: REINSTATE_VICIDIAL_LEAD_LIMIT /],
     [{ REINSTATE_VICIDIAL_ARCHIVE_HOURS: "sometimes" }, /^reinstate: REINSTATE_VICIDIAL_ARCHIVE_HOURS /],
-    [{ REINSTATE_DEMO: "1", HOST: "0.0.0.0" }, /^reinstate: REINSTATE_DEMO opens the gateway/],
+    [{ REINSTATE_DEMO: "1", HOST: "0.0.0.0" }, /^reinstate: REINSTATE_DEMO loads publicly known keys/],
     [
       { REINSTATE_DATABASE_URL: "oracle://me:secret@host" },
       /^reinstate: REINSTATE_DATABASE_URL must be sqlite:PATH or postgres:[^@]*\n$/,
@@ -218,7 +218,7 @@ describe("the gateway", () => {
     expect({ status, out }).toEqual({ status: 2, out: "" });
   });
 
-  test("reinstate.json is read, the environment wins, and a wrong name in it is found", async () => {
+  test("reads reinstate.json below the environment, and reports unknown names", async () => {
     await using folder = temporaryFolder();
     const file = (content: unknown) => writeFileSync(join(folder.path, "reinstate.json"), JSON.stringify(content));
     file({ reinstateRole: "boss" });
@@ -250,10 +250,10 @@ describe("the gateway", () => {
     expect((await run(["serve"], {}, folder.path)).err).toMatch(line);
   });
 
-  test("wrong use is told apart from failure, and help teaches", async () => {
+  test("distinguishes wrong use from failure, and prints help", async () => {
     expect((await run(["frobnicate"])).status).toBe(2);
     expect((await run(["keys", "create"])).status).toBe(2);
-    expect((await run(["keys", "create", "--vendor", "nobody"])).err).toMatch(/--vendor must be one of/);
+    expect((await run(["keys", "create", "--vendor", "unknown"])).err).toMatch(/--vendor must be one of/);
     expect((await run(["keys", "create", "--vendor", "firstpromoter"])).err).toMatch(/add --account/);
     const help = await run(["--help"]);
     expect(help.status).toBe(0);

@@ -20,17 +20,17 @@ import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
 import { createReadiness } from "./readiness.ts";
 
-/** The composed service: hand `fetch` to any server that takes a web Request; `env` is what the server has beside it. */
+/** The composed service. Any server that takes a web Request can serve `fetch`; `env` holds the server's own objects. */
 export interface Gateway {
   fetch(request: Request, env?: object): Promise<Response>;
   host: Host;
-  /** From now on `/readyz` says no: for the time between the signal and the end. */
+  /** Makes `/readyz` fail from now on, for the time between the signal and the end. */
   drain(): void;
-  /** Takes no more work, finishes the chunks in hand, closes the databases. */
+  /** Accepts no more work, finishes the chunks in progress, and closes the databases. */
   stop(): Promise<void>;
 }
 
-/** Opens the databases, makes every vendor, and resumes what an earlier process left. */
+/** Opens the databases, creates every vendor, and resumes the batches of earlier processes. */
 export async function createGateway(settings: Settings, vendors: readonly Vendor[], log: Log): Promise<Gateway> {
   const { databaseUrl, role, databaseSeconds, keepBatchesDays, admission } = settings;
   const answerMs = databaseSeconds * 1000;
@@ -78,25 +78,25 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     if (path === "/healthz") return Response.json({ status: "ok" });
     if (path === "/readyz") return ready();
     if (path.startsWith("/readyz/")) return ready(path.slice("/readyz/".length));
-    return problem(404, "not-found", "There is nothing at this path; the README lists the paths");
+    return problem(404, "not-found", "Unknown path; docs/reference/http-api.md lists the paths");
   }
 
   return {
     host,
     async fetch(request, env) {
       const started = performance.now();
-      // The query is left out of the log: one vendor takes its token there.
+      // The query is not logged, because Altcraft accepts its token there.
       const path = cleanPath(request);
       const requestId = readRequestId(request);
       let response: Response;
       try {
         response = await answer(request, path, env);
       } catch (error) {
-        log.error({ error: toMessage(error), request_id: requestId, path }, "a request failed");
+        log.error({ error: toMessage(error), request_id: requestId, path }, "request failed");
         response = faultProblem(error);
       }
       response.headers.set("x-request-id", requestId);
-      // Under overload a line for each would cost more than the calls.
+      // Performance: under overload, a log line would cost more than the call.
       if (host.admission.wasTurnedAway(request)) return response;
       const ms = Math.round((performance.now() - started) * 10) / 10;
       log.info({ method: request.method, path, status: response.status, ms, request_id: requestId }, "request");
@@ -109,7 +109,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   };
 }
 
-/** The engine of the settings; pg-boss is loaded only where it is used. */
+/** Returns the configured engine. pg-boss is loaded only if it is used. */
 async function createEngine({ engine }: Settings): Promise<{ engine?: EngineFactory }> {
   if (engine === "in-process") return {};
   const { createPgBossEngine } = await import("@reinstate/batch-core/pg-boss");

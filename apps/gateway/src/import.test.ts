@@ -4,7 +4,7 @@ import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { expect, test } from "vitest";
 import { run, startGateway } from "./testing/gateway-process.ts";
 
-test("records of one's own come in from files, and what cannot be taken is told by its line", async () => {
+test("imports records from files and reports rejected lines", async () => {
   await using database = sqliteDatabase();
   const settings = { REINSTATE_DATABASE_URL: database.url };
   const file = (name: string, lines: string[]) => {
@@ -14,16 +14,16 @@ test("records of one's own come in from files, and what cannot be taken is told 
   };
   const promoters = file("promoters.ndjson", [
     '{"id":71,"email":"ada@example.com","archived_at":"2026-01-01T00:00:00Z"}',
-    '{"id":72,"email":"nobody"}',
+    '{"id":72,"email":"no-address"}',
     '{"id":73,"email":"grace@example.com"}',
   ]);
-  // Nobody is told of anything here, and nothing that would tell keeps the command from its end.
+  // An import sends no webhooks, and the webhook worker must not keep the command running.
   const webhook = {
     REINSTATE_FIRSTPROMOTER_WEBHOOK_URL: "https://hooks.example/reinstate",
     REINSTATE_FIRSTPROMOTER_WEBHOOK_SECRET: `whsec_${Buffer.from("a secret of the tests, long enough").toString("base64")}`,
   };
   const first = await run(["import", "firstpromoter", promoters, "--account", "acc_1"], { ...settings, ...webhook });
-  expect(first).toMatchObject({ status: 3, out: "2 imported, 1 refused\n" });
+  expect(first).toMatchObject({ status: 3, out: "2 imported, 1 rejected\n" });
   expect(first.err).toMatch(/^line 2: email/);
 
   const profile_id = "507f1f77bcf86cd799439011";
@@ -41,7 +41,7 @@ test("records of one's own come in from files, and what cannot be taken is told 
 
   const phones = file("phones.csv", ["db_id,resource_id,profile_id,phone", `1,26,${profile_id},+79000000000`]);
   const third = await run(["import", "altcraft", phones, "--channel", "sms"], settings);
-  expect(third).toMatchObject({ status: 0, out: "1 imported, 0 refused\n" });
+  expect(third).toMatchObject({ status: 0, out: "1 imported, 0 rejected\n" });
 
   const key = (await run(["keys", "create", "--vendor", "admin"], settings)).out.trim();
   await using gateway = await startGateway(settings);
@@ -63,7 +63,7 @@ test("records of one's own come in from files, and what cannot be taken is told 
   expect(await restore({ operation: "altcraft.subscriptions.undelete", items: [item] })).toMatchObject({ done: 1 });
 });
 
-test("wrong use of import says how it is used", async () => {
+test("explains wrong use of import", async () => {
   expect((await run(["import", "vicidial", "x.csv"])).err).toMatch(/must be one of altcraft, firstpromoter/);
   expect((await run(["import", "firstpromoter", "x.csv"])).err).toMatch(/add --account/);
   expect((await run(["import", "firstpromoter", "x.csv", "--account", "a", "--channel", "sms"])).err).toMatch(
@@ -76,6 +76,6 @@ test("wrong use of import says how it is used", async () => {
   expect((await run(["import", "altcraft", "x.txt"])).err).toMatch(/--format ndjson or --format csv/);
   expect(await run(["import", "altcraft", "missing.csv"])).toMatchObject({
     status: 2,
-    err: "reinstate: missing.csv cannot be read\n",
+    err: "reinstate: missing.csv cannot be read; check the path and its permissions\n",
   });
 });

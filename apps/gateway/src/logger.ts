@@ -1,7 +1,7 @@
 import type { Log } from "@reinstate/batch-core";
 import pino from "pino";
 
-/** JSON lines on standard error; standard output is for what a person or a script asked for. */
+/** Creates a log of JSON lines on standard error. Standard output is for the results of commands. */
 export function createLog(level: string): Log {
   return pino(
     { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },

@@ -12,24 +12,22 @@ import { serve } from "./cli/serve.ts";
 setFlagsFromString("--heap-growing-percent=50");
 
 const program = new Command("reinstate")
-  .description(
-    "Brings back what was archived or deleted: FirstPromoter promoters, Altcraft subscriptions, VICIdial leads.",
-  )
+  .description("Restores archived or deleted records: FirstPromoter promoters, Altcraft subscriptions, VICIdial leads.")
   .exitOverride()
-  .showHelpAfterError("(reinstate --help shows how it is used)")
+  .showHelpAfterError("(see reinstate --help)")
   .addHelpText(
     "after",
     `
-Settings come from the environment, then from reinstate.json in the working directory; the README lists them.
+Settings come from the environment, then from reinstate.json in the working directory; docs/reference/configuration.md lists them.
 
 Examples:
   reinstate serve --demo                                          try it with demo records
   reinstate keys create --vendor firstpromoter --account acc_1    a key for an account
   reinstate keys create --vendor admin                            a key for /v1
-  reinstate import firstpromoter promoters.csv --account acc_1    records to try things on
-  reinstate batches prune --older-than 90 --dry-run               how much an old ledger would lose
+  reinstate import firstpromoter promoters.csv --account acc_1    import your own records
+  reinstate batches prune --older-than 90 --dry-run               count the batches that a prune would delete
 
-Exit status: 0 done, 1 unexpected error, 2 wrong use or bad setting, 3 finished with refused lines, 5 a database or server cannot be reached.`,
+Exit status: 0 done, 1 unexpected error, 2 wrong use or bad setting, 3 finished with rejected lines, 5 a database or server cannot be reached.`,
   );
 
 program
@@ -38,35 +36,35 @@ program
   .option("--demo", "load the demo records and keys (the same as REINSTATE_DEMO=true)")
   .action(serve);
 
-const keys = program.command("keys").description("API keys: made, listed, revoked; only digests are stored");
+const keys = program.command("keys").description("create, list and revoke API keys; only their digests are stored");
 keys
   .command("create")
-  .description("make a key; its secret is printed this once")
-  .requiredOption("--vendor <vendor>", "whose API it opens: firstpromoter, altcraft, vicidial, or admin for /v1")
-  .option("--account <id>", "the account it belongs to, where the vendor has accounts")
-  .option("--name <text>", "a note for the list")
+  .description("create a key; its secret is printed only now")
+  .requiredOption("--vendor <vendor>", "API of the key: firstpromoter, altcraft, vicidial, or admin for /v1")
+  .option("--account <id>", "account of the key, if the vendor has accounts")
+  .option("--name <text>", "name shown in the list")
   .option(
     "--option <name=value...>",
-    "what the vendor keeps with it: methods=subscriptions/get,subscriptions/undelete (altcraft), dialect=L1 (vicidial)",
+    "option of the key: methods=subscriptions/get,subscriptions/undelete (altcraft), dialect=L1 (vicidial)",
   )
   .option("--json", "one JSON line")
   .action(createKey);
 keys
   .command("list")
-  .description("all keys, without their secrets")
+  .description("list all keys, without their secrets")
   .option("--json", "one JSON line for each key")
   .action(listKeys);
 keys
   .command("revoke")
-  .description("make a key invalid at once")
-  .argument("<id>", "from reinstate keys list")
+  .description("revoke a key at once")
+  .argument("<id>", "id shown by reinstate keys list")
   .action(revokeKey);
 
-const batches = program.command("batches").description("batches that were accepted");
+const batches = program.command("batches").description("manage accepted batches");
 batches
   .command("prune")
-  .description("delete batches that are completed or failed and ended long ago; the newest batch stays")
-  .option("--older-than <days>", "days since the end of a batch; default: REINSTATE_KEEP_BATCHES_DAYS")
+  .description("delete completed and failed batches that ended long ago; the newest batch is kept")
+  .option("--older-than <days>", "days since the end of a batch (default: REINSTATE_KEEP_BATCHES_DAYS)")
   .option("--dry-run", "count the batches and delete nothing")
   .option("--json", "one JSON line")
   .action(pruneBatches);

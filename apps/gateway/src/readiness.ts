@@ -19,7 +19,7 @@ type State = "ready" | "not ready";
  * vendor needs it; its body holds the state of each vendor. The second is also 503 if that vendor cannot work.
  */
 export function createReadiness({ host, instances, log, draining }: ReadinessParts) {
-  /** Never rejects: what a database says goes to the log, not to the caller. */
+  /** Returns the state of a part. Never rejects: a database error is logged and not returned. */
   async function check(part: string, work: () => Promise<unknown>): Promise<State> {
     const timer = new AbortController();
     try {
@@ -41,15 +41,18 @@ export function createReadiness({ host, instances, log, draining }: ReadinessPar
     check(vendor.name, async () => instance.ready?.());
 
   return async (name?: string): Promise<Response> => {
-    const asked = instances.filter(({ vendor }) => name === undefined || vendor.name === name);
-    if (asked.length === 0 && name !== undefined) {
+    const checked = instances.filter(({ vendor }) => name === undefined || vendor.name === name);
+    if (checked.length === 0 && name !== undefined) {
       const names = instances.map(({ vendor }) => vendor.name).join(", ");
       return problem(404, "not-found", `There is no vendor ${name.slice(0, 50)}; the vendors are ${names}`);
     }
-    const [ledger, ...states] = await Promise.all([checkLedger(), ...asked.map(checkVendor)]);
+    const [ledger, ...states] = await Promise.all([checkLedger(), ...checked.map(checkVendor)]);
     const ledgerReady = ledger === "ready" && !draining.aborted;
     const vendors = Object.fromEntries(
-      asked.map(({ vendor }, index) => [vendor.name, { status: ledgerReady ? (states[index] as State) : "not ready" }]),
+      checked.map(({ vendor }, index) => [
+        vendor.name,
+        { status: ledgerReady ? (states[index] as State) : "not ready" },
+      ]),
     );
     const ready = ledgerReady && (name === undefined || states[0] === "ready");
     const status: State = ready ? "ready" : "not ready";

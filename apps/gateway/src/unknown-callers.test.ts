@@ -19,7 +19,7 @@ beforeAll(async () => {
     REINSTATE_DATABASE_URL: database.url,
     REINSTATE_DEMO: "yes",
     REINSTATE_ALTCRAFT_EXTENSIONS: "on",
-    // Only the limit for unknown callers is to turn anybody away here.
+    // High enough that only the limit for unknown callers rejects calls.
     REINSTATE_MAX_IN_FLIGHT: "2000",
     REINSTATE_MAX_UNKNOWN_MEGABYTES: process.env.TEST_UNKNOWN_MEGABYTES ?? "16",
     LOG_LEVEL: "warn",

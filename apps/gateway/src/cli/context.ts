@@ -12,13 +12,13 @@ import * as exported from "../vendors.ts";
 
 export const vendors: Vendor[] = Object.values(exported) as unknown as Vendor[];
 
-/** The settings of this process: environment, `reinstate.json` of the working directory, defaults. */
+/** Reads the settings of this process from the environment, `reinstate.json` in the working directory, and `defaults`. */
 export function settings(defaults: Record<string, string> = {}): Settings {
   const file = existsSync("reinstate.json") ? decodeText(readFileSync("reinstate.json")) : undefined;
   return readSettings({ env: process.env, file, vendors, defaults });
 }
 
-/** Runs the work of a command over the ledger and some vendors, and closes them at its end. */
+/** Runs the work of a command with the ledger and some vendors, and closes them at its end. */
 export async function withVendors<Result>(
   needed: readonly Vendor[],
   work: (host: Host, instances: VendorInstance[]) => Promise<Result>,
@@ -54,7 +54,7 @@ function decodeText(bytes: Uint8Array): string {
 /** Exit statuses of the command line. */
 export const exit = { done: 0, unexpected: 1, wrongUse: 2, someFailed: 3, unreachable: 5 } as const;
 
-/** A command was used wrongly; the message says how it is used. */
+/** Returns the error for wrong use of a command. The message says how to use it. */
 export const wrongUse = (message: string) => new ReinstateError("invalid_request", message);
 
 export function print(line: string): void {

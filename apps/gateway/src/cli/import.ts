@@ -15,16 +15,16 @@ interface ImportFlags {
   [option: string]: unknown;
 }
 
-/** Declares `import`: its vendors and their own options are those that the vendors declare. */
+/** Declares the command `import`, with the vendors that support it and their options. */
 export function declareImport(program: Command): void {
   const command = program
     .command("import")
-    .description("fill a vendor's tables here with records of your own: NDJSON or CSV")
+    .description("import records from NDJSON or CSV into a vendor's tables")
     .argument("<vendor>", importing.map(({ name }) => name).join(" or "))
-    .argument("<file>", "ends in .ndjson or .csv; - reads standard input")
-    .option("--account <id>", "the account to fill, where the vendor has accounts")
-    .option("--format <format>", "ndjson or csv, where the file's name does not say")
-    .option("--json", "one JSON line for each refused line, and one at the end");
+    .argument("<file>", "path that ends in .ndjson or .csv; - reads standard input")
+    .option("--account <id>", "account of the records, if the vendor has accounts")
+    .option("--format <format>", "ndjson or csv, if the file name has no such ending")
+    .option("--json", "one JSON line for each rejected line, and one at the end");
   const help = new Map<string, string[]>();
   for (const { name, import: declared } of importing) {
     for (const [option, schema] of Object.entries(declared?.options?.shape ?? {})) {
@@ -38,19 +38,19 @@ export function declareImport(program: Command): void {
 
 const flagName = (option: string) => option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** The vendor's own options out of all that were given. */
+/** Returns the vendor's options among the flags of a command. */
 function vendorOptions({ label, import: declared }: Vendor, flags: ImportFlags): Record<string, unknown> {
   const options = declared?.options;
   const { account: _, format: __, json: ___, ...given } = flags;
-  const stranger = Object.keys(given).find((option) => !Object.hasOwn(options?.shape ?? {}, option));
-  if (stranger !== undefined) throw wrongUse(`${label} has no option --${flagName(stranger)}: leave it out`);
+  const unknownOption = Object.keys(given).find((option) => !Object.hasOwn(options?.shape ?? {}, option));
+  if (unknownOption !== undefined) throw wrongUse(`${label} has no option --${flagName(unknownOption)}: leave it out`);
   const parsed = options?.safeParse(given);
   const issue = parsed?.error?.issues[0];
   if (issue) throw wrongUse(`--${flagName(issue.path.join("."))}: ${issue.message}`);
   return { ...parsed?.data };
 }
 
-/** Fills a vendor's tables from a file. Refused lines are told one by one; the others are taken. */
+/** Imports a file into a vendor's tables. Rejected lines are printed one by one; the others are stored. */
 async function importFile(name: string, file: string, options: ImportFlags): Promise<void> {
   const vendor = importing.find((vendor) => vendor.name === name);
   if (!vendor?.import) throw wrongUse(`The vendor must be one of ${importing.map(({ name }) => name).join(", ")}`);
@@ -61,10 +61,13 @@ async function importFile(name: string, file: string, options: ImportFlags): Pro
   const own = vendorOptions(vendor, options);
   const named = options.format ?? /\.(\w+)$/.exec(file)?.[1]?.toLowerCase();
   const format = vendor.import.formats.find((format) => format === named);
-  if (!format) throw wrongUse(`Say ${vendor.import.formats.map((format) => `--format ${format}`).join(" or ")}`);
+  if (!format)
+    throw wrongUse(
+      `The format is unknown: add ${vendor.import.formats.map((format) => `--format ${format}`).join(" or ")}`,
+    );
   if (file !== "-") {
     await access(file).catch(() => {
-      throw wrongUse(`${file} cannot be read`);
+      throw wrongUse(`${file} cannot be read; check the path and its permissions`);
     });
   }
   const { run } = vendor.import;
@@ -78,6 +81,6 @@ async function importFile(name: string, file: string, options: ImportFlags): Pro
       },
     }),
   );
-  print(options.json ? JSON.stringify(counts) : `${counts.imported} imported, ${counts.refused} refused`);
+  print(options.json ? JSON.stringify(counts) : `${counts.imported} imported, ${counts.refused} rejected`);
   if (counts.refused > 0) process.exitCode = exit.someFailed;
 }

@@ -19,21 +19,21 @@ export async function createKey(options: {
   if (!vendor?.accounts && options.account)
     throw wrongUse(`A key of ${vendor?.label ?? "our own API"} has no account: leave --account out`);
   const { option = [], json: _, ...given } = options;
-  const kept = keptWith(vendor, option);
-  const { key, secret } = await withHost((host) => host.keys.create({ ...given, options: kept }));
+  const keyOptions = readKeyOptions(vendor, option);
+  const { key, secret } = await withHost((host) => host.keys.create({ ...given, options: keyOptions }));
   if (options.json) {
-    print(JSON.stringify({ ...shown(key), secret }));
+    print(JSON.stringify({ ...presentKey(key), secret }));
   } else if (process.stdout.isTTY) {
     print(
-      `Key ${key.id} for ${key.vendor}${key.account && ` account ${key.account}`}. It is shown this once:\n\n${secret}`,
+      `Key ${key.id} for ${key.vendor}${key.account && ` account ${key.account}`}. It is shown only now:\n\n${secret}`,
     );
   } else {
     print(secret);
   }
 }
 
-/** What a vendor keeps with a key, out of texts like `dialect=L1`. */
-function keptWith(vendor: Vendor | undefined, options: readonly string[]): Record<string, unknown> {
+/** Parses the options of a key from texts such as `dialect=L1`. */
+function readKeyOptions(vendor: Vendor | undefined, options: readonly string[]): Record<string, unknown> {
   const given = options.map((text) => /^([^=]+)=(.*)$/s.exec(text)?.slice(1) ?? [text, ""]) as [string, string][];
   const known = vendor ? (vendor.keyOptions ?? z.strictObject({})) : adminKeyOptions;
   const parsed = known.safeParse(Object.fromEntries(given));
@@ -41,14 +41,14 @@ function keptWith(vendor: Vendor | undefined, options: readonly string[]): Recor
   const [issue] = parsed.error.issues;
   const names = Object.keys(known.shape).join(", ");
   throw wrongUse(
-    `--option ${[issue?.path.join("."), issue?.message].filter(Boolean).join(": ")} (${names ? `there is ${names}` : "this key takes none"})`,
+    `--option ${[issue?.path.join("."), issue?.message].filter(Boolean).join(": ")} (${names ? `known options: ${names}` : "this key has no options"})`,
   );
 }
 
 export async function listKeys(options: { json?: boolean }): Promise<void> {
   const keys = await withHost((host) => host.keys.list());
   if (options.json) {
-    for (const key of keys) print(JSON.stringify(shown(key)));
+    for (const key of keys) print(JSON.stringify(presentKey(key)));
     return;
   }
   const rows = keys.map((key) => [
@@ -76,7 +76,7 @@ export async function revokeKey(id: string): Promise<void> {
   print(`Key ${id} is revoked`);
 }
 
-function shown({ id, vendor, account, name, createdAt, revokedAt }: Key) {
+function presentKey({ id, vendor, account, name, createdAt, revokedAt }: Key) {
   return {
     id,
     vendor,

@@ -17,7 +17,7 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   const config = settings(options.demo ? { REINSTATE_DEMO: "true" } : {});
   const log = createLog(config.logLevel);
   const gateway = await createGateway(config, vendors, log);
-  // Before anything is printed: a program that reads that the gateway listens may send a signal at once.
+  // Before anything is printed, because a program that reads the output may send a signal at once.
   const signal = receiveSignal();
   if (config.role === "worker") {
     print("Reinstate works on batches; this process does not listen");
@@ -45,7 +45,7 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   await end(shutdown, gateway, log);
 }
 
-/** Finishes the work in progress within the grace. What hangs, be it a database or a vendor, is left behind. */
+/** Finishes the work in progress within the grace period. Work that hangs after it is abandoned. */
 async function end(shutdown: Shutdown, gateway: Gateway, log: Log): Promise<void> {
   const finished = await shutdown.finish(gateway.stop);
   if (finished) log.info({}, "stopped");
