@@ -9,7 +9,7 @@ import { createTurns } from "./turns.ts";
 const chunkSize = 500;
 type Subscription = ReturnType<typeof subscription>;
 
-/** A million undeleted as one batch, beside the plain statements. */
+/** Undeletes a million subscriptions as one batch, in alternating turns with plain statements. */
 export async function altcraftBatch(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
   const turns = 20;
@@ -21,7 +21,7 @@ export async function altcraftBatch(scale: number): Promise<Line[]> {
     await using bare = await openBare(opened.url);
     const perTurn = Math.max(1, Math.round((1_000_000 * scale) / chunkSize / turns));
     await fillSubscriptions(bare, (2 * turns * perTurn + 1) * chunkSize);
-    // Both go through the table from its beginning, one beside the other; the engine takes one chunk before the first turn.
+    // Both advance through the table together. The engine runs one chunk before the first turn.
     const mine = subscriptionsFrom(1, chunkSize);
     const theirs: Subscription[][] = [];
     let from = 1 + chunkSize;
@@ -53,7 +53,7 @@ export async function altcraftBatch(scale: number): Promise<Line[]> {
     gate.release();
     const { counts, status } = await host.batches.wait(batch.id);
     if (status !== "completed" || counts.done !== mine.length)
-      throw new Error(`The batch is ${status}: ${counts.done} done`);
+      throw new Error(`The batch is ${status} with ${counts.done} done`);
     const speed = (way: "ours" | "plain") =>
       rate((perTurn * chunkSize) / median(seconds.map((one) => one[way])), "subscriptions");
     lines.push({

@@ -8,11 +8,11 @@ import { crowd, inTurns, serving } from "./serving.ts";
 import { fillSubscriptions, plainUndeleteOne, subscription } from "./subscriptions.ts";
 
 const perTurn = 50;
-/** A turn of several clients takes longer, for at its beginning and its end not all of them are busy. */
+/** Calls per turn. More for several clients, because not all of them are busy at the start and the end of a turn. */
 const perClient = 40;
 const token = "bench-token";
 type Subscription = ReturnType<typeof subscription>;
-/** Milliseconds of a call in JSON, in XML, and of the bare route. */
+/** Milliseconds per call: in JSON, in XML, and of the bare route. */
 type Row = [json: number, xml: number, plain: number];
 
 const asXml = ({ db_id, resource_id, profile_id, channel, email }: Subscription) =>
@@ -20,7 +20,7 @@ const asXml = ({ db_id, resource_id, profile_id, channel, email }: Subscription)
 const asJson = (one: Subscription) => JSON.stringify({ token, ...one });
 const undelete = "/api/v1.1/subscriptions/undelete";
 
-/** `undelete` of one over HTTP: JSON beside a bare route, XML beside JSON. */
+/** Compares `undelete` of one subscription over HTTP: JSON with a bare route, XML with JSON. */
 export async function altcraftHttp(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
   const turns = Math.max(6, Math.round(40 * scale));
@@ -30,7 +30,7 @@ export async function altcraftHttp(scale: number): Promise<Line[]> {
     const { routes } = await createAltcraft(host);
     await host.keys.create({ vendor: "altcraft", secret: token });
     await using bare = await openBare(opened.url, 10);
-    // Each is brought back once, by one of the three ways, for each of the two crowds.
+    // Each subscription is undeleted once: three ways, two numbers of clients.
     await fillSubscriptions(bare, 3 * (perTurn + perClient * crowd) * (turns + 6));
     const change = plainUndeleteOne(bare);
     const plain = new Hono().post("/undelete", async (c) => {
@@ -53,7 +53,7 @@ export async function altcraftHttp(scale: number): Promise<Line[]> {
       const all = Object.values(ways).map((way) => () => way(subscription(next++)));
       for (const [who, clients] of [
         [`${crowd} clients`, crowd],
-        ["a client alone", 1],
+        ["one client", 1],
       ] as const) {
         const rows = (await inTurns({ turns, perTurn: clients === 1 ? perTurn : perClient, clients }, all)) as Row[];
         const ms = (way: number) => `${median(rows.map((row) => row[way] as number)).toFixed(2)} ms`;

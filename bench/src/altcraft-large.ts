@@ -8,13 +8,13 @@ import { fillSubscriptions, subscription } from "./subscriptions.ts";
 const perTurn = 50;
 const token = "bench-token";
 
-/** A server over a table of so many subscriptions. */
+/** A server with a table of `size` subscriptions. */
 interface Table {
   size: number;
   routes: { fetch(request: Request): Response | Promise<Response> };
 }
 
-/** `get` and `undelete` in turns on a table of 50k and on one of 5M. */
+/** Compares `get` and `undelete` on tables of 50k and 5M subscriptions, in alternating turns. */
 export async function altcraftLarge(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
   for (const database of ledgerDatabases) lines.push(...(await smallAndLarge(database, scale)));

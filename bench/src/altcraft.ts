@@ -3,7 +3,7 @@ import { altcraftHttp } from "./altcraft-http.ts";
 import { altcraftLarge } from "./altcraft-large.ts";
 import type { Line } from "./report.ts";
 
-/** Altcraft's subscriptions: one over HTTP, XML beside JSON, a million as one batch, and large tables beside small ones. */
+/** Measures Altcraft: single calls over HTTP in JSON and XML, a million subscriptions as one batch, and large tables. */
 export async function altcraft(scale: number): Promise<Line[]> {
   return [...(await altcraftHttp(scale)), ...(await altcraftBatch(scale)), ...(await altcraftLarge(scale))];
 }

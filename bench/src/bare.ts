@@ -3,15 +3,16 @@ import pg from "pg";
 
 type Rows = <Row>(statement: string, ...values: unknown[]) => Promise<Row[]>;
 
-/** A database without anything of ours in between: its driver, one connection, or on PostgreSQL a pool of some. */
+/** A database through its driver alone: one connection, or a pool on PostgreSQL. */
 export interface Bare extends AsyncDisposable {
   dialect: "sqlite" | "postgres";
   rows: Rows;
   transaction(work: (rows: Rows) => Promise<void>): Promise<void>;
-  /** Bytes that the tables of a beginning of names take, with their indexes. */
+  /** Returns the bytes of the tables whose names start with a prefix, indexes included. */
   sizeOf(prefix: string): Promise<number>;
 }
 
+/** Opens a database through its driver. `connections`: the size of the pool on PostgreSQL. */
 export async function openBare(url: string, connections = 1): Promise<Bare> {
   return url.startsWith("sqlite:") ? openSqlite(url.slice("sqlite:".length)) : openPostgres(url, connections);
 }
@@ -22,15 +23,15 @@ function openSqlite(path: string): Bare {
   const db = new DatabaseSync(path, { timeout: 30_000 });
   db.exec("pragma journal_mode = wal; pragma synchronous = full; pragma temp_store = memory");
   const statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
-  // Prepared once, as anybody would.
-  const prepared = (text: string) => {
+  // Each statement is prepared once, as any application does.
+  const prepare = (text: string) => {
     const known = statements.get(text) ?? db.prepare(text);
     statements.set(text, known);
     return known;
   };
   let last = Promise.resolve();
   const rows = async <Row>(text: string, ...values: unknown[]) => {
-    const statement = prepared(text);
+    const statement = prepare(text);
     if (statement.columns().length > 0) return statement.all(...(values as Bindable[])) as Row[];
     statement.run(...(values as Bindable[]));
     return [];
@@ -39,14 +40,14 @@ function openSqlite(path: string): Bare {
     dialect: "sqlite",
     rows,
     transaction(work) {
-      // The connection is the only one: who comes meanwhile waits.
-      const turn = last.then(async () => {
-        prepared("begin immediate").run();
+      // There is only one connection, so concurrent transactions wait.
+      const running = last.then(async () => {
+        prepare("begin immediate").run();
         await work(rows);
-        prepared("commit").run();
+        prepare("commit").run();
       });
-      last = turn;
-      return turn;
+      last = running;
+      return running;
     },
     async sizeOf(prefix) {
       const tables = "select name from sqlite_schema where tbl_name like ? || '%'";
@@ -59,22 +60,22 @@ function openSqlite(path: string): Bare {
 
 async function openPostgres(url: string, connections: number): Promise<Bare> {
   const pool = new pg.Pool({ connectionString: url, max: connections });
-  // The database is dropped while the last of them say good-bye.
+  // The database is dropped while the last connections close.
   pool.on("error", () => {});
-  // One connection is used as it is: a pool would take its time for each statement.
+  // A single connection bypasses the pool, which costs time for each statement.
   const only = connections === 1 ? await pool.connect() : undefined;
-  const over =
+  const queryOn =
     (on: pg.Pool | pg.PoolClient): Rows =>
     async <Row>(text: string, ...values: unknown[]) =>
       (await on.query(text, values)).rows as Row[];
-  const rows = over(only ?? pool);
+  const rows = queryOn(only ?? pool);
   return {
     dialect: "postgres",
     rows,
     async transaction(work) {
       const client = only ?? (await pool.connect());
       await client.query("begin");
-      await work(only ? rows : over(client));
+      await work(only ? rows : queryOn(client));
       await client.query("commit");
       if (!only) client.release();
     },

@@ -10,8 +10,8 @@ const runs = 3;
 const concurrency = 5;
 
 /**
- * Chunks a second, each in a transaction of its own with what it changed: chunks of one promoter, so that the engine is all
- * there is to measure.
+ * Measures chunks a second. Each chunk has one promoter and commits in a transaction of its own, so the engine dominates the
+ * cost.
  */
 export async function chunks(scale: number): Promise<Line[]> {
   const count = Math.max(300, Math.round(1000 * scale));
@@ -30,14 +30,14 @@ export async function chunks(scale: number): Promise<Line[]> {
   ];
 }
 
-/** With the engine given, or the one in the process; and of the bare statement, one after the other. */
+/** Measures an engine (default: the in-process one) and the bare statement, one after the other. */
 async function measureRate(count: number, engine?: EngineFactory): Promise<{ ours: number; plain: number }> {
   await using opened = await postgresDatabase();
   const host = await createHost({ databaseUrl: opened.url, concurrency, ...(engine && { engine }) });
   const { store, operations } = await createFirstPromoter(host);
   const restore = operations[0];
   if (!restore) throw new Error("FirstPromoter has no operations");
-  const one = defineOperation<number, unknown>({
+  const restoreOne = defineOperation<number, unknown>({
     ...restore,
     name: "bench.promoters.restore",
     chunkSize: 1,
@@ -47,17 +47,17 @@ async function measureRate(count: number, engine?: EngineFactory): Promise<{ our
       return changed.map((key) => ({ key, outcome: "done" }));
     },
   });
-  host.register(one);
+  host.register(restoreOne);
   await using bare = await openBare(opened.url);
   await fillPromoters(bare, 2 * (runs + 1) * count);
   const plain = plainRestoreOne(bare);
   const seconds = { ours: [] as number[], plain: [] as number[] };
-  // The first run warms up.
+  // The first run is a warm-up.
   for (let run = 0, from = 1; run <= runs; run++, from += 2 * count) {
     const start = performance.now();
-    const { id } = await host.batches.submit({ operation: one.name, account, items: idsFrom(from, count) });
+    const { id } = await host.batches.submit({ operation: restoreOne.name, account, items: idsFrom(from, count) });
     const { counts } = await host.batches.wait(id, { pollMs: 10 });
-    if (counts.done !== count) throw new Error(`${counts.done} of ${count} are done`);
+    if (counts.done !== count) throw new Error(`${counts.done} of ${count} items are done`);
     const between = performance.now();
     for (const promoter of idsFrom(from + count, count)) await plain(promoter);
     if (run === 0) continue;

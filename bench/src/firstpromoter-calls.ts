@@ -1,11 +1,11 @@
-/** A call of FirstPromoter's API, on a table of `size` promoters made by `fillTables`. */
+/** A call of FirstPromoter's API on a table of `size` promoters from `fillTables`. */
 export interface Call {
   name: string;
   sparse?: true;
   path(size: number, turn: number): string;
   method?: string;
   body?(size: number, turn: number): unknown;
-  /** A call that is made before each of it and takes nothing of its time. */
+  /** An unmeasured call before each measured one. */
   before?: Call;
 }
 
@@ -15,7 +15,7 @@ const sortings = ["clicks_count", "referrals_count", "customers_count", "revenue
   ["asc", "desc"].map((direction) => `sorting[${by}]=${direction}`),
 );
 
-/** Filters that find thirty. */
+/** Filters that match thirty promoters. */
 const rare = [
   "filters[invoice_details_status]=rejected",
   "filters[subscribed_to_email]=no",
@@ -30,7 +30,7 @@ const rare = [
   "q=rarebird",
 ];
 
-/** Filters that find nobody. */
+/** Filters that match no promoter. */
 const none = [
   "filters[invoice_details_status]=approved",
   "filters[fraud_suspicions][]=same_ip_suspicion",
@@ -48,12 +48,12 @@ const none = [
   "filters[custom_field1][key]=tier&filters[custom_field1][operator]=exact&filters[custom_field1][value]=bronze",
   "filters[custom_field1][key]=tier&filters[custom_field1][operator]=partial&filters[custom_field1][value]=ronz",
   "filters[custom_field1][key]=rank&filters[custom_field1][operator]=exact&filters[custom_field1][value]=7",
-  "q=nobody@nowhere.example",
+  "q=unknown@nowhere.example",
   "q=zq",
   "q=~",
 ];
 
-/** Filters that find most. */
+/** Filters that match most promoters. */
 const common = [
   "filters[invoice_details_status]=pending",
   "filters[subscribed_to_email]=yes",
@@ -76,10 +76,10 @@ const common = [
 const archived = "filters[archived]=true";
 const sorted = "sorting[revenue_amount]=desc";
 
-/** One of the ids that are restored by no turn of another size of table: near its beginning. */
+/** Returns five ids near the start of the table, different ones in each turn. */
 const makeIds = (turn: number) => Array.from({ length: 5 }, (_, index) => 3 + 10 * ((5 * turn + index) % 900));
 
-/** Five of the same fifty, as every other call meets the same promoters again and again. */
+/** Returns five of the same fifty ids, because other calls also repeat their promoters. */
 const fiftyIds = (turn: number) => makeIds(turn % 10);
 
 const makeSet =
@@ -94,7 +94,7 @@ const makeArchive = makeSet("archive");
 
 const promoter = (n: number) => `promoter${n}@example.com`;
 
-/** Every call, with all that its time might depend on. */
+/** All calls, with the parameters that may affect their time. */
 export const calls: Record<string, Call[]> = {
   "lists and sortings": [
     list("newest", ""),
@@ -113,26 +113,26 @@ export const calls: Record<string, Call[]> = {
     "page=40&per_page=100&sorting[clicks_count]=desc&filters[archived]=true",
     "page=200&q=ada&filters[archived]=true",
   ].map((query) => list(query)),
-  // Promoters with numbers that begin alike lie together, far from the newest.
+  // Promoters whose numbers share a prefix are adjacent, and far from the newest.
   "texts of every length": ["e", "z", "99", "ada", "...", "er12", "ref9999", "promoter1", "ada rarebird ref1"].flatMap(
     (q) => [list(`q=${q}`), list(`q=${q}&${archived}`), list(`q=${q}&${archived}&${sorted}`)],
   ),
-  "filters that few pass together": [
+  "combined filters with few matches": [
     "filters[campaign_id]=1&filters[has_wform]=yes",
     "filters[campaign_id]=1&filters[subscribed_to_email]=no",
     "filters[invoice_details_status]=pending&filters[clicks_count][from]=990",
   ].flatMap((filter) => [list(filter), list(`${filter}&${archived}`), list(`${filter}&${archived}&${sorted}`)]),
-  "filters that find thirty": rare.flatMap((filter) => [
+  "filters with thirty matches": rare.flatMap((filter) => [
     list(filter),
     list(`${filter}&${archived}`),
     list(`${filter}&${archived}&${sorted}`),
   ]),
-  "filters that find nobody": none.flatMap((filter) => [
+  "filters without a match": none.flatMap((filter) => [
     list(filter),
     list(`${filter}&${archived}`),
     list(`${filter}&${archived}&${sorted}`),
   ]),
-  "filters that find most": common.flatMap((filter) => [
+  "filters with most promoters": common.flatMap((filter) => [
     list(filter),
     list(`${filter}&${archived}`),
     list(`${filter}&${archived}&${sorted}`),
@@ -176,16 +176,16 @@ export const calls: Record<string, Call[]> = {
     { name: "batch_processes, all", path: () => "/batch_processes?filters[status]=completed" },
     { name: "batch_processes", path: () => "/batch_processes" },
     { name: "progress", path: () => "/batch_processes/progress?filters[status]=completed&per_page=20" },
-    { name: "the batch of everybody", path: () => "/batch_processes/1" },
+    { name: "the batch of all promoters", path: () => "/batch_processes/1" },
     { name: "its items", path: () => "/batch_processes/1/items" },
     { name: "its failed items", path: () => "/batch_processes/1/items?filters[outcome]=failed" },
   ],
 };
 
 /**
- * Promoters whom no call has met: their pages are read from the disk, and written to its log whole. That is the server's work on
- * a table that its memory does not hold; it is told, not judged.
+ * Calls on promoters that no other call touched. Their pages come from the disk and are logged in full, as on a table that does
+ * not fit into memory. Reported without a target.
  */
 export const untouched: Record<string, Call[]> = {
-  "promoters whom nobody has touched": [makeRestore("restore of 5", makeIds), makeArchive("archive of 5", makeIds)],
+  "untouched promoters": [makeRestore("restore of 5", makeIds), makeArchive("archive of 5", makeIds)],
 };

@@ -12,7 +12,7 @@ const base = "/api/v2/company";
 /** Promoters in the table. */
 const size = 100_000;
 
-/** A list of 100 and a restore of 5 over HTTP, in turns with routes written by hand that say the same statements. */
+/** Compares a list of 100 and a restore of 5 over HTTP with hand-written routes of the same statements. */
 export async function firstpromoterHttp(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
   const turns = Math.max(10, Math.round(60 * scale));
@@ -28,14 +28,14 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
       await using lists = await serving(plainList(bare).fetch);
       await using restores = await serving(plainRestoreRoute(bare).fetch);
       const path = `${base}/promoters?per_page=100`;
-      if ((await ours.call(path)) !== (await lists.call(path))) throw new Error("The two lists are not the same");
-      const list = await compared({ turns, perTurn, clients: 1 }, [() => ours.call(path), () => lists.call(path)]);
-      // Archived ones of the account, none twice: a restore that changes nobody writes nothing.
+      if ((await ours.call(path)) !== (await lists.call(path))) throw new Error("The two lists differ");
+      const list = await compareWays({ turns, perTurn, clients: 1 }, [() => ours.call(path), () => lists.call(path)]);
+      // Each archived id is used once, because a restore without a change writes nothing.
       let next = 0;
       const archived = () => {
         do next++;
         while (next % 10 === 0 || next % 10 === 2);
-        if (next > size) throw new Error("Everybody is restored");
+        if (next > size) throw new Error("No archived promoter is left; use a larger table");
         return next;
       };
       const five = () => JSON.stringify({ ids: Array.from({ length: 5 }, archived) });
@@ -43,14 +43,14 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
         () => ours.call(`${base}/promoters/restore`, five()),
         () => restores.call("/restore", five()),
       ] as const;
-      const alone = await compared({ turns, perTurn, clients: 1 }, restoring);
-      const many = await compared({ turns: Math.ceil(turns / 2), perTurn: 10, clients: crowd }, restoring);
+      const alone = await compareWays({ turns, perTurn, clients: 1 }, restoring);
+      const many = await compareWays({ turns: Math.ceil(turns / 2), perTurn: 10, clients: crowd }, restoring);
       const wanted = { atLeast: 0.8 };
-      for (const [work, bareWay, { ms, figure }, wish] of [
+      for (const [work, bareWay, { ms, figure }, target] of [
         ["FirstPromoter's list of 100 over HTTP", "bare query", list, { wanted }],
         [`FirstPromoter's restore of 5 over HTTP, ${crowd} clients`, "bare statements", many, { wanted }],
         // See docs/decisions/http-performance-target.md.
-        ["FirstPromoter's restore of 5 over HTTP, a client alone", "bare statements", alone, {}],
+        ["FirstPromoter's restore of 5 over HTTP, one client", "bare statements", alone, {}],
       ] as const) {
         lines.push({
           work,
@@ -58,7 +58,7 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
           ours: `${ms[0]?.toFixed(2)} ms`,
           compared: `Hono route, ${bareWay}: ${ms[1]?.toFixed(2)} ms`,
           figure,
-          ...wish,
+          ...target,
         });
       }
     }
@@ -67,8 +67,8 @@ export async function firstpromoterHttp(scale: number): Promise<Line[]> {
   return lines;
 }
 
-/** Two ways in turns; the figure is the second's time by the first's. */
-async function compared(load: Parameters<typeof inTurns>[0], ways: readonly [Way, Way]) {
+/** Measures two ways in alternating turns. The figure is the time of the second divided by that of the first. */
+async function compareWays(load: Parameters<typeof inTurns>[0], ways: readonly [Way, Way]) {
   const rows = await inTurns(load, ways);
   return {
     ms: ways.map((_, index) => median(rows.map((row) => row[index] as number))),

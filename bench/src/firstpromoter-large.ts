@@ -8,20 +8,20 @@ import { type Line, median, thousands } from "./report.ts";
 
 type Fetch = (request: Request) => Response | Promise<Response>;
 
-/** A server over a table of so many promoters. */
+/** A server with a table of `size` promoters. */
 interface Served {
   size: number;
   fetch: Fetch;
   secrets: { crowded: string; sparse: string };
 }
 
-/** Milliseconds that a call may take, by the number of promoters. */
+/** The target in milliseconds per call, by the number of promoters. */
 const budgets = [
   { size: 100_000, atMost: 50 },
   { size: 1_000_000, atMost: 250 },
 ];
 
-/** Every call of FirstPromoter's API on large tables: the slowest of each group. */
+/** Measures every call of FirstPromoter's API on large tables. Reports the slowest of each group. */
 export async function firstpromoterLarge(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
   for (const { name: database, open } of ledgerDatabases) {
@@ -48,7 +48,7 @@ async function serve(host: Host, url: string, size: number): Promise<Served> {
   await fillTables(bare, size);
   process.stderr.write(`${url}: ${size} filled in ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
   const secret = async (account: string) => (await host.keys.create({ vendor: "firstpromoter", account })).secret;
-  // All promoters in one batch, which changes no live one.
+  // One batch of all promoters, which changes no live one.
   const batch = await host.batches.submit({
     operation: "firstpromoter.promoters.archive",
     account: crowded,
@@ -66,7 +66,7 @@ async function findSlowest(database: string, work: string, group: Call[], table:
     const rounds: number[] = [];
     for (let turn = 0; turn < 7; turn++) {
       const ms = await timed(call, table, turn);
-      // The first ones warm the code and the caches up.
+      // The first calls warm up the code and the caches.
       if (turn >= 2) rounds.push(ms);
     }
     taken.push({ name: call.name, ms: median(rounds) });
@@ -85,19 +85,19 @@ async function findSlowest(database: string, work: string, group: Call[], table:
 
 let calling = 0;
 
-/** The median of a few calls; of one where a call takes long. */
+/** Returns the median of a few calls, or the time of one call if it is slow. */
 async function timed(call: Call, table: Served, turn: number): Promise<number> {
   const taken: number[] = [];
   for (let i = 0; i < 5 && taken.every((ms) => ms < 50); i++) {
     const unique = call.method === undefined ? turn : calling++;
-    if (call.before) await made(call.before, table, unique);
-    taken.push(await made(call, table, unique));
+    if (call.before) await measureCall(call.before, table, unique);
+    taken.push(await measureCall(call, table, unique));
   }
   return median(taken);
 }
 
-/** How long one call takes, in milliseconds. */
-async function made(call: Call, { size, fetch, secrets }: Served, unique: number): Promise<number> {
+/** Returns the milliseconds of one call. */
+async function measureCall(call: Call, { size, fetch, secrets }: Served, unique: number): Promise<number> {
   const body = call.body?.(size, unique);
   const request = new Request(encodeURI(`http://localhost/api/v2/company${call.path(size, unique)}`), {
     method: call.method ?? "GET",

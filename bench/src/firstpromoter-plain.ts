@@ -36,7 +36,7 @@ interface PlaceRow {
 
 const time = (ms: number | string) => `${new Date(Number(ms)).toISOString().slice(0, 19)}Z`;
 
-/** `GET /promoters`: the newest live promoters of one account, as somebody writes it who needs that list alone. */
+/** A hand-written `GET /promoters` that only lists the newest live promoters of one account. */
 export function plainList(bare: Bare): Hono {
   const [account, limit, ids] =
     bare.dialect === "sqlite" ? ["?", "?", "(select value from json_each(?))"] : ["$1", "$2", "any($1::bigint[])"];
@@ -133,7 +133,7 @@ export function plainList(bare: Bare): Hono {
   });
 }
 
-/** `POST /restore`: the statement that restores in a transaction, and the answer; no batch, no key, no record of who asked. */
+/** A hand-written `POST /restore`: one statement in a transaction, without a batch, a key or an audit record. */
 export function plainRestoreRoute(bare: Bare): Hono {
   const sqlite = bare.dialect === "sqlite";
   const change = `update firstpromoter_promoters set archived_at = null, archived_batch = null, updated_at = ${sqlite ? "?" : "$1"}

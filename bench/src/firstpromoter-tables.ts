@@ -1,19 +1,19 @@
 import type { Bare } from "./bare.ts";
 
-/** The account of nine tenths of the promoters, nine in ten of them archived. */
+/** The account of nine tenths of the promoters, of which nine in ten are archived. */
 export const crowded = "crowded";
-/** The account of the others, all of whom are archived but for thirty. */
+/** The account of the remaining promoters, of which all but thirty are archived. */
 export const sparse = "sparse";
 
-/** So many promoters have what is rare, whatever the size of the table. */
+/** The number of promoters with each rare value, whatever the size of the table. */
 const rare = 30;
 
 const promoters = "firstpromoter_promoters";
 const memberships = "firstpromoter_memberships";
 
 /**
- * Promoters 1 to `count`, each in the first campaign, in tables that are there already. One in ten is in the account `sparse`.
- * Thirty of the account `crowded`, spread over the table and archived as most are, have each of the things that filters look for.
+ * Inserts the promoters 1 to `count` into existing tables, all in the first campaign. One in ten is in the account `sparse`. Thirty
+ * archived promoters of the account `crowded`, spread over the table, have every rare value that a filter can match.
  */
 export async function fillTables(bare: Bare, count: number): Promise<void> {
   const sqlite = bare.dialect === "sqlite";
@@ -24,10 +24,10 @@ export async function fillTables(bare: Bare, count: number): Promise<void> {
     ? `(with recursive n(i) as (select 1 union all select i + 1 from n where i < ${count}) select i from n) as n`
     : `generate_series(1, ${count}::bigint) as n(i)`;
   const account = `case when i % 10 = 0 then '${sparse}' else '${crowded}' end`;
-  // One behind a multiple of ten, so of `crowded` and archived.
+  // One above a multiple of ten, so in `crowded` and archived.
   const chosen = `i % ${Math.floor(count / rare / 10) * 10} = 1`;
   const live = `case when i % 10 = 0 then i % ${Math.floor(count / rare / 10) * 10} = 0 else i % 10 = 2 end`;
-  // Spread without an order that has to do with the ids.
+  // Spread without a correlation to the ids.
   const spread = (most: number, factor: number) => `cast((i * ${factor}) % 1000003 % ${most} as integer)`;
   const name = `case when ${chosen} then 'rarebird' else 'lovelace' end`;
   await bare.rows(`insert into firstpromoter_campaigns (id, account, name, color, is_default) values

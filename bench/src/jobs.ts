@@ -8,12 +8,12 @@ import { account, fillPromoters, idsFrom } from "./promoters.ts";
 import { type Line, median, rate, thousands } from "./report.ts";
 
 const rounds = 5;
-/** What one side has for its statements, and the other for its chunks. */
+/** Connections of each side: for our chunks, and for the statements of the jobs. */
 const connections = 4;
 
 /**
- * A batch of ours in turns with one pg-boss job per id, as many connections for both. The jobs are a sample: a million of them
- * would only make their table slower.
+ * Compares our batch with one pg-boss job per id, in alternating rounds with equal connections. The jobs are a sample, because a
+ * million of them would only make their table slower.
  */
 export async function jobs(scale: number): Promise<Line[]> {
   const mine = Math.round(100_000 * scale);
@@ -31,7 +31,7 @@ export async function jobs(scale: number): Promise<Line[]> {
     const operation = "firstpromoter.promoters.restore";
     const { id } = await host.batches.submit({ operation, account, items: idsFrom(from, mine), inline: false });
     const { counts } = await host.batches.wait(id, { pollMs: 10 });
-    if (counts.done !== mine) throw new Error(`${counts.done} of ${mine} are done`);
+    if (counts.done !== mine) throw new Error(`${counts.done} of ${mine} items are done`);
     const between = performance.now();
     await perId.restore(idsFrom(from + mine, theirs));
     const seconds = { ours: (between - start) / 1000, theirs: (performance.now() - between) / 1000 };
@@ -50,7 +50,7 @@ export async function jobs(scale: number): Promise<Line[]> {
   ];
 }
 
-/** Every id a job of its own: sent in one set, fetched fifty at a time, each with its own statement. */
+/** Starts a worker with one job per id. The jobs are inserted in one set, fetched fifty at a time, and run one statement each. */
 async function startJobs(url: string): Promise<AsyncDisposable & { restore(ids: readonly number[]): Promise<void> }> {
   const pool = new pg.Pool({ connectionString: url, max: connections });
   const boss = new PgBoss({ connectionString: url, schema: "per_id", supervise: false, schedule: false });
@@ -83,7 +83,7 @@ async function startJobs(url: string): Promise<AsyncDisposable & { restore(ids: 
         "restore",
         ids.map((id) => ({ data: { id } })),
       );
-      // It need not wait for its next look.
+      // The worker need not wait for its next poll.
       boss.notifyWorker(worker);
       await done.promise;
     },

@@ -12,8 +12,14 @@ import { vicidial } from "./vicidial.ts";
 
 /** The benchmarks by name. `scale` is 1, or 0.1 with `--small`. */
 const benchmarks: Record<string, (scale: number) => Promise<Line[]>> = {
-  ...{ restore, jobs, tiny, stream, chunks },
-  ...{ firstpromoter, altcraft, vicidial },
+  restore,
+  jobs,
+  tiny,
+  stream,
+  chunks,
+  firstpromoter,
+  altcraft,
+  vicidial,
 };
 
 const usage = `usage: bench [--small] [${Object.keys(benchmarks).join("] [")}]`;
@@ -24,7 +30,7 @@ const { values, positionals } = parseArgs({
 });
 const unknown = positionals.find((name) => !Object.hasOwn(benchmarks, name));
 if (unknown !== undefined) {
-  process.stderr.write(`There is no benchmark "${unknown}"\n${usage}\n`);
+  process.stderr.write(`Unknown benchmark "${unknown}"\n${usage}\n`);
   process.exit(2);
 }
 

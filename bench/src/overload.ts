@@ -10,7 +10,7 @@ const targets: [keyof OverloadFigures | "share", string, (value: number) => bool
   ["recoverySeconds", "within 5 s", (value) => value <= 5],
 ];
 
-/** Calls of one promoter each, with several keys of the account. */
+/** Prepares requests with `ids` promoters each, for several keys of the account. */
 async function prepareCalls(settings: Record<string, string>, keys: number, ids: number): Promise<string[]> {
   const requests: string[] = [];
   for (let key = 0; key < keys; key++) {

@@ -1,45 +1,49 @@
-/** One line of the table: a piece of work, what it was held against in the same run, and whether it is good enough. */
+/** One line of the table: a measured work, its comparison from the same run, and its target. */
 export interface Line {
   work: string;
   database: string;
   ours: string;
-  /** What a user would do instead, or the size that is compared; empty where the wish is absolute. */
+  /** The alternative or the size that the work is compared with; empty for an absolute target. */
   compared: string;
-  /** The figure that the wish is about. */
+  /** The figure that the target applies to. */
   figure: number;
-  /** What follows the figure: nothing for a ratio, otherwise a unit. */
+  /** The unit after the figure; none for a ratio. */
   unit?: string;
-  /** A line without it is told, not judged. */
+  /** The target. A line without one is reported without a verdict. */
   wanted?: { atLeast: number } | { atMost: number };
 }
 
+/** Returns whether a line meets its target. */
 export function holds({ figure, wanted }: Line): boolean {
   if (!wanted) return true;
   return "atLeast" in wanted ? figure >= wanted.atLeast : figure <= wanted.atMost;
 }
 
-const head = ["work", "database", "ours", "compared with", "ratio", "wanted", "verdict"];
+const head = ["work", "database", "ours", "compared with", "ratio", "target", "verdict"];
 
-/** The lines as one table in plain text, which is Markdown too. */
+/** Formats the lines as a Markdown table. */
 export function table(lines: readonly Line[]): string {
   const cells = lines.map((line) => {
     const { work, database, ours, compared, figure, unit = "", wanted } = line;
-    const judged = wanted && [
+    const verdict = wanted && [
       ("atLeast" in wanted ? `≥ ${wanted.atLeast}` : `≤ ${wanted.atMost}`) + unit,
       holds(line) ? "holds" : "MISSED",
     ];
-    return [work, database, ours, compared, shown(figure) + unit, ...(judged ?? ["", ""])];
+    return [work, database, ours, compared, formatFigure(figure) + unit, ...(verdict ?? ["", ""])];
   });
   const widths = head.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)));
-  const drawn = (row: string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
-  return [drawn(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...cells.map(drawn)].join("\n");
+  const formatRow = (row: string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  return [formatRow(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...cells.map(formatRow)].join(
+    "\n",
+  );
 }
 
-/** A rate as a person reads it: `24.1k ids/s`. */
+/** Formats a rate: `24.1k ids/s`. */
 export function rate(perSecond: number, of: string): string {
   return `${perSecond >= 10_000 ? `${(perSecond / 1000).toFixed(1)}k` : Math.round(perSecond)} ${of}/s`;
 }
 
+/** Returns the median of at least one value. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -47,8 +51,8 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
 }
 
-const shown = (figure: number) => (figure >= 20 ? String(Math.round(figure)) : figure.toFixed(2));
+const formatFigure = (figure: number) => (figure >= 20 ? String(Math.round(figure)) : figure.toFixed(2));
 
-/** `1M`, `100k` */
+/** Formats a count as `1M` or `100k`. */
 export const thousands = (count: number) =>
   count >= 950_000 ? `${Math.round(count / 1_000_000)}M` : `${Math.round(count / 1000)}k`;

@@ -10,8 +10,8 @@ const chunkSize = 500;
 const turns = 20;
 
 /**
- * A million promoters as one batch, everything recorded, in turns with the plain loop over as many others of the same table;
- * on one connection each. Then the ledger's size.
+ * Restores a million promoters as one batch, in alternating turns with a plain loop over as many more of the same table. Each
+ * side has one connection. Then measures the size of the ledger.
  */
 export async function restore(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
@@ -43,7 +43,8 @@ export async function restore(scale: number): Promise<Line[]> {
     }
     gate.release();
     const { counts, status } = await host.batches.wait(batch.id);
-    if (status !== "completed" || counts.done !== count) throw new Error(`The batch is ${status}: ${counts.done} done`);
+    if (status !== "completed" || counts.done !== count)
+      throw new Error(`The batch is ${status} with ${counts.done} done`);
     if ((await countRestored(bare)) !== 2 * count - chunkSize) throw new Error("Not every promoter was restored");
 
     const idsPerTurn = perTurn * chunkSize;
@@ -74,8 +75,8 @@ export async function restore(scale: number): Promise<Line[]> {
 type Way = "ours" | "plain";
 
 /**
- * Who restores which ids when. Both go through the table from its beginning, one beside the other, since an index is quicker
- * to write at its end; and who goes first changes. The engine takes one chunk before the first turn.
+ * Plans which side restores which ids in each turn. Both advance through the table together, because an index is faster to write
+ * at its end, and they alternate in going first. The engine runs one chunk before the first turn.
  */
 function planTurns(perTurn: number): { ours: number[]; turns: { way: Way; from: number; chunks: number }[] } {
   const order: Way[] = ["ours", "plain"];

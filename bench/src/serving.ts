@@ -6,22 +6,26 @@ import { median } from "./report.ts";
 
 type Fetch = (request: Request) => Response | Promise<Response>;
 
-/** How many clients a server has where it has several. */
+/** The number of concurrent clients in a measurement with several. */
 export const crowd = 16;
 
-/** A server on a port of its own, and clients that keep their connections. */
+/** Starts a server on a free port, and clients with keep-alive connections. */
 export async function serving(fetch: Fetch, headers: Record<string, string> = {}) {
   const server = serve({ fetch, hostname: "127.0.0.1", port: 0 });
   if (!server.listening) await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const agent = new Agent({ keepAlive: true, maxSockets: crowd });
   return {
-    /** With a body a POST. */
+    /** Sends a GET, or a POST if there is a body. */
     call: (path: string, body?: string, type = "application/json") =>
       new Promise<string>((resolve, reject) => {
         const sent = request(
           {
-            ...{ port, host: "127.0.0.1", path, agent, method: body === undefined ? "GET" : "POST" },
+            port,
+            host: "127.0.0.1",
+            path,
+            agent,
+            method: body === undefined ? "GET" : "POST",
             headers: {
               ...headers,
               ...(body !== undefined && {
@@ -52,12 +56,12 @@ export async function serving(fetch: Fetch, headers: Record<string, string> = {}
   };
 }
 
-/** Turns that are not counted, in which code warms up, and the databases. */
+/** Uncounted turns that warm up the code and the databases. */
 const warmUp = 6;
 
 /**
- * Ways to make a call, in turns: milliseconds that a call takes, a row per turn with a figure per way. By a client alone that
- * is how long he waits; by several at once, the time by the calls that were answered in it.
+ * Measures several ways to make a call in alternating turns. Returns a row per turn with the milliseconds per call of each way.
+ * For a single client that is its latency; for several it is the elapsed time divided by the calls.
  */
 export async function inTurns(
   { turns, perTurn, clients }: { turns: number; perTurn: number; clients: number },
@@ -67,14 +71,14 @@ export async function inTurns(
   const order = ways.map((way, index) => ({ way, index }));
   for (let turn = 0; turn < turns + warmUp; turn++) {
     const row: number[] = [];
-    for (const { way, index } of order) row[index] = await perCall(way, perTurn, clients);
+    for (const { way, index } of order) row[index] = await measureCall(way, perTurn, clients);
     order.push(order.shift() as (typeof order)[number]);
     if (turn >= warmUp) rows.push(row);
   }
   return rows;
 }
 
-async function perCall(way: () => Promise<unknown>, calls: number, clients: number): Promise<number> {
+async function measureCall(way: () => Promise<unknown>, calls: number, clients: number): Promise<number> {
   const taken: number[] = [];
   let left = calls * clients;
   const client = async () => {

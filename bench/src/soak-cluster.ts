@@ -8,8 +8,9 @@ import { openBare } from "./bare.ts";
 import { account, countRestored, fillPromoters } from "./promoters.ts";
 
 /**
- * Four gateways on one PostgreSQL restore and archive a million promoters again and again, in five batches at once, while a worker is
- * killed with -9 every few seconds and replaced. Ends with status 1 if an item was lost or done twice, or nothing went on for 30 seconds.
+ * Runs four gateways on one PostgreSQL that restore and archive a million promoters repeatedly, in five concurrent batches. Meanwhile
+ * a worker is killed with -9 every few seconds and replaced. Exits with 1 if an item is lost or done twice, or if there is no
+ * progress for 30 seconds.
  */
 const { values } = parseArgs({
   options: {
@@ -24,14 +25,14 @@ const each = Math.floor(Number(values.ids) / parts);
 const total = each * parts;
 const longestGapAllowedMs = 30_000;
 
-const say = (line: string) => process.stdout.write(`${line}\n`);
+const print = (line: string) => process.stdout.write(`${line}\n`);
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 let kills = 0;
 let longestGapMs = 0;
 let largestMb = 0;
 
-/** Waits for the end of a round; throws where an item was not done exactly once. */
+/** Waits for the end of a round. @throws if an item was not done exactly once. */
 async function finish(v1: ReturnType<typeof createV1>, cluster: Cluster, ids: number[]): Promise<void> {
   let processed = -1;
   let changedAt = Date.now();
@@ -41,7 +42,7 @@ async function finish(v1: ReturnType<typeof createV1>, cluster: Cluster, ids: nu
     const now = batches.reduce((sum, batch) => sum + batch.processed, 0);
     longestGapMs = Math.max(longestGapMs, Date.now() - changedAt);
     if (now !== processed) changedAt = Date.now();
-    if (longestGapMs > longestGapAllowedMs) throw new Error(`Nothing went on for ${longestGapMs} ms`);
+    if (longestGapMs > longestGapAllowedMs) throw new Error(`No progress for ${longestGapMs} ms`);
     processed = now;
     for (const pid of cluster.pids()) largestMb = Math.max(largestMb, residentMb(pid));
     if (batches.every(({ status }) => status === "completed")) {
@@ -54,7 +55,7 @@ async function finish(v1: ReturnType<typeof createV1>, cluster: Cluster, ids: nu
   }
 }
 
-/** 0 where the process has just been killed, or the system does not tell. */
+/** Returns the resident memory of a process in MB; 0 if it has just been killed or the system does not report it. */
 function residentMb(pid: number): number {
   try {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
@@ -86,7 +87,7 @@ try {
   try {
     const began = Date.now();
     const end = began + Number(values.minutes) * 60_000;
-    // Ends on a round that restores, so that the table can be counted.
+    // Ends on a restore, so that the table can be counted.
     for (let round = 0; Date.now() < end || round % 2 === 0; round++) {
       const verb = round % 2 === 0 ? "restore" : "archive";
       const from = performance.now();
@@ -98,13 +99,14 @@ try {
       await finish(v1, cluster, ids);
       const seconds = (performance.now() - from) / 1000;
       const restored = await countRestored(bare);
-      if (restored !== (verb === "restore" ? total : 0)) throw new Error(`${restored} promoters are not archived`);
-      say(
-        `${verb}: ${total} ids in ${seconds.toFixed(1)} s, ${Math.round(total / seconds)} a second; so far ${kills} workers killed, ` +
-          `${longestGapMs} ms without progress at most, ${Math.round(largestMb)} MB in the largest process`,
+      if (restored !== (verb === "restore" ? total : 0))
+        throw new Error(`${restored} promoters are live, expected ${verb === "restore" ? total : 0}`);
+      print(
+        `${verb}: ${total} ids in ${seconds.toFixed(1)} s, ${Math.round(total / seconds)} a second; ${kills} workers killed so far, ` +
+          `longest pause without progress ${longestGapMs} ms, ${Math.round(largestMb)} MB in the largest process`,
       );
     }
-    say(`${Math.round((Date.now() - began) / 1000)} s with ${values.engine}: nothing lost, nothing done twice`);
+    print(`${Math.round((Date.now() - began) / 1000)} s with ${values.engine}: nothing lost, nothing done twice`);
   } finally {
     over = true;
     await killing;

@@ -3,7 +3,7 @@ import { postgresDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
 import { findPostgres } from "@reinstate/tooling/services";
 import { soakOverload } from "./overload.ts";
 
-/** Sends a gateway ten times the calls that it can answer, on each database. Ends with status 1 if a target was missed. */
+/** Sends a gateway ten times its capacity, on each database. Exits with 1 if a target is missed. */
 const { values } = parseArgs({ options: { seconds: { type: "string", default: "60" } } });
 
 const postgres = await findPostgres();

@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 /**
- * The long form of the tests of attacks, faults and kills: each part runs what `pnpm test` runs in short, with larger numbers. Ends
- * with a table of the parts and with status 1 if one of them failed. `--only fuzz,kills` runs these parts alone.
+ * Runs the tests of attacks, faults and kills with larger numbers than `pnpm test`. Prints a table of the parts, and exits with 1 if
+ * one failed. `--only fuzz,kills` runs only these parts.
  */
 const { values } = parseArgs({
   options: {
@@ -13,16 +13,16 @@ const { values } = parseArgs({
     fuzz: { type: "string", default: "100000" },
     /** Random sequences of faults between each upstream operation and its vendor. */
     faults: { type: "string", default: "60" },
-    /** Workers killed with -9, and gateways stopped by SIGTERM, on each database. */
+    /** Workers killed with -9, and gateways stopped with SIGTERM, on each database. */
     kills: { type: "string", default: "200" },
     terms: { type: "string", default: "200" },
-    /** Simulated runs of the core, each from a seed of its own. */
+    /** Simulated runs of the core, each with its own seed. */
     simulations: { type: "string", default: "20000" },
-    /** Movers of leads that are killed, MariaDB servers that are killed, leads moved among writers. */
+    /** Killed movers of leads, killed MariaDB servers, leads moved among concurrent writers. */
     proof: { type: "string", default: "100,20,2000" },
-    /** Seconds of ten times the load that a gateway can answer, on each database. */
+    /** Seconds at ten times the capacity of a gateway, on each database. */
     "overload-seconds": { type: "string", default: "60" },
-    /** Of the cluster: promoters restored and archived in turn, for how long, and how often a worker is killed, in seconds. */
+    /** The cluster: promoters restored and archived in turn, minutes, engine, and seconds between killed workers. */
     ids: { type: "string", default: "1000000" },
     minutes: { type: "string", default: "5" },
     engine: { type: "string", default: "pg-boss" },
@@ -32,7 +32,7 @@ const { values } = parseArgs({
 
 interface Part {
   name: string;
-  /** A description with numbers. */
+  /** The description with its numbers. */
   figure: string;
   command: string[];
   env?: Record<string, string>;
@@ -94,7 +94,7 @@ const parts: Part[] = [
   },
   {
     name: "proof",
-    figure: `movers, MariaDB, leads among writers: ${proof}`,
+    figure: `killed movers, killed MariaDB servers, moved leads: ${proof}`,
     command: program("./vicidial-proof.ts", ...proof.split(",")),
   },
   {
@@ -124,7 +124,7 @@ function run({ command: [file = "", ...args], env }: Part): Promise<number | nul
 const wanted = values.only?.split(",");
 const unknown = wanted?.find((name) => !parts.some((part) => part.name === name));
 if (unknown !== undefined) {
-  process.stderr.write(`There is no part ${unknown}; there are ${parts.map(({ name }) => name).join(", ")}\n`);
+  process.stderr.write(`Unknown part ${unknown}; the parts are ${parts.map(({ name }) => name).join(", ")}\n`);
   process.exit(2);
 }
 
@@ -134,7 +134,7 @@ for (const part of parts) {
   const started = performance.now();
   const status = await run(part);
   const seconds = Math.round((performance.now() - started) / 1000);
-  rows.push(`| ${part.name} | ${part.figure} | ${status === 0 ? "held" : "failed"} | ${seconds} s |`);
+  rows.push(`| ${part.name} | ${part.figure} | ${status === 0 ? "passed" : "failed"} | ${seconds} s |`);
   if (status !== 0) process.exitCode = 1;
 }
 process.stdout.write(`\n| part | figures | result | time |\n| --- | --- | --- | --- |\n${rows.join("\n")}\n`);

@@ -6,8 +6,8 @@ import { account, fillPromoters } from "./promoters.ts";
 import { type Line, thousands } from "./report.ts";
 
 /**
- * Ids streamed to the real gateway as NDJSON, a million and ten, in no order; the larger batch executed and both its reports
- * read. One id in ten is a promoter; the others fail as not found. All runs in one process, whose peak memory is reported.
+ * Streams one million and ten million unordered ids to the real gateway as NDJSON. Runs both batches, and reads the reports of the
+ * larger. One id in ten is a promoter; the rest fail as not found. Reports the peak memory of the gateway's process.
  */
 export async function stream(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
@@ -22,15 +22,15 @@ export async function stream(scale: number): Promise<Line[]> {
     await using bare = await openBare(opened.url);
     await fillPromoters(bare, small);
 
-    // The first thousands warm the code up.
-    await v1.finished((await v1.post(20_000)).id);
+    // Warm-up.
+    await v1.waitForEnd((await v1.post(20_000)).id);
     const first = await v1.post(small);
-    await v1.finished(first.id);
+    await v1.waitForEnd(first.id);
     const large = await v1.post(10 * small);
-    const { done, failed } = await v1.finished(large.id);
-    if (done + failed !== 10 * small) throw new Error(`Of ${10 * small} ids ${done} are done and ${failed} failed`);
+    const { done, failed } = await v1.waitForEnd(large.id);
+    if (done + failed !== 10 * small) throw new Error(`${done} of ${10 * small} ids are done and ${failed} failed`);
     for (const name of ["report.ndjson", "report.csv"]) {
-      const rows = await v1.linesOf(`/v1/batches/${large.id}/${name}`);
+      const rows = await v1.countLines(`/v1/batches/${large.id}/${name}`);
       if (rows < 10 * small) throw new Error(`${name} has ${rows} lines`);
     }
     const peak = peakMb(gateway.child.pid as number);
@@ -39,7 +39,7 @@ export async function stream(scale: number): Promise<Line[]> {
       work: `accept ${thousands(small)} ids over HTTP as NDJSON`,
       database,
       ours: `${first.seconds.toFixed(2)} s`,
-      compared: "the wish alone",
+      compared: "absolute target",
       figure: first.seconds,
       unit: " s",
       wanted: { atMost: Number((3 * scale).toPrecision(2)) },
@@ -53,10 +53,10 @@ export async function stream(scale: number): Promise<Line[]> {
       wanted: { atMost: 1.2 },
     });
     lines.push({
-      work: `memory of the server, ${thousands(10 * small)} ids in, run, reported`,
+      work: `memory of the server, ${thousands(10 * small)} ids accepted, run, reported`,
       database,
       ours: `${Math.round(peak)} MB`,
-      compared: "the wish alone",
+      compared: "absolute target",
       figure: peak,
       unit: " MB",
       wanted: { atMost: 300 },
@@ -69,7 +69,7 @@ function createV1(baseUrl: string, secret: string) {
   const headers = { authorization: `Bearer ${secret}`, "content-type": "application/x-ndjson" };
   const target = `${baseUrl}/v1/batches?operation=firstpromoter.promoters.restore&account=${account}`;
   return {
-    /** Streams ids and answers how long it took until the batch was accepted. */
+    /** Streams ids. Returns the batch id and the seconds until the batch was accepted. */
     async post(count: number): Promise<{ id: number; seconds: number }> {
       const start = performance.now();
       const body = ReadableStream.from(ndjson(count));
@@ -78,7 +78,7 @@ function createV1(baseUrl: string, secret: string) {
       if (response.status !== 202) throw new Error(`The gateway answered ${response.status}: ${text}`);
       return { id: (JSON.parse(text) as { id: number }).id, seconds: (performance.now() - start) / 1000 };
     },
-    async finished(id: number): Promise<{ done: number; failed: number }> {
+    async waitForEnd(id: number): Promise<{ done: number; failed: number }> {
       for (;;) {
         const batch = (await (await fetch(`${baseUrl}/v1/batches/${id}`, { headers })).json()) as {
           status: string;
@@ -90,7 +90,7 @@ function createV1(baseUrl: string, secret: string) {
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
     },
-    async linesOf(path: string): Promise<number> {
+    async countLines(path: string): Promise<number> {
       const response = await fetch(`${baseUrl}${path}`, { headers });
       if (!response.ok || !response.body) throw new Error(`${path}: ${response.status}`);
       let lines = 0;
@@ -102,9 +102,9 @@ function createV1(baseUrl: string, secret: string) {
   };
 }
 
-/** The ids 1 to `count` in no order, one a line, in parts of some 64 kB. */
+/** Generates the ids 1 to `count` in a scrambled order, one a line, in parts of about 64 kB. */
 function* ndjson(count: number): Generator<Uint8Array> {
-  // Prime, and no factor of any count here: every id comes once.
+  // A prime that divides no count here, so every id comes once.
   const step = 7_368_787;
   const lines: number[] = [];
   for (let i = 0, id = 0; i < count; i++) {
@@ -117,9 +117,9 @@ function* ndjson(count: number): Generator<Uint8Array> {
   }
 }
 
-/** The largest size that a process has had in memory. Linux tells it. */
+/** Returns the peak resident memory of a process in MB. Needs Linux. */
 function peakMb(pid: number): number {
   const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  if (kilobytes === undefined) throw new Error("The system does not tell how much memory a process has taken");
+  if (kilobytes === undefined) throw new Error("This system does not report the peak memory of a process");
   return (Number(kilobytes) * 1024) / 1_000_000;
 }

@@ -2,7 +2,7 @@ import type { Bare } from "./bare.ts";
 
 const table = "altcraft_subscriptions";
 
-/** A subscription of `fillSubscriptions`, as calls name it. */
+/** Returns a subscription of `fillSubscriptions` in the form of a call. */
 export const subscription = (n: number) => ({
   db_id: 1,
   resource_id: 26,
@@ -11,13 +11,14 @@ export const subscription = (n: number) => ({
   email: `p${n}@example.com`,
 });
 
+/** Returns `count` subscriptions from number `first` on. */
 export const subscriptionsFrom = (first: number, count: number) =>
   Array.from({ length: count }, (_, index) => subscription(first + index));
 
-/** Deleted subscriptions 1 to `count` in tables that are there already, with statistics as a database in use has them. */
+/** Inserts the deleted subscriptions 1 to `count` into existing tables, and updates the statistics. */
 export async function fillSubscriptions(bare: Bare, count: number): Promise<void> {
   const sqlite = bare.dialect === "sqlite";
-  // Made anew after the load: quicker, and dense as after a dump and restore.
+  // Recreated after the load, which is faster and leaves dense indexes, as after a dump and restore.
   const indexes = await bare.rows<{ name: string; definition: string }>(
     sqlite
       ? "select name, sql as definition from sqlite_schema where type = 'index' and tbl_name = ? and sql is not null"
@@ -46,10 +47,10 @@ export async function fillSubscriptions(bare: Bare, count: number): Promise<void
 
 const key = ["db_id", "profile_id", "resource_id", "channel", "address"] as const;
 
-/** The key of a subscription as the table has it. */
+/** Returns the key of a subscription with the column names of the table. */
 const toKey = ({ email, ...rest }: ReturnType<typeof subscription>) => ({ ...rest, address: email });
 
-/** The statement that brings a set of subscriptions back, in a transaction, as anybody's loop without us would say it. */
+/** Returns a function that undeletes a set of subscriptions by one plain statement in a transaction. */
 export function plainUndelete(
   bare: Bare,
 ): (subscriptions: readonly ReturnType<typeof subscription>[]) => Promise<void> {
@@ -63,11 +64,12 @@ export function plainUndelete(
   return (subscriptions) =>
     bare.transaction(async (rows) => {
       const changed = await rows(change, Date.now(), JSON.stringify(subscriptions.map(toKey)));
-      if (changed.length !== subscriptions.length) throw new Error(`${changed.length} were brought back`);
+      if (changed.length !== subscriptions.length)
+        throw new Error(`${changed.length} of ${subscriptions.length} subscriptions were undeleted`);
     });
 }
 
-/** The same for one, by its key. */
+/** Returns a function that undeletes one subscription by its key. */
 export function plainUndeleteOne(bare: Bare): (one: ReturnType<typeof subscription>) => Promise<number> {
   const place = (n: number) => (bare.dialect === "sqlite" ? "?" : `$${n}`);
   const change = `update ${table} set is_delete = 0, deleted_at = null, updated_at = ${place(1)}

@@ -7,12 +7,12 @@ import { type Line, median } from "./report.ts";
 import { crowd, inTurns } from "./serving.ts";
 
 const perTurn = 50;
-/** Calls of one of several callers in a turn. */
+/** Calls of each concurrent caller in a turn. */
 const perCaller = 10;
-/** Some thousands of calls until the engine has made all of the code as fast as it will be, as in a server of some minutes. */
+/** Turns until V8 has optimized the code, as in a server that has run for minutes. */
 const warmUp = 120;
 
-/** A batch of one promoter, done when it is answered, in turns with the bare statement in a transaction of its own. */
+/** Compares an inline batch of one promoter with the bare statement in a transaction, in alternating turns. */
 export async function tiny(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
   const turns = Math.max(8, Math.round(40 * scale));
@@ -28,7 +28,7 @@ export async function tiny(scale: number): Promise<Line[]> {
     const ours = async (id: number) => {
       const batch = { operation: "firstpromoter.promoters.restore", account, items: [id] };
       const { counts } = await host.batches.submit(batch);
-      if (counts.done !== 1) throw new Error(`The promoter ${id} was not restored`);
+      if (counts.done !== 1) throw new Error(`Promoter ${id} was not restored`);
     };
     let next = 1;
     const times = async (restoreOne: (id: number) => Promise<void>) => {
@@ -40,7 +40,7 @@ export async function tiny(scale: number): Promise<Line[]> {
       }
       return median(taken);
     };
-    // Code warms up, and the databases.
+    // Warms up the code and the databases.
     for (let i = 0; i < warmUp; i++) await times(i % 2 === 0 ? ours : plain);
     const pairs: { ours: number; plain: number }[] = [];
     for (let turn = 0; turn < turns; turn++) pairs.push({ ours: await times(ours), plain: await times(plain) });
@@ -57,7 +57,7 @@ export async function tiny(scale: number): Promise<Line[]> {
     const rows = await inTurns(many, [() => ours(next++), () => plainOfMany(next++)]);
     const each = (way: number) => `${median(rows.map((row) => row[way] as number)).toFixed(2)} ms`;
     lines.push({
-      work: `the same, ${crowd} callers at once, per batch`,
+      work: `a batch of one item, inline, ${crowd} concurrent callers`,
       database,
       ours: each(0),
       compared: `bare statements, each in its transaction: ${each(1)}`,

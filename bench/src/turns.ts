@@ -1,24 +1,24 @@
 import { type Clock, systemClock } from "@reinstate/batch-core";
 
-/** The gate between two chunks. */
+/** A gate between two chunks. */
 export interface Turns {
-  /** For the host whose engine is to be let through. */
+  /** The clock of the host whose engine passes the gate. */
   clock: Clock;
-  /** Lets so many chunks through and resolves when they are done. There must be as many. */
+  /** Admits that many chunks and resolves when they are done. The batch must have that many left. */
   take(chunks: number): Promise<void>;
-  /** Opens the gate for good. */
+  /** Opens the gate permanently. */
   release(): void;
 }
 
 /**
- * The real clock with a gate between two chunks, where the engine lets others have their turn (`sleep(0)`). So one batch of
- * ours and another way can be measured in turns, and a busy machine is busy for both. The first chunk needs no opening.
+ * Creates the real clock with a gate between two chunks, where the engine yields (`sleep(0)`). So a batch and its alternative can
+ * be measured in alternating turns, and load on the machine affects both. The first chunk passes without `take`.
  */
 export function createTurns(): Turns {
   let left = 0;
   let open = Promise.withResolvers<void>();
   let done = Promise.withResolvers<void>();
-  const letThrough = (chunks: number) => {
+  const admit = (chunks: number) => {
     left = chunks;
     done = Promise.withResolvers();
     open.resolve();
@@ -37,9 +37,9 @@ export function createTurns(): Turns {
       },
     },
     async take(chunks) {
-      letThrough(chunks);
+      admit(chunks);
       await done.promise;
     },
-    release: () => letThrough(Number.POSITIVE_INFINITY),
+    release: () => admit(Number.POSITIVE_INFINITY),
   };
 }

@@ -10,10 +10,10 @@ import { insertRows, leadTables, makeLead } from "@reinstate/vicidial/testing";
 import mysql, { type Connection, type ResultSetHeader, type RowDataPacket } from "mysql2/promise";
 
 /**
- * Kills a mover of leads at random and at each step, and a MariaDB of its own at random, and looks after each kill whether
- * every lead is whole in one of the two tables and what comes next finishes the work. Then four writers change leads while
- * these are moved, by us and by the same statements without a lock. Ends with status 1 where a lead was lost or changed, or
- * where no kill fell into the work. Usage: vicidial-proof.ts [kills of the mover] [of MariaDB] [leads moved among writers]
+ * The crash test of VICIdial moves. Kills a mover of leads at random and at each step, and a private MariaDB at random. Checks after
+ * each kill that every lead is intact in one of the two tables, and that the next run finishes the move. Then four writers change
+ * leads while these are moved, by us and by the same statements without a lock. Exits with 1 if a lead is lost or changed, or if
+ * no kill hit a move. Usage: vicidial-proof.ts [kills of the mover] [kills of MariaDB] [leads moved among writers]
  */
 const [movers = 100, servers = 20, moves = 2000] = process.argv.slice(2).map(Number);
 
@@ -45,10 +45,10 @@ const makeParams = (verb: Verb) => ({
   ...(verb === "archive" && { update_leads: true }),
 });
 
-const say = (line: string) => process.stdout.write(`${line}\n`);
+const print = (line: string) => process.stdout.write(`${line}\n`);
 
-function must(holds: boolean, what: string): void {
-  if (!holds) throw new Error(what);
+function assertThat(holds: boolean, message: string): void {
+  if (!holds) throw new Error(message);
 }
 
 const folder = mkdtempSync(join(tmpdir(), "reinstate-proof-"));
@@ -57,21 +57,21 @@ try {
   await killMovers();
   await killAtSteps();
   await killServers();
-  await amongWriters();
+  await moveAmongWriters();
 } finally {
   server.stop();
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Has another process move the leads. It is killed so many milliseconds after it began, or at a visit of a step. */
+/** Moves the leads in another process, which is killed after some milliseconds or at a visit of a step. */
 function runMover(
   site: Site,
   verb: Verb,
   round: number,
   kill: { afterMs?: number; step?: string; visit?: number } = {},
-): Promise<{ killed: boolean; ms: number; said: string }> {
+): Promise<{ killed: boolean; ms: number; output: string }> {
   const source = (path: string) => JSON.stringify(new URL(`../../packages/vicidial/src/${path}`, import.meta.url).href);
-  // By the clock of a later round nobody believes in the claims of whoever died.
+  // The clock of a later round is ahead, so the claims of a killed mover have expired.
   const child = `
     import { createHost, systemClock } from "@reinstate/batch-core";
     import { createOperations } from ${source("operations/operations.ts")};
@@ -98,36 +98,36 @@ function runMover(
       ...{ ledger: site.ledger, url: site.url, verb, round, ids, params: makeParams(verb) },
       ...at,
     });
-    // What one has read of the sources the next need not read again: that takes longer than the work.
+    // The compile cache saves each process from compiling the sources, which takes longer than the move.
     const mover = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", child], {
       cwd: import.meta.dirname,
       env: { ...process.env, MOVE, NODE_COMPILE_CACHE: join(folder, "compiled") },
       stdio: ["ignore", "pipe", "inherit"],
     });
     let started = 0;
-    let said = "";
+    let output = "";
     mover.stdout?.on("data", (text) => {
-      if (said === "") {
+      if (output === "") {
         started = performance.now();
         if (afterMs !== undefined) setTimeout(() => mover.kill("SIGKILL"), afterMs);
       }
-      said += text;
+      output += text;
     });
     mover.on("exit", (_code, signal) =>
-      resolve({ killed: signal === "SIGKILL", ms: performance.now() - started, said }),
+      resolve({ killed: signal === "SIGKILL", ms: performance.now() - started, output }),
     );
   });
 }
 
-/** Leads go there and back, with an update on the way into the archive, and movers are killed at any time. */
+/** Moves leads back and forth, with an update before each archiving, and kills movers at random times. */
 async function killMovers(): Promise<void> {
   for (const mix of mixes) {
     const seen = { killed: 0, finished: 0, between: 0 };
     await using site = await makeSite(mix);
-    // As long as the work takes on this machine today.
+    // The duration of a move on this machine.
     let { ms } = await runMover(site, "dearchive", 0);
     let round = 1;
-    // Who was done before he could be killed does not count.
+    // A mover that finished before its kill does not count.
     for (; seen.killed < movers / mixes.length; round++) {
       const verb = verbs[round % 2] as Verb;
       if (verb === "archive") await site.makeStale();
@@ -136,23 +136,23 @@ async function killMovers(): Promise<void> {
       if (killed) seen.killed++;
       else {
         seen.finished++;
-        if (run.said.includes(`"done":${ids.length}`)) ms = Math.min(ms, run.ms);
+        if (run.output.includes(`"done":${ids.length}`)) ms = Math.min(ms, run.ms);
       }
-      const { inLive, twins: duplicates } = await site.check();
+      const { inLive, duplicates } = await site.check();
       if (killed && (duplicates > 0 || (inLive > 0 && inLive < ids.length))) seen.between++;
     }
     await runMover(site, "archive", round);
     await runMover(site, "dearchive", round + 1);
-    must((await site.check()).inLive === ids.length, "Leads are not where the last run should have moved them");
-    must((await site.check()).twins === 0, "Leads are doubled after the last run");
-    must(seen.between > 0 || seen.killed < 10, "No kill of a mover fell between the first lead and the last");
-    say(
-      `${describeMix(mix)}: ${seen.killed} movers killed at random, ${seen.between} of them with the leads in both tables, ${seen.finished} too late; none lost, none doubled in the end`,
+    assertThat((await site.check()).inLive === ids.length, "The last run did not move every lead");
+    assertThat((await site.check()).duplicates === 0, "Leads are duplicated after the last run");
+    assertThat(seen.between > 0 || seen.killed < 10, "No mover was killed between the first lead and the last");
+    print(
+      `${describeMix(mix)}: ${seen.killed} movers killed at random, ${seen.between} of them with the leads split between the tables, ${seen.finished} finished before the kill; no lead lost or duplicated`,
     );
   }
 }
 
-/** One lead does not fit, so that there is a step between the copy and the delete. */
+/** Kills movers at each step. One lead does not fit, so that there is a step between the copy and the delete. */
 async function killAtSteps(): Promise<void> {
   for (const mix of mixes) {
     let [killed, duplicates, between] = [0, 0, 0];
@@ -161,34 +161,41 @@ async function killAtSteps(): Promise<void> {
       await using site = await makeSite(mix, ids, verb);
       await site.query(`ALTER TABLE ${to} MODIFY comments VARCHAR(5)`);
       await site.query(`UPDATE ${from} SET comments = 'longer' WHERE lead_id = 7`);
-      await site.remember();
+      await site.takeSnapshot();
       let round = 0;
       for (const step of steps) {
         await site.fill(verb);
         const visit = step === "finished" ? 1 : 1 + Math.floor(Math.random() * 3);
         const run = await runMover(site, verb, round++, { step, visit: step === "copied" ? 1 : visit });
-        must(run.killed, `Nobody was killed at the step ${step}: ${run.said}`);
+        assertThat(run.killed, `No mover was killed at step ${step}: ${run.output}`);
         killed++;
         const found = await site.check();
-        duplicates += found.twins;
+        duplicates += found.duplicates;
         if (found.inLive > 0 && found.inLive < ids.length) between++;
-        const { said } = await runMover(site, verb, round++);
-        must(/"failed":1,"unknown":0/.test(said), `The run after a kill at the step ${step} ended with ${said}`);
+        const { output } = await runMover(site, verb, round++);
+        assertThat(/"failed":1,"unknown":0/.test(output), `The run after a kill at step ${step} ended with ${output}`);
         const [left] = await site.query(`SELECT GROUP_CONCAT(lead_id) AS leads FROM ${from}`);
-        must(String(left?.leads) === "7", `Leads ${left?.leads} are left after a kill at the step ${step}`);
+        assertThat(
+          String(left?.leads) === "7",
+          `Leads ${left?.leads} are left after a kill at step ${step}, expected 7`,
+        );
         await site.check();
       }
     }
-    must(between > 0, "No kill at a step fell between the first lead and the last");
-    must(duplicates > 0 || (mix.live !== "MyISAM" && mix.archive !== "MyISAM"), "No kill fell between copy and delete");
-    say(
-      `${describeMix(mix)}: ${killed} movers killed at ${steps.join(", ")}, both verbs, ${between} with the leads in both tables, ${duplicates} leads doubled for the moment; the next run finished each`,
+    assertThat(between > 0, "No kill at a step hit between the first lead and the last");
+    assertThat(
+      duplicates > 0 || (mix.live !== "MyISAM" && mix.archive !== "MyISAM"),
+      "No kill hit between copy and delete",
+    );
+    print(
+      `${describeMix(mix)}: ${killed} movers killed at ${steps.join(", ")}, both verbs, ${between} with the leads split between the tables, ${duplicates} leads duplicated after the kill; the next run finished each`,
     );
   }
 }
 
+/** Kills MariaDB at random times during batches. */
 async function killServers(): Promise<void> {
-  let met = 0;
+  let hits = 0;
   for (const mix of mixes) {
     const seen = { killed: 0, repaired: 0, duplicates: 0, between: 0 };
     await using site = await makeSite(mix);
@@ -214,36 +221,40 @@ async function killServers(): Promise<void> {
       seen.killed++;
       await server.start();
       seen.repaired += await site.repair();
-      const { twins: duplicates, inLive } = await site.check();
+      const { duplicates, inLive } = await site.check();
       seen.duplicates += duplicates;
       if (duplicates > 0 || (inLive > 0 && inLive < ids.length)) seen.between++;
       const batch = await host.batches.wait((await submitted).id);
       const { done, skipped, failed, unknown } = batch.counts;
-      must(done + skipped === ids.length, `A batch ended with ${failed} failed, ${unknown} unknown: ${batch.error}`);
+      assertThat(
+        done + skipped === ids.length,
+        `A batch ended with ${failed} failed, ${unknown} unknown: ${batch.error}`,
+      );
       const after = await site.check();
-      must(after.twins === 0, "Leads are doubled after the batch");
-      must(after.inLive === (round % 2 === 0 ? ids.length : 0), "Leads are not where the batch should have moved them");
+      assertThat(after.duplicates === 0, "Leads are duplicated after the batch");
+      assertThat(after.inLive === (round % 2 === 0 ? ids.length : 0), "The batch did not move every lead");
     }
     await vicidial.close();
     await host.close();
-    met += seen.between;
-    say(
-      `${describeMix(mix)}: MariaDB killed ${seen.killed} times, ${seen.between} times with the leads in both tables (${seen.duplicates} doubled for the moment), ${seen.repaired} tables repaired; each batch finished, none lost, none doubled in the end`,
+    hits += seen.between;
+    print(
+      `${describeMix(mix)}: MariaDB killed ${seen.killed} times, ${seen.between} times with the leads split between the tables (${seen.duplicates} leads duplicated after the kill), ${seen.repaired} tables repaired; each batch finished, no lead lost or duplicated`,
     );
   }
-  must(met > 0, "No kill of MariaDB fell between the first lead and the last");
+  assertThat(hits > 0, "No kill of MariaDB hit between the first lead and the last");
 }
 
 type Site = Awaited<ReturnType<typeof makeSite>>;
 
-async function amongWriters(): Promise<void> {
+/** Moves leads while four writers change them, with our locks and without. */
+async function moveAmongWriters(): Promise<void> {
   const all = Array.from({ length: moves }, (_, index) => index + 1);
   let unlocked = 0;
   for (const mix of mixes) {
-    for (const way of ["as we do it", "without a lock"]) {
+    for (const way of ["with our locks", "without a lock"]) {
       await using site = await makeSite(mix, all);
       await site.query(`UPDATE ${archive} SET called_count = 0`);
-      const move = way === "as we do it" ? () => moveByUs(site, all) : () => moveWithoutLock(site, all);
+      const move = way === "with our locks" ? () => moveByUs(site, all) : () => moveWithoutLock(site, all);
       let stop = false;
       const writers = [1, 2, 3, 4].map((seed) => touch(site.url, seed, moves, () => stop));
       await move().finally(() => {
@@ -251,24 +262,27 @@ async function amongWriters(): Promise<void> {
       });
       const touched = (await Promise.all(writers)).reduce((sum, count) => sum + count, 0);
       const [counts] = await site.query(`SELECT
-        (SELECT COUNT(*) FROM ${live} JOIN ${archive} USING (lead_id)) AS twins,
+        (SELECT COUNT(*) FROM ${live} JOIN ${archive} USING (lead_id)) AS duplicates,
         (SELECT COUNT(*) FROM ${live}) AS inLive, (SELECT COUNT(*) FROM ${archive}) AS inArchive,
         (SELECT COALESCE(SUM(called_count), 0) FROM ${live}) + (SELECT COALESCE(SUM(called_count), 0) FROM ${archive}) AS kept`);
-      const [duplicates, inLive, inArchive, kept] = ["twins", "inLive", "inArchive", "kept"].map((name) =>
+      const [duplicates, inLive, inArchive, kept] = ["duplicates", "inLive", "inArchive", "kept"].map((name) =>
         Number(counts?.[name]),
       ) as [number, number, number, number];
       const lost = moves - (inLive + inArchive - duplicates);
-      say(
-        `${describeMix(mix)}: ${moves} leads moved among four writers ${way}: ${touched} changes meanwhile, ${duplicates} stale twins, ${lost} lost`,
+      print(
+        `${describeMix(mix)}: ${moves} leads moved among four writers ${way}: ${touched} concurrent changes, ${duplicates} stale duplicates, ${lost} lost`,
       );
       if (way === "without a lock") unlocked += duplicates;
       else {
-        must(duplicates === 0 && lost === 0 && inLive === moves, `${inLive} leads are live, ${duplicates} twins`);
-        must(touched > 0 && kept === touched, `${kept} of ${touched} changes are kept`);
+        assertThat(
+          duplicates === 0 && lost === 0 && inLive === moves,
+          `${inLive} leads are live, ${duplicates} duplicated, ${lost} lost`,
+        );
+        assertThat(touched > 0 && kept === touched, `${kept} of ${touched} changes were kept`);
       }
     }
   }
-  must(unlocked > 0, "Without a lock nothing went wrong, so these writers prove nothing");
+  assertThat(unlocked > 0, "No duplicate appeared without a lock, so the writers do not test the locks");
 }
 
 async function moveByUs(site: Site, all: number[]): Promise<void> {
@@ -278,13 +292,13 @@ async function moveByUs(site: Site, all: number[]): Promise<void> {
   for (let start = 0; start < all.length; start += 500) {
     const items = all.slice(start, start + 500);
     const { counts } = await host.batches.submit({ operation, items, params: makeParams("dearchive"), inline: true });
-    must(counts.done === items.length, `A batch ended as ${JSON.stringify(counts)}`);
+    assertThat(counts.done === items.length, `A batch ended as ${JSON.stringify(counts)}`);
   }
   await vicidial.close();
   await host.close();
 }
 
-/** The same insert and the same verified delete, fifty leads at a time, as a careful person would say them. */
+/** Moves fifty leads at a time by the same insert and the same verified delete, but without a lock. */
 async function moveWithoutLock(site: Site, all: number[]): Promise<void> {
   const names = Object.keys(makeLead(1)).map((column) => `\`${column}\``);
   const bytes = (value: string) => `BINARY CONVERT(${value} USING utf8mb4)`;
@@ -298,7 +312,7 @@ async function moveWithoutLock(site: Site, all: number[]): Promise<void> {
   }
 }
 
-/** Changes leads of both tables as fast as it can; how many changes there were. */
+/** Changes leads of both tables until it is stopped. Returns the number of changes. */
 async function touch(url: string, seed: number, leads: number, stopped: () => boolean): Promise<number> {
   const writer = await mysql.createConnection({ uri: url, flags: ["-FOUND_ROWS"] });
   let touched = 0;
@@ -309,7 +323,7 @@ async function touch(url: string, seed: number, leads: number, stopped: () => bo
       const [{ affectedRows }] = await writer.query<ResultSetHeader>(sql, [(step % leads) + 1]);
       touched += affectedRows;
     } catch (error) {
-      // On row locks somebody may be chosen as the victim of a deadlock.
+      // With row locks the writer may be the victim of a deadlock.
       if ((error as { code?: string }).code !== "ER_LOCK_DEADLOCK") throw error;
     }
   }
@@ -317,7 +331,7 @@ async function touch(url: string, seed: number, leads: number, stopped: () => bo
   return touched;
 }
 
-/** Leads in a database of the server, to be moved by the verb, and a ledger of its own. */
+/** Creates a database with leads in the source table of the verb, and a ledger. */
 async function makeSite(mix: Mix, leads = ids, verb: Verb = "dearchive") {
   const name = `proof_${randomBytes(4).toString("hex")}`;
   const url = Object.assign(new URL(server.url), { pathname: name }).href;
@@ -339,7 +353,7 @@ async function makeSite(mix: Mix, leads = ids, verb: Verb = "dearchive") {
   let before = await readRows(sides[verb].from);
   const isStale = (row: object, whole: object | undefined) =>
     JSON.stringify(row) === JSON.stringify({ ...whole, comments: "stale" });
-  /** Puts stale copies of every tenth lead that is live alone into the archive. */
+  /** Adds stale copies of every tenth lead that is only live to the archive. */
   async function makeStale(): Promise<void> {
     const there = await readRows(archive);
     const fresh = [...(await readRows(live)).values()].filter(
@@ -356,17 +370,17 @@ async function makeSite(mix: Mix, leads = ids, verb: Verb = "dearchive") {
     ledger: `sqlite:${join(ledgerFolder, "ledger.db")}`,
     makeStale,
     query: async (sql: string) => (await admin.query<RowDataPacket[]>(sql))[0],
-    /** What is in the source now is what must be whole from now on. */
-    async remember() {
+    /** Takes the source table as the expected content. */
+    async takeSnapshot() {
       before = await readRows(sides[verb].from);
     },
-    /** All leads lie in the source again, and nothing else. */
+    /** Resets both tables to the leads of the source. */
     async fill(verb: Verb) {
       for (const table of [live, archive]) await admin.query(`DELETE FROM ${table}`);
       await insertRows(admin, sides[verb].from, [...before.values()]);
       if (verb === "archive") await makeStale();
     },
-    /** What an administrator does after a crash: MyISAM keeps its index in the server's memory. */
+    /** Repairs tables as an administrator does after a crash, because MyISAM keeps its index in memory. Returns the number of them. */
     async repair() {
       admin.destroy();
       admin = await mysql.createConnection({ uri: url, dateStrings: true });
@@ -375,9 +389,9 @@ async function makeSite(mix: Mix, leads = ids, verb: Verb = "dearchive") {
       for (const table of damaged) await admin.query(`REPAIR TABLE ${table}`);
       return damaged.size;
     },
-    /** Throws where a lead is not whole in one of the tables. A copy in the archive may be one that we made stale. */
+    /** Counts the duplicates and the live leads. @throws if a lead is intact in neither table, apart from stale copies. */
     async check() {
-      // Together: a mover's last statements may be under way, though nobody is there any more to hear of them.
+      // Locks both tables at once, because the last statements of a killed mover may still be running.
       await admin.query(`LOCK TABLES ${live} READ, ${archive} READ`);
       const [inLive, inArchive] = [await readRows(live), await readRows(archive)];
       await admin.query("UNLOCK TABLES");
@@ -385,11 +399,11 @@ async function makeSite(mix: Mix, leads = ids, verb: Verb = "dearchive") {
       for (const [id, row] of before) {
         const [here, there] = [inLive.get(id), inArchive.get(id)];
         const whole = [here, there].filter((copy) => JSON.stringify(copy) === JSON.stringify(row)).length;
-        must(whole > 0, `Lead ${id} is lost: ${JSON.stringify([here, there])}`);
-        must(whole === 2 || !here || !there || isStale(there, row), `Lead ${id} is not as it was`);
+        assertThat(whole > 0, `Lead ${id} is lost: ${JSON.stringify([here, there])}`);
+        assertThat(whole === 2 || !here || !there || isStale(there, row), `Lead ${id} was changed`);
         if (whole === 2) duplicates++;
       }
-      return { twins: duplicates, inLive: inLive.size };
+      return { duplicates, inLive: inLive.size };
     },
     async [Symbol.asyncDispose]() {
       await admin.end();

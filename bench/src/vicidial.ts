@@ -14,24 +14,24 @@ import { type Line, median, rate } from "./report.ts";
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";
 const perCall = 500;
-/** Turns until the engine has made the code as fast as it will be, as in a server of some minutes. */
+/** Turns until V8 has optimized the code, as in a server that has run for minutes. */
 const warmUp = 30;
 const columns = Object.keys(makeLead(1));
 const names = columns.map((name) => `\`${name}\``).join(", ");
 
 /**
- * The server as ViciBox sets it up. Of InnoDB's pool it says nothing: here the tables fit into it, as MyISAM's fit into the
- * memory that the system keeps files in.
+ * The server settings of ViciBox. It does not set InnoDB's pool. Here the tables fit into the pool, as MyISAM's fit into the file
+ * cache.
  */
 const settings = [
   ...["--sql-mode=NO_ENGINE_SUBSTITUTION", "--default-storage-engine=MyISAM", "--concurrent-insert=2"],
   ...["--myisam-use-mmap=1", "--query-cache-type=0", "--max-connections=2000", "--skip-name-resolve"],
   "--innodb-buffer-pool-size=1G",
 ];
-/** MariaDB's default, a third of what the tables take. */
+/** MariaDB's default, a third of the size of the tables. */
 const smallPool = 128 * 1024 ** 2;
 
-/** Leads out of the archive of a MariaDB, beside the two bare statements and beside VICIdial's own call per lead. */
+/** Moves leads out of the archive, compared with the two bare statements and with VICIdial's own call per lead. */
 export async function vicidial(scale: number): Promise<Line[]> {
   const server = await privateMariadb(settings);
   try {
@@ -66,7 +66,7 @@ async function onEngine(serverUrl: string, engine: string, scale: number): Promi
       });
       const response = await ours.routes.fetch(request);
       const text = await response.text();
-      if (JSON.parse(text).delete_count !== lead_ids.length) throw new Error(`The call answered ${text}`);
+      if (JSON.parse(text).delete_count !== lead_ids.length) throw new Error(`Unexpected response: ${text}`);
     };
     const database = `MariaDB, ${engine}`;
     const native = await nativeServer(url);
@@ -78,9 +78,9 @@ async function onEngine(serverUrl: string, engine: string, scale: number): Promi
     if (engine === "InnoDB") {
       await root.query("SET GLOBAL innodb_buffer_pool_size = ?", [smallPool]);
       const short = `${database}, pool of 128 MiB`;
-      // What it is then is the disk's: it is told, not judged.
-      const { wanted: _, ...told } = await besideTheNative(native.call, call, take, scale, short);
-      lines.push(told);
+      // The disk dominates here, so there is no target.
+      const { wanted: _, ...line } = await besideTheNative(native.call, call, take, scale, short);
+      lines.push(line);
     }
     native.stop();
     return lines;
@@ -94,7 +94,7 @@ async function onEngine(serverUrl: string, engine: string, scale: number): Promi
   }
 }
 
-/** So many leads in each table, with an index entry of their own in most of the keys. */
+/** Fills each table with `rows` leads, whose values are distinct in most indexes. */
 async function fill(bare: Connection, engine: string, rows: number): Promise<void> {
   for (const [table, first] of [
     [archive, 1],
@@ -120,7 +120,7 @@ async function fill(bare: Connection, engine: string, rows: number): Promise<voi
   }
 }
 
-/** Hands out archived leads, in no order, each once. */
+/** Returns a function that returns archived leads, each once, in a scrambled order. */
 async function leadsToTake(bare: Connection): Promise<(count: number) => number[]> {
   const [rows] = await bare.query<RowDataPacket[]>(`SELECT lead_id FROM ${archive} ORDER BY CRC32(lead_id)`);
   const ids = rows.map((row) => Number(row.lead_id));
@@ -150,7 +150,7 @@ async function besideTheStatements(
     const taken: Record<"ours" | "plain", number> = { ours: 0, plain: 0 };
     const order = turn % 2 === 0 ? (["ours", "plain"] as const) : (["plain", "ours"] as const);
     for (const way of order) taken[way] = await timed(way === "ours" ? call : statements, take(perCall));
-    // Code warms up, and the tables.
+    // Warms up the code and the tables.
     if (turn >= 0) pairs.push(taken);
   }
   const ms = (way: "ours" | "plain") => `${median(pairs.map((pair) => pair[way])).toFixed(0)} ms`;
@@ -160,12 +160,12 @@ async function besideTheStatements(
     ours: ms("ours"),
     compared: `the two bare statements: ${ms("plain")}`,
     figure: median(pairs.map((pair) => pair.plain)) / median(pairs.map((pair) => pair.ours)),
-    // All or none is worth more there than the rest.
+    // On InnoDB atomicity matters more than speed.
     wanted: { atLeast: database.endsWith("InnoDB") ? 0.65 : 0.8 },
   };
 }
 
-/** VICIdial's own function, as its statements over HTTP: its settings, its login, its checks, its log. PHP is left out. */
+/** VICIdial's own function as its statements over HTTP, without PHP: settings, login, checks and log. */
 async function nativeServer(url: string) {
   const around = await mysql.createConnection({ uri: url });
   for (const table of [
@@ -182,7 +182,7 @@ async function nativeServer(url: string) {
   const server = createServer(
     getRequestListener(async (request) => {
       const id = Number(new URL(request.url).searchParams.get("lead_id"));
-      // A connection per call, as a page has.
+      // One connection per call, as a PHP page has.
       const connection = await mysql.createConnection({ uri: url });
       try {
         await connection.query("SELECT * FROM system_settings");
@@ -241,7 +241,7 @@ async function besideTheNative(
   };
 }
 
-/** A large batch while somebody updates leads all the time. */
+/** Measures a large batch while a writer updates leads continuously. */
 async function asOneBatch(
   url: string,
   host: Awaited<ReturnType<typeof createHost>>,
@@ -252,7 +252,7 @@ async function asOneBatch(
   const leads = Math.round(rows / 5);
   const writer = await mysql.createConnection({ uri: url });
   let step = 0;
-  /** How long each of its updates took, in milliseconds. */
+  /** Updates leads while `goOn` holds. Returns the milliseconds of each update, sorted. */
   const write = async (goOn: () => boolean) => {
     const stalls: number[] = [];
     for (; goOn(); step++) {
@@ -264,8 +264,8 @@ async function asOneBatch(
     }
     return stalls.sort((a, b) => a - b);
   };
-  // What the machine itself makes a writer wait, for comparison.
-  const alone = await timedOut(write, 5000);
+  // The writer alone, for comparison.
+  const alone = await runFor(write, 5000);
   let atWork = true;
   const writing = write(() => atWork);
   const items = take(leads);
@@ -284,23 +284,32 @@ async function asOneBatch(
   atWork = false;
   const sorted = await writing;
   await writer.end();
-  if (batch.counts.done !== items.length) throw new Error(`The batch ended as ${JSON.stringify(batch.counts)}`);
+  if (batch.counts.done !== items.length) throw new Error(`The batch ended with ${JSON.stringify(batch.counts)}`);
   const ours = `${leads} leads, ${rate(leads / seconds, "leads")}`;
   const most99 = sorted[Math.floor(sorted.length * 0.99)] ?? 0;
   const memory: Line = {
-    ...{ work: "memory that a batch takes", database, ours, compared: "" },
-    ...{ figure: (most - before) / 1024 ** 2, unit: " MiB", wanted: { atMost: 100 } },
+    work: "memory of a batch",
+    database,
+    ours,
+    compared: "",
+    figure: (most - before) / 1024 ** 2,
+    unit: " MiB",
+    wanted: { atMost: 100 },
   };
   const wait: Line = {
-    ...{ work: "longest wait of a writer during a batch", database, ours },
-    compared: `99 of 100: ${most99.toFixed(0)} ms; alone, in 5 s: ${(alone.at(-1) ?? 0).toFixed(0)} ms`,
-    ...{ figure: sorted.at(-1) ?? 0, unit: " ms", wanted: { atMost: 200 } },
+    work: "longest wait of a writer during a batch",
+    database,
+    ours,
+    compared: `p99: ${most99.toFixed(0)} ms; alone, in 5 s: ${(alone.at(-1) ?? 0).toFixed(0)} ms`,
+    figure: sorted.at(-1) ?? 0,
+    unit: " ms",
+    wanted: { atMost: 200 },
   };
   return [wait, memory];
 }
 
-/** What the work gives that goes on for so many milliseconds. */
-function timedOut<Result>(work: (goOn: () => boolean) => Promise<Result>, ms: number): Promise<Result> {
+/** Runs a work for some milliseconds and returns its result. */
+function runFor<Result>(work: (goOn: () => boolean) => Promise<Result>, ms: number): Promise<Result> {
   const end = performance.now() + ms;
   return work(() => performance.now() < end);
 }
