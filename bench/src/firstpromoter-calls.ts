@@ -85,7 +85,8 @@ const fiftyIds = (turn: number) => makeIds(turn % 10);
 const makeSet =
   (verb: "restore" | "archive") =>
   (name: string, ids: (turn: number) => number[]): Call => ({
-    ...{ name, method: "POST" },
+    name,
+    method: "POST",
     path: () => `/promoters/${verb}`,
     body: (_, turn) => ({ ids: ids(turn) }),
   });

@@ -148,9 +148,18 @@ export function plainRestoreRoute(bare: Bare): Hono {
     });
     const now = new Date().toISOString();
     return c.json({
-      ...{ id: ++made, status: "completed", total: ids.length, selected_total: ids.length, processed_count: changed },
-      ...{ failed_count: ids.length - changed, action_label: "promoter/restore", created_at: now, updated_at: now },
-      ...{ meta: {}, progress: 100, processing_errors: [] },
+      id: ++made,
+      status: "completed",
+      total: ids.length,
+      selected_total: ids.length,
+      processed_count: changed,
+      failed_count: ids.length - changed,
+      action_label: "promoter/restore",
+      created_at: now,
+      updated_at: now,
+      meta: {},
+      progress: 100,
+      processing_errors: [],
     });
   });
 }

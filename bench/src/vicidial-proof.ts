@@ -95,7 +95,12 @@ function runMover(
   return new Promise((resolve) => {
     const { afterMs, ...at } = kill;
     const MOVE = JSON.stringify({
-      ...{ ledger: site.ledger, url: site.url, verb, round, ids, params: makeParams(verb) },
+      ledger: site.ledger,
+      url: site.url,
+      verb,
+      round,
+      ids,
+      params: makeParams(verb),
       ...at,
     });
     // The compile cache saves each process from compiling the sources, which takes longer than the move.

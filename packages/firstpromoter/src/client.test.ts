@@ -116,8 +116,17 @@ test("throws if the response does not arrive in time", async () => {
 
 test("ends a wait at its time-out or signal", async () => {
   const batch = {
-    ...{ id: 1, status: "in_progress", total: 9, selected_total: 9, processed_count: 1, failed_count: 0 },
-    ...{ action_label: "promoter/restore", created_at: "", updated_at: "", meta: null, progress: 11 },
+    id: 1,
+    status: "in_progress",
+    total: 9,
+    selected_total: 9,
+    processed_count: 1,
+    failed_count: 0,
+    action_label: "promoter/restore",
+    created_at: "",
+    updated_at: "",
+    meta: null,
+    progress: 11,
     processing_errors: [],
   };
   const { batches } = answering(() => Response.json(batch));
@@ -174,8 +183,17 @@ test("yields every promoter over all pages", async () => {
 
 test("repeats only calls that are safe to repeat", async () => {
   const batch = {
-    ...{ id: 1, status: "completed", total: 1, selected_total: 1, processed_count: 1, failed_count: 0 },
-    ...{ action_label: "promoter/restore", created_at: "", updated_at: "", meta: {}, progress: 100 },
+    id: 1,
+    status: "completed",
+    total: 1,
+    selected_total: 1,
+    processed_count: 1,
+    failed_count: 0,
+    action_label: "promoter/restore",
+    created_at: "",
+    updated_at: "",
+    meta: {},
+    progress: 100,
     processing_errors: [],
   };
   const failures: (() => Response | Promise<Response>)[] = [
@@ -258,8 +276,16 @@ test("sends a dry run to a path that the vendor lacks", async () => {
 
 test("accepts replies that differ from the vendor's documentation", async () => {
   const foreign = {
-    ...{ id: 9, status: "queued", total: 1, selected_total: 1, processed_count: 0, failed_count: 1 },
-    ...{ action_label: "payout/mark_as_paid", meta: null, progress: 0.5, processing_errors: [{ id: 3, error: "no" }] },
+    id: 9,
+    status: "queued",
+    total: 1,
+    selected_total: 1,
+    processed_count: 0,
+    failed_count: 1,
+    action_label: "payout/mark_as_paid",
+    meta: null,
+    progress: 0.5,
+    processing_errors: [{ id: 3, error: "no" }],
   };
   expect(await answering(() => Response.json([foreign])).batches.list()).toEqual([foreign]);
   const odd = { id: 1, email: null, fraud_suspicions: null, promoter_campaigns: [{ id: 1, state: "suspended" }] };
@@ -292,7 +318,10 @@ test("keeps credentials of a reply out of errors", async () => {
 test("sends a request id, and includes it in every error", async () => {
   const ids: (string | null)[] = [];
   const client = createFirstPromoterClient({
-    ...{ baseUrl, apiKey: "k", accountId: "a", retry: { attempts: 1 } },
+    baseUrl,
+    apiKey: "k",
+    accountId: "a",
+    retry: { attempts: 1 },
     fetch: async (_, init) => {
       ids.push(new Headers(init.headers).get("x-request-id"));
       if (ids.length === 1) throw new Error("socket hang up");

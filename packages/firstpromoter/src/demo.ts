@@ -2,6 +2,7 @@ import type { Database } from "@reinstate/batch-core";
 import type { CampaignState } from "./schemas.ts";
 import type { NewPromoterRecord, PromoterStore } from "./store/store.ts";
 
+/** The API keys of the demo accounts. */
 export const demoKeys = [
   { vendor: "firstpromoter", account: "acc_demo", name: "demo", secret: "demo-firstpromoter-key" },
   {

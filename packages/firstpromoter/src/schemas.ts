@@ -208,16 +208,29 @@ export const errorBody = z.object({
   code: z.string().optional(),
 });
 
+/** The status of a batch. */
 export type BatchStatus = z.infer<typeof batchStatus>;
+/** A batch. */
 export type BatchProcess = z.infer<typeof batchProcess>;
+/** The outcome of one id of a batch. */
 export type ItemOutcome = z.infer<typeof itemOutcome>;
+/** One id of a batch with its outcome. */
 export type BatchItem = z.infer<typeof batchItem>;
+/** A page of outcomes. */
 export type BatchItems = z.infer<typeof batchItems>;
+/** The state of a promoter in one campaign. */
 export type CampaignState = z.infer<typeof campaignState>;
+/** A unique value that finds a promoter. */
 export type FindBy = z.infer<typeof findBy>;
+/** The writable fields of a profile. */
 export type ProfileInput = z.infer<typeof profileInput>;
+/** The body of `POST /promoters`. */
 export type NewPromoter = z.infer<typeof newPromoter>;
+/** The body of `PUT /promoters/{id}`. */
 export type PromoterChanges = z.infer<typeof promoterChanges>;
+/** A promoter. */
 export type Promoter = z.infer<typeof promoter>;
+/** A page of promoters. */
 export type PromoterList = z.infer<typeof promoterList>;
+/** The body of an error. */
 export type ErrorBody = z.infer<typeof errorBody>;

@@ -84,8 +84,8 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     async check({ store, transaction }) {
       const campaign = await store.defaultCampaign("a");
       const states = ["pending", "accepted", "rejected", "blocked", "inactive", "not_set"] as const;
-      const given = states.map((state) => makePromoter({ campaigns: [{ campaign_id: campaign.id, state }] }));
-      const ids = await store.create("a", given, 1);
+      const records = states.map((state) => makePromoter({ campaigns: [{ campaign_id: campaign.id, state }] }));
+      const ids = await store.create("a", records, 1);
       await transaction((t) => store.archive("a", ids, 2, t));
       assert.equal(await store.countPending("a"), 0, "an archived promoter is not pending");
       await transaction((t) => store.restore("a", ids, 3, t));
@@ -134,14 +134,14 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
   {
     name: "lists newest first, by page, filtered and sorted",
     async check({ store, transaction }) {
-      const given = [30, 10, 20].map((clicks_count, index) =>
+      const records = [30, 10, 20].map((clicks_count, index) =>
         makePromoter({
           email: `l${index}@example.com`,
           stats: { clicks_count },
           profile: { first_name: `Name_${index}%` },
         }),
       );
-      const [a, b, c] = (await store.create("a", given, 1)) as [number, number, number];
+      const [a, b, c] = (await store.create("a", records, 1)) as [number, number, number];
       await transaction((t) => store.archive("a", [b], 2, t));
       const ids = (query: Partial<PromoterQuery>) => listIds(store, query);
       assert.deepEqual(await ids({}), [c, b, a]);
@@ -161,7 +161,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
   {
     name: "filters lists by every documented field",
     async check({ store }) {
-      const given = [
+      const records = [
         makePromoter({ profile: { w8_form_url: "https://example.com/w8" }, custom_fields: { tier: "Gold", age: 7 } }),
         makePromoter({ profile: { w9_form_url: "", website: '"w8_form_url":"x"' }, custom_fields: { tier: "golden" } }),
         makePromoter({
@@ -170,7 +170,7 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
         }),
         makePromoter({ invoice_details_status: "denied", subscribed_to_email: false }),
       ];
-      const [a, b, c, d] = (await store.create("a", given, 1)) as [number, number, number, number];
+      const [a, b, c, d] = (await store.create("a", records, 1)) as [number, number, number, number];
       const ids = (query: Partial<PromoterQuery>) => listIds(store, query);
       assert.deepEqual(await ids({ hasForm: true }), [a]);
       assert.deepEqual(await ids({ hasForm: false }), [d, c, b]);
@@ -201,13 +201,13 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     async check({ store, transaction }) {
       const { id: campaign_id } = await store.defaultCampaign("a");
       const pendingIn = { campaigns: [{ campaign_id, state: "pending" as const }] };
-      const given = [
+      const records = [
         makePromoter(pendingIn),
         makePromoter(pendingIn),
         makePromoter(),
         makePromoter({ ...pendingIn, archived_at: 1 }),
       ];
-      const [a, b, c, d] = (await store.create("a", given, 1)) as [number, number, number, number];
+      const [a, b, c, d] = (await store.create("a", records, 1)) as [number, number, number, number];
       const pending = () => store.countPending("a");
       assert.equal(await pending(), 2);
       await transaction((t) => store.archive("a", [a, c, d], 2, t, 7));
@@ -229,10 +229,10 @@ export const promoterStoreContract: { name: string; check(parts: StoreUnderTest)
     name: "changes a large set, all of it or a part",
     async check({ store, transaction }) {
       const { id: campaign_id } = await store.defaultCampaign("a");
-      const given = Array.from({ length: 200 }, (_, n) =>
+      const records = Array.from({ length: 200 }, (_, n) =>
         makePromoter(n % 10 === 0 ? { campaigns: [{ campaign_id, state: "pending" as const }] } : {}),
       );
-      const ids = await store.create("a", given, 1);
+      const ids = await store.create("a", records, 1);
       const [theirs] = (await store.create("b", [makePromoter()], 1)) as [number];
       const none = await transaction((t) => store.restore("a", ids, 2, t));
       assert.deepEqual([none.changed, ascending(none.unchanged)], [[], ascending(ids)]);

@@ -18,8 +18,13 @@ describe.each(ledgerDatabases)("account isolation on $name", ({ open }) => {
     const asked = async (method: string, path: string, promoter: number, campaign: number, batchId: number) => {
       const id = path.startsWith("/batch_processes") ? batchId : promoter;
       const body = {
-        ...{ ids: [promoter, promoter + 5], campaign_id: campaign, parent_promoter_id: promoter, note: "seen" },
-        ...{ from_campaign_id: campaign, to_campaign_id: ours.id, email: "walls@example.com" },
+        ids: [promoter, promoter + 5],
+        campaign_id: campaign,
+        parent_promoter_id: promoter,
+        note: "seen",
+        from_campaign_id: campaign,
+        to_campaign_id: ours.id,
+        email: "walls@example.com",
         initial_campaign_id: campaign,
       };
       const list = `filters[campaign_id]=${campaign}&filters[status]=completed&filters[outcome]=done`;

@@ -217,6 +217,7 @@ const promoterApi = [
 /** Every call that is served. */
 export const api: readonly Route[] = [...actionApi, ...actionApi.map(dryRun), ...batchApi, ...promoterApi];
 
+/** The operation ids of the calls, by handler module. */
 export type ActionOperationId = (typeof actionApi)[number]["operationId"];
 export type BatchOperationId = (typeof batchApi)[number]["operationId"];
 export type PromoterOperationId = (typeof promoterApi)[number]["operationId"];

@@ -71,6 +71,7 @@ export const errorAnswers = {
   internal: { status: 500, body: { message: "Internal server error", code: "internal_error" } },
 } satisfies Record<string, ErrorAnswer>;
 
+/** A row of the error table. */
 export type ErrorName = keyof typeof errorAnswers;
 
 /** The most bytes of faults by field, so that no response grows with the request. */

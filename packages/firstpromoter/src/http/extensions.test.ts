@@ -112,7 +112,10 @@ describe.each(ledgerDatabases)("extensions on $name", ({ open }) => {
       return body;
     };
     const result = (id: unknown, outcome: string, code: string | null = null, message: string | null = null) => ({
-      ...{ id, outcome, code, message },
+      id,
+      outcome,
+      code,
+      message,
     });
     const all = [
       result(1, "done"),
@@ -246,12 +249,17 @@ describe.each(ledgerDatabases)("a large batch on $name", ({ open }) => {
     await using database = await open();
     await using server = await start(database.url, {
       upstream: {
-        ...{ baseUrl: "https://api.example.com", apiKey: "k", accountId: "acc_demo" },
+        baseUrl: "https://api.example.com",
+        apiKey: "k",
+        accountId: "acc_demo",
         fetch: async () => Response.json({ data: [] }),
       },
     });
     const { id } = await server.host.batches.submit({
-      ...{ operation: "firstpromoter.promoters.archive", target: "upstream", account: "acc_demo", items: [950] },
+      operation: "firstpromoter.promoters.archive",
+      target: "upstream",
+      account: "acc_demo",
+      items: [950],
     });
     await server.host.batches.wait(id);
     expect(await server.call("POST", `/batch_processes/${id}/undo`)).toMatchObject({

@@ -76,7 +76,9 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
       const query = encodeURIComponent(typeof find_by === "object" ? "a,b" : find_by);
       const read = await server.call("GET", `/promoters/950?find_by=${query}`);
       expect({ find_by, status: read.status, body: read.body }).toMatchObject({
-        ...{ find_by, status: 422, body: { code: "invalid_params" } },
+        find_by,
+        status: 422,
+        body: { code: "invalid_params" },
       });
     }
     expect((await server.call("GET", "/promoters/950")).body.note).toBeNull();
@@ -123,7 +125,9 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
     for (const text of [...malformed, `{"ids":${"[".repeat(9_999)}${"]".repeat(9_999)}}`]) {
       const { status, body } = await server.call("POST", "/promoters/restore", text);
       expect({ text, status, body }).toEqual({
-        ...{ text, status: 400, body: { message: "The request body is not valid JSON", code: "invalid_params" } },
+        text,
+        status: 400,
+        body: { message: "The request body is not valid JSON", code: "invalid_params" },
       });
     }
     for (const [selection, value] of [
@@ -155,17 +159,22 @@ describe.each(ledgerDatabases)("bodies of requests on $name", ({ open }) => {
       const request = new Request("http://any.example/api/v2/company/promoters/restore", {
         method: "POST",
         headers: {
-          ...{ authorization: "Bearer demo-firstpromoter-key", "account-id": "acc_demo" },
-          ...{ "content-type": "application/json", "content-encoding": encoding },
+          authorization: "Bearer demo-firstpromoter-key",
+          "account-id": "acc_demo",
+          "content-type": "application/json",
+          "content-encoding": encoding,
         },
         body: bytes,
       });
       const response = await server.instance.routes.fetch(request);
       expect({ encoding, status: response.status, accepted: response.headers.get("accept-encoding") }).toEqual({
-        ...{ encoding, status: 415, accepted: "identity" },
+        encoding,
+        status: 415,
+        accepted: "identity",
       });
       expect(await response.json()).toEqual({
-        ...{ message: "The request body must not be encoded (Content-Encoding)", code: "encoded_body" },
+        message: "The request body must not be encoded (Content-Encoding)",
+        code: "encoded_body",
       });
     }
     expect((await server.call("GET", "/promoters/1")).body.archived_at).not.toBeNull();

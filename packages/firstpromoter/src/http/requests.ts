@@ -33,7 +33,9 @@ import { apiError, invalidRecord } from "./errors.ts";
 export interface Env {
   Variables: { account: string; actor: string; requestId: string };
 }
+/** The Hono context of a request. */
 export type Ctx = Context<Env>;
+/** Handles one call of the API. */
 export type Handler = (c: Ctx) => Promise<Response>;
 
 /** Reads the query of a request. @throws `invalid_request` for a safety flag, because reads support none. */
@@ -154,10 +156,10 @@ export function readPromoterChanges(params: Record<string, unknown>): PromoterCh
   const { email } = params;
   if (email !== undefined && (lastText(email)?.trim() ?? "") === "") throw invalidRecord({ email: ["can't be blank"] });
   const { profile, ...changes } = readWritableFields(params) as { profile?: Record<string, unknown> };
-  const given = parseMap(params.profile) ?? {};
+  const profileParams = parseMap(params.profile) ?? {};
   const removedForms = {
-    ...(parseBoolean(given._destroy_w8form) && { w8_form_url: null }),
-    ...(parseBoolean(given._destroy_w9form) && { w9_form_url: null }),
+    ...(parseBoolean(profileParams._destroy_w8form) && { w8_form_url: null }),
+    ...(parseBoolean(profileParams._destroy_w9form) && { w9_form_url: null }),
   };
   return parseOrInvalid(
     promoterChanges.safeParse({ ...changes, ...(profile && { profile: { ...profile, ...removedForms } }) }),
@@ -184,9 +186,9 @@ function readWritableFields({
   // An index entry must fit into a database page.
   if (custId && custId.length > 255) faults.cust_id = ["is too long (maximum is 255 characters)"];
   if (lastText(note)?.includes("\0") || !isTextOrNull(note)) faults.note = ["is invalid"];
-  const given = parseMap(profile) ?? {};
-  const fields = Object.keys(profileInput.shape).filter((field) => field in given);
-  for (const field of fields) if (!isTextOrNull(given[field])) faults[`profile.${field}`] = ["is invalid"];
+  const profileParams = parseMap(profile) ?? {};
+  const fields = Object.keys(profileInput.shape).filter((field) => field in profileParams);
+  for (const field of fields) if (!isTextOrNull(profileParams[field])) faults[`profile.${field}`] = ["is invalid"];
   const custom = custom_fields === null ? null : parseMap(custom_fields);
   if (custom && isFromNames(custom) && Object.keys(custom).some((name) => /^$|[[\]]/.test(name))) {
     faults.custom_fields = ["is invalid"];
@@ -197,7 +199,7 @@ function readWritableFields({
     ...(cust_id !== undefined && { cust_id: custId }),
     ...(note !== undefined && { note: lastText(note) ?? null }),
     ...(profile !== undefined && {
-      profile: Object.fromEntries(fields.map((field) => [field, lastText(given[field]) ?? null])),
+      profile: Object.fromEntries(fields.map((field) => [field, lastText(profileParams[field]) ?? null])),
     }),
     // Vendor quirk: its file declares a list, so clients generated from it send `[]` for "unchanged".
     ...(custom !== undefined && { custom_fields: custom && { ...custom } }),

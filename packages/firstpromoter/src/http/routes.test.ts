@@ -77,7 +77,10 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     await using server = await start(database.url, { rateLimit: 0 });
     const { id: campaign_id } = await server.instance.store.defaultCampaign("acc_demo");
     const params = {
-      ...{ campaign_id, from_campaign_id: campaign_id, to_campaign_id: campaign_id, parent_promoter_id: 990 },
+      campaign_id,
+      from_campaign_id: campaign_id,
+      to_campaign_id: campaign_id,
+      parent_promoter_id: 990,
     };
     for (const name of Object.keys(actions)) {
       for (const ids of [[950], range(951, 956), [950, 2001], [...range(951, 956), null]]) {
@@ -87,7 +90,10 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
         expect({ name, ...answer }).toMatchObject({
           status: sync ? 200 : 202,
           body: {
-            ...{ action_label: `promoter/${name}`, meta: {}, total: ids.length, selected_total: ids.length },
+            action_label: `promoter/${name}`,
+            meta: {},
+            total: ids.length,
+            selected_total: ids.length,
             ...(sync ? { status: "completed", progress: 100 } : { status: "pending", progress: 0 }),
           },
         });
@@ -354,7 +360,10 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect(batch.body).toMatchObject({ status: "failed", failed_count: 6 });
     expect(batch.body.processing_errors).toEqual(range(10, 15).map((id) => `Promoter ${id} could not be changed`));
     expect(items.body.data[0]).toEqual({
-      ...{ id: 10, outcome: "failed", code: "retries_exhausted", message: "Promoter 10 could not be changed" },
+      id: 10,
+      outcome: "failed",
+      code: "retries_exhausted",
+      message: "Promoter 10 could not be changed",
     });
     const at_once = await server.call("POST", "/promoters/restore", { ids: [10] });
     expect(at_once).toMatchObject({ status: 500, body: { message: "Internal server error" } });
@@ -394,11 +403,13 @@ describe.each(ledgerDatabases)("FirstPromoter's API on $name", ({ open }) => {
     expect(await forms(withForms)).toEqual({ ...withForms, found: [2011] });
     expect(await forms({ _destroy_w8form: true, _destroy_w9form: "0" })).toEqual({
       ...withForms,
-      ...{ w8_form_url: null, found: [2011] },
+      w8_form_url: null,
+      found: [2011],
     });
     expect((await forms({ _destroy_w9form: "1" })).found).toEqual([]);
     expect(await server.call("PUT", "/promoters/unknown@example.com", { find_by: "email", note: "x" })).toMatchObject({
-      ...{ status: 404, body: { message: "Record not found", code: "not_found" } },
+      status: 404,
+      body: { message: "Record not found", code: "not_found" },
     });
     expect((await server.call("PUT", "/promoters/2011", { email: "ben.adler.1@example.com" })).status).toBe(400);
     expect((await server.call("PUT", "/promoters/2001", { email: "c@example.com" })).status).toBe(404);

@@ -11,7 +11,8 @@ test("serves any Host and header case over a socket", async () => {
     const headers = new Headers(Object.entries(incoming.headers) as [string, string][]);
     const body = await text(incoming);
     const given = new Request(`http://${incoming.headers.host}${incoming.url}`, {
-      ...{ method: incoming.method!, headers },
+      method: incoming.method!,
+      headers,
       ...(body !== "" && { body }),
     });
     const answer = await server.instance.routes.fetch(given);
@@ -23,7 +24,10 @@ test("serves any Host and header case over a socket", async () => {
   /** Sends the header names with their case unchanged. */
   const call = async (headers: Record<string, string>, body: string) => {
     const sent = request({
-      ...{ port, host: "127.0.0.1", method: "POST", headers },
+      port,
+      host: "127.0.0.1",
+      method: "POST",
+      headers,
       path: "/api/v2/company/promoters/restore",
     });
     sent.end(body);

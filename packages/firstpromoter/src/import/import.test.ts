@@ -186,10 +186,12 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect(await take(many)).toEqual({ imported: 2, refused: [expect.stringMatching(/^6 stats.clicks_count: /)] });
     expect(await note("c1@x.com")).toBe('one\ntwo "2"\nthree');
     expect(await take('email,note\nd1@x.com,5" nail\nd2@x.com,ok\n')).toEqual({
-      ...{ imported: 1, refused: [`2 ${quote}`] },
+      imported: 1,
+      refused: [`2 ${quote}`],
     });
     expect(await take('email,note\ne1@x.com,"never closed\ne2@x.com,ok\n')).toEqual({
-      ...{ imported: 1, refused: [`2 ${quote}`] },
+      imported: 1,
+      refused: [`2 ${quote}`],
     });
     // The next quote closes the cell, and the text between is not lost.
     expect(await take('email,note\nf1@x.com,"oops\nf2@x.com,ok\nf3@x.com,5",z\nf4@x.com,"fine"\n')).toEqual({
@@ -289,12 +291,23 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
   test("imports fields that are shown but never changed", async () => {
     await using ours = await empty();
     const given = {
-      ...{ id: 7, email: "w@x.com", joined_at: "2024-01-01T00:00:00Z", first_event_at: "2024-02-02T00:00:00Z" },
-      ...{ is_confirmed: false, is_customized: true, track_ad_traffic: true, auth_provider: "google" },
+      id: 7,
+      email: "w@x.com",
+      joined_at: "2024-01-01T00:00:00Z",
+      first_event_at: "2024-02-02T00:00:00Z",
+      is_confirmed: false,
+      is_customized: true,
+      track_ad_traffic: true,
+      auth_provider: "google",
       promoter_campaigns: [
         {
-          ...{ id: 5, campaign_id: 900, state: "accepted", created_at: "2025-06-06T06:06:06Z" },
-          ...{ campaign: { id: 900, name: "C", color: "#ffffff" }, coupon: "X", ref_token: "w" },
+          id: 5,
+          campaign_id: 900,
+          state: "accepted",
+          created_at: "2025-06-06T06:06:06Z",
+          campaign: { id: 900, name: "C", color: "#ffffff" },
+          coupon: "X",
+          ref_token: "w",
         },
       ],
     };

@@ -9,7 +9,7 @@ import {
 } from "@reinstate/batch-core";
 import * as z from "zod";
 import type { Options } from "../options.ts";
-import { add, assignParent, move, notFoundText, setState, type Verdict } from "../promoters/rules.ts";
+import { add, assignParent, move, notFoundText, type RuleResult, setState } from "../promoters/rules.ts";
 import type { CampaignState } from "../schemas.ts";
 import type { PromoterState, PromoterStore } from "../store/store.ts";
 
@@ -105,6 +105,7 @@ export const actions = {
   }),
 } as const satisfies Record<string, AnyAction>;
 
+/** The last part of an action's path. */
 export type ActionName = keyof typeof actions;
 
 /** Names of the column with promoter ids in uploaded tables. */
@@ -159,7 +160,7 @@ async function applyRule<Params>(
   { account, items, transaction }: Work<number, Params>,
   store: PromoterStore,
   campaignIds: number[],
-  { rule, change }: { rule(promoter: PromoterState): Verdict; change(ids: number[]): Promise<void> },
+  { rule, change }: { rule(promoter: PromoterState): RuleResult; change(ids: number[]): Promise<void> },
 ): Promise<Outcome[]> {
   const known = new Set((await store.campaigns(account, campaignIds, transaction)).map(({ id }) => id));
   const missing = campaignIds.find((id) => !known.has(id));
@@ -167,15 +168,15 @@ async function applyRule<Params>(
     return items.map((key) => failed(key, "campaign_not_found", `Campaign ${missing} not found`));
   }
   const states = await store.readStates(account, items, campaignIds, transaction);
-  const verdicts = new Map(states.map((promoter) => [promoter.id, rule(promoter)]));
-  const changing = items.filter((id) => verdicts.get(id) === "change");
+  const results = new Map(states.map((promoter) => [promoter.id, rule(promoter)]));
+  const changing = items.filter((id) => results.get(id) === "change");
   if (changing.length > 0) await change(changing);
   return items.map((key) => {
-    const verdict = verdicts.get(key);
-    if (verdict === undefined) return failed(key, "not_found", notFoundText(key));
-    if (verdict === "change") return { key, outcome: "done" };
-    if ("refused" in verdict) return failed(key, verdict.code, verdict.refused);
-    return { key, outcome: "skipped", code: verdict.unchanged };
+    const result = results.get(key);
+    if (result === undefined) return failed(key, "not_found", notFoundText(key));
+    if (result === "change") return { key, outcome: "done" };
+    if ("failed" in result) return failed(key, result.code, result.failed);
+    return { key, outcome: "skipped", code: result.unchanged };
   });
 }
 

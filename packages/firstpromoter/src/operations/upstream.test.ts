@@ -153,7 +153,12 @@ describe.each(ledgerDatabases)("upstream with a ledger on $name", ({ open }) => 
     const { operations } = await createFirstPromoter(host, { upstream: vendor.upstream });
     const restore = operations.find(({ name, target }) => target === "upstream" && name.endsWith("restore"))!;
     const work = {
-      ...{ batchId: 7, generation: 0, seq: 0, account: "", items: [1, 2], log: host.log },
+      batchId: 7,
+      generation: 0,
+      seq: 0,
+      account: "",
+      items: [1, 2],
+      log: host.log,
       signal: new AbortController().signal,
     } as never;
     await expect(restore.apply(work)).rejects.toMatchObject({ kind: "rate_limited" });
@@ -170,8 +175,16 @@ describe.each(ledgerDatabases)("upstream with a ledger on $name", ({ open }) => 
     let lost = 0;
     const looks: string[] = [];
     const foreign = (id: number, selected_total: number, action_label: unknown) => ({
-      ...{ id, status: "in_progress", total: 1, selected_total, processed_count: 0, failed_count: 1, action_label },
-      ...{ meta: null, progress: 0.5, processing_errors: [{ id: 3 }] },
+      id,
+      status: "in_progress",
+      total: 1,
+      selected_total,
+      processed_count: 0,
+      failed_count: 1,
+      action_label,
+      meta: null,
+      progress: 0.5,
+      processing_errors: [{ id: 3 }],
     });
     vendor.state.between = (send) => async (input, init) => {
       if (isPost(init) && lost++ === 0) throw new Error("socket hang up");
@@ -366,7 +379,9 @@ test("shares one rate limit between both verbs", async () => {
   const times: number[] = [];
   const { operations } = await createFirstPromoter(host, {
     upstream: {
-      ...{ baseUrl: "https://api.example.com", apiKey: "k", accountId: "a" },
+      baseUrl: "https://api.example.com",
+      apiKey: "k",
+      accountId: "a",
       async fetch() {
         times.push(now);
         return Response.json({ data: [] });

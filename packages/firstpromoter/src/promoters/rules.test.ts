@@ -22,7 +22,7 @@ test("shows blocked while archived, otherwise the stored state", () => {
 test("sets a state only in the promoter's own campaigns", () => {
   expect(setState(promoter({ 7: "pending" }), 7, "accepted")).toBe("change");
   expect(setState(promoter({ 7: "accepted" }), 7, "accepted")).toEqual({ unchanged: "already_accepted" });
-  expect(setState(promoter(), 7, "accepted")).toMatchObject({ refused: "Promoter 1 is not in campaign 7" });
+  expect(setState(promoter(), 7, "accepted")).toMatchObject({ failed: "Promoter 1 is not in campaign 7" });
   expect(setState(promoter({ 7: "pending" }, { archived: true }), 7, "accepted")).toMatchObject({ code: "archived" });
 });
 

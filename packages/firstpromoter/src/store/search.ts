@@ -39,7 +39,9 @@ export interface PromoterSearch {
   findPage(account: string, query: PromoterQuery): Promise<number[]>;
 }
 
+/** A condition in SQL. */
 export type Condition = RawBuilder<boolean>;
+/** A condition on one custom field. */
 export type CustomField = NonNullable<PromoterFilter["customFields"]>[number];
 
 /** The conditions whose SQL differs by database. */
@@ -109,6 +111,7 @@ export function readConditions(
   return sql`${sql.join(conditions, sql` and `)}`;
 }
 
+/** Returns the condition that promoter `p` is archived or live. */
 export const isArchived = (archived: boolean): Condition =>
   archived ? sql`p.archived_at is not null` : sql`p.archived_at is null`;
 
@@ -128,6 +131,7 @@ export function readRanges({ ranges = {} }: PromoterFilter): [string, { from?: n
   return Object.entries(ranges).filter(([, { from, to }]) => from !== undefined || to !== undefined);
 }
 
+/** Returns the condition that a column is in a range, bounds included. */
 export function isBetween(column: RawBuilder<unknown>, { from, to }: { from?: number; to?: number }): Condition {
   if (from === undefined) return sql`${column} <= ${to}`;
   return to === undefined ? sql`${column} >= ${from}` : sql`${column} between ${from} and ${to}`;

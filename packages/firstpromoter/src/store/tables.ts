@@ -5,6 +5,7 @@ import { createPostgresIndexes } from "./search-postgres.ts";
 import { createSqliteIndexes } from "./search-sqlite.ts";
 import type { MembershipRecord, PromoterRecord } from "./store.ts";
 
+/** The tables of this package. */
 export interface Tables {
   firstpromoter_campaigns: {
     id: Generated<number>;
@@ -53,6 +54,7 @@ interface StoredFields {
   updated_at: number;
 }
 
+/** The migrations of these tables, by name. */
 export const migrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
   async "0001_promoters"(db, { dialect, types }) {
     for (const statement of tables(types.identity)) await statement.execute(db);

@@ -12,6 +12,7 @@ export interface OutboxEntry {
   attempts: number;
 }
 
+/** The transactional outbox of webhooks. */
 export type WebhookOutbox = ReturnType<typeof createWebhookOutbox>;
 
 type Values = Record<"batch_id" | "generation" | "announced_at", number>;

@@ -95,7 +95,10 @@ describe.each(ledgerDatabases)("the webhook on $name", ({ open }) => {
     await sql`alter table firstpromoter_promoters rename to firstpromoter_promoters_away`.execute(db);
     const submit = (dryRun: boolean) =>
       server.host.batches.submit({
-        ...{ operation: "firstpromoter.promoters.restore", account: "acc_demo", inline: false, dryRun },
+        operation: "firstpromoter.promoters.restore",
+        account: "acc_demo",
+        inline: false,
+        dryRun,
         items: Array.from({ length: 1_200 }, (_, index) => index + 1),
       });
     const [tried, made] = [await submit(true), await submit(false)];
