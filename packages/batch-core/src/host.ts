@@ -58,7 +58,7 @@ export interface HostOptions {
   answerMs?: number;
   /** Retention of batches after their end in days. Default: unlimited. */
   keepBatchesDays?: number;
-  /** How long idempotency keys are kept. Default 7 days. */
+  /** Retention of idempotency keys in milliseconds. Default 7 days. */
   keepKeysMs?: number;
   /** Limits of HTTP routes that differ from the defaults. */
   admission?: Partial<AdmissionLimits>;

@@ -11,8 +11,8 @@ const call = () => new Request("http://localhost/");
 function slowCall() {
   let controller: ReadableStreamDefaultController<Uint8Array>;
   const body = new ReadableStream<Uint8Array>({
-    start(given) {
-      controller = given;
+    start(streamController) {
+      controller = streamController;
     },
   });
   const request = new Request("http://localhost/", { method: "POST", body, duplex: "half" } as RequestInit);

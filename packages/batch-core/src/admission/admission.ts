@@ -58,8 +58,8 @@ export interface AdmissionParts {
 /** Interval between two log lines about rejected calls. */
 const logEveryMs = 1000;
 
-export function createAdmission({ limits: given, keys, clock, log }: AdmissionParts): Admission {
-  const limits = { ...defaultLimits, ...given };
+export function createAdmission({ limits: overrides, keys, clock, log }: AdmissionParts): Admission {
+  const limits = { ...defaultLimits, ...overrides };
   const inFlight = createInFlight(limits);
   const unknownBytes = createUnknownBytes(limits.maxUnknownBytes);
   const wrongKeys = createWrongKeys({ perMinute: limits.wrongKeysPerMinute, clock, log });

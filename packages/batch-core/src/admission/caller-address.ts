@@ -25,7 +25,8 @@ export function createCallerAddress(
   for (const proxy of trustedProxies) {
     const [address = "", bits] = proxy.split("/");
     const family = isIPv6(address) ? "ipv6" : "ipv4";
-    if (!isProxyAddress(proxy)) throw new Error(`${proxy} is no address of a proxy`);
+    if (!isProxyAddress(proxy))
+      throw new Error(`Invalid proxy address ${proxy}; use an address or a network like 10.0.0.0/8`);
     if (bits === undefined) trusted.addAddress(address, family);
     else trusted.addSubnet(address, Number(bits), family);
   }

@@ -35,8 +35,8 @@ export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; 
     get count() {
       return count;
     },
-    add(given, vendor) {
-      const address = toNetwork(given);
+    add(callerAddress, vendor) {
+      const address = toNetwork(callerAddress);
       const entry = findEntry(address);
       count++;
       entry.count++;

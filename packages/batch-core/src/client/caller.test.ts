@@ -39,8 +39,8 @@ async function startVendor(answer: Answer, options: Partial<CallerOptions> = {})
   return {
     call,
     seen,
-    fail: (given: VendorCall<unknown>) =>
-      call(given).then(
+    fail: (request: VendorCall<unknown>) =>
+      call(request).then(
         () => expect.unreachable(),
         (error: unknown) => error as VendorError,
       ),

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createRetryBudget, type RetryOptions, VendorError, type VendorErrorKind, withRetries } from "./index.ts";
 
-/** Fails with these errors one after the other, then answers; tells the pauses that were made. */
+/** Fails with these errors one after the other, then succeeds. Returns the pauses. */
 function failing(errors: unknown[], options: RetryOptions = {}) {
   const pauses: number[] = [];
   let calls = 0;
@@ -66,10 +66,10 @@ test("throws the last failure after the last attempt", async () => {
 
 test("keeps a lost change as unknown_outcome despite later failures", async () => {
   const errors = () => [error("unknown_outcome"), error("unavailable", { status: 503 }), error("unavailable")];
-  const given = { attempts: 3, sleep: async () => {}, random: () => 1 };
+  const options = { attempts: 3, sleep: async () => {}, random: () => 1 };
   const thrown = async (changes: boolean) => {
     const left = errors();
-    return withRetries(() => Promise.reject(left.shift()), given, { changes }).catch(
+    return withRetries(() => Promise.reject(left.shift()), options, { changes }).catch(
       (error: VendorError) => error.kind,
     );
   };

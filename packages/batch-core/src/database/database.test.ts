@@ -20,11 +20,11 @@ describe.each(ledgerDatabases)("database on $name", ({ open }) => {
 
   test("returns rows with a prototype", async () => {
     await using opened = await begin();
-    const db = opened.database.tables<{ kept: { id: number } }>();
-    await sql`create table kept (id integer primary key)`.execute(db);
-    await db.insertInto("kept").values({ id: 1 }).execute();
-    const find = statement(({ id }: { id: number }) => db.selectFrom("kept").selectAll().where("id", "=", id));
-    const read = await db.selectFrom("kept").selectAll().execute();
+    const db = opened.database.tables<{ stored: { id: number } }>();
+    await sql`create table stored (id integer primary key)`.execute(db);
+    await db.insertInto("stored").values({ id: 1 }).execute();
+    const find = statement(({ id }: { id: number }) => db.selectFrom("stored").selectAll().where("id", "=", id));
+    const read = await db.selectFrom("stored").selectAll().execute();
     const found = (await find(db, { id: 1 })).rows;
     for (const [row] of [read, found]) {
       expect(row).toStrictEqual({ id: 1 });
@@ -46,12 +46,12 @@ describe.each(ledgerDatabases)("database on $name", ({ open }) => {
     await using opened = await begin();
     const migrations = {
       async "0001_kept"(db: LedgerTransaction) {
-        await sql`create table kept (id integer primary key)`.execute(db);
+        await sql`create table stored (id integer primary key)`.execute(db);
       },
     };
     for (let start = 0; start < 2; start++) await opened.database.migrate("zendesk_2", migrations);
-    expect(await opened.database.tables<{ kept: { id: number } }>().selectFrom("kept").selectAll().execute()).toEqual(
-      [],
-    );
+    expect(
+      await opened.database.tables<{ stored: { id: number } }>().selectFrom("stored").selectAll().execute(),
+    ).toEqual([]);
   });
 });

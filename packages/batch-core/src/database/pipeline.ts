@@ -48,7 +48,7 @@ class Pipeline {
   }
 
   async run(statement: PreparedStatement, parameters: readonly unknown[]): Promise<QueryResult<unknown>> {
-    if (this.#isOver) throw new Error("The transaction is over");
+    if (this.#isOver) throw new Error("The transaction has ended");
     const result = sendOn(this.#client, statement, parameters);
     if (statement.awaited) return toResult(await this.#inOrder(result));
     this.#sendAhead(result);

@@ -8,11 +8,11 @@ const jsonBytes = (text: string): number => Buffer.byteLength(JSON.stringify(tex
 export function cutText(text: string, bytes: number): string {
   // Performance: a character takes one byte at least and six at most, so most texts need not be measured.
   if (text.length * 6 <= bytes || (text.length <= bytes && jsonBytes(text) <= bytes)) return text;
-  let kept = text.slice(0, bytes);
-  for (let size = jsonBytes(kept); size > bytes - 3; size = jsonBytes(kept)) {
-    kept = kept.slice(0, Math.min(kept.length - 1, Math.floor((kept.length * (bytes - 3)) / size)));
+  let cut = text.slice(0, bytes);
+  for (let size = jsonBytes(cut); size > bytes - 3; size = jsonBytes(cut)) {
+    cut = cut.slice(0, Math.min(cut.length - 1, Math.floor((cut.length * (bytes - 3)) / size)));
   }
-  return `${kept.toWellFormed().replace(/\uFFFD$/, "")}…`;
+  return `${cut.toWellFormed().replace(/\uFFFD$/, "")}…`;
 }
 
 /** Returns the first of `values` that fit into `bytes` bytes as JSON. */

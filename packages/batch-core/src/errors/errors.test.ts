@@ -38,18 +38,18 @@ test("lost PostgreSQL connections are transient, whatever the driver reports", a
 test("failed transactions are rolled back and leave a usable connection", async () => {
   await using server = await postgresDatabase();
   const database = openDatabase(server.url);
-  await sql`create table kept (id integer primary key)`.execute(database.tables());
-  for (let turn = 0; turn < 20; turn++) {
+  await sql`create table stored (id integer primary key)`.execute(database.tables());
+  for (let round = 0; round < 20; round++) {
     await expect(database.transaction((on) => sql`select 1 / 0`.execute(on))).rejects.toThrow(/division by zero/);
     const written = database.transaction(async (on) => {
-      await sql`insert into kept values (${turn})`.execute(on);
-      if (turn % 2 === 0) throw new Error("changed my mind");
+      await sql`insert into stored values (${round})`.execute(on);
+      if (round % 2 === 0) throw new Error("changed my mind");
     });
     await written.catch(() => {});
   }
   // A transaction that says nothing is one too.
   await database.transaction(async () => {});
-  const { rows } = await sql<{ id: number }>`select id from kept order by id`.execute(database.tables());
+  const { rows } = await sql<{ id: number }>`select id from stored order by id`.execute(database.tables());
   expect(rows.map(({ id }) => id)).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
   await database.close();
 });

@@ -109,16 +109,16 @@ export function createFlagStore<Id extends ItemKey>(database: Database, table: F
   /** Returns the ids that changed. */
   async function change<Wanted>(
     statements: Statements<Id, Wanted>,
-    given: Change & Wanted,
+    parameters: Change & Wanted,
     ids: readonly Id[],
     on: LedgerTransaction,
   ): Promise<readonly Id[]> {
     const [id] = ids;
     if (id !== undefined && ids.length === 1) {
-      const { numAffectedRows } = await statements.one(on, { ...given, id });
+      const { numAffectedRows } = await statements.one(on, { ...parameters, id });
       return numAffectedRows === 1n ? ids : [];
     }
-    const set = { ...given, ids };
+    const set = { ...parameters, ids };
     if (database.dialect === "sqlite" && ids.length > manyIds) {
       const { rows } = await statements.count(on, set);
       if (rows[0]?.count === ids.length) {
@@ -131,15 +131,15 @@ export function createFlagStore<Id extends ItemKey>(database: Database, table: F
 
   async function apply<Wanted>(
     statements: Statements<Id, Wanted>,
-    given: Change & Wanted,
+    parameters: Change & Wanted,
     ids: readonly Id[],
     transaction: LedgerTransaction,
   ): Promise<Flagged<Id>> {
-    const changed = [...(await change(statements, given, ids, transaction))];
+    const changed = [...(await change(statements, parameters, ids, transaction))];
     if (changed.length === ids.length) return { changed, unchanged: [] };
     const done = new Set(changed);
     const rest = ids.filter((id) => !done.has(id));
-    const { rows } = await known(transaction, { account: given.account, ids: rest });
+    const { rows } = await known(transaction, { account: parameters.account, ids: rest });
     return { changed, unchanged: rows.map(({ id }) => id as Id) };
   }
 
@@ -162,30 +162,32 @@ type Statements<Id extends ItemKey, Wanted> = ReturnType<typeof createStatements
 function createStatements<Id extends ItemKey, Wanted = unknown>(
   database: Database,
   { table, flag, batch, touched }: FlagTable,
-  applies: (given: Wanted) => RawBuilder<boolean>,
+  applies: (parameters: Wanted) => RawBuilder<boolean>,
 ) {
-  type Given = Change & Wanted;
-  type GivenSet = Given & { ids: readonly Id[] };
+  type FlagParameters = Change & Wanted;
+  type FlagSetParameters = FlagParameters & { ids: readonly Id[] };
   const db = openTables<Id>(database);
-  const anyOfIds = ({ ids }: GivenSet) => database.anyOf("id", ids as readonly number[]);
-  const change = (given: Given) =>
+  const anyOfIds = ({ ids }: FlagSetParameters) => database.anyOf("id", ids as readonly number[]);
+  const change = (parameters: FlagParameters) =>
     db
       .updateTable(table)
-      .set({ [flag]: given.at, [batch]: given.batch, [touched]: given.now } as object)
-      .where(inAccount(database, given.account))
-      .where(applies(given));
-  const all = (given: GivenSet) => change(given).where(anyOfIds(given));
+      .set({ [flag]: parameters.at, [batch]: parameters.batch, [touched]: parameters.now } as object)
+      .where(inAccount(database, parameters.account))
+      .where(applies(parameters));
+  const all = (parameters: FlagSetParameters) => change(parameters).where(anyOfIds(parameters));
   return {
-    one: statement((given: Given & { id: Id }) => change(given).where(sql<boolean>`id = ${given.id}`)),
+    one: statement((parameters: FlagParameters & { id: Id }) =>
+      change(parameters).where(sql<boolean>`id = ${parameters.id}`),
+    ),
     all: statement(all),
-    returning: statement((given: GivenSet) => all(given).returning("id"), { byKey: true }),
-    count: statement((given: GivenSet) =>
+    returning: statement((parameters: FlagSetParameters) => all(parameters).returning("id"), { byKey: true }),
+    count: statement((parameters: FlagSetParameters) =>
       db
         .selectFrom(table)
         .select(({ fn }) => fn.countAll<number>().as("count"))
-        .where(inAccount(database, given.account))
-        .where(applies(given))
-        .where(anyOfIds(given)),
+        .where(inAccount(database, parameters.account))
+        .where(applies(parameters))
+        .where(anyOfIds(parameters)),
     ),
   };
 }

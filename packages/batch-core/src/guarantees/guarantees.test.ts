@@ -109,11 +109,11 @@ const guarantees: Record<string, Guarantee> = {
       "a broken upload is stored": {
         ledger: (ledger) => ({
           async accept(batch, chunks, ...rest) {
-            const kept: NewChunk[] = [];
+            const stored: NewChunk[] = [];
             try {
-              for await (const chunk of chunks) kept.push(chunk);
+              for await (const chunk of chunks) stored.push(chunk);
             } catch {}
-            return ledger.accept(batch, kept, ...rest);
+            return ledger.accept(batch, stored, ...rest);
           },
         }),
       },
@@ -207,10 +207,10 @@ const guarantees: Record<string, Guarantee> = {
               return work(transaction).then(
                 (result) => ({ result }),
                 async (error: unknown) => {
-                  const kept = (await sql<{ item: number }>`select item from effects`.execute(transaction)).rows;
+                  const stored = (await sql<{ item: number }>`select item from effects`.execute(transaction)).rows;
                   await sql`rollback to savepoint outcome`.execute(transaction);
                   await sql`delete from effects`.execute(transaction);
-                  for (const { item } of kept)
+                  for (const { item } of stored)
                     await sql`insert into effects (item) values (${item})`.execute(transaction);
                   return { error };
                 },

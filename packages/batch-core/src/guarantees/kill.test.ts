@@ -20,7 +20,7 @@ const worker = await bundleProgram(fileURLToPath(new URL("../testing/kill/worker
 
 interface Start {
   process: ChildProcess;
-  said: string;
+  output: string;
   /** Resolves when the worker has opened its database and starts to work. */
   ready: Promise<void>;
 }
@@ -28,9 +28,9 @@ interface Start {
 function start(): Start {
   const child = spawn(process.execPath, [worker], { stdio: ["pipe", "pipe", "inherit"] });
   const ready = Promise.withResolvers<void>();
-  const started: Start = { process: child, said: "", ready: ready.promise };
+  const started: Start = { process: child, output: "", ready: ready.promise };
   child.stdout?.on("data", (data) => {
-    started.said += data;
+    started.output += data;
     ready.resolve();
   });
   // Orders for a worker that is already dead.
@@ -63,43 +63,44 @@ describe.concurrent.each(ledgerDatabases)("a process that is killed on $name", (
     try {
       await sql`create table effects (batch_id bigint not null, item bigint not null)`.execute(host.database.tables());
       const orders: Orders = { databaseUrl: database.url, elsewhere, batches: [], newest: 5 };
-      const asked: Orders["batches"] = [];
+      const requested: Orders["batches"] = [];
       expect(await run(start(), orders)).toBe("ended");
       waiting.push(start(), start());
       const killedAt = new Map<Point | "anywhere", number>();
       let next = 0;
       for (let killed = 0; killed < kills || killedAt.size <= points.length; ) {
         const size = random() < 0.3 ? 3 : 18;
-        const kind = kinds[asked.length % kinds.length] ?? "ledger";
-        asked.push({ kind, items: Array.from({ length: size }, () => next++) });
-        orders.batches.push(...asked.slice(-1));
+        const kind = kinds[requested.length % kinds.length] ?? "ledger";
+        requested.push({ kind, items: Array.from({ length: size }, () => next++) });
+        orders.batches.push(...requested.slice(-1));
         const point = killed % 2 === 0 ? undefined : points[(killed >> 1) % points.length];
         const die = point && { at: point, nth: 1 + Math.floor(random() * 3) };
         const one = waiting.shift() as Start;
         waiting.push(start());
         const end = await run(one, { ...orders, die }, point ? undefined : random() * 150);
         // Batches that it has not reported are submitted again.
-        orders.batches = orders.batches.filter(({ items }) => !one.said.includes(`batch ${items[0]}\n`));
+        orders.batches = orders.batches.filter(({ items }) => !one.output.includes(`batch ${items[0]}\n`));
         if (end === "ended") continue;
         killed++;
-        const where = points.find((point) => one.said.includes(point)) ?? "anywhere";
+        const where = points.find((point) => one.output.includes(point)) ?? "anywhere";
         killedAt.set(where, (killedAt.get(where) ?? 0) + 1);
       }
       expect(await run(waiting.shift() as Start, { ...orders, newest: 10_000 })).toBe("ended");
 
       const stored = (await host.batches.list({ limit: 10_000 })).reverse();
-      expect(stored).toHaveLength(asked.length);
+      expect(stored).toHaveLength(requested.length);
       const here = await sql<{ batch_id: number; item: number }>`select * from effects`.execute(host.database.tables());
       const file = openElsewhere(elsewhere);
       const effects = [...here.rows, ...(file.prepare("select * from effects").all() as typeof here.rows)];
       file.close();
       for (const batch of stored) {
         const kind = batch.operation.split(".")[1];
-        const told: [number, unknown][] = [];
-        for await (const { item, outcome } of host.batches.everyItem(batch.id)) told.push([item as number, outcome]);
-        told.sort(([a], [b]) => a - b);
-        const wanted = asked.find(({ items }) => items[0] === told[0]?.[0]);
-        expect(told).toEqual(wanted?.items.map((item) => [item, "done"]));
+        const outcomes: [number, unknown][] = [];
+        for await (const { item, outcome } of host.batches.everyItem(batch.id))
+          outcomes.push([item as number, outcome]);
+        outcomes.sort(([a], [b]) => a - b);
+        const wanted = requested.find(({ items }) => items[0] === outcomes[0]?.[0]);
+        expect(outcomes).toEqual(wanted?.items.map((item) => [item, "done"]));
         expect(batch).toMatchObject({
           operation: `killed.${wanted?.kind}.restore`,
           status: "completed",

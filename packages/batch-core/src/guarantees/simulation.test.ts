@@ -58,9 +58,9 @@ const broken: [string, Sabotage, RegExp][] = [
     {
       ledger: (ledger) => ({
         async accept(batch, chunks, ...rest) {
-          const kept = [];
-          for await (const chunk of chunks) kept.push(chunk);
-          return ledger.accept(batch, kept.length > 1 ? kept.slice(0, -1) : kept, ...rest);
+          const stored = [];
+          for await (const chunk of chunks) stored.push(chunk);
+          return ledger.accept(batch, stored.length > 1 ? stored.slice(0, -1) : stored, ...rest);
         },
       }),
     },

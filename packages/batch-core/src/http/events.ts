@@ -41,7 +41,7 @@ export async function eventsResponse(c: Context, host: Host, id: number, closing
       }
     } catch (error) {
       // Without the `end` event, the client reconnects.
-      host.log.error({ batch: id, error: toMessage(error) }, "a batch could not be watched");
+      host.log.error({ batch: id, error: toMessage(error) }, "failed to watch batch");
     } finally {
       closing?.removeEventListener("abort", end);
       over.abort();

@@ -71,14 +71,14 @@ describe.each(ledgerDatabases)("ledger on $name", ({ open }) => {
           ledger.finishChunk({ batchId: id, generation: 0, seq }, tallied, 5, { transaction }),
         );
       }
-      const kept = async () => {
+      const stored = async () => {
         const { rows } = await sql<{ done: number | null }>`select done, skipped, failed, unknown, tally
           from reinstate_batches where id = ${id}`.execute(database.tables());
         return rows[0];
       };
-      expect((await kept())?.done).toBeNull();
+      expect((await stored())?.done).toBeNull();
       await ledger.closeBatch(id, 6);
-      expect(await kept()).toEqual({ done: 2, skipped: 1, failed: 0, unknown: 0, tally: '{"moved":3}' });
+      expect(await stored()).toEqual({ done: 2, skipped: 1, failed: 0, unknown: 0, tally: '{"moved":3}' });
       const closed = await ledger.get(id);
       await sql`update reinstate_batches set done = null, tally = null where id = ${id}`.execute(database.tables());
       expect(await ledger.get(id)).toEqual(closed);
@@ -114,11 +114,11 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
     "stores half a batch",
     (ledger) => ({
       async accept(batch, chunks, ...rest) {
-        const kept: NewChunk[] = [];
+        const stored: NewChunk[] = [];
         try {
-          for await (const chunk of chunks) kept.push(chunk);
+          for await (const chunk of chunks) stored.push(chunk);
         } finally {
-          await ledger.accept(batch, kept, ...rest);
+          await ledger.accept(batch, stored, ...rest);
         }
         throw new Error("the upload broke off");
       },

@@ -77,7 +77,7 @@ export function assembleOpenApi(api: ApiDescription): Json {
     paths[route.path] ??= {};
     const path = paths[route.path] as Json;
     const method = route.method.toLowerCase();
-    if (method in path) throw new Error(`${route.method} ${route.path} stands twice in the table of routes`);
+    if (method in path) throw new Error(`${route.method} ${route.path} is declared twice`);
     path[method] = writeOperation(route, writer);
   }
   const responses =

@@ -11,7 +11,7 @@ export async function until<Answer>(
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer;
     const waitedMs = Date.now() - started;
-    if (waitedMs > timeoutMs) throw new Error(`The condition did not come true within ${timeoutMs} ms`);
+    if (waitedMs > timeoutMs) throw new Error(`Condition not met within ${timeoutMs} ms`);
     const pauseMs = Math.min(Math.max(pollMs, waitedMs / 20), 5 * pollMs);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }

@@ -118,7 +118,7 @@ export function definePerItemOperation<Item, Params>(
 
   /** Pauses the batch, with its items unsent. */
   function pauseFor({ batchId, log }: Work<Item, Params>, error: VendorError): DeferUntil {
-    log.error({ batch: batchId, vendor, error: error.message }, "vendor refuses all calls; batch waits");
+    log.error({ batch: batchId, vendor, error: error.message }, "vendor rejected all calls, batch waits");
     return new DeferUntil(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message, "vendor");
   }
 
