@@ -13,24 +13,23 @@ const code = (standard: number) => wholeNumber({ least: 400, most: 599 }).defaul
 const bytes = (standard: number) => wholeNumber({ least: 1, most: 1024 ** 3 }).default(standard);
 
 /**
- * What the vendor's public documents leave open, each with the default that we chose. Every value may be a string, as
- * the environment has it.
+ * Settings for behavior that the vendor does not document, each with a default. Every value may be a string, as in the environment.
  */
 export const altcraftOptions = z
   .strictObject({
-    /** What is served beyond the vendor: bulk, dry run, lists of what is deleted, the consent guard, erasing. */
+    /** Whether the extensions are served: bulk undelete, dry run, lists of deleted subscriptions, consent guard and erasing. */
     extensions: z.enum(["off", "on"]).default("off"),
-    /** Whether the consent guard looks at the undeletes that ask for it, or at all; it then wants a reason for each. */
+    /** Whether the consent guard checks every undelete, or only those that request it. It requires a reason for each. */
     consentGuard: z.enum(["on_request", "always"]).default("on_request"),
-    /** undelete of what was erased. */
+    /** Error code for undelete of an erased subscription. */
     erasedError: code(410),
-    /** undelete of what the consent guard refuses. */
+    /** Error code for an undelete that the consent guard rejects. */
     consentError: code(409),
-    /** What `hash_id` is made of: the address as it is compared, or as it was given; choose it before the first record. */
+    /** Whether `hash_id` is computed from the normalized address or from the address as sent. Choose it before the first record. */
     hashIdInput: z.enum(["compared", "given"]).default("compared"),
     /** The HTTP status of an error: its code, or 200 with the code in the body alone. */
     httpStatus: z.enum(["follow_error", "always_200", "always200"]).default("follow_error"),
-    /** The text of the error where no token is given. */
+    /** Error text for a missing token. */
     tokenRequiredText: z.string().min(1).default("API token required"),
     unknownTokenError: code(401),
     forbiddenError: code(403),
@@ -94,25 +93,29 @@ export const altcraftOptions = z
     }
   });
 
-/** All settings, with a value each. */
+/** Parsed settings, with a value for each. */
 export type AltcraftSettings = z.output<typeof altcraftOptions>;
 
 /** The real Altcraft. */
 export interface Upstream extends Pick<AltcraftClientOptions, "baseUrl" | "token" | "fetch" | "timeoutMs" | "retry"> {}
 
-/** The settings as they are given: any of them. */
+/** Settings of `createAltcraft`; all are optional. */
 export type AltcraftOptions = z.input<typeof altcraftOptions> & {
-  /** The same as `upstreamUrl` and `upstreamToken`, with a `fetch` of one's own. */
+  /** Connection to the real Altcraft. Replaces `upstreamUrl` and `upstreamToken`, and may have its own `fetch`. */
   upstream?: Upstream | undefined;
 };
 
-/** Fills in the defaults. Throws `bad_setting` where a value is not one of those allowed, naming the option. */
-export function readOptions({ upstream, ...given }: AltcraftOptions): {
+/**
+ * Parses the options and fills in the defaults.
+ *
+ * @throws `bad_setting` that names an invalid option
+ */
+export function readOptions({ upstream, ...options }: AltcraftOptions): {
   settings: AltcraftSettings;
   upstream: Upstream | undefined;
 } {
   const settings = readVendorOptions("altcraft", altcraftOptions, {
-    ...given,
+    ...options,
     ...(upstream && { upstreamUrl: upstream.baseUrl, upstreamToken: upstream.token }),
   });
   const { upstreamUrl: baseUrl, upstreamToken: token } = settings;

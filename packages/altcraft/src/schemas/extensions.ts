@@ -13,25 +13,25 @@ import {
 import { listSchema, placedSubscription, result } from "./replies.ts";
 import { fromId, type ProfileMatch, pageLimit, profileMatch } from "./requests.ts";
 
-// What the vendor does not have. A server answers to it only with the option `extensions`.
+// Extensions. A server accepts them only with the option `extensions`.
 
-/** Who asks, and why. Kept with the batch. */
+/** Audit fields, stored with the batch. */
 const auditFields = { reason: text(1000).optional(), requested_by: text(200).optional() };
 export type AuditFields = z.infer<typeof auditParams>;
 export const auditParams = z.strictObject(auditFields);
 
-/** Who asks for a subscription back, why, and how carefully. Kept with the batch. */
+/** Consent options and audit fields of an undelete, stored with the batch. */
 export const undeleteOptionFields = {
-  /** Refuse what stands on the suppression list or is unsubscribed, complained or hardbounced. Needs a reason. */
+  /** Rejects suppressed, unsubscribed, complained and hardbounced subscriptions. Requires a reason. */
   consent_guard: z.boolean().optional(),
-  /** Bring back what the guard would refuse. Needs a reason too. */
+  /** Restores what the guard would reject. Requires a reason too. */
   override_consent: z.boolean().optional(),
   ...auditFields,
 };
 export const undeleteOptions = z.strictObject(undeleteOptionFields);
 export type UndeleteOptions = z.infer<typeof undeleteOptions>;
 
-/** Tell what would happen, and change nothing. */
+/** Returns what would happen, and changes nothing. */
 const dryRun = { dry_run: z.boolean().optional() };
 
 export const undeleteRequestOptions = z.object({ ...undeleteOptionFields, ...dryRun });
@@ -113,7 +113,7 @@ export const subscriptionListDeleted = z.object({
 });
 export type SubscriptionListDeleted = z.infer<typeof subscriptionListDeleted>;
 
-/** Forgets a subscription for good. */
+/** Erases a subscription irreversibly. */
 export const subscriptionErase = z.intersection(
   subscriptionIdentity,
   z.object({ ...auditFields, ...dryRun, reason: text(1000) }),
