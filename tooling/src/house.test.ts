@@ -70,6 +70,16 @@ describe("a planted fault is found", () => {
       /vicidial: cycle of folders: .*leads → store/,
     ],
     [
+      "a word that we do not use",
+      () => append("packages/vicidial/src/options.ts", "// Whoever reads this."),
+      /vicidial\/src\/options\.ts:\d+: "Whoever": say the actor/,
+    ],
+    [
+      "a function that is no verb",
+      () => append("packages/vicidial/src/options.ts", "export const nameOf = (x: string) => x;"),
+      /vicidial\/src\/options\.ts:\d+: "const nameOf": say a verb/,
+    ],
+    [
       "a file with an empty name",
       () =>
         renameSync(

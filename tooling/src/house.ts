@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { findImportCycles } from "./import-cycles.ts";
+import { findVocabularyFaultsBelow } from "./vocabulary.ts";
 import { listPackages } from "./workspace.ts";
 
 /** The files that every vendor package has, so that who knows one finds the way in all. */
@@ -69,6 +70,7 @@ export function inspect(root: string): string[] {
       ...findImportCycles(join(folder, "src"), files).map((fault) => `${relative(root, folder)}: ${fault}`),
     );
   }
+  complaints.push(...findVocabularyFaultsBelow(root));
   return complaints;
 }
 

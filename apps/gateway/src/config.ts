@@ -129,11 +129,11 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
   for (const [name, value] of Object.entries(env)) {
     const isOwn = name.startsWith("REINSTATE_");
     if (value === undefined || !(isOwn || known.includes(name))) continue;
-    const fileOf = isOwn ? known.find((one) => name === `${one}_FILE`) : undefined;
+    const target = isOwn ? known.find((one) => name === `${one}_FILE`) : undefined;
     if (known.includes(name)) values[name] = value;
-    else if (fileOf === undefined) throw bad(`${name} is not a setting${hint(name, known)}`);
-    else if (env[fileOf] !== undefined) throw bad(`${name} and ${fileOf} are both set; keep one of them`);
-    else values[fileOf] = readValue(name, value);
+    else if (target === undefined) throw bad(`${name} is not a setting${hint(name, known)}`);
+    else if (env[target] !== undefined) throw bad(`${name} and ${target} are both set; keep one of them`);
+    else values[target] = readValue(name, value);
   }
 
   const parsed = z.object(own).safeParse(values);

@@ -71,7 +71,7 @@ export const explainReply = z.strictObject({
       archive: z.boolean(),
       outcome: z.enum(["done", "skipped", "failed", "unknown"]),
       code: z.string().optional(),
-      companions: relatedRecords.optional(),
+      related_records: relatedRecords.optional(),
     }),
   ),
 });

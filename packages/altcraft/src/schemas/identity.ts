@@ -47,7 +47,7 @@ function findFault(fields: object): Fault | undefined {
 export const tooLong = `must not be longer than ${fieldLimits.characters} characters as JSON`;
 export const areTooLong = (fields: object) => JSON.stringify(fields).length > fieldLimits.characters;
 
-/** Fields of any kind by name. They are looked at before they are copied: zod passes over `__proto__` without a word. */
+/** Fields of any kind by name. They are looked at before they are copied: zod drops `__proto__` silently. */
 export const fields = z.preprocess(
   (given, context) => {
     const fault = typeof given === "object" && given !== null ? findFault(given) : undefined;

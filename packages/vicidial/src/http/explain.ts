@@ -28,7 +28,7 @@ export async function explain(store: LeadStore, verb: Verb, request: LeadsReques
       outcome: outcome.outcome,
       ...("code" in outcome && { code: outcome.code }),
       ...(found && {
-        companions: Object.fromEntries(
+        related_records: Object.fromEntries(
           relatedRecordNames.map((name) => [name, found[name]]).filter(([, count]) => count),
         ),
       }),

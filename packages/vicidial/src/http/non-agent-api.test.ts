@@ -235,7 +235,7 @@ describe("VICIdial's log", () => {
 describe("refused in VICIdial's words:", () => {
   test.each<[string, Record<string, string>, Setting, string]>([
     ["a wrong password", wrong, {}, "ERROR: Login incorrect, please try again: |6666|12345|BAD|\n"],
-    ["an unknown user", { user: "nobody" }, {}, "ERROR: Login incorrect, please try again: |nobody|1234|BAD|\n"],
+    ["an unknown user", { user: "absent" }, {}, "ERROR: Login incorrect, please try again: |absent|1234|BAD|\n"],
     [
       "a level that is no level of the API",
       {},

@@ -80,7 +80,7 @@ test("explains the state and the related records of each lead", async () => {
         live: false,
         archive: true,
         outcome: "done",
-        companions: { archived_callbacks: 2, lost_custom_fields: 1 },
+        related_records: { archived_callbacks: 2, lost_custom_fields: 1 },
       },
       {
         lead_id: 6,
@@ -88,7 +88,7 @@ test("explains the state and the related records of each lead", async () => {
         live: true,
         archive: true,
         outcome: "done",
-        companions: { dnc_numbers: 1 },
+        related_records: { dnc_numbers: 1 },
       },
       {
         lead_id: 9,
@@ -98,7 +98,7 @@ test("explains the state and the related records of each lead", async () => {
         archive: true,
         outcome: "failed",
         code: "differs",
-        companions: { inactive_lists: 1 },
+        related_records: { inactive_lists: 1 },
       },
       {
         lead_id: 12,
