@@ -47,11 +47,21 @@ export function findVocabularyFaults(file: string, text: string): string[] {
  * @example findVocabularyFaultsBelow("/repo")
  */
 export function findVocabularyFaultsBelow(root: string): string[] {
-  const folders = ["packages", "apps", "tooling", "bench", "docs"].filter((name) => existsSync(join(root, name)));
-  return folders
-    .flatMap((folder) =>
-      (readdirSync(join(root, folder), { recursive: true }) as string[]).map((name) => join(folder, name)),
-    )
-    .filter((name) => /\.(ts|md)$/.test(name) && !/node_modules|\/dist\/|CHANGELOG|vocabulary|house\.test/.test(name))
+  return ["packages", "apps", "tooling", "bench", "docs"]
+    .flatMap((folder) => listTexts(root, folder))
     .flatMap((name) => findVocabularyFaults(name, readFileSync(join(root, name), "utf8")));
+}
+
+const isSkipped = (name: string) =>
+  /^(node_modules|dist|\.turbo|CHANGELOG\.md|vocabulary\.ts|house\.test\.ts)$/.test(name);
+
+/** Lists the sources and pages in a folder, without what is installed or built. */
+function listTexts(root: string, folder: string): string[] {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const name = join(folder, entry.name);
+    if (isSkipped(entry.name)) return [];
+    if (entry.isDirectory()) return listTexts(root, name);
+    return /\.(ts|md)$/.test(entry.name) ? [name] : [];
+  });
 }
