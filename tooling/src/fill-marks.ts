@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { listPackages } from "./workspace.ts";
+import { listFiles, listPackages } from "./workspace.ts";
 
 /** A place that a generated package leaves to its author. */
 export interface FillMark {
@@ -12,22 +12,15 @@ export interface FillMark {
 /** Lists every `FILL:` in the packages, with file and line. */
 export function listFillMarks(root: string): FillMark[] {
   return listPackages(join(root, "packages")).flatMap((name) =>
-    listTexts(root, `packages/${name}`).flatMap((path) =>
-      readFileSync(join(root, path), "utf8")
-        .split("\n")
-        .flatMap((line, index) => {
-          const text = /FILL: (.*)/.exec(line)?.[1];
-          return text === undefined ? [] : [{ place: `${path}:${index + 1}`, text }];
-        }),
-    ),
+    listFiles(root, `packages/${name}`)
+      .sort()
+      .flatMap((path) =>
+        readFileSync(join(root, path), "utf8")
+          .split("\n")
+          .flatMap((line, index) => {
+            const text = /FILL: (.*)/.exec(line)?.[1];
+            return text === undefined ? [] : [{ place: `${path}:${index + 1}`, text }];
+          }),
+      ),
   );
-}
-
-/** The files in which a mark may stand. */
-function listTexts(root: string, folder: string): string[] {
-  const sources = readdirSync(join(root, folder, "src"), { recursive: true }) as string[];
-  return [
-    ...["README.md", "package.json"].map((name) => `${folder}/${name}`),
-    ...sources.filter((name) => name.endsWith(".ts")).map((name) => `${folder}/src/${name}`),
-  ].sort();
 }

@@ -89,7 +89,7 @@ describe("a planted fault is found", () => {
       /utils\.ts: name it/,
     ],
     [
-      "a door that is not published",
+      "an entry point that is not published",
       () => {
         const file = path("packages/firstpromoter/package.json");
         const manifest = JSON.parse(readFileSync(file, "utf8"));

@@ -1,10 +1,10 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { findImportCycles } from "./import-cycles.ts";
+import { findImportCycles, readSpecifiers } from "./import-cycles.ts";
 import { findVocabularyFaultsBelow } from "./vocabulary.ts";
-import { listPackages } from "./workspace.ts";
+import { listFiles, listPackages } from "./workspace.ts";
 
-/** The files that every vendor package has, so that who knows one finds the way in all. */
+/** Files of every vendor package, so a reader who knows one package knows them all. */
 const vendorFiles = [
   "src/index.ts",
   "src/vendor.ts",
@@ -22,9 +22,9 @@ const vendorFiles = [
   "package.json",
   "tsconfig.json",
 ];
-const vendorDoors = [".", "./client", "./schemas", "./testing"];
+const vendorEntryPoints = [".", "./client", "./schemas", "./testing"];
 
-/** Names that say nothing about what is in a file. */
+/** File names that say nothing about the content. */
 const emptyNames = /^(utils?|helpers?|types|common|misc|shared)\.tsx?$/;
 
 interface Manifest {
@@ -35,122 +35,120 @@ interface Manifest {
   dependencies?: Record<string, string>;
 }
 
-/** Every breach of the house rules in the repository at `root`, one line each, with the way to mend it. */
+/** Returns every breach of the conventions in the repository at `root`, one line each, with the way out. */
 export function inspect(root: string): string[] {
-  const complaints: string[] = [];
+  const faults: string[] = [];
   const packages = join(root, "packages");
   const vendors = listPackages(packages).filter((name) => name !== "batch-core");
   for (const vendor of vendors) {
     const folder = join(packages, vendor);
     for (const file of vendorFiles) {
-      if (!existsSync(join(folder, file))) complaints.push(`packages/${vendor} lacks ${file}, which every vendor has`);
+      if (!existsSync(join(folder, file))) faults.push(`packages/${vendor} lacks ${file}, which every vendor has`);
     }
-    const doors = Object.keys(readManifest(folder).exports ?? {});
-    for (const door of vendorDoors) {
-      if (!doors.includes(door)) complaints.push(`packages/${vendor} lacks the door "${door}", which every vendor has`);
+    const entryPoints = Object.keys(readManifest(folder).exports ?? {});
+    for (const entryPoint of vendorEntryPoints) {
+      if (!entryPoints.includes(entryPoint))
+        faults.push(`packages/${vendor} lacks the entry point "${entryPoint}", which every vendor has`);
     }
-    const roster = join(root, "apps/gateway/src/vendors.ts");
-    if (!existsSync(roster) || !readFileSync(roster, "utf8").includes(`"@reinstate/${vendor}"`)) {
-      complaints.push(`apps/gateway/src/vendors.ts lacks a line for @reinstate/${vendor}`);
+    const vendorList = join(root, "apps/gateway/src/vendors.ts");
+    if (!existsSync(vendorList) || !readFileSync(vendorList, "utf8").includes(`"@reinstate/${vendor}"`)) {
+      faults.push(`apps/gateway/src/vendors.ts lacks a line for @reinstate/${vendor}`);
     }
     const models = readdirSync(join(folder, "src")).filter((name) => existsSync(join(folder, "src", name, "rules.ts")));
     if (models.length !== 1) {
-      complaints.push(`packages/${vendor} needs one model folder with a rules.ts; it has ${models.length}`);
+      faults.push(`packages/${vendor} needs one model folder with a rules.ts; it has ${models.length}`);
     }
-    complaints.push(...clientReach(root, folder), ...checkContract(root, folder));
+    faults.push(...checkClient(root, folder), ...checkContract(root, folder));
   }
   for (const folder of [...listPackages(packages).map((name) => join(packages, name)), join(root, "apps/gateway")]) {
-    complaints.push(
+    faults.push(
       ...checkEntryPoints(root, folder),
       ...checkImports(root, folder, vendors),
       ...checkFileNames(root, folder),
     );
     const files = listSources(join(folder, "src")).filter((file) => !/\.test\.|\/(testing|fixtures)\//.test(file));
-    complaints.push(
-      ...findImportCycles(join(folder, "src"), files).map((fault) => `${relative(root, folder)}: ${fault}`),
-    );
+    faults.push(...findImportCycles(join(folder, "src"), files).map((fault) => `${relative(root, folder)}: ${fault}`));
   }
-  complaints.push(...findVocabularyFaultsBelow(root));
-  return complaints;
+  faults.push(...findVocabularyFaultsBelow(root));
+  return faults;
 }
 
-/** The promises that a gateway relies on are tested for every vendor. */
+/** Checks that the vendor runs the contract on which the gateway relies. */
 function checkContract(root: string, folder: string): string[] {
   const file = join(folder, "src/vendor.test.ts");
   if (existsSync(file) && readFileSync(file, "utf8").includes("vendorContract(")) return [];
   return [`${relative(root, file)} must run vendorContract, as every vendor does`];
 }
 
-/** Every door leads to a source file, and is published from the file that the build makes of it. */
+/** Checks that every entry point names a source file and is published from the file built from it. */
 function checkEntryPoints(root: string, folder: string): string[] {
   const at = relative(root, folder);
   const { name, exports = {}, publishConfig } = readManifest(folder);
-  const complaints: string[] = [];
-  for (const [door, source] of Object.entries(exports)) {
-    const published = publishConfig?.exports?.[door];
+  const faults: string[] = [];
+  for (const [entryPoint, source] of Object.entries(exports)) {
+    const published = publishConfig?.exports?.[entryPoint];
     if (!existsSync(join(folder, source)))
-      complaints.push(`${at}: the door "${door}" leads to ${source}, which is not there`);
+      faults.push(`${at}: the entry point "${entryPoint}" names ${source}, which does not exist`);
     if (!source.endsWith(".ts")) {
-      if (published !== source) complaints.push(`${at}: publishConfig.exports must have "${door}": "${source}"`);
+      if (published !== source) faults.push(`${at}: publishConfig.exports must have "${entryPoint}": "${source}"`);
       continue;
     }
     const built = source.replace("./src/", "./dist/").replace(/\.ts$/, "");
     if (typeof published !== "object" || published.types !== `${built}.d.ts` || published.default !== `${built}.js`) {
-      complaints.push(
-        `${at}: publishConfig.exports must have "${door}" as { types: "${built}.d.ts", default: "${built}.js" }`,
+      faults.push(
+        `${at}: publishConfig.exports must have "${entryPoint}" as { types: "${built}.d.ts", default: "${built}.js" }`,
       );
     }
   }
-  for (const door of Object.keys(publishConfig?.exports ?? {})) {
-    if (!(door in exports)) complaints.push(`${at}: publishConfig.exports has "${door}", which exports lacks`);
+  for (const entryPoint of Object.keys(publishConfig?.exports ?? {})) {
+    if (!(entryPoint in exports)) faults.push(`${at}: publishConfig.exports has "${entryPoint}", which exports lacks`);
   }
   for (const [dependency, range] of Object.entries(readManifest(folder).dependencies ?? {})) {
     if (dependency.startsWith("@reinstate/") && range !== "workspace:^") {
-      complaints.push(`${at}: ${name} must depend on ${dependency} by workspace:^ (it says ${range})`);
+      faults.push(`${at}: ${name} must depend on ${dependency} by workspace:^ (it says ${range})`);
     }
   }
-  return complaints;
+  return faults;
 }
 
-/** gateway → vendor → batch-core, and nothing against the arrows. */
+/** Checks that imports follow gateway → vendor → batch-core. */
 function checkImports(root: string, folder: string, vendors: string[]): string[] {
   const at = relative(root, folder);
   const isVendor = vendors.some((vendor) => at === join("packages", vendor));
   const allowed = at === "apps/gateway" ? [...vendors, "batch-core"] : isVendor ? ["batch-core"] : [];
   const { exports = {} } = readManifest(folder);
-  // What tests alone use lies in testing/ too, unless the package publishes that.
+  // Only tests use testing/, unless the package publishes it.
   const testFile = "./testing" in exports ? /\.test(\.fixture)?\.ts$/ : /\.test(\.fixture)?\.ts$|\/src\/testing\//;
-  const complaints: string[] = [];
+  const faults: string[] = [];
   for (const file of listSources(join(folder, "src"))) {
     const isTest = testFile.test(file);
     for (const specifier of listImports(file)) {
       const sibling = /^@reinstate\/([^/]+)/.exec(specifier)?.[1];
       if (sibling === undefined || (isTest && sibling === "tooling")) continue;
-      if (!allowed.includes(sibling))
-        complaints.push(`${relative(root, file)} imports ${specifier}, against the arrows`);
+      if (!allowed.includes(sibling)) faults.push(`${relative(root, file)} imports ${specifier}, against the arrows`);
     }
     for (const specifier of listImports(file)) {
       if (!specifier.startsWith(".")) continue;
       const target = resolve(dirname(file), specifier);
       if (relative(folder, target).startsWith(".."))
-        complaints.push(`${relative(root, file)} reaches out of its package: ${specifier}`);
+        faults.push(`${relative(root, file)} reaches out of its package: ${specifier}`);
     }
   }
-  return complaints;
+  return faults;
 }
 
-/** A client is taken into programs that have no server: it must not pull one in. */
-function clientReach(root: string, folder: string): string[] {
+/** Checks that a client imports no server code, because programs without a server use it. */
+function checkClient(root: string, folder: string): string[] {
   const start = join(folder, "src/client.ts");
   if (!existsSync(start)) return [];
-  const complaints: string[] = [];
+  const faults: string[] = [];
   const seen = new Set<string>();
   const visit = (file: string) => {
     if (seen.has(file) || !existsSync(file)) return;
     seen.add(file);
     const name = relative(join(folder, "src"), file);
     if (/^(vendor|create|demo)\.ts$|^(operations|store)\/|(^|\/)(routes|rules)\.ts$/.test(name)) {
-      complaints.push(`${relative(root, start)} reaches ${name}, which belongs to the server`);
+      faults.push(`${relative(root, start)} reaches ${name}, which belongs to the server`);
     }
     for (const specifier of listImports(file)) {
       if (specifier.startsWith(".")) visit(resolve(dirname(file), specifier));
@@ -159,12 +157,12 @@ function clientReach(root: string, folder: string): string[] {
           specifier.replace(/\/(promise|sqlite)$/, ""),
         )
       ) {
-        complaints.push(`${relative(root, start)} reaches ${specifier} through ${name}, which belongs to the server`);
+        faults.push(`${relative(root, start)} reaches ${specifier} through ${name}, which belongs to the server`);
       }
     }
   };
   visit(start);
-  return complaints;
+  return faults;
 }
 
 function checkFileNames(root: string, folder: string): string[] {
@@ -173,19 +171,11 @@ function checkFileNames(root: string, folder: string): string[] {
     .map((file) => `${relative(root, file)}: name it in kebab-case after what is in it`);
 }
 
-function listImports(file: string): string[] {
-  const text = readFileSync(file, "utf8");
-  // Imports of types alone vanish from the program and are no arrow inside a package.
-  const statements = text.matchAll(/^\s*(?:import|export)\s+(?!type\b)(?:[^"';]*?\sfrom\s+)?"([^"]+)"/gm);
-  return [...statements].map((match) => match[1] ?? "");
-}
+const listImports = (file: string) => readSpecifiers(readFileSync(file, "utf8"), { types: false });
 
-function listSources(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return (readdirSync(folder, { recursive: true }) as string[])
-    .map((name) => join(folder, name))
-    .filter((path) => /\.tsx?$/.test(path) && statSync(path).isFile());
-}
+/** Lists the TypeScript sources below a folder. */
+const listSources = (folder: string) =>
+  listFiles(folder, "").flatMap((path) => (/\.tsx?$/.test(path) ? [join(folder, path)] : []));
 
 function readManifest(folder: string): Manifest {
   return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;

@@ -3,13 +3,15 @@ import { dirname, relative, resolve } from "node:path";
 
 type Graph = Map<string, Set<string>>;
 
-/** Relative imports and re-exports of a source text, those of types alone too. */
-const specifiers = (text: string) =>
-  [...text.matchAll(/^\s*(?:import|export)\s(?:[^"';]*?\sfrom\s+)?"(\.[^"]+)"/gm)].map((match) => match[1] ?? "");
+/** Returns what a source imports and re-exports: with the types that vanish from the program, or without. */
+export function readSpecifiers(text: string, { types }: { types: boolean }): string[] {
+  const statements = text.matchAll(/^\s*(?:import|export)\s+(type\b)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"/gm);
+  return [...statements].flatMap(([, type, specifier = ""]) => (types || type === undefined ? [specifier] : []));
+}
 
 /**
  * Returns the import cycles of a package, one line each: between files, and between the folders of `src`, so that folders have an
- * order from the last to the first. Files in `src` itself only assemble and may import any folder; tests count for nothing.
+ * order from the last to the first. Files in `src` itself only assemble and may import any folder. The caller leaves tests out.
  *
  * @example findImportCycles("/repo/packages/altcraft/src", files) // ["cycle of files: http/a.ts → http/b.ts → http/a.ts"]
  */
@@ -18,7 +20,8 @@ export function findImportCycles(source: string, files: readonly string[]): stri
   const folderGraph: Graph = new Map();
   for (const file of files) {
     const from = relative(source, file);
-    for (const specifier of specifiers(readFileSync(file, "utf8"))) {
+    for (const specifier of readSpecifiers(readFileSync(file, "utf8"), { types: true })) {
+      if (!specifier.startsWith(".")) continue;
       const target = resolve(dirname(file), specifier);
       if (!existsSync(target)) continue;
       const to = relative(source, target);

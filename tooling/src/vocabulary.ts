@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { listFiles } from "./workspace.ts";
 
 /** A word that we do not use, with the word to use for it. */
 export interface Replacement {
@@ -41,27 +42,17 @@ export function findVocabularyFaults(file: string, text: string): string[] {
   );
 }
 
+/** Files that must name such words. */
+const exempt = /(^|\/)(CHANGELOG\.md|vocabulary\.ts|house\.test\.ts)$/;
+
 /**
- * Finds such words in the sources and pages below a folder, but in this list, in its test, and in texts that are generated.
+ * Finds such words in the sources and pages below a folder.
  *
  * @example findVocabularyFaultsBelow("/repo")
  */
 export function findVocabularyFaultsBelow(root: string): string[] {
   return ["packages", "apps", "tooling", "bench", "docs"]
-    .flatMap((folder) => listTexts(root, folder))
-    .flatMap((name) => findVocabularyFaults(name, readFileSync(join(root, name), "utf8")));
-}
-
-const isSkipped = (name: string) =>
-  /^(node_modules|dist|\.turbo|CHANGELOG\.md|vocabulary\.ts|house\.test\.ts)$/.test(name);
-
-/** Lists the sources and pages in a folder, without what is installed or built. */
-function listTexts(root: string, folder: string): string[] {
-  if (!existsSync(join(root, folder))) return [];
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const name = join(folder, entry.name);
-    if (isSkipped(entry.name)) return [];
-    if (entry.isDirectory()) return listTexts(root, name);
-    return /\.(ts|md)$/.test(entry.name) ? [name] : [];
-  });
+    .flatMap((folder) => listFiles(root, folder))
+    .filter((path) => /\.(ts|md)$/.test(path) && !exempt.test(path))
+    .flatMap((path) => findVocabularyFaults(path, readFileSync(join(root, path), "utf8")));
 }

@@ -13,3 +13,13 @@ export function listPackages(folder: string): string[] {
 export function listPublished(root: string): string[] {
   return ["packages", "apps"].flatMap((folder) => listPackages(join(root, folder)).map((name) => `${folder}/${name}`));
 }
+
+/** Lists the files below a folder, with paths relative to `root`, without what is installed or built. */
+export function listFiles(root: string, folder: string): string[] {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (/^(node_modules|dist|\.turbo)$/.test(entry.name)) return [];
+    return entry.isDirectory() ? listFiles(root, path) : [path];
+  });
+}

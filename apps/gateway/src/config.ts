@@ -124,17 +124,8 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 export function readSettings({ env, file, vendors, defaults = {} }: SettingsSource): Settings {
   checkVendors(vendors, ownPaths);
   const vendorVariables = nameVariables(vendors);
-  const known = listVariables(vendors);
-  const values: Record<string, string> = { ...defaults, ...fromFile(file, known) };
-  for (const [name, value] of Object.entries(env)) {
-    const isOwn = name.startsWith("REINSTATE_");
-    if (value === undefined || !(isOwn || known.includes(name))) continue;
-    const target = isOwn ? known.find((one) => name === `${one}_FILE`) : undefined;
-    if (known.includes(name)) values[name] = value;
-    else if (target === undefined) throw bad(`${name} is not a setting${hint(name, known)}`);
-    else if (env[target] !== undefined) throw bad(`${name} and ${target} are both set; keep one of them`);
-    else values[target] = readValue(name, value);
-  }
+  const known = [...Object.keys(own), ...vendorVariables.keys()];
+  const values = { ...defaults, ...fromFile(file, known), ...fromEnvironment(env, known) };
 
   const parsed = z.object(own).safeParse(values);
   if (!parsed.success) throw bad(`${String(parsed.error.issues[0]?.path[0])} ${parsed.error.issues[0]?.message}`);
@@ -186,6 +177,21 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
   return settings;
 }
 
+/** Reads the settings among the variables of the environment. Variables of other programs are ignored. */
+function fromEnvironment(env: SettingsSource["env"], known: readonly string[]): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    const isOwn = name.startsWith("REINSTATE_");
+    if (value === undefined || !(isOwn || known.includes(name))) continue;
+    const target = isOwn ? known.find((one) => name === `${one}_FILE`) : undefined;
+    if (known.includes(name)) values[name] = value;
+    else if (target === undefined) throw bad(`${name} is not a setting${hint(name, known)}`);
+    else if (env[target] !== undefined) throw bad(`${name} and ${target} are both set; keep one of them`);
+    else values[target] = readValue(name, value);
+  }
+  return values;
+}
+
 /** Reads the value of a setting from a file, which is how container engines pass secrets. Drops a final line break. */
 function readValue(name: string, path: string): string {
   try {
@@ -219,7 +225,7 @@ function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor: Vendor
 }
 
 /** Reads `reinstate.json`, which has the same names in camelCase, with or without `REINSTATE_`. */
-function fromFile(text: string | undefined, known: string[]): Record<string, string> {
+function fromFile(text: string | undefined, known: readonly string[]): Record<string, string> {
   if (text === undefined) return {};
   const read = readJson(text);
   if (read.fault !== undefined) {
@@ -252,7 +258,7 @@ function bad(line: string): ReinstateError {
   return new ReinstateError("bad_setting", line);
 }
 
-function hint(name: string, known: string[]): string {
+function hint(name: string, known: readonly string[]): string {
   const near = closest(name, known);
   return distance(near, name) <= 3 ? ` (did you mean ${near}?)` : "";
 }

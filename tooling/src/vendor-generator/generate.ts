@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { listFiles } from "../workspace.ts";
 import { rename, render } from "./render.ts";
 import type { VendorRequest } from "./request.ts";
 
@@ -15,7 +16,7 @@ const biome = fileURLToPath(new URL("../../../node_modules/.bin/biome", import.m
  */
 export function generateVendor(root: string, request: VendorRequest): { written: string[]; changed: string[] } {
   const files = new Map<string, string>();
-  for (const path of listFiles(templates)) {
+  for (const path of listFiles(templates, "")) {
     const target = path === "changeset.md" ? ".changeset/acme.md" : `packages/acme/${path}`;
     files.set(rename(target, request), render(readFileSync(join(templates, path), "utf8"), request));
   }
@@ -30,9 +31,6 @@ export function generateVendor(root: string, request: VendorRequest): { written:
   spawnSync(biome, ["check", "--write", `packages/${request.name}`], { cwd: root, stdio: "ignore" });
   return { written: [...files.keys()].sort(), changed: [...changes.keys()] };
 }
-
-const listFiles = (folder: string): string[] =>
-  (readdirSync(folder, { recursive: true }) as string[]).filter((path) => statSync(join(folder, path)).isFile());
 
 /** The files that name every vendor, and what the new one adds to them. */
 function registrations({ name }: VendorRequest): { path: string; change(text: string): string }[] {

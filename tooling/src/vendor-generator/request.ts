@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-/** What to generate. */
+/** The names and options of the package to generate. */
 export interface VendorRequest {
   /** One word in lower case: the package, its tables, its operations and its settings have this name. */
   name: string;

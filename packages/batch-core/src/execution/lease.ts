@@ -40,7 +40,7 @@
  * - Otherwise `reconcile` reads the outcomes back, usually with the journal of `ledger/intents.ts`.
  * - Without `reconcile`, its items end as `unknown` with the code `interrupted`.
  *
- * What a crash leaves, by the moment of the crash:
+ * State after a crash, by the last step before it:
  *
  * | after | left in the ledger | recovered by |
  * | --- | --- | --- |

@@ -8,7 +8,7 @@ import { decodeUtf8 } from "./read-body.ts";
  */
 export type CredentialForm = "bearer" | "basic" | "key" | { header: string };
 
-/** What a caller shows to be recognized. */
+/** The secret of a caller, with a user name in `Basic`. */
 export interface Credentials {
   /** The user of `Basic`; empty in the other forms. */
   user: string;

@@ -8,9 +8,9 @@ import { defineOperation, type ItemKey, type Operation, type Outcome, type Work 
 import { forEachAtOnce } from "./for-each-at-once.ts";
 
 /** Statuses of a rejection that applies to all items: no token, a used-up tariff, no rights. */
-const refusalsOfAll = [401, 402, 403];
+const accountRejections = [401, 402, 403];
 /** The wait of a batch after such a rejection. */
-const refusedPauseMs = 15 * 60_000;
+const accountPauseMs = 15 * 60_000;
 
 /** An item of a chunk and its outcome, once it has one. */
 export interface ListedItem<Item> {
@@ -106,9 +106,9 @@ export function definePerItemOperation<Item, Params>(
         entry.outcome = await call(entry);
       } catch (error) {
         if (!VendorError.is(error) || error.kind === "circuit_open") throw error;
-        const refusal = readRefusalOfAll(error);
-        if (refusal !== undefined && refusal !== 403) throw pauseFor(work, error);
-        if (refusal === 403) forbidden.push(error);
+        const rejection = readAccountRejection(error);
+        if (rejection !== undefined && rejection !== 403) throw pauseFor(work, error);
+        if (rejection === 403) forbidden.push(error);
         if (error.kind !== "rejected") failures.set(entry, error);
         else entry.outcome = { key: entry.key, outcome: "failed", code: String(error.code), message: error.message };
       }
@@ -119,7 +119,7 @@ export function definePerItemOperation<Item, Params>(
   /** Pauses the batch, with its items unsent. */
   function pauseFor({ batchId, log }: Work<Item, Params>, error: VendorError): DeferUntil {
     log.error({ batch: batchId, vendor, error: error.message }, "vendor rejected all calls, batch waits");
-    return new DeferUntil(clock.now() + (error.retryAfterMs ?? refusedPauseMs), error.message, "vendor");
+    return new DeferUntil(clock.now() + (error.retryAfterMs ?? accountPauseMs), error.message, "vendor");
   }
 
   async function sendEach(list: ItemList<Item, Params>, inDoubt: Set<ItemKey>): Promise<void> {
@@ -160,8 +160,8 @@ export function definePerItemOperation<Item, Params>(
     limits: { concurrency: 1, perSecond, requests: (items) => items },
     async apply(work) {
       const begun = clock.now();
-      // The core admits one call for each item, so time pays for those of the screen.
-      const passTime = async (calls: number) => {
+      // The core's rate limit counts one call for each item. This wait keeps the rate for the calls of the screen.
+      const keepRate = async (calls: number) => {
         const ms = begun + (calls * 1000) / perSecond - clock.now();
         if (ms > 0) await clock.sleep(ms, work.signal);
       };
@@ -169,9 +169,9 @@ export function definePerItemOperation<Item, Params>(
       const { list, outcomes } = createList(work, inDoubt);
       const calls = (await screen?.(list)) ?? 0;
       const sent = list.open().length;
-      if (calls > 0) await passTime(calls);
+      if (calls > 0) await keepRate(calls);
       await sendEach(list, inDoubt);
-      if (calls > 0) await passTime(calls + sent);
+      if (calls > 0) await keepRate(calls + sent);
       return outcomes();
     },
     ...(preview && {
@@ -184,10 +184,10 @@ export function definePerItemOperation<Item, Params>(
   });
 }
 
-/** Returns 401, 402 or 403 if the vendor, or a proxy before it, said so. */
-function readRefusalOfAll({ kind, code, status }: VendorError): number | undefined {
+/** Returns 401, 402 or 403 if the vendor, or a proxy before it, replied so. */
+function readAccountRejection({ kind, code, status }: VendorError): number | undefined {
   if (kind !== "rejected" && kind !== "bad_reply") return undefined;
-  return refusalsOfAll.find((refusal) => refusal === (code ?? status));
+  return accountRejections.find((rejection) => rejection === (code ?? status));
 }
 
 /** Returns the error that asks for the longest wait. */

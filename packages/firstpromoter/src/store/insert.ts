@@ -20,40 +20,7 @@ export async function insertPromoters(
   const campaignsOfEach = promoters.map(({ campaigns = [] }) =>
     campaigns.map((membership) => ({ ...membership, ref_token: membership.ref_token ?? newRefToken() })),
   );
-  const rows = promoters.map((promoter, index) => {
-    const campaigns = campaignsOfEach[index]!;
-    const { id, cust_id = null, note = null, profile = {}, custom_fields, stats = {}, joined_at = now } = promoter;
-    const email = promoter.email.toLowerCase();
-    return {
-      ...(id !== undefined && { id }),
-      account,
-      email,
-      cust_id,
-      note,
-      auth_token: randomBytes(16).toString("hex"),
-      search: makeSearchText(
-        email,
-        profile,
-        campaigns.map(({ ref_token }) => ref_token),
-      ),
-      profile: JSON.stringify(profile),
-      custom_fields: custom_fields ? JSON.stringify(custom_fields) : null,
-      ...noCounts,
-      ...stats,
-      joined_at,
-      last_login_at: promoter.last_login_at ?? null,
-      archived_at: promoter.archived_at ?? null,
-      archived_batch: null,
-      parent_promoter_id: null,
-      waits: campaigns.filter(({ state }) => state === "pending").length,
-      fraud_suspicions: promoter.fraud_suspicions?.length ? JSON.stringify(promoter.fraud_suspicions) : null,
-      invoice_details_status: promoter.invoice_details_status ?? "pending",
-      subscribed_to_email: promoter.subscribed_to_email === false ? 0 : 1,
-      has_form: hasForm(profile),
-      imported: promoter.imported ? JSON.stringify(promoter.imported) : null,
-      updated_at: now,
-    };
-  });
+  const rows = promoters.map((promoter, index) => toRow(account, promoter, campaignsOfEach[index]!, now));
   const inserted = await on.insertInto("firstpromoter_promoters").values(rows).returning(["id", "email"]).execute();
   // By address: no database guarantees the order of RETURNING.
   const ids = new Map(inserted.map(({ id, email }) => [email, id]));
@@ -82,6 +49,46 @@ export async function insertPromoters(
     await on.insertInto("firstpromoter_memberships").values(slice).execute();
   }
   return created;
+}
+
+/** Returns the row of a promoter, without its parent. */
+function toRow(
+  account: string,
+  promoter: NewPromoterRecord,
+  campaigns: readonly { state: string; ref_token: string }[],
+  now: number,
+) {
+  const { id, cust_id = null, note = null, profile = {}, custom_fields, stats = {}, joined_at = now } = promoter;
+  const email = promoter.email.toLowerCase();
+  return {
+    ...(id !== undefined && { id }),
+    account,
+    email,
+    cust_id,
+    note,
+    auth_token: randomBytes(16).toString("hex"),
+    search: makeSearchText(
+      email,
+      profile,
+      campaigns.map(({ ref_token }) => ref_token),
+    ),
+    profile: JSON.stringify(profile),
+    custom_fields: custom_fields ? JSON.stringify(custom_fields) : null,
+    ...noCounts,
+    ...stats,
+    joined_at,
+    last_login_at: promoter.last_login_at ?? null,
+    archived_at: promoter.archived_at ?? null,
+    archived_batch: null,
+    parent_promoter_id: null,
+    waits: campaigns.filter(({ state }) => state === "pending").length,
+    fraud_suspicions: promoter.fraud_suspicions?.length ? JSON.stringify(promoter.fraud_suspicions) : null,
+    invoice_details_status: promoter.invoice_details_status ?? "pending",
+    subscribed_to_email: promoter.subscribed_to_email === false ? 0 : 1,
+    has_form: hasForm(profile),
+    imported: promoter.imported ? JSON.stringify(promoter.imported) : null,
+    updated_at: now,
+  };
 }
 
 const noCounts = {

@@ -18,7 +18,7 @@ import { readRecords } from "../../intake/read-records.ts";
 import { wholeNumber } from "../../settings/number-setting.ts";
 import { defineVendor, type ImportRequest } from "../../vendor/vendor.ts";
 
-/** What the vendor of books does wrong; undefined for a sound one. */
+/** The promise that this vendor of books breaks; undefined if it keeps all. */
 export type ShelfFault =
   | "takes unknown settings"
   | "reads no number from text"

@@ -46,7 +46,7 @@ import { type MoverParts, moveSlice, type Run, type Slice } from "./slice.ts";
  * has a known end if the slice was `reading`, because nothing was moved. It also has one if the connection is alive and a
  * transaction was rolled back. In every other case the entry stays `open`.
  *
- * What each crash leaves, and what recovery (`recover.ts`) does:
+ * State after a crash, and its recovery (`recover.ts`):
  *
  * | crash                                    | left behind               | recovery                                     |
  * | ---------------------------------------- | ------------------------- | -------------------------------------------- |
