@@ -36,6 +36,11 @@ export interface Host {
   declareAccounts(accounts: VendorAccounts): void;
   /** The registered operations by name. */
   operations(): AnyOperation[];
+  /**
+   * Starts to run one batch in this process, and no other batch, whatever the role of the host is. `stop` finishes the chunks in
+   * progress. The host must not be closed before.
+   */
+  runBatch(id: number): Promise<{ stop(): Promise<void> }>;
   /** Stops dispatching chunks, finishes those in progress, and closes the database. */
   close(): Promise<void>;
 }
@@ -140,6 +145,12 @@ export async function createHost(options: HostOptions): Promise<Host> {
       engine.notify();
     },
     declareAccounts: accounts.declare,
+    async runBatch(id) {
+      const only = { open: async () => (await ledger.open()).filter((open) => open === id) };
+      const single = createInProcessEngine({ ledger: only, runner, clock, log, concurrency });
+      await single.start();
+      return single;
+    },
     operations: () => [...registered.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     async close() {
       await pruning?.stop();

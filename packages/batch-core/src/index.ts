@@ -67,6 +67,7 @@ export {
   type Operation,
   type Outcome,
   type OutcomeWord,
+  type Role,
   type Target,
   type Work,
 } from "./operation/operation.ts";

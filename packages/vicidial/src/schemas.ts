@@ -143,25 +143,28 @@ export const leadFilter = z
 export type LeadFilter = z.infer<typeof leadFilter>;
 
 const commonParams = {
-  /** Moves all leads of a chunk (500 at most) or none. If one is not in the source or does not fit, none is moved. */
-  all_or_nothing: z.boolean().optional(),
+  all_or_nothing: z
+    .boolean()
+    .describe(
+      "move all leads of a chunk (500 at most) or none; one that is missing or does not fit keeps back the rest",
+    )
+    .optional(),
 };
 
 /** The params of `vicidial.leads.dearchive`. */
 export const dearchiveParams = z.strictObject({
-  insert_leads: z.boolean(),
-  delete_leads: z.boolean(),
-  /** Also restores the archived callbacks of the leads. */
-  restore_callbacks: z.boolean().optional(),
+  insert_leads: z.boolean().describe("copy the leads from the archive, except leads that are already live"),
+  delete_leads: z.boolean().describe("delete leads from the archive if the live table has an equal row"),
+  restore_callbacks: z.boolean().describe("also restore the archived callbacks of the leads").optional(),
   ...commonParams,
 });
 export type DearchiveParams = z.infer<typeof dearchiveParams>;
 
 /** The params of `vicidial.leads.archive`. */
 export const archiveParams = z.strictObject({
-  insert_leads: z.boolean(),
-  update_leads: z.boolean(),
-  delete_leads: z.boolean(),
+  insert_leads: z.boolean().describe("copy the leads to the archive, except leads that it already has"),
+  update_leads: z.boolean().describe("overwrite differing copies in the archive with the live rows"),
+  delete_leads: z.boolean().describe("delete live leads if the archive has an equal row"),
   ...commonParams,
 });
 export type ArchiveParams = z.infer<typeof archiveParams>;

@@ -1,4 +1,10 @@
-import { type AnyOperation, defineOperation, type Host, type LedgerTransaction } from "@reinstate/batch-core";
+import {
+  type AnyOperation,
+  defineOperation,
+  type Host,
+  type LedgerTransaction,
+  type Role,
+} from "@reinstate/batch-core";
 import type * as z from "zod";
 import type { AltcraftSettings } from "../options.ts";
 import {
@@ -26,6 +32,9 @@ export const operationNames = {
   undelete: "altcraft.subscriptions.undelete",
   delete: "altcraft.subscriptions.delete",
 } as const satisfies Record<FlagVerb, string>;
+
+/** The general command of each verb. */
+export const roles = { undelete: "restore", delete: "archive" } as const satisfies Record<FlagVerb, Role>;
 
 const isGuarded = (options: UndeleteOptions, settings: AltcraftSettings) =>
   settings.consentGuard === "always" || options.consent_guard === true;
@@ -81,6 +90,7 @@ export function createOperations(
     defineOperation({
       name: operationNames[verb],
       label: `subscriptions/${verb}`,
+      role: roles[verb],
       item: subscriptionIdentity,
       params: makeParamsSchema(verb, settings),
       key: (item) => toKeyText(toKey(item, settings)),

@@ -22,7 +22,7 @@ import {
   toOutcome,
 } from "../subscriptions/rules.ts";
 import { findInProfile, type ProfileLookup } from "./find-in-profile.ts";
-import { isConsentGuardActive, makeParamsSchema, operationNames } from "./operations.ts";
+import { isConsentGuardActive, makeParamsSchema, operationNames, roles } from "./operations.ts";
 
 const hidden = { code: "hidden", message: "The profile does not show the address of this subscription" };
 
@@ -115,6 +115,7 @@ export function createUpstream({ host, upstream, installation, consent, settings
     return definePerItemOperation<SubscriptionIdentity, UndeleteOptions>(host, {
       name: operationNames[verb],
       label: `subscriptions/${verb}`,
+      role: roles[verb],
       item: subscriptionIdentity,
       params: makeParamsSchema(verb, settings),
       key: keyText,

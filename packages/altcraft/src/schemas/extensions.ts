@@ -16,16 +16,20 @@ import { fromId, type ProfileMatch, pageLimit, profileMatch } from "./requests.t
 // Extensions. A server accepts them only with the option `extensions`.
 
 /** Audit fields, stored with the batch. */
-const auditFields = { reason: text(1000).optional(), requested_by: text(200).optional() };
+const auditFields = {
+  reason: text(1000).describe("the reason, stored with the batch").optional(),
+  requested_by: text(200).describe("who asked for it, stored with the batch").optional(),
+};
 export type AuditFields = z.infer<typeof auditParams>;
 export const auditParams = z.strictObject(auditFields);
 
 /** Consent options and audit fields of an undelete, stored with the batch. */
 export const undeleteOptionFields = {
-  /** Rejects suppressed, unsubscribed, complained and hardbounced subscriptions. Requires a reason. */
-  consent_guard: z.boolean().optional(),
-  /** Restores what the guard would reject. Requires a reason too. */
-  override_consent: z.boolean().optional(),
+  consent_guard: z
+    .boolean()
+    .describe("reject suppressed, unsubscribed, complained and hardbounced subscriptions; needs a reason")
+    .optional(),
+  override_consent: z.boolean().describe("restore what the guard would reject; needs a reason too").optional(),
   ...auditFields,
 };
 export const undeleteOptions = z.strictObject(undeleteOptionFields);

@@ -1,7 +1,10 @@
 import { toMessage } from "../errors/errors.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import type { Engine, EngineParts } from "./engine.ts";
 
-export interface InProcessParts extends Pick<EngineParts, "ledger" | "runner" | "clock" | "log" | "concurrency"> {
+export interface InProcessParts extends Pick<EngineParts, "runner" | "clock" | "log" | "concurrency"> {
+  /** The batches that may be dispatched. */
+  ledger: Pick<Ledger, "open">;
   /** Polling interval of the ledger in milliseconds, for batches of other processes. */
   pollMs?: number;
 }

@@ -1,6 +1,13 @@
 import type * as z from "zod";
 import type { Clock } from "../clock.ts";
-import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation/operation.ts";
+import {
+  defineOperation,
+  type ItemKey,
+  type Operation,
+  type Outcome,
+  type Role,
+  type Work,
+} from "../operation/operation.ts";
 import type { Flagged } from "./flag-store.ts";
 
 /** A verb on flagged records: delete, restore, undo. Its items are the ids. */
@@ -9,6 +16,7 @@ export interface FlagOperation<Id extends ItemKey, Params> {
   label: string;
   item: z.ZodType<Id>;
   params: z.ZodType<Params>;
+  role?: Role;
   columns?: readonly string[];
   /** Default 500. */
   chunkSize?: number;

@@ -56,6 +56,8 @@ export function operationBody(operation: AnyOperation, now: number) {
     name: operation.name,
     label: operation.label,
     target: operation.target,
+    role: operation.role ?? null,
+    usual_params: operation.usualParams ?? {},
     columns: tableColumns(operation),
     chunk_size: operation.chunkSize,
     dry_run: operation.effects === "ledger" || operation.preview !== undefined,

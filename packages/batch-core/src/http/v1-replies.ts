@@ -64,6 +64,8 @@ export const operationsReply = z.strictObject({
       name: z.string(),
       label: z.string(),
       target,
+      role: z.enum(["restore", "archive"]).nullable().describe("The general command that this operation is for"),
+      usual_params: z.record(z.string(), z.unknown()).describe("Params that the command line assumes"),
       columns: z.array(z.unknown()),
       chunk_size: z.int().min(1),
       dry_run: z.boolean(),

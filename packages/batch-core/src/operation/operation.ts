@@ -21,6 +21,9 @@ export type OutcomeWord = Outcome["outcome"];
 /** `local`: our own stores. `upstream`: the real vendor through its client. */
 export type Target = "local" | "upstream";
 
+/** `restore` brings records back; `archive` is its opposite. */
+export type Role = "restore" | "archive";
+
 /** One chunk of a batch, as it is passed to an operation. */
 export interface Work<Item, Params> {
   batchId: number;
@@ -55,8 +58,12 @@ export interface Operation<Item = unknown, Params = unknown> {
   /** The vendor's own label for the same thing, `promoter/restore`. */
   label: string;
   target: Target;
+  /** The vendor's operation behind the general command `restore` or `archive`. At most one operation for each target has a role. */
+  role?: Role;
   item: z.ZodType<Item>;
   params: z.ZodType<Params>;
+  /** Params that an interactive caller, such as the command line, assumes for those that it is not given. */
+  usualParams?: Readonly<Record<string, unknown>>;
   /**
    * Names of the CSV column that holds the ids, for example `["promoter_id"]`. They take precedence over `id`, which every
    * operation accepts. Items that are objects need none, because their fields are the columns.

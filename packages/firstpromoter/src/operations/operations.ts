@@ -129,9 +129,11 @@ export function createOperations(
   { syncLimit }: Options,
 ): Operation<number, unknown>[] {
   return Object.entries<AnyAction>({ ...actions, undo_archive: undoArchive }).map(([name, action]) => {
+    const role = (["restore", "archive"] as const).find((role) => role === name);
     const declared = {
       name: operationName(name as ActionName),
       label: `promoter/${name}`,
+      ...(role && { role }),
       item: z.int().min(1),
       columns: itemColumns,
       params: action.params,

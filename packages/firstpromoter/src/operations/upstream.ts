@@ -71,6 +71,7 @@ export function createUpstreamOperations(
     return defineReadBackOperation<number, unknown, BatchReply>(host, {
       name: operationName(verb),
       label: `promoter/${verb}`,
+      role: verb,
       item: z.int().min(1),
       columns: itemColumns,
       params: actions[verb].params,

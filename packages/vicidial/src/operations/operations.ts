@@ -4,6 +4,7 @@ import {
   defineOperation,
   type Outcome,
   ReinstateError,
+  type Role,
   toMessage,
   type Work,
 } from "@reinstate/batch-core";
@@ -43,6 +44,15 @@ export const itemColumns = ["lead_id"];
 
 export const operationName = (verb: Verb) => `vicidial.leads.${verb}`;
 
+/** The general command of each verb. */
+export const roles = { dearchive: "restore", archive: "archive" } as const satisfies Record<Verb, Role>;
+
+/** A whole move: the lead is copied, and the original is deleted. */
+export const usualParams = {
+  dearchive: { insert_leads: true, delete_leads: true },
+  archive: { insert_leads: true, update_leads: true, delete_leads: true },
+} as const satisfies Record<Verb, object>;
+
 /** Defines the operations `dearchive` and `archive` on a store. The counts of the vendor's answer go to the batch's `tally`. */
 export function createOperations(store: LeadStore, office: OfficeClock, now: () => number): AnyOperation[] {
   const common = {
@@ -76,6 +86,8 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
       limits: { allowedFrom: (now) => office.allowedFrom("dearchive", now) },
       name: operationName("dearchive"),
       label: "lead/dearchive",
+      role: roles.dearchive,
+      usualParams: usualParams.dearchive,
       params: dearchiveParams,
       selection: selection("dearchive"),
       apply: (work) => applyMove(store, work, dearchiveMove(work.params), now),
@@ -86,6 +98,8 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
       limits: { allowedFrom: (now) => office.allowedFrom("archive", now) },
       name: operationName("archive"),
       label: "lead/archive",
+      role: roles.archive,
+      usualParams: usualParams.archive,
       params: archiveParams,
       selection: selection("archive"),
       apply: (work) => applyMove(store, work, archiveMove(work.params), now),

@@ -8,7 +8,7 @@ import * as z from "zod";
 import { createVicidialClient, VendorError, type VicidialClient } from "../client.ts";
 import type { Verb } from "../leads/move.ts";
 import { archiveParams, dearchiveParams, leadId } from "../schemas.ts";
-import { itemColumns, operationName } from "./operations.ts";
+import { itemColumns, operationName, roles, usualParams } from "./operations.ts";
 
 /** The maximum number of leads in one call to TForge. */
 const chunkSize = 500;
@@ -61,6 +61,8 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
     defineReadBackOperation<number, Params, Sent>(host, {
       name: operationName(verb),
       label: `lead/${verb}`,
+      role: roles[verb],
+      usualParams: usualParams[verb],
       item: leadId,
       columns: itemColumns,
       params,
