@@ -11,6 +11,7 @@ export {
   isFinished,
   type StopRule,
 } from "./batch/batch.ts";
+export { type Act, type BatchEvent, type EventVerb, eventVerbs } from "./batch/event.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export type { Database, LedgerTransaction } from "./database/database.ts";
 export {

@@ -1,6 +1,7 @@
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import { isFinished } from "../batch/batch.ts";
+import { noteText } from "../batch/event.ts";
 import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
@@ -45,6 +46,8 @@ const head = {
   operation: ownText(),
   target: z.enum(["local", "upstream"]).default("local"),
   account: ownText().default(""),
+  /** The reason, for the history of the batch. */
+  note: noteText.optional(),
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -223,7 +226,7 @@ async function fromStream(
 ): Promise<Submitted> {
   const { searchParams } = new URL(request.url);
   const query = parseInput(streamQuery, withDryRun(readOnce(searchParams), flags));
-  const { operation: name, target, account, column, max_failure_rate, after } = query;
+  const { operation: name, target, account, note, column, max_failure_rate, after } = query;
   if (after !== undefined && max_failure_rate === undefined) throw misused("after", "needs max_failure_rate");
   if (column !== undefined && format !== "csv") throw misused("column", "is for text/csv");
   const operation = host.batches.operation(name, target);
@@ -240,6 +243,7 @@ async function fromStream(
         account,
         params,
         actor,
+        note,
         dryRun: query.dry_run,
         ...(max_failure_rate !== undefined && {
           stopRule: { maxFailureRate: max_failure_rate, after: after ?? settledFirst },

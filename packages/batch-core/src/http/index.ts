@@ -34,6 +34,8 @@ export {
   type BatchReply,
   batchesReply,
   batchReply,
+  type HistoryReply,
+  historyReply,
   type ItemsReply,
   itemsReply,
   type ManifestReply,

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type Batch, countFinished } from "../batch/batch.ts";
+import type { BatchEvent } from "../batch/event.ts";
 import { tableColumns } from "../intake/item-shape.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation } from "../operation/operation.ts";
@@ -41,6 +42,12 @@ export function toTimestamp(ms: number): string;
 export function toTimestamp(ms: number | null): string | null;
 export function toTimestamp(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
+}
+
+/** Converts an event to its form in `/v1`. `names`: the names of keys by their ids. */
+export function eventBody({ at, actor, ...event }: BatchEvent, names: ReadonlyMap<string, string>) {
+  const actor_name = (actor !== null && names.get(actor)) || null;
+  return { at: toTimestamp(at), actor, actor_name, ...event };
 }
 
 /** Converts an item to its form in `/v1`; `outcome` is null while it waits. */

@@ -42,16 +42,6 @@ export async function readSmallCall(
 }
 
 /**
- * Checks that a call has no parameters: a caller who names some items of a batch means less than the whole batch.
- * @throws ReinstateError `invalid_request`
- */
-export function rejectParameters(call: SmallCall): void {
-  rejectQuery(call);
-  if (isBlank(call.text)) return;
-  throw invalidRequest({ path: "body", message: "must be empty, because the call is for the whole batch" });
-}
-
-/**
  * Returns the parameters in the body of a call; an empty body is `{}`.
  * @throws ReinstateError `invalid_request` or `malformed_json`
  */

@@ -4,12 +4,21 @@ import { type ErrorAnswer, writeErrors } from "../openapi/errors.ts";
 import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
 import { newBatch, streamQuery } from "./create-batch.ts";
 import { problemBody } from "./problem.ts";
-import { batchesReply, batchReply, itemsReply, manifestReply, operationsReply, problemReply } from "./v1-replies.ts";
-import { itemsQuery, listQuery, retryBody } from "./v1-routes.ts";
+import {
+  batchesReply,
+  batchReply,
+  historyReply,
+  itemsReply,
+  manifestReply,
+  operationsReply,
+  problemReply,
+} from "./v1-replies.ts";
+import { actBody, itemsQuery, listQuery, retryBody } from "./v1-routes.ts";
 
 const writer = createSchemaWriter({
   Batch: batchReply,
   BatchList: batchesReply,
+  History: historyReply,
   ItemList: itemsReply,
   Manifest: manifestReply,
   OperationList: operationsReply,
@@ -71,6 +80,7 @@ const change = (operationId: string, verb: string, summary: string): Route => ({
   path: `/v1/batches/{id}/${verb}`,
   summary,
   parameters: { path: id },
+  body: { schema: actBody, required: false, examples: { reason: { note: "The call center is closed" } } },
   answers: { "200": batch("The batch afterwards") },
   errors: [
     "unknown_batch",
@@ -178,6 +188,15 @@ const routes: Route[] = [
     errors: ["unknown_batch"],
   },
   {
+    operationId: "getHistory",
+    method: "GET",
+    path: "/v1/batches/{id}/history",
+    summary: "List who did what to a batch, when and why",
+    parameters: { path: id },
+    answers: { "200": { description: "All events, oldest first", body: { schema: historyReply } } },
+    errors: ["unknown_batch"],
+  },
+  {
     operationId: "watchBatch",
     method: "GET",
     path: "/v1/batches/{id}/events",
@@ -200,7 +219,11 @@ const routes: Route[] = [
   {
     ...change("retryBatch", "retry", "Run the failed items of a batch again"),
     parameters: { path: id, header: idempotencyKey },
-    body: { schema: retryBody, required: false, examples: { one_code: { code: "not_found" } } },
+    body: {
+      schema: retryBody,
+      required: false,
+      examples: { one_code: { code: "not_found", note: "Imported the missing promoters" } },
+    },
     answers: { "200": { ...batch("The batch, in a new generation"), headers: replayed } },
     errors: [
       ...([

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { batchStatuses } from "../batch/batch.ts";
+import { eventVerbs } from "../batch/event.ts";
 import { waitReasons } from "../errors/errors.ts";
 
 // The replies of `/v1` as strict zod schemas with all fields.
@@ -53,6 +54,24 @@ export const itemsReply = z.strictObject({
     }),
   ),
   next_cursor: z.string().nullable(),
+});
+
+/** What happened to a batch, oldest first. */
+export const historyReply = z.strictObject({
+  events: z.array(
+    z.strictObject({
+      at: time,
+      verb: z.enum(eventVerbs),
+      actor: z.string().nullable().describe("The id of the key that made the change; null for the process"),
+      actor_name: z.string().nullable().describe("The name of that key"),
+      note: z.string().nullable().describe("The reason; of `failed`, the error of the batch"),
+      generation: count,
+      code: z.string().nullable().describe("The code to which a retry or a mark was limited"),
+      items: count.nullable().describe("Items that were retried, reexamined or marked"),
+      outcome: outcomeWord.nullable().describe("The outcome of marked items"),
+      batch: z.int().nullable().describe("The batch that undoes this one"),
+    }),
+  ),
 });
 
 const jsonSchema = z.record(z.string(), z.unknown());
@@ -109,5 +128,6 @@ export const problemReply = z.strictObject({
 export type BatchReply = z.infer<typeof batchReply>;
 export type BatchesReply = z.infer<typeof batchesReply>;
 export type ItemsReply = z.infer<typeof itemsReply>;
+export type HistoryReply = z.infer<typeof historyReply>;
 export type OperationsReply = z.infer<typeof operationsReply>;
 export type ManifestReply = z.infer<typeof manifestReply>;

@@ -260,7 +260,9 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     const gets = [
       "/v1/operations",
       batch,
-      ...["items", "report.csv", "report.ndjson", "manifest.json", "events"].map((part) => `${batch}/${part}`),
+      ...["items", "report.csv", "report.ndjson", "manifest.json", "events", "history"].map(
+        (part) => `${batch}/${part}`,
+      ),
     ];
     for (const path of gets) {
       const refused = await api.call(path, { method: "PUT" });

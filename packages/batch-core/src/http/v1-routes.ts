@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import { batchStatuses } from "../batch/batch.ts";
+import { noteText } from "../batch/event.ts";
 import { toMessage } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
@@ -18,9 +19,9 @@ import { batchId, parseInput } from "./parse-query.ts";
 import { cleanPath } from "./path.ts";
 import { faultProblem, problem, toProblem } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
-import { batchBody, itemBody, operationBody } from "./representations.ts";
+import { batchBody, eventBody, itemBody, operationBody } from "./representations.ts";
 import { readRequestId } from "./request-id.ts";
-import { readParameters, readSmallCall, rejectParameters, type UncheckedCall } from "./safety-flags.ts";
+import { readParameters, readSmallCall, type UncheckedCall } from "./safety-flags.ts";
 
 const limit = integerText.pipe(z.int().min(1).max(500));
 
@@ -37,7 +38,13 @@ export const itemsQuery = z.strictObject({
   limit: limit.default(100),
 });
 
-export const retryBody = z.strictObject({
+/** The body of a call that changes a batch. */
+export const actBody = z.strictObject({
+  /** The reason, for the history of the batch. */
+  note: noteText.optional(),
+});
+
+export const retryBody = actBody.extend({
   /** Limits the retry to items that failed with this code. */
   code: ownText().min(1, "must not be empty").optional(),
 });
@@ -148,12 +155,21 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, batchId(c.req.param("id")), "ndjson"));
   routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id")), c.req.raw.signal));
   routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
+  routes.get(`${path}/history`, async (c) => {
+    const events = await batches.history(batchId(c.req.param("id")));
+    const actors = new Set(events.flatMap(({ actor }) => actor ?? []));
+    const keys = await Promise.all([...actors].map((id) => host.keys.findById(id)));
+    const names = new Map(keys.flatMap((key) => (key ? [[key.id, key.name] as const] : [])));
+    return c.json({ events: events.map((event) => eventBody(event, names)) });
+  });
   for (const verb of ["stop", "resume"] as const) {
     post(`${path}/${verb}`, {
       read: ({ req }) => readSmallCall(req.raw),
       async answer(call, _flags, c) {
-        rejectParameters(call);
-        return c.json(batchBody(await batches[verb](batchId(c.req.param("id") ?? ""))));
+        const { note } = parseInput(actBody, readParameters(call));
+        return c.json(
+          batchBody(await batches[verb](batchId(c.req.param("id") ?? ""), { actor: c.get("actor"), note })),
+        );
       },
     });
   }
@@ -166,8 +182,12 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
       return { input: { call: input, id, keyed }, parts };
     },
     async answer({ call, id, keyed }, _flags, c) {
-      const { code } = parseInput(retryBody, readParameters(call));
-      const batch = await batches.retry(id, { code, ...(keyed && { idempotency: keyed.end() }) });
+      const options = parseInput(retryBody, readParameters(call));
+      const batch = await batches.retry(id, {
+        ...options,
+        actor: c.get("actor"),
+        ...(keyed && { idempotency: keyed.end() }),
+      });
       return c.json(batchBody(batch), 200, batch.replayed && { "idempotency-replayed": "true" });
     },
   });

@@ -24,6 +24,8 @@ describe.each(ledgerDatabases)("keys on $name", ({ open }) => {
     expect(await host.keys.revoke(key.id)).toBe(true);
     expect(await host.keys.revoke(key.id)).toBe(false);
     expect(await host.keys.find("one", secret)).toBeUndefined();
+    expect(await host.keys.findById(key.id)).toEqual({ ...key, revokedAt: expect.any(Number) });
+    expect(await host.keys.findById("000000000000")).toBeUndefined();
     expect(await host.keys.list()).toMatchObject([{ id: key.id, revokedAt: expect.any(Number) }]);
   });
 

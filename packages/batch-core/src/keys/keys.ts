@@ -41,6 +41,8 @@ export interface Keys {
   revoke(id: string): Promise<boolean>;
   /** Returns the valid key of this vendor with this secret. */
   find(vendor: string, secret: string): Promise<Key | undefined>;
+  /** Returns the key with this id, valid or revoked, for example to name the actor of a batch. */
+  findById(id: string): Promise<Key | undefined>;
   /** Reports whether the account has a key, valid or revoked. */
   knowsAccount(vendor: string, account: string): Promise<boolean>;
 }
@@ -132,6 +134,11 @@ export function createKeys(database: Database, clock: Clock): Keys {
       const key = toKey(row);
       fresh.set(name, { key, until: now + freshMs });
       return key;
+    },
+
+    async findById(id) {
+      const row = await db.selectFrom("reinstate_keys").selectAll().where("id", "=", id).executeTakeFirst();
+      return row && toKey(row);
     },
 
     async knowsAccount(vendor, account) {

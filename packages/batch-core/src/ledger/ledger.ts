@@ -1,6 +1,7 @@
 import type { Batch, BatchStatus, StopRule } from "../batch/batch.ts";
 import type { Codec, Packed } from "../batch/chunk-codec.ts";
 import type { ChunkResult, ItemResult, OutcomeOverride } from "../batch/chunk-result.ts";
+import type { Act, BatchEvent, NewEvent } from "../batch/event.ts";
 import type { LedgerTransaction } from "../database/database.ts";
 import type { WaitReason } from "../errors/errors.ts";
 import type { Limits } from "../operation/limits.ts";
@@ -180,8 +181,15 @@ export interface Ledger {
   /** Stores the time until which a batch waits, and the reason if there is one; null if the batch does not wait. */
   waitUntil(id: number, time: number | null, reason?: WaitReason | null): Promise<void>;
 
-  /** Changes the status of a batch if the state machine allows it and its status is one of `from`. Otherwise returns false. */
-  move(id: number, to: BatchStatus, now: number, from?: readonly BatchStatus[]): Promise<boolean>;
+  /**
+   * Changes the status of a batch if the state machine allows it and its status is one of `from`. Otherwise returns false. `event`
+   * is recorded in the same transaction.
+   */
+  move(id: number, to: BatchStatus, now: number, from?: readonly BatchStatus[], event?: NewEvent): Promise<boolean>;
+  /** Adds an event to the history of a batch, in the transaction of the change that it describes. */
+  recordEvent(id: number, event: NewEvent, transaction: LedgerTransaction): Promise<void>;
+  /** Returns what happened to a batch, oldest first; nothing for an unknown batch. */
+  history(id: number): Promise<BatchEvent[]>;
   /** Stores the reason for which a batch will end as `failed`. */
   recordError(id: number, error: string, transaction?: LedgerTransaction): Promise<void>;
   /**
@@ -197,13 +205,14 @@ export interface Ledger {
   /**
    * Starts a new generation with the failed items of a finished batch, except those rejected during validation. The batch is
    * `in_progress` again. Returns the number of items; 0 means that nothing changed. `code` limits the retry to items that failed with
-   * this code. `begun` is called in the same transaction.
+   * this code. The retry is recorded as an event of `act`. `begun` is called in the same transaction.
    */
   retry(
     id: number,
     now: number,
     options?: {
       code?: string | undefined;
+      act?: Act;
       begun?: (generation: number, transaction: LedgerTransaction) => Promise<void>;
     },
   ): Promise<number>;

@@ -64,6 +64,17 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     primary key (scope, idempotency_key)
   ) ${byKey}`,
   sql`create index reinstate_idempotency_age on reinstate_idempotency (created_at)`,
+  sql`create table reinstate_events (
+    batch_id bigint not null,
+    seq integer not null,
+    at bigint not null,
+    verb text not null,
+    actor text,
+    note text,
+    generation integer not null,
+    detail text,
+    primary key (batch_id, seq)
+  ) ${byKey}`,
   sql`create table reinstate_pruned (batch_id bigint primary key)`,
 ];
 

@@ -36,6 +36,7 @@ const tables = [
   "reinstate_outcomes",
   "reinstate_intents",
   "reinstate_idempotency",
+  "reinstate_events",
 ];
 
 /** The ids of the batches that have rows, by table. */

@@ -116,6 +116,7 @@ export function createPrune(database: Database) {
       if (signal?.aborted) return;
       await setImmediate();
     }
+    await db.deleteFrom("reinstate_events").where("batch_id", "=", id).execute();
     await db.deleteFrom("reinstate_pruned").where("batch_id", "=", id).execute();
   }
 

@@ -160,6 +160,16 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
   ],
   ["retries without an end", (ledger) => ({ retry: async (...args) => (await ledger.retry(...args)) || 1 })],
   ["retries every code", (ledger) => ({ retry: (id, now, { code: _, ...rest } = {}) => ledger.retry(id, now, rest) })],
+  ["forgets events", () => ({ recordEvent: async () => {} })],
+  [
+    "records changes that did not happen",
+    (ledger) => ({
+      async move(id, to, now, from, event) {
+        await ledger.move(id, to, now, from, event);
+        return true;
+      },
+    }),
+  ],
   ["accepts a key twice", () => ({ insertIdempotencyKey: async () => undefined })],
 ];
 

@@ -1,10 +1,11 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { findSourceStates, isFinished } from "../batch/batch.ts";
+import { type BatchStatus, findSourceStates, isFinished } from "../batch/batch.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import { statement } from "../database/prepared-statement.ts";
 import { toStorableText } from "../text/own-text.ts";
 import { createAdmit } from "./admission.ts";
 import { itemsOfChunk, theChunk, unfinished } from "./chunk-queries.ts";
+import { createEvents } from "./events.ts";
 import { createIdempotencyKeys } from "./idempotency-keys.ts";
 import type { ChunkId, ClaimedChunk, Ledger } from "./ledger.ts";
 import { ledgerMigrations } from "./migrations.ts";
@@ -28,6 +29,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
   const reader = createReader(database);
   const { accept, writeChunks, writeOverrides } = createWriter(database);
+  const events = createEvents(database);
 
   /*
    * Performance: selects the chunk first and then its items by key. With a join, or with conditions that look selective, PostgreSQL
@@ -93,8 +95,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   const ledger: Ledger = {
     ...reader,
     ...createIdempotencyKeys(database),
+    ...events,
     accept,
-    retry: createRetry(database, writeChunks),
+    retry: createRetry(database, { writeChunks, recordEvent: events.recordEvent }),
     prune: createPrune(database),
     admit: createAdmit(database),
 
@@ -168,21 +171,14 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         .execute();
     },
 
-    async move(id, to, now, from) {
-      const sources = findSourceStates(to).filter((status) => from === undefined || from.includes(status));
-      const { numUpdatedRows } = await db
-        .updateTable("reinstate_batches")
-        .set({
-          status: to,
-          updated_at: now,
-          finished_at: isFinished(to) ? now : null,
-          next_allowed_at: null,
-          ...(to === "in_progress" ? { started_at: sql<number>`coalesce(started_at, ${now})` } : {}),
-        })
-        .where("id", "=", id)
-        .where("status", "in", sources)
-        .executeTakeFirst();
-      return numUpdatedRows > 0n;
+    async move(id, to, now, from, event) {
+      const change = (transaction?: LedgerTransaction) => changeStatus({ id, to, now, from }, transaction);
+      if (!event) return change();
+      return database.transaction(async (transaction) => {
+        if (!(await change(transaction))) return false;
+        await ledger.recordEvent(id, event, transaction);
+        return true;
+      });
     },
 
     async recordError(id, error, transaction) {
@@ -242,6 +238,26 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     },
   };
   return ledger;
+
+  async function changeStatus(
+    { id, to, now, from }: { id: number; to: BatchStatus; now: number; from: readonly BatchStatus[] | undefined },
+    transaction: LedgerTransaction | undefined,
+  ): Promise<boolean> {
+    const sources = findSourceStates(to).filter((status) => from === undefined || from.includes(status));
+    const { numUpdatedRows } = await on(transaction)
+      .updateTable("reinstate_batches")
+      .set({
+        status: to,
+        updated_at: now,
+        finished_at: isFinished(to) ? now : null,
+        next_allowed_at: null,
+        ...(to === "in_progress" ? { started_at: sql<number>`coalesce(started_at, ${now})` } : {}),
+      })
+      .where("id", "=", id)
+      .where("status", "in", sources)
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
 
   /**
    * Writes the sums over the chunks of a finished batch to its row, so readers need not compute them again. If the process dies

@@ -13,8 +13,11 @@ type Db = Kysely<LedgerTables>;
 const pageSize = 100;
 
 /** Starts a new generation with the failed items of a finished batch. */
-export function createRetry(database: Database, writeChunks: Writer["writeChunks"]): Ledger["retry"] {
-  return async (id, now, { code, begun } = {}) => {
+export function createRetry(
+  database: Database,
+  { writeChunks, recordEvent }: Pick<Writer, "writeChunks"> & Pick<Ledger, "recordEvent">,
+): Ledger["retry"] {
+  return async (id, now, { code, act, begun } = {}) => {
     const begin = async (transaction: LedgerTransaction) => {
       const on = transaction as Db;
       const batch = await on
@@ -27,6 +30,8 @@ export function createRetry(database: Database, writeChunks: Writer["writeChunks
       const generation = batch.generation + 1;
       const items = await copyFailedItems(on, { id, generation, code, now }, writeChunks);
       if (items === 0) throw new NothingFailed();
+      const facts = { items, ...(code !== undefined && { code }) };
+      await recordEvent(id, { verb: "retried", at: now, generation, facts, ...act }, transaction);
       await on
         .updateTable("reinstate_batches")
         .set({

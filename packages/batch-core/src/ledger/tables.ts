@@ -1,6 +1,7 @@
 import type { Generated } from "kysely";
 import type { BatchStatus } from "../batch/batch.ts";
 import type { Codec } from "../batch/chunk-codec.ts";
+import type { EventVerb } from "../batch/event.ts";
 import type { WaitReason } from "../errors/errors.ts";
 import type { OutcomeWord, Target } from "../operation/operation.ts";
 
@@ -109,6 +110,19 @@ export interface LedgerTables {
     /** The body of the first reply, if the vendor's API stored one. */
     reply: Generated<string | null>;
     created_at: number;
+  };
+  /** What was done to a batch, by whom and why. The creation and the latest end are in its own row, unless they have a note. */
+  reinstate_events: {
+    batch_id: number;
+    /** 0, 1, 2 … within the batch. */
+    seq: number;
+    at: number;
+    verb: EventVerb;
+    actor: string | null;
+    note: string | null;
+    generation: number;
+    /** JSON: the facts of the verb, such as the code of the items that were retried. */
+    detail: string | null;
   };
   /** Pruned batches whose rows in the other tables are not yet deleted. */
   reinstate_pruned: {

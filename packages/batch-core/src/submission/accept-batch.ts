@@ -10,6 +10,7 @@ import type { Acceptance, BatchHead, ClaimedChunk, Ledger, NewBatch, NewChunk } 
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import { ownText } from "../text/own-text.ts";
+import { parseAct } from "./parse-act.ts";
 import { KeyTaken, type Replays } from "./replay.ts";
 import type { Request, Submitted } from "./request.ts";
 
@@ -46,6 +47,7 @@ interface NewRequest {
   operation: AnyOperation;
   source: ItemSource;
   idempotency: IdempotencyKey | undefined;
+  note: string | undefined;
   now: number;
 }
 
@@ -72,10 +74,11 @@ export async function acceptBatch(
   source: ItemSource,
 ): Promise<Submitted> {
   const { idempotency } = request;
+  const { note } = parseAct(request);
   const batch = describeBatch(request, operation, source);
   const replay = await parts.replays.find(idempotency);
   if (replay) return replay;
-  const accepting: NewRequest = { batch, operation, source, idempotency, now: parts.clock.now() };
+  const accepting: NewRequest = { batch, operation, source, idempotency, note, now: parts.clock.now() };
   try {
     return await modes[chooseMode(accepting, request.inline)](parts, accepting);
   } catch (error) {
@@ -174,11 +177,14 @@ async function acceptLeased(parts: AcceptParts, accepting: NewRequest): Promise<
 /** Stores the batch with its chunks, the writes of its operation, and its idempotency key. Returns the id of the batch. */
 async function insert(
   { ledger, replays }: AcceptParts,
-  { batch, operation, source, idempotency, now }: NewRequest,
+  { batch, operation, source, idempotency, note, now }: NewRequest,
   acceptance: Acceptance,
   transaction: LedgerTransaction,
 ): Promise<number> {
   const id = await ledger.accept(batch, source.chunks(), now, acceptance, transaction);
+  if (note !== undefined) {
+    await ledger.recordEvent(id, { verb: "created", at: now, actor: batch.actor, note }, transaction);
+  }
   if (!batch.dryRun) await operation.accepted?.({ batchId: id, generation: 0 }, transaction);
   await replays.insert(idempotency, id, transaction);
   return id;

@@ -1,4 +1,5 @@
 import { type Batch, isFinished } from "../batch/batch.ts";
+import type { Act, BatchEvent } from "../batch/event.ts";
 import type { Clock } from "../clock.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import { invalidRequest, ReinstateError } from "../errors/errors.ts";
@@ -15,6 +16,7 @@ import { findTextIssues } from "../text/own-text.ts";
 import { acceptBatch, type ItemSource } from "./accept-batch.ts";
 import type { AccountCheck, AccountRequest } from "./account-check.ts";
 import { listDistinct, packChunks } from "./item-chunks.ts";
+import { parseAct } from "./parse-act.ts";
 import { createReplays } from "./replay.ts";
 import type { Request, RetryOptions, Submission, Submitted } from "./request.ts";
 
@@ -75,14 +77,16 @@ export interface Batches {
   list(filter: BatchFilter): Promise<Batch[]>;
   /** Returns a page of items, each with its latest outcome. `cursor` is the `next` of the previous page. */
   items(id: number, query?: ItemsQuery): Promise<ItemsPage>;
+  /** Returns what happened to a batch, oldest first: who did what, when and why. */
+  history(id: number): Promise<BatchEvent[]>;
   /** Yields all items in order, each with its latest outcome. Holds one page of chunks in memory. */
   everyItem(id: number): AsyncGenerator<ItemOutcome, void, undefined>;
   /** Yields all items in pages, which is faster for millions of items. */
   everyPage(id: number): AsyncGenerator<ItemOutcome[], void, undefined>;
   /** Stops a batch: claimed chunks finish, and no further one starts. Throws `wrong_state` if the batch has ended. */
-  stop(id: number): Promise<Batch>;
+  stop(id: number, act?: Act): Promise<Batch>;
   /** Continues a stopped batch. Throws `wrong_state` if the batch is not stopped. */
-  resume(id: number): Promise<Batch>;
+  resume(id: number, act?: Act): Promise<Batch>;
   /**
    * Runs the failed items of an ended batch again, as a new generation.
    *
@@ -113,6 +117,12 @@ export interface BatchesParts {
   notify(): void;
 }
 
+/** The status changes that a caller can ask for. */
+const changes = {
+  stopped: { to: "stopped", from: undefined },
+  resumed: { to: "in_progress", from: ["stopped"] },
+} as const;
+
 export function createBatches(parts: BatchesParts): Batches {
   const { ledger, database, runner, clock } = parts;
   const replays = createReplays({ ledger, clock, keepKeysMs: parts.keepKeysMs, get: (id) => batches.get(id) });
@@ -135,9 +145,11 @@ export function createBatches(parts: BatchesParts): Batches {
   }
 
   /** Changes the status of a batch. Throws `wrong_state`, with the current status, if that is not allowed. */
-  async function changeStatus(id: number, verb: string, move: () => Promise<boolean>): Promise<Batch> {
+  async function changeStatus(id: number, verb: keyof typeof changes, act: Act = {}): Promise<Batch> {
+    const { to, from } = changes[verb];
+    const event = { verb, ...parseAct(act), at: clock.now() };
     const before = await batches.get(id);
-    if (!(await move())) {
+    if (!(await ledger.move(id, to, event.at, from, event))) {
       throw new ReinstateError("wrong_state", `Batch ${id} is ${before.status} and cannot be ${verb}`);
     }
     const batch = await batches.get(id);
@@ -227,10 +239,16 @@ export function createBatches(parts: BatchesParts): Batches {
       await checkExists(id);
     },
 
-    stop: (id) => changeStatus(id, "stopped", () => ledger.move(id, "stopped", clock.now())),
-    resume: (id) => changeStatus(id, "resumed", () => ledger.move(id, "in_progress", clock.now(), ["stopped"])),
+    stop: (id, act) => changeStatus(id, "stopped", act),
+    resume: (id, act) => changeStatus(id, "resumed", act),
 
-    async retry(id, { code, idempotency } = {}) {
+    async history(id) {
+      await checkExists(id);
+      return ledger.history(id);
+    },
+
+    async retry(id, { code, idempotency, ...given } = {}) {
+      const act = parseAct(given);
       const replay = await replays.find(idempotency);
       if (replay) return replay;
       const before = await batches.get(id);
@@ -241,7 +259,7 @@ export function createBatches(parts: BatchesParts): Batches {
         await replays.insert(idempotency, id, transaction, (await ledger.get(id, transaction)) as Batch);
       };
       try {
-        if ((await ledger.retry(id, clock.now(), { code, begun })) === 0) throw notRetryable(before, code);
+        if ((await ledger.retry(id, clock.now(), { code, act, begun })) === 0) throw notRetryable(before, code);
       } catch (error) {
         // A concurrent request with the same key may have been first.
         const replay = await replays.find(idempotency);

@@ -1,4 +1,5 @@
 import type { Batch, StopRule } from "../batch/batch.ts";
+import type { Act } from "../batch/event.ts";
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { Target } from "../operation/operation.ts";
 
@@ -10,14 +11,12 @@ export interface Refused {
 }
 
 /** The fields of a new batch, without its items. */
-export interface Request {
+export interface Request extends Act {
   operation: string;
   target?: Target;
   /** Required if the vendor has accounts, and absent if it has none. On our own records it must have keys or records. */
   account?: string;
   params?: unknown;
-  /** The id of the key of the request. */
-  actor?: string;
   /** Runs the batch before the call returns. Default: the size of the batch decides. */
   inline?: boolean;
   /** Reports what would happen and changes nothing. */
@@ -32,7 +31,7 @@ export interface Submission extends Request {
   refused?: readonly Refused[];
 }
 
-export interface RetryOptions {
+export interface RetryOptions extends Act {
   /** Limits the retry to items that failed with this code. */
   code?: string | undefined;
   /** A repeat with the same key and digest gets the first response, and nothing runs again. */

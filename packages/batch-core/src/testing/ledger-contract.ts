@@ -1,61 +1,18 @@
 import assert from "node:assert/strict";
 import type { Batch } from "../batch/batch.ts";
 import { pack, unpack } from "../batch/chunk-codec.ts";
-import { type ChunkResult, toChunkResult, uniformChunkResult } from "../batch/chunk-result.ts";
-import type { Database } from "../database/database.ts";
-import type { Admission, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
+import { toChunkResult, uniformChunkResult } from "../batch/chunk-result.ts";
+import type { ClaimedChunk, Ledger, NewChunk } from "../ledger/ledger.ts";
+import { historyContract } from "./history-contract.ts";
+import { batch, chunks, claim, done, finishNext, type LedgerUnderTest, readItems } from "./ledger-steps.ts";
 
-/** An empty ledger and its database. */
-export interface LedgerUnderTest {
-  ledger: Ledger;
-  database: Database;
-}
-
-const batch = (change: Partial<NewBatch> = {}): NewBatch => ({
-  operation: "test.rows.touch",
-  label: "row/touch",
-  target: "local",
-  account: "acc",
-  params: { deep: [1] },
-  actor: "me",
-  total: 4,
-  duplicates: 1,
-  ...change,
-});
-
-const chunks = (...items: unknown[][]): NewChunk[] => items.map((chunk) => ({ packed: pack(chunk) }));
-
-const done = (keys: number[]) =>
-  toChunkResult(
-    keys,
-    keys.map((key) => ({ key, outcome: "done" })),
-  );
-
-async function claim(ledger: Ledger, id: number, worker: string, now: number, leaseUntil: number, admit?: Admission) {
-  const claimed = await ledger.claim(id, worker, now, leaseUntil, admit);
-  assert.ok(claimed === undefined || !("from" in claimed), "the chunk was not admitted");
-  return claimed;
-}
-
-/** Finishes the next chunks of a batch with these results, one after the other. */
-async function finishNext({ ledger, database }: LedgerUnderTest, id: number, settlement: ChunkResult, now = 10) {
-  await database.transaction(async (transaction) => {
-    const chunk = await ledger.lockNext(id, now, transaction);
-    assert.ok(chunk, "no chunk waits");
-    assert.ok(await ledger.finishChunk(chunk, settlement, now, { transaction }));
-  });
-}
-
-const readItems = async (ledger: Ledger, id: number) =>
-  (await ledger.readChunks(id, { limit: 1000 })).map(({ generation, codec, packed }) => [
-    generation,
-    unpack(codec, packed),
-  ]);
+export type { LedgerUnderTest } from "./ledger-steps.ts";
 
 /**
  * The guarantees of every ledger, by name. Each check gets an empty ledger and throws if its guarantee is broken.
  */
 export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promise<void>> = {
+  ...historyContract,
   async "stores an accepted batch with all its items"({ ledger }) {
     const id = await ledger.accept(batch(), chunks([5, 1], [9, 7]), 1000);
     const stored = await ledger.get(id);

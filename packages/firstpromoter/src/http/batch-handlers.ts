@@ -32,7 +32,7 @@ export function createBatchHandlers(
       const { id } = await findOwnBatch(host, c);
       // Rejects a safety flag or a selection in the request.
       assertWholeBatch(await readParams(c.req.raw, options));
-      return c.json(await batchBody(host, await host.batches[verb](id)));
+      return c.json(await batchBody(host, await host.batches[verb](id, { actor: c.get("actor") })));
     };
 
   return {
