@@ -111,7 +111,7 @@ const own = {
 };
 
 /** Prefixes of the paths that the gateway serves itself. */
-const ownPaths = ["/v1", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"];
+const ownPaths = ["/v1", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/llms.txt"];
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 

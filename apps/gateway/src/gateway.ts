@@ -19,6 +19,7 @@ import {
 import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
 import { createReadiness } from "./readiness.ts";
+import { createReference, isReferencePath } from "./reference/routes.ts";
 
 /** The composed service. Any server that takes a web Request can serve `fetch`; `env` holds the server's own objects. */
 export interface Gateway {
@@ -69,12 +70,15 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   );
   const v1 = createV1Routes(host, { closing: draining.signal });
 
+  const reference = createReference({ vendors, settings: settings.vendors });
+
   const ready = createReadiness({ host, instances, log, draining: draining.signal });
 
   async function answer(request: Request, path: string, env?: object): Promise<Response> {
     const vendor = findVendor(path);
     if (vendor) return vendor.routes.fetch(request, env);
     if (path === "/v1" || path.startsWith("/v1/")) return v1.fetch(request, env);
+    if (isReferencePath(path)) return reference.fetch(request, env);
     if (path === "/healthz") return Response.json({ status: "ok" });
     if (path === "/readyz") return ready();
     if (path.startsWith("/readyz/")) return ready(path.slice("/readyz/".length));

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { type Altcraft, createAltcraft } from "./create.ts";
 import { demo } from "./demo.ts";
 import { extensionMethods, vendorMethods } from "./http/methods/method-table.ts";
+import { openApi } from "./http/openapi.ts";
 import { basePath } from "./http/routes.ts";
 import { importSubscriptions } from "./import/import.ts";
 import { type AltcraftSettings, altcraftOptions } from "./options.ts";
@@ -42,5 +43,6 @@ export const altcraft = defineVendor<AltcraftSettings, Altcraft>({
       return { imported: added + kept, refused };
     },
   },
+  openApi: ({ extensions }) => openApi({ extensions }),
   demo,
 });

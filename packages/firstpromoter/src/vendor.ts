@@ -1,6 +1,7 @@
 import { defineVendor } from "@reinstate/batch-core";
 import { createFirstPromoter } from "./create.ts";
 import { demoKeys, loadDemo } from "./demo.ts";
+import { openApi } from "./http/openapi.ts";
 import { importPromoters } from "./import/import.ts";
 import { firstPromoterSettings } from "./options.ts";
 
@@ -21,6 +22,7 @@ export const firstpromoter = defineVendor({
     run: (host, _, source, { account, format, onRefused }) =>
       importPromoters(host, account, source, format, { onRefused }),
   },
+  openApi,
   demo: {
     keys: demoKeys,
     load: (host, { store }) => loadDemo(host.database, store, host.clock.now()),

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { createVicidial, type Vicidial } from "./create.ts";
 import { demoKeys, loadDemoLeads } from "./demo.ts";
 import { dialectNames } from "./http/dialects.ts";
+import { openApi } from "./http/openapi.ts";
 import { type VicidialSettings, vicidialSettings } from "./options.ts";
 
 /** The registration of VICIdial's leads API in the gateway. */
@@ -16,6 +17,7 @@ export const vicidial = defineVendor<VicidialSettings, Vicidial>({
     dialect: z.enum(dialectNames).optional(),
   }),
   create: (host, settings, { timeZone }) => createVicidial(host, { ...settings, timeZone }),
+  openApi,
   demo: {
     keys: demoKeys,
     load: (host, { store }) => loadDemoLeads(host.database, store),

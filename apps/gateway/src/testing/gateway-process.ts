@@ -2,14 +2,17 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundleProgram } from "@reinstate/tooling/bundle";
+import { copySwaggerUi } from "@reinstate/tooling/swagger-ui";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 /** As the command's first line has it. */
 const nodeOptions = readFileSync(main, "utf8").split("\n", 1)[0]?.split(" ").slice(3) ?? [];
 const program = await bundleProgram(main);
+// As the build does.
+if (program !== main) copySwaggerUi(dirname(dirname(main)), join(dirname(program), "swagger-ui"));
 
 /** A folder that vanishes with its `await using` block. */
 export function temporaryFolder(): { path: string } & AsyncDisposable {

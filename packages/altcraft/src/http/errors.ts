@@ -1,5 +1,5 @@
 import { type ApiError, defineErrors } from "@reinstate/batch-core/http";
-import type { AltcraftSettings } from "../options.ts";
+import { type AltcraftSettings, altcraftOptions } from "../options.ts";
 
 /** Kinds of API errors, under our own names. */
 export type ErrorKind =
@@ -108,4 +108,30 @@ export function toErrorReply(error: ApiError<ErrorKind>, settings: AltcraftSetti
     body: { ...(settings.errorReplyData === "null" && { data: null }), ...body },
     headers: { ...row.headers, ...error.headers },
   };
+}
+
+/** An example of the part of each error text that varies. */
+const exampleDetails: Partial<Record<ErrorKind, string>> = {
+  bad_request: 'field "channel": is required',
+  forbidden: "the token may not call subscriptions/erase",
+  not_found: "Subscription not found",
+  erased: "The subscription was erased",
+  no_consent: "the address is suppressed",
+  too_large: "at most 10485760 bytes are accepted",
+  encoded: "send it without Content-Encoding",
+  too_many_requests: "Too many requests at once; try again",
+};
+
+/** Returns an example of the body of every error that a method can end with, with the default settings. */
+export function describeErrors(): Record<string, { error: number; error_text: string }> {
+  const settings = altcraftOptions.parse({});
+  const kinds = (Object.keys(errors) as ErrorKind[]).filter(
+    (kind) => kind !== "no_such_method" && kind !== "post_only",
+  );
+  return Object.fromEntries(
+    kinds.map((kind) => [
+      kind,
+      { error: errors[kind].code(settings), error_text: errors[kind].text(exampleDetails[kind] ?? "", settings) },
+    ]),
+  );
 }

@@ -12,6 +12,7 @@ import {
   subscriptionChanges,
   subscriptionIdentity,
 } from "../schemas.ts";
+import { describeErrors } from "./errors.ts";
 import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
 import { listFieldNames } from "./unknown-fields.ts";
 
@@ -30,13 +31,18 @@ const named = {
 };
 const writer = createSchemaWriter(named);
 
+const errorExamples = describeErrors();
+
 const mediaTypes = ["application/json", "application/xml"];
 const vendorTag = "Altcraft";
 const extensionTag = "Beyond Altcraft";
 
-/** Returns the OpenAPI 3.1 document of all methods, extensions included. It is generated from the method table. */
-export function openApi(): Json {
-  const rows: [string, MethodRow][] = Object.entries({ ...vendorMethods, ...extensionMethods });
+/** Returns the OpenAPI 3.1 document of all methods, by default with the extensions. It is generated from the method table. */
+export function openApi({ extensions = "on" }: { extensions?: "on" | "off" } = {}): Json {
+  const rows: [string, MethodRow][] = Object.entries({
+    ...vendorMethods,
+    ...(extensions === "on" && extensionMethods),
+  });
   return assembleOpenApi({
     info: {
       title: "Altcraft's subscriptions API v1.1, as Reinstate serves it",
@@ -111,7 +117,7 @@ function describeMethod(name: string, row: MethodRow): ApiRoute {
       default: {
         description:
           "Refused: `error` is the code, and the HTTP status too unless the option `httpStatus` says otherwise",
-        body: toBody("Envelope"),
+        body: { ...toBody("Envelope"), examples: errorExamples },
       },
     },
     more: {

@@ -1,5 +1,6 @@
 import { isUnavailable, ReinstateError, toPublicMessage } from "../errors/errors.ts";
 import type { Issue } from "../text/issue.ts";
+import type { ProblemType } from "./problem-types.ts";
 
 /** An RFC 9457 body. `type` is stable; `errors` never holds more than 100. */
 export interface Problem {
@@ -26,14 +27,14 @@ const titles: Record<number, string> = {
 };
 
 /** Builds the body of a problem. `type` is the last part of its type, for example `unknown-batch`. */
-export function problemBody(status: number, type: string, detail: string): Problem {
+export function problemBody(status: number, type: ProblemType, detail: string): Problem {
   return { type: `urn:reinstate:problem:${type}`, title: titles[status] ?? "Error", status, detail };
 }
 
 /** Builds a response with a problem. See `problemBody`. */
 export function problem(
   status: number,
-  type: string,
+  type: ProblemType,
   detail: string,
   options: { errors?: Issue[]; headers?: Record<string, string> } = {},
 ): Response {
@@ -47,7 +48,7 @@ export function problem(
   });
 }
 
-const statuses: Partial<Record<ReinstateError["code"], number>> = {
+const statuses = {
   invalid_request: 422,
   unknown_operation: 422,
   unknown_batch: 404,
@@ -60,7 +61,11 @@ const statuses: Partial<Record<ReinstateError["code"], number>> = {
   idempotency_running: 409,
   overloaded: 503,
   too_many_requests: 429,
-};
+} as const satisfies Partial<Record<ReinstateError["code"], number>>;
+
+/** The type of a code of the core: `unknown-batch` for `unknown_batch`. A code without a documented type does not compile. */
+type Dashed<Code extends string> = Code extends `${infer Head}_${infer Rest}` ? `${Head}-${Dashed<Rest>}` : Code;
+type CodedType = Dashed<Exclude<keyof typeof statuses, "encoded_body">>;
 
 /** Returns the headers for an error of the core. */
 const headersByCode: Partial<Record<ReinstateError["code"], Record<string, string>>> = {
@@ -73,13 +78,14 @@ const headersByCode: Partial<Record<ReinstateError["code"], Record<string, strin
 /** Returns the problem for an error of the core; undefined for any other. */
 export function toProblem(error: unknown): Response | undefined {
   if (!ReinstateError.is(error)) return undefined;
-  const status = statuses[error.code];
+  const status = (statuses as Partial<Record<ReinstateError["code"], number>>)[error.code];
   if (status === undefined) return undefined;
   const headers =
     error.retryAfterSeconds === undefined
       ? headersByCode[error.code]
       : { "retry-after": String(error.retryAfterSeconds) };
-  const type = error.code === "encoded_body" ? "unsupported-media-type" : error.code.replaceAll("_", "-");
+  const type: ProblemType =
+    error.code === "encoded_body" ? "unsupported-media-type" : (error.code.replaceAll("_", "-") as CodedType);
   return problem(status, type, error.message, {
     errors: error.issues,
     ...(headers && { headers }),

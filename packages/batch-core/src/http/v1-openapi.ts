@@ -4,6 +4,7 @@ import { type ErrorAnswer, writeErrors } from "../openapi/errors.ts";
 import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
 import { newBatch, streamQuery } from "./create-batch.ts";
 import { problemBody } from "./problem.ts";
+import type { ProblemType } from "./problem-types.ts";
 import {
   batchesReply,
   batchReply,
@@ -50,7 +51,7 @@ type ErrorName = keyof typeof details;
 const errors = Object.fromEntries(
   Object.entries(details).map(([name, [status, detail]]): [string, ErrorAnswer] => [
     name,
-    { status, body: problemBody(status, name.replaceAll("_", "-"), detail) },
+    { status, body: problemBody(status, name.replaceAll("_", "-") as ProblemType, detail) },
   ]),
 ) as Record<ErrorName, ErrorAnswer>;
 

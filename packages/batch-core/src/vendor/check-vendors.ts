@@ -26,6 +26,7 @@ const declaration = z.strictObject({
       run: callable,
     })
     .optional(),
+  openApi: callable.optional(),
   demo: z.strictObject({ keys: z.array(z.looseObject({ secret: z.string() })), load: callable, curl: callable }),
 });
 

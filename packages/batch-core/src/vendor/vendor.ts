@@ -75,6 +75,8 @@ export interface Vendor<Settings = unknown, Instance extends VendorInstance = Ve
    */
   create(host: Host, settings: Settings, common: CommonSettings): Promise<Instance>;
   import?: VendorImport<Instance>;
+  /** Returns the OpenAPI 3.1 document of the routes that are served with these settings. */
+  openApi?(settings: Settings): Record<string, unknown>;
   demo: {
     keys: (NewKey & { secret: string })[];
     /** Fills empty tables with the demo records, once; never a real vendor's database. */

@@ -19,7 +19,29 @@ import {
   errorReply,
   explainReply,
 } from "../schemas.ts";
-import { type Dialect, dialects, type Reason } from "./dialects.ts";
+import { type Dialect, type DialectName, dialects, type Reason } from "./dialects.ts";
+
+const counter = z.int().min(0);
+
+/** The reply of the paths for older clients, in their default dialects. */
+const legacyReply = z
+  .object({ message: z.string(), success: z.string(), http_code: z.int(), status_code: z.int() })
+  .partial()
+  .extend({
+    select_count: counter,
+    insert_count: counter,
+    update_count: counter.optional(),
+    delete_count: counter,
+  });
+const legacyError = z.object({
+  message: z.string().optional(),
+  error: z.string().optional(),
+  http_code: z.int().optional(),
+  status_code: z.int().optional(),
+  lead_count: counter.optional(),
+  lead_ids: z.array(z.unknown()).optional(),
+  values: z.array(z.unknown()).optional(),
+});
 
 const writer = createSchemaWriter({
   DearchiveRequest: dearchiveRequest,
@@ -27,6 +49,8 @@ const writer = createSchemaWriter({
   ArchiveRequest: archiveRequest,
   ArchiveReply: archiveReply,
   Error: errorReply,
+  LegacyReply: legacyReply,
+  LegacyError: legacyError,
 });
 
 const dearchived: DearchiveReply = {
@@ -64,16 +88,23 @@ const batchHeaders = {
 };
 
 /** Returns the errors of a verb in a dialect, with an example of each. */
-function toErrors({ statuses, messages, lists }: Dialect): Record<Exclude<Reason, "processed">, ErrorAnswer> {
+function toErrors({
+  statuses,
+  messages,
+  lists,
+  errorKey,
+  codeKey,
+}: Dialect): Record<Exclude<Reason, "processed">, ErrorAnswer> {
   const reasons = Object.keys(statuses).filter((reason) => reason !== "processed") as Exclude<Reason, "processed">[];
   const body = (reason: Exclude<Reason, "processed">) => {
     const list = lists[reason];
     const isBlamed = reason === "missing" || reason === "duplicates" || reason === "exceed";
     const offenders = isBlamed ? [101] : [];
     return {
-      message: reason === "other" ? "Lock wait timeout exceeded; try restarting transaction" : messages[reason],
+      [errorKey]: reason === "other" ? "Lock wait timeout exceeded; try restarting transaction" : messages[reason],
       ...Object.fromEntries((list?.counts ?? []).map((name) => [name, offenders.length])),
       ...(list && { [list.ids]: offenders }),
+      ...(codeKey !== undefined && { [codeKey]: statuses[reason] }),
     };
   };
   return Object.fromEntries(
@@ -81,18 +112,83 @@ function toErrors({ statuses, messages, lists }: Dialect): Record<Exclude<Reason
   ) as unknown as ReturnType<typeof toErrors>;
 }
 
-/** Answers with statuses of HTTP itself, in the shape of the vendor's error. */
-const httpErrors: Record<string, ApiAnswer> = {
-  "413": { description: "the body is too large", body: { schema: errorReply } },
-  "415": { description: "the body is compressed", body: { schema: errorReply } },
-  "429": { description: "too many requests at once", headers: retryLater, body: { schema: errorReply } },
-  "503": { description: "a database is away, full or read-only", headers: retryLater, body: { schema: errorReply } },
-};
+/** Faults with statuses of HTTP itself: the cause, and an example of the message. */
+const httpFaults = {
+  "413": ["the body is too large", "The request body is larger than 1048576 bytes"],
+  "415": ["the body is compressed", "The request body is compressed; send it without Content-Encoding"],
+  "429": ["too many requests at once", "Too many requests of this key at once; try again"],
+  "503": ["a database is away, full or read-only", "A database or server cannot be reached"],
+} as const;
 
-function describeCall(verb: Verb, shared: Record<string, ApiAnswer>): ApiRoute {
+/** Returns the replies to these faults in the shape of a dialect's error. */
+function toHttpErrors({ errorKey, codeKey, lists }: Dialect, schema: Json): Record<string, ApiAnswer> {
+  const list = lists.other;
+  return Object.fromEntries(
+    Object.entries(httpFaults).map(([status, [description, message]]): [string, ApiAnswer] => [
+      status,
+      {
+        description,
+        ...((status === "429" || status === "503") && { headers: retryLater }),
+        body: {
+          schema,
+          examples: {
+            error: {
+              [errorKey]: message,
+              ...Object.fromEntries((list?.counts ?? []).map((name) => [name, 0])),
+              ...(list && { [list.ids]: [] }),
+              ...(codeKey !== undefined && { [codeKey]: Number(status) }),
+            },
+          },
+        },
+      },
+    ]),
+  );
+}
+
+/** A path of a call, with its dialect. */
+interface CallPath {
+  word: "leads" | "lead";
+  /** Whether the path ends with the name of a customer, which is ignored. */
+  customer: boolean;
+}
+
+const otherPaths: CallPath[] = [
+  { word: "leads", customer: true },
+  { word: "lead", customer: false },
+  { word: "lead", customer: true },
+];
+
+/** Describes the call at a path for older clients, which has the dialect of its first word. */
+function describeOtherPath(verb: Verb, { word, customer }: CallPath, shared: Record<string, ApiAnswer>): ApiRoute {
+  const call = describeCall(verb, shared, word === "lead" ? "L2" : "current");
+  const suffix = `${word === "lead" ? "Legacy" : ""}${customer ? "ForCustomer" : ""}`;
+  return {
+    ...call,
+    operationId: `${verb}Leads${suffix}`,
+    path: `/vicidial/${word}/${verb}${customer ? "/{customer}" : ""}`,
+    summary: `${call.summary}, at a path of older clients`,
+    description: `${call.description} ${customer ? "The name of the customer is ignored. " : ""}New clients use /vicidial/leads/${verb}.`,
+    parameters: {
+      ...call.parameters,
+      ...(customer && { path: { customer: z.string().describe("Any name") } }),
+    },
+    more: { deprecated: true },
+  };
+}
+
+function describeCall(verb: Verb, shared: Record<string, ApiAnswer>, name: DialectName = "current"): ApiRoute {
   const { summary, schemas, examples } = calls[verb];
-  const errors = toErrors(dialects.current[verb]);
+  const isCurrent = name === "current";
+  const dialect: Dialect = dialects[name][verb];
+  const errors = toErrors(dialect);
   const names = Object.keys(errors).filter((name) => verb === "archive" || name !== "update_leads");
+  const prefix = isCurrent ? "" : `${name}.${verb}.`;
+  const named = Object.fromEntries(Object.entries(errors).map(([reason, error]) => [prefix + reason, error]));
+  const errorSchema = writer.reference(isCurrent ? "Error" : "LegacyError");
+  const { message, ...counts } = examples[1];
+  const success = isCurrent
+    ? examples[1]
+    : { [dialect.successKey]: dialect.messages.processed, ...counts, [dialect.codeKey ?? "http_code"]: 200 };
   return {
     operationId: `${verb}Leads`,
     method: "POST",
@@ -115,10 +211,17 @@ function describeCall(verb: Verb, shared: Record<string, ApiAnswer>): ApiRoute {
       "200": {
         description: "Moved",
         headers: batchHeaders,
-        body: { schema: z.union([schemas[1], explainReply]), examples: { two_leads: examples[1] } },
+        body: {
+          schema: z.union([isCurrent ? schemas[1] : legacyReply, explainReply]),
+          examples: { two_leads: success },
+        },
       },
-      ...writeErrors(errors, names as (keyof typeof errors)[], { schema: writer.reference("Error"), shared }),
-      ...httpErrors,
+      ...writeErrors(
+        named,
+        names.map((name) => prefix + name),
+        { schema: errorSchema, shared },
+      ),
+      ...toHttpErrors(dialect, errorSchema),
     },
   };
 }
@@ -147,10 +250,18 @@ function describeNonAgentApi(method: "GET" | "POST"): ApiRoute {
         description: "SUCCESS or ERROR, and why",
         body: line("SUCCESS: lead_dearchive LEAD DE-ARCHIVED: 6666|274071|1|1"),
       },
-      "413": { description: "the body is too large", body: line("ERROR: …") },
-      "415": { description: "the body is compressed", body: line("ERROR: …") },
-      "429": { description: "too many requests at once", headers: retryLater, body: line("ERROR: …") },
-      "503": { description: "a database is away, full or read-only", headers: retryLater, body: line("ERROR: …") },
+      "413": { description: "the body is too large", body: line("ERROR: The request body is too large") },
+      "415": { description: "the body is compressed", body: line("ERROR: The request body is compressed") },
+      "429": {
+        description: "too many requests at once",
+        headers: retryLater,
+        body: line("ERROR: Too many requests at once; try again"),
+      },
+      "503": {
+        description: "a database is away, full or read-only",
+        headers: retryLater,
+        body: line("ERROR: A database or server cannot be reached"),
+      },
     },
     more: { security: [{}] },
   };
@@ -183,6 +294,9 @@ export function openApi(): Json {
     routes: [
       describeCall("dearchive", answers),
       describeCall("archive", answers),
+      ...(["dearchive", "archive"] as const).flatMap((verb) =>
+        otherPaths.map((path) => describeOtherPath(verb, path, answers)),
+      ),
       describeNonAgentApi("GET"),
       describeNonAgentApi("POST"),
     ],
