@@ -45,7 +45,9 @@ async function bundle(name: string, entry: BuildOptions): Promise<string> {
     target: "node22",
     logLevel: "error",
     // Some of what is bundled was written for CommonJS and calls `require`.
-    banner: { js: 'import { createRequire as forBundle } from "node:module"; const require = forBundle(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as forBundle } from "node:module"; const require = forBundle(import.meta.url);',
+    },
   });
   renameSync(unfinished, file);
   return file;
