@@ -66,6 +66,7 @@ export {
   defineOperation,
   type ItemKey,
   type Operation,
+  type Opposite,
   type Outcome,
   type OutcomeWord,
   type Role,
@@ -84,7 +85,9 @@ export {
 export { httpBaseUrl, httpUrl } from "./settings/http-url.ts";
 export { decimalNumber, wholeNumber } from "./settings/number-setting.ts";
 export { givenTogether, headerSecret, readVendorOptions, timeZoneName } from "./settings/vendor-options.ts";
-export type { Batches, Refused, Request, Submission, Submitted } from "./submission/batches.ts";
+export type { Batches } from "./submission/batches.ts";
+export type { FromBatchOptions, UndoOptions } from "./submission/from-batch.ts";
+export type { Refused, Request, RetryOptions, Submission, Submitted } from "./submission/request.ts";
 export type { Issue } from "./text/issue.ts";
 export { type JsonText, readJson } from "./text/json-text.ts";
 export { ownText } from "./text/own-text.ts";

@@ -3,6 +3,7 @@ import {
   defineOperation,
   type Host,
   type LedgerTransaction,
+  type Opposite,
   type Role,
 } from "@reinstate/batch-core";
 import type * as z from "zod";
@@ -58,6 +59,12 @@ export const makeParamsSchema = (verb: FlagVerb, settings: AltcraftSettings): z.
         if (message !== undefined) context.addIssue({ code: "custom", path: ["reason"], message });
       });
 
+/** Undelete and delete undo each other. The note of the undo is its reason, which the consent guard may require. */
+export const makeOpposite = (verb: FlagVerb): Opposite<UndeleteOptions> => ({
+  operation: operationNames[verb === "delete" ? "undelete" : "delete"],
+  params: (_, { note }) => (note === undefined ? {} : { reason: note }),
+});
+
 /**
  * Creates the operations undelete and delete on our own records. One statement sets the flag of a whole chunk, in the chunk's
  * transaction. The consent guard adds one statement.
@@ -93,6 +100,7 @@ export function createOperations(
       role: roles[verb],
       item: subscriptionIdentity,
       params: makeParamsSchema(verb, settings),
+      opposite: makeOpposite(verb),
       key: (item) => toKeyText(toKey(item, settings)),
       chunkSize: 500,
       groupCommit: true,

@@ -22,7 +22,7 @@ import {
   toOutcome,
 } from "../subscriptions/rules.ts";
 import { findInProfile, type ProfileLookup } from "./find-in-profile.ts";
-import { isConsentGuardActive, makeParamsSchema, operationNames, roles } from "./operations.ts";
+import { isConsentGuardActive, makeOpposite, makeParamsSchema, operationNames, roles } from "./operations.ts";
 
 const hidden = { code: "hidden", message: "The profile does not show the address of this subscription" };
 
@@ -118,6 +118,7 @@ export function createUpstream({ host, upstream, installation, consent, settings
       role: roles[verb],
       item: subscriptionIdentity,
       params: makeParamsSchema(verb, settings),
+      opposite: makeOpposite(verb),
       key: keyText,
       vendor: "Altcraft",
       installation,

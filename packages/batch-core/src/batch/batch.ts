@@ -13,7 +13,7 @@
  *          +-----------------------------+     retry: next generation
  *                     resume
  *
- * - A queued batch starts as `pending`. A small batch starts as `completed` if it ran in the transaction that accepted it, and as
+ * - A prepared batch starts as `stopped`, so `resume` starts it. A queued batch starts as `pending`. A small batch starts as `completed` if it ran in the transaction that accepted it, and as
  *   `in_progress` if its chunks were claimed by that transaction. See `submission/accept-batch.ts`.
  * - `closeBatch` ends a batch once all its chunks are finished: as `failed` if an error is stored, else as `completed`. A pending batch
  *   may be closed too, if all its items were rejected during validation. Failed items alone do not make a batch `failed`; a chunk that
@@ -137,6 +137,10 @@ export interface Batch {
   error: string | null;
   /** Reports what would happen and changes nothing. */
   dryRun: boolean;
+  /** The batch whose items this batch has taken over; null if there is none. */
+  fromBatch: number | null;
+  /** The batch that this batch undoes; null if it undoes none. */
+  undoOf: number | null;
   /** The earliest time at which a waiting batch continues. */
   nextAllowedAt: number | null;
   /** The reason for the wait; null if the batch does not wait. */

@@ -4,6 +4,7 @@ import {
   defineOperation,
   type ItemKey,
   type Operation,
+  type Opposite,
   type Outcome,
   type Role,
   type Work,
@@ -18,6 +19,8 @@ export interface FlagOperation<Id extends ItemKey, Params> {
   params: z.ZodType<Params>;
   role?: Role;
   columns?: readonly string[];
+  /** The operation that undoes this one. */
+  opposite?: Opposite<Params>;
   /** Default 500. */
   chunkSize?: number;
   /** Default: one chunk. */

@@ -16,7 +16,7 @@ import {
   safetyFlagNamed,
   withSafetyFlags,
 } from "../safety-flags/safety-flags.ts";
-import type { Submitted } from "../submission/batches.ts";
+import type { Submitted } from "../submission/request.ts";
 import { readJson } from "../text/json-text.ts";
 import { ownText } from "../text/own-text.ts";
 import { type KeyedRequest, keyedRequest } from "./idempotency-key.ts";

@@ -24,6 +24,8 @@ export function batchBody(batch: Batch) {
     progress: batch.progress,
     generation: batch.generation,
     dry_run: batch.dryRun,
+    from_batch: batch.fromBatch,
+    undo_of: batch.undoOf,
     params: batch.params,
     tally: batch.tally,
     error: batch.error,

@@ -27,6 +27,8 @@ export const batchReply = z.strictObject({
   progress: z.int().min(0).max(100).describe("Percent"),
   generation: count.describe("How often the failed items were run again"),
   dry_run: z.boolean(),
+  from_batch: z.int().min(1).nullable().describe("The batch whose items these are"),
+  undo_of: z.int().min(1).nullable().describe("The batch that this one undoes"),
   params: z.record(z.string(), z.unknown()),
   tally: z.record(z.string(), z.number()),
   error: z.string().nullable(),

@@ -108,6 +108,8 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
       tally: {},
       error: null,
       dry_run: false,
+      from_batch: null,
+      undo_of: null,
       next_allowed_at: null,
       waiting_for: null,
       actor: api.key.id,

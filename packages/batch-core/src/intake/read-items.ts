@@ -57,9 +57,13 @@ const space = 0x20;
 const glued =
   "is the only line and does not end with a line feed, so lines may have been lost: curl removes line feeds with -d; send the file with --data-binary, and end each line with a line feed";
 
-/** Reads and validates the items that a filter finds. */
-export function readFoundItems(operation: AnyOperation, pages: AsyncIterable<readonly unknown[]>): Promise<Intake> {
-  return filled(operation, { path: "filter", message: "finds nothing" }, async (collector) => {
+/** Reads and validates the items that a filter finds. Throws `none` if there are none. */
+export function readFoundItems(
+  operation: AnyOperation,
+  pages: AsyncIterable<readonly unknown[]>,
+  none: Issue = { path: "filter", message: "finds nothing" },
+): Promise<Intake> {
+  return filled(operation, none, async (collector) => {
     let line = 0;
     for await (const page of pages) for (const value of page) collector.accept({ line: ++line, value });
   });

@@ -18,6 +18,10 @@ export interface NewBatch {
   total: number;
   duplicates: number;
   dryRun?: boolean;
+  /** The batch whose items these are. */
+  fromBatch?: number | null;
+  /** The batch that is undone. */
+  undoOf?: number | null;
   stopRule?: StopRule | undefined;
 }
 
@@ -43,8 +47,8 @@ export interface NewChunk {
 
 /** How the chunks of a new batch are stored. Rejected chunks are finished in every mode. */
 export type Acceptance =
-  /** The chunks wait for a worker, and the batch is pending. */
-  | { mode: "queued" }
+  /** The chunks wait for a worker, and the batch is pending; a prepared batch is stopped. */
+  | { mode: "queued"; prepared?: boolean }
   /** The chunks are finished in the same transaction, before they are written, and the batch is completed. */
   | { mode: "within"; settle(chunk: ClaimedChunk): Promise<ChunkResult> }
   /** The chunks are claimed by the caller, which receives each through `take`, and the batch is in progress. */

@@ -36,6 +36,8 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     generation integer not null default 0,
     error text,
     dry_run integer not null default 0,
+    from_batch bigint,
+    undo_of bigint,
     max_failure_rate double precision,
     failure_after bigint,
     next_allowed_at bigint,

@@ -46,6 +46,8 @@ export function createReader(
           : Object.fromEntries(tallies.map(({ name, sum }) => [name, Number(sum)])),
         error: row.error,
         dryRun: row.dry_run === 1,
+        fromBatch: row.from_batch,
+        undoOf: row.undo_of,
         nextAllowedAt: isFinished(row.status) ? null : row.next_allowed_at,
         waitingFor: isFinished(row.status) || row.next_allowed_at === null ? null : row.waiting_for,
         generation: row.generation,

@@ -36,6 +36,10 @@ export interface LedgerTables {
     generation: Generated<number>;
     error: string | null;
     dry_run: number;
+    /** The batch whose items these are. */
+    from_batch: number | null;
+    /** The batch that is undone. */
+    undo_of: number | null;
     max_failure_rate: number | null;
     failure_after: number | null;
     next_allowed_at: number | null;

@@ -73,8 +73,13 @@ export function createWriter(database: Database) {
     return sums;
   }
 
-  async function writeQueued(on: Db, accepted: AcceptedBatch, chunks: Chunks): Promise<void> {
-    await insertBatch(on, batchRow(accepted, "pending"));
+  async function writeQueued(
+    on: Db,
+    accepted: AcceptedBatch,
+    chunks: Chunks,
+    { prepared = false }: Extract<Acceptance, { mode: "queued" }>,
+  ): Promise<void> {
+    await insertBatch(on, batchRow(accepted, prepared ? "stopped" : "pending"));
     await writeEach(on, accepted, chunks, (chunk) => chunk);
   }
 
@@ -107,7 +112,7 @@ export function createWriter(database: Database) {
       const accepted = { id: await reserveId(on, now), batch, now };
       if (acceptance.mode === "within") await writeSettled(on, accepted, chunks, acceptance);
       else if (acceptance.mode === "leased") await writeLeased(on, accepted, chunks, acceptance);
-      else await writeQueued(on, accepted, chunks);
+      else await writeQueued(on, accepted, chunks, acceptance);
       return accepted.id;
     };
     return transaction ? write(transaction as Db) : database.transaction((trx) => write(trx as Db));

@@ -51,6 +51,14 @@ export interface Work<Item, Params> {
   log: Log;
 }
 
+/** The operation that undoes another one. */
+export interface Opposite<Params> {
+  /** Its name. Its items are those of the operation that it undoes. */
+  operation: string;
+  /** Returns its params, or undefined if effects with these params cannot be undone. */
+  params(params: Params, undo: { batchId: number; note?: string | undefined }): unknown;
+}
+
 /** A verb on items: everything that the core needs to run batches of it. */
 export interface Operation<Item = unknown, Params = unknown> {
   /** `vendor.resource.verb` */
@@ -90,6 +98,11 @@ export interface Operation<Item = unknown, Params = unknown> {
    * read-modify-write statement. `apply` must not use savepoints or transaction settings.
    */
   groupCommit: boolean;
+  /**
+   * The operation, at the same target, that undoes this one. `params` returns its params for a batch with these params; undefined if the
+   * effects with these params cannot be undone.
+   */
+  opposite?: Opposite<Params>;
   /** Finds items by a filter, for callers without a list of them. */
   selection?: {
     filter: z.ZodType;

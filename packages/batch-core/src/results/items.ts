@@ -98,15 +98,17 @@ function listResults(
 }
 
 /**
- * Yields all items in order, in pages. `last` is the current generation of the batch. A retry that starts meanwhile is ignored, so no
+ * Yields all items in order, in pages. `last` is the current generation of the batch. With `outcome`, yields only such
+ * items. A retry that starts meanwhile is ignored, so no
  * item occurs twice.
  */
 export async function* itemPages(
   ledger: Ledger,
   batchId: number,
   last: number,
+  outcome?: OutcomeWord,
 ): AsyncGenerator<ItemOutcome[], void, undefined> {
-  for await (const { items } of walk(ledger, batchId, { generation: 0, seq: 0, position: 0 }, { last })) {
+  for await (const { items } of walk(ledger, batchId, { generation: 0, seq: 0, position: 0 }, { outcome, last })) {
     if (items.length > 0) yield items;
   }
 }

@@ -12,7 +12,7 @@ import type { AnyOperation } from "../operation/operation.ts";
 import { ownText } from "../text/own-text.ts";
 import { parseAct } from "./parse-act.ts";
 import { KeyTaken, type Replays } from "./replay.ts";
-import type { Request, Submitted } from "./request.ts";
+import type { AcceptedRequest, Submitted } from "./request.ts";
 
 /** Attempts to accept a batch whose transaction the database rolled back, for example because of a deadlock. */
 const maxAttempts = 3;
@@ -43,11 +43,13 @@ export interface AcceptParts {
 }
 
 interface NewRequest {
-  batch: NewBatch & Pick<BatchHead, "dryRun" | "stopRule">;
+  batch: NewBatch & Pick<BatchHead, "dryRun" | "stopRule"> & Pick<Batch, "fromBatch" | "undoOf">;
   operation: AnyOperation;
   source: ItemSource;
   idempotency: IdempotencyKey | undefined;
   note: string | undefined;
+  /** The batch starts as `stopped`. */
+  prepared: boolean;
   now: number;
 }
 
@@ -56,7 +58,7 @@ interface NewRequest {
  *
  * | mode | for | chunks | the call returns |
  * | --- | --- | --- | --- |
- * | `queued` | large batches, and all that must wait | wait for the engine | when the batch is stored |
+ * | `queued` | large or prepared batches, and all that must wait | wait for the engine | when the batch is stored |
  * | `within` | small, effects in the ledger's database | run in the transaction that accepts the batch | when that is committed |
  * | `leased` | small, effects elsewhere | claimed from the start, run after the commit | after one attempt at each |
  */
@@ -69,16 +71,16 @@ const modes = {
 /** Accepts a batch whose items are valid. If the idempotency key was used before, returns the first response. */
 export async function acceptBatch(
   parts: AcceptParts,
-  request: Request & { filter?: unknown },
+  request: AcceptedRequest,
   operation: AnyOperation,
   source: ItemSource,
 ): Promise<Submitted> {
-  const { idempotency } = request;
+  const { idempotency, prepared = false } = request;
   const { note } = parseAct(request);
   const batch = describeBatch(request, operation, source);
   const replay = await parts.replays.find(idempotency);
   if (replay) return replay;
-  const accepting: NewRequest = { batch, operation, source, idempotency, note, now: parts.clock.now() };
+  const accepting: NewRequest = { batch, operation, source, idempotency, note, prepared, now: parts.clock.now() };
   try {
     return await modes[chooseMode(accepting, request.inline)](parts, accepting);
   } catch (error) {
@@ -88,11 +90,11 @@ export async function acceptBatch(
 }
 
 function describeBatch(
-  request: Request & { filter?: unknown },
+  request: AcceptedRequest,
   operation: AnyOperation,
   { total, duplicates }: ItemSource,
 ): NewRequest["batch"] {
-  const { filter, dryRun = false, actor = null, stopRule } = request;
+  const { filter, dryRun = false, actor = null, stopRule, fromBatch = null, undoOf = null } = request;
   if (dryRun && operation.effects === "elsewhere" && !operation.preview) {
     throw invalidRequest({ path: "dry_run", message: `${operation.name} does not support dry runs` });
   }
@@ -110,22 +112,27 @@ function describeBatch(
     total,
     duplicates,
     dryRun,
+    fromBatch,
+    undoOf,
     stopRule,
   };
 }
 
-function chooseMode({ operation, batch, source, now }: NewRequest, inline: boolean | undefined): keyof typeof modes {
+function chooseMode(
+  { operation, batch, source, prepared, now }: NewRequest,
+  inline: boolean | undefined,
+): keyof typeof modes {
   const { limits, effects, inlineLimit } = operation;
   // Operations with limits never run inline, because only the engine can wait.
   const hasLimits = limits?.concurrency !== undefined || limits?.perSecond !== undefined;
   const mustWait = hasLimits || allowedFrom(operation, batch.dryRun, now) > now;
-  if (mustWait || !(inline ?? source.items <= inlineLimit)) return "queued";
+  if (mustWait || prepared || !(inline ?? source.items <= inlineLimit)) return "queued";
   return effects === "elsewhere" ? "leased" : "within";
 }
 
 async function acceptQueued(parts: AcceptParts, accepting: NewRequest): Promise<Submitted> {
   const accepted = await inTransaction(parts, accepting, { groupCommit: false }, async (transaction) => {
-    const id = await insert(parts, accepting, { mode: "queued" }, transaction);
+    const id = await insert(parts, accepting, { mode: "queued", prepared: accepting.prepared }, transaction);
     const batch = (await parts.ledger.get(id, transaction)) as Batch;
     await parts.replays.storeAnswer(accepting.idempotency, batch, transaction);
     return batch;
@@ -185,7 +192,13 @@ async function insert(
   if (note !== undefined) {
     await ledger.recordEvent(id, { verb: "created", at: now, actor: batch.actor, note }, transaction);
   }
-  if (!batch.dryRun) await operation.accepted?.({ batchId: id, generation: 0 }, transaction);
+  if (!batch.dryRun) {
+    if (batch.undoOf !== null) {
+      const undone = { verb: "undone", at: now, actor: batch.actor, note, facts: { batch: id } } as const;
+      await ledger.recordEvent(batch.undoOf, undone, transaction);
+    }
+    await operation.accepted?.({ batchId: id, generation: 0 }, transaction);
+  }
   await replays.insert(idempotency, id, transaction);
   return id;
 }

@@ -15,12 +15,11 @@ import { type Progress, watchBatch } from "../results/progress.ts";
 import { findTextIssues } from "../text/own-text.ts";
 import { acceptBatch, type ItemSource } from "./accept-batch.ts";
 import type { AccountCheck, AccountRequest } from "./account-check.ts";
+import { type BatchesFromBatches, createFromBatch } from "./from-batch.ts";
 import { listDistinct, packChunks } from "./item-chunks.ts";
 import { parseAct } from "./parse-act.ts";
 import { createReplays } from "./replay.ts";
-import type { Request, RetryOptions, Submission, Submitted } from "./request.ts";
-
-export type { Refused, Request, RetryOptions, Submission, Submitted } from "./request.ts";
+import type { AcceptedRequest, Request, RetryOptions, Submission, Submitted } from "./request.ts";
 
 /**
  * Submits and reads batches. Methods that take the id of a batch throw `unknown_batch` if there is none.
@@ -30,7 +29,7 @@ export type { Refused, Request, RetryOptions, Submission, Submitted } from "./re
  * await host.batches.wait(id);
  * const { items } = await host.batches.items(id, { outcome: "failed" });
  */
-export interface Batches {
+export interface Batches extends BatchesFromBatches {
   /**
    * Accepts a batch. When it resolves, the batch is on disk with all its items, and a small batch is finished. If it throws, nothing
    * has changed.
@@ -134,7 +133,7 @@ export function createBatches(parts: BatchesParts): Batches {
     throw new ReinstateError("unknown_operation", `There is no operation "${name}" for the target "${target}"`);
   }
 
-  function acceptIntake(request: Request & { filter?: unknown }, operation: AnyOperation, intake: Intake) {
+  function acceptIntake(request: AcceptedRequest, operation: AnyOperation, intake: Intake) {
     return acceptBatch(accepting, request, operation, {
       items: intake.total,
       total: intake.total,
@@ -158,6 +157,8 @@ export function createBatches(parts: BatchesParts): Batches {
   }
 
   const batches: Batches = {
+    ...createFromBatch({ ...accepting, checkExists, findOperation, acceptIntake }),
+
     async submit(submission) {
       const operation = findOperation(submission.operation, submission.target);
       await parts.checkAccount(submission);

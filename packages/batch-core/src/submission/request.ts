@@ -17,12 +17,24 @@ export interface Request extends Act {
   /** Required if the vendor has accounts, and absent if it has none. On our own records it must have keys or records. */
   account?: string;
   params?: unknown;
-  /** Runs the batch before the call returns. Default: the size of the batch decides. */
+  /** Runs the batch before the call returns. Default: the size of the batch decides. A prepared batch never runs before. */
   inline?: boolean;
   /** Reports what would happen and changes nothing. */
   dryRun?: boolean;
+  /** Accepts the batch as `stopped`. Nothing runs until `resume`. */
+  prepared?: boolean;
   stopRule?: StopRule;
   idempotency?: IdempotencyKey;
+}
+
+/** A request as the submission passes it on: with what the caller cannot set. */
+export interface AcceptedRequest extends Request {
+  /** The filter that found the items. */
+  filter?: unknown;
+  /** The batch whose items these are. */
+  fromBatch?: number;
+  /** The batch that is undone. */
+  undoOf?: number;
 }
 
 export interface Submission extends Request {

@@ -31,6 +31,8 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
       error: null,
       tally: {},
       dryRun: false,
+      fromBatch: null,
+      undoOf: null,
       nextAllowedAt: null,
       waitingFor: null,
       counts: { done: 0, skipped: 0, failed: 0, unknown: 0 },

@@ -34,7 +34,10 @@ export interface ItemList<Item, Params> {
 
 /** A verb of a vendor that changes one item by one call, whose reply is the item's outcome. */
 export interface PerItemOperation<Item, Params>
-  extends Pick<Operation<Item, Params>, "name" | "label" | "role" | "columns" | "item" | "params" | "key"> {
+  extends Pick<
+    Operation<Item, Params>,
+    "name" | "label" | "role" | "columns" | "item" | "params" | "key" | "opposite"
+  > {
   /** The vendor's name, for logs. */
   vendor: string;
   /** A text that is unique to this installation. Request ids begin with it. */

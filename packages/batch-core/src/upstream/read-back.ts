@@ -5,7 +5,17 @@ import { createIntents, type Intent } from "../ledger/intents.ts";
 import { defineOperation, type ItemKey, type Operation, type Outcome, type Work } from "../operation/operation.ts";
 import { followJob, type VendorJobs } from "./vendor-job.ts";
 
-type Inherited = "name" | "label" | "role" | "usualParams" | "columns" | "item" | "params" | "chunkSize" | "limits";
+type Inherited =
+  | "name"
+  | "label"
+  | "role"
+  | "usualParams"
+  | "columns"
+  | "item"
+  | "params"
+  | "chunkSize"
+  | "limits"
+  | "opposite";
 
 /** The states of items at the vendor. An item in neither set does not exist there. */
 export interface ItemStates<Id> {

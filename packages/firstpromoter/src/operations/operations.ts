@@ -4,6 +4,7 @@ import {
   type Flagged,
   type Host,
   type Operation,
+  type Opposite,
   type Outcome,
   type Work,
 } from "@reinstate/batch-core";
@@ -19,15 +20,20 @@ const flag = z.union([z.boolean(), z.literal([0, 1]).transform(Boolean), z.strin
 const noParams = z.strictObject({});
 const inCampaign = z.strictObject({ campaign_id: id });
 
+/** Returns the name of an action's operation in the batch core. */
+export const operationName = (action: string) => `firstpromoter.promoters.${action}`;
+
 /** A batch action with rules of its own. Source: the promoters pages of the vendor's API reference. */
 interface Action<Params> {
   params: z.ZodObject & z.ZodType<Params>;
+  opposite?: Opposite<Params>;
   apply(work: Work<number, Params>, store: PromoterStore, now: number): Promise<Outcome[]>;
 }
 
 /** A batch action that archives or restores promoters. */
 interface FlagAction<Params> {
   params: z.ZodObject & z.ZodType<Params>;
+  opposite?: Opposite<Params>;
   change(work: Work<number, Params>, store: PromoterStore, now: number): Promise<Flagged<number>>;
   /** The code of a promoter that already has the target state. */
   unchanged: string;
@@ -52,11 +58,13 @@ const stateAction = (state: CampaignState) =>
 export const actions = {
   restore: action({
     params: noParams,
+    opposite: { operation: operationName("archive"), params: () => ({}) },
     unchanged: "not_archived",
     change: ({ account, items, transaction }, store, now) => store.restore(account, items, now, transaction),
   }),
   archive: action({
     params: noParams,
+    opposite: { operation: operationName("restore"), params: () => ({}) },
     unchanged: "already_archived",
     change: ({ account, items, transaction, batchId }, store, now) =>
       store.archive(account, items, now, transaction, batchId),
@@ -71,6 +79,14 @@ export const actions = {
       drip_emails: flag.optional(),
       soft_move_referrals: flag.optional(),
     }),
+    opposite: {
+      operation: operationName("move_to_campaign"),
+      params: ({ from_campaign_id, to_campaign_id, soft_move_referrals }) => ({
+        from_campaign_id: to_campaign_id,
+        to_campaign_id: from_campaign_id,
+        ...(soft_move_referrals !== undefined && { soft_move_referrals }),
+      }),
+    },
     apply(work, store) {
       const { from_campaign_id: from, to_campaign_id: to } = work.params;
       return applyRule(work, store, [from, to], {
@@ -111,9 +127,6 @@ export type ActionName = keyof typeof actions;
 /** Names of the column with promoter ids in uploaded tables. */
 export const itemColumns = ["promoter_id"];
 
-/** Returns the name of an action's operation in the batch core. */
-export const operationName = (name: ActionName | "undo_archive") => `firstpromoter.promoters.${name}`;
-
 /** Restores what one archive batch archived, if it is unchanged since. FirstPromoter has no such action. */
 const undoArchive = action({
   params: z.strictObject({ batch_id: id }),
@@ -131,12 +144,13 @@ export function createOperations(
   return Object.entries<AnyAction>({ ...actions, undo_archive: undoArchive }).map(([name, action]) => {
     const role = (["restore", "archive"] as const).find((role) => role === name);
     const declared = {
-      name: operationName(name as ActionName),
+      name: operationName(name),
       label: `promoter/${name}`,
       ...(role && { role }),
       item: z.int().min(1),
       columns: itemColumns,
       params: action.params,
+      ...(action.opposite && { opposite: action.opposite }),
       chunkSize: 500,
       inlineLimit: syncLimit,
     };

@@ -75,6 +75,7 @@ export function createUpstreamOperations(
       item: z.int().min(1),
       columns: itemColumns,
       params: actions[verb].params,
+      opposite: actions[verb].opposite,
       chunkSize,
       // Both verbs share the one limit of their account.
       limits: {

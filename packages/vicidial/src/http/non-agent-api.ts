@@ -3,7 +3,7 @@ import { cutText, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/ht
 import { toActor } from "../leads/actor.ts";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
-import { operationName } from "../operations/operations.ts";
+import { operationName } from "../operations/verbs.ts";
 import type { LoginRefusal, VicidialDatabase, VicidialUser } from "../store/vicidial-database.ts";
 import { answerError, toApiError, toErrorDetails } from "./replies.ts";
 

@@ -4,7 +4,7 @@ import { type Context, Hono } from "hono";
 import { noCounts, type Verb } from "../leads/move.ts";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
-import { operationName } from "../operations/operations.ts";
+import { operationName } from "../operations/verbs.ts";
 import type { LeadStore } from "../store/lead-store.ts";
 import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
 import { explain } from "./explain.ts";

@@ -4,7 +4,6 @@ import {
   defineOperation,
   type Outcome,
   ReinstateError,
-  type Role,
   toMessage,
   type Work,
 } from "@reinstate/batch-core";
@@ -32,26 +31,14 @@ import {
   leadId,
 } from "../schemas.ts";
 import type { LeadStore, MoveWork } from "../store/lead-store.ts";
+import { archiveOpposite, dearchiveOpposite } from "./opposites.ts";
+import { itemColumns, operationName, roles, usualParams } from "./verbs.ts";
 
 /** Milliseconds until a batch tries a damaged table again. */
 const repairPauseMs = 10_000;
 
 /** Leads in one chunk, which is also the maximum of one API call. */
 const chunkSize = 500;
-
-/** The column names under which a table of items may hold lead ids. */
-export const itemColumns = ["lead_id"];
-
-export const operationName = (verb: Verb) => `vicidial.leads.${verb}`;
-
-/** The general command of each verb. */
-export const roles = { dearchive: "restore", archive: "archive" } as const satisfies Record<Verb, Role>;
-
-/** A whole move: the lead is copied, and the original is deleted. */
-export const usualParams = {
-  dearchive: { insert_leads: true, delete_leads: true },
-  archive: { insert_leads: true, update_leads: true, delete_leads: true },
-} as const satisfies Record<Verb, object>;
 
 /** Defines the operations `dearchive` and `archive` on a store. The counts of the vendor's answer go to the batch's `tally`. */
 export function createOperations(store: LeadStore, office: OfficeClock, now: () => number): AnyOperation[] {
@@ -89,6 +76,7 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
       role: roles.dearchive,
       usualParams: usualParams.dearchive,
       params: dearchiveParams,
+      opposite: dearchiveOpposite,
       selection: selection("dearchive"),
       apply: (work) => applyMove(store, work, dearchiveMove(work.params), now),
       preview: (work) => previewMove(store, work, dearchiveMove(work.params)),
@@ -101,6 +89,7 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
       role: roles.archive,
       usualParams: usualParams.archive,
       params: archiveParams,
+      opposite: archiveOpposite,
       selection: selection("archive"),
       apply: (work) => applyMove(store, work, archiveMove(work.params), now),
       preview: (work) => previewMove(store, work, archiveMove(work.params)),

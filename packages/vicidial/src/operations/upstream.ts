@@ -1,14 +1,22 @@
 import { readFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
-import { type AnyOperation, DeferUntil, type Host, type Outcome, type Work } from "@reinstate/batch-core";
+import {
+  type AnyOperation,
+  DeferUntil,
+  type Host,
+  type Opposite,
+  type Outcome,
+  type Work,
+} from "@reinstate/batch-core";
 import { type CircuitBreaker, createCircuitBreaker } from "@reinstate/batch-core/client";
 import { defineReadBackOperation } from "@reinstate/batch-core/upstream";
 import * as z from "zod";
 import { createVicidialClient, VendorError, type VicidialClient } from "../client.ts";
 import type { Verb } from "../leads/move.ts";
 import { archiveParams, dearchiveParams, leadId } from "../schemas.ts";
-import { itemColumns, operationName, roles, usualParams } from "./operations.ts";
+import { archiveOpposite, dearchiveOpposite } from "./opposites.ts";
+import { itemColumns, operationName, roles, usualParams } from "./verbs.ts";
 
 /** The maximum number of leads in one call to TForge. */
 const chunkSize = 500;
@@ -55,6 +63,7 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
   const operation = <Params extends Flags>(
     verb: Verb,
     params: z.ZodType<Params>,
+    opposite: Opposite<Params>,
     call: Call<Params>,
     selectTarget: SelectTarget,
   ): AnyOperation =>
@@ -66,6 +75,7 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
       item: leadId,
       columns: itemColumns,
       params,
+      opposite,
       chunkSize,
       send: (ids, work) => send(ids, work, call, now),
       readBack: async (_, { taken, counts, absent }, work, earlier) => [
@@ -77,6 +87,7 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
     operation(
       "dearchive",
       dearchiveFlags,
+      dearchiveOpposite,
       async (flags, lead_ids, signal) => {
         const { message: _, ...counts } = await leads.dearchive({ ...flags, lead_ids }, { signal });
         return counts;
@@ -87,6 +98,7 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
     operation(
       "archive",
       archiveFlags,
+      archiveOpposite,
       async (flags, lead_ids, signal) => {
         const { message: _, ...counts } = await leads.archive({ ...flags, lead_ids }, { signal });
         return counts;

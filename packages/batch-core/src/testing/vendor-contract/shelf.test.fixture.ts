@@ -27,6 +27,8 @@ export type ShelfFault =
   | "prints a call that restores nothing"
   | "prints a call with a wrong key"
   | "reports no batch"
+  | "names an opposite that it does not have"
+  | "undoes nothing"
   | "declares a path below another"
   | "serves a path that it does not declare"
   | "serves a route twice"
@@ -138,6 +140,10 @@ async function createShelf(host: Host, has: Has) {
     label: "book/restore",
     item: z.int(),
     params: z.strictObject({}),
+    opposite: {
+      operation: has("names an opposite that it does not have") ? "shelf.books.burn" : "shelf.books.remove",
+      params: () => ({}),
+    },
     clock: host.clock,
     change: async ({ account, items, transaction }, now) => {
       if (has("changes books of another account") && account !== "own")
@@ -147,7 +153,21 @@ async function createShelf(host: Host, has: Has) {
     unchanged: "not_removed",
     notFound: (id) => `Book ${id} not found`,
   });
-  host.register(restore);
+  const remove = defineFlagOperation({
+    name: "shelf.books.remove",
+    label: "book/remove",
+    item: z.int(),
+    params: z.strictObject({}),
+    opposite: { operation: restore.name, params: () => ({}) },
+    clock: host.clock,
+    change: ({ account, items, transaction, batchId }, now) =>
+      has("undoes nothing")
+        ? Promise.resolve({ changed: [], unchanged: items })
+        : flags.set(account, items, now, transaction, batchId),
+    unchanged: "removed_already",
+    notFound: (id) => `Book ${id} not found`,
+  });
+  host.register(restore, remove);
   const hasAccount = async (account: string) => {
     const { rows } = await sql`select id from shelf_books where account = ${account}`.execute(host.database.tables());
     return rows.length > 0 || has("knows every account");
@@ -155,7 +175,7 @@ async function createShelf(host: Host, has: Has) {
   if (!has("declares no accounts")) host.declareAccounts({ vendor: "shelf", label: "Shelf", hasAccount });
   return {
     routes: createRoutes(host, restore.name, has),
-    operations: has("declares an operation twice") ? [restore, restore] : [restore],
+    operations: has("declares an operation twice") ? [restore, restore, remove] : [restore, remove],
     hasAccount,
   };
 }

@@ -23,6 +23,7 @@ describe.each(ledgerDatabases)("a sound vendor on $name", ({ open }) => {
 describe("a vendor that breaks a promise is found if it", () => {
   const settings = "reads settings from texts and rejects unknown ones";
   const demo = "loads its demo once and restores by its curl";
+  const undo = "undoes what its demo has restored";
   const declarations = "declares each path, route and operation once";
   const errors = "reports errors in its own form on every route";
   const flags = "rejects an unclear safety flag on every change";
@@ -37,6 +38,12 @@ describe("a vendor that breaks a promise is found if it", () => {
     ["prints a call that restores nothing", demo, /restores nothing/],
     ["prints a call with a wrong key", demo, /answered with 401/],
     ["reports no batch", demo, /has no X-Reinstate-Batch/],
+    [
+      "names an opposite that it does not have",
+      undo,
+      /opposite of shelf\.books\.restore \(local\), shelf\.books\.burn/,
+    ],
+    ["undoes nothing", undo, /leaves items as they are/],
     ["declares a path below another", declarations, /path \/shelf\/books is declared twice/],
     ["serves a path that it does not declare", declarations, /\/rack\/books\/:id is below none/],
     ["serves a route twice", declarations, /route GET \/shelf\/books\/:id is declared twice/],

@@ -6,6 +6,7 @@ import { checkImport } from "./import.ts";
 import { checkSafetyFlags } from "./safety-flags.ts";
 import { checkDemo, checkSettings } from "./settings-and-demo.ts";
 import type { VendorUnderTest } from "./tested-vendor.ts";
+import { checkUndo } from "./undo.ts";
 
 /** One guarantee of a vendor. `check` rejects if the vendor breaks it. */
 export interface VendorPromise {
@@ -14,8 +15,8 @@ export interface VendorPromise {
 }
 
 /**
- * Returns the guarantees that a gateway relies on, those that apply to the vendor: settings, demo, accounts, import, errors,
- * safety flags, declarations. Each check starts the vendor on the database that it is given, which must be empty.
+ * Returns the guarantees that a gateway relies on, those that apply to the vendor: settings, demo, undo, accounts, import,
+ * errors, safety flags, declarations. Each check starts the vendor on the database that it is given, which must be empty.
  *
  * @example
  * test.each(vendorContract({ vendor: zendesk, calls, authorize, isError }))("$name", ({ check }) => check("sqlite::memory:"));
@@ -27,6 +28,7 @@ export function vendorContract<Settings, Instance extends VendorInstance>(
   return [
     { name: "reads settings from texts and rejects unknown ones", check: async () => checkSettings(vendor.settings) },
     { name: "loads its demo once and restores by its curl", check: (url) => checkDemo(tested, url) },
+    { name: "undoes what its demo has restored", check: (url) => checkUndo(tested, url) },
     { name: "declares each path, route and operation once", check: (url) => checkDeclarations(tested, url) },
     { name: "reports errors in its own form on every route", check: (url) => checkErrors(tested, url) },
     { name: "rejects an unclear safety flag on every change", check: (url) => checkSafetyFlags(tested, url) },

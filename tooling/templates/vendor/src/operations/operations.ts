@@ -21,6 +21,7 @@ export function createOperations(host: Host, { flags }: WidgetStore): AnyOperati
       item: widgetId,
       columns: ["widget_id"],
       params: z.strictObject({}),
+      opposite: { operation: operationNames[verb === "restore" ? "delete" : "restore"], params: () => ({}) },
       clock: host.clock,
       change: ({ account, items, batchId, transaction }, now) =>
         verb === "restore"
