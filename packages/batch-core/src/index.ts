@@ -2,6 +2,7 @@ export type { Admission, AdmissionCounts } from "./admission/admission.ts";
 export { isProxyAddress } from "./admission/caller-address.ts";
 export { type AdmissionLimits, defaultLimits } from "./admission/limits.ts";
 export { createRateLimit, type RateLimit, type RateLimitOptions } from "./admission/rate-limit.ts";
+export { createWrongKeys, type WrongKeys } from "./admission/wrong-keys.ts";
 export {
   type Batch,
   type BatchStatus,
@@ -48,6 +49,7 @@ export {
 export { createHost, type Host, type HostOptions } from "./host.ts";
 export { invalidColumns, mapColumns } from "./intake/csv-columns.ts";
 export { type IntegerText, integerText, parseInteger } from "./intake/integer-text.ts";
+export { tableColumns } from "./intake/item-shape.ts";
 export type { CellsReader, OpenTable, Table } from "./intake/read-csv.ts";
 export { type ReadItemsOptions, readItems } from "./intake/read-items.ts";
 export { type RecordFormat, readRecords, type StreamShape } from "./intake/read-records.ts";

@@ -13,6 +13,11 @@ const minuteMs = 60_000;
 /** Maximum number of stored addresses. Beyond that, the oldest is evicted. */
 const maxAddresses = 10_000;
 
+/**
+ * Creates a count of wrong keys by address, for a sign-in with a limit of its own.
+ *
+ * @example createWrongKeys({ perMinute: 10, clock: host.clock, log: host.log }).add("192.0.2.1", "dashboard");
+ */
 export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; clock: Clock; log: Log }): WrongKeys {
   const addresses = new Map<string, { count: number; until: number }>();
   let count = 0;

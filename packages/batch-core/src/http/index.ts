@@ -27,6 +27,7 @@ export { cleanPath, createPathTable } from "./path.ts";
 export { faultProblem, type Problem, problem, problemBody, toProblem } from "./problem.ts";
 export { type ProblemMeaning, type ProblemType, problemTypes } from "./problem-types.ts";
 export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./read-body.ts";
+export { manifestResponse, reportResponse } from "./reports.ts";
 export { batchBody } from "./representations.ts";
 export { readRequestId, toRequestId } from "./request-id.ts";
 export { v1OpenApi } from "./v1-openapi.ts";

@@ -79,6 +79,8 @@ export interface BatchFilter {
   statuses?: readonly BatchStatus[];
   /** Only batches with a smaller id. */
   before?: number;
+  /** Only batches with a greater id. With `before`, it bounds the rows that a rare match reads. */
+  after?: number;
   offset?: number;
   limit: number;
 }

@@ -111,9 +111,10 @@ export function createReader(
     },
 
     async list(filter: BatchFilter) {
-      const { account, before, operation, operationPrefix, statuses, limit, offset = 0 } = filter;
+      const { account, after, before, operation, operationPrefix, statuses, limit, offset = 0 } = filter;
       const where = [sql`1 = 1`];
       if (before !== undefined) where.push(sql`b.id < ${before}`);
+      if (after !== undefined) where.push(sql`b.id > ${after}`);
       if (account !== undefined) where.push(sql`b.account = ${account}`);
       if (operation !== undefined) where.push(sql`b.operation = ${operation}`);
       if (operationPrefix !== undefined) where.push(sql`b.operation like ${`${operationPrefix}%`}`);

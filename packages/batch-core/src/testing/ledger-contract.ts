@@ -381,6 +381,7 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual(await listed({ limit: 10, account: "a" }), [3, 2, 0]);
     assert.deepEqual(await listed({ limit: 10, account: "a", operationPrefix: "one." }), [3, 0]);
     assert.deepEqual(await listed({ limit: 10, before: ids[2] as number }), [1, 0]);
+    assert.deepEqual(await listed({ limit: 10, before: ids[2] as number, after: ids[0] as number }), [1]);
     await ledger.move(ids[1] as number, "in_progress", 5);
     assert.deepEqual(await listed({ limit: 10, statuses: ["in_progress"] }), [1]);
     assert.deepEqual(await listed({ limit: 10, statuses: ["pending", "stopped"] }), [3, 2, 0]);
