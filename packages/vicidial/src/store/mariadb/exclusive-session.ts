@@ -3,7 +3,7 @@ import { type Host, isTransient, ReinstateError, toMessage } from "@reinstate/ba
 import type { Connecting } from "./connect.ts";
 import { readable } from "./errors.ts";
 import type { Journal } from "./journal.ts";
-import { recoverMoves, reopenFinishedMoves } from "./recover.ts";
+import { clockSkewMs, recoverMoves, reopenFinishedMoves } from "./recover.ts";
 import type { SchemaCache } from "./schema-cache.ts";
 import { openSession, type Session } from "./session.ts";
 
@@ -28,7 +28,7 @@ interface ExclusiveParts extends Pick<Host, "log" | "clock"> {
   journal: Journal;
   schema: SchemaCache;
   connecting: Connecting;
-  options: Parameters<typeof openSession>[1];
+  options: Parameters<typeof openSession>[1] & { clockSkewMs?: number };
 }
 
 /** The open session. */
@@ -130,12 +130,13 @@ async function warnAboutOtherDatabases({ journal, log }: ExclusiveParts, { datab
   }
 }
 
-async function recoverAll({ journal, log, schema }: ExclusiveParts, current: Current): Promise<void> {
+async function recoverAll({ journal, log, schema, options }: ExclusiveParts, current: Current): Promise<void> {
   const { session, startedAt } = current;
   const readPlan = () => schema.checkedPlan(session.connection);
   if (!current.hasReopened && (await readPlan()).locking === "tables") {
     await reopenFinishedMoves(journal, session.database, startedAt);
   }
   current.hasReopened = true;
-  await recoverMoves({ journal, log }, session, startedAt, readPlan);
+  const server = { startedAt, clockSkewMs: options.clockSkewMs ?? clockSkewMs };
+  await recoverMoves({ journal, log }, session, server, readPlan);
 }

@@ -451,10 +451,11 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
       lockWaitSeconds: 2,
       journalDays: 1,
       lockedSilence: 1,
+      clockSkewMs: 0,
       async onStep(step) {
         steps.push(step);
         // It waits for the lock, which ends only when the server lets go of it.
-        if (step === "locked") await setup.admin.query(`UPDATE ${archive} SET status = 'X' WHERE lead_id = 1`);
+        if (step === "locked" && steps.length < 3) await setup.admin.query(`UPDATE ${archive} SET status = 'X' WHERE lead_id = 1`);
       },
     });
     const move = { verb: "dearchive" as const, ids: [1, 2], insert: true, update: false, delete: true };
@@ -462,8 +463,8 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
     await expect(store.move(move, work)).rejects.toThrow(/ended the connection|cannot be reached/);
     expect([await setup.rows(live), steps.includes("released")]).toEqual([[], false]);
     expect(await setup.rows(archive)).toMatchObject([{ lead_id: 1, status: "X" }, { ...before[1] }]);
+    expect((await store.move(move, work)).counts).toMatchObject({ insert_count: 2, delete_count: 2 });
     await store.close();
-    expect((await setup.call("dearchive", dearchive([1, 2]))).status).toBe(200);
   });
 
   test("answers 503 if the tables stay locked for too long", async () => {

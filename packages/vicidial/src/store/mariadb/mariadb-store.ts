@@ -30,6 +30,8 @@ export interface MariadbOptions {
   onStep?: (step: Step) => Promise<void>;
   /** For tests: seconds of silence under a lock after which the server drops the connection. */
   lockedSilence?: number;
+  /** For tests: the maximum difference between the clocks of two workers, in milliseconds. */
+  clockSkewMs?: number;
 }
 
 /** The lead store of a real VICIdial database, and access to its other tables. */

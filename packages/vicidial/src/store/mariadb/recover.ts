@@ -15,7 +15,7 @@ import { type Copies, takeBack, takeBackAltered, writeFitting } from "./write.ts
 const writtenBackMs = 120_000;
 
 /** Maximum difference between the clocks of two workers. If in doubt, a lead is restored. */
-const clockSkewMs = 120_000;
+export const clockSkewMs = 120_000;
 
 /**
  * Reopens moves that finished shortly before the server's last start, so that they are recovered once more. MyISAM leaves it to
@@ -34,7 +34,7 @@ export const reopenFinishedMoves = (journal: Journal, database: string, startedA
 export async function recoverMoves(
   { journal, log }: { journal: Journal; log: Log },
   { connection, database }: Session,
-  startedAt: number,
+  server: { startedAt: number; clockSkewMs: number },
   readPlan: () => Promise<Plan>,
 ): Promise<void> {
   const unfinished = await journal.unfinished(database);
@@ -57,7 +57,7 @@ export async function recoverMoves(
       ids,
       doubted,
       // InnoDB never loses a part of a transaction.
-      mayHaveLost: plan.locking === "tables" && createdAt <= startedAt + clockSkewMs,
+      mayHaveLost: plan.locking === "tables" && createdAt <= server.startedAt + server.clockSkewMs,
     });
     log.warn({ journal: id, leads: ids.length, ...sums }, "unfinished lead move recovered");
   }
