@@ -3,7 +3,9 @@ import { type Request as BatchRequest, ReinstateError } from "@reinstate/batch-c
 import { findFlags, isIdempotencyKey, readSafetyFlags } from "@reinstate/batch-core/http";
 import type { Verb } from "../leads/move.ts";
 import type { Reason } from "./dialects.ts";
-import { JsonFault, type JsonNode, type JsonValue, parseObject, toText } from "./lenient-json.ts";
+import { JsonFault } from "./lenient-json/cursor.ts";
+import { parseObject } from "./lenient-json/parse-object.ts";
+import { type JsonNode, type JsonValue, toText } from "./lenient-json/value.ts";
 
 /** A valid request. The ids are distinct, exact and in the order of the body. */
 export interface LeadsRequest {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { unreadableBody } from "../fixtures/documented.ts";
-import { JsonFault, type JsonValue, parseObject, toText } from "./lenient-json.ts";
+import { unreadableBody } from "../../fixtures/documented.ts";
+import { JsonFault } from "./cursor.ts";
+import { parseObject } from "./parse-object.ts";
+import { type JsonValue, toText } from "./value.ts";
 
 function readFault(text: string): string {
   try {
