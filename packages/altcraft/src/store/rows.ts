@@ -171,3 +171,16 @@ export function toSubscription(row: SubscriptionRow): StoredSubscription {
     is_delete: row.is_delete === 1,
   };
 }
+
+/** Returns the key fields of an object that may hold more. */
+export const pickKey = ({ db_id, profile_id, resource_id, channel, address }: SubscriptionKey): SubscriptionKey => ({
+  db_id,
+  profile_id,
+  resource_id,
+  channel,
+  address,
+});
+
+/** Selects the row with this key. */
+export const withKey = (db: Db, key: SubscriptionKey) =>
+  db.selectFrom("altcraft_subscriptions").selectAll().where(hasKey(key));
