@@ -80,6 +80,11 @@ describe("a planted fault is found", () => {
       /vicidial\/src\/options\.ts:\d+: "const nameOf": say a verb/,
     ],
     [
+      "a public name without a docstring",
+      () => append("packages/vicidial/src/schemas.ts", "export const undescribed = 1;"),
+      /vicidial\/src\/schemas\.ts: undescribed needs a docstring/,
+    ],
+    [
       "a file with an empty name",
       () =>
         renameSync(

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { findUndocumented } from "./docstrings.ts";
 import { findImportCycles, readSpecifiers } from "./import-cycles.ts";
 import { findVocabularyFaultsBelow } from "./vocabulary.ts";
 import { listFiles, listPackages } from "./workspace.ts";
@@ -68,6 +69,7 @@ export function inspect(root: string): string[] {
     );
     const files = listSources(join(folder, "src")).filter((file) => !/\.test\.|\/(testing|fixtures)\//.test(file));
     faults.push(...findImportCycles(join(folder, "src"), files).map((fault) => `${relative(root, folder)}: ${fault}`));
+    faults.push(...findUndocumented(root, listEntryPoints(folder)));
   }
   faults.push(...findVocabularyFaultsBelow(root));
   return faults;
@@ -176,6 +178,12 @@ const listImports = (file: string) => readSpecifiers(readFileSync(file, "utf8"),
 /** Lists the TypeScript sources below a folder. */
 const listSources = (folder: string) =>
   listFiles(folder, "").flatMap((path) => (/\.tsx?$/.test(path) ? [join(folder, path)] : []));
+
+/** Lists the source files that a package exports. */
+const listEntryPoints = (folder: string) =>
+  Object.values(readManifest(folder).exports ?? {})
+    .filter((source) => source.endsWith(".ts"))
+    .map((source) => join(folder, source));
 
 function readManifest(folder: string): Manifest {
   return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;

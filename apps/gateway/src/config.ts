@@ -47,6 +47,7 @@ export interface Settings {
   vendors: Record<string, unknown>;
 }
 
+/** The places that settings are read from. */
 export interface SettingsSource {
   env: Record<string, string | undefined>;
   /** Text of `reinstate.json`, if the file exists. */

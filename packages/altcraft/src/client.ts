@@ -44,6 +44,7 @@ import {
 
 export { type RetryOptions, VendorError, type VendorErrorKind } from "@reinstate/batch-core/client";
 
+/** Options of the client. */
 export interface AltcraftClientOptions
   extends Pick<CallerOptions, "baseUrl" | "fetch" | "timeoutMs" | "replyLimit" | "breaker"> {
   /** API token. It is sent in the header `Authorization`, never in an address, and never part of an error. */
@@ -57,6 +58,7 @@ export interface AltcraftClientOptions
   retry?: RetryOptions;
 }
 
+/** Options of one call. */
 export interface AltcraftCallOptions {
   signal?: AbortSignal;
   /** `Request-ID` of 1 to 255 printable characters. Default: a new UUID for each call. */

@@ -45,6 +45,7 @@ export interface Host {
   close(): Promise<void>;
 }
 
+/** Options of a host. */
 export interface HostOptions {
   /** `sqlite:PATH`, `sqlite::memory:` or `postgres://…` */
   databaseUrl: string;

@@ -8,4 +8,5 @@ export interface Log {
 
 const nothing = () => {};
 
+/** A log that discards everything. */
 export const silentLog: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };

@@ -20,6 +20,7 @@ import {
 export type { ArchiveReply, ArchiveRequest, DearchiveReply, DearchiveRequest, ErrorReply } from "./schemas.ts";
 export { VendorError };
 
+/** Options of the client. */
 export interface VicidialClientOptions {
   /** The URL without `/vicidial`, as `https://server`. */
   baseUrl: string;
@@ -32,12 +33,14 @@ export interface VicidialClientOptions {
   breaker?: CallerOptions["breaker"];
 }
 
+/** Options of one call. */
 export interface CallOptions {
   signal?: AbortSignal;
   /** A gateway replays the first answer to a repeated request with the same key. The vendor ignores this header. */
   idempotencyKey?: string;
 }
 
+/** A typed client of the leads API. */
 export interface VicidialClient {
   leads: {
     /**

@@ -11,6 +11,7 @@ export const dearchiveRequest = z.strictObject({
   delete_leads: z.boolean(),
   lead_ids: leadIds,
 });
+/** The body of `POST /vicidial/leads/dearchive`. */
 export type DearchiveRequest = z.infer<typeof dearchiveRequest>;
 
 /** The body of `POST /vicidial/leads/archive`. */
@@ -21,6 +22,7 @@ export const archiveRequest = z.strictObject({
   delete_leads: z.boolean(),
   lead_ids: leadIds,
 });
+/** The body of `POST /vicidial/leads/archive`. */
 export type ArchiveRequest = z.infer<typeof archiveRequest>;
 
 const count = z.int().min(0);
@@ -32,8 +34,10 @@ export const dearchiveReply = z.object({
   insert_count: count,
   delete_count: count,
 });
+/** The reply to a dearchive. */
 export type DearchiveReply = z.infer<typeof dearchiveReply>;
 
+/** The reply to an archive. */
 export const archiveReply = z.object({
   message: z.string(),
   select_count: count,
@@ -41,6 +45,7 @@ export const archiveReply = z.object({
   update_count: count,
   delete_count: count,
 });
+/** The reply to an archive. */
 export type ArchiveReply = z.infer<typeof archiveReply>;
 
 /** The body of an error. 401 and 403 have only the message; other errors list the leads at fault. */
@@ -50,6 +55,7 @@ export const errorReply = z.object({
   lead_count: count.optional(),
   lead_ids: z.array(z.unknown()).optional(),
 });
+/** The body of an error. */
 export type ErrorReply = z.infer<typeof errorReply>;
 
 const relatedRecords = z.partialRecord(
@@ -75,6 +81,7 @@ export const explainReply = z.strictObject({
     }),
   ),
 });
+/** The reply to a call with `explain`. */
 export type ExplainReply = z.infer<typeof explainReply>;
 
 /** The item of both operations: a lead id. */
@@ -140,6 +147,7 @@ export const leadFilter = z
       from === undefined || before === undefined || toDateTime(from) < toDateTime(before),
     { path: ["entry_date_before"], error: "must be later than entry_date_from" },
   );
+/** A filter of leads. */
 export type LeadFilter = z.infer<typeof leadFilter>;
 
 const commonParams = {
@@ -158,6 +166,7 @@ export const dearchiveParams = z.strictObject({
   restore_callbacks: z.boolean().describe("also restore the archived callbacks of the leads").optional(),
   ...commonParams,
 });
+/** The params of `vicidial.leads.dearchive`. */
 export type DearchiveParams = z.infer<typeof dearchiveParams>;
 
 /** The params of `vicidial.leads.archive`. */
@@ -167,4 +176,5 @@ export const archiveParams = z.strictObject({
   delete_leads: z.boolean().describe("delete live leads if the archive has an equal row"),
   ...commonParams,
 });
+/** The params of `vicidial.leads.archive`. */
 export type ArchiveParams = z.infer<typeof archiveParams>;

@@ -4,6 +4,7 @@ import { withoutNulls } from "../http/methods/nulls.ts";
 import { describeIssue, type SubscriptionRead, subscriptionImport } from "../schemas.ts";
 import { subscriptionTable } from "./csv-row.ts";
 
+/** Options of an import of subscriptions. */
 export interface ImportOptions {
   /**
    * `ndjson`: one subscription a line, as `subscriptions/set` takes it, with `is_delete`. `csv`: a header with the same names,

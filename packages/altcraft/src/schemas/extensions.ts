@@ -20,7 +20,9 @@ const auditFields = {
   reason: text(1000).describe("the reason, stored with the batch").optional(),
   requested_by: text(200).describe("who asked for it, stored with the batch").optional(),
 };
+/** The audit fields of a change to subscriptions. */
 export type AuditFields = z.infer<typeof auditParams>;
+/** The audit fields of a change to subscriptions, as params of a batch. */
 export const auditParams = z.strictObject(auditFields);
 
 /** Consent options and audit fields of an undelete, stored with the batch. */
@@ -32,13 +34,17 @@ export const undeleteOptionFields = {
   override_consent: z.boolean().describe("restore what the guard would reject; needs a reason too").optional(),
   ...auditFields,
 };
+/** The consent options and audit fields of an undelete. */
 export const undeleteOptions = z.strictObject(undeleteOptionFields);
+/** The consent options and audit fields of an undelete. */
 export type UndeleteOptions = z.infer<typeof undeleteOptions>;
 
 /** Returns what would happen, and changes nothing. */
 const dryRun = { dry_run: z.boolean().optional() };
 
+/** The options of an undelete as a call accepts them, with `dry_run`. */
 export const undeleteRequestOptions = z.object({ ...undeleteOptionFields, ...dryRun });
+/** The options of an undelete as a call accepts them, with `dry_run`. */
 export type UndeleteRequestOptions = z.infer<typeof undeleteRequestOptions>;
 
 /** Deleted subscriptions that share an address: `hash_id` is that of the address, so narrow it down as far as it takes. */
@@ -52,10 +58,12 @@ const byHash = undeleteRequestOptions.extend({
   resource_id: id.optional(),
   channel: channelName.optional(),
 });
+/** An undelete of the deleted subscriptions with an address. */
 export type UndeleteByHash = z.input<typeof byHash>;
 
 /** Deleted subscriptions of the one profile that is found so, of a resource or a channel where one is named. */
 const byMatching = z.intersection(profileMatch, undeleteRequestOptions.extend({ channel: channelName.optional() }));
+/** An undelete of the deleted subscriptions of a profile. */
 export type UndeleteByMatching = ProfileMatch & {
   matching: string;
   channel?: string | undefined;
@@ -82,6 +90,7 @@ export const subscriptionUndeleteShape = z.union([
   byHash,
   z.intersection(byMatching, z.object({ matching: z.string() })),
 ]);
+/** The body of `subscriptions/undelete` in all of its forms. */
 export type SubscriptionUndelete =
   | (SubscriptionIdentity & UndeleteRequestOptions)
   | UndeleteByHash
@@ -92,6 +101,7 @@ export const subscriptionDelete = z.intersection(
   subscriptionIdentity,
   z.object({ ...auditFields, ...dryRun, ...ignored }),
 );
+/** The body of `subscriptions/delete`. */
 export type SubscriptionDelete = z.infer<typeof subscriptionDelete>;
 
 /** Subscriptions that one call of `subscriptions/undelete_batch` takes. */
@@ -101,9 +111,11 @@ export const batchLimit = 10_000;
 export const undeleteBatch = undeleteRequestOptions.extend({
   data: z.array(z.unknown()).min(1, "must not be empty").max(batchLimit, `must not hold more than ${batchLimit}`),
 });
+/** The body of `subscriptions/undelete_batch`. */
 export const undeleteBatchShape = undeleteRequestOptions.extend({
   data: z.array(subscriptionIdentity).min(1).max(batchLimit),
 });
+/** The body of `subscriptions/undelete_batch`. */
 export type UndeleteBatch = UndeleteRequestOptions & { data: readonly SubscriptionIdentity[] };
 
 /** The deleted subscriptions of a database, a page at a time. */
@@ -115,6 +127,7 @@ export const subscriptionListDeleted = z.object({
   from_id: fromId,
   limit: pageLimit,
 });
+/** The body of `subscriptions/list_deleted`. */
 export type SubscriptionListDeleted = z.infer<typeof subscriptionListDeleted>;
 
 /** Erases a subscription irreversibly. */
@@ -122,6 +135,7 @@ export const subscriptionErase = z.intersection(
   subscriptionIdentity,
   z.object({ ...auditFields, ...dryRun, reason: text(1000) }),
 );
+/** The body of `subscriptions/erase`. */
 export type SubscriptionErase = z.infer<typeof subscriptionErase>;
 
 const contact = { email: emailAddress.optional(), phone: phoneNumber.optional() };
@@ -133,10 +147,12 @@ export const suppression = z
     path: ["email"],
     error: "is required, or phone, but not both",
   });
+/** The body of `subscriptions/suppress` and `unsuppress`. */
 export type Suppression = z.infer<typeof suppression>;
 
 /** What was done about consent: by whom, and why. */
 export const consentActions = ["suppress", "unsuppress", "erase"] as const;
+/** An action of the consent log. */
 export type ConsentAction = (typeof consentActions)[number];
 
 /** The entries of the consent log, newest first, a page at a time; those of one address where one is named. */
@@ -146,6 +162,7 @@ export const subscriptionListConsent = z
     path: ["email"],
     error: "must not be given with phone",
   });
+/** The body of `subscriptions/list_consent`. */
 export type SubscriptionListConsent = z.infer<typeof subscriptionListConsent>;
 
 const itemResult = z.looseObject({ ...result, profile_id: z.string().optional() });
@@ -153,6 +170,7 @@ const toldDry = { dry_run: z.boolean().optional() };
 
 /** One result for each item, in the order of the items. */
 export const batchReply = z.looseObject({ ...result, ...toldDry, result: listSchema(itemResult), updated: z.int() });
+/** The reply to `subscriptions/undelete_batch`. */
 export type BatchReply = z.infer<typeof batchReply>;
 
 /** Of `subscriptions/undelete` by an identity `data`, of one by `hash_id` or `matching` the rest. */
@@ -163,18 +181,22 @@ export const undeleteReply = z.looseObject({
   result: z.array(itemResult).optional(),
   updated: z.int().optional(),
 });
+/** The reply to `subscriptions/undelete`. */
 export type UndeleteReply = z.infer<typeof undeleteReply>;
 
 /** `deleted_at`: RFC 3339. */
 export const deletedSubscription = placedSubscription.extend({ is_delete: z.boolean(), deleted_at: z.string() });
 
+/** The reply to `subscriptions/list_deleted`. Without `next_from_id` there are no more pages. */
 export const deletedReply = z.looseObject({
   data: listSchema(deletedSubscription),
   ...result,
   next_from_id: z.string().optional(),
 });
+/** The reply to `subscriptions/list_deleted`. */
 export type DeletedReply = z.infer<typeof deletedReply>;
 
+/** The reply to `subscriptions/list_consent`. Without `next_from_id` there are no more pages. */
 export const consentReply = z.looseObject({
   data: listSchema(
     z.looseObject({
@@ -194,4 +216,5 @@ export const consentReply = z.looseObject({
   ...result,
   next_from_id: z.string().optional(),
 });
+/** The reply to `subscriptions/list_consent`. */
 export type ConsentReply = z.infer<typeof consentReply>;

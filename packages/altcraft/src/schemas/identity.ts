@@ -84,6 +84,7 @@ const known = z.discriminatedUnion("channel", [
 
 /** The channels whose address the vendor documents. */
 export const knownChannels = ["email", "sms", "push", "telegram_bot", "whatsapp", "viber", "notify"] as const;
+/** A channel that the vendor documents. */
 export type KnownChannel = (typeof knownChannels)[number];
 
 const isKnown = (channel: unknown) => knownChannels.some((name) => name === channel);
@@ -117,7 +118,9 @@ export const subscriptionIdentity = z.union([known, custom], {
     return describeIssue((isKnown(channel) ? ofKnown : ofCustom)[0]);
   },
 });
+/** The fields that identify a subscription. */
 export type SubscriptionIdentity = z.infer<typeof subscriptionIdentity>;
+/** The identity of a subscription of a custom channel. */
 export type CustomSubscription = z.infer<typeof custom>;
 
 /** Is it of a channel of one's own? */

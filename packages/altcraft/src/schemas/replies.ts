@@ -20,12 +20,14 @@ export const subscription = z.looseObject({
   custom_fields: z.record(z.string(), z.unknown()).nullish(),
   cats: z.array(z.string()).nullish(),
 });
+/** A subscription as replies show it. */
 export type Subscription = z.infer<typeof subscription>;
 
 export const result = { error: z.int(), error_text: z.preprocess((given) => given ?? "", z.string()) };
 
 /** Every reply has these two; `error` is 0 where the call succeeded. */
 export const envelope = z.looseObject(result);
+/** The fields that every reply has. */
 export type Envelope = z.infer<typeof envelope>;
 
 /** `data` is null where the documents show it; whether some methods answer with more is not known. */
@@ -35,12 +37,17 @@ export const plainReply = z.looseObject({
   /** Beyond the vendor: nothing was changed. */
   dry_run: z.boolean().optional(),
 });
+/** A reply without data. */
 export type PlainReply = z.infer<typeof plainReply>;
 
+/** The reply to `subscriptions/get`. */
 export const getReply = z.looseObject({ data: subscription, ...result });
+/** The reply to `subscriptions/get`. */
 export type GetReply = z.infer<typeof getReply>;
 
+/** The reply to `subscriptions/list`. */
 export const listReply = z.looseObject({ data: listSchema(subscription), ...result });
+/** The reply to `subscriptions/list`. */
 export type ListReply = z.infer<typeof listReply>;
 
 /** A subscription with its place in front, as pages over many profiles show it. */
@@ -50,6 +57,7 @@ export const placedSubscription = subscription.extend({
   _xxh: z.string().nullish(),
   hash_id: z.string().nullish(),
 });
+/** A subscription with the ids of its database, profile and resource. */
 export type PlacedSubscription = z.infer<typeof placedSubscription>;
 
 /** Without `next_from_id` there is nothing more. `total_count` stands in an older sample alone. */
@@ -59,10 +67,12 @@ export const pageReply = z.looseObject({
   next_from_id: z.string().nullish(),
   total_count: z.int().nullish(),
 });
+/** A page of subscriptions. */
 export type PageReply = z.infer<typeof pageReply>;
 
 /** `updated`: how many subscriptions changed. */
 export const updatedReply = z.looseObject({ ...result, updated: z.int() });
+/** A reply with the number of changed subscriptions. */
 export type UpdatedReply = z.infer<typeof updatedReply>;
 
 /**
@@ -79,8 +89,10 @@ export const profileSubscription = subscription.omit({ email: true, phone: true 
   hash_id: z.string().nullish(),
   is_delete: z.boolean().nullish(),
 });
+/** A subscription as `profiles/get` shows it. */
 export type ProfileSubscription = z.infer<typeof profileSubscription>;
 
+/** The reply to `profiles/get`. */
 export const profileReply = z.looseObject({
   data: z.looseObject({
     _id: z.string(),
@@ -90,4 +102,5 @@ export const profileReply = z.looseObject({
   }),
   ...result,
 });
+/** The reply to `profiles/get`. */
 export type ProfileReply = z.infer<typeof profileReply>;

@@ -22,6 +22,7 @@ export const statuses = [
   "suspended",
   "invalid",
 ] as const;
+/** The status of a subscription. */
 export type Status = (typeof statuses)[number];
 
 /** Word or number. */
@@ -83,18 +84,24 @@ export const subscriptionChanges = z.object({
   /** There are no triggers here; accepted so that requests need no change. */
   skip_triggers: z.boolean().optional(),
 });
+/** The fields of a subscription that a call may set. */
 export type SubscriptionChanges = z.infer<typeof subscriptionChanges>;
 
+/** The body of `subscriptions/set`. */
 export const subscriptionSet = z.intersection(subscriptionIdentity, subscriptionChanges);
+/** The body of `subscriptions/set`. */
 export type SubscriptionSet = z.infer<typeof subscriptionSet>;
 
 /** A subscription as it is brought in from elsewhere: as `set` takes it, and whether it is deleted. */
 export const subscriptionImport = z.intersection(subscriptionSet, z.object({ is_delete: z.boolean().default(false) }));
+/** An imported subscription after validation. */
 export type SubscriptionRead = z.output<typeof subscriptionImport>;
+/** A subscription as an import accepts it. */
 export type SubscriptionImport = z.input<typeof subscriptionSet> & { is_delete?: boolean };
 
 /** Page: profiles/subscriptions/2195522. */
 export const subscriptionList = z.object({ db_id: place.db_id, profile_id: place.profile_id });
+/** The body of `subscriptions/list`. */
 export type SubscriptionList = z.infer<typeof subscriptionList>;
 
 /** A cursor: `next_from_id` of the page before; left out or empty for the first page. */
@@ -111,6 +118,7 @@ export const subscriptionListAll = z.object({
   from_id: fromId,
   limit: pageLimit,
 });
+/** The body of `subscriptions/list_all`. */
 export type SubscriptionListAll = z.infer<typeof subscriptionListAll>;
 
 /** Which subscriptions of a database to suspend or to unsuspend. Pages: profiles/subscriptions/2195533 and 2195539. */
@@ -119,6 +127,7 @@ export const subscriptionScope = z.object({
   channel: channelName.optional(),
   resource_id: id.optional(),
 });
+/** The subscriptions that a suspension covers. */
 export type SubscriptionScope = z.infer<typeof subscriptionScope>;
 
 const onResource = { db_id: id, resource_id: id.optional() };
@@ -161,8 +170,10 @@ export const profileMatch = z.discriminatedUnion(
       "must be one of email, email_sub, phone, phone_sub, email_phone, email_phone_sub, push_sub, custom_sub, profile_id; profiles have no fields of their own here",
   },
 );
+/** The fields by which a profile is found. */
 export type ProfileMatch = z.infer<typeof profileMatch>;
 
 /** A profile with all its subscriptions, deleted ones too. */
 export const profileGet = profileMatch;
+/** The body of `profiles/get`. */
 export type ProfileGet = ProfileMatch;

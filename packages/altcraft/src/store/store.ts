@@ -33,11 +33,13 @@ export interface StoredSubscription extends SubscriptionKey {
   updated_at: number;
 }
 
+/** A profile of a database, which subscriptions belong to. */
 export interface Profile {
   db_id: number;
   profile_id: string;
 }
 
+/** A resource, which subscriptions belong to. */
 export interface Resource {
   resource_id: number;
   /** Categories that subscriptions of this resource may have; null allows any. */

@@ -40,6 +40,7 @@ export interface Admission {
   counts(): AdmissionCounts;
 }
 
+/** The calls in flight and those that were turned away. */
 export interface AdmissionCounts {
   inFlight: number;
   /** Calls that were turned away with 503 since the start. */

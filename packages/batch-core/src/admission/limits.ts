@@ -12,6 +12,7 @@ export interface AdmissionLimits {
   trustedProxies: readonly string[];
 }
 
+/** The limits of HTTP routes if the options name none. */
 export const defaultLimits: AdmissionLimits = {
   maxInFlight: 128,
   maxInFlightPerKey: 96,

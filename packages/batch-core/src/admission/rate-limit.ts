@@ -11,6 +11,7 @@ export interface RateLimit {
   admit(holder: string): Promise<void>;
 }
 
+/** Options of a rate limit. */
 export interface RateLimitOptions {
   /** Names the limit among all of this ledger: `firstpromoter requests`. */
   name: string;

@@ -52,6 +52,7 @@ import type { OutcomeWord, Target } from "../operation/operation.ts";
 
 /** All statuses of a batch. */
 export const batchStatuses = ["pending", "in_progress", "completed", "failed", "stopped"] as const;
+/** The status of a batch. */
 export type BatchStatus = (typeof batchStatuses)[number];
 
 /** The allowed status changes, by the current status. */

@@ -13,6 +13,7 @@ export const eventVerbs = [
   "completed",
   "failed",
 ] as const;
+/** What an event of a batch records. */
 export type EventVerb = (typeof eventVerbs)[number];
 
 /** The actor of a change, and the reason for it. */

@@ -19,6 +19,7 @@ export interface VendorRefusal {
   code?: string | number | undefined;
 }
 
+/** Options of a caller. */
 export interface CallerOptions extends TransportOptions {
   /** The vendor's name, for messages. */
   vendor: string;
@@ -51,6 +52,7 @@ export interface VendorCall<Answer> extends Omit<CallOptions, "body" | "signal">
   requestId?: string | undefined;
 }
 
+/** Calls a vendor's API: sends, checks the reply, and maps what is wrong to a `VendorError`. */
 export type Caller = <Answer>(call: VendorCall<Answer>) => Promise<Answer>;
 
 /** The schema of a success without a body. */

@@ -1,5 +1,6 @@
 import { VendorError } from "./vendor-error.ts";
 
+/** Options of a transport. */
 export interface TransportOptions {
   /** The part of the URL before the vendor's documented path. */
   baseUrl: string;
@@ -13,6 +14,7 @@ export interface TransportOptions {
   replyLimit?: number;
 }
 
+/** One request to the vendor. */
 export interface CallOptions {
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** The vendor's documented path, from its slash on. */
@@ -24,6 +26,7 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** A response of the vendor with its whole body. */
 export interface Reply {
   status: number;
   headers: Headers;
@@ -33,11 +36,17 @@ export interface Reply {
   retryAfterMs: number | undefined;
 }
 
+/** Sends requests to a vendor. */
 export interface Transport {
   /** Returns the response, whatever its status. Throws a `VendorError` if there is none. Follows no redirects. */
   call(options: CallOptions): Promise<Reply>;
 }
 
+/**
+ * Creates the transport of a client.
+ *
+ * @throws TypeError if the base URL or a header cannot be sent
+ */
 export function createTransport(options: TransportOptions): Transport {
   const { headers = {}, timeoutMs = 30_000, replyLimit = 10 * 1024 * 1024 } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, "");

@@ -36,4 +36,5 @@ export interface EngineParts {
   concurrency: number;
 }
 
+/** Creates the engine of a host. */
 export type EngineFactory = (parts: EngineParts) => Engine;

@@ -11,6 +11,7 @@ import { isMarked } from "./marked.ts";
  */
 const marker = Symbol.for("reinstate.error");
 
+/** The codes of errors that the core throws. */
 export type ReinstateErrorCode =
   | "invalid_request"
   | "unknown_operation"
@@ -40,6 +41,7 @@ function cutIssues(issues: readonly Issue[]): Issue[] {
   return cutList(short, issuesBytes);
 }
 
+/** An error that the core throws for its caller. Recognize it by `ReinstateError.is`, which works across copies of the package. */
 export class ReinstateError extends Error {
   readonly [marker] = true;
   readonly code: ReinstateErrorCode;

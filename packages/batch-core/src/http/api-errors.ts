@@ -13,6 +13,7 @@ import { readRequestId } from "./request-id.ts";
 
 const marker = Symbol.for("reinstate.api-error");
 
+/** What an error has beside its message. */
 export interface ApiErrorOptions {
   /** Headers of this answer, beside those of its kind. */
   headers?: Record<string, string>;
@@ -46,6 +47,7 @@ export class ApiError<Kind extends string = string> extends Error {
 /** The kinds of a fault of the server. Every vendor has an answer for each. */
 export type FaultKind = "unavailable" | "internal";
 
+/** The errors of one vendor's API. */
 export interface ApiErrors<Kind extends string> {
   /** Makes an error of this API, to be thrown. */
   apiError(kind: Kind | FaultKind, detail?: string, options?: ApiErrorOptions): ApiError<Kind | FaultKind>;

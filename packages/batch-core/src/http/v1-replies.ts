@@ -127,9 +127,15 @@ export const problemReply = z.strictObject({
     .optional(),
 });
 
+/** One batch. */
 export type BatchReply = z.infer<typeof batchReply>;
+/** A page of batches. */
 export type BatchesReply = z.infer<typeof batchesReply>;
+/** A page of items with their outcomes. */
 export type ItemsReply = z.infer<typeof itemsReply>;
+/** The history of a batch. */
 export type HistoryReply = z.infer<typeof historyReply>;
+/** The registered operations. */
 export type OperationsReply = z.infer<typeof operationsReply>;
+/** The manifest of a batch's report. */
 export type ManifestReply = z.infer<typeof manifestReply>;

@@ -49,6 +49,7 @@ export const retryBody = actBody.extend({
   code: ownText().min(1, "must not be empty").optional(),
 });
 
+/** Options of the routes of `/v1`. */
 export interface V1Options {
   /** Maximum size of a streamed body in bytes. Default 1 GiB. */
   streamLimit?: number;

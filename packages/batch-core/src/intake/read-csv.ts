@@ -9,6 +9,7 @@ export const mostColumns = 1000;
 /** Reads a row of cells as a value, or returns its fault. */
 export type CellsReader = (cells: readonly string[]) => { value: unknown; second?: () => unknown } | { fault: string };
 
+/** How the rows of a CSV file are read. */
 export interface Table {
   read: CellsReader;
   /** The first record is a row, not a header. */

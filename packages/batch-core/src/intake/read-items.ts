@@ -10,6 +10,7 @@ import type { Sink } from "./sink.ts";
 import { createSpoolSink } from "./spool-sink.ts";
 import type { Intake } from "./validate-items.ts";
 
+/** Options of reading items from an upload. */
 export interface ReadItemsOptions {
   /** The format: one JSON value per line, or a table. */
   format: "ndjson" | "csv";

@@ -5,6 +5,7 @@ import { createNdjsonParser } from "./read-ndjson.ts";
 import type { RecordParser, Row } from "./record.ts";
 import { createLineSplitter } from "./split-lines.ts";
 
+/** The format of the records in a file. */
 export type RecordFormat =
   | {
       format: "ndjson";

@@ -20,6 +20,7 @@ export interface Key {
   revokedAt: number | null;
 }
 
+/** A key to create. */
 export interface NewKey {
   vendor: string;
   account?: string;

@@ -71,6 +71,7 @@ export interface ClaimedChunk extends ChunkId {
   interrupted: boolean;
 }
 
+/** The batches to list. */
 export interface BatchFilter {
   /** A prefix of the operation's name, for example `firstpromoter.`. */
   operationPrefix?: string;

@@ -13,6 +13,7 @@ const chunksPerPage = 100;
 /** Idempotency keys that one statement deletes. */
 const rowsPerSlice = 500;
 
+/** The batches to prune. */
 export interface PruneOptions {
   /** Batches that ended before this time are deleted. Milliseconds since 1970 UTC. */
   before: number;

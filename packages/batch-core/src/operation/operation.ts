@@ -14,8 +14,10 @@ export type Outcome =
   /** The item may have been processed, and the effect cannot be determined. */
   | { key: ItemKey; outcome: "unknown"; code: string; message: string };
 
+/** The identity of an item within a batch. */
 export type ItemKey = number | string;
 
+/** The four outcomes of an item. */
 export type OutcomeWord = Outcome["outcome"];
 
 /** `local`: our own stores. `upstream`: the real vendor through its client. */

@@ -13,6 +13,7 @@ export interface ItemOutcome {
   generation: number;
 }
 
+/** The items to read. */
 export interface ItemsQuery {
   outcome?: OutcomeWord;
   /** The `next` of the previous page. */
@@ -21,6 +22,7 @@ export interface ItemsQuery {
   limit?: number;
 }
 
+/** A page of items. */
 export interface ItemsPage {
   items: ItemOutcome[];
   next: string | null;

@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { type Counts, noCounts } from "../batch/batch.ts";
 import type { ItemOutcome } from "./items.ts";
 
+/** The format of a report. */
 export type ReportFormat = "csv" | "ndjson";
 
 /** The size and digest of a report, to check a download. */

@@ -8,6 +8,7 @@ import { itemsPerSlice } from "../text/time-slice.ts";
  * value, would change records that its caller meant to leave alone. So every entry point reads them with `readSafetyFlags`.
  */
 export const safetyFlags = ["dry_run", "explain", "consent_guard"] as const;
+/** The name of a safety flag. */
 export type SafetyFlag = (typeof safetyFlags)[number];
 
 /** A named value of a request whose name is a safety flag, or resembles one. */

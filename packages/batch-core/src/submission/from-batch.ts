@@ -24,6 +24,7 @@ export interface FromBatchOptions
   operation?: string;
 }
 
+/** Options of an undo. */
 export interface UndoOptions extends Act {
   /** Runs a dry run of the undo instead of preparing it. */
   dryRun?: boolean;

@@ -37,12 +37,14 @@ export interface AcceptedRequest extends Request {
   undoOf?: number;
 }
 
+/** A batch to accept, with its items. */
 export interface Submission extends Request {
   items: readonly unknown[];
   /** Invalid items that the vendor's contract counts as failed. */
   refused?: readonly Refused[];
 }
 
+/** Options of a retry. */
 export interface RetryOptions extends Act {
   /** Limits the retry to items that failed with this code. */
   code?: string | undefined;

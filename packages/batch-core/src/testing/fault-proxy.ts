@@ -47,6 +47,7 @@ export const faults = {
   "one byte at a time": { effect: true, reply: "trickle" },
 } satisfies Record<string, Fault>;
 
+/** A fault that the proxy can cause. */
 export type FaultName = keyof typeof faults;
 
 /** A request as the proxy received it. */
@@ -60,6 +61,7 @@ export interface ProxiedRequest {
   body: string;
 }
 
+/** Options of a fault proxy. */
 export interface FaultProxyOptions {
   /** The server behind the proxy: its base URL, or its `fetch`. */
   target: string | ((request: Request) => Response | Promise<Response>);
@@ -71,6 +73,7 @@ export interface FaultProxyOptions {
   byteMs?: number;
 }
 
+/** A running fault proxy. */
 export interface FaultProxy extends AsyncDisposable {
   /** Without a slash at the end. */
   url: string;

@@ -2,6 +2,7 @@ import type { Host, HostOptions } from "../host.ts";
 import type { Vendor, VendorInstance } from "../vendor/vendor.ts";
 import { createTestHost, type TestHost } from "./test-host.ts";
 
+/** Options of a started vendor. */
 export interface StartVendorOptions<Instance> {
   /** The vendor's settings, as texts. Default: none. */
   settings?: Record<string, string> | undefined;

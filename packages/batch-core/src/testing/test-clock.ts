@@ -6,6 +6,7 @@ export interface TestClock extends Clock {
   advance(ms: number): void;
 }
 
+/** Creates a clock that moves only when a test moves it. `start`: milliseconds since 1970 UTC. */
 export function createTestClock(start = Date.UTC(2026, 0, 5, 12)): TestClock {
   let now = start;
   const sleepers = new Set<{ at: number; wake(): void }>();

@@ -24,8 +24,10 @@ export interface CommonSettings {
   timeZone: string;
 }
 
+/** The format of a file to import. */
 export type ImportFormat = "ndjson" | "csv";
 
+/** One import of a file. */
 export interface ImportRequest {
   format: ImportFormat;
   /** Empty if the vendor has no accounts. */
@@ -48,6 +50,7 @@ export interface VendorImport<Instance extends VendorInstance = VendorInstance> 
   run(host: Host, instance: Instance, source: AsyncIterable<Uint8Array>, request: ImportRequest): Promise<ImportCounts>;
 }
 
+/** The number of imported and of rejected lines. */
 export interface ImportCounts {
   imported: number;
   refused: number;
@@ -86,6 +89,11 @@ export interface Vendor<Settings = unknown, Instance extends VendorInstance = Ve
   };
 }
 
+/**
+ * Declares a vendor for the gateway. Returns it unchanged, with its settings and instance typed.
+ *
+ * @example export const zendesk = defineVendor({ name: "zendesk", label: "Zendesk", paths: ["/api/v2"], … });
+ */
 export function defineVendor<Settings, Instance extends VendorInstance>(
   vendor: Vendor<Settings, Instance>,
 ): Vendor<Settings, Instance> {

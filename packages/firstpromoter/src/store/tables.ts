@@ -57,12 +57,19 @@ interface StoredFields {
 /** The migrations of these tables, by name. */
 export const migrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
   async "0001_promoters"(db, { dialect, types }) {
-    for (const statement of tables(types.identity)) await statement.execute(db);
+    for (const statement of listTables(types.identity)) await statement.execute(db);
     await (dialect === "sqlite" ? createSqliteIndexes : createPostgresIndexes)(db, listColumns);
   },
 };
 
-const tables = (identity: RawBuilder<unknown>) => [
+const listTables = (identity: RawBuilder<unknown>) => [
+  ...listCampaignTables(identity),
+  ...listPromoterTables(identity),
+  ...listMembershipTables(identity),
+  ...noticeTables,
+];
+
+const listCampaignTables = (identity: RawBuilder<unknown>) => [
   sql`create table firstpromoter_campaigns (
     id ${identity},
     account text not null,
@@ -71,6 +78,9 @@ const tables = (identity: RawBuilder<unknown>) => [
     is_default integer
   )`,
   sql`create unique index firstpromoter_campaigns_default on firstpromoter_campaigns (account, is_default)`,
+];
+
+const listPromoterTables = (identity: RawBuilder<unknown>) => [
   sql`create table firstpromoter_promoters (
     id ${identity},
     account text not null,
@@ -113,6 +123,9 @@ const tables = (identity: RawBuilder<unknown>) => [
   // Serves `meta.pending_count`.
   sql`create index firstpromoter_promoters_pending on firstpromoter_promoters (account, waits)
     where archived_at is null and waits > 0`,
+];
+
+const listMembershipTables = (identity: RawBuilder<unknown>) => [
   sql`create table firstpromoter_memberships (
     id ${identity},
     account text not null,
@@ -130,6 +143,9 @@ const tables = (identity: RawBuilder<unknown>) => [
   sql`create unique index firstpromoter_memberships_ref_token on firstpromoter_memberships (account, ref_token)`,
   sql`create index firstpromoter_memberships_coupon on firstpromoter_memberships (account, coupon)
     where coupon is not null`,
+];
+
+const noticeTables = [
   sql`create table firstpromoter_notices (
     batch_id bigint not null,
     generation integer not null,

@@ -148,6 +148,8 @@ export const dialects = {
   L3: { dearchive: l3, archive: l3 },
 } satisfies Record<string, Record<Verb, Dialect>>;
 
+/** The name of a dialect. */
 export type DialectName = keyof typeof dialects;
 
+/** The names of all dialects. */
 export const dialectNames = Object.keys(dialects) as [DialectName, ...DialectName[]];

@@ -53,6 +53,7 @@ export interface Counts {
   delete_count: number;
 }
 
+/** The result of a move of leads. */
 export interface Moved {
   counts: Counts;
   /** One result for every requested id. */

@@ -11,6 +11,7 @@ export const relatedRecordNames = [
   "dnc_numbers",
 ] as const;
 
+/** The number of related records by kind. */
 export type RelatedRecords = Record<(typeof relatedRecordNames)[number], number>;
 
 export const noRelatedRecords = (): RelatedRecords =>

@@ -17,6 +17,7 @@ export interface ContractCall {
 /** The errors that every route can return. */
 export type ContractError = "unauthorized" | "not_found" | "too_many_requests" | "unavailable" | "internal";
 
+/** A reply as the contract compares it. */
 export interface ContractReply {
   status: number;
   headers: Headers;

@@ -455,7 +455,8 @@ describe.each(engines)("leads of a VICIdial database, live $live, archive $archi
       async onStep(step) {
         steps.push(step);
         // It waits for the lock, which ends only when the server lets go of it.
-        if (step === "locked" && steps.length < 3) await setup.admin.query(`UPDATE ${archive} SET status = 'X' WHERE lead_id = 1`);
+        if (step === "locked" && steps.length < 3)
+          await setup.admin.query(`UPDATE ${archive} SET status = 'X' WHERE lead_id = 1`);
       },
     });
     const move = { verb: "dearchive" as const, ids: [1, 2], insert: true, update: false, delete: true };

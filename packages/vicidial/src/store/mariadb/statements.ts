@@ -60,45 +60,7 @@ interface CopiedColumn {
  */
 export function buildStatements(from: Table, to: Table): Statements {
   refuseRequired(from, to);
-  const counterparts = new Map(to.columns.map((column) => [column.name.toLowerCase(), column]));
-  const copied: CopiedColumn[] = [];
-  const binary = new Set<string>();
-  const substituted: string[] = [];
-  const leadIdFirst = from.columns.toSorted((a, b) => Number(isLeadId(b)) - Number(isLeadId(a)));
-  for (const column of leadIdFirst) {
-    if (column.generated) continue;
-    const counterpart = counterparts.get(column.name.toLowerCase());
-    if (!counterpart || counterpart.generated) {
-      throw new MoveRefused(
-        `Column ${column.name} of ${from.name} does not exist in ${to.name}; its data would be lost`,
-      );
-    }
-    const name = quote(column.name);
-    const isFilled = column.name.toLowerCase() === "modify_date" && column.nullable && !counterpart.nullable;
-    const place = isFilled ? { ...counterpart, nullable: true } : counterpart;
-    const time = copyTime(name, column, place);
-    const { unkept, reason, ...copy } = time ?? copyValue(name, column, place);
-    let { value, same } = copy;
-    if (isFilled) {
-      const entry = from.columns.find((one) => one.name.toLowerCase() === "entry_date");
-      value = fillModifyDate(value, entry && copyTime("`entry_date`", entry, counterpart), counterpart);
-      same = `(s.${name} IS NULL OR ${same})`;
-      substituted.push(column.name);
-    }
-    const isBinary = /blob|binary|bit|geometry|point|linestring|polygon/.test(column.type);
-    if (isBinary) binary.add(name);
-    const isText = /char|text|enum|set|date|time/.test(column.type);
-    const text = (value: string) => (isBinary ? `HEX(${value})` : isText ? value : `CONVERT(${value} USING utf8mb4)`);
-    const isAlterable = !time && mayAlter(column, counterpart);
-    copied.push({
-      name,
-      value,
-      same,
-      isAlterable,
-      text,
-      ...(unkept && { unkept, reason }),
-    });
-  }
+  const { copied, binary, substituted } = pairColumns(from, to);
   const [source, target] = [quote(from.name), quote(to.name)];
   const names = copied.map(({ name }) => name).join(", ");
   const values = copied.map(({ value }) => value).join(", ");
@@ -142,6 +104,57 @@ export function buildStatements(from: Table, to: Table): Statements {
     lockTables: `LOCK TABLES ${source} WRITE, ${source} AS s WRITE, ${target} WRITE, ${target} AS t WRITE`,
     substituted,
   };
+}
+
+/** The columns that a move copies, those in binary, and those that are filled because they are empty. */
+interface ColumnPairs {
+  copied: CopiedColumn[];
+  binary: Set<string>;
+  substituted: string[];
+}
+
+/** Pairs the columns of the source with those of the target. */
+function pairColumns(from: Table, to: Table): ColumnPairs {
+  const counterparts = new Map(to.columns.map((column) => [column.name.toLowerCase(), column]));
+  const copied: CopiedColumn[] = [];
+  const binary = new Set<string>();
+  const substituted: string[] = [];
+  const leadIdFirst = from.columns.toSorted((a, b) => Number(isLeadId(b)) - Number(isLeadId(a)));
+  for (const column of leadIdFirst) {
+    if (column.generated) continue;
+    const counterpart = counterparts.get(column.name.toLowerCase());
+    if (!counterpart || counterpart.generated) {
+      throw new MoveRefused(
+        `Column ${column.name} of ${from.name} does not exist in ${to.name}; its data would be lost`,
+      );
+    }
+    const name = quote(column.name);
+    const isFilled = column.name.toLowerCase() === "modify_date" && column.nullable && !counterpart.nullable;
+    const place = isFilled ? { ...counterpart, nullable: true } : counterpart;
+    const time = copyTime(name, column, place);
+    const { unkept, reason, ...copy } = time ?? copyValue(name, column, place);
+    let { value, same } = copy;
+    if (isFilled) {
+      const entry = from.columns.find((one) => one.name.toLowerCase() === "entry_date");
+      value = fillModifyDate(value, entry && copyTime("`entry_date`", entry, counterpart), counterpart);
+      same = `(s.${name} IS NULL OR ${same})`;
+      substituted.push(column.name);
+    }
+    const isBinary = /blob|binary|bit|geometry|point|linestring|polygon/.test(column.type);
+    if (isBinary) binary.add(name);
+    const isText = /char|text|enum|set|date|time/.test(column.type);
+    const text = (value: string) => (isBinary ? `HEX(${value})` : isText ? value : `CONVERT(${value} USING utf8mb4)`);
+    const isAlterable = !time && mayAlter(column, counterpart);
+    copied.push({
+      name,
+      value,
+      same,
+      isAlterable,
+      text,
+      ...(unkept && { unkept, reason }),
+    });
+  }
+  return { copied, binary, substituted };
 }
 
 function refuseRequired(from: Table, to: Table): void {
