@@ -13,17 +13,21 @@ export interface Service {
   stop(): void;
 }
 
-interface Recipe {
+/** A program that the tests need. */
+interface Installable {
   name: string;
-  /** The variable that names a server. */
+  /** The variable that names a server, or the path of a program. */
   variable: string;
   /** Where a server that others started may be used. */
   standardUrl?: string;
-  answers(url: string): Promise<boolean>;
-  /** The program of an installed server, where there is one. */
+  /** The path of the program, where it is installed. */
   installed(): string | undefined;
   /** The distribution's packages. */
   packages: string[];
+}
+
+interface Recipe extends Installable {
+  answers(url: string): Promise<boolean>;
   /** Makes an empty data folder; answers how a server on it is started, with options of its own. */
   prepare(binary: string, folder: string, port: number, options: string[]): { url: string; launch(): ChildProcess };
 }
@@ -44,7 +48,7 @@ async function find(recipe: Recipe): Promise<Service> {
 }
 
 /** The program of an installed server; on Debian or Ubuntu as root the distribution's package is installed where there is none. */
-function installedBinary(recipe: Recipe): string {
+function installedBinary(recipe: Installable): string {
   let binary = recipe.installed();
   if (!binary && existsSync("/usr/bin/apt-get") && process.getuid?.() === 0) {
     const options = { stdio: "ignore", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } } as const;
@@ -140,6 +144,19 @@ function listFamily(pid: number): number[] {
   const rows = table.split("\n").map((line) => line.trim().split(/\s+/).map(Number));
   return [pid, ...rows.flatMap(([child, parent]) => (parent === pid && child !== undefined ? [child] : []))];
 }
+
+/** Returns the path of a program: that of the variable, or an installed one, or that of the distribution's package. */
+function findProgram(program: string, name: string, variable: string, packages: string[]): string {
+  const given = process.env[variable];
+  return given ?? installedBinary({ name, variable, packages, installed: () => inPath(program) });
+}
+
+/** Returns the path of `promtool`, which checks metrics and alert rules. */
+export const findPromtool = (): string =>
+  findProgram("promtool", "promtool of Prometheus", "TEST_PROMTOOL", ["prometheus"]);
+
+/** Returns the path of `bwrap`, which runs a program in a sandbox. */
+export const findBubblewrap = (): string => findProgram("bwrap", "bubblewrap", "TEST_BWRAP", ["bubblewrap"]);
 
 export const findPostgres = () => find(postgres);
 export const findMariadb = () => find(mariadb);

@@ -43,6 +43,8 @@ export interface Settings {
   keepBatchesDays: number | undefined;
   /** Longest time in seconds between the stop signal and the end of the process. */
   graceSeconds: number;
+  /** Address of the server for metrics alone; undefined serves them at `/metrics` of the gateway. */
+  metrics: { host: string; port: number } | undefined;
   /** Settings of each vendor, by vendor name. */
   vendors: Record<string, unknown>;
 }
@@ -80,6 +82,15 @@ const databaseAddress = z.string().superRefine((url, context) => {
   }
 });
 
+/** `HOST:PORT`, with an IPv6 address in brackets. */
+const listenAddress = z.string().transform((text, { issues }) => {
+  const [, bracketed, plain, port = ""] = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
+  issues.push({ code: "custom", message: "must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464", input: text });
+  return z.NEVER;
+});
+
 const levels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
 const words = <const Words extends readonly [string, ...string[]]>(allowed: Words) =>
@@ -108,6 +119,7 @@ const own = {
   REINSTATE_TRUSTED_PROXIES: proxies.default([]),
   REINSTATE_DATABASE_SECONDS: seconds.default(5),
   REINSTATE_GRACE_SECONDS: seconds.default(20),
+  REINSTATE_METRICS: listenAddress.optional(),
   REINSTATE_KEEP_BATCHES_DAYS: wholeNumber({ least: 1, most: 36_500 }).optional(),
 };
 
@@ -158,6 +170,7 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     databaseSeconds: mine.REINSTATE_DATABASE_SECONDS,
     graceSeconds: mine.REINSTATE_GRACE_SECONDS,
     keepBatchesDays: mine.REINSTATE_KEEP_BATCHES_DAYS,
+    metrics: mine.REINSTATE_METRICS,
     vendors: {},
   };
   for (const vendor of vendors) {

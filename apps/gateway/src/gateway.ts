@@ -18,6 +18,8 @@ import {
 } from "@reinstate/batch-core/http";
 import type { Settings } from "./config.ts";
 import { loadDemo } from "./demo.ts";
+import type { GatewayMetrics } from "./metrics/gateway-metrics.ts";
+import { answerMetrics } from "./metrics/routes.ts";
 import { createReadiness } from "./readiness.ts";
 import { createReference, isReferencePath } from "./reference/routes.ts";
 
@@ -32,7 +34,12 @@ export interface Gateway {
 }
 
 /** Opens the databases, creates every vendor, and resumes the batches of earlier processes. */
-export async function createGateway(settings: Settings, vendors: readonly Vendor[], log: Log): Promise<Gateway> {
+export async function createGateway(
+  settings: Settings,
+  vendors: readonly Vendor[],
+  log: Log,
+  metrics?: GatewayMetrics,
+): Promise<Gateway> {
   const { databaseUrl, role, databaseSeconds, keepBatchesDays, admission } = settings;
   const answerMs = databaseSeconds * 1000;
   const host = await createHost({
@@ -43,7 +50,9 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     admission,
     ...(keepBatchesDays !== undefined && { keepBatchesDays }),
     ...(await createEngine(settings)),
+    ...(metrics && { observer: metrics.observer }),
   });
+  metrics?.measure(host);
   const instances: { vendor: Vendor; instance: VendorInstance }[] = [];
   const draining = new AbortController();
 
@@ -52,6 +61,7 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     for (const { instance } of instances) await instance.closing?.();
     await host.close();
     for (const { instance } of instances) await instance.close?.();
+    metrics?.close();
   };
 
   try {
@@ -66,7 +76,9 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
   }
 
   const findVendor = createPathTable(
-    instances.flatMap(({ vendor, instance }) => vendor.paths.map((path) => ({ path, owner: instance }))),
+    instances.flatMap(({ vendor, instance }) =>
+      vendor.paths.map((path) => ({ path, owner: { name: vendor.name, instance } })),
+    ),
   );
   const v1 = createV1Routes(host, { closing: draining.signal });
 
@@ -76,13 +88,23 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
 
   async function answer(request: Request, path: string, env?: object): Promise<Response> {
     const vendor = findVendor(path);
-    if (vendor) return vendor.routes.fetch(request, env);
+    if (vendor) return vendor.instance.routes.fetch(request, env);
     if (path === "/v1" || path.startsWith("/v1/")) return v1.fetch(request, env);
     if (isReferencePath(path)) return reference.fetch(request, env);
+    if (path === "/metrics" && metrics && !settings.metrics) return answerMetrics({ host, metrics }, request, env);
     if (path === "/healthz") return Response.json({ status: "ok" });
     if (path === "/readyz") return ready();
     if (path.startsWith("/readyz/")) return ready(path.slice("/readyz/".length));
     return problem(404, "not-found", "Unknown path; docs/reference/http-api.md lists the paths");
+  }
+
+  /** Names the API of a path for the metrics. */
+  function nameApi(path: string): string {
+    const vendor = findVendor(path);
+    if (vendor) return vendor.name;
+    if (path === "/v1" || path.startsWith("/v1/")) return "v1";
+    if (isReferencePath(path)) return "reference";
+    return isMonitorPath(path) ? "health" : "other";
   }
 
   return {
@@ -100,10 +122,13 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
         response = faultProblem(error);
       }
       response.headers.set("x-request-id", requestId);
+      const ms = performance.now() - started;
       // Performance: under overload, a log line would cost more than the call.
       if (host.admission.wasTurnedAway(request)) return response;
-      const ms = Math.round((performance.now() - started) * 10) / 10;
-      log.info({ method: request.method, path, status: response.status, ms, request_id: requestId }, "request");
+      metrics?.countRequest({ api: nameApi(path), status: response.status, seconds: ms / 1000 });
+      const fields = { method: request.method, path, status: response.status, ms: Math.round(ms * 10) / 10 };
+      const isMonitor = response.status < 400 && isMonitorPath(path);
+      log[isMonitor ? "debug" : "info"]({ ...fields, request_id: requestId }, "request");
       return response;
     },
     drain() {
@@ -112,6 +137,9 @@ export async function createGateway(settings: Settings, vendors: readonly Vendor
     stop,
   };
 }
+
+/** Reports whether monitors call the path, every few seconds. */
+const isMonitorPath = (path: string) => /^\/(healthz|readyz|metrics)(\/|$)/.test(path);
 
 /** Returns the configured engine. pg-boss is loaded only if it is used. */
 async function createEngine({ engine }: Settings): Promise<{ engine?: EngineFactory }> {

@@ -68,7 +68,7 @@ export function createHttpServer(
   return server;
 }
 
-const isHealthCheck = ({ url = "" }: IncomingMessage) => /^\/+(healthz|readyz)\b/.test(url);
+const isHealthCheck = ({ url = "" }: IncomingMessage) => /^\/+(healthz|readyz|metrics)\b/.test(url);
 
 /** Streamed items; a caller without a key is answered before the body is read. */
 const isUpload = ({ method, url, headers }: IncomingMessage) =>

@@ -10,9 +10,11 @@ import { createInProcessEngine } from "./engine/in-process.ts";
 import { ReinstateError } from "./errors/errors.ts";
 import { createRunner } from "./execution/runner.ts";
 import { createKeys, type Keys } from "./keys/keys.ts";
+import { type LedgerMeasure, measureLedger } from "./ledger/measure.ts";
 import { startPruning } from "./ledger/prune-regularly.ts";
 import { createSqlLedger } from "./ledger/sql-ledger.ts";
 import { type Log, silentLog } from "./log.ts";
+import type { Observer } from "./observer.ts";
 import type { AnyOperation, Target } from "./operation/operation.ts";
 import { createAccountCheck, type VendorAccounts } from "./submission/account-check.ts";
 import { type Batches, createBatches } from "./submission/batches.ts";
@@ -34,6 +36,8 @@ export interface Host {
    * host.declareAccounts({ vendor: "firstpromoter", label: "FirstPromoter", hasAccount: (account) => store.hasAccount(account) });
    */
   declareAccounts(accounts: VendorAccounts): void;
+  /** Measures the ledger, over all processes that use it. */
+  measure(): Promise<LedgerMeasure>;
   /** The registered operations by name. */
   operations(): AnyOperation[];
   /**
@@ -68,6 +72,8 @@ export interface HostOptions {
   keepKeysMs?: number;
   /** Limits of HTTP routes that differ from the defaults. */
   admission?: Partial<AdmissionLimits>;
+  /** Receives what this process has done, for metrics. */
+  observer?: Observer;
 }
 
 function declaredTwice({ name, target }: AnyOperation): ReinstateError {
@@ -94,7 +100,17 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const registered = new Map<string, AnyOperation>();
   const toOperationKey = (name: string, target: Target) => `${name} ${target}`;
   const operation = (name: string, target: Target) => registered.get(toOperationKey(name, target));
-  const runner = createRunner({ ledger, database, operation, clock, random, log, worker, leaseMs });
+  const runner = createRunner({
+    ledger,
+    database,
+    operation,
+    clock,
+    random,
+    log,
+    worker,
+    leaseMs,
+    observer: options.observer,
+  });
   const concurrency = options.concurrency ?? (database.dialect === "sqlite" ? 1 : 4);
   const { databaseUrl, engine: createEngine = createInProcessEngine } = options;
   let engine: Engine;
@@ -136,6 +152,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       keepKeysMs,
       checkAccount: accounts.check,
       notify: engine.notify,
+      observer: options.observer,
     }),
     register(...operations) {
       for (const operation of operations) {
@@ -146,6 +163,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       engine.notify();
     },
     declareAccounts: accounts.declare,
+    measure: () => measureLedger(database, clock.now()),
     async runBatch(id) {
       const only = { open: async () => (await ledger.open()).filter((open) => open === id) };
       const single = createInProcessEngine({ ledger: only, runner, clock, log, concurrency });

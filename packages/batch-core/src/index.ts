@@ -60,7 +60,9 @@ export type { IdempotencyKey } from "./ledger/idempotency-keys.ts";
 export type { BatchFilter } from "./ledger/ledger.ts";
 export type { Pruned, PruneOptions } from "./ledger/prune.ts";
 export { createReplies, type Replies } from "./ledger/replies.ts";
+export type { LedgerMeasure } from "./ledger/measure.ts";
 export { type Log, silentLog } from "./log.ts";
+export { type Observer, silentObserver } from "./observer.ts";
 export { columnName } from "./operation/column-name.ts";
 export type { Limits } from "./operation/limits.ts";
 export {

@@ -1,9 +1,13 @@
+import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { type Log, toMessage } from "@reinstate/batch-core";
+import type { Settings } from "../config.ts";
 import { demoWelcome } from "../demo.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
 import { listen } from "../listen.ts";
 import { createLog } from "../logger.ts";
+import type { GatewayMetrics } from "../metrics/gateway-metrics.ts";
+import { createMetricsServer } from "../metrics/routes.ts";
 import { createHttpServer } from "../server.ts";
 import { createTurnAway } from "../turn-away.ts";
 import { print, settings, vendors } from "./context.ts";
@@ -16,9 +20,13 @@ import { createShutdown, receiveSignal, type Shutdown } from "./shutdown.ts";
 export async function serve(options: { demo?: boolean }): Promise<void> {
   const config = settings(options.demo ? { REINSTATE_DEMO: "true" } : {});
   const log = createLog(config.logLevel);
-  const gateway = await createGateway(config, vendors, log);
+  // Loaded here alone, because the library takes longer to load than most commands take.
+  const { createMetrics } = await import("../metrics/metrics.ts");
+  const metrics = createMetrics({ vendors, settings: config.vendors });
+  const gateway = await createGateway(config, vendors, log, metrics);
   // Before anything is printed, because a program that reads the output may send a signal at once.
   const signal = receiveSignal();
+  await serveMetrics(config, metrics, gateway);
   if (config.role === "worker") {
     print("Reinstate works on batches; this process does not listen");
     log.info({ signal: await signal }, "stopping");
@@ -43,6 +51,21 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   gateway.drain();
   await shutdown.closeServer();
   await end(shutdown, gateway, log);
+}
+
+/** Serves the metrics on their own address, if one is set, until the end of the process. */
+async function serveMetrics({ metrics: address }: Settings, metrics: GatewayMetrics, gateway: Gateway): Promise<void> {
+  if (!address) return;
+  const server = createMetricsServer(metrics).unref();
+  try {
+    server.listen(address.port, address.host);
+    await once(server, "listening");
+  } catch (error) {
+    await gateway.stop();
+    throw new Error(`Cannot listen on ${address.host}:${address.port} (REINSTATE_METRICS): ${toMessage(error)}`);
+  }
+  const { address: host, port } = server.address() as AddressInfo;
+  print(`Metrics on http://${host.includes(":") ? `[${host}]` : host}:${port}/metrics`);
 }
 
 /** Finishes the work in progress within the grace period. Work that hangs after it is abandoned. */

@@ -31,6 +31,8 @@ export interface Database {
    * both databases.
    */
   readonly types: { identity: RawBuilder<unknown>; bytes: RawBuilder<unknown>; word: RawBuilder<unknown> };
+  /** Counts the connections of the pool. Absent on SQLite, which has one connection. */
+  countConnections?(): { inUse: number; waiting: number };
   close(): Promise<void>;
 }
 

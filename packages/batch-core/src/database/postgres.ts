@@ -75,6 +75,7 @@ export function openPostgres(url: string, { answerMs }: { answerMs?: number | un
       bytes: sql`bytea`,
       word: sql`text collate "C"`,
     },
+    countConnections: () => ({ inUse: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }),
     // A server that hangs does not respond to a disconnect either.
     close: () => Promise.race([kysely.destroy(), delay(closeMs, undefined, { ref: false })]),
   };

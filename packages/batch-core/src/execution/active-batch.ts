@@ -3,6 +3,7 @@ import type { Database } from "../database/database.ts";
 import type { WaitReason } from "../errors/errors.ts";
 import type { BatchHead, Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
+import type { Observer } from "../observer.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 
 /** The dependencies of every execution step. */
@@ -12,6 +13,7 @@ export interface ExecutionParts {
   clock: Clock;
   random(): number;
   log: Log;
+  observer: Observer;
 }
 
 /** A batch that does not run before a time. */

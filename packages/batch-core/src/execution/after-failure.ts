@@ -2,9 +2,9 @@ import { uniformChunkResult } from "../batch/chunk-result.ts";
 import { isUnavailable, toMessage, toPublicMessage } from "../errors/errors.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { ActiveBatch, ExecutionParts, RunResult } from "./active-batch.ts";
+import { afterCommit } from "./after-commit.ts";
 import type { Lease } from "./lease.ts";
 import { decideRetry } from "./retry-policy.ts";
-import { applyStopRule } from "./stop-rule.ts";
 
 /**
  * Releases a chunk whose operation threw for another attempt, or finishes it as failed or unknown. `lease`: the lease of a claimed
@@ -23,6 +23,7 @@ export async function afterFailure(
   const fields = { batch: head.id, chunk: chunk.seq, attempt: chunk.attempt, error: toMessage(error) };
   if (decision.retry) {
     const { at, pauseBatch, counted, interrupted, waitingFor } = decision;
+    parts.observer.countRetry(operation, waitingFor ?? "fault");
     if (waitingFor) log.warn({ ...fields, waitingFor }, "chunk waits");
     else if (counted) log.warn(fields, "chunk failed, retrying");
     await ledger.release(chunk, at, lease ? { worker: lease.name } : { held: true }, { counted, interrupted });
@@ -45,12 +46,12 @@ async function finishFailed(
   const { ledger, database, clock } = parts;
   const { outcome, code, message, lease } = end;
   const result = uniformChunkResult(chunk.count, outcome, code, message);
-  await database.transaction(async (transaction) => {
+  const isOurs = await database.transaction(async (transaction) => {
     const by = lease ? { worker: lease.name, transaction } : { transaction };
     // Records the error only if this worker still owns the chunk.
-    if (await ledger.finishChunk(chunk, result, clock.now(), by)) {
-      await ledger.recordError(batch.head.id, message, transaction);
-    }
+    if (!(await ledger.finishChunk(chunk, result, clock.now(), by))) return false;
+    await ledger.recordError(batch.head.id, message, transaction);
+    return true;
   });
-  await applyStopRule(parts, batch, result);
+  if (isOurs) await afterCommit(parts, batch, result);
 }

@@ -3,9 +3,9 @@ import type { LedgerTransaction } from "../database/database.ts";
 import { isStorageFault } from "../errors/errors.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { ActiveBatch, ExecutionParts, RunResult } from "./active-batch.ts";
+import { afterCommit } from "./after-commit.ts";
 import { afterFailure } from "./after-failure.ts";
 import { applyChunk } from "./apply-chunk.ts";
-import { applyStopRule } from "./stop-rule.ts";
 
 /** Never aborts: a chunk locked by an open transaction cannot be taken over. */
 export const neverAborted: AbortSignal = new AbortController().signal;
@@ -46,6 +46,6 @@ export async function runInTransaction(parts: ExecutionParts, batch: ActiveBatch
     if (!chunk || isStorageFault(error)) throw error;
     return afterFailure(parts, batch, chunk, error);
   }
-  if (result) await applyStopRule(parts, batch, result);
+  if (result) await afterCommit(parts, batch, result);
   return "ran";
 }

@@ -2,11 +2,11 @@ import type { ChunkResult } from "../batch/chunk-result.ts";
 import { isStorageFault, isUnavailable, toMessage } from "../errors/errors.ts";
 import type { ChunkOwner, ClaimedChunk } from "../ledger/ledger.ts";
 import type { ActiveBatch, ExecutionParts, RunResult } from "./active-batch.ts";
+import { afterCommit } from "./after-commit.ts";
 import { afterFailure } from "./after-failure.ts";
 import { applyChunk } from "./apply-chunk.ts";
 import type { Lease } from "./lease.ts";
 import { computeBackoff } from "./retry-policy.ts";
-import { applyStopRule } from "./stop-rule.ts";
 
 /** The dependencies of execution under a lease. */
 export interface LeasedParts extends ExecutionParts {
@@ -43,8 +43,8 @@ export async function runUnderLease(
     return retryWhileLeased(parts, batch, lost, () => afterFailure(parts, batch, chunk, error, { once, lease }));
   }
   const isOurs = await retryWhileLeased(parts, batch, lost, () => finishClaimed(parts, batch, chunk, result, claim));
-  if (!isOurs) log.warn({ batch: batch.head.id, chunk: chunk.seq }, "chunk taken over by another worker");
-  await applyStopRule(parts, batch, result);
+  if (isOurs) await afterCommit(parts, batch, result);
+  else log.warn({ batch: batch.head.id, chunk: chunk.seq }, "chunk taken over by another worker");
   return "ran";
 }
 

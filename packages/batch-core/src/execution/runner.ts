@@ -4,6 +4,7 @@ import type { Database, LedgerTransaction } from "../database/database.ts";
 import { isStorageFault, toMessage } from "../errors/errors.ts";
 import type { BatchHead, ClaimedChunk, Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
+import { type Observer, silentObserver } from "../observer.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation, Target } from "../operation/operation.ts";
 import { type ActiveBatch, createActiveBatch, type RunResult, type Wait } from "./active-batch.ts";
@@ -26,6 +27,7 @@ export interface RunnerParts {
   worker: string;
   /** Duration of a lease without a renewal, in milliseconds. */
   leaseMs: number;
+  observer?: Observer | undefined;
 }
 
 /** Executes chunks: claim, apply, finish, commit. */
@@ -52,7 +54,8 @@ export interface Runner {
 /** Size of the cache of active batches. Entries that other processes close are not evicted, so a full cache is cleared. */
 const activeBatchLimit = 1000;
 
-export function createRunner(parts: RunnerParts): Runner {
+export function createRunner({ observer = silentObserver, ...given }: RunnerParts): Runner {
+  const parts = { ...given, observer };
   const { ledger, clock, log, worker, leaseMs } = parts;
   const activeBatches = new Map<number, ActiveBatch>();
   const storageWaits = new Map<number, Wait>();

@@ -53,6 +53,8 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     tally text
   )`,
   sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`,
+  // Sums the items whose effect is unknown.
+  sql`create index reinstate_batches_unknown on reinstate_batches (unknown) where unknown > 0`,
   // Lists the batches of an account, newest first.
   sql`create index reinstate_batches_account on reinstate_batches (account, id)`,
   sql`create table reinstate_idempotency (

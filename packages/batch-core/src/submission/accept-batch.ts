@@ -1,4 +1,4 @@
-import { type Batch, isFinished } from "../batch/batch.ts";
+import { type Batch, isFinished, noCounts } from "../batch/batch.ts";
 import { addChunkResult, noSums, type Sums } from "../batch/chunk-result.ts";
 import type { Clock } from "../clock.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
@@ -7,6 +7,7 @@ import type { Runner } from "../execution/runner.ts";
 import { parseParams, toIssues } from "../intake/validate-items.ts";
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { Acceptance, BatchHead, ClaimedChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
+import type { Observer } from "../observer.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import { ownText } from "../text/own-text.ts";
@@ -40,6 +41,7 @@ export interface AcceptParts {
   get(id: number): Promise<Batch>;
   /** Notifies the engine of new work. */
   notify(): void;
+  observer?: Observer | undefined;
 }
 
 interface NewRequest {
@@ -82,7 +84,14 @@ export async function acceptBatch(
   if (replay) return replay;
   const accepting: NewRequest = { batch, operation, source, idempotency, note, prepared, now: parts.clock.now() };
   try {
-    return await modes[chooseMode(accepting, request.inline)](parts, accepting);
+    const mode = chooseMode(accepting, request.inline);
+    const submitted = await modes[mode](parts, accepting);
+    if (!batch.dryRun) {
+      // The runner has counted the chunks of a leased batch, except those that were rejected during validation.
+      const rejected = { ...noCounts(), failed: source.total - source.items };
+      parts.observer?.countItems(operation, mode === "leased" ? rejected : submitted.counts);
+    }
+    return submitted;
   } catch (error) {
     if (error instanceof KeyTaken) return (await parts.replays.find(idempotency)) as Submitted;
     throw error;

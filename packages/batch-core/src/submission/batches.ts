@@ -9,6 +9,7 @@ import { type Intake, parseItems, parseParams, toIssues } from "../intake/valida
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { BatchFilter, Ledger } from "../ledger/ledger.ts";
 import type { Pruned, PruneOptions } from "../ledger/prune.ts";
+import type { Observer } from "../observer.ts";
 import type { AnyOperation, Target } from "../operation/operation.ts";
 import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "../results/items.ts";
 import { type Progress, watchBatch } from "../results/progress.ts";
@@ -114,6 +115,7 @@ export interface BatchesParts {
   keepKeysMs: number;
   /** Notifies the engine of new work. */
   notify(): void;
+  observer?: Observer | undefined;
 }
 
 /** The status changes that a caller can ask for. */

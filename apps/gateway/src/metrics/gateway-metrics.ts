@@ -1,0 +1,15 @@
+import type { Host, Observer } from "@reinstate/batch-core";
+
+/** What the gateway reports to its metrics, so that it need not load the library. */
+export interface GatewayMetrics {
+  /** Receives what the batch core has done. */
+  observer: Observer;
+  /** Counts an HTTP call. `api` is a vendor's name, `v1`, `reference`, `health` or `other`. */
+  countRequest(call: { api: string; status: number; seconds: number }): void;
+  /** Starts to measure a host. Called once. */
+  measure(host: Host): void;
+  /** Returns the metrics in Prometheus' text format, with its media type. */
+  render(): Promise<{ text: string; type: string }>;
+  /** Ends all measurements. */
+  close(): void;
+}

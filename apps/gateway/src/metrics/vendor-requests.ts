@@ -1,0 +1,70 @@
+import diagnostics from "node:diagnostics_channel";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Vendor } from "@reinstate/batch-core";
+
+/** A call to a real vendor that has ended. */
+export interface VendorCall {
+  vendor: string;
+  /** `2xx` to `5xx`, or `error` without a response. */
+  status: string;
+  seconds: number;
+}
+
+/** A request as `fetch` publishes it. */
+interface FetchRequest {
+  origin: string | URL;
+}
+
+/** Returns the vendor of each origin of the settings, from the property `upstreamUrl`. */
+function listOrigins(vendors: readonly Vendor[], settings: Readonly<Record<string, unknown>>): Map<string, string> {
+  return new Map(
+    vendors.flatMap(({ name }) => {
+      const { upstreamUrl } = (settings[name] ?? {}) as { upstreamUrl?: unknown };
+      return typeof upstreamUrl === "string" && URL.canParse(upstreamUrl) ? [[new URL(upstreamUrl).origin, name]] : [];
+    }),
+  );
+}
+
+const toStatus = (status: number | undefined) => (status === undefined ? "error" : `${Math.floor(status / 100)}xx`);
+
+/**
+ * Reports every call of this process to a real vendor, by the channels on which Node publishes its requests. So the clients,
+ * which also run in browsers, need no hook. Returns a function that ends it.
+ */
+export function watchVendorRequests(
+  { vendors, settings }: { vendors: readonly Vendor[]; settings: Readonly<Record<string, unknown>> },
+  report: (call: VendorCall) => void,
+): () => void {
+  const origins = listOrigins(vendors, settings);
+  const started = new WeakMap<object, { vendor: string; at: number }>();
+
+  const begin = (request: object, origin: string) => {
+    const vendor = origins.get(origin);
+    if (vendor !== undefined) started.set(request, { vendor, at: performance.now() });
+  };
+  const end = (request: object, status: number | undefined) => {
+    const call = started.get(request);
+    if (!call) return;
+    started.delete(request);
+    report({ vendor: call.vendor, status: toStatus(status), seconds: (performance.now() - call.at) / 1000 });
+  };
+  const readOrigin = (request: ClientRequest) =>
+    `${request.protocol}//${String(request.getHeader("host") ?? request.host)}`;
+
+  const listeners: Record<string, (message: never) => void> = {
+    // Published by `fetch`.
+    "undici:request:create": ({ request }: { request: FetchRequest }) => begin(request, String(request.origin)),
+    "undici:request:headers": ({ request, response }: { request: FetchRequest; response: { statusCode: number } }) =>
+      end(request, response.statusCode),
+    "undici:request:error": ({ request }: { request: FetchRequest }) => end(request, undefined),
+    // Published by `node:https`, which is used for a vendor with a private certificate.
+    "http.client.request.start": ({ request }: { request: ClientRequest }) => begin(request, readOrigin(request)),
+    "http.client.response.finish": (message: { request: ClientRequest; response: IncomingMessage }) =>
+      end(message.request, message.response.statusCode),
+    "http.client.request.error": ({ request }: { request: ClientRequest }) => end(request, undefined),
+  };
+  for (const [channel, listener] of Object.entries(listeners)) diagnostics.subscribe(channel, listener as never);
+  return () => {
+    for (const [channel, listener] of Object.entries(listeners)) diagnostics.unsubscribe(channel, listener as never);
+  };
+}
