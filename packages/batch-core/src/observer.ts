@@ -10,4 +10,5 @@ export interface Observer {
   countRetry(operation: AnyOperation, reason: WaitReason | "fault"): void;
 }
 
+/** Ignores everything. */
 export const silentObserver: Observer = { countItems() {}, countRetry() {} };
