@@ -96,8 +96,11 @@ const levels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as
 const words = <const Words extends readonly [string, ...string[]]>(allowed: Words) =>
   z.enum(allowed, { error: `must be one of ${allowed.join(", ")}` });
 
+/** Variables of the command line, which are no settings of the gateway. */
+const clientVariables = ["REINSTATE_KEY", "REINSTATE_KEY_FILE", "REINSTATE_SERVER"];
+
 /** Schemas of the gateway's own variables. */
-const own = {
+export const own = {
   HOST: z.string().min(1, "must not be empty").default("127.0.0.1"),
   PORT: wholeNumber({ least: 0, most: 65_535 }).default(8787),
   LOG_LEVEL: words(levels).default("info"),
@@ -192,11 +195,11 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
 }
 
 /** Reads the settings among the variables of the environment. Variables of other programs are ignored. */
-function fromEnvironment(env: SettingsSource["env"], known: readonly string[]): Record<string, string> {
+export function fromEnvironment(env: SettingsSource["env"], known: readonly string[]): Record<string, string> {
   const values: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     const isOwn = name.startsWith("REINSTATE_");
-    if (value === undefined || !(isOwn || known.includes(name))) continue;
+    if (value === undefined || !(isOwn || known.includes(name)) || clientVariables.includes(name)) continue;
     const target = isOwn ? known.find((one) => name === `${one}_FILE`) : undefined;
     if (known.includes(name)) values[name] = value;
     else if (target === undefined) throw bad(`${name} is not a setting${hint(name, known)}`);
@@ -224,7 +227,7 @@ export const listVariables = (vendors: readonly Vendor[]): string[] => [
 ];
 
 /** Returns the vendor and the property of each variable. */
-function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor: Vendor; property: string }> {
+export function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor: Vendor; property: string }> {
   const variables = new Map<string, { vendor: Vendor; property: string }>();
   for (const vendor of vendors) {
     for (const property of Object.keys(vendor.settings.shape)) {
@@ -239,7 +242,7 @@ function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor: Vendor
 }
 
 /** Reads `reinstate.json`, which has the same names in camelCase, with or without `REINSTATE_`. */
-function fromFile(text: string | undefined, known: readonly string[]): Record<string, string> {
+export function fromFile(text: string | undefined, known: readonly string[]): Record<string, string> {
   if (text === undefined) return {};
   const read = readJson(text);
   if (read.fault !== undefined) {

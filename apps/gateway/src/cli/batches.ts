@@ -1,5 +1,7 @@
 import { wholeNumber } from "@reinstate/batch-core";
-import { print, settings, vendors, withVendors, wrongUse } from "./context.ts";
+import { settings, vendors, withVendors } from "./context.ts";
+import { wrongUse } from "./terminal/failure.ts";
+import { print } from "./terminal/output.ts";
 
 const dayMs = 86_400_000;
 

@@ -7,15 +7,57 @@ import {
   type Vendor,
   type VendorInstance,
 } from "@reinstate/batch-core";
-import { readSettings, type Settings } from "../config.ts";
+import { readSettings, type Settings, type SettingsSource } from "../config.ts";
+import { loadDemo } from "../demo.ts";
 import * as exported from "../vendors.ts";
 
 export const vendors: Vendor[] = Object.values(exported) as unknown as Vendor[];
 
 /** Reads the settings of this process from the environment, `reinstate.json` in the working directory, and `defaults`. */
 export function settings(defaults: Record<string, string> = {}): Settings {
+  return readSettings({ ...readSettingsSource(), defaults });
+}
+
+/** Reads the sources of the settings of this process. */
+export function readSettingsSource(): SettingsSource {
   const file = existsSync("reinstate.json") ? decodeText(readFileSync("reinstate.json")) : undefined;
-  return readSettings({ env: process.env, file, vendors, defaults });
+  return { env: process.env, file, vendors };
+}
+
+/** The ledger with some vendors, in this process. It works on no batch by itself. */
+export interface OpenedVendors {
+  host: Host;
+  instances: VendorInstance[];
+  /** Ends the waits of chunks in progress. */
+  endWaits(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the ledger and the named vendors, and loads the demo records if the settings ask for them. */
+export async function openVendors(config: Settings, needed: readonly string[]): Promise<OpenedVendors> {
+  const { databaseUrl, databaseSeconds } = config;
+  // `web`: a command must not start working on batches.
+  const host = await createHost({ databaseUrl, role: "web", answerMs: databaseSeconds * 1000 });
+  const opened: { vendor: Vendor; instance: VendorInstance }[] = [];
+  const endWaits = async () => {
+    for (const { instance } of opened) await instance.closing?.();
+  };
+  const close = async () => {
+    await endWaits();
+    await host.close();
+    for (const { instance } of opened) await instance.close?.();
+  };
+  try {
+    for (const vendor of vendors.filter(({ name }) => needed.includes(name))) {
+      const common = { timeZone: config.timeZone };
+      opened.push({ vendor, instance: await createInstance(vendor, host, config.vendors[vendor.name], common) });
+    }
+    if (config.demo) await loadDemo(host, opened);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { host, instances: opened.map(({ instance }) => instance), endWaits, close };
 }
 
 /** Runs the work of a command with the ledger and some vendors, and closes them at its end. */
@@ -23,19 +65,14 @@ export async function withVendors<Result>(
   needed: readonly Vendor[],
   work: (host: Host, instances: VendorInstance[]) => Promise<Result>,
 ): Promise<Result> {
-  const config = settings();
-  // `web`: a command must not start working on batches.
-  const host = await createHost({ databaseUrl: config.databaseUrl, role: "web" });
-  const instances: VendorInstance[] = [];
+  const { host, instances, close } = await openVendors(
+    settings(),
+    needed.map(({ name }) => name),
+  );
   try {
-    for (const vendor of needed) {
-      instances.push(await createInstance(vendor, host, config.vendors[vendor.name], { timeZone: config.timeZone }));
-    }
     return await work(host, instances);
   } finally {
-    for (const instance of instances) await instance.closing?.();
-    await host.close();
-    for (const instance of instances) await instance.close?.();
+    await close();
   }
 }
 
@@ -49,14 +86,4 @@ function decodeText(bytes: Uint8Array): string {
   } catch {
     throw new ReinstateError("bad_setting", `reinstate.json is not ${encoding} text; save it as UTF-8`);
   }
-}
-
-/** Exit statuses of the command line. */
-export const exit = { done: 0, unexpected: 1, wrongUse: 2, someFailed: 3, unreachable: 5 } as const;
-
-/** Returns the error for wrong use of a command. The message says how to use it. */
-export const wrongUse = (message: string) => new ReinstateError("invalid_request", message);
-
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

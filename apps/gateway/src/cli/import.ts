@@ -1,9 +1,12 @@
 import { createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
 import { ownText, type Vendor, type VendorInstance } from "@reinstate/batch-core";
-import type { Command } from "commander";
+import { Command } from "commander";
 import type { ZodType } from "zod";
-import { exit, print, vendors, withVendors, wrongUse } from "./context.ts";
+import { vendors, withVendors } from "./context.ts";
+import { exitStatus } from "./terminal/exit-statuses.ts";
+import { wrongUse } from "./terminal/failure.ts";
+import { print } from "./terminal/output.ts";
 
 const importing = vendors.filter((vendor) => vendor.import);
 
@@ -15,10 +18,12 @@ interface ImportFlags {
   [option: string]: unknown;
 }
 
-/** Declares the command `import`, with the vendors that support it and their options. */
-export function declareImport(program: Command): void {
-  const command = program
-    .command("import")
+/** Creates the command `import`, with the vendors that support it and their options. */
+export function createImport(): Command {
+  const command = new Command("reinstate import")
+    .exitOverride()
+    .configureHelp({ helpWidth: 80 })
+    .configureOutput({ outputError() {} })
     .description("import records from NDJSON or CSV into a vendor's tables")
     .argument("<vendor>", importing.map(({ name }) => name).join(" or "))
     .argument("<file>", "path that ends in .ndjson or .csv; - reads standard input")
@@ -33,7 +38,7 @@ export function declareImport(program: Command): void {
     }
   }
   for (const [option, texts] of help) command.option(`--${flagName(option)} <${flagName(option)}>`, texts.join("; "));
-  command.action(importFile);
+  return command.action(importFile);
 }
 
 const flagName = (option: string) => option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -82,5 +87,5 @@ async function importFile(name: string, file: string, options: ImportFlags): Pro
     }),
   );
   print(options.json ? JSON.stringify(counts) : `${counts.imported} imported, ${counts.refused} rejected`);
-  if (counts.refused > 0) process.exitCode = exit.someFailed;
+  if (counts.refused > 0) process.exitCode = exitStatus.someFailed;
 }

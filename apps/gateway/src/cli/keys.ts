@@ -1,6 +1,9 @@
 import { adminKeyOptions, type Host, type Key, type Vendor } from "@reinstate/batch-core";
 import * as z from "zod";
-import { print, vendors, withVendors, wrongUse } from "./context.ts";
+import { vendors, withVendors } from "./context.ts";
+import { wrongUse } from "./terminal/failure.ts";
+import { print } from "./terminal/output.ts";
+import { renderTable } from "./terminal/table.ts";
 
 const withHost = <Result>(work: (host: Host) => Promise<Result>) => withVendors([], work);
 
@@ -59,15 +62,7 @@ export async function listKeys(options: { json?: boolean }): Promise<void> {
     new Date(key.createdAt).toISOString(),
     key.revokedAt === null ? "valid" : `revoked ${new Date(key.revokedAt).toISOString()}`,
   ]);
-  const table = [["ID", "VENDOR", "ACCOUNT", "NAME", "CREATED", "STATE"], ...rows];
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
-  for (const row of table)
-    print(
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    );
+  print(renderTable(["ID", "VENDOR", "ACCOUNT", "NAME", "CREATED", "STATE"], rows));
 }
 
 export async function revokeKey(id: string): Promise<void> {

@@ -10,8 +10,9 @@ import type { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { createMetricsServer } from "../metrics/routes.ts";
 import { createHttpServer } from "../server.ts";
 import { createTurnAway } from "../turn-away.ts";
-import { print, settings, vendors } from "./context.ts";
+import { settings, vendors } from "./context.ts";
 import { createShutdown, receiveSignal, type Shutdown } from "./shutdown.ts";
+import { print } from "./terminal/output.ts";
 
 /**
  * Serves until SIGTERM, SIGINT or SIGHUP, then ends with status 0 when the work in progress is done, and with status 1 if it is not

@@ -14,6 +14,9 @@ const program = await bundleProgram(main);
 // As the build does.
 if (program !== main) copySwaggerUi(dirname(dirname(main)), join(dirname(program), "swagger-ui"));
 
+/** The command, as a program and its first arguments. */
+export const programCommand: readonly string[] = [process.execPath, ...nodeOptions, program];
+
 /** A folder that vanishes with its `await using` block. */
 export function temporaryFolder(): { path: string } & AsyncDisposable {
   const path = mkdtempSync(join(tmpdir(), "reinstate-gateway-"));

@@ -66,6 +66,7 @@ export const newBatch = z.strictObject({
   /** Instead of items. Validated like params. */
   filter: z.unknown().optional(),
   dry_run: z.boolean().default(false),
+  prepared: z.boolean().default(false),
   stop_rule: z.strictObject({ max_failure_rate: rate, after: count.default(settledFirst) }).optional(),
 });
 
@@ -87,6 +88,10 @@ export const streamQuery = z.strictObject({
     })
     .optional(),
   dry_run: z.boolean().default(false),
+  prepared: z
+    .enum(["true", "false"], { error: "must be true or false" })
+    .transform((word) => word === "true")
+    .default(false),
   max_failure_rate: numberText.pipe(rate).optional(),
   after: integerText.pipe(count).optional(),
   column: ownText().min(1).optional(),
@@ -245,6 +250,7 @@ async function fromStream(
         actor,
         note,
         dryRun: query.dry_run,
+        prepared: query.prepared,
         ...(max_failure_rate !== undefined && {
           stopRule: { maxFailureRate: max_failure_rate, after: after ?? settledFirst },
         }),

@@ -1,0 +1,170 @@
+import { Command } from "commander";
+import { openInput } from "../input/open-input.ts";
+import { createDisplay } from "../progress/display.ts";
+import { printEvent, readHead } from "../progress/events.ts";
+import type { BatchReply, OperationReply } from "../service/replies.ts";
+import { ProblemError, type Service } from "../service/service.ts";
+import { exitStatus } from "../terminal/exit-statuses.ts";
+import { CommandFailure, wrongUse } from "../terminal/failure.ts";
+import { formatBytes, formatCount, formatItems } from "../terminal/numbers.ts";
+import { writeError } from "../terminal/output.ts";
+import { confirmMany } from "./confirm.ts";
+import { findOperation, listVendors } from "./find-operation.ts";
+import { followBatch } from "./follow-batch.ts";
+import { catchInterrupt } from "./interrupt.ts";
+import { toCommand } from "./next-command.ts";
+import { openService } from "./open-service.ts";
+import { addParamOptions, readParams } from "./param-options.ts";
+import { addRecordOptions, type RecordOptions } from "./record-options.ts";
+
+export type Role = "restore" | "archive";
+
+/** Creates the whole command for one vendor, with the params of its operation as options. */
+export function createVendorCommand(role: Role, vendor: string, operation: OperationReply): Command {
+  const command = new Command(`reinstate ${role} ${vendor}`)
+    .description(`${role} records of ${vendor}: the operation ${operation.name} (${operation.label})`)
+    .usage("(--file <path> | --ids <ranges>) [options]")
+    .argument("<vendor>")
+    .allowExcessArguments()
+    .exitOverride()
+    .configureHelp({ helpWidth: 80 })
+    .configureOutput({ outputError() {} });
+  addRecordOptions(command);
+  command.optionsGroup("Options of this operation:");
+  addParamOptions(command, operation);
+  return command;
+}
+
+/** Runs `restore` or `archive`. `args`: the arguments after the name of the command. */
+export async function moveRecords(role: Role, args: readonly string[], general: RecordOptions): Promise<void> {
+  const interrupt = catchInterrupt();
+  const vendor = args.find((arg) => !arg.startsWith("-")) ?? "";
+  const { server, json = false } = general;
+  if (general.file !== undefined || general.ids !== undefined) {
+    writeError(`${role} ${vendor}: ${describeSource(general)}`);
+  }
+  const vendors = server === undefined ? await listVendors() : [];
+  const chosen = args.find((arg) => vendors.includes(arg)) ?? vendor;
+  if (server === undefined && !vendors.includes(chosen)) {
+    const what = args[0]?.startsWith("-") !== false ? "No vendor is named" : `There is no vendor ${chosen}`;
+    throw wrongUse(what, `name one first: reinstate ${role} ${vendors.join("|")}`);
+  }
+  const service = await openService(general, [chosen]);
+  try {
+    const operation = findOperation(await service.operations(), { role, vendor: chosen, target: general.target });
+    const command = createVendorCommand(role, chosen, operation).parse([...args], { from: "user" });
+    const options = command.opts<RecordOptions & Record<string, unknown>>();
+    if (command.args.length > 1) {
+      throw wrongUse(`The argument ${command.args[1]} has no meaning`, `to read a file, add --file ${command.args[1]}`);
+    }
+    const batch = await submitRecords(service, operation, options, interrupt.signal);
+    if (json) {
+      const { place } = service;
+      printEvent({
+        event: "accepted",
+        ...readHead(batch),
+        place,
+        server: server ?? null,
+        duplicates: batch.duplicates,
+      });
+    }
+    writeError(describeAccepted(batch, service));
+    if (!options.yes && !options.dryRun) {
+      const resume = toCommand("resume", batch.id, service.server);
+      await confirmMany({ verb: role, total: batch.total, resume }, interrupt.signal);
+    }
+    const begun = await service.post<BatchReply>(`/v1/batches/${batch.id}/resume`);
+    await followBatch(service, begun, { json, report: options.report, interrupt });
+  } finally {
+    await service.close();
+  }
+}
+
+const describeSource = ({ file, ids }: RecordOptions) =>
+  ids !== undefined ? "ids of the command line" : file === "-" ? "reading standard input" : `reading ${file}`;
+
+function describeAccepted({ id, total, duplicates, account, target, dry_run }: BatchReply, { place }: Service): string {
+  const parts = [`Batch ${id}: ${formatItems(total)}`];
+  if (duplicates > 0) parts.push(`${formatCount(duplicates)} given more than once`);
+  if (account !== "") parts.push(`account ${account}`);
+  if (target === "upstream") parts.push("at the real vendor");
+  if (dry_run) parts.push("dry run, nothing is changed");
+  return `${parts.join(", ")}; in ${place}`.replace("in the server", "at the server");
+}
+
+/** Validates the records and stores them as a batch that has not started. */
+async function submitRecords(
+  service: Service,
+  operation: OperationReply,
+  options: RecordOptions & Record<string, unknown>,
+  signal: AbortSignal,
+): Promise<BatchReply> {
+  const input = await openInput(options);
+  const { name, format, unit } = input;
+  if (options.column !== undefined && format !== "csv") {
+    throw wrongUse(`--column is for CSV, and ${name} is ${format}`, "leave --column out, or add --format csv");
+  }
+  const query: Record<string, string> = {
+    operation: operation.name,
+    target: options.target,
+    params: JSON.stringify(readParams(operation, options)),
+    prepared: "true",
+  };
+  if (options.account !== undefined) query.account = options.account;
+  if (options.column !== undefined) query.column = options.column;
+  if (options.dryRun) query.dry_run = "true";
+  if (options.maxFailureRate !== undefined) query.max_failure_rate = String(options.maxFailureRate);
+  const display = createDisplay({ isQuiet: options.json === true });
+  let fault: unknown;
+  let read = 0;
+  async function* counted() {
+    try {
+      for await (const part of input.source) {
+        read += part.length;
+        display.show(
+          () => `reading ${name}: ${formatBytes(read)}${input.size ? ` of ${formatBytes(input.size)}` : ""}`,
+        );
+        yield part;
+      }
+      display.show(() => `checking and storing ${name}`);
+    } catch (error) {
+      fault = error;
+      throw error;
+    }
+  }
+  try {
+    return await service.submit(query, { format, source: counted() }, signal);
+  } catch (error) {
+    if (fault !== undefined) throw fault;
+    if (signal.aborted)
+      throw new CommandFailure({ what: "Interrupted; nothing was stored", status: exitStatus.interrupted });
+    throw error instanceof ProblemError ? explainRejected(error, { name, unit, operation }) : error;
+  } finally {
+    display.end();
+  }
+}
+
+/** Explains why the records or the params were rejected. */
+function explainRejected(
+  error: ProblemError,
+  { name, unit, operation }: { name: string; unit: string; operation: OperationReply },
+): CommandFailure {
+  const { problem, failure } = error;
+  if (problem.status !== 422 || !problem.errors) return error;
+  const ofItems = problem.errors.some(({ path }) => /^(line|body)\b/.test(path));
+  if (!ofItems) {
+    const fix = `reinstate ${operation.role} ${operation.name.split(".")[0]} --help explains the options`;
+    return new CommandFailure({ ...failure, what: "The options are not accepted; nothing was changed", fix });
+  }
+  const details = problem.errors.map(({ path, message }) => {
+    const place = unit === "element" ? path.replace(/^line/, "element") : path;
+    return `${place === "body" ? name : place}: ${message.replaceAll("?column=", "--column ")}`;
+  });
+  return new CommandFailure({
+    what: `${name} has bad rows; nothing was changed`,
+    details,
+    why: problem.detail.startsWith("line") ? undefined : problem.detail,
+    fix: `correct these rows in ${name}, then repeat the command`,
+    status: exitStatus.wrongUse,
+  });
+}
