@@ -14,6 +14,7 @@ import {
 } from "@reinstate/batch-core";
 import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
+import { dashboardPaths } from "./dashboard/paths.ts";
 
 /** Validated settings of the gateway. */
 export interface Settings {
@@ -29,6 +30,8 @@ export interface Settings {
   /** Whether the demo records and keys are loaded. */
   demo: boolean;
   logLevel: string;
+  /** Prefix of all paths, such as `/ops`, if a proxy serves the gateway below one; else empty. */
+  basePath: string;
   /** Seconds for which an idle connection stays open between requests. */
   keepAliveSeconds: number;
   /** Seconds that the body of a request may take, except for uploads to `/v1/batches`. */
@@ -91,6 +94,11 @@ const listenAddress = z.string().transform((text, { issues }) => {
   return z.NEVER;
 });
 
+const basePath = z
+  .string()
+  .regex(/^(\/[\w.~-]+)*\/?$/, "must be a path such as /ops")
+  .transform((path) => path.replace(/\/$/, ""));
+
 const levels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
 const words = <const Words extends readonly [string, ...string[]]>(allowed: Words) =>
@@ -104,6 +112,7 @@ export const own = {
   HOST: z.string().min(1, "must not be empty").default("127.0.0.1"),
   PORT: wholeNumber({ least: 0, most: 65_535 }).default(8787),
   LOG_LEVEL: words(levels).default("info"),
+  REINSTATE_BASE_PATH: basePath.default(""),
   REINSTATE_DATA: z.string().min(1, "must not be empty").default("./data"),
   REINSTATE_DATABASE_URL: databaseAddress.optional(),
   REINSTATE_ENGINE: words(["in-process", "pg-boss"]).optional(),
@@ -127,7 +136,7 @@ export const own = {
 };
 
 /** Prefixes of the paths that the gateway serves itself. */
-const ownPaths = ["/v1", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/llms.txt"];
+const ownPaths = [...dashboardPaths, "/v1", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/llms.txt"];
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 
@@ -160,6 +169,7 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
     timeZone: mine.REINSTATE_TIME_ZONE,
     demo: mine.REINSTATE_DEMO,
     logLevel: mine.LOG_LEVEL,
+    basePath: mine.REINSTATE_BASE_PATH,
     keepAliveSeconds: mine.REINSTATE_KEEP_ALIVE_SECONDS,
     requestSeconds: mine.REINSTATE_REQUEST_SECONDS,
     maxConnections: mine.REINSTATE_MAX_CONNECTIONS,

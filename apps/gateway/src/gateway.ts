@@ -17,6 +17,8 @@ import {
   readRequestId,
 } from "@reinstate/batch-core/http";
 import type { Settings } from "./config.ts";
+import { createDashboard, type Dashboard } from "./dashboard/dashboard.ts";
+import { dashboardPaths } from "./dashboard/paths.ts";
 import { loadDemo } from "./demo.ts";
 import type { GatewayMetrics } from "./metrics/gateway-metrics.ts";
 import { answerMetrics } from "./metrics/routes.ts";
@@ -27,6 +29,7 @@ import { createReference, isReferencePath } from "./reference/routes.ts";
 export interface Gateway {
   fetch(request: Request, env?: object): Promise<Response>;
   host: Host;
+  dashboard: Dashboard;
   /** Makes `/readyz` fail from now on, for the time between the signal and the end. */
   drain(): void;
   /** Accepts no more work, finishes the chunks in progress, and closes the databases. */
@@ -64,12 +67,14 @@ export async function createGateway(
     metrics?.close();
   };
 
+  let dashboard: Dashboard;
   try {
     for (const vendor of vendors) {
       const common = { timeZone: settings.timeZone };
       instances.push({ vendor, instance: await createInstance(vendor, host, settings.vendors[vendor.name], common) });
     }
     if (settings.demo) await loadDemo(host, instances);
+    dashboard = await createDashboard({ host, instances, basePath: settings.basePath, closing: draining.signal });
   } catch (error) {
     await stop().catch(() => {});
     throw error;
@@ -80,6 +85,7 @@ export async function createGateway(
       vendor.paths.map((path) => ({ path, owner: { name: vendor.name, instance } })),
     ),
   );
+  const isDashboardPath = createPathTable(dashboardPaths.map((path) => ({ path, owner: true })));
   const v1 = createV1Routes(host, { closing: draining.signal });
 
   const reference = createReference({ vendors, settings: settings.vendors });
@@ -95,6 +101,7 @@ export async function createGateway(
     if (path === "/healthz") return Response.json({ status: "ok" });
     if (path === "/readyz") return ready();
     if (path.startsWith("/readyz/")) return ready(path.slice("/readyz/".length));
+    if (path === "/" || isDashboardPath(path) || isBrowser(request)) return dashboard.fetch(request, env);
     return problem(404, "not-found", "Unknown path; docs/reference/http-api.md lists the paths");
   }
 
@@ -104,11 +111,13 @@ export async function createGateway(
     if (vendor) return vendor.name;
     if (path === "/v1" || path.startsWith("/v1/")) return "v1";
     if (isReferencePath(path)) return "reference";
+    if (path === "/" || isDashboardPath(path)) return "dashboard";
     return isMonitorPath(path) ? "health" : "other";
   }
 
   return {
     host,
+    dashboard,
     async fetch(request, env) {
       const started = performance.now();
       // The query is not logged, because Altcraft accepts its token there.
@@ -140,6 +149,10 @@ export async function createGateway(
 
 /** Reports whether monitors call the path, every few seconds. */
 const isMonitorPath = (path: string) => /^\/(healthz|readyz|metrics)(\/|$)/.test(path);
+
+/** A person who mistyped an address gets a page. */
+const isBrowser = ({ method, headers }: Request) =>
+  method === "GET" && headers.get("accept")?.includes("text/html") === true;
 
 /** Returns the configured engine. pg-boss is loaded only if it is used. */
 async function createEngine({ engine }: Settings): Promise<{ engine?: EngineFactory }> {

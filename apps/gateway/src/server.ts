@@ -16,9 +16,11 @@ const keptOpenBytes = 64 * 1024;
 export interface HttpServerOptions {
   /** Seconds for which an idle connection stays open between requests. */
   keepAliveSeconds: number;
-  /** Seconds that the body of a request may take; an upload to `/v1/batches` may take an hour. */
+  /** Seconds that the body of a request may take; an upload of items may take an hour. */
   requestSeconds: number;
   maxConnections: number;
+  /** Prefix that is removed from paths, because not every proxy removes it; paths without it are answered too. */
+  basePath?: string;
   /** Answers calls for which there is no place. */
   turnAway?: TurnAway;
 }
@@ -29,7 +31,7 @@ const uploadMs = 3_600_000;
 /** Serves a web `fetch` over HTTP/1.1 and HTTP/1.0; `env` holds Node's own request and response. */
 export function createHttpServer(
   fetch: (request: Request, env: HttpBindings) => Promise<Response>,
-  { keepAliveSeconds, requestSeconds, maxConnections, turnAway }: HttpServerOptions,
+  { keepAliveSeconds, requestSeconds, maxConnections, basePath = "", turnAway }: HttpServerOptions,
 ): Server {
   const listener = getRequestListener(
     async (request, env) => {
@@ -46,6 +48,7 @@ export function createHttpServer(
   );
   const queue = createCallQueue();
   const server = createServer({ connectionsCheckingInterval: 5000 }, (incoming, outgoing) => {
+    removePrefix(incoming, basePath);
     const isFirst = !turnAway || isHealthCheck(incoming);
     if (!isFirst && turnAway.answer(incoming, outgoing, queue.length)) return;
     normalizeHost(incoming);
@@ -70,11 +73,19 @@ export function createHttpServer(
 
 const isHealthCheck = ({ url = "" }: IncomingMessage) => /^\/+(healthz|readyz|metrics)\b/.test(url);
 
+function removePrefix(incoming: IncomingMessage, basePath: string): void {
+  const { url = "" } = incoming;
+  if (basePath === "" || !url.startsWith(basePath)) return;
+  const rest = url.slice(basePath.length);
+  if (/^([/?]|$)/.test(rest)) incoming.url = rest.startsWith("/") ? rest : `/${rest}`;
+}
+
 /** Streamed items; a caller without a key is answered before the body is read. */
-const isUpload = ({ method, url, headers }: IncomingMessage) =>
+const isUpload = ({ method, url = "", headers: { "content-type": type = "" } }: IncomingMessage) =>
   method === "POST" &&
-  /^\/+v1\/+batches\/*\?/.test(url ?? "") &&
-  /^ *(text\/csv|application\/(x-)?ndjson)\b/i.test(headers["content-type"] ?? "");
+  (/^\/+v1\/+batches\/*\?/.test(url)
+    ? /^ *(text\/csv|application\/(x-)?ndjson)\b/i.test(type)
+    : /^\/+batches\/+new\/*$/.test(url) && /^ *multipart\/form-data\b/i.test(type));
 
 const isEventStream = ({ headers }: Response) => headers.get("content-type")?.startsWith("text/event-stream") === true;
 

@@ -35,6 +35,7 @@ export {
   type ReinstateErrorCode,
   toMessage,
   toPublicMessage,
+  type WaitReason,
 } from "./errors/errors.ts";
 export { isMarked } from "./errors/marked.ts";
 export { defineFlagOperation, type FlagOperation } from "./flags/flag-operation.ts";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { type Log, toMessage } from "@reinstate/batch-core";
 import type { Settings } from "../config.ts";
-import { demoWelcome } from "../demo.ts";
+import { demoAdminKey, demoWelcome } from "../demo.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
 import { listen } from "../listen.ts";
 import { createLog } from "../logger.ts";
@@ -46,7 +46,12 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   const { address, port, family } = listening;
   const baseUrl = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
   print(`Reinstate listens on ${baseUrl}`);
-  if (config.demo) print(`\n${demoWelcome(baseUrl, vendors)}`);
+  if (config.demo) {
+    const { host, dashboard } = gateway;
+    const key = await host.keys.find("admin", demoAdminKey);
+    print(`\n${demoWelcome(baseUrl, vendors)}`);
+    if (key) print(`# The dashboard; this link signs in once\n${baseUrl}${dashboard.createSignInPath(key)}\n`);
+  }
 
   log.info({ signal: await signal }, "stopping");
   gateway.drain();

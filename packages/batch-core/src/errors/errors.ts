@@ -273,6 +273,7 @@ export function invalidRequest(...issues: Issue[]): ReinstateError {
   return new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
 }
 
+/** The reason for which an open batch makes no progress; see `waitReasons`. */
 export type WaitReason = (typeof waitReasons)[number];
 
 /**

@@ -1,0 +1,117 @@
+import { type Batch, type Host, toMessage } from "@reinstate/batch-core";
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
+import { type LiveUpdate, toLiveUpdate, toPageState } from "./progress.ts";
+
+/** Keep-alive interval, short enough for proxies. */
+const heartbeatMs = 15_000;
+/** Delay before a browser reconnects. */
+const reconnectMs = 1000;
+/** How often the pages of one process read the same ended batch, or the same list, together. */
+const sharedMs = 900;
+
+/** Reads something for all pages of a process at once: a result is used for 0.9 seconds. */
+export function createSharedReads(now: () => number) {
+  const results = new Map<string, { until: number; result: Promise<unknown> }>();
+  return <Result>(name: string, read: () => Promise<Result>): Promise<Result> => {
+    const known = results.get(name);
+    if (known && now() < known.until) return known.result as Promise<Result>;
+    if (results.size >= 1000) results.clear();
+    const result = read();
+    results.set(name, { until: now() + sharedMs, result });
+    return result;
+  };
+}
+
+export type SharedReads = ReturnType<typeof createSharedReads>;
+
+/** Streams changes to a page until it is closed or the process stops. */
+export function streamUpdates(
+  c: Context,
+  host: Host,
+  closing: AbortSignal,
+  changes: (signal: AbortSignal) => AsyncIterable<LiveUpdate>,
+): Response {
+  const over = new AbortController();
+  const end = () => over.abort();
+  const response = streamSSE(c, async (stream) => {
+    stream.onAbort(end);
+    closing.addEventListener("abort", end);
+    if (closing.aborted) end();
+    const beat = sendHeartbeats();
+    let sent = "";
+    try {
+      await stream.write(`retry: ${reconnectMs}\n\n`);
+      for await (const update of changes(over.signal)) {
+        const data = JSON.stringify(update);
+        if (data !== sent) await stream.writeSSE({ data });
+        sent = data;
+      }
+    } catch (error) {
+      // The browser reconnects.
+      if (!over.signal.aborted) host.log.error({ error: toMessage(error) }, "failed to watch for a page");
+    } finally {
+      closing.removeEventListener("abort", end);
+      over.abort();
+      await beat;
+    }
+
+    async function sendHeartbeats(): Promise<void> {
+      for (;;) {
+        await host.clock.sleep(heartbeatMs, over.signal);
+        if (over.signal.aborted) return;
+        await stream.write(": still here\n\n");
+      }
+    }
+  });
+  // The connection decides how the body ends, because HTTP/1.0 has no chunks.
+  response.headers.delete("transfer-encoding");
+  response.headers.delete("connection");
+  return response;
+}
+
+/** Yields the changes of one batch, also after its end, because a retry or a resume may continue it. */
+export async function* watchForPage(
+  host: Host,
+  shared: SharedReads,
+  id: number,
+  signal: AbortSignal,
+): AsyncGenerator<LiveUpdate> {
+  const { batches, clock } = host;
+  while (!signal.aborted) {
+    let last: Batch | undefined;
+    for await (const { batch, rate } of batches.watch(id, { signal })) {
+      last = batch;
+      yield toLiveUpdate(batch, clock.now(), { rate });
+    }
+    const state = last && toPageState(last);
+    while (!signal.aborted) {
+      await clock.sleep(sharedMs, signal);
+      const batch = await shared(`batch ${id}`, () => batches.get(id));
+      if (toPageState(batch) !== state) break;
+    }
+  }
+}
+
+/** Yields the changes of a list of batches. */
+export async function* watchList(
+  host: Host,
+  read: () => Promise<readonly Batch[]>,
+  signal: AbortSignal,
+): AsyncGenerator<LiveUpdate> {
+  while (!signal.aborted) {
+    const batches = await read();
+    const updates = batches.map((batch) => toLiveUpdate(batch, host.clock.now(), undefined, `${batch.id}.`));
+    yield {
+      state: toListState(batches),
+      text: Object.assign({}, ...updates.map(({ text }) => text)) as LiveUpdate["text"],
+      bar: Object.assign({}, ...updates.map(({ bar }) => bar)) as LiveUpdate["bar"],
+      announce: "",
+    };
+    await host.clock.sleep(sharedMs, signal);
+  }
+}
+
+/** The list is loaded again when this changes. */
+export const toListState = (batches: readonly Batch[]): string =>
+  batches.map((batch) => `${batch.id} ${toPageState(batch)}`).join(", ");

@@ -1,0 +1,39 @@
+import type { Batch, OutcomeWord } from "@reinstate/batch-core";
+
+/** What the page of a batch shows. */
+export interface BatchPage {
+  batch: Batch;
+  failures: readonly Failure[];
+  history: readonly HistoryEntry[];
+  /** The name of the key that submitted it. */
+  actor: string | undefined;
+  vendor: string;
+  /** What the operation of this batch can do. */
+  can: BatchAbilities;
+  /** A new idempotency key for each form. */
+  newKey(): string;
+}
+
+export interface BatchAbilities {
+  undo: boolean;
+  reexamine: boolean;
+}
+
+/** The items that share an outcome and a code. */
+export interface Failure {
+  outcome: Exclude<OutcomeWord, "done">;
+  code: string;
+  count: number;
+  /** The message of one of them. */
+  message: string;
+}
+
+/** One line of the history of a batch. */
+export interface HistoryEntry {
+  at: number;
+  verb: string;
+  /** The name of the key; undefined for what the process did itself. */
+  actor: string | undefined;
+  note: string | null;
+  generation: number;
+}
