@@ -11,12 +11,11 @@ import * as vendors from "./vendors.ts";
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const read = (page: string) => readFileSync(join(root, page), "utf8");
 
-/** Each command of a page with the reply printed under it. */
+/** Each command of a page with the reply printed under it, if there is one. */
 const readExamples = (page: string) =>
-  [...read(page).matchAll(/^```sh\n([\s\S]*?)^```\n\n```json\n([\s\S]*?)^```$/gm)].map((match) => ({
-    command: match[1] ?? "",
-    reply: JSON.parse(match[2] ?? "") as unknown,
-  }));
+  [...read(page).matchAll(/^```sh\n([\s\S]*?)^```$(?:\n\n```json\n([\s\S]*?)^```$)?/gm)].map(
+    ([, command = "", reply]) => ({ command, reply: reply && (JSON.parse(reply) as unknown) }),
+  );
 
 /** Times and the ids of keys differ from run to run. Everything else must be as printed. */
 function omitTimes(value: unknown): unknown {
@@ -28,6 +27,8 @@ describe("the calls of", () => {
     ["README.md", 2],
     ["docs/getting-started.md", 5],
     ["docs/guides/large-batches.md", 1],
+    ["docs/guides/retries-and-failures.md", 2],
+    ["docs/guides/idempotency.md", 1],
   ])("%s get the replies printed under them", async (page, count) => {
     const examples = readExamples(page);
     expect(examples).toHaveLength(count);
@@ -40,7 +41,9 @@ describe("the calls of", () => {
     for (const { command, reply } of examples) {
       const here = command.replaceAll("http://127.0.0.1:8787", gateway.baseUrl);
       expect(here).not.toBe(command);
-      const printed = execFileSync("bash", ["-c", here], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+      const strict = `curl() { command curl --fail-with-body "$@"; }\n${here}`;
+      const printed = execFileSync("bash", ["-c", strict], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+      if (reply === undefined) continue;
       // As text: the order of the members counts too.
       expect(JSON.stringify(omitTimes(JSON.parse(printed)))).toBe(JSON.stringify(omitTimes(reply)));
     }
@@ -50,6 +53,7 @@ describe("the calls of", () => {
 const pages = [
   ...readdirSync(root).filter((name) => name.endsWith(".md")),
   ...(readdirSync(join(root, "docs"), { recursive: true }) as string[]).map((name) => join("docs", name)),
+  "examples/README.md",
   ...readdirSync(join(root, "packages")).map((name) => join("packages", name, "README.md")),
 ].filter((name) => name.endsWith(".md") && existsSync(join(root, name)));
 
@@ -61,6 +65,17 @@ describe("the documentation", () => {
       ),
     );
     expect(dead).toEqual([]);
+  });
+
+  test("explains every code of errors", () => {
+    const source = read("packages/batch-core/src/errors/errors.ts");
+    const [, union = ""] = /type ReinstateErrorCode =([^;]+);/.exec(source) ?? [];
+    const [, kinds = ""] =
+      /type VendorErrorKind =([^;]+);/.exec(read("packages/batch-core/src/client/vendor-error.ts")) ?? [];
+    const words = [...`${union}${kinds}`.matchAll(/"(\w+)"/g)].map(([, word = ""]) => word);
+    expect(words.length).toBeGreaterThan(15);
+    const page = read("docs/reference/errors.md");
+    expect(words.filter((word) => !page.includes(`| \`${word}\` |`))).toEqual([]);
   });
 
   test("names every setting", () => {
