@@ -90,7 +90,7 @@ export {
 export { httpBaseUrl, httpUrl } from "./settings/http-url.ts";
 export { decimalNumber, wholeNumber } from "./settings/number-setting.ts";
 export { givenTogether, headerSecret, readVendorOptions, timeZoneName } from "./settings/vendor-options.ts";
-export type { Batches } from "./submission/batches.ts";
+export type { Batches, Failures } from "./submission/batches.ts";
 export type { FromBatchOptions, UndoOptions } from "./submission/from-batch.ts";
 export type { Refused, Request, RetryOptions, Submission, Submitted } from "./submission/request.ts";
 export type { Issue } from "./text/issue.ts";

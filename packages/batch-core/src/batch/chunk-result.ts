@@ -1,18 +1,10 @@
 import type { ItemKey, Outcome, OutcomeWord } from "../operation/operation.ts";
 import { toStorableText } from "../text/own-text.ts";
 import { type Counts, noCounts } from "./batch.ts";
+import { addCodes, type CodeCounts, countCodes } from "./codes.ts";
+import type { ItemResult, OutcomeOverride } from "./item-result.ts";
 
-/** The outcome of an item, without the item. */
-export interface ItemResult {
-  outcome: OutcomeWord;
-  code: string | null;
-  message: string | null;
-}
-
-/** An outcome that differs from the common outcome of its chunk. `position` is the index of the item in the chunk. */
-export interface OutcomeOverride extends ItemResult {
-  position: number;
-}
+export type { ItemResult, OutcomeOverride } from "./item-result.ts";
 
 /**
  * The result of a chunk. The outcome that most items share is stored once, as `commonOutcome`; `overrides` holds the rest. Invariant:
@@ -26,12 +18,14 @@ export interface ChunkResult {
 }
 
 /** The summed counts and tallies of chunks. */
-export type Sums = Pick<ChunkResult, "counts" | "tally">;
+export type Sums = Pick<ChunkResult, "counts" | "tally"> & { codes: CodeCounts };
 
-export const noSums = (): Sums => ({ counts: noCounts(), tally: {} });
+export const noSums = (): Sums => ({ counts: noCounts(), tally: {}, codes: new Map() });
 
 /** Adds the result of a chunk to sums, in place. */
-export function addChunkResult(sums: Sums, { counts, tally }: Sums): void {
+export function addChunkResult(sums: Sums, result: ChunkResult): void {
+  const { counts, tally } = result;
+  addCodes(sums.codes, countCodes(result).values());
   for (const outcome of Object.keys(counts) as OutcomeWord[]) sums.counts[outcome] += counts[outcome];
   for (const [name, sum] of Object.entries(tally)) sums.tally[name] = (sums.tally[name] ?? 0) + sum;
 }

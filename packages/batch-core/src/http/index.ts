@@ -32,8 +32,10 @@ export { batchBody } from "./representations.ts";
 export { readRequestId, toRequestId } from "./request-id.ts";
 export { v1OpenApi } from "./v1-openapi.ts";
 export {
+  type BatchDetailReply,
   type BatchesReply,
   type BatchReply,
+  batchDetailReply,
   batchesReply,
   batchReply,
   type HistoryReply,

@@ -6,6 +6,7 @@ import { newBatch, streamQuery } from "./create-batch.ts";
 import { problemBody } from "./problem.ts";
 import type { ProblemType } from "./problem-types.ts";
 import {
+  batchDetailReply,
   batchesReply,
   batchReply,
   historyReply,
@@ -18,6 +19,7 @@ import { actBody, itemsQuery, listQuery, retryBody } from "./v1-routes.ts";
 
 const writer = createSchemaWriter({
   Batch: batchReply,
+  BatchDetail: batchDetailReply,
   BatchList: batchesReply,
   History: historyReply,
   ItemList: itemsReply,
@@ -165,7 +167,7 @@ const routes: Route[] = [
     path: "/v1/batches/{id}",
     summary: "Get one batch",
     parameters: { path: id },
-    answers: { "200": batch("The batch") },
+    answers: { "200": { description: "The batch", body: { schema: batchDetailReply } } },
     errors: ["unknown_batch"],
   },
   {

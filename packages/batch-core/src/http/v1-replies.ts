@@ -41,6 +41,20 @@ export const batchReply = z.strictObject({
   actor: z.string().nullable().describe("The id of the key that made the batch"),
 });
 
+/** A batch with the counts of its items that are not done. */
+export const batchDetailReply = batchReply.extend({
+  failures: z
+    .array(
+      z.strictObject({
+        outcome: z.enum(["skipped", "failed", "unknown"]),
+        code: z.string(),
+        count: z.int().min(1),
+        message: z.string().nullable().describe("The message of one of these items"),
+      }),
+    )
+    .describe("The items that are not done by outcome and code, the largest number first"),
+});
+
 /** A page of batches, newest first. */
 export const batchesReply = z.strictObject({ batches: z.array(batchReply), next_cursor: z.string().nullable() });
 
@@ -129,6 +143,8 @@ export const problemReply = z.strictObject({
 
 /** One batch. */
 export type BatchReply = z.infer<typeof batchReply>;
+/** One batch with the counts of its items that are not done. */
+export type BatchDetailReply = z.infer<typeof batchDetailReply>;
 /** A page of batches. */
 export type BatchesReply = z.infer<typeof batchesReply>;
 /** A page of items with their outcomes. */

@@ -116,7 +116,8 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
       ...times,
     };
     expect(made.body).toEqual(batch);
-    expect((await api.call("/v1/batches/1")).body).toEqual(batch);
+    const failures = [{ outcome: "failed", code: "no", count: 1, message: "not 13" }];
+    expect((await api.call("/v1/batches/1")).body).toEqual({ ...batch, failures });
 
     const large = await api.post({
       operation: "test.rows.double",

@@ -23,6 +23,8 @@ import { batchBody, eventBody, itemBody, operationBody } from "./representations
 import { readRequestId } from "./request-id.ts";
 import { readParameters, readSmallCall, type UncheckedCall } from "./safety-flags.ts";
 
+const codeText = ownText().min(1, "must not be empty");
+
 const limit = integerText.pipe(z.int().min(1).max(500));
 
 export const listQuery = z.strictObject({
@@ -34,6 +36,7 @@ export const listQuery = z.strictObject({
 
 export const itemsQuery = z.strictObject({
   outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
+  code: codeText.optional(),
   cursor: z.string().optional(),
   limit: limit.default(100),
 });
@@ -46,7 +49,7 @@ export const actBody = z.strictObject({
 
 export const retryBody = actBody.extend({
   /** Limits the retry to items that failed with this code. */
-  code: ownText().min(1, "must not be empty").optional(),
+  code: codeText.optional(),
 });
 
 /** Options of the routes of `/v1`. */
@@ -147,7 +150,10 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   });
 
   const path = "/v1/batches/:id";
-  routes.get(path, async (c) => c.json(batchBody(await batches.get(batchId(c.req.param("id"))))));
+  routes.get(path, async (c) => {
+    const batch = await batches.get(batchId(c.req.param("id")));
+    return c.json({ ...batchBody(batch), failures: await batches.failures(batch.id) });
+  });
   routes.get(`${path}/items`, async (c) => {
     const { items, next } = await batches.items(batchId(c.req.param("id")), parseInput(itemsQuery, c.req.query()));
     return c.json({ items: items.map(itemBody), next_cursor: next });

@@ -1,6 +1,7 @@
 import type { Batch, BatchStatus, StopRule } from "../batch/batch.ts";
 import type { Codec, Packed } from "../batch/chunk-codec.ts";
 import type { ChunkResult, ItemResult, OutcomeOverride } from "../batch/chunk-result.ts";
+import type { CodeCount } from "../batch/codes.ts";
 import type { Act, BatchEvent, NewEvent } from "../batch/event.ts";
 import type { LedgerTransaction } from "../database/database.ts";
 import type { WaitReason } from "../errors/errors.ts";
@@ -225,17 +226,20 @@ export interface Ledger {
   ): Promise<number>;
 
   /**
-   * Returns chunks of a batch in order, after `after`; with `outcome`, only chunks that have such items. A page may be shorter than
-   * `limit`; only an empty page is the end.
+   * Returns chunks of a batch in order, after `after`; with `outcome` or `code`, only chunks that have such items. A page may be
+   * shorter than `limit`; only an empty page is the end.
    */
   readChunks(
     batchId: number,
     options: {
       after?: Pick<ChunkId, "generation" | "seq"> | undefined;
       outcome?: OutcomeWord | undefined;
+      code?: string | undefined;
       limit: number;
     },
   ): Promise<ChunkContent[]>;
+  /** Returns the number of items by outcome and code, the largest first. Items without a code are left out. */
+  codes(id: number): Promise<CodeCount[]>;
 
   /**
    * Inserts an idempotency key in the transaction that accepts its batch. If the key exists, returns its entry and inserts nothing.

@@ -50,7 +50,8 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     skipped integer,
     failed integer,
     unknown integer,
-    tally text
+    tally text,
+    codes text
   )`,
   sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`,
   // Sums the items whose effect is unknown.
@@ -105,11 +106,14 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
     worker text,
     lease_until bigint,
     finished_at bigint,
+    codes text,
     primary key (batch_id, generation, seq)
   ) ${inPlace}`,
   sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`,
   // Chunks with failures are read most often, and there may be one in thousands.
   sql`create index reinstate_chunks_failed on reinstate_chunks (batch_id, generation, seq) where failed > 0`,
+  // Codes are read by batch, and few chunks may have one.
+  sql`create index reinstate_chunks_codes on reinstate_chunks (batch_id, generation, seq) where codes is not null`,
   // The packed items never change, so they have a table apart from the rows that do.
   sql`create table reinstate_items (
     batch_id bigint not null,

@@ -1,17 +1,46 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import { type Batch, computeProgress, isFinished, type StopRule } from "../batch/batch.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
-import { itemsOfChunk, readRetries } from "./chunk-queries.ts";
-import type { BatchFilter, BatchHead, ChunkContent, ChunkId, Ledger } from "./ledger.ts";
+import type { BatchFilter, BatchHead, Ledger } from "./ledger.ts";
 import { holdsCounts, type LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
-type BatchRow = Selectable<LedgerTables["reinstate_batches"]>;
+type BatchRow = Omit<Selectable<LedgerTables["reinstate_batches"]>, "codes">;
+
+/** All columns but the codes, which may be long and are not read with the batch. */
+const batchColumns = [
+  "id",
+  "operation",
+  "label",
+  "target",
+  "account",
+  "params",
+  "actor",
+  "status",
+  "total",
+  "duplicates",
+  "generation",
+  "error",
+  "dry_run",
+  "from_batch",
+  "undo_of",
+  "max_failure_rate",
+  "failure_after",
+  "next_allowed_at",
+  "waiting_for",
+  "created_at",
+  "updated_at",
+  "started_at",
+  "finished_at",
+  "done",
+  "skipped",
+  "failed",
+  "unknown",
+  "tally",
+] as const satisfies (keyof BatchRow)[];
 
 /** Creates the part of the ledger that reads. Nothing here changes a row. */
-export function createReader(
-  database: Database,
-): Pick<Ledger, "head" | "get" | "list" | "open" | "ready" | "readChunks"> {
+export function createReader(database: Database): Pick<Ledger, "head" | "get" | "list" | "open" | "ready"> {
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
@@ -95,7 +124,7 @@ export function createReader(
     async head(id, transaction) {
       const row = await on(transaction)
         .selectFrom("reinstate_batches")
-        .selectAll()
+        .select(batchColumns)
         .where("id", "=", id)
         .executeTakeFirst();
       return row && toBatchHead(row);
@@ -104,7 +133,7 @@ export function createReader(
     async get(id, transaction) {
       const row = await on(transaction)
         .selectFrom("reinstate_batches")
-        .selectAll()
+        .select(batchColumns)
         .where("id", "=", id)
         .executeTakeFirst();
       return row && (await withCounts([row], on(transaction)))[0];
@@ -119,7 +148,8 @@ export function createReader(
       if (operation !== undefined) where.push(sql`b.operation = ${operation}`);
       if (operationPrefix !== undefined) where.push(sql`b.operation like ${`${operationPrefix}%`}`);
       if (statuses !== undefined) where.push(sql`b.status in (${sql.join(statuses)})`);
-      const { rows } = await sql<BatchRow>`select b.* from reinstate_batches b where ${sql.join(where, sql` and `)}
+      const { rows } =
+        await sql<BatchRow>`select ${sql.join(batchColumns.map((column) => sql.ref(`b.${column}`)))} from reinstate_batches b where ${sql.join(where, sql` and `)}
         order by b.id desc limit ${limit} offset ${offset}`.execute(db);
       return withCounts(rows, db);
     },
@@ -162,114 +192,7 @@ export function createReader(
         .execute();
       return rows.map(({ chunks, ...batch }) => ({ ...batch, chunks: Number(chunks) }));
     },
-
-    async readChunks(batchId, { after, outcome, limit }) {
-      const page = (after: Pick<ChunkId, "generation" | "seq"> | undefined, within?: "generation") =>
-        chunksAfter(batchId, { after, outcome, limit }, within);
-      // Performance: chunks of a generation are numbered without gaps, so a page is a range that PostgreSQL reads by index. A LIMIT
-      // query would be planned with statistics that do not yet include a new batch.
-      const inGeneration = after && !outcome ? await page(after, "generation") : [];
-      const chunks = inGeneration.length > 0 ? inGeneration : await page(after);
-      return addOverrides(batchId, chunks);
-    },
   };
-
-  function chunksAfter(
-    batchId: number,
-    { after, outcome, limit }: Parameters<Ledger["readChunks"]>[1],
-    within?: "generation",
-  ) {
-    let query = db
-      .selectFrom("reinstate_chunks")
-      .select(["batch_id", "generation", "seq", "state", "retries", "rest_outcome", "rest_code", "rest_message"])
-      .where("batch_id", "=", batchId)
-      .orderBy("generation")
-      .orderBy("seq")
-      .limit(limit);
-    // Repeats the predicate of the partial index literally, as `unfinished` does.
-    if (outcome) query = query.where(outcome, ">", sql.lit(0));
-    if (after && within) {
-      query = query
-        .where("generation", "=", after.generation)
-        .where("seq", ">", after.seq)
-        .where("seq", "<=", after.seq + limit);
-    } else if (after) {
-      query = query.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple("generation", "seq"), ">", tuple(after.generation, after.seq)),
-      );
-    }
-    // Performance: limits the chunks first and joins the items of this page only.
-    return db
-      .selectFrom(query.as("c"))
-      .innerJoin("reinstate_items as i", itemsOfChunk)
-      .select(["c.generation", "c.seq", "c.state", "c.retries", "i.codec", "i.packed"])
-      .select(["c.rest_outcome", "c.rest_code", "c.rest_message"])
-      .orderBy("c.generation")
-      .orderBy("c.seq")
-      .execute();
-  }
-
-  async function addOverrides(batchId: number, chunks: Awaited<ReturnType<typeof chunksAfter>>) {
-    if (chunks.length === 0) return [];
-    // Performance: PostgreSQL always reads a range of one generation by index. For a list of chunks, or a range of pairs, it may scan
-    // all rows of the batch.
-    const readOverrides = ({ generation, first, last }: Run) =>
-      db
-        .selectFrom("reinstate_outcomes")
-        .selectAll()
-        .where("batch_id", "=", batchId)
-        .where("generation", "=", generation)
-        .where("seq", ">=", first)
-        .where("seq", "<=", last)
-        .orderBy("seq")
-        .orderBy("position")
-        .execute();
-    const written = (await Promise.all(groupRuns(chunks).map(readOverrides))).flat();
-    let next = 0;
-    return chunks.map((chunk): ChunkContent => {
-      const { generation, seq, codec, packed } = chunk;
-      const found: ChunkContent["overrides"] = [];
-      // Both lists are in the same order.
-      for (; next < written.length; next++) {
-        const row = written[next];
-        if (!row || row.generation !== generation || row.seq !== seq) break;
-        found.push({ position: row.position, outcome: row.outcome, code: row.code, message: row.message });
-      }
-      const commonOutcome =
-        chunk.state === "finished"
-          ? { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code, message: chunk.rest_message }
-          : undefined;
-      // A chunk may be finished between the two statements. It is returned as the first one saw it.
-      const overrides = commonOutcome ? found : [];
-      return {
-        batchId,
-        generation,
-        seq,
-        codec,
-        packed,
-        commonOutcome,
-        overrides,
-        retries: readRetries(chunk.retries),
-      };
-    });
-  }
-}
-
-/** Consecutive chunks of a generation. */
-interface Run {
-  generation: number;
-  first: number;
-  last: number;
-}
-
-function groupRuns(chunks: readonly Pick<ChunkId, "generation" | "seq">[]): Run[] {
-  const runs: Run[] = [];
-  for (const { generation, seq } of chunks) {
-    const run = runs.at(-1);
-    if (run?.generation === generation && run.last === seq - 1) run.last = seq;
-    else runs.push({ generation, first: seq, last: seq });
-  }
-  return runs;
 }
 
 function toBatchHead(row: BatchRow): BatchHead {

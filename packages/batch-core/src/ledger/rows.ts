@@ -1,6 +1,7 @@
 import { type BatchStatus, noCounts } from "../batch/batch.ts";
 import type { Packed } from "../batch/chunk-codec.ts";
 import type { ChunkResult, Sums } from "../batch/chunk-result.ts";
+import { countCodes, writeCodes } from "../batch/codes.ts";
 import type { ChunkId, ClaimedChunk, NewBatch } from "./ledger.ts";
 import type { KeptCounts } from "./tables.ts";
 
@@ -52,6 +53,7 @@ export function batchRow({ id, batch, now }: AcceptedBatch, status: BatchStatus,
     failed: sums?.counts.failed ?? null,
     unknown: sums?.counts.unknown ?? null,
     tally: sums ? tallyText(sums.tally) : null,
+    codes: sums ? writeCodes(sums.codes.values()) : null,
   };
 }
 
@@ -86,6 +88,7 @@ export const noKeptCounts: { [Column in keyof KeptCounts]: null } = {
   failed: null,
   unknown: null,
   tally: null,
+  codes: null,
 };
 
 const noEnd = {
@@ -94,6 +97,7 @@ const noEnd = {
   rest_code: null,
   rest_message: null,
   tally: null,
+  codes: null,
   finished_at: null,
 };
 
@@ -107,6 +111,7 @@ export function toFinishedColumns(result: ChunkResult, now: number) {
     rest_code: commonOutcome.code,
     rest_message: commonOutcome.message,
     tally: tallyText(tally),
+    codes: writeCodes(countCodes(result).values()),
     finished_at: now,
   };
 }

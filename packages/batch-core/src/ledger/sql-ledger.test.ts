@@ -23,10 +23,11 @@ describe.each(ledgerDatabases)("ledger on $name", ({ open }) => {
     await withLedger(database.url, prove);
   });
 
-  test("stores no sums if a retry starts while they are read", async () => {
+  test("starts no retry before the sums are stored", async () => {
     await using file = await open();
     await withLedger(file.url, async ({ ledger, database }) => {
-      const other = await createSqlLedger(database);
+      const elsewhere = openDatabase(file.url);
+      const other = await createSqlLedger(elsewhere);
       const id = await ledger.accept(
         { operation: "o", label: "l", target: "local", account: "a", params: {}, actor: null, total: 1, duplicates: 0 },
         [{ packed: pack([1]) }],
@@ -37,16 +38,21 @@ describe.each(ledgerDatabases)("ledger on $name", ({ open }) => {
           ledger.finishChunk({ batchId: id, generation, seq: 0 }, result, 5, { transaction }),
         );
       await finish(0, uniformChunkResult(1, "failed", "unlucky", "not this time"));
+      let retry: Promise<number> | undefined;
       const { get } = ledger;
-      ledger.get = async (...args) => {
-        await other.retry(id, 7);
-        const read = await get(...args);
-        await finish(1, toChunkResult([1], [{ key: 1, outcome: "done" }]));
-        await other.closeBatch(id, 8);
-        return read;
+      ledger.get = (...args) => {
+        retry ??= other.retry(id, 7);
+        return get(...args);
       };
       await ledger.closeBatch(id, 6);
+      ledger.get = get;
+      expect(await retry).toBe(1);
+      expect(await other.get(id)).toMatchObject({ status: "in_progress", counts: { done: 0, failed: 0 } });
+      await finish(1, toChunkResult([1], [{ key: 1, outcome: "done" }]));
+      await other.closeBatch(id, 8);
       expect(await other.get(id)).toMatchObject({ status: "completed", counts: { done: 1, failed: 0 } });
+      expect(await other.codes(id)).toEqual([]);
+      await elsewhere.close();
     });
   });
 
@@ -72,16 +78,22 @@ describe.each(ledgerDatabases)("ledger on $name", ({ open }) => {
         );
       }
       const stored = async () => {
-        const { rows } = await sql<{ done: number | null }>`select done, skipped, failed, unknown, tally
+        const { rows } = await sql<{ done: number | null }>`select done, skipped, failed, unknown, tally, codes
           from reinstate_batches where id = ${id}`.execute(database.tables());
         return rows[0];
       };
       expect((await stored())?.done).toBeNull();
       await ledger.closeBatch(id, 6);
-      expect(await stored()).toEqual({ done: 2, skipped: 1, failed: 0, unknown: 0, tally: '{"moved":3}' });
+      const codes = '[["skipped","same",1,"as it was"]]';
+      expect(await stored()).toEqual({ done: 2, skipped: 1, failed: 0, unknown: 0, tally: '{"moved":3}', codes });
       const closed = await ledger.get(id);
-      await sql`update reinstate_batches set done = null, tally = null where id = ${id}`.execute(database.tables());
+      const failures = await ledger.codes(id);
+      await sql`update reinstate_batches set done = null, tally = null, codes = null where id = ${id}`.execute(
+        database.tables(),
+      );
       expect(await ledger.get(id)).toEqual(closed);
+      expect(await ledger.codes(id)).toEqual(failures);
+      expect(failures).toEqual([{ outcome: "skipped", code: "same", count: 1, message: "as it was" }]);
       expect(closed).toMatchObject({ counts: { done: 2, skipped: 1 }, tally: { moved: 3 } });
     });
   });

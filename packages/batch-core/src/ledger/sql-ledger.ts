@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { type BatchStatus, findSourceStates, isFinished } from "../batch/batch.ts";
+import { type Batch, type BatchStatus, findSourceStates, isFinished } from "../batch/batch.ts";
+import { writeCodes } from "../batch/codes.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import { statement } from "../database/prepared-statement.ts";
 import { toStorableText } from "../text/own-text.ts";
@@ -11,12 +12,15 @@ import type { ChunkId, ClaimedChunk, Ledger } from "./ledger.ts";
 import { ledgerMigrations } from "./migrations.ts";
 import { createPrune } from "./prune.ts";
 import { createReader } from "./read-batches.ts";
+import { createChunkReader, sumCodes } from "./read-chunks.ts";
 import { tallyText, toFinishedColumns } from "./rows.ts";
 import { createRetry } from "./start-retry.ts";
 import type { LedgerTables } from "./tables.ts";
 import { createWriter } from "./write-batches.ts";
 
 type Db = Kysely<LedgerTables>;
+
+const notRun = "Not run: the batch was stopped by its failure limit";
 
 /** Repeats the predicate of a partial index literally, as `unfinished` does. */
 const isWorkable = (table = "reinstate_batches") =>
@@ -27,7 +31,6 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   await database.migrate("reinstate", ledgerMigrations);
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
-  const reader = createReader(database);
   const { accept, writeChunks, writeOverrides } = createWriter(database);
   const events = createEvents(database);
 
@@ -93,7 +96,8 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
   );
 
   const ledger: Ledger = {
-    ...reader,
+    ...createReader(database),
+    ...createChunkReader(database),
     ...createIdempotencyKeys(database),
     ...events,
     accept,
@@ -189,24 +193,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         .execute();
     },
 
-    async closeBatch(id, now, transaction) {
-      const { numUpdatedRows } = await on(transaction)
-        .updateTable("reinstate_batches")
-        .set({
-          status: sql`case when error is null then 'completed' else 'failed' end`,
-          started_at: sql<number>`coalesce(started_at, ${now})`,
-          updated_at: now,
-          finished_at: now,
-        })
-        .where("id", "=", id)
-        .where(isWorkable())
-        .where(({ not, exists, selectFrom }) =>
-          not(exists(selectFrom("reinstate_chunks").select("seq").where("batch_id", "=", id).where(unfinished()))),
-        )
-        .executeTakeFirst();
-      if (numUpdatedRows === 0n) return false;
-      await storeCounts(id, transaction);
-      return true;
+    closeBatch(id, now, transaction) {
+      const close = (transaction: LedgerTransaction) => endBatch(id, now, transaction);
+      return transaction ? close(transaction) : database.transaction(close);
     },
 
     async failBatch(id, error, now) {
@@ -219,7 +208,9 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
             failed: ref("item_count"),
             rest_outcome: "failed",
             rest_code: "not_run",
-            rest_message: "Not run: the batch was stopped by its failure limit",
+            rest_message: notRun,
+            // As `writeCodes` writes it.
+            codes: sql<string>`'[["failed","not_run",' || cast(item_count as text) || ${`,${JSON.stringify(notRun)}]]`}`,
             finished_at: now,
           }))
           .where("batch_id", "=", id)
@@ -259,21 +250,31 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     return numUpdatedRows > 0n;
   }
 
-  /**
-   * Writes the sums over the chunks of a finished batch to its row, so readers need not compute them again. If the process dies
-   * before that, readers compute them.
-   */
-  async function storeCounts(id: number, transaction: LedgerTransaction | undefined): Promise<void> {
-    const batch = await ledger.get(id, transaction);
-    // If a retry has started since, these are sums of unfinished chunks.
-    if (batch?.status !== "completed" && batch?.status !== "failed") return;
-    await on(transaction)
+  /** Ends a batch without unfinished chunks, and stores the sums over its chunks, so readers need not compute them again. */
+  async function endBatch(id: number, now: number, transaction: LedgerTransaction): Promise<boolean> {
+    const on = transaction as Db;
+    const { numUpdatedRows } = await on
       .updateTable("reinstate_batches")
-      .set({ ...batch.counts, tally: tallyText(batch.tally) })
+      .set({
+        status: sql`case when error is null then 'completed' else 'failed' end`,
+        started_at: sql<number>`coalesce(started_at, ${now})`,
+        updated_at: now,
+        finished_at: now,
+      })
       .where("id", "=", id)
-      .where("status", "in", ["completed", "failed"])
-      // A retry that started since the read has another generation.
-      .where("generation", "=", batch.generation)
+      .where(isWorkable())
+      .where(({ not, exists, selectFrom }) =>
+        not(exists(selectFrom("reinstate_chunks").select("seq").where("batch_id", "=", id).where(unfinished()))),
+      )
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) return false;
+    const { counts, tally } = (await ledger.get(id, transaction)) as Batch;
+    const codes = await sumCodes(on, id);
+    await on
+      .updateTable("reinstate_batches")
+      .set({ ...counts, tally: tallyText(tally), codes: writeCodes(codes.values()) })
+      .where("id", "=", id)
       .execute();
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { type Packed, pack, unpack } from "../batch/chunk-codec.ts";
+import { addResult, type CodeCounts, readCodes, subtractCodes, writeCodes } from "../batch/codes.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import { isRetried, itemsOfChunk, readRetries, theChunk } from "./chunk-queries.ts";
 import type { ChunkId, Ledger, Retry } from "./ledger.ts";
@@ -91,6 +92,7 @@ async function copyFailedItems(
         .set({
           retried: source.retried + failed.items.length,
           retries: JSON.stringify([...retries, { generation, code }]),
+          codes: writeCodes(subtractCodes(readCodes(source.codes), failed.codes)),
         })
         .execute();
     }
@@ -102,7 +104,7 @@ async function copyFailedItems(
 function selectFailedChunks(on: Db, id: number, after: Pick<ChunkId, "generation" | "seq">, before: number) {
   return on
     .selectFrom("reinstate_chunks")
-    .select(["generation", "seq", "retried", "retries"])
+    .select(["generation", "seq", "retried", "retries", "codes"])
     .where("batch_id", "=", id)
     .where("generation", "<", before)
     .where("refused", "=", 0)
@@ -137,10 +139,13 @@ async function selectFailedItems(
     .execute();
   const overrides = new Map(rows.map((row) => [row.position, row]));
   const commonOutcome = { outcome: chunk.rest_outcome ?? "done", code: chunk.rest_code };
+  const codes: CodeCounts = new Map();
   const items = unpack(chunk.codec, chunk.packed).filter((_, position) => {
     const result = overrides.get(position) ?? commonOutcome;
     if (result.outcome !== "failed" || isRetried(retries, result.code)) return false;
-    return code === undefined || result.code === code;
+    if (code !== undefined && result.code !== code) return false;
+    addResult(codes, { ...result, message: null }, 1);
+    return true;
   });
-  return { codec: chunk.codec, items };
+  return { codec: chunk.codec, items, codes };
 }

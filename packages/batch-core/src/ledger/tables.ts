@@ -12,11 +12,14 @@ export interface KeptCounts {
   failed: number;
   unknown: number;
   tally: string | null;
+  /** The counts by outcome and code, as in the chunks. */
+  codes: string | null;
 }
 
 /** Reports whether the row of a batch holds the sums over its chunks. */
-export const holdsCounts = <Row extends Nullable<Pick<KeptCounts, "done">>>(row: Row): row is Row & KeptCounts =>
-  row.done !== null;
+export const holdsCounts = <Row extends Nullable<Pick<KeptCounts, "done">>>(
+  row: Row,
+): row is Row & Pick<KeptCounts, keyof Row & keyof KeptCounts> => row.done !== null;
 
 type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
 
@@ -72,6 +75,8 @@ export interface LedgerTables {
     rest_code: string | null;
     rest_message: string | null;
     tally: string | null;
+    /** JSON: `[["failed", "not_found", 12, "a message"], …]`, the items by outcome and code; null if no item has a code. */
+    codes: string | null;
     attempts: Generated<number>;
     not_before: Generated<number>;
     worker: string | null;

@@ -15,9 +15,11 @@ export interface ItemOutcome {
 
 /** The items to read. */
 export interface ItemsQuery {
-  outcome?: OutcomeWord;
+  outcome?: OutcomeWord | undefined;
+  /** Only items with this code. */
+  code?: string | undefined;
   /** The `next` of the previous page. */
-  cursor?: string;
+  cursor?: string | undefined;
   /** Default 100. */
   limit?: number;
 }
@@ -40,6 +42,13 @@ interface Place {
   position: number;
 }
 
+interface Filter {
+  outcome?: OutcomeWord | undefined;
+  code?: string | undefined;
+  /** The generation up to which retries count. */
+  last?: number;
+}
+
 /** Items of one chunk, with their positions in it. */
 interface Found {
   generation: number;
@@ -53,12 +62,12 @@ async function* walk(
   ledger: Ledger,
   batchId: number,
   from: Place,
-  { outcome, last = Number.POSITIVE_INFINITY }: { outcome?: OutcomeWord | undefined; last?: number },
+  { outcome, code, last = Number.POSITIVE_INFINITY }: Filter,
 ): AsyncGenerator<Found, void, undefined> {
   let after = { generation: from.generation, seq: from.seq - 1 };
   // A chunk or two hold the page of items that most callers want; a reader of the whole batch reads more at once.
   for (let limit = 2; ; ) {
-    const read = await ledger.readChunks(batchId, { after, outcome, limit });
+    const read = await ledger.readChunks(batchId, { after, outcome, code, limit });
     let items = 0;
     for (const chunk of read) {
       const { generation, seq } = chunk;
@@ -66,7 +75,7 @@ async function* walk(
       const start = generation === from.generation && seq === from.seq ? from.position : 0;
       const unpacked = unpack(chunk.codec, chunk.packed);
       items += unpacked.length;
-      yield listResults(chunk, unpacked, start, { outcome, last });
+      yield listResults(chunk, unpacked, start, { outcome, code, last });
     }
     const end = read.at(-1);
     if (!end) return;
@@ -79,7 +88,7 @@ function listResults(
   { generation, seq, commonOutcome: rest, overrides: exceptions, retries }: ChunkContent,
   unpacked: readonly unknown[],
   start: number,
-  { outcome, last }: { outcome: OutcomeWord | undefined; last: number },
+  { outcome, code, last }: Filter,
 ): Found {
   const items: ItemOutcome[] = [];
   const positions: number[] = [];
@@ -88,6 +97,7 @@ function listResults(
   for (let position = start; position < unpacked.length; position++) {
     const result = exceptions[next]?.position === position ? exceptions[next++] : rest;
     if (outcome !== undefined && result?.outcome !== outcome) continue;
+    if (code !== undefined && result?.code !== code) continue;
     // A later generation contains the item with its latest outcome.
     if (result?.outcome === "failed" && isRetried(retries, result.code, last)) continue;
     const item: ItemOutcome = { item: unpacked[position], outcome: result?.outcome, generation };
@@ -118,10 +128,10 @@ export async function* itemPages(
 export async function itemsPage(
   ledger: Ledger,
   batchId: number,
-  { outcome, cursor, limit = 100 }: ItemsQuery,
+  { outcome, code, cursor, limit = 100 }: ItemsQuery,
 ): Promise<ItemsPage> {
   const items: ItemOutcome[] = [];
-  for await (const found of walk(ledger, batchId, parseCursor(cursor), { outcome })) {
+  for await (const found of walk(ledger, batchId, parseCursor(cursor), { outcome, code })) {
     const room = limit - items.length;
     items.push(...found.items.slice(0, room));
     const next = found.positions[room];

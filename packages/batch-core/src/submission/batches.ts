@@ -1,4 +1,5 @@
 import { type Batch, isFinished } from "../batch/batch.ts";
+import type { CodeCount } from "../batch/codes.ts";
 import type { Act, BatchEvent } from "../batch/event.ts";
 import type { Clock } from "../clock.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
@@ -10,7 +11,7 @@ import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import type { BatchFilter, Ledger } from "../ledger/ledger.ts";
 import type { Pruned, PruneOptions } from "../ledger/prune.ts";
 import type { Observer } from "../observer.ts";
-import type { AnyOperation, Target } from "../operation/operation.ts";
+import type { AnyOperation, OutcomeWord, Target } from "../operation/operation.ts";
 import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "../results/items.ts";
 import { type Progress, watchBatch } from "../results/progress.ts";
 import { findTextIssues } from "../text/own-text.ts";
@@ -77,6 +78,8 @@ export interface Batches extends BatchesFromBatches {
   list(filter: BatchFilter): Promise<Batch[]>;
   /** Returns a page of items, each with its latest outcome. `cursor` is the `next` of the previous page. */
   items(id: number, query?: ItemsQuery): Promise<ItemsPage>;
+  /** Returns the number of items that are not done by outcome and code, the largest first, each with a sample of their messages. */
+  failures(id: number): Promise<Failures[]>;
   /** Returns what happened to a batch, oldest first: who did what, when and why. */
   history(id: number): Promise<BatchEvent[]>;
   /** Yields all items in order, each with its latest outcome. Holds one page of chunks in memory. */
@@ -102,6 +105,11 @@ export interface Batches extends BatchesFromBatches {
   watch(id: number, options?: { signal?: AbortSignal; pollMs?: number }): AsyncGenerator<Progress, void, undefined>;
   /** Resolves when the batch is completed, failed or stopped. */
   wait(id: number, options?: { signal?: AbortSignal; pollMs?: number }): Promise<Batch>;
+}
+
+/** The items of a batch with one outcome and code. */
+export interface Failures extends CodeCount {
+  outcome: Exclude<OutcomeWord, "done">;
 }
 
 export interface BatchesParts {
@@ -244,6 +252,13 @@ export function createBatches(parts: BatchesParts): Batches {
 
     stop: (id, act) => changeStatus(id, "stopped", act),
     resume: (id, act) => changeStatus(id, "resumed", act),
+
+    async failures(id) {
+      await checkExists(id);
+      return (await ledger.codes(id)).flatMap(({ outcome, ...rest }) =>
+        outcome === "done" ? [] : [{ outcome, ...rest }],
+      );
+    },
 
     async history(id) {
       await checkExists(id);
