@@ -29,6 +29,19 @@ export function bundleText(contents: string, folder: string): Promise<string> {
 
 const digest = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
+/** How a program and all that it imports become one file. */
+export const bundleOptions = {
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node22",
+  logLevel: "error",
+  // Some of what is bundled was written for CommonJS and calls `require`.
+  banner: {
+    js: 'import { createRequire as forBundle } from "node:module"; const require = forBundle(import.meta.url);',
+  },
+} as const satisfies BuildOptions;
+
 async function bundle(name: string, entry: BuildOptions): Promise<string> {
   const folder = join(runFolder() ?? makeFolder("reinstate-program-"), "programs");
   const file = join(folder, `${name}.mjs`);
@@ -37,17 +50,9 @@ async function bundle(name: string, entry: BuildOptions): Promise<string> {
   // Renamed into place: another process of the run sees the whole bundle or none.
   const unfinished = join(folder, `${name}-${process.pid}.mjs`);
   await build({
+    ...bundleOptions,
     ...entry,
     outfile: unfinished,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node22",
-    logLevel: "error",
-    // Some of what is bundled was written for CommonJS and calls `require`.
-    banner: {
-      js: 'import { createRequire as forBundle } from "node:module"; const require = forBundle(import.meta.url);',
-    },
   });
   renameSync(unfinished, file);
   return file;

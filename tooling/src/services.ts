@@ -146,14 +146,25 @@ function listFamily(pid: number): number[] {
 }
 
 /** Returns the path of a program: that of the variable, or an installed one, or that of the distribution's package. */
-function findProgram(program: string, name: string, variable: string, packages: string[]): string {
+function findProgram(program: string, name: string, variable: string, packages: string[], folder = "/usr/bin"): string {
   const given = process.env[variable];
-  return given ?? installedBinary({ name, variable, packages, installed: () => inPath(program) });
+  const installed = () => [join(folder, program)].find((path) => existsSync(path)) ?? inPath(program);
+  return given ?? installedBinary({ name, variable, packages, installed });
 }
 
 /** Returns the path of `promtool`, which checks metrics and alert rules. */
 export const findPromtool = (): string =>
   findProgram("promtool", "promtool of Prometheus", "TEST_PROMTOOL", ["prometheus"]);
+
+/** Returns the path of `nginx`. */
+export const findNginx = (): string => findProgram("nginx", "nginx", "TEST_NGINX", ["nginx"], "/usr/sbin");
+
+/** Returns the path of `haproxy`. */
+export const findHaproxy = (): string => findProgram("haproxy", "HAProxy", "TEST_HAPROXY", ["haproxy"], "/usr/sbin");
+
+/** Returns the path of `systemd-analyze`. */
+export const findSystemdAnalyze = (): string =>
+  findProgram("systemd-analyze", "systemd-analyze", "TEST_SYSTEMD_ANALYZE", ["systemd"]);
 
 /** Returns the path of `bwrap`, which runs a program in a sandbox. */
 export const findBubblewrap = (): string => findProgram("bwrap", "bubblewrap", "TEST_BWRAP", ["bubblewrap"]);

@@ -267,6 +267,12 @@ function addCare(program: Command): void {
     .option("--json", "one JSON value")
     .action(async (vendor, options) => (await import("./cli/commands/doctor.ts")).runDoctor(vendor, options));
   program
+    .command("health")
+    .description("ask the gateway on this machine whether it lives")
+    .option("--ready", "whether it can use its ledger, as load balancers ask")
+    .option("--wait <seconds>", "ask again until it does, at most this long", "0")
+    .action(async (options) => (await import("./cli/commands/health.ts")).checkHealth(options));
+  program
     .command("config")
     .description("examine the settings")
     .command("check")
