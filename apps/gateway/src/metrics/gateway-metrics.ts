@@ -4,7 +4,7 @@ import type { Host, Observer } from "@reinstate/batch-core";
 export interface GatewayMetrics {
   /** Receives what the batch core has done. */
   observer: Observer;
-  /** Counts an HTTP call. `api` is a vendor's name, `v1`, `reference`, `health` or `other`. */
+  /** Counts an HTTP call. `api` is a vendor's name, `v1`, `dashboard`, `reference`, `health` or `other`. */
   countRequest(call: { api: string; status: number; seconds: number }): void;
   /** Starts to measure a host. Called once. */
   measure(host: Host): void;
