@@ -1,15 +1,16 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { addRecordOptions, addServerOptions } from "./cli/commands/record-options.ts";
+import { findManifest } from "./cli/terminal/manifest.ts";
 
 // Performance: this file and its imports load no part of the core. Each action imports its own module.
 
 const examples = {
   root: `
 Examples:
-  reinstate serve --demo                                        try it with demo records
-  reinstate restore firstpromoter --ids 1-50 --account acc_demo restore 50 records
-  reinstate batches list                                        what ran, and what runs
-  reinstate help exit-codes                                     each exit status
+  reinstate serve --demo
+  reinstate restore firstpromoter --ids 1-50 --account acc_demo
+  reinstate batches list
+  reinstate help exit-codes
 
 Settings come from the environment, then from reinstate.json in the working
 directory; reinstate config check shows them. Exit status 0 means that no item
@@ -48,7 +49,7 @@ Examples:
 Example:
   reinstate backup reinstate-backup.db
 
-Start from a copy with REINSTATE_DATABASE_URL=sqlite:reinstate-backup.db. Batches
+REINSTATE_DATABASE_URL=sqlite:reinstate-backup.db starts from the copy. Batches
 that were open in it are stopped, because the original may have run them since.`,
 };
 
@@ -62,6 +63,7 @@ export function createProgram(args: readonly string[]): Command {
     .helpCommand(false)
     .configureHelp({ helpWidth: 80 })
     .option("--no-color", "no colours; NO_COLOR=1 does the same")
+    .version(readVersion(), "--version", "print the version of Reinstate and of Node")
     .addHelpText("after", examples.root);
   const command = (parent: Command, name: string, description: string) => parent.command(name).description(description);
 
@@ -81,6 +83,11 @@ export function createProgram(args: readonly string[]): Command {
   program.commandsGroup("Help:");
   addHelp(program);
   return program;
+}
+
+function readVersion(): string {
+  const { version = "0.0.0" } = findManifest() ?? {};
+  return `reinstate ${version}, Node ${process.versions.node}`;
 }
 
 /** Adds `restore` or `archive`. The options of a vendor are known only with its package, so they are parsed by the action. */

@@ -1,11 +1,12 @@
 import { printEvent, readCounts } from "../progress/events.ts";
 import type { BatchReply } from "../service/replies.ts";
 import type { Service } from "../service/service.ts";
+import type { ExitStatus } from "../terminal/exit-statuses.ts";
 import { formatCount, formatDuration, formatItems } from "../terminal/numbers.ts";
 import { writeError } from "../terminal/output.ts";
 import { paint } from "../terminal/paint.ts";
 import { renderTable } from "../terminal/table.ts";
-import { findNextCommand, toCommand, toExitStatus } from "./next-command.ts";
+import { findNextCommand, toCommand } from "./next-command.ts";
 import { findReportPath, writeReportFile } from "./report-file.ts";
 
 export interface FinishOptions {
@@ -13,6 +14,7 @@ export interface FinishOptions {
   /** A path; false for none; undefined for the default path. */
   report?: string | false | undefined;
   durationMs: number;
+  status: ExitStatus;
 }
 
 /** Most codes of failures that the end names; `batches show` has them all. */
@@ -22,9 +24,8 @@ const codesShown = 10;
 export async function finishBatch(
   service: Service,
   batch: BatchReply,
-  { json = false, report, durationMs }: FinishOptions,
+  { json = false, report, durationMs, status }: FinishOptions,
 ): Promise<void> {
-  const status = toExitStatus(batch);
   const file = report === false ? undefined : await tryReport(service, batch.id, report);
   const next = findNextCommand(batch, service.server);
   const failures = batch.failures ?? [];

@@ -23,7 +23,7 @@ export type Role = "restore" | "archive";
 export function createVendorCommand(role: Role, vendor: string, operation: OperationReply): Command {
   const command = new Command(`reinstate ${role} ${vendor}`)
     .description(`${role} records of ${vendor}: the operation ${operation.name} (${operation.label})`)
-    .usage("(--file <path> | --ids <ranges>) [options]")
+    .usage("--file <path> | --ids <ranges> [options]")
     .argument("<vendor>")
     .allowExcessArguments()
     .exitOverride()

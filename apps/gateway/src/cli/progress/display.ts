@@ -25,19 +25,22 @@ function createTerminalDisplay(): Display {
   const { stderr } = process;
   let render: ((columns: number) => string) | undefined;
   let drawnAt = 0;
-  let isDrawn = false;
+  /** Length of the drawn line. */
+  let drawn = 0;
   let due: NodeJS.Timeout | undefined;
 
   const erase = () => {
-    if (isDrawn) stderr.write("\r\u001b[2K");
-    isDrawn = false;
+    // Blanks instead of an escape sequence, which not every terminal understands.
+    if (drawn > 0) stderr.write(`\r${" ".repeat(drawn)}\r`);
+    drawn = 0;
   };
   const draw = () => {
     due = undefined;
     if (!render) return;
     drawnAt = Date.now();
-    stderr.write(`\r\u001b[2K${render(stderr.columns)}`);
-    isDrawn = true;
+    const line = render(stderr.columns);
+    stderr.write(`\r${line.padEnd(drawn)}`);
+    drawn = line.length;
   };
   const redraw = setInterval(draw, redrawMs);
   redraw.unref();

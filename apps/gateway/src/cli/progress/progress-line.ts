@@ -46,7 +46,7 @@ function listParts({ batch, rate, lost }: Shown, now: number): string[] {
 const reasons = {
   rate_limit: "vendor limit",
   office_hours: "office hours",
-  vendor: "vendor does not answer",
+  vendor: "vendor not available",
   backoff: "pause after an error",
   storage: "no room to store",
 } as const;
@@ -59,8 +59,10 @@ export function describeWait(batch: BatchReply, now: number): string | undefined
   if (next === null) return name;
   const from = Date.parse(next);
   if (reason === "office_hours") return `office hours open ${formatOpening(from, now)}`;
-  return from > now ? `${name}, next in ${formatDuration(Math.ceil((from - now) / 1000) * 1000)}` : `${name}, next now`;
+  return from > now ? `${name}, next in ${formatWait(from - now)}` : `${name}, next now`;
 }
+
+const formatWait = (ms: number) => (ms < 60_000 ? `${Math.ceil(ms / 1000)} s` : formatDuration(ms));
 
 /** Formats a time with its zone, and with its day unless that is today. */
 function formatOpening(at: number, now: number): string {

@@ -25,7 +25,7 @@ export async function* watchBatch(
     try {
       const response = await service.open(`${path}/events`, { signal });
       if (response.headers.get("content-type")?.startsWith("text/event-stream") && response.body) {
-        for await (const { event, data } of readEvents(response.body)) {
+        for await (const { event, data } of readEvents(response.body, signal)) {
           lostAt = undefined;
           const progress = JSON.parse(data) as ProgressReply;
           yield { progress };
@@ -33,6 +33,7 @@ export async function* watchBatch(
         }
         // The server stops, or a proxy ended the stream.
       }
+      if (signal.aborted) return;
       const batch = await service.get<BatchReply>(path);
       lostAt = undefined;
       yield { progress: { ...batch, rate: 0, estimated_end: null } };
@@ -56,17 +57,31 @@ export async function* watchBatch(
 const isLasting = (error: unknown) =>
   error instanceof ProblemError && error.problem.status < 500 && error.problem.status !== 429;
 
-async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<{ event?: string; data: string }> {
+async function* readEvents(
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<{ event?: string; data: string }> {
   let events: { event?: string; data: string }[] = [];
   const parser = createParser({
     onEvent: ({ event, data }) => events.push({ ...(event !== undefined && { event }), data }),
   });
   const decoder = new TextDecoder();
-  for await (const part of body) {
-    parser.feed(decoder.decode(part, { stream: true }));
-    const ready = events;
-    events = [];
-    yield* ready;
+  const reader = body.getReader();
+  // A stream of this process does not end with the signal of its request.
+  const cancel = () => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", cancel);
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      parser.feed(decoder.decode(value, { stream: true }));
+      const ready = events;
+      events = [];
+      yield* ready;
+    }
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    cancel();
   }
 }
 
