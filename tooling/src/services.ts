@@ -54,7 +54,9 @@ function installedBinary(recipe: Installable): string {
     const options = { stdio: "ignore", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } } as const;
     try {
       execFileSync("apt-get", ["update"], options);
-      execFileSync("apt-get", ["install", "-y", "--no-install-recommends", ...recipe.packages], options);
+      // Another test file may be installing something at the same time.
+      const wait = ["-o", "DPkg::Lock::Timeout=300"];
+      execFileSync("apt-get", [...wait, "install", "-y", "--no-install-recommends", ...recipe.packages], options);
     } catch {
       // The line below tells what can be done.
     }
@@ -168,6 +170,9 @@ export const findSystemdAnalyze = (): string =>
 
 /** Returns the path of `bwrap`, which runs a program in a sandbox. */
 export const findBubblewrap = (): string => findProgram("bwrap", "bubblewrap", "TEST_BWRAP", ["bubblewrap"]);
+
+/** Returns the path of Chromium, the browser of the tests. */
+export const findChromium = (): string => findProgram("chromium", "Chromium", "TEST_CHROMIUM", ["chromium"]);
 
 export const findPostgres = () => find(postgres);
 export const findMariadb = () => find(mariadb);

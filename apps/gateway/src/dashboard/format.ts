@@ -46,7 +46,8 @@ export function formatPercent(part: number, whole: number): string {
 /** Formats an item as one line of text. */
 export const formatItem = (item: unknown): string => (typeof item === "string" ? item : JSON.stringify(item));
 
-const capitalize = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+/** Returns a text with a capital at its start. */
+export const capitalize = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** The verb and the noun of the vendor's label `promoter/move_to_campaign`. */
 function readLabel(label: string): { verb: string; noun: string } {

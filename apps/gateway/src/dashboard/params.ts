@@ -9,6 +9,8 @@ export interface ParamField {
   /** The values of a choice. */
   options: string[];
   description: string | undefined;
+  /** What the form holds at first. */
+  usual: string | undefined;
 }
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
@@ -25,6 +27,7 @@ export function listParams(operation: AnyOperation): ParamField[] {
       isRequired: required.includes(name),
       options: parts.flatMap(({ enum: values = [] }) => values.map(String)),
       description: (property as JsonSchema).description,
+      usual: operation.usualParams?.[name] === undefined ? undefined : String(operation.usualParams[name]),
     };
   });
 }

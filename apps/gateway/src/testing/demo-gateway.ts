@@ -5,10 +5,11 @@ import * as vendorModules from "../vendors.ts";
 
 export const vendors: Vendor[] = Object.values(vendorModules);
 
-/** A gateway with the demo records in this process. `errors` collects what it logs as an error. */
+/** A gateway with the demo records in this process, and with `further` vendors. `errors` collects what it logs as an error. */
 export async function openDemoGateway(
   databaseUrl: string,
   settings: Record<string, string> = {},
+  further: readonly Vendor[] = [],
 ): Promise<Gateway & AsyncDisposable & { errors: object[] }> {
   const errors: object[] = [];
   const log: Log = {
@@ -18,6 +19,7 @@ export async function openDemoGateway(
     debug() {},
   };
   const env = { REINSTATE_DEMO: "true", REINSTATE_DATABASE_URL: databaseUrl, ...settings };
-  const gateway = await createGateway(readSettings({ env, vendors }), vendors, log);
+  const all = [...vendors, ...further];
+  const gateway = await createGateway(readSettings({ env, vendors: all }), all, log);
   return { ...gateway, errors, [Symbol.asyncDispose]: () => gateway.stop() };
 }

@@ -40,8 +40,19 @@ export interface GatewayProcess extends AsyncDisposable {
 }
 
 /** The real command in a process of its own, listening or at work. */
-export async function startGateway(settings: Record<string, string>, args = ["serve"]): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [...nodeOptions, program, ...args], {
+export const startGateway = (settings: Record<string, string>, args = ["serve"]): Promise<GatewayProcess> =>
+  startListening([program, ...args], settings);
+
+/** The gateway with one vendor more, in a process of its own; see `shelf.ts`. */
+export const startShelfGateway = async (settings: Record<string, string>): Promise<GatewayProcess> =>
+  startListening([await bundleProgram(fileURLToPath(new URL("shelf-gateway.test.fixture.ts", import.meta.url)))], {
+    REINSTATE_DEMO: "true",
+    LOG_LEVEL: "warn",
+    ...settings,
+  });
+
+async function startListening(command: string[], settings: Record<string, string>): Promise<GatewayProcess> {
+  const child = spawn(process.execPath, [...nodeOptions, ...command], {
     env: environment({ PORT: "0", ...settings }),
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -62,8 +62,7 @@ main { display: grid; gap: 24px; padding-block: 40px 80px; grid-template-columns
 .primary:hover { filter: brightness(1.1); }
 .danger { color: var(--failed); border-color: currentColor; }
 .quiet { border-color: transparent; background: none; padding-inline: 8px; font-size: var(--s1); }
-.row, .actions, .tags, .pace { display: flex; flex-wrap: wrap; gap: 8px 12px; align-items: center; }
-.actions { gap: 16px 32px; align-items: end; }
+.row, .tags, .pace { display: flex; flex-wrap: wrap; gap: 8px 12px; align-items: center; }
 .action { display: flex; flex-wrap: wrap; gap: 8px 12px; align-items: end; }
 form.card { gap: 24px; }
 .filter { display: flex; flex-wrap: wrap; gap: 12px 16px; align-items: end; }
@@ -75,7 +74,7 @@ input, select, textarea { font: inherit; font-weight: 400; color: inherit; backg
 textarea { width: 100%; font-family: var(--mono); font-size: var(--s1); resize: vertical; }
 .card > .field input:not([type=checkbox]), .card.narrow input { width: 100%; max-width: 28rem; }
 input[type=checkbox] { min-height: 0; width: 20px; height: 20px; accent-color: var(--accent); }
-.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 12px; background: var(--card); }
+.scroll { position: relative; overflow-x: auto; border: 1px solid var(--line); border-radius: 12px; background: var(--card); }
 .card .scroll { margin: 0 -24px -24px; border-width: 1px 0 0; border-radius: 0 0 12px 12px; }
 table { border-collapse: collapse; width: 100%; font-size: var(--s1); }
 th, td { padding: 12px 16px; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
@@ -93,7 +92,7 @@ tbody tr:hover { background: light-dark(#faf9f7, #212629); }
 .badge.in_progress { color: var(--accent); }
 .badge.pending, .outcome.waiting, .outcome.skipped { color: var(--soft); }
 .badge.stopped, .outcome.unknown, .unknown b, td.unknown { color: var(--unknown); }
-.outcome { font-weight: 600; }
+.outcome { font-weight: 600; white-space: nowrap; }
 .bar { display: block; width: 100%; height: 8px; border-radius: 99px; background: var(--sunk); margin: 6px 0; }
 .card > .bar { height: 12px; margin: 0; }
 .bar .done { fill: var(--done); } .bar .skipped { fill: var(--skipped); } .bar .failed { fill: var(--failed); } .bar .unknown { fill: var(--unknown); }

@@ -5,7 +5,7 @@ import type { BatchPage } from "./batch-page.ts";
 import { outcomeBadge, share, table } from "./components.ts";
 import { actionForm } from "./forms.ts";
 
-const head = html`<th scope="col">Outcome</th><th scope="col">Code</th><th scope="col" class="number">Items</th><th scope="col" class="number">Share</th><th scope="col" class="wide">Message of one of them</th><th scope="col"></th>`;
+const head = html`<th scope="col">Outcome</th><th scope="col">Code</th><th scope="col" class="number">Items</th><th scope="col" class="number">Share</th><th scope="col" class="wide">Message of one of them</th><th scope="col"><span class="hidden">Action</span></th>`;
 
 /** Renders the skipped, failed and unknown items by code. */
 export function renderFailures(view: View, page: BatchPage): Html {
@@ -20,8 +20,12 @@ export function renderFailures(view: View, page: BatchPage): Html {
       canRetry &&
       outcome === "failed" &&
       actionForm({
-        action: view.links.href(`/batches/${batch.id}/retry`),
-        button: html`Retry ${formatCount(count)}<span class="hidden"> items with the code ${code}</span>`,
+        actions: [
+          {
+            action: view.links.href(`/batches/${batch.id}/retry`),
+            label: html`Retry ${formatCount(count)}<span class="hidden"> items with the code ${code}</span>`,
+          },
+        ],
         key: page.newKey(),
         count,
         fields: { code },
@@ -46,11 +50,20 @@ ${reasons.length > 0 && html`<ul>${reasons.map(({ code, count, message }) => htm
 <p><b>What to check:</b> open <a href="${items}">these items</a>, look a few of them up at ${vendor}, and compare their state with what the batch should have done.</p>
 ${
   view.session?.canWrite &&
-  html`<div class="actions">
-${can.reexamine && actionForm({ action: href("reexamine"), button: "Look again", key: newKey(), note: "optional", kind: "primary" })}
-${(["done", "failed"] as const).map((as) =>
-  actionForm({ action: href("mark"), button: `Mark as ${as}`, key: newKey(), note: "required", fields: { as } }),
-)}</div>
-<p class="hint">“Look again” reads the state back and decides. Failed items can be retried afterwards. The note appears in the history.</p>`
+  html`${actionForm({
+    actions: [
+      ...(can.reexamine
+        ? [{ action: href("reexamine"), label: "Look again", kind: "primary", isFree: true } as const]
+        : []),
+      ...(["done", "failed"] as const).map((value) => ({
+        action: href("mark"),
+        label: `Mark as ${value}`,
+        field: { name: "as", value },
+      })),
+    ],
+    key: newKey(),
+    note: "required",
+  })}
+<p class="hint">${can.reexamine && "“Look again” reads the state back and decides. "}Failed items can be retried afterwards. The note appears in the history.</p>`
 }</section>`;
 }

@@ -25,7 +25,7 @@ export interface Failure {
   code: string;
   count: number;
   /** The message of one of them. */
-  message: string;
+  message: string | null;
 }
 
 /** One line of the history of a batch. */

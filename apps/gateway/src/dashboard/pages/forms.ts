@@ -4,10 +4,20 @@ import { exact, type Html, html, type Value } from "../html.ts";
 /** Above this many items, the number must be typed. */
 export const typedAbove = 10_000;
 
-/** A form that changes something. */
-export interface ActionForm {
+/** A button of a form. */
+export interface Action {
   action: Html;
-  button: Value;
+  label: Value;
+  kind?: "primary" | "plain" | "danger";
+  /** A field that only this button sends. */
+  field?: { name: string; value: string };
+  /** The button works without the note and the typed number. */
+  isFree?: boolean;
+}
+
+/** A form that changes something. Its answer is a redirect. */
+export interface ActionForm {
+  actions: readonly Action[];
   /** Repeats of the form with the same key change nothing. */
   key: string;
   /** The number of items that it changes. */
@@ -15,17 +25,19 @@ export interface ActionForm {
   /** Asks for a note: required, optional, or not at all. */
   note?: "required" | "optional" | undefined;
   fields?: Readonly<Record<string, string>>;
-  kind?: "primary" | "plain" | "danger" | undefined;
 }
 
-/** Shows a form with one button. Its answer is a redirect. */
-export function actionForm({ action, button, key, count = 0, note, fields = {}, kind = "plain" }: ActionForm): Html {
-  return html`<form class="action" method="post" action="${action}">
+/** Shows a form with a button for each action. */
+export function actionForm({ actions, key, count = 0, note, fields = {} }: ActionForm): Html {
+  return html`<form class="action" method="post" action="${actions[0]?.action}">
 <input type="hidden" name="key" value="${key}">
 ${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${exact(value)}">`)}
 ${count > typedAbove && html`<label><span>Type <b>${formatCount(count)}</b> to confirm</span> <input name="confirm" inputmode="numeric" autocomplete="off" required size="12"></label>`}
-${note && html`<label><span>Note${note === "optional" && html` <span class="muted">(optional)</span>`}</span> <input name="note" maxlength="255" autocomplete="off"${note === "required" && " required"}></label>`}
-<button class="${kind}">${button}</button>
+${note && html`<label><span>Note${note === "optional" && html` <span class="muted">(optional)</span>`}</span> <input name="note" maxlength="1000" size="32" autocomplete="off"${note === "required" && " required"}></label>`}
+${actions.map(
+  ({ action, label, kind = "plain", field, isFree }) =>
+    html`<button class="${kind}" formaction="${action}"${field && html` name="${field.name}" value="${field.value}"`}${isFree && " formnovalidate"}>${label}</button>`,
+)}
 </form>`;
 }
 

@@ -16,7 +16,7 @@ export interface KeysPage {
   entered?: Readonly<Record<string, string>>;
 }
 
-const head = html`<th scope="col">Key</th><th scope="col">API</th><th scope="col">Account</th><th scope="col">Options</th><th scope="col">Created (UTC)</th><th scope="col">State</th><th scope="col"></th>`;
+const head = html`<th scope="col">Key</th><th scope="col">API</th><th scope="col">Account</th><th scope="col">Options</th><th scope="col">Created (UTC)</th><th scope="col">State</th><th scope="col"><span class="hidden">Action</span></th>`;
 
 /** Renders the keys, and the form of a new one. */
 export function renderKeys(view: View, page: KeysPage): Html {

@@ -1,4 +1,4 @@
-import { formatCount } from "../format.ts";
+import { capitalize, formatCount } from "../format.ts";
 import { type Html, html } from "../html.ts";
 import { canDryRun, type OperationChoice } from "../operations.ts";
 import type { ParamField } from "../params.ts";
@@ -55,10 +55,10 @@ ${fault && alert(fault.title, fault.issues, "Nothing was created. Correct the in
 <input type="hidden" name="key" value="${key}">
 <input type="hidden" name="operation" value="${choice.value}">
 ${choice.accounts && renderAccount(page)}
-${fields.map((param) => renderParam(param, entered[`param.${param.name}`]))}
+${fields.map((param) => renderParam(param, page.fault ? entered[`param.${param.name}`] : param.usual))}
 ${field("Ids or rows", html`<textarea name="items" rows="8" spellcheck="false" placeholder="${placeholder(columns)}">${entered.items ?? ""}</textarea>`, html`One per line, or paste a table with a header. Columns: ${columns.map((column, index) => html`${index > 0 && ", "}<code>${column}</code>`)}.`)}
 ${field("Or a file", html`<input type="file" name="file">`, "CSV, TSV, NDJSON, a JSON list, or one id per line; any number of rows. Duplicates count once.")}
-<button class="primary">${canDryRun(choice.operation) ? "Preview" : "Check and prepare"}</button>
+<div class="row"><button class="primary">${canDryRun(choice.operation) ? "Preview" : "Check and prepare"}</button></div>
 <p class="hint">${canDryRun(choice.operation) ? "The preview is a dry run: it shows the outcome of every item and changes nothing." : "This operation has no dry run. The batch is prepared, and nothing runs before you start it."}</p>
 </form>`,
   });
@@ -75,7 +75,7 @@ function renderAccount({ accounts, entered = {} }: NewBatchPage): Html {
 }
 
 function renderParam({ name, kind, isRequired, options, description }: ParamField, entered: string | undefined): Html {
-  const label = name.replaceAll("_", " ");
+  const label = capitalize(name.replaceAll("_", " "));
   const input = `param.${name}`;
   if (kind === "boolean") {
     return html`<div class="field check"><label><input type="checkbox" name="${input}" value="true"${entered === "true" && " checked"}> ${label}</label>${description && html`<p class="hint">${description}</p>`}</div>`;

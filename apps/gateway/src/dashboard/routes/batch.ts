@@ -6,7 +6,6 @@ import { checkTypedNumber, readForm, readFormKey } from "../form.ts";
 import { newFormKey } from "../form-key.ts";
 import { streamUpdates, watchForPage } from "../live.ts";
 import { renderBatch } from "../pages/batch.ts";
-import type { Failure } from "../pages/batch-page.ts";
 import { renderItems } from "../pages/items.ts";
 import {
   answer,
@@ -44,8 +43,7 @@ export function addBatch(site: Site, routes: Routes): void {
 
   routes.get(path, async (c) => {
     const batch = await batches.get(readId(c));
-    const history = await batches.history(batch.id);
-    const failures: Failure[] = [];
+    const [history, failures] = await Promise.all([batches.history(batch.id), batches.failures(batch.id)]);
     const actors = await names.find([batch.actor, ...history.map(({ actor }) => actor)]);
     const operation = listChoices(site).find(({ name, target }) => name === batch.operation && target === batch.target);
     return answer(
@@ -85,7 +83,10 @@ export function addBatch(site: Site, routes: Routes): void {
     { outcome, code }: { outcome?: OutcomeWord | undefined; code?: string | undefined },
   ) {
     if (code === undefined) return outcome && batch.counts[outcome];
-    return undefined;
+    const found = (await batches.failures(batch.id)).filter(
+      (failure) => failure.code === code && (outcome === undefined || failure.outcome === outcome),
+    );
+    return found.reduce((sum, { count }) => sum + count, 0);
   }
 
   routes.get(`${path}/events`, (c) =>
