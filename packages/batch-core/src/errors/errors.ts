@@ -22,6 +22,7 @@ export type ReinstateErrorCode =
   | "malformed_json"
   | "bad_setting"
   | "wrong_state"
+  | "duplicate_content"
   | "idempotency_mismatch"
   | "idempotency_running"
   | "overloaded"
@@ -49,17 +50,20 @@ export class ReinstateError extends Error {
   readonly issues: Issue[];
   /** Of `overloaded` and `too_many_requests`: when the same call may succeed. */
   readonly retryAfterSeconds: number | undefined;
+  /** Of `duplicate_content`: the batch that has the same content. */
+  readonly batchId: number | undefined;
 
   constructor(
     code: ReinstateErrorCode,
     message: string,
-    options: { issues?: Issue[]; cause?: unknown; retryAfterSeconds?: number } = {},
+    options: { issues?: Issue[]; cause?: unknown; retryAfterSeconds?: number; batchId?: number } = {},
   ) {
     super(cutText(message, messageBytes), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ReinstateError";
     this.code = code;
     this.issues = cutIssues(options.issues ?? []);
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.batchId = options.batchId;
   }
 
   static is(value: unknown, code?: ReinstateErrorCode): value is ReinstateError {

@@ -48,6 +48,8 @@ const head = {
   account: ownText().default(""),
   /** The reason, for the history of the batch. */
   note: noteText.optional(),
+  /** The digest of everything that makes the batch, as `Submission.content` says. A second batch with it is rejected. */
+  content: ownText().optional(),
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -66,7 +68,10 @@ export const newBatch = z.strictObject({
   /** Instead of items. Validated like params. */
   filter: z.unknown().optional(),
   dry_run: z.boolean().default(false),
+  /** Accepts the batch as `stopped`. `POST /v1/batches/{id}/resume` starts it. */
   prepared: z.boolean().default(false),
+  /** Accepts the batch although another one has its content. */
+  again: z.boolean().default(false),
   stop_rule: z.strictObject({ max_failure_rate: rate, after: count.default(settledFirst) }).optional(),
 });
 
@@ -74,6 +79,8 @@ const numberText = z
   .string()
   .regex(/^\d+(\.\d+)?$/, "must be a number")
   .transform(Number);
+
+const flagText = z.enum(["true", "false"], { error: "must be true or false" }).transform((text) => text === "true");
 
 /** The query of `POST /v1/batches` where the body is a stream of items. */
 export const streamQuery = z.strictObject({
@@ -88,10 +95,8 @@ export const streamQuery = z.strictObject({
     })
     .optional(),
   dry_run: z.boolean().default(false),
-  prepared: z
-    .enum(["true", "false"], { error: "must be true or false" })
-    .transform((word) => word === "true")
-    .default(false),
+  prepared: flagText.default(false),
+  again: flagText.default(false),
   max_failure_rate: numberText.pipe(rate).optional(),
   after: integerText.pipe(count).optional(),
   column: ownText().min(1).optional(),
@@ -142,6 +147,11 @@ export async function createBatch(creation: Creation, { keyed, body }: NewBatchC
   const batch = await (body.format === "json"
     ? fromJson(creation, body.json, keyed)
     : fromStream(creation, body.format, keyed));
+  return batchResponse(batch);
+}
+
+/** Builds the response with a new batch. */
+export function batchResponse(batch: Submitted): Response {
   return Response.json(batchBody(batch), {
     status: isFinished(batch.status) ? 201 : 202,
     headers: { location: `/v1/batches/${batch.id}`, ...(batch.replayed && { "idempotency-replayed": "true" }) },
@@ -193,7 +203,9 @@ const guardParam = "params.consent_guard";
 
 type Flags = Readonly<Record<string, boolean>>;
 
-const withDryRun = (body: unknown, { dry_run }: Flags) => (isObject(body) ? withSafetyFlags(body, { dry_run }) : body);
+/** Returns a body with its flag `dry_run` as a boolean. */
+export const withDryRun = (body: unknown, { dry_run }: Flags) =>
+  isObject(body) ? withSafetyFlags(body, { dry_run }) : body;
 
 /** The params with the guard as a boolean. Throws `invalid_request` if the operation has no such param. */
 function withGuard<Params>(operation: AnyOperation, params: Params, flags: Flags): Params {
@@ -249,8 +261,10 @@ async function fromStream(
         params,
         actor,
         note,
+        content: query.content,
         dryRun: query.dry_run,
         prepared: query.prepared,
+        again: query.again,
         ...(max_failure_rate !== undefined && {
           stopRule: { maxFailureRate: max_failure_rate, after: after ?? settledFirst },
         }),

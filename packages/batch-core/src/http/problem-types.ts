@@ -57,6 +57,11 @@ export const problemTypes = {
     cause: "The batch is in a state that does not permit the call. For example, a completed batch cannot be stopped.",
     action: "Read the batch. Its status decides which calls are possible.",
   },
+  "duplicate-content": {
+    status: 409,
+    cause: "Another batch of the last seven days has the same content. The member batch has its id.",
+    action: "Resume or retry that batch. To run the items again on purpose, send again as true.",
+  },
   "idempotency-running": {
     status: 409,
     cause: "The first request with this Idempotency-Key is still in progress.",

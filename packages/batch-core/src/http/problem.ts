@@ -9,6 +9,8 @@ export interface Problem {
   status: number;
   detail: string;
   errors?: Issue[];
+  /** Of `duplicate-content`: the id of the batch that has the same content. */
+  batch?: number;
 }
 
 const titles: Record<number, string> = {
@@ -36,11 +38,12 @@ export function problem(
   status: number,
   type: ProblemType,
   detail: string,
-  options: { errors?: Issue[]; headers?: Record<string, string> } = {},
+  options: { errors?: Issue[]; batch?: number | undefined; headers?: Record<string, string> } = {},
 ): Response {
   const body: Problem = {
     ...problemBody(status, type, detail),
     ...(options.errors && options.errors.length > 0 ? { errors: options.errors } : {}),
+    ...(options.batch !== undefined && { batch: options.batch }),
   };
   return new Response(JSON.stringify(body), {
     status,
@@ -57,6 +60,7 @@ const statuses = {
   encoded_body: 415,
   malformed_json: 400,
   wrong_state: 409,
+  duplicate_content: 409,
   idempotency_mismatch: 422,
   idempotency_running: 409,
   overloaded: 503,
@@ -88,6 +92,7 @@ export function toProblem(error: unknown): Response | undefined {
     error.code === "encoded_body" ? "unsupported-media-type" : (error.code.replaceAll("_", "-") as CodedType);
   return problem(status, type, error.message, {
     errors: error.issues,
+    batch: error.batchId,
     ...(headers && { headers }),
   });
 }

@@ -21,12 +21,13 @@ export interface SmallCall {
 }
 
 /**
- * Reads a call that takes few parameters and no safety flags. `read` gets the bytes of its body.
+ * Reads a call that takes few parameters. `read` gets the bytes of its body. `supported`: the safety flags that its body may have.
  * @throws ReinstateError `body_too_large` for a body over 64 KiB.
  */
 export async function readSmallCall(
   request: Request,
   read?: (body: Uint8Array) => void,
+  supported: readonly string[] = [],
 ): Promise<UncheckedCall<SmallCall>> {
   const { searchParams: query } = new URL(request.url);
   const body = await readBody(request, bodyLimit);
@@ -36,7 +37,7 @@ export async function readSmallCall(
     input: { query, text },
     parts: [
       { place: "query", fields: findFlags(query) },
-      { place: "body", fields: findFlagsInText(text) },
+      { place: "body", fields: findFlagsInText(text), supported },
     ],
   };
 }

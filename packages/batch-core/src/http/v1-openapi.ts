@@ -15,7 +15,7 @@ import {
   operationsReply,
   problemReply,
 } from "./v1-replies.ts";
-import { actBody, itemsQuery, listQuery, retryBody } from "./v1-routes.ts";
+import { actBody, itemsQuery, listQuery, repeatBody, retryBody, undoBody } from "./v1-routes.ts";
 
 const writer = createSchemaWriter({
   Batch: batchReply,
@@ -42,6 +42,10 @@ const details = {
   body_too_large: [413, "The request body is larger than 8388608 bytes"],
   unsupported_media_type: [415, "Content-Type must be application/json, application/x-ndjson or text/csv"],
   wrong_state: [409, "Batch 7 is completed and cannot be stopped"],
+  duplicate_content: [
+    409,
+    "Batch 7 has the same operation, params and items; resume or retry it, or submit them again on purpose",
+  ],
   idempotency_running: [409, "The first request with this Idempotency-Key is still being worked on"],
   idempotency_mismatch: [422, "This Idempotency-Key was used with another request"],
   too_many_requests: [429, "Too many requests at once; try again"],
@@ -105,6 +109,21 @@ const report = (format: "csv" | "ndjson", mediaType: string): Route => ({
   errors: ["unknown_batch"],
 });
 
+/** A change that takes an Idempotency-Key. */
+const keyedChange = (operationId: string, verb: string, summary: string): Route => {
+  const route = change(operationId, verb, summary);
+  return {
+    ...route,
+    parameters: { path: id, header: idempotencyKey },
+    errors: [...(route.errors ?? []), ...ofKeys],
+  };
+};
+
+const newBatchAnswers = {
+  "201": { ...batch("Finished or prepared"), headers: { ...location, ...replayed } },
+  "202": { ...batch("Accepted; the batch goes on"), headers: { ...location, ...replayed } },
+};
+
 const routes: Route[] = [
   {
     operationId: "listOperations",
@@ -146,12 +165,10 @@ const routes: Route[] = [
       text("application/x-ndjson"),
       text("text/csv"),
     ],
-    answers: {
-      "201": { ...batch("Finished"), headers: { ...location, ...replayed } },
-      "202": { ...batch("Accepted; the batch goes on"), headers: { ...location, ...replayed } },
-    },
+    answers: newBatchAnswers,
     errors: [
       ...([
+        "duplicate_content",
         "invalid_request",
         "unknown_operation",
         "malformed_json",
@@ -220,25 +237,35 @@ const routes: Route[] = [
   change("stopBatch", "stop", "Stop a batch at the next chunk"),
   change("resumeBatch", "resume", "Go on with a stopped batch"),
   {
-    ...change("retryBatch", "retry", "Run the failed items of a batch again"),
-    parameters: { path: id, header: idempotencyKey },
+    ...keyedChange("retryBatch", "retry", "Run the failed items of a batch again"),
     body: {
       schema: retryBody,
       required: false,
       examples: { one_code: { code: "not_found", note: "Imported the missing promoters" } },
     },
     answers: { "200": { ...batch("The batch, in a new generation"), headers: replayed } },
-    errors: [
-      ...([
-        "unknown_batch",
-        "wrong_state",
-        "invalid_request",
-        "malformed_json",
-        "body_too_large",
-        "unsupported_media_type",
-      ] as const),
-      ...ofKeys,
-    ],
+  },
+  {
+    ...keyedChange("undoBatch", "undo", "Prepare the undo of a batch"),
+    description:
+      "Makes a batch of the opposite operation over the done items. It is stopped until it is resumed. With dry_run, the dry run of it runs at once.",
+    body: {
+      schema: undoBody,
+      required: false,
+      examples: { prepare: { note: "Wrong file" }, dry_run: { dry_run: true } },
+    },
+    answers: newBatchAnswers,
+  },
+  {
+    ...keyedChange("repeatBatch", "repeat", "Make a batch over the items of another one"),
+    description:
+      "Operation, target, account, params and stop rule are those of the batch. The new batch is real unless dry_run is set, so this makes a dry run real.",
+    body: {
+      schema: repeatBody,
+      required: false,
+      examples: { make_a_dry_run_real: {}, one_outcome: { outcome: "unknown", prepared: true } },
+    },
+    answers: newBatchAnswers,
   },
 ];
 

@@ -139,6 +139,7 @@ export const problemReply = z.strictObject({
     .array(z.strictObject({ path: z.string(), message: z.string() }))
     .max(100)
     .optional(),
+  batch: z.int().min(1).optional().describe("Of duplicate-content: the batch that has the same content"),
 });
 
 /** One batch. */

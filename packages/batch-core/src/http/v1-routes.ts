@@ -6,11 +6,12 @@ import { noteText } from "../batch/event.ts";
 import { toMessage } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
+import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import { findFlags, readSafetyFlags } from "../safety-flags/safety-flags.ts";
 import { ownText } from "../text/own-text.ts";
 import { answerAborted } from "./aborted.ts";
 import { admitCalls } from "./admit-calls.ts";
-import { createBatch, readNewBatch } from "./create-batch.ts";
+import { batchResponse, createBatch, readNewBatch, withDryRun } from "./create-batch.ts";
 import { authenticate } from "./credentials.ts";
 import { cursorPage } from "./cursor-page.ts";
 import { eventsResponse } from "./events.ts";
@@ -50,6 +51,23 @@ export const actBody = z.strictObject({
 export const retryBody = actBody.extend({
   /** Limits the retry to items that failed with this code. */
   code: codeText.optional(),
+});
+
+/** The body of `POST /v1/batches/{id}/undo`. */
+export const undoBody = actBody.extend({
+  /** Runs a dry run of the undo, instead of preparing it. */
+  dry_run: z.boolean().default(false),
+});
+
+/** The body of `POST /v1/batches/{id}/repeat`. */
+export const repeatBody = actBody.extend({
+  /** Takes only items with this outcome. */
+  outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
+  /** Takes only items with this code. */
+  code: ownText().min(1, "must not be empty").optional(),
+  dry_run: z.boolean().default(false),
+  /** Accepts the new batch as `stopped`. */
+  prepared: z.boolean().default(false),
 });
 
 /** Options of the routes of `/v1`. */
@@ -181,22 +199,38 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
     });
   }
 
-  post(`${path}/retry`, {
-    async read(c) {
-      const id = batchId(c.req.param("id") ?? "");
-      const keyed = keyedRequest(c.req.raw, c.get("actor"));
-      const { input, parts } = await readSmallCall(c.req.raw, keyed?.update);
-      return { input: { call: input, id, keyed }, parts };
-    },
-    async answer({ call, id, keyed }, _flags, c) {
-      const options = parseInput(retryBody, readParameters(call));
-      const batch = await batches.retry(id, {
-        ...options,
-        actor: c.get("actor"),
-        ...(keyed && { idempotency: keyed.end() }),
-      });
-      return c.json(batchBody(batch), 200, batch.replayed && { "idempotency-replayed": "true" });
-    },
+  /** Adds a route that may have an Idempotency-Key. `supported`: the safety flags that its body may have. */
+  function postKeyed(
+    verb: string,
+    supported: readonly string[],
+    answer: (id: number, body: unknown, act: { actor: string; idempotency?: IdempotencyKey }) => Promise<Response>,
+  ): void {
+    post(`${path}/${verb}`, {
+      async read(c) {
+        const id = batchId(c.req.param("id") ?? "");
+        const keyed = keyedRequest(c.req.raw, c.get("actor"));
+        const { input, parts } = await readSmallCall(c.req.raw, keyed?.update, supported);
+        return { input: { call: input, id, keyed }, parts };
+      },
+      answer: ({ call, id, keyed }, flags, c) =>
+        answer(id, withDryRun(readParameters(call), flags), {
+          actor: c.get("actor"),
+          ...(keyed && { idempotency: keyed.end() }),
+        }),
+    });
+  }
+
+  postKeyed("retry", [], async (id, body, act) => {
+    const batch = await batches.retry(id, { ...parseInput(retryBody, body), ...act });
+    return Response.json(batchBody(batch), batch.replayed && { headers: { "idempotency-replayed": "true" } });
+  });
+  postKeyed("undo", ["dry_run"], async (id, body, act) => {
+    const { dry_run: dryRun, note } = parseInput(undoBody, body);
+    return batchResponse(await batches.undo(id, { dryRun, note, ...act }));
+  });
+  postKeyed("repeat", ["dry_run"], async (id, body, act) => {
+    const { dry_run: dryRun, ...options } = parseInput(repeatBody, body);
+    return batchResponse(await batches.submitFromBatch(id, { dryRun, ...options, ...act }));
   });
 
   // Every path above returns 405 for all other methods.

@@ -23,6 +23,8 @@ export interface NewBatch {
   fromBatch?: number | null;
   /** The batch that is undone. */
   undoOf?: number | null;
+  /** The digest of the batch's content. */
+  content?: string | null;
   stopRule?: StopRule | undefined;
 }
 
@@ -141,6 +143,11 @@ export interface Ledger {
 
   head(id: number, transaction?: LedgerTransaction): Promise<BatchHead | undefined>;
   get(id: number, transaction?: LedgerTransaction): Promise<Batch | undefined>;
+  /**
+   * Returns the id of the newest real batch with this content that was created since a time. In a transaction, others that ask for the
+   * same content wait until it has ended, so two cannot both find none and be accepted.
+   */
+  findContent(content: string, since: number, transaction?: LedgerTransaction): Promise<number | undefined>;
   /** Returns batches, newest first. */
   list(filter: BatchFilter): Promise<Batch[]>;
   /** Returns the ids of batches that are pending or in progress, oldest first. */

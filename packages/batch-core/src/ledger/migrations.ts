@@ -38,6 +38,7 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     dry_run integer not null default 0,
     from_batch bigint,
     undo_of bigint,
+    content text,
     max_failure_rate double precision,
     failure_after bigint,
     next_allowed_at bigint,
@@ -56,6 +57,7 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
   sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`,
   // Sums the items whose effect is unknown.
   sql`create index reinstate_batches_unknown on reinstate_batches (unknown) where unknown > 0`,
+  sql`create index reinstate_batches_content on reinstate_batches (content, id) where content is not null`,
   // Lists the batches of an account, newest first.
   sql`create index reinstate_batches_account on reinstate_batches (account, id)`,
   sql`create table reinstate_idempotency (

@@ -5,7 +5,7 @@ import type { BatchFilter, BatchHead, Ledger } from "./ledger.ts";
 import { holdsCounts, type LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
-type BatchRow = Omit<Selectable<LedgerTables["reinstate_batches"]>, "codes">;
+type BatchRow = Omit<Selectable<LedgerTables["reinstate_batches"]>, "codes" | "content">;
 
 /** All columns but the codes, which may be long and are not read with the batch. */
 const batchColumns = [
@@ -40,7 +40,9 @@ const batchColumns = [
 ] as const satisfies (keyof BatchRow)[];
 
 /** Creates the part of the ledger that reads. Nothing here changes a row. */
-export function createReader(database: Database): Pick<Ledger, "head" | "get" | "list" | "open" | "ready"> {
+export function createReader(
+  database: Database,
+): Pick<Ledger, "head" | "get" | "findContent" | "list" | "open" | "ready"> {
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
@@ -137,6 +139,22 @@ export function createReader(database: Database): Pick<Ledger, "head" | "get" | 
         .where("id", "=", id)
         .executeTakeFirst();
       return row && (await withCounts([row], on(transaction)))[0];
+    },
+
+    async findContent(content, since, transaction) {
+      if (transaction && database.dialect === "postgres") {
+        await sql`select pg_advisory_xact_lock(hashtextextended(${content}, 0))`.execute(transaction);
+      }
+      const row = await on(transaction)
+        .selectFrom("reinstate_batches")
+        .select("id")
+        .where("content", "=", content)
+        .where("dry_run", "=", 0)
+        .where("created_at", ">=", since)
+        .orderBy("id", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      return row?.id;
     },
 
     async list(filter: BatchFilter) {

@@ -43,6 +43,8 @@ export interface LedgerTables {
     from_batch: number | null;
     /** The batch that is undone. */
     undo_of: number | null;
+    /** The digest of the batch's content. */
+    content: string | null;
     max_failure_rate: number | null;
     failure_after: number | null;
     next_allowed_at: number | null;

@@ -1,8 +1,9 @@
+import * as z from "zod";
 import { type Batch, isFinished, noCounts } from "../batch/batch.ts";
 import { addChunkResult, noSums, type Sums } from "../batch/chunk-result.ts";
 import type { Clock } from "../clock.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
-import { DeferUntil, invalidRequest, wasRolledBack } from "../errors/errors.ts";
+import { DeferUntil, invalidRequest, ReinstateError, wasRolledBack } from "../errors/errors.ts";
 import type { Runner } from "../execution/runner.ts";
 import { parseParams, toIssues } from "../intake/validate-items.ts";
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
@@ -19,6 +20,10 @@ import type { AcceptedRequest, Submitted } from "./request.ts";
 const maxAttempts = 3;
 
 const accountText = ownText();
+const contentText = z.string().regex(/^[\da-f]{64}$/, "must be a SHA-256 digest of 64 lower-case hexadecimal digits");
+
+/** How long a batch keeps another one with the same content from being accepted. */
+const contentWindowMs = 7 * 24 * 3_600_000;
 
 /** The valid, distinct items of a new batch. */
 export interface ItemSource {
@@ -50,6 +55,8 @@ interface NewRequest {
   source: ItemSource;
   idempotency: IdempotencyKey | undefined;
   note: string | undefined;
+  /** Accepts a batch although another one has its content. */
+  again: boolean;
   /** The batch starts as `stopped`. */
   prepared: boolean;
   now: number;
@@ -77,12 +84,13 @@ export async function acceptBatch(
   operation: AnyOperation,
   source: ItemSource,
 ): Promise<Submitted> {
-  const { idempotency, prepared = false } = request;
+  const { idempotency, prepared = false, again = false } = request;
   const { note } = parseAct(request);
   const batch = describeBatch(request, operation, source);
   const replay = await parts.replays.find(idempotency);
   if (replay) return replay;
-  const accepting: NewRequest = { batch, operation, source, idempotency, note, prepared, now: parts.clock.now() };
+  const now = parts.clock.now();
+  const accepting: NewRequest = { batch, operation, source, idempotency, note, again, prepared, now };
   try {
     const mode = chooseMode(accepting, request.inline);
     const submitted = await modes[mode](parts, accepting);
@@ -93,7 +101,10 @@ export async function acceptBatch(
     }
     return submitted;
   } catch (error) {
-    if (error instanceof KeyTaken) return (await parts.replays.find(idempotency)) as Submitted;
+    if (!(error instanceof KeyTaken || ReinstateError.is(error, "duplicate_content"))) throw error;
+    // A concurrent request with the same key was first.
+    const replay = await parts.replays.find(idempotency);
+    if (replay) return replay;
     throw error;
   }
 }
@@ -109,6 +120,8 @@ function describeBatch(
   }
   const account = accountText.safeParse(request.account ?? "");
   if (!account.success) throw invalidRequest(...toIssues(account.error, "account"));
+  const content = contentText.optional().safeParse(request.content);
+  if (!content.success) throw invalidRequest(...toIssues(content.error, "content"));
   const params = parseParams(operation, request.params);
   return {
     operation: operation.name,
@@ -123,6 +136,7 @@ function describeBatch(
     dryRun,
     fromBatch,
     undoOf,
+    ...(content.data !== undefined && { content: content.data }),
     stopRule,
   };
 }
@@ -193,10 +207,14 @@ async function acceptLeased(parts: AcceptParts, accepting: NewRequest): Promise<
 /** Stores the batch with its chunks, the writes of its operation, and its idempotency key. Returns the id of the batch. */
 async function insert(
   { ledger, replays }: AcceptParts,
-  { batch, operation, source, idempotency, note, now }: NewRequest,
+  { batch, operation, source, idempotency, note, again, now }: NewRequest,
   acceptance: Acceptance,
   transaction: LedgerTransaction,
 ): Promise<number> {
+  if (batch.content && !batch.dryRun && !again) {
+    const batchId = await ledger.findContent(batch.content, now - contentWindowMs, transaction);
+    if (batchId !== undefined) throw duplicateContent(batchId);
+  }
   const id = await ledger.accept(batch, source.chunks(), now, acceptance, transaction);
   if (note !== undefined) {
     await ledger.recordEvent(id, { verb: "created", at: now, actor: batch.actor, note }, transaction);
@@ -212,16 +230,26 @@ async function insert(
   return id;
 }
 
+const duplicateContent = (batchId: number): ReinstateError =>
+  new ReinstateError(
+    "duplicate_content",
+    `Batch ${batchId} has the same operation, params and items; resume or retry it, or submit them again on purpose`,
+    { batchId },
+  );
+
 async function inTransaction<Result>(
   { database }: AcceptParts,
-  { source: { repeatable } }: NewRequest,
+  { batch, source: { repeatable } }: NewRequest,
   { groupCommit }: { groupCommit: boolean },
   work: (transaction: LedgerTransaction) => Promise<Result>,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
-      // A group commit may run its work again, and an upload cannot be read again.
-      return await (groupCommit && repeatable ? database.groupCommit(work) : database.transaction(work));
+      // A group commit may run its work again, and an upload cannot be read again. Batches with a content exclude each other by
+      // transaction.
+      return await (groupCommit && repeatable && !batch.content
+        ? database.groupCommit(work)
+        : database.transaction(work));
     } catch (error) {
       if (!repeatable || attempt === maxAttempts || !wasRolledBack(error)) throw error;
     }
@@ -230,7 +258,7 @@ async function inTransaction<Result>(
 
 /** Builds a batch that ran while it was accepted, as the ledger would return it. */
 function describeCompleted(id: number, batch: NewRequest["batch"], { counts, tally }: Sums, now: number): Batch {
-  const { stopRule: _, ...rest } = batch;
+  const { stopRule: _, content: __, ...rest } = batch;
   return {
     ...rest,
     id,

@@ -37,7 +37,7 @@ export interface Batches extends BatchesFromBatches {
    * has changed.
    *
    * @throws ReinstateError `invalid_request` with the path of every invalid item, or of an invalid account; `unknown_operation`;
-   * `idempotency_mismatch`; `idempotency_running`
+   * `idempotency_mismatch`; `idempotency_running`; `duplicate_content`, with the first batch, unless `again` is set
    */
   submit(submission: Submission): Promise<Submitted>;
   /** Accepts a batch of items from an upload that were validated by `readItems`. The intake is not closed. Throws like `submit`. */
@@ -74,6 +74,8 @@ export interface Batches extends BatchesFromBatches {
   operation(name: string, target?: Target): AnyOperation;
   /** Returns a batch. */
   get(id: number): Promise<Batch>;
+  /** Returns the newest real batch that was submitted with this content since a time; undefined if there is none. */
+  findContent(content: string, options: { since: number }): Promise<Batch | undefined>;
   /** Returns batches, newest first. */
   list(filter: BatchFilter): Promise<Batch[]>;
   /** Returns a page of items, each with its latest outcome. `cursor` is the `next` of the previous page. */
@@ -228,6 +230,11 @@ export function createBatches(parts: BatchesParts): Batches {
       const batch = await ledger.get(id);
       if (!batch) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
       return withStorageWait(batch);
+    },
+
+    async findContent(content, { since }) {
+      const id = await ledger.findContent(content, since);
+      return id === undefined ? undefined : batches.get(id);
     },
 
     async list(filter) {

@@ -15,7 +15,7 @@ import type { AcceptedRequest, Request, Submitted } from "./request.ts";
 /** Which items of a batch a new one takes over, and what differs in the new one. */
 export interface FromBatchOptions
   extends Act,
-    Pick<Request, "target" | "params" | "dryRun" | "prepared" | "stopRule" | "idempotency"> {
+    Pick<Request, "target" | "params" | "dryRun" | "prepared" | "stopRule" | "content" | "again" | "idempotency"> {
   /** Takes only items with this outcome. The batch must have ended. Default: all items. */
   outcome?: OutcomeWord;
   /** Takes only items with this code. The batch must have ended. */

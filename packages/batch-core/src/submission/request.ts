@@ -24,6 +24,13 @@ export interface Request extends Act {
   /** Accepts the batch as `stopped`. Nothing runs until `resume`. */
   prepared?: boolean;
   stopRule?: StopRule;
+  /**
+   * The SHA-256 digest, in lower-case hexadecimal, of everything that makes the batch: operation, target, account, params and items. A
+   * real batch with the content of another one of the last seven days is rejected.
+   */
+  content?: string | undefined;
+  /** Accepts the batch even if another one has the same content. */
+  again?: boolean | undefined;
   idempotency?: IdempotencyKey;
 }
 
