@@ -76,6 +76,7 @@ export const waitTexts: Record<WaitReason, string> = {
   rate_limit: "The vendor's rate limit is used up",
   office_hours: "Changes are not allowed at this hour",
   vendor: "The vendor does not answer",
+  backoff: "The last attempts failed and are repeated later",
   storage: "A database cannot store anything: it is full, read-only or failing",
 };
 

@@ -22,6 +22,8 @@
  * - `failBatch`, called for the stop rule, finishes the waiting chunks with the code `not_run` and stores the error. Claimed and
  *   interrupted chunks still run, and the last one closes the batch.
  * - `retry` copies the failed items of an ended batch into chunks of a new generation. Counts of the old chunks then leave them out.
+ *   `reexamine` does so with the unknown items, whose chunks are interrupted. `mark` writes them as finished chunks, and the batch stays
+ *   ended.
  * - Time limits do not change the status. A batch that waits is `pending` or `in_progress` with `next_allowed_at`.
  *
  * `moves` below lists the allowed changes; the guard of every statement is derived from it or repeats it.

@@ -282,6 +282,7 @@ export type WaitReason = (typeof waitReasons)[number];
 
 /**
  * Why an open batch makes no progress. `rate_limit`: the limits of its operation. `office_hours`: the operation is not allowed
- * at this time. `vendor`: the vendor does not answer, or lets us do nothing. `storage`: a database or disk is full, read-only or failing.
+ * at this time. `vendor`: the vendor does not answer, or lets us do nothing. `backoff`: every chunk that is left has failed and is retried
+ * later. `storage`: a database or disk is full, read-only or failing.
  */
-export const waitReasons = ["rate_limit", "office_hours", "vendor", "storage"] as const;
+export const waitReasons = ["rate_limit", "office_hours", "vendor", "backoff", "storage"] as const;

@@ -27,7 +27,7 @@ export async function afterFailure(
     if (waitingFor) log.warn({ ...fields, waitingFor }, "chunk waits");
     else if (counted) log.warn(fields, "chunk failed, retrying");
     await ledger.release(chunk, at, lease ? { worker: lease.name } : { held: true }, { counted, interrupted });
-    if (pauseBatch && at > batch.paused.from) batch.paused = { from: at, waitingFor };
+    if (pauseBatch && at > batch.paused.from) batch.paused = { from: at, waitingFor: waitingFor ?? "backoff" };
     return counted ? "ran" : { from: at, waitingFor };
   }
   log.error(fields, "chunk failed permanently");

@@ -25,6 +25,7 @@ export async function applyChunk(
     batchId: head.id,
     seq: chunk.seq,
     generation: chunk.generation,
+    origin: chunk.origin,
     account: head.account,
     actor: head.actor,
     params: head.params,

@@ -118,15 +118,29 @@ export function createRunner({ observer = silentObserver, ...given }: RunnerPart
     return underLease(parts, lease, (lost) => runUnderLease(leased, batch, chunk, { lease, lost, once: false }));
   }
 
+  /** Closes a batch without a chunk for this process, or makes it wait for the next attempt of a chunk. */
+  async function afterLastChunk(batch: ActiveBatch): Promise<RunResult> {
+    const { id } = batch.head;
+    storageWaits.delete(id);
+    const isClosed = await ledger.closeBatch(id, clock.now());
+    const from = isClosed ? undefined : await ledger.nextAttempt(id);
+    if (from !== undefined && from > clock.now()) {
+      const wait: Wait = { from, waitingFor: "backoff" };
+      await recordWait(batch, wait);
+      return wait;
+    }
+    if (!isClosed) await recordWait(batch, null);
+    activeBatches.delete(id);
+    return "idle";
+  }
+
   async function runChunk(batchId: number): Promise<RunResult> {
     const batch = await loadBatch(batchId);
     if (!batch) return "idle";
     const result = await runOnce(batch);
     if (result === "ran") await recordWait(batch, null);
-    else if (result === "idle") {
-      await ledger.closeBatch(batchId, clock.now());
-      activeBatches.delete(batchId);
-    } else await recordWait(batch, result);
+    else if (result === "idle") return afterLastChunk(batch);
+    else await recordWait(batch, result);
     if (typeof result !== "object" || result.waitingFor !== "storage") storageWaits.delete(batchId);
     return result;
   }

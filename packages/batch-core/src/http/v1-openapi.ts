@@ -15,7 +15,7 @@ import {
   operationsReply,
   problemReply,
 } from "./v1-replies.ts";
-import { actBody, itemsQuery, listQuery, repeatBody, retryBody, undoBody } from "./v1-routes.ts";
+import { actBody, itemsQuery, listQuery, markBody, repeatBody, retryBody, undoBody } from "./v1-routes.ts";
 
 const writer = createSchemaWriter({
   Batch: batchReply,
@@ -236,6 +236,14 @@ const routes: Route[] = [
   },
   change("stopBatch", "stop", "Stop a batch at the next chunk"),
   change("resumeBatch", "resume", "Go on with a stopped batch"),
+  change("reexamineBatch", "reexamine", "Look again at the unknown items of a batch"),
+  {
+    ...change("markBatch", "mark", "Mark the unknown items of a batch as done or failed"),
+    body: {
+      schema: markBody,
+      examples: { found: { as: "done", note: "All of them are active at the vendor" } },
+    },
+  },
   {
     ...keyedChange("retryBatch", "retry", "Run the failed items of a batch again"),
     body: {

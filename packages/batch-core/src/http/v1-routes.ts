@@ -64,10 +64,19 @@ export const repeatBody = actBody.extend({
   /** Takes only items with this outcome. */
   outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
   /** Takes only items with this code. */
-  code: ownText().min(1, "must not be empty").optional(),
+  code: codeText.optional(),
   dry_run: z.boolean().default(false),
   /** Accepts the new batch as `stopped`. */
   prepared: z.boolean().default(false),
+});
+
+/** The body of `POST /v1/batches/{id}/mark`. */
+export const markBody = z.strictObject({
+  as: z.enum(["done", "failed"]),
+  /** Limits the mark to unknown items with this code. */
+  code: codeText.optional(),
+  /** What was found at the vendor. It becomes the message of the items. */
+  note: noteText,
 });
 
 /** Options of the routes of `/v1`. */
@@ -187,7 +196,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
     const names = new Map(keys.flatMap((key) => (key ? [[key.id, key.name] as const] : [])));
     return c.json({ events: events.map((event) => eventBody(event, names)) });
   });
-  for (const verb of ["stop", "resume"] as const) {
+  for (const verb of ["stop", "resume", "reexamine"] as const) {
     post(`${path}/${verb}`, {
       read: ({ req }) => readSmallCall(req.raw),
       async answer(call, _flags, c) {
@@ -198,6 +207,15 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
       },
     });
   }
+
+  post(`${path}/mark`, {
+    read: ({ req }) => readSmallCall(req.raw),
+    async answer(call, _flags, c) {
+      const id = batchId(c.req.param("id") ?? "");
+      const options = parseInput(markBody, readParameters(call));
+      return c.json(batchBody(await batches.mark(id, { ...options, actor: c.get("actor") })));
+    },
+  });
 
   /** Adds a route that may have an Idempotency-Key. `supported`: the safety flags that its body may have. */
   function postKeyed(

@@ -1,4 +1,5 @@
 import { type JoinBuilder, type Kysely, sql } from "kysely";
+import type { ItemResult } from "../batch/item-result.ts";
 import type { ChunkId, Retry } from "./ledger.ts";
 import type { LedgerTables } from "./tables.ts";
 
@@ -24,7 +25,16 @@ export const itemsOfChunk = (join: JoinBuilder<any, any>) =>
 /** Parses the `retries` column of a chunk. */
 export const readRetries = (text: string | null): Retry[] => (text === null ? [] : (JSON.parse(text) as Retry[]));
 
-/** Reports whether a generation up to `last` retries an item that failed with this code. */
-export function isRetried(retries: readonly Retry[], code: string | null, last = Number.POSITIVE_INFINITY): boolean {
-  return retries.some((retry) => retry.generation <= last && (retry.code === undefined || retry.code === code));
+/** Reports whether a generation up to `last` has taken over an item with this result. */
+export function isRetried(
+  retries: readonly Retry[],
+  { outcome, code }: Pick<ItemResult, "outcome" | "code">,
+  last = Number.POSITIVE_INFINITY,
+): boolean {
+  return retries.some(
+    (retry) =>
+      retry.generation <= last &&
+      (retry.outcome ?? "failed") === outcome &&
+      (retry.code === undefined || retry.code === code),
+  );
 }

@@ -7,6 +7,7 @@ import type { LedgerTables } from "./tables.ts";
 type Db = Kysely<LedgerTables>;
 type EventRow = Selectable<LedgerTables["reinstate_events"]>;
 
+const startVerbs: EventVerb[] = ["retried", "reexamined"];
 const endVerbs: EventVerb[] = ["completed", "failed"];
 
 const noFacts: EventFacts = { code: null, items: null, outcome: null, batch: null };
@@ -34,11 +35,12 @@ export function createEvents(database: Database): Pick<Ledger, "recordEvent" | "
         .$if(database.dialect === "postgres", (query) => query.forUpdate())
         .executeTakeFirstOrThrow();
       const last = await selectEvents(on, id).orderBy("seq", "desc").limit(1).executeTakeFirst();
-      const ends = await selectEvents(on, id)
-        .where("generation", "=", batch.generation)
-        .where("verb", "in", endVerbs)
-        .execute();
-      const end = verb === "created" ? undefined : findUnwrittenEnd(batch, ends);
+      const turn = await selectEvents(on, id)
+        .where("verb", "in", [...startVerbs, ...endVerbs])
+        .orderBy("seq", "desc")
+        .limit(1)
+        .executeTakeFirst();
+      const end = verb === "created" ? undefined : findUnwrittenEnd(batch, turn);
       const detail = facts === undefined ? null : JSON.stringify(facts);
       const event = { at, verb, actor, note, generation: generation ?? batch.generation, detail };
       const rows = [...(end ? [{ ...end, detail: null }] : []), event];
@@ -55,14 +57,15 @@ export function createEvents(database: Database): Pick<Ledger, "recordEvent" | "
       const created = { at: batch.created_at, verb: "created" as const, actor: batch.actor, note: null, generation: 0 };
       const events = rows.map(toEvent);
       if (events[0]?.verb !== "created") events.unshift({ ...created, ...noFacts });
-      const end = findUnwrittenEnd(batch, rows);
+      const turn = rows.findLast(({ verb }) => startVerbs.includes(verb) || endVerbs.includes(verb));
+      const end = findUnwrittenEnd(batch, turn);
       if (end) events.push({ ...end, ...noFacts });
       return events;
     },
   };
 }
 
-/** Returns the end of a batch's current generation if only the row of the batch holds it. */
+/** Returns the end of a batch if only its row holds it. `turn`: the last stored start or end of a run. */
 function findUnwrittenEnd(
   {
     status,
@@ -70,11 +73,12 @@ function findUnwrittenEnd(
     finished_at,
     error,
   }: Pick<Selectable<LedgerTables["reinstate_batches"]>, "status" | "generation" | "finished_at" | "error">,
-  written: readonly EventRow[],
+  turn: EventRow | undefined,
 ): Omit<BatchEvent, keyof EventFacts> | undefined {
   if ((status !== "completed" && status !== "failed") || finished_at === null) return undefined;
-  const isWritten = written.some((row) => row.generation === generation && endVerbs.includes(row.verb));
-  return isWritten ? undefined : { at: finished_at, verb: status, actor: null, note: error, generation };
+  return turn && endVerbs.includes(turn.verb)
+    ? undefined
+    : { at: finished_at, verb: status, actor: null, note: error, generation };
 }
 
 function toEvent({ at, verb, actor, note, generation, detail }: EventRow): BatchEvent {

@@ -6,7 +6,7 @@ import type { Act, BatchEvent, NewEvent } from "../batch/event.ts";
 import type { LedgerTransaction } from "../database/database.ts";
 import type { WaitReason } from "../errors/errors.ts";
 import type { Limits } from "../operation/limits.ts";
-import type { AnyOperation, OutcomeWord, Target } from "../operation/operation.ts";
+import type { AnyOperation, ItemKey, Origin, OutcomeWord, Target } from "../operation/operation.ts";
 import type { Pruned, PruneOptions } from "./prune.ts";
 
 export interface NewBatch {
@@ -72,6 +72,8 @@ export interface ClaimedChunk extends ChunkId {
   attempt: number;
   /** An earlier claim ended without a result, so its effects are unknown. */
   interrupted: boolean;
+  /** The chunk under which the items were first sent, if it is another one. */
+  origin?: Origin | undefined;
 }
 
 /** The batches to list. */
@@ -104,15 +106,17 @@ export interface ChunkContent extends ChunkId {
   /** Undefined while the chunk is not finished. */
   commonOutcome: ItemResult | undefined;
   overrides: OutcomeOverride[];
-  /** The retries that include failed items of this chunk. */
+  /** The later generations that include items of this chunk. */
   retries: readonly Retry[];
 }
 
-/** A retry of the failed items of a chunk by a later generation. */
+/** Items of a chunk that a later generation has taken over: a retry, a reexamination or a mark. */
 export interface Retry {
   generation: number;
-  /** Limits the retry to items that failed with this code. */
+  /** Limits it to items with this code. */
   code?: string;
+  /** Default: failed items. */
+  outcome?: "unknown";
 }
 
 /** The owner of a chunk: the transaction that locked it, or the worker that claimed it. */
@@ -193,6 +197,11 @@ export interface Ledger {
     now: number,
     transaction: LedgerTransaction,
   ): Promise<number | undefined>;
+  /**
+   * Returns the time of the next attempt at an unfinished chunk of a batch that is open. Undefined while a chunk is claimed, because the
+   * batch makes progress then, and if there is none.
+   */
+  nextAttempt(id: number): Promise<number | undefined>;
   /** Stores the time until which a batch waits, and the reason if there is one; null if the batch does not wait. */
   waitUntil(id: number, time: number | null, reason?: WaitReason | null): Promise<void>;
 
@@ -230,6 +239,28 @@ export interface Ledger {
       act?: Act;
       begun?: (generation: number, transaction: LedgerTransaction) => Promise<void>;
     },
+  ): Promise<number>;
+  /**
+   * Starts a new generation with the unknown items of a finished batch, whose chunks are interrupted, so that a worker reads back what
+   * happened to them. `toKey` returns the operation's key of an item. Returns the number of items; 0 means that nothing changed.
+   */
+  reexamine(
+    id: number,
+    now: number,
+    options: {
+      toKey(item: unknown): ItemKey;
+      act?: Act;
+      begun?: (generation: number, transaction: LedgerTransaction) => Promise<void>;
+    },
+  ): Promise<number>;
+  /**
+   * Gives the unknown items of a finished batch, of one code or all, the outcome `as` in a new generation that is finished from the
+   * start. Returns the number of items; 0 means that nothing changed.
+   */
+  mark(
+    id: number,
+    now: number,
+    options: { as: "done" | "failed"; code?: string | undefined; note: string; actor: string | null },
   ): Promise<number>;
 
   /**

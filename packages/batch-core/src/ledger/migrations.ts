@@ -97,6 +97,7 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
     failed integer not null default 0,
     unknown integer not null default 0,
     retried integer not null default 0,
+    resolved integer not null default 0,
     retries text,
     refused integer not null default 0,
     rest_outcome text,
@@ -109,6 +110,8 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
     lease_until bigint,
     finished_at bigint,
     codes text,
+    origin_generation integer,
+    origin_seq integer,
     primary key (batch_id, generation, seq)
   ) ${inPlace}`,
   sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`,

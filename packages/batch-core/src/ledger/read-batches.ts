@@ -1,6 +1,7 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import { type Batch, computeProgress, isFinished, type StopRule } from "../batch/batch.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
+import { unfinished } from "./chunk-queries.ts";
 import type { BatchFilter, BatchHead, Ledger } from "./ledger.ts";
 import { holdsCounts, type LedgerTables } from "./tables.ts";
 
@@ -42,7 +43,7 @@ const batchColumns = [
 /** Creates the part of the ledger that reads. Nothing here changes a row. */
 export function createReader(
   database: Database,
-): Pick<Ledger, "head" | "get" | "findContent" | "list" | "open" | "ready"> {
+): Pick<Ledger, "head" | "get" | "findContent" | "list" | "open" | "nextAttempt" | "ready"> {
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
 
@@ -51,12 +52,14 @@ export function createReader(
     const computed = ids.length === 0 ? { sums: [], tallies: [] } : await sumChunks(on, ids);
     return rows.map((row) => {
       const stored = holdsCounts(row) ? row : undefined;
-      const sum = stored ? { ...stored, retried: 0 } : computed.sums.find(({ batch_id }) => batch_id === row.id);
+      const sum = stored
+        ? { ...stored, retried: 0, resolved: 0 }
+        : computed.sums.find(({ batch_id }) => batch_id === row.id);
       const counts = {
         done: Number(sum?.done ?? 0),
         skipped: Number(sum?.skipped ?? 0),
         failed: Number(sum?.failed ?? 0) - Number(sum?.retried ?? 0),
-        unknown: Number(sum?.unknown ?? 0),
+        unknown: Number(sum?.unknown ?? 0) - Number(sum?.resolved ?? 0),
       };
       const tallies = computed.tallies.filter(({ batch_id }) => batch_id === row.id);
       return {
@@ -101,6 +104,7 @@ export function createReader(
         fn.sum<number>("failed").as("failed"),
         fn.sum<number>("retried").as("retried"),
         fn.sum<number>("unknown").as("unknown"),
+        fn.sum<number>("resolved").as("resolved"),
         fn.max("finished_at").as("finished_at"),
         fn.count<number>("tally").as("tallies"),
       ])
@@ -180,6 +184,25 @@ export function createReader(
         .orderBy("id")
         .execute();
       return rows.map((row) => row.id);
+    },
+
+    async nextAttempt(id) {
+      const row = await db
+        .selectFrom("reinstate_chunks")
+        .select(({ fn }) => fn.min("not_before").as("at"))
+        .select(sql<number>`max(case when state = 'claimed' then 1 else 0 end)`.as("claimed"))
+        .where("batch_id", "=", id)
+        .where(unfinished())
+        .where(({ exists, selectFrom }) =>
+          exists(
+            selectFrom("reinstate_batches")
+              .select("id")
+              .where("id", "=", id)
+              .where("status", "in", ["pending", "in_progress"]),
+          ),
+        )
+        .executeTakeFirstOrThrow();
+      return row.at === null || Number(row.claimed) > 0 ? undefined : Number(row.at);
     },
 
     async ready(limit, now) {

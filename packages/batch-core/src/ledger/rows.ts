@@ -2,6 +2,7 @@ import { type BatchStatus, noCounts } from "../batch/batch.ts";
 import type { Packed } from "../batch/chunk-codec.ts";
 import type { ChunkResult, Sums } from "../batch/chunk-result.ts";
 import { countCodes, writeCodes } from "../batch/codes.ts";
+import type { Origin } from "../operation/operation.ts";
 import type { ChunkId, ClaimedChunk, NewBatch } from "./ledger.ts";
 import type { KeptCounts } from "./tables.ts";
 
@@ -12,6 +13,9 @@ export interface WrittenChunk extends ChunkId {
   claim?: { worker: string; leaseUntil: number } | undefined;
   settled?: ChunkResult;
   refused?: true;
+  /** The items may have been sent by an earlier generation. */
+  interrupted?: true;
+  origin?: Origin | undefined;
 }
 
 export interface AcceptedBatch {
@@ -58,21 +62,25 @@ export function batchRow({ id, batch, now }: AcceptedBatch, status: BatchStatus,
   };
 }
 
-export function chunkRow({ batchId, generation, seq, packed, now, claim, settled, refused }: WrittenChunk) {
+export function chunkRow(chunk: WrittenChunk) {
+  const { batchId, generation, seq, packed, now, claim, settled, refused, origin } = chunk;
   return {
     batch_id: batchId,
     generation,
     seq,
     item_count: packed.count,
-    ...(settled
-      ? toFinishedColumns(settled, now)
-      : { ...noEnd, state: claim ? ("claimed" as const) : ("waiting" as const) }),
+    ...(settled ? toFinishedColumns(settled, now) : { ...noEnd, state: initialState(chunk) }),
     refused: refused ? 1 : 0,
     attempts: claim ? 1 : 0,
     worker: claim?.worker ?? null,
     lease_until: claim?.leaseUntil ?? null,
+    origin_generation: origin?.generation ?? null,
+    origin_seq: origin?.seq ?? null,
   };
 }
+
+const initialState = ({ claim, interrupted }: WrittenChunk) =>
+  claim ? ("claimed" as const) : interrupted ? ("interrupted" as const) : ("waiting" as const);
 
 export function itemsRow({ batchId, generation, seq, packed: { codec, bytes } }: WrittenChunk) {
   return { batch_id: batchId, generation, seq, codec, packed: bytes };

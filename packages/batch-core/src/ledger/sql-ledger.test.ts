@@ -172,6 +172,7 @@ const broken: [string, (ledger: Ledger) => Partial<Ledger>][] = [
   ],
   ["retries without an end", (ledger) => ({ retry: async (...args) => (await ledger.retry(...args)) || 1 })],
   ["retries every code", (ledger) => ({ retry: (id, now, { code: _, ...rest } = {}) => ledger.retry(id, now, rest) })],
+  ["waits for no attempt", () => ({ nextAttempt: async () => undefined })],
   ["forgets events", () => ({ recordEvent: async () => {} })],
   [
     "records changes that did not happen",

@@ -7,6 +7,7 @@ import { toStorableText } from "../text/own-text.ts";
 import { createAdmit } from "./admission.ts";
 import { itemsOfChunk, theChunk, unfinished } from "./chunk-queries.ts";
 import { createEvents } from "./events.ts";
+import { createGenerations } from "./generations.ts";
 import { createIdempotencyKeys } from "./idempotency-keys.ts";
 import type { ChunkId, ClaimedChunk, Ledger } from "./ledger.ts";
 import { ledgerMigrations } from "./migrations.ts";
@@ -14,7 +15,6 @@ import { createPrune } from "./prune.ts";
 import { createReader } from "./read-batches.ts";
 import { createChunkReader, sumCodes } from "./read-chunks.ts";
 import { tallyText, toFinishedColumns } from "./rows.ts";
-import { createRetry } from "./start-retry.ts";
 import type { LedgerTables } from "./tables.ts";
 import { createWriter } from "./write-batches.ts";
 
@@ -44,7 +44,16 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         .with("c", (db) =>
           db
             .selectFrom("reinstate_chunks")
-            .select(["batch_id", "generation", "seq", "item_count", "attempts", "state"])
+            .select([
+              "batch_id",
+              "generation",
+              "seq",
+              "item_count",
+              "attempts",
+              "state",
+              "origin_generation",
+              "origin_seq",
+            ])
             .where("batch_id", "=", batchId)
             .where(unfinished())
             .where("not_before", "<=", now)
@@ -60,7 +69,8 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
         )
         .selectFrom("c")
         .innerJoin("reinstate_items as i", itemsOfChunk)
-        .select(["c.generation", "c.seq", "c.item_count", "c.attempts", "c.state", "i.codec", "i.packed"]),
+        .select(["c.generation", "c.seq", "c.item_count", "c.attempts", "c.state", "i.codec", "i.packed"])
+        .select(["c.origin_generation", "c.origin_seq"]),
     );
   const nextWaiting = nextChunk(() => sql`state = 'waiting'`);
   const nextToClaim = nextChunk((now) => sql`(state <> 'claimed' or lease_until < ${now})`);
@@ -75,6 +85,10 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     attempt: row.attempts + 1,
     // A claim that ended without a result may have had its effect.
     interrupted: row.state === "interrupted" || row.state === "claimed",
+    origin:
+      row.origin_generation === null || row.origin_seq === null
+        ? undefined
+        : { generation: row.origin_generation, seq: row.origin_seq },
   });
 
   const finish = statement(
@@ -101,7 +115,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     ...createIdempotencyKeys(database),
     ...events,
     accept,
-    retry: createRetry(database, { writeChunks, recordEvent: events.recordEvent }),
+    ...createGenerations(database, { writeChunks, recordEvent: events.recordEvent, storeSums }),
     prune: createPrune(database),
     admit: createAdmit(database),
 
@@ -268,6 +282,12 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       )
       .executeTakeFirst();
     if (numUpdatedRows === 0n) return false;
+    await storeSums(id, transaction);
+    return true;
+  }
+
+  async function storeSums(id: number, transaction: LedgerTransaction): Promise<void> {
+    const on = transaction as Db;
     const { counts, tally } = (await ledger.get(id, transaction)) as Batch;
     const codes = await sumCodes(on, id);
     await on
@@ -275,6 +295,5 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
       .set({ ...counts, tally: tallyText(tally), codes: writeCodes(codes.values()) })
       .where("id", "=", id)
       .execute();
-    return true;
   }
 }

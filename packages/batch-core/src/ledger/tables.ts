@@ -68,8 +68,13 @@ export interface LedgerTables {
     unknown: Generated<number>;
     /** Number of failed items that a later generation retries; they no longer count here. */
     retried: Generated<number>;
-    /** The retries: `[{ "generation": 1, "code": "no" }]`; without `code`, all failed items. */
+    /** Number of unknown items that a later generation reexamines or marks; they no longer count here. */
+    resolved: Generated<number>;
+    /** The retries: `[{ "generation": 1, "code": "no" }]`; without `code`, all failed items. With `"outcome": "unknown"`, those items. */
     retries: Generated<string | null>;
+    /** The chunk under which the items were first sent, if a later generation reexamines them. */
+    origin_generation: number | null;
+    origin_seq: number | null;
     /** 1 if the items were rejected during validation, so no retry includes them. */
     refused: Generated<number>;
     /** The outcome of every item without a row of its own; null for `done`, and while the chunk is not finished. */

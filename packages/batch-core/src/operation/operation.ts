@@ -26,11 +26,22 @@ export type Target = "local" | "upstream";
 /** `restore` brings records back; `archive` is its opposite. */
 export type Role = "restore" | "archive";
 
+/** A chunk within its batch. */
+export interface Origin {
+  generation: number;
+  seq: number;
+}
+
 /** One chunk of a batch, as it is passed to an operation. */
 export interface Work<Item, Params> {
   batchId: number;
   seq: number;
   generation: number;
+  /**
+   * The chunk under which the items were first sent, if unknown outcomes are reexamined; else absent, and this chunk is meant. Journals
+   * and request ids derive from it, so that what an earlier call has done is found.
+   */
+  origin?: Origin | undefined;
   /** The tenant. A store must read and write only rows of this account. Empty if the vendor has no accounts. */
   account: string;
   /** The actor of the batch; null if the caller named none. */

@@ -26,6 +26,7 @@ const mixed = defineOperation<number, unknown>({
   key: (id) => id,
   chunkSize: 10,
   inlineLimit: 10,
+  effects: "elsewhere",
   apply: async ({ items, generation }) => items.map((key) => outcomeAt(key, generation)),
 });
 
@@ -42,10 +43,13 @@ describe.each(ledgerDatabases)("failures by code on $name", ({ open }) => {
       /** Counts the items of a batch one by one. */
       async count(id: number) {
         const counted: Record<string, number> = {};
+        let total = 0;
         for await (const { outcome, code } of batches.everyItem(id)) {
+          total++;
           if (outcome === undefined || outcome === "done") continue;
           counted[`${outcome} ${code}`] = (counted[`${outcome} ${code}`] ?? 0) + 1;
         }
+        expect(total).toBe((await batches.get(id)).total);
         return counted;
       },
       async sums(id: number) {
@@ -68,6 +72,12 @@ describe.each(ledgerDatabases)("failures by code on $name", ({ open }) => {
       fc.constant({ do: "run" as const }),
       fc.constant({ do: "stop" as const }),
       fc.constant({ do: "resume" as const }),
+      fc.constant({ do: "reexamine" as const }),
+      fc.record({
+        do: fc.constant("mark" as const),
+        as: fc.constantFrom("done" as const, "failed" as const),
+        code: fc.option(fc.constantFrom("code_1", "code_2", "none"), { nil: undefined }),
+      }),
       fc.record({ do: fc.constant("retry" as const), code: fc.option(fc.constantFrom("code_1", "code_2", "none")) }),
     );
     const property = fc.asyncProperty(
@@ -78,6 +88,7 @@ describe.each(ledgerDatabases)("failures by code on $name", ({ open }) => {
         for (const step of steps) {
           if (step.do === "run") await runner.runNext(id);
           else if (step.do === "retry") await batches.retry(id, { code: step.code ?? undefined }).catch(() => {});
+          else if (step.do === "mark") await batches.mark(id, { ...step, note: "looked" }).catch(() => {});
           else await batches[step.do](id).catch(() => {});
           expect(await core.sums(id)).toEqual(await core.count(id));
         }

@@ -99,7 +99,7 @@ function listResults(
     if (outcome !== undefined && result?.outcome !== outcome) continue;
     if (code !== undefined && result?.code !== code) continue;
     // A later generation contains the item with its latest outcome.
-    if (result?.outcome === "failed" && isRetried(retries, result.code, last)) continue;
+    if (result && isRetried(retries, result, last)) continue;
     const item: ItemOutcome = { item: unpacked[position], outcome: result?.outcome, generation };
     if (result?.code != null) item.code = result.code;
     if (result?.message != null) item.message = result.message;

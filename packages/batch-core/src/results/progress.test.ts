@@ -2,6 +2,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { openDatabase } from "../database/open-database.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import { defineOperation } from "../operation/operation.ts";
 import { assemble } from "../testing/assemble.ts";
 import { createTestClock } from "../testing/test-clock.ts";
@@ -20,11 +21,11 @@ const touch = defineOperation<number, unknown>({
 });
 
 describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
-  async function begin() {
+  async function begin(ledger?: (ledger: Ledger) => Partial<Ledger>) {
     const file = await open();
     const database = openDatabase(file.url);
     const clock = createTestClock();
-    const core = await assemble({ database, operations: [touch], clock });
+    const core = await assemble({ database, operations: [touch], clock, ledger });
     const { id } = await core.batches.submit({ operation: touch.name, items: [1, 2, 3, 4, 5, 6] });
     return {
       ...core,
@@ -42,7 +43,7 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
     const seen: Progress[] = [];
     // Polls without a change yield nothing.
     const watching = (async () => {
-      for await (const progress of core.batches.watch(core.id, { pollMs: 100 })) seen.push(progress);
+      for await (const progress of core.batches.watch(core.id)) seen.push(progress);
     })();
     for (let changes = 1; changes < 5; changes++) {
       await until(() => seen.length === changes);
@@ -86,6 +87,96 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
     await core.batches.stop(core.id);
     for await (const { batch } of core.batches.watch(core.id)) seen.push(batch.status);
     expect(seen).toEqual(["pending", "stopped"]);
+  });
+
+  test("reads twice a second for a hundred readers", async () => {
+    let reads = 0;
+    await using core = await begin((ledger) => ({
+      async get(...args) {
+        const batch = await ledger.get(...args);
+        reads++;
+        return batch;
+      },
+    }));
+    const stop = new AbortController();
+    const seen: string[][] = [];
+    const readers = Array.from({ length: 100 }, async (_, index) => {
+      const states: string[] = [];
+      seen[index] = states;
+      for await (const { batch } of core.batches.watch(core.id, { signal: stop.signal })) states.push(batch.status);
+    });
+    await until(() => seen.every((states) => states.length === 1));
+    const first = reads;
+    for (let half = 0; half < 20; half++) {
+      const before = reads;
+      // The watch sleeps again after its read.
+      await new Promise((resolve) => setImmediate(resolve));
+      core.clock.advance(500);
+      await until(() => reads > before);
+    }
+    // Ten seconds have passed.
+    expect(reads - first).toBe(20);
+    await core.runner.runNext(core.id);
+    await until(() => {
+      core.clock.advance(100);
+      return seen.every((states) => states.length === 2);
+    });
+    stop.abort();
+    await Promise.all(readers);
+    await new Promise((resolve) => setImmediate(resolve));
+    const last = reads;
+    for (let half = 0; half < 20; half++) {
+      core.clock.advance(500);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(reads).toBe(last);
+  });
+
+  test("gives a slow reader only the latest state", async () => {
+    await using core = await begin();
+    const slow = core.batches.watch(core.id);
+    const quick: number[] = [];
+    const reading = (async () => {
+      for await (const { batch } of core.batches.watch(core.id)) quick.push(batch.counts.done);
+    })();
+    expect((await slow.next()).value?.batch.counts.done).toBe(0);
+    for (let ran = 1; ran <= 3; ran++) {
+      await core.runner.runNext(core.id);
+      await until(() => {
+        core.clock.advance(100);
+        return quick.length > ran;
+      });
+    }
+    expect((await slow.next()).value?.batch.counts.done).toBe(6);
+    await core.runner.runNext(core.id);
+    await until(() => {
+      core.clock.advance(100);
+      return quick.length === 5;
+    });
+    await reading;
+    expect((await slow.next()).value?.batch.status).toBe("completed");
+    expect((await slow.next()).done).toBe(true);
+  });
+
+  test("starts anew for a batch that runs again", async () => {
+    await using core = await begin();
+    await core.batches.stop(core.id);
+    const read = async () => {
+      const states: string[] = [];
+      for await (const { batch } of core.batches.watch(core.id)) states.push(batch.status);
+      return states;
+    };
+    expect(await read()).toEqual(["stopped"]);
+    await core.batches.resume(core.id);
+    const again = read();
+    while ((await core.runner.runNext(core.id)) === "ran");
+    let isOver = false;
+    void again.then(() => (isOver = true));
+    await until(() => {
+      core.clock.advance(100);
+      return isOver;
+    });
+    expect((await again).at(-1)).toBe("completed");
   });
 
   test("throws for an unknown batch", async () => {

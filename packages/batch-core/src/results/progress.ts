@@ -4,31 +4,135 @@ import type { Clock } from "../clock.ts";
 /** The state of a batch and the rate of its progress. */
 export interface Progress {
   batch: Batch;
-  /** Finished items per second since the watch began; 0 before the first. */
+  /** Finished items per second of the last minute, or since the watch began; 0 before the first. */
   rate: number;
   /** Remaining milliseconds at this rate; undefined while it is unknown. */
   remainingMs: number | undefined;
 }
 
-/** Yields the state of a batch now and after every change. Ends with its last state. */
-export async function* watchBatch(
-  read: () => Promise<Batch>,
-  clock: Clock,
-  { signal, pollMs = 250 }: { signal?: AbortSignal; pollMs?: number } = {},
-): AsyncGenerator<Progress, void, undefined> {
-  let last = "";
-  let from: { at: number; settled: number } | undefined;
-  while (!signal?.aborted) {
-    const batch = await read();
-    const now = clock.now();
-    const settled = countFinished(batch.counts);
-    from ??= { at: now, settled };
-    const rate = now > from.at ? ((settled - from.settled) * 1000) / (now - from.at) : 0;
-    const remainingMs = rate > 0 ? Math.round(((batch.total - settled) * 1000) / rate) : undefined;
-    const shown = `${batch.status} ${settled} ${batch.generation} ${batch.nextAllowedAt} ${batch.waitingFor}`;
-    if (shown !== last) yield { batch, rate: Math.round(rate * 10) / 10, remainingMs };
-    last = shown;
-    if (isFinished(batch.status)) return;
-    await clock.sleep(pollMs, signal);
+/** Yields the progress of a batch now and after every change, until its end. */
+export type WatchBatch = (id: number, options?: { signal?: AbortSignal }) => AsyncGenerator<Progress, void, undefined>;
+
+/** Interval between two reads of a watched batch in milliseconds, whatever the number of its readers. */
+const pollMs = 500;
+/** Time over which the rate is measured, in milliseconds. */
+const rateMs = 60_000;
+
+/** The reads of one batch, shared by all its readers. */
+interface Watch {
+  /** The latest state; a reader that is slow skips earlier ones. */
+  progress: Progress | undefined;
+  /** Number of changes so far. */
+  changes: number;
+  readers: number;
+  /** Wakes the readers that wait for a change. */
+  wake: Set<() => void>;
+  ended: boolean;
+  failure?: { error: unknown };
+  over: AbortController;
+}
+
+/**
+ * Creates the watch of batches. Each batch is read twice a second while at least one reader watches it.
+ *
+ * @example const watch = createWatch((id) => batches.get(id), clock);
+ */
+export function createWatch(read: (id: number) => Promise<Batch>, clock: Clock): WatchBatch {
+  const watches = new Map<number, Watch>();
+
+  function begin(id: number): Watch {
+    const watch: Watch = {
+      progress: undefined,
+      changes: 0,
+      readers: 0,
+      wake: new Set(),
+      ended: false,
+      over: new AbortController(),
+    };
+    watches.set(id, watch);
+    void poll(id, watch);
+    return watch;
   }
+
+  async function poll(id: number, watch: Watch): Promise<void> {
+    const measure = createRate();
+    let shown = "";
+    try {
+      while (!watch.over.signal.aborted) {
+        const batch = await read(id);
+        watch.progress = measure(batch, clock.now());
+        const { status, generation, nextAllowedAt, waitingFor, counts } = batch;
+        const state = `${status} ${countFinished(counts)} ${generation} ${nextAllowedAt} ${waitingFor}`;
+        if (state !== shown) {
+          watch.changes++;
+          wakeReaders(watch);
+        }
+        shown = state;
+        if (isFinished(status)) break;
+        await clock.sleep(pollMs, watch.over.signal);
+      }
+    } catch (error) {
+      watch.failure = { error };
+    }
+    watch.ended = true;
+    forget(id, watch);
+    wakeReaders(watch);
+  }
+
+  function forget(id: number, watch: Watch): void {
+    if (watches.get(id) === watch) watches.delete(id);
+  }
+
+  return async function* watchBatch(id, { signal } = {}) {
+    if (signal?.aborted) return;
+    const watch = watches.get(id) ?? begin(id);
+    watch.readers++;
+    let wake = () => {};
+    const onAbort = () => wake();
+    signal?.addEventListener("abort", onAbort);
+    try {
+      for (let seen = 0; !signal?.aborted; ) {
+        if (watch.progress && watch.changes > seen) {
+          seen = watch.changes;
+          yield watch.progress;
+        } else if (watch.failure) throw watch.failure.error;
+        else if (watch.ended) return;
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            watch.wake.add(resolve);
+          });
+        }
+      }
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      watch.wake.delete(wake);
+      if (--watch.readers === 0) {
+        watch.over.abort();
+        forget(id, watch);
+      }
+    }
+  };
+}
+
+function wakeReaders({ wake }: Watch): void {
+  const waiting = [...wake];
+  wake.clear();
+  for (const each of waiting) each();
+}
+
+/** Returns a function that measures the rate of a batch from its states in order. */
+function createRate(): (batch: Batch, now: number) => Progress {
+  let samples: { at: number; finished: number }[] = [];
+  return (batch, now) => {
+    const finished = countFinished(batch.counts);
+    const last = samples.at(-1);
+    // A new generation starts with fewer finished items.
+    if (last && finished < last.finished) samples = [];
+    samples = [...samples.filter(({ at }) => at >= now - rateMs), { at: now, finished }];
+    const first = samples[0] as (typeof samples)[number];
+    const rate = now > first.at ? ((finished - first.finished) * 1000) / (now - first.at) : 0;
+    const remainingMs = rate > 0 ? Math.round(((batch.total - finished) * 1000) / rate) : undefined;
+    return { batch, rate: Math.round(rate * 10) / 10, remainingMs };
+  };
 }

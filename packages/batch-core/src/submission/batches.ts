@@ -1,8 +1,8 @@
 import { type Batch, isFinished } from "../batch/batch.ts";
 import type { CodeCount } from "../batch/codes.ts";
-import type { Act, BatchEvent } from "../batch/event.ts";
+import type { BatchEvent } from "../batch/event.ts";
 import type { Clock } from "../clock.ts";
-import type { Database, LedgerTransaction } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
 import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { Runner } from "../execution/runner.ts";
 import { readFoundItems } from "../intake/read-items.ts";
@@ -13,15 +13,15 @@ import type { Pruned, PruneOptions } from "../ledger/prune.ts";
 import type { Observer } from "../observer.ts";
 import type { AnyOperation, OutcomeWord, Target } from "../operation/operation.ts";
 import { type ItemOutcome, type ItemsPage, type ItemsQuery, itemPages, itemsPage } from "../results/items.ts";
-import { type Progress, watchBatch } from "../results/progress.ts";
+import { createWatch, type WatchBatch } from "../results/progress.ts";
 import { findTextIssues } from "../text/own-text.ts";
 import { acceptBatch, type ItemSource } from "./accept-batch.ts";
 import type { AccountCheck, AccountRequest } from "./account-check.ts";
+import { type BatchChanges, createChanges } from "./change-batches.ts";
 import { type BatchesFromBatches, createFromBatch } from "./from-batch.ts";
 import { listDistinct, packChunks } from "./item-chunks.ts";
-import { parseAct } from "./parse-act.ts";
 import { createReplays } from "./replay.ts";
-import type { AcceptedRequest, Request, RetryOptions, Submission, Submitted } from "./request.ts";
+import type { AcceptedRequest, Request, Submission, Submitted } from "./request.ts";
 
 /**
  * Submits and reads batches. Methods that take the id of a batch throw `unknown_batch` if there is none.
@@ -31,7 +31,7 @@ import type { AcceptedRequest, Request, RetryOptions, Submission, Submitted } fr
  * await host.batches.wait(id);
  * const { items } = await host.batches.items(id, { outcome: "failed" });
  */
-export interface Batches extends BatchesFromBatches {
+export interface Batches extends BatchesFromBatches, BatchChanges {
   /**
    * Accepts a batch. When it resolves, the batch is on disk with all its items, and a small batch is finished. If it throws, nothing
    * has changed.
@@ -88,23 +88,13 @@ export interface Batches extends BatchesFromBatches {
   everyItem(id: number): AsyncGenerator<ItemOutcome, void, undefined>;
   /** Yields all items in pages, which is faster for millions of items. */
   everyPage(id: number): AsyncGenerator<ItemOutcome[], void, undefined>;
-  /** Stops a batch: claimed chunks finish, and no further one starts. Throws `wrong_state` if the batch has ended. */
-  stop(id: number, act?: Act): Promise<Batch>;
-  /** Continues a stopped batch. Throws `wrong_state` if the batch is not stopped. */
-  resume(id: number, act?: Act): Promise<Batch>;
-  /**
-   * Runs the failed items of an ended batch again, as a new generation.
-   *
-   * @throws ReinstateError `wrong_state` if there is nothing to run; `idempotency_mismatch`; `idempotency_running`
-   */
-  retry(id: number, options?: RetryOptions): Promise<Submitted>;
   /**
    * Deletes batches that are completed or failed and ended before a time, with their items. Their ids are unknown from then on. The
    * newest batch stays.
    */
   prune(options: PruneOptions): Promise<Pruned>;
-  /** Yields the progress of a batch until its end. */
-  watch(id: number, options?: { signal?: AbortSignal; pollMs?: number }): AsyncGenerator<Progress, void, undefined>;
+  /** Yields the progress of a batch until its end. All readers in this process share two reads of the ledger a second. */
+  watch: WatchBatch;
   /** Resolves when the batch is completed, failed or stopped. */
   wait(id: number, options?: { signal?: AbortSignal; pollMs?: number }): Promise<Batch>;
 }
@@ -128,12 +118,6 @@ export interface BatchesParts {
   observer?: Observer | undefined;
 }
 
-/** The status changes that a caller can ask for. */
-const changes = {
-  stopped: { to: "stopped", from: undefined },
-  resumed: { to: "in_progress", from: ["stopped"] },
-} as const;
-
 export function createBatches(parts: BatchesParts): Batches {
   const { ledger, database, runner, clock } = parts;
   const replays = createReplays({ ledger, clock, keepKeysMs: parts.keepKeysMs, get: (id) => batches.get(id) });
@@ -155,20 +139,8 @@ export function createBatches(parts: BatchesParts): Batches {
     });
   }
 
-  /** Changes the status of a batch. Throws `wrong_state`, with the current status, if that is not allowed. */
-  async function changeStatus(id: number, verb: keyof typeof changes, act: Act = {}): Promise<Batch> {
-    const { to, from } = changes[verb];
-    const event = { verb, ...parseAct(act), at: clock.now() };
-    const before = await batches.get(id);
-    if (!(await ledger.move(id, to, event.at, from, event))) {
-      throw new ReinstateError("wrong_state", `Batch ${id} is ${before.status} and cannot be ${verb}`);
-    }
-    const batch = await batches.get(id);
-    parts.notify();
-    return batch;
-  }
-
   const batches: Batches = {
+    ...createChanges(accepting),
     ...createFromBatch({ ...accepting, checkExists, findOperation, acceptIntake }),
 
     async submit(submission) {
@@ -257,9 +229,6 @@ export function createBatches(parts: BatchesParts): Batches {
       await checkExists(id);
     },
 
-    stop: (id, act) => changeStatus(id, "stopped", act),
-    resume: (id, act) => changeStatus(id, "resumed", act),
-
     async failures(id) {
       await checkExists(id);
       return (await ledger.codes(id)).flatMap(({ outcome, ...rest }) =>
@@ -272,33 +241,9 @@ export function createBatches(parts: BatchesParts): Batches {
       return ledger.history(id);
     },
 
-    async retry(id, { code, idempotency, ...given } = {}) {
-      const act = parseAct(given);
-      const replay = await replays.find(idempotency);
-      if (replay) return replay;
-      const before = await batches.get(id);
-      const operation = parts.operation(before.operation, before.target);
-      const begun = async (generation: number, transaction: LedgerTransaction) => {
-        if (!before.dryRun) await operation?.accepted?.({ batchId: id, generation }, transaction);
-        if (!idempotency) return;
-        await replays.insert(idempotency, id, transaction, (await ledger.get(id, transaction)) as Batch);
-      };
-      try {
-        if ((await ledger.retry(id, clock.now(), { code, act, begun })) === 0) throw notRetryable(before, code);
-      } catch (error) {
-        // A concurrent request with the same key may have been first.
-        const replay = await replays.find(idempotency);
-        if (replay) return replay;
-        throw error;
-      }
-      const batch = await batches.get(id);
-      parts.notify();
-      return batch;
-    },
-
     prune: (options) => ledger.prune(options),
 
-    watch: (id, options) => watchBatch(() => batches.get(id), clock, options),
+    watch: createWatch((id) => batches.get(id), clock),
 
     async wait(id, { signal, pollMs = 50 } = {}) {
       for (;;) {
@@ -323,12 +268,4 @@ export function createBatches(parts: BatchesParts): Batches {
   }
 
   return batches;
-}
-
-function notRetryable({ id, status }: Batch, code: string | undefined): ReinstateError {
-  if (status !== "completed" && status !== "failed") {
-    return new ReinstateError("wrong_state", `Batch ${id} is ${status} and cannot be retried`);
-  }
-  const which = code === undefined ? "failed items" : `failed items with the code ${JSON.stringify(code)}`;
-  return new ReinstateError("wrong_state", `Batch ${id} is ${status} and has no ${which} that could be run again`);
 }

@@ -447,6 +447,19 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
     assert.deepEqual([second?.interrupted, second?.attempt], [true, 2]);
   },
 
+  async "knows the next attempt of a batch that only waits"({ ledger }) {
+    const id = await ledger.accept(batch(), chunks([1, 2], [3, 4]), 0);
+    for (const until of [70, 50]) {
+      const chunk = await claim(ledger, id, "a", 10, 100);
+      assert.ok(chunk);
+      assert.equal(await ledger.nextAttempt(id), undefined);
+      await ledger.release(chunk, until, { worker: "a" }, { counted: true, interrupted: until === 50 });
+    }
+    assert.equal(await ledger.nextAttempt(id), 50);
+    await ledger.move(id, "stopped", 20);
+    assert.equal(await ledger.nextAttempt(id), undefined);
+  },
+
   async "counts no attempt for a wait"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 2 }), chunks([1, 2]), 0);
     const hold = (now: number) => database.transaction((transaction) => ledger.lockNext(id, now, transaction));

@@ -56,7 +56,7 @@ export interface PerItemOperation<Item, Params>
 
 /**
  * Defines an operation that makes one call for each item. An item's request id follows from the installation, the batch, the
- * generation and the item, so a repeated call has the same one.
+ * generation that first sent the item, and the item, so a repeated call has the same one.
  *
  * @example
  * definePerItemOperation(host, {
@@ -146,8 +146,8 @@ export function definePerItemOperation<Item, Params>(
     }
   }
 
-  function toRequestId({ batchId, generation }: Work<Item, Params>, key: ItemKey): string {
-    const parts = [installation, inherited.name, batchId, generation, key];
+  function toRequestId({ batchId, generation, origin }: Work<Item, Params>, key: ItemKey): string {
+    const parts = [installation, inherited.name, batchId, origin?.generation ?? generation, key];
     return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
   }
 

@@ -141,7 +141,8 @@ async function applyMove(
   const { transaction, signal, interrupted } = work;
   const allOrNothing = work.params.all_or_nothing === true;
   if (allOrNothing && outOfRange.length > 0) return [...notMoved(ids, new NoneMoved([])), ...outOfRange];
-  const chunk = `${work.batchId}.${work.generation}.${work.seq}`;
+  const { generation, seq } = work.origin ?? work;
+  const chunk = `${work.batchId}.${generation}.${seq}`;
   try {
     const { movable, busy } = await splitOffLeadsOnCall(store, requested, ids);
     // An API call is one chunk with a waiting client. Later chunks of larger batches are throttled.

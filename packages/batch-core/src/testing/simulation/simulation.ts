@@ -205,6 +205,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
       for (const { id } of asked) {
         if (scheduler.chance(0.3)) await ask((batches) => batches.stop(id as number));
         if (scheduler.chance(0.3)) await ask((batches) => batches.retry(id as number));
+        if (scheduler.chance(0.3)) await ask((batches) => batches.reexamine(id as number));
         await pass(scheduler.below(3000));
       }
     }
