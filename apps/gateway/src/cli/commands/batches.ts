@@ -6,7 +6,6 @@ import { describeBatch, describeEvents, type EventReply, renderBatches, renderIt
 import { vendorName } from "./find-operation.ts";
 import { followBatch } from "./follow-batch.ts";
 import { catchInterrupt } from "./interrupt.ts";
-import { toCommand } from "./next-command.ts";
 import { openService, type ServerOptions, withService } from "./open-service.ts";
 import { toReportPath, writeReportFile } from "./report-file.ts";
 
@@ -101,7 +100,6 @@ export async function stopBatch(text: string, options: ActOptions): Promise<void
     const batch = await service.post<BatchReply>(`/v1/batches/${id}/stop`, toAct(options));
     if (options.json) return printJson(batch);
     print(describeBatch(batch, service.server));
-    writeError(`Next  ${toCommand("resume", id, service.server)}`);
   });
 }
 
@@ -190,7 +188,6 @@ export async function undoBatch(text: string, options: UndoOptions): Promise<voi
     const undo = await service.post<BatchReply>(`/v1/batches/${id}/undo`, body);
     if (options.json) printJson(undo);
     else print(describeBatch(undo, service.server));
-    if (undo.status === "stopped") writeError(`Next  ${toCommand("resume", undo.id, service.server)} starts it`);
   } finally {
     await service.close();
   }

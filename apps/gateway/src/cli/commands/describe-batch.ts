@@ -79,7 +79,7 @@ function renderCounts(batch: BatchReply): string {
     [outcome, formatCount(batch[outcome]), "", ""],
     ...failures
       .filter((failure) => failure.outcome === outcome)
-      .map(({ code, count, message }) => ["", formatCount(count), code, message]),
+      .map(({ code, count, message }) => ["", formatCount(count), code, message ?? ""]),
   ]);
   const waiting = batch.total - batch.processed;
   if (waiting > 0) rows.push(["waiting", formatCount(waiting), "", ""]);

@@ -63,7 +63,7 @@ async function tryReport(service: Service, id: number, report: string | undefine
 function renderFailures(failures: NonNullable<BatchReply["failures"]>): string {
   const rows = failures
     .slice(0, codesShown)
-    .map(({ outcome, code, count, message }) => [`  ${outcome}`, formatCount(count), code, cut(message)]);
+    .map(({ outcome, code, count, message }) => [`  ${outcome}`, formatCount(count), code, cut(message ?? "")]);
   const more = failures.length - codesShown;
   return renderTable([], rows) + (more > 0 ? `\n  and ${formatItems(more, "more code")}` : "");
 }

@@ -1,12 +1,9 @@
 import { Command } from "commander";
-import { openInput } from "../input/open-input.ts";
-import { createDisplay } from "../progress/display.ts";
 import { printEvent, readHead } from "../progress/events.ts";
 import type { BatchReply, OperationReply } from "../service/replies.ts";
-import { ProblemError, type Service } from "../service/service.ts";
-import { exitStatus } from "../terminal/exit-statuses.ts";
-import { CommandFailure, wrongUse } from "../terminal/failure.ts";
-import { formatBytes, formatCount, formatItems } from "../terminal/numbers.ts";
+import type { Service } from "../service/service.ts";
+import { wrongUse } from "../terminal/failure.ts";
+import { formatCount, formatItems } from "../terminal/numbers.ts";
 import { writeError } from "../terminal/output.ts";
 import { confirmMany } from "./confirm.ts";
 import { findOperation, listVendors } from "./find-operation.ts";
@@ -14,8 +11,9 @@ import { followBatch } from "./follow-batch.ts";
 import { catchInterrupt } from "./interrupt.ts";
 import { toCommand } from "./next-command.ts";
 import { openService } from "./open-service.ts";
-import { addParamOptions, readParams } from "./param-options.ts";
+import { addParamOptions } from "./param-options.ts";
 import { addRecordOptions, type RecordOptions } from "./record-options.ts";
+import { submitRecords } from "./submit-records.ts";
 
 export type Role = "restore" | "archive";
 
@@ -90,81 +88,4 @@ function describeAccepted({ id, total, duplicates, account, target, dry_run }: B
   if (target === "upstream") parts.push("at the real vendor");
   if (dry_run) parts.push("dry run, nothing is changed");
   return `${parts.join(", ")}; in ${place}`.replace("in the server", "at the server");
-}
-
-/** Validates the records and stores them as a batch that has not started. */
-async function submitRecords(
-  service: Service,
-  operation: OperationReply,
-  options: RecordOptions & Record<string, unknown>,
-  signal: AbortSignal,
-): Promise<BatchReply> {
-  const input = await openInput(options);
-  const { name, format, unit } = input;
-  if (options.column !== undefined && format !== "csv") {
-    throw wrongUse(`--column is for CSV, and ${name} is ${format}`, "leave --column out, or add --format csv");
-  }
-  const query: Record<string, string> = {
-    operation: operation.name,
-    target: options.target,
-    params: JSON.stringify(readParams(operation, options)),
-    prepared: "true",
-  };
-  if (options.account !== undefined) query.account = options.account;
-  if (options.column !== undefined) query.column = options.column;
-  if (options.dryRun) query.dry_run = "true";
-  if (options.maxFailureRate !== undefined) query.max_failure_rate = String(options.maxFailureRate);
-  const display = createDisplay({ isQuiet: options.json === true });
-  let fault: unknown;
-  let read = 0;
-  async function* counted() {
-    try {
-      for await (const part of input.source) {
-        read += part.length;
-        display.show(
-          () => `reading ${name}: ${formatBytes(read)}${input.size ? ` of ${formatBytes(input.size)}` : ""}`,
-        );
-        yield part;
-      }
-      display.show(() => `checking and storing ${name}`);
-    } catch (error) {
-      fault = error;
-      throw error;
-    }
-  }
-  try {
-    return await service.submit(query, { format, source: counted() }, signal);
-  } catch (error) {
-    if (fault !== undefined) throw fault;
-    if (signal.aborted)
-      throw new CommandFailure({ what: "Interrupted; nothing was stored", status: exitStatus.interrupted });
-    throw error instanceof ProblemError ? explainRejected(error, { name, unit, operation }) : error;
-  } finally {
-    display.end();
-  }
-}
-
-/** Explains why the records or the params were rejected. */
-function explainRejected(
-  error: ProblemError,
-  { name, unit, operation }: { name: string; unit: string; operation: OperationReply },
-): CommandFailure {
-  const { problem, failure } = error;
-  if (problem.status !== 422 || !problem.errors) return error;
-  const ofItems = problem.errors.some(({ path }) => /^(line|body)\b/.test(path));
-  if (!ofItems) {
-    const fix = `reinstate ${operation.role} ${operation.name.split(".")[0]} --help explains the options`;
-    return new CommandFailure({ ...failure, what: "The options are not accepted; nothing was changed", fix });
-  }
-  const details = problem.errors.map(({ path, message }) => {
-    const place = unit === "element" ? path.replace(/^line/, "element") : path;
-    return `${place === "body" ? name : place}: ${message.replaceAll("?column=", "--column ")}`;
-  });
-  return new CommandFailure({
-    what: `${name} has bad rows; nothing was changed`,
-    details,
-    why: problem.detail.startsWith("line") ? undefined : problem.detail,
-    fix: `correct these rows in ${name}, then repeat the command`,
-    status: exitStatus.wrongUse,
-  });
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { wrongUse } from "../terminal/failure.ts";
 import { formatCount } from "../terminal/numbers.ts";
 import type { Input } from "./input.ts";
@@ -16,7 +17,16 @@ export function openIdRanges(text: string): Input {
   if (total > mostIds) {
     throw wrongUse(`--ids names ${formatCount(total)} ids, and at most ${formatCount(mostIds)} are possible`, usage);
   }
-  return { name: "--ids", format: "ndjson", unit: "element", size: undefined, source: listIds(ranges) };
+  const written = ranges.map(({ from, to }) => `${from}-${to}`).join(",");
+  return {
+    name: "--ids",
+    format: "ndjson",
+    unit: "element",
+    size: undefined,
+    source: listIds(ranges),
+    digest: async () => createHash("sha256").update(`ids ${written}`).digest("hex"),
+    close() {},
+  };
 }
 
 interface Range {

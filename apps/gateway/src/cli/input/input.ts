@@ -8,6 +8,10 @@ export interface Input {
   source: AsyncIterable<Uint8Array>;
   /** Size in bytes, if it is known. */
   size: number | undefined;
+  /** Returns the SHA-256 of the items as they are written, in hexadecimal digits. */
+  digest(): Promise<string>;
+  /** Frees what was stored for it. */
+  close(): void;
 }
 
 /** The forms of a file: a table, one JSON value per line, or a JSON array. */

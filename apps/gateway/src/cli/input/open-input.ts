@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { wrongUse } from "../terminal/failure.ts";
 import { openIdRanges } from "./id-ranges.ts";
 import type { Input, InputFormat } from "./input.ts";
 import { splitJsonArray } from "./json-array.ts";
+import { spool } from "./spool.ts";
 
 export interface InputOptions {
   file?: string | undefined;
@@ -12,6 +14,8 @@ export interface InputOptions {
 
 /** Bytes from the beginning whose encoding is checked before anything is sent. */
 const headBytes = 64 * 1024;
+/** Bytes per read of a digest. */
+const hashBytes = 1024 * 1024;
 
 /** Opens the items of a command: a file, standard input, or ids on the command line. */
 export async function openInput({ file, ids, format }: InputOptions): Promise<Input> {
@@ -25,18 +29,33 @@ export async function openInput({ file, ids, format }: InputOptions): Promise<In
     throw wrongUse("--file - reads standard input, which is this terminal", "pipe the ids in, or name a file");
   }
   const name = isStandard ? "standard input" : file;
-  const size = isStandard ? undefined : findSize(file);
-  const stream: AsyncIterable<Uint8Array> = isStandard
-    ? process.stdin
-    : createReadStream(file, { highWaterMark: headBytes });
-  const { head, source } = await readHead(stream, name);
-  const found = format ?? findFormat(file, head.text);
-  const lines = endLastLine(source, head.encoding);
-  if (found !== "json") return { name, format: found, unit: "line", size, source: lines };
-  return { name, format: "ndjson", unit: "element", size, source: splitJsonArray(toUtf8(lines, head.encoding), name) };
+  // What can be read only once is stored first: the digest reads it too.
+  const once = isStandard ? process.stdin : isRegular(file) ? undefined : createReadStream(file);
+  const spooled = once && (await spool(once));
+  const path = spooled?.path ?? file;
+  try {
+    const { size } = statSync(path);
+    const { head, source } = await readHead(createReadStream(path, { highWaterMark: headBytes }), name);
+    const found = format ?? findFormat(file, head.text);
+    const lines = endLastLine(source, head.encoding);
+    const common = { name, size, digest: () => hashFile(path), close: () => spooled?.remove() };
+    if (found !== "json") return { ...common, format: found, unit: "line", source: lines };
+    const elements = splitJsonArray(toUtf8(lines, head.encoding), name);
+    return { ...common, format: "ndjson", unit: "element", source: elements };
+  } catch (error) {
+    spooled?.remove();
+    throw error;
+  }
 }
 
-function findSize(path: string): number | undefined {
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const part of createReadStream(path, { highWaterMark: hashBytes })) hash.update(part as Buffer);
+  return hash.digest("hex");
+}
+
+/** Reports whether a path is a file, and not for example a named pipe. */
+function isRegular(path: string): boolean {
   let found: ReturnType<typeof statSync>;
   try {
     found = statSync(path);
@@ -44,7 +63,7 @@ function findSize(path: string): number | undefined {
     throw unreadable(path, (error as NodeJS.ErrnoException).code);
   }
   if (found.isDirectory()) throw wrongUse(`${path} is a folder`, "name a file in it");
-  return found.isFile() ? found.size : undefined;
+  return found.isFile();
 }
 
 const unreadable = (path: string, code: string | undefined) => {

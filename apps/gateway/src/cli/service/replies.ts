@@ -4,7 +4,7 @@ export type { ItemsReply };
 
 /** A batch. `failures` is absent in lists. */
 export type BatchReply = BatchBody & {
-  failures?: { outcome: "skipped" | "failed" | "unknown"; code: string; count: number; message: string }[];
+  failures?: { outcome: "skipped" | "failed" | "unknown"; code: string; count: number; message: string | null }[];
   /** How long a dry run would take in earnest. */
   estimate?: Estimate | null;
 };

@@ -92,8 +92,8 @@ function toFailure({ type, status, detail, errors = [] }: ProblemReply, server: 
     const fix = "use an admin key without access=read (reinstate keys create --vendor admin)";
     return unreachable(`${server ?? "The ledger"} refused the call`, detail, fix).failure;
   }
-  if (name === "unknown") {
-    const why = `it answered with the status ${status}, and not in the form of Reinstate`;
+  if (name === "unknown" || name === "not-found") {
+    const why = `it answered with the status ${status}, and not as /v1 of Reinstate does`;
     return unreachable(`${server} is no Reinstate server`, why, "check the address in --server").failure;
   }
   if (status === 404) {
@@ -105,5 +105,5 @@ function toFailure({ type, status, detail, errors = [] }: ProblemReply, server: 
   if (status >= 500) {
     return { what: detail, fix: "see the log of the server, and report it", status: exitStatus.unexpected };
   }
-  return { what: errors.length > 0 ? detail : detail, details: issues, status: exitStatus.wrongUse };
+  return { what: detail, details: issues, status: exitStatus.wrongUse };
 }
