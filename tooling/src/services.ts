@@ -311,7 +311,7 @@ function readId(flag: "-u" | "-g", user: string): number {
  * Finds a port that no process listens on, below the range from which systems take the ports of clients: between this answer
  * and the start of a server, a client of another test must not get it.
  */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_768);
     const server = createServer();

@@ -11,7 +11,6 @@ import {
 import { type Context, Hono } from "hono";
 import { compress } from "hono/compress";
 import { createLinks } from "./links.ts";
-import { createSharedReads } from "./live.ts";
 import { type Message, renderMessage } from "./pages/messages.ts";
 import { addAssets, assetPaths } from "./routes/assets.ts";
 import { addBatch } from "./routes/batch.ts";
@@ -22,8 +21,10 @@ import { addSignIn } from "./routes/sign-in.ts";
 import { addSystems } from "./routes/systems.ts";
 import { securityHeaders } from "./security.ts";
 import { createSessions } from "./sessions.ts";
+import { createSharedReads } from "./shared-reads.ts";
 import { createSignInLinks } from "./sign-in-links.ts";
 import { createRoutes, type Env, type Site, toView } from "./site.ts";
+import { createStreamCount } from "./stream-count.ts";
 
 export interface DashboardParts {
   host: Host;
@@ -52,6 +53,7 @@ export async function createDashboard({ host, instances, basePath, closing }: Da
     links: createLinks(basePath),
     sessions: await createSessions(host),
     shared: createSharedReads(() => host.clock.now()),
+    streams: createStreamCount(),
     assets: assetPaths,
     closing,
   };

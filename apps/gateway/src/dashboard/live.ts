@@ -1,56 +1,49 @@
 import { type Batch, type Host, toMessage } from "@reinstate/batch-core";
-import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
 import { type LiveUpdate, toLiveUpdate, toPageState } from "./progress.ts";
+import { type SharedReads, sharedMs } from "./shared-reads.ts";
+import { type PageContext, readSession, type Site } from "./site.ts";
 
 /** Keep-alive interval, short enough for proxies. */
 const heartbeatMs = 15_000;
 /** Delay before a browser reconnects. */
 const reconnectMs = 1000;
-/** How often the pages of one process read the same ended batch, or the same list, together. */
-const sharedMs = 900;
-
-/** Reads something for all pages of a process at once: a result is used for 0.9 seconds. */
-export function createSharedReads(now: () => number) {
-  const results = new Map<string, { until: number; result: Promise<unknown> }>();
-  return <Result>(name: string, read: () => Promise<Result>): Promise<Result> => {
-    const known = results.get(name);
-    if (known && now() < known.until) return known.result as Promise<Result>;
-    if (results.size >= 1000) results.clear();
-    const result = read();
-    results.set(name, { until: now() + sharedMs, result });
-    return result;
-  };
-}
-
-export type SharedReads = ReturnType<typeof createSharedReads>;
+/**
+ * Streams of one session that stay open. A browser has six connections to a host, so the pages beyond these get one message in each
+ * stream and open it again later.
+ */
+const maxStreams = 4;
+const laterMs = 3000;
 
 /** Streams changes to a page until it is closed or the process stops. */
 export function streamUpdates(
-  c: Context,
-  host: Host,
-  closing: AbortSignal,
+  { host, closing, streams }: Pick<Site, "host" | "closing" | "streams">,
+  c: PageContext,
   changes: (signal: AbortSignal) => AsyncIterable<LiveUpdate>,
 ): Response {
+  const session = readSession(c).id;
   const over = new AbortController();
   const end = () => over.abort();
   const response = streamSSE(c, async (stream) => {
+    const isShort = streams.add(session) >= maxStreams;
     stream.onAbort(end);
     closing.addEventListener("abort", end);
     if (closing.aborted) end();
     const beat = sendHeartbeats();
     let sent = "";
     try {
-      await stream.write(`retry: ${reconnectMs}\n\n`);
+      await stream.write(`retry: ${isShort ? laterMs : reconnectMs}\n\n`);
       for await (const update of changes(over.signal)) {
         const data = JSON.stringify(update);
         if (data !== sent) await stream.writeSSE({ data });
         sent = data;
+        if (isShort) break;
       }
     } catch (error) {
       // The browser reconnects.
       if (!over.signal.aborted) host.log.error({ error: toMessage(error) }, "failed to watch for a page");
     } finally {
+      streams.remove(session);
       closing.removeEventListener("abort", end);
       over.abort();
       await beat;

@@ -4,6 +4,8 @@ import { sql } from "kysely";
 
 /** A signed-in browser. */
 export interface Session {
+  /** The digest of its token. */
+  id: string;
   key: Key;
   /** The session may change something. */
   canWrite: boolean;
@@ -52,15 +54,16 @@ export async function createSessions({ database, keys, clock }: Host): Promise<S
     },
 
     async find(token) {
+      const id = digestToken(token);
       const row = await db
         .selectFrom("reinstate_sessions")
         .select("key_id")
-        .where("digest", "=", digestToken(token))
+        .where("digest", "=", id)
         .where("expires_at", ">", clock.now())
         .executeTakeFirst();
       const key = row && (await keys.findById(row.key_id));
       if (!key || key.revokedAt !== null) return undefined;
-      return { key, canWrite: key.options.access !== "read" };
+      return { id, key, canWrite: key.options.access !== "read" };
     },
 
     async end(token) {

@@ -3,11 +3,12 @@ import type { Context, Handler, Hono } from "hono";
 import { getCookie } from "hono/cookie";
 import type { Html } from "./html.ts";
 import type { Links } from "./links.ts";
-import type { SharedReads } from "./live.ts";
 import { listOperations, type OperationChoice } from "./operations.ts";
 import { type Message, renderMessage } from "./pages/messages.ts";
 import { isOwnOrigin } from "./security.ts";
 import type { Session, Sessions } from "./sessions.ts";
+import type { SharedReads } from "./shared-reads.ts";
+import type { StreamCount } from "./stream-count.ts";
 import type { View } from "./view.ts";
 
 export type Env = { Variables: { session: Session | undefined } };
@@ -21,6 +22,7 @@ export interface Site {
   links: Links;
   sessions: Sessions;
   shared: SharedReads;
+  streams: StreamCount;
   assets: View["assets"];
   /** Aborted when the process stops. */
   closing: AbortSignal;

@@ -56,7 +56,8 @@ export function addBatch(site: Site, routes: Routes): void {
         vendor: operation?.vendor ?? batch.operation.split(".", 1)[0] ?? "",
         can: {
           undo: operation?.operation.opposite !== undefined,
-          reexamine: false,
+          reexamine:
+            operation !== undefined && (operation.operation.repeatable || operation.operation.reconcile !== undefined),
         },
         newKey: newFormKey,
       }),
@@ -90,7 +91,7 @@ export function addBatch(site: Site, routes: Routes): void {
   }
 
   routes.get(`${path}/events`, (c) =>
-    streamUpdates(c, host, site.closing, (signal) => watchForPage(host, site.shared, readId(c), signal)),
+    streamUpdates(site, c, (signal) => watchForPage(host, site.shared, readId(c), signal)),
   );
   routes.get(`${path}/report.csv`, (c) => reportResponse(host, readId(c), "csv"));
   routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, readId(c), "ndjson"));
@@ -139,7 +140,13 @@ export function addBatch(site: Site, routes: Routes): void {
   });
 
   act("undo", ({ id, act, idempotency }) => batches.undo(id, { ...act, idempotency }));
+  act("reexamine", ({ id, act }) => batches.reexamine(id, act));
+  act("mark", ({ id, act, form }) =>
+    batches.mark(id, { ...act, note: act.note ?? "", as: parseInput(markForm, form).as }),
+  );
 }
+
+const markForm = z.object({ as: z.enum(["done", "failed"], "must be done or failed") });
 
 interface Call {
   id: number;

@@ -89,8 +89,6 @@ export function addBatches(site: Site, routes: Routes): void {
 
   routes.get("/batches/events", (c) => {
     const { number: _, ...filter } = parseInput(listQuery, c.req.query());
-    return streamUpdates(c, host, site.closing, (signal) =>
-      watchList(host, async () => (await findShared(filter)).batches, signal),
-    );
+    return streamUpdates(site, c, (signal) => watchList(host, async () => (await findShared(filter)).batches, signal));
   });
 }

@@ -1,0 +1,105 @@
+import { defineOperation, defineVendor } from "@reinstate/batch-core";
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import { createHttpServer } from "../server.ts";
+import { openBrowser, openPage, signInToPage } from "../testing/browser.ts";
+import { openDemoGateway } from "../testing/demo-gateway.ts";
+import { naughtyTexts } from "../testing/naughty-texts.ts";
+import { showControls } from "./html.ts";
+
+/** Every item fails with itself as the code and the message. */
+const echo = defineOperation<string, Record<string, string>>({
+  name: "echo.texts.restore",
+  label: "text/restore",
+  item: z.string(),
+  params: z.record(z.string(), z.string()),
+  key: (text) => text,
+  chunkSize: 100,
+  apply: async ({ items }) =>
+    items.map((text) => ({ key: text, outcome: "failed", code: text.trim() === "" ? "blank" : text, message: text })),
+});
+
+const vendor = defineVendor({
+  name: "echo",
+  label: "Echo",
+  paths: ["/echo"],
+  settings: z.strictObject({}),
+  async create(host) {
+    host.register(echo);
+    return { operations: [echo], routes: { fetch: () => new Response(null, { status: 404 }) } };
+  },
+  demo: { keys: [], load: async () => {}, curl: () => "" },
+});
+
+/** A browser reads every line end as a line feed. */
+const toShown = (text: string) => showControls(text).replace(/\r\n?/g, "\n");
+
+describe("foreign texts", () => {
+  test("appear as they are in every field", async () => {
+    expect(naughtyTexts.length).toBeGreaterThan(450);
+    await using gateway = await openDemoGateway("sqlite::memory:", {}, [vendor]);
+    const { batches, keys } = gateway.host;
+    await batches.submit({ operation: echo.name, items: naughtyTexts, params: {} });
+    const named = Object.fromEntries(naughtyTexts.slice(0, 120).map((text, index) => [`p${index}`, text]));
+    await batches.submit({ operation: echo.name, items: ["x"], params: named });
+    for (const text of naughtyTexts) await keys.create({ vendor: "firstpromoter", account: text, name: text });
+    const notes = naughtyTexts.filter((text) => text.trim() !== "").slice(0, 200);
+    await batches.submit({ operation: echo.name, items: ["y"], params: {}, prepared: true });
+    for (const note of notes) {
+      await batches.resume(3, { note });
+      await batches.stop(3, { note }).catch(() => batches.wait(3));
+      if ((await batches.get(3)).status !== "stopped") break;
+    }
+
+    const server = createHttpServer(gateway.fetch, { keepAliveSeconds: 5, requestSeconds: 60, maxConnections: 100 });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    try {
+      await using browser = await openBrowser();
+      await using watched = await openPage(browser, `http://127.0.0.1:${port}`);
+      const { page } = watched;
+      await signInToPage(page);
+      const readAll = (selector: string) => page.locator(selector).allTextContents();
+
+      const shown: string[] = [];
+      await page.goto("/batches/1/items");
+      for (;;) {
+        shown.push(...(await readAll("tbody th code")));
+        expect(await readAll("tbody td.wide")).toEqual(
+          shown.slice(-100).slice(-(await page.locator("tbody tr").count())),
+        );
+        const next = page.getByRole("link", { name: "Next items" });
+        if ((await next.count()) === 0) break;
+        await next.click();
+      }
+      expect(shown).toEqual(naughtyTexts.map(toShown));
+
+      await page.goto("/batches/1");
+      const codes = new Set(await readAll("tbody th code"));
+      for (const text of naughtyTexts.filter((text) => text.trim() !== "")) expect(codes).toContain(toShown(text));
+
+      await page.goto("/batches/2");
+      const values = await readAll(".facts dd code");
+      for (const text of Object.values(named)) expect(values).toContain(toShown(JSON.stringify(text)));
+
+      await page.goto("/keys");
+      const rows = await readAll("tbody td:nth-child(3)");
+      for (const text of naughtyTexts) expect(rows).toContain(toShown(text));
+
+      await page.goto("/batches/new?operation=echo.texts.restore%40local");
+      for (const name of naughtyTexts.slice(0, 20)) {
+        await page
+          .getByLabel("Or a file")
+          .setInputFiles({ name: name.replace(/[/\\\0]/g, "_"), mimeType: "text/csv", buffer: Buffer.from('{"') });
+        await page.getByRole("button", { name: "Preview" }).click();
+        await page.getByRole("alert").waitFor();
+      }
+      await page.goto(`/batches?account=${encodeURIComponent('"><script>alert(1)</script>')}`);
+      expect(await page.getByLabel("Account").inputValue()).toBe('"><script>alert(1)</script>');
+      expect(watched.faults).toEqual([]);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+});
