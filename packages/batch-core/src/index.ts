@@ -92,6 +92,7 @@ export { decimalNumber, wholeNumber } from "./settings/number-setting.ts";
 export { givenTogether, headerSecret, readVendorOptions, timeZoneName } from "./settings/vendor-options.ts";
 export type { Batches, Failures } from "./submission/batches.ts";
 export type { BatchChanges, MarkOptions } from "./submission/change-batches.ts";
+export type { FindItemQuery, FoundItem, ItemSearch } from "./submission/find-item.ts";
 export type { FromBatchOptions, UndoOptions } from "./submission/from-batch.ts";
 export type { Refused, Request, RetryOptions, Submission, Submitted } from "./submission/request.ts";
 export type { Issue } from "./text/issue.ts";

@@ -10,6 +10,14 @@ export interface Packed {
   codec: Codec;
   bytes: Uint8Array;
   count: number;
+  /** The smallest and the largest integer among the items; absent if there is none. */
+  range?: IntegerRange | undefined;
+}
+
+/** The smallest and the largest of some integers. */
+export interface IntegerRange {
+  first: number;
+  last: number;
 }
 
 /** Packs the items of one chunk. Integers are sorted in ascending order unless `codec` is `json`; other items keep their order. */
@@ -17,7 +25,20 @@ export function pack(items: readonly unknown[], codec?: "json"): Packed {
   if (codec !== "json" && items.length > 0 && items.every((item) => Number.isSafeInteger(item))) {
     return packSorted(Float64Array.from(items as number[]).sort());
   }
-  return packLines(items.map((item) => JSON.stringify(item)));
+  return { ...packLines(items.map((item) => JSON.stringify(item))), range: findRange(items) };
+}
+
+function findRange(items: readonly unknown[]): IntegerRange | undefined {
+  let range: IntegerRange | undefined;
+  for (const item of items)
+    if (Number.isSafeInteger(item)) range = widenRange(range, { first: item as number, last: item as number });
+  return range;
+}
+
+/** Returns the range that contains two others. */
+export function widenRange(one: IntegerRange | undefined, other: IntegerRange | undefined): IntegerRange | undefined {
+  if (!one || !other) return one ?? other;
+  return { first: Math.min(one.first, other.first), last: Math.max(one.last, other.last) };
 }
 
 /** Packs items that are already JSON, one line each. */
@@ -41,6 +62,7 @@ export function packSorted(sorted: Float64Array): Packed {
     codec: "integers",
     bytes: buffer.slice(0, end),
     count: sorted.length,
+    range: { first: sorted[0] as number, last: sorted[sorted.length - 1] as number },
   };
 }
 

@@ -15,6 +15,8 @@ export interface CodeCount {
 /** Counts by outcome and code. */
 export type CodeCounts = Map<string, CodeCount>;
 
+const noCodes: CodeCounts = new Map();
+
 /** Bytes of a sample message at most. */
 const sampleBytes = 300;
 
@@ -42,6 +44,8 @@ export function countCodes({
   commonOutcome: ItemResult;
   overrides: readonly ItemResult[];
 }): CodeCounts {
+  // Performance: most chunks are done throughout.
+  if (overrides.length === 0 && commonOutcome.code === null) return noCodes;
   const codes: CodeCounts = new Map();
   const total = counts.done + counts.skipped + counts.failed + counts.unknown;
   addResult(codes, commonOutcome, total - overrides.length);
@@ -58,9 +62,12 @@ export function subtractCodes(from: Iterable<CodeCount>, left: CodeCounts): Code
 }
 
 /** Writes counts as they are stored; null for none. */
-export function writeCodes(codes: Iterable<CodeCount>): string | null {
-  const rows = Array.from(codes, ({ outcome, code, count, message }) => [outcome, code, count, message]);
-  return rows.length === 0 ? null : JSON.stringify(rows);
+export function writeCodes(codes: CodeCounts | readonly CodeCount[]): string | null {
+  const list = Array.isArray(codes) ? codes : (codes as CodeCounts);
+  if (("size" in list ? list.size : list.length) === 0) return null;
+  return JSON.stringify(
+    Array.from(list.values(), ({ outcome, code, count, message }) => [outcome, code, count, message]),
+  );
 }
 
 /** Reads stored counts. */

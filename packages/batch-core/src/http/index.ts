@@ -38,6 +38,8 @@ export {
   batchDetailReply,
   batchesReply,
   batchReply,
+  type FoundItemsReply,
+  foundItemsReply,
   type HistoryReply,
   historyReply,
   type ItemsReply,

@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import { ReinstateError } from "../errors/errors.ts";
 import { messageOfIssue } from "../intake/validate-items.ts";
+import { readJson } from "../text/json-text.ts";
 
 /**
  * Parses input by a schema.
@@ -20,4 +21,12 @@ export function parseInput<Value>(schema: z.ZodType<Value>, input: unknown): Val
 export function batchId(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new ReinstateError("unknown_batch", `There is no batch ${text.slice(0, 50)}`);
   return Number(text);
+}
+
+/** Reads the item in a query: an integer, an object as JSON, or a text. */
+export function readItemText(text: string): unknown {
+  if (/^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  if (!text.startsWith("{")) return text;
+  const read = readJson(text);
+  return read.fault === undefined ? read.value : text;
 }

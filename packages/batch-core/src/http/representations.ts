@@ -53,8 +53,13 @@ export function eventBody({ at, actor, ...event }: BatchEvent, names: ReadonlyMa
 }
 
 /** Converts an item to its form in `/v1`; `outcome` is null while it waits. */
-export function itemBody({ item, outcome, code, message, generation }: ItemOutcome) {
-  return { item, outcome: outcome ?? null, code, message, generation };
+export function itemBody({ item, ...outcome }: ItemOutcome) {
+  return { item, ...outcomeBody(outcome) };
+}
+
+/** Converts the outcome of an item to its form in `/v1`. */
+export function outcomeBody({ outcome, code, message, generation }: Omit<ItemOutcome, "item">) {
+  return { outcome: outcome ?? null, code, message, generation };
 }
 
 /** Converts an operation to its form in `/v1`, with JSON Schemas. `now`: milliseconds since 1970 UTC. */

@@ -52,6 +52,8 @@ test("returns responses as documented", async () => {
   expect(await read("/batches/1/items")).toBe(200);
   expect(await read("/batches/1/manifest.json")).toBe(200);
   expect(await read("/batches/1/history")).toBe(200);
+  expect(await read("/items?operation=test.rows.touch&item=1")).toBe(200);
+  expect(await read("/items?operation=test.rows.touch&item=x")).toBe(422);
   expect(await read("/operations")).toBe(200);
   expect(await send("/batches/1/retry")).toBe(200);
   expect(await send("/batches", { operation: "a.b.c", items: [1] })).toBe(422);

@@ -9,18 +9,29 @@ import {
   batchDetailReply,
   batchesReply,
   batchReply,
+  foundItemsReply,
   historyReply,
   itemsReply,
   manifestReply,
   operationsReply,
   problemReply,
 } from "./v1-replies.ts";
-import { actBody, itemsQuery, listQuery, markBody, repeatBody, retryBody, undoBody } from "./v1-routes.ts";
+import {
+  actBody,
+  findItemQuery,
+  itemsQuery,
+  listQuery,
+  markBody,
+  repeatBody,
+  retryBody,
+  undoBody,
+} from "./v1-routes.ts";
 
 const writer = createSchemaWriter({
   Batch: batchReply,
   BatchDetail: batchDetailReply,
   BatchList: batchesReply,
+  FoundItems: foundItemsReply,
   History: historyReply,
   ItemList: itemsReply,
   Manifest: manifestReply,
@@ -195,6 +206,17 @@ const routes: Route[] = [
     parameters: { path: id, query: itemsQuery.shape },
     answers: { "200": { description: "A page", body: { schema: itemsReply } } },
     errors: ["unknown_batch", "invalid_request"],
+  },
+  {
+    operationId: "findItem",
+    method: "GET",
+    path: "/v1/items",
+    summary: "Find the batches that contain an item",
+    description:
+      "Integers are found in all batches of the operation. Other items, given as JSON or by their key, are found within one batch.",
+    parameters: { query: findItemQuery.shape },
+    answers: { "200": { description: "The batches, newest first", body: { schema: foundItemsReply } } },
+    errors: ["invalid_request", "unknown_operation", "unknown_batch"],
   },
   report("csv", "text/csv"),
   report("ndjson", "application/x-ndjson"),

@@ -72,6 +72,19 @@ export const itemsReply = z.strictObject({
   next_cursor: z.string().nullable(),
 });
 
+/** The batches with one item, newest first. */
+export const foundItemsReply = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      batch: batchReply,
+      outcome: outcomeWord.nullable(),
+      code: z.string().optional(),
+      message: z.string().optional(),
+      generation: count,
+    }),
+  ),
+});
+
 /** What happened to a batch, oldest first. */
 export const historyReply = z.strictObject({
   events: z.array(
@@ -150,6 +163,8 @@ export type BatchDetailReply = z.infer<typeof batchDetailReply>;
 export type BatchesReply = z.infer<typeof batchesReply>;
 /** A page of items with their outcomes. */
 export type ItemsReply = z.infer<typeof itemsReply>;
+/** The batches with one item. */
+export type FoundItemsReply = z.infer<typeof foundItemsReply>;
 /** The history of a batch. */
 export type HistoryReply = z.infer<typeof historyReply>;
 /** The registered operations. */

@@ -262,6 +262,7 @@ describe.each(ledgerDatabases)("/v1 on $name", ({ open }) => {
     const batch = "/v1/batches/1";
     const gets = [
       "/v1/operations",
+      "/v1/items",
       batch,
       ...["items", "report.csv", "report.ndjson", "manifest.json", "events", "history"].map(
         (part) => `${batch}/${part}`,

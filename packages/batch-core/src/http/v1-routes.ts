@@ -16,11 +16,11 @@ import { authenticate } from "./credentials.ts";
 import { cursorPage } from "./cursor-page.ts";
 import { eventsResponse } from "./events.ts";
 import { keyedRequest } from "./idempotency-key.ts";
-import { batchId, parseInput } from "./parse-query.ts";
+import { batchId, parseInput, readItemText } from "./parse-query.ts";
 import { cleanPath } from "./path.ts";
 import { faultProblem, problem, toProblem } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
-import { batchBody, eventBody, itemBody, operationBody } from "./representations.ts";
+import { batchBody, eventBody, itemBody, operationBody, outcomeBody } from "./representations.ts";
 import { readRequestId } from "./request-id.ts";
 import { readParameters, readSmallCall, type UncheckedCall } from "./safety-flags.ts";
 
@@ -40,6 +40,16 @@ export const itemsQuery = z.strictObject({
   code: codeText.optional(),
   cursor: z.string().optional(),
   limit: limit.default(100),
+});
+
+export const findItemQuery = z.strictObject({
+  operation: ownText(),
+  target: z.enum(["local", "upstream"]).default("local"),
+  account: ownText().optional(),
+  /** An integer, a text, or an object as JSON. */
+  item: ownText(10_000).min(1, "must not be empty"),
+  batch: integerText.pipe(z.int().positive()).optional(),
+  limit: integerText.pipe(z.int().min(1).max(100)).default(20),
 });
 
 /** The body of a call that changes a batch. */
@@ -174,6 +184,14 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
     read: ({ req, var: { actor } }) => readNewBatch(req.raw, actor),
     answer: (input, flags, { req, var: { actor } }) =>
       createBatch({ host, request: req.raw, actor, flags, streamLimit }, input),
+  });
+
+  routes.get("/v1/items", async (c) => {
+    const { item, ...query } = parseInput(findItemQuery, c.req.query());
+    const found = await batches.findItem({ ...query, item: readItemText(item) });
+    return c.json({
+      items: found.map(({ batch, ...outcome }) => ({ batch: batchBody(batch), ...outcomeBody(outcome) })),
+    });
   });
 
   const path = "/v1/batches/:id";

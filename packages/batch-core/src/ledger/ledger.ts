@@ -91,6 +91,19 @@ export interface BatchFilter {
   limit: number;
 }
 
+/** A search for the batches that may contain an integer. */
+export interface RangeQuery {
+  operation: string;
+  target: Target;
+  item: number;
+  account?: string | undefined;
+  /** Only this batch. */
+  batch?: number | undefined;
+  /** Only batches with a smaller id. */
+  before?: number | undefined;
+  limit: number;
+}
+
 /** An open batch with the chunks that wait for a worker. */
 export interface ReadyBatch {
   id: number;
@@ -276,6 +289,11 @@ export interface Ledger {
       limit: number;
     },
   ): Promise<ChunkContent[]>;
+  /**
+   * Finds the batches of an operation whose smallest and largest integers enclose `item`, newest first, with their chunks of which this is
+   * true too.
+   */
+  findRanges(query: RangeQuery): Promise<{ batches: number[]; chunks: ChunkId[] }>;
   /** Returns the number of items by outcome and code, the largest first. Items without a code are left out. */
   codes(id: number): Promise<CodeCount[]>;
 

@@ -52,7 +52,9 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     failed integer,
     unknown integer,
     tally text,
-    codes text
+    codes text,
+    first_item bigint,
+    last_item bigint
   )`,
   sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`,
   // Sums the items whose effect is unknown.
@@ -112,6 +114,8 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
     codes text,
     origin_generation integer,
     origin_seq integer,
+    first_item bigint,
+    last_item bigint,
     primary key (batch_id, generation, seq)
   ) ${inPlace}`,
   sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`,

@@ -1,12 +1,13 @@
 import { type Kysely, type Selectable, sql } from "kysely";
 import { type Batch, computeProgress, isFinished, type StopRule } from "../batch/batch.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
+import { statement } from "../database/prepared-statement.ts";
 import { unfinished } from "./chunk-queries.ts";
 import type { BatchFilter, BatchHead, Ledger } from "./ledger.ts";
 import { holdsCounts, type LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
-type BatchRow = Omit<Selectable<LedgerTables["reinstate_batches"]>, "codes" | "content">;
+type BatchRow = Omit<Selectable<LedgerTables["reinstate_batches"]>, "codes" | "content" | "first_item" | "last_item">;
 
 /** All columns but the codes, which may be long and are not read with the batch. */
 const batchColumns = [
@@ -46,6 +47,11 @@ export function createReader(
 ): Pick<Ledger, "head" | "get" | "findContent" | "list" | "open" | "nextAttempt" | "ready"> {
   const db = database.tables<LedgerTables>();
   const on = (transaction?: LedgerTransaction) => (transaction as Db | undefined) ?? db;
+
+  const selectBatch = statement(
+    ({ id }: { id: number }) => db.selectFrom("reinstate_batches").select(batchColumns).where("id", "=", id),
+    { byKey: true },
+  );
 
   async function withCounts(rows: BatchRow[], on: Db): Promise<Batch[]> {
     const ids = rows.filter((row) => !holdsCounts(row)).map(({ id }) => id);
@@ -128,20 +134,12 @@ export function createReader(
 
   return {
     async head(id, transaction) {
-      const row = await on(transaction)
-        .selectFrom("reinstate_batches")
-        .select(batchColumns)
-        .where("id", "=", id)
-        .executeTakeFirst();
+      const [row] = (await selectBatch(on(transaction), { id })).rows;
       return row && toBatchHead(row);
     },
 
     async get(id, transaction) {
-      const row = await on(transaction)
-        .selectFrom("reinstate_batches")
-        .select(batchColumns)
-        .where("id", "=", id)
-        .executeTakeFirst();
+      const [row] = (await selectBatch(on(transaction), { id })).rows;
       return row && (await withCounts([row], on(transaction)))[0];
     },
 

@@ -40,7 +40,7 @@ function selectCodes(on: Db, batchId: number, after: Place | undefined) {
 }
 
 /** Creates the part of the ledger that reads the chunks of a batch and their codes. */
-export function createChunkReader(database: Database): Pick<Ledger, "readChunks" | "codes"> {
+export function createChunkReader(database: Database): Pick<Ledger, "readChunks" | "codes" | "findRanges"> {
   const db = database.tables<LedgerTables>();
 
   return {
@@ -54,6 +54,29 @@ export function createChunkReader(database: Database): Pick<Ledger, "readChunks"
       const inGeneration = after && !outcome ? await page(after, "generation") : [];
       const chunks = inGeneration.length > 0 ? inGeneration : await page(after);
       return addOverrides(batchId, chunks);
+    },
+
+    async findRanges({ operation, target, item, account, batch, before, limit }) {
+      let query = db
+        .selectFrom("reinstate_batches")
+        .select("id")
+        .where("operation", "=", operation)
+        .where("target", "=", target)
+        .where("first_item", "<=", item)
+        .where("last_item", ">=", item);
+      if (account !== undefined) query = query.where("account", "=", account);
+      if (batch !== undefined) query = query.where("id", "=", batch);
+      if (before !== undefined) query = query.where("id", "<", before);
+      const batches = (await query.orderBy("id", "desc").limit(limit).execute()).map(({ id }) => id);
+      if (batches.length === 0) return { batches, chunks: [] };
+      const chunks = await db
+        .selectFrom("reinstate_chunks")
+        .select(["batch_id as batchId", "generation", "seq"])
+        .where(database.anyOf("batch_id", batches))
+        .where("first_item", "<=", item)
+        .where("last_item", ">=", item)
+        .execute();
+      return { batches, chunks };
     },
 
     async codes(id) {

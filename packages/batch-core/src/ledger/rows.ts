@@ -1,5 +1,5 @@
 import { type BatchStatus, noCounts } from "../batch/batch.ts";
-import type { Packed } from "../batch/chunk-codec.ts";
+import type { IntegerRange, Packed } from "../batch/chunk-codec.ts";
 import type { ChunkResult, Sums } from "../batch/chunk-result.ts";
 import { countCodes, writeCodes } from "../batch/codes.ts";
 import type { Origin } from "../operation/operation.ts";
@@ -22,6 +22,8 @@ export interface AcceptedBatch {
   id: number;
   batch: NewBatch;
   now: number;
+  /** Of all items, once the chunks are written. */
+  range?: IntegerRange | undefined;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface AcceptedBatch {
  *
  * Performance: written column by column, because a spread takes longer than the insert.
  */
-export function batchRow({ id, batch, now }: AcceptedBatch, status: BatchStatus, sums?: Sums) {
+export function batchRow({ id, batch, now, range }: AcceptedBatch, status: BatchStatus, sums?: Sums) {
   return {
     id,
     operation: batch.operation,
@@ -58,7 +60,9 @@ export function batchRow({ id, batch, now }: AcceptedBatch, status: BatchStatus,
     failed: sums?.counts.failed ?? null,
     unknown: sums?.counts.unknown ?? null,
     tally: sums ? tallyText(sums.tally) : null,
-    codes: sums ? writeCodes(sums.codes.values()) : null,
+    codes: sums ? writeCodes(sums.codes) : null,
+    first_item: range?.first ?? null,
+    last_item: range?.last ?? null,
   };
 }
 
@@ -76,6 +80,8 @@ export function chunkRow(chunk: WrittenChunk) {
     lease_until: claim?.leaseUntil ?? null,
     origin_generation: origin?.generation ?? null,
     origin_seq: origin?.seq ?? null,
+    first_item: packed.range?.first ?? null,
+    last_item: packed.range?.last ?? null,
   };
 }
 
@@ -120,7 +126,7 @@ export function toFinishedColumns(result: ChunkResult, now: number) {
     rest_code: commonOutcome.code,
     rest_message: commonOutcome.message,
     tally: tallyText(tally),
-    codes: writeCodes(countCodes(result).values()),
+    codes: writeCodes(countCodes(result)),
     finished_at: now,
   };
 }

@@ -292,7 +292,7 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
     const codes = await sumCodes(on, id);
     await on
       .updateTable("reinstate_batches")
-      .set({ ...counts, tally: tallyText(tally), codes: writeCodes(codes.values()) })
+      .set({ ...counts, tally: tallyText(tally), codes: writeCodes(codes) })
       .where("id", "=", id)
       .execute();
   }

@@ -54,6 +54,9 @@ export interface LedgerTables {
     updated_at: number;
     started_at: number | null;
     finished_at: number | null;
+    /** The smallest and the largest integer among the items. */
+    first_item: number | null;
+    last_item: number | null;
   } & Nullable<KeptCounts>;
   reinstate_chunks: {
     batch_id: number;
@@ -75,6 +78,9 @@ export interface LedgerTables {
     /** The chunk under which the items were first sent, if a later generation reexamines them. */
     origin_generation: number | null;
     origin_seq: number | null;
+    /** The smallest and the largest integer among the items. */
+    first_item: number | null;
+    last_item: number | null;
     /** 1 if the items were rejected during validation, so no retry includes them. */
     refused: Generated<number>;
     /** The outcome of every item without a row of its own; null for `done`, and while the chunk is not finished. */

@@ -1,4 +1,5 @@
 import { type Kysely, sql } from "kysely";
+import { type IntegerRange, widenRange } from "../batch/chunk-codec.ts";
 import { addChunkResult, type ChunkResult, noSums, type Sums } from "../batch/chunk-result.ts";
 import type { Database } from "../database/database.ts";
 import { statement } from "../database/prepared-statement.ts";
@@ -46,15 +47,16 @@ export function createWriter(database: Database) {
 
   /**
    * Writes the chunks of a new batch as they arrive. `prepare` sets the initial state of each chunk that was not rejected. Returns the
-   * sums over the chunks that are already finished.
+   * sums over the chunks that are already finished, and the range of the items.
    */
   async function writeEach(
     on: Db,
     { id, now }: AcceptedBatch,
     chunks: Chunks,
     prepare: (chunk: WrittenChunk) => WrittenChunk | Promise<WrittenChunk>,
-  ): Promise<Sums> {
+  ): Promise<{ sums: Sums; range: IntegerRange | undefined }> {
     const sums = noSums();
+    let range: IntegerRange | undefined;
     let seq = 0;
     let slice: WrittenChunk[] = [];
     let bytes = 0;
@@ -62,6 +64,7 @@ export function createWriter(database: Database) {
       const chunk: WrittenChunk = { batchId: id, generation: 0, seq: seq++, packed, now };
       const prepared = refused ? { ...chunk, settled: refused, refused: true as const } : await prepare(chunk);
       if (prepared.settled) addChunkResult(sums, prepared.settled);
+      range = widenRange(range, packed.range);
       slice.push(prepared);
       bytes += packed.bytes.length;
       if (slice.length < rowsPerInsert && bytes < bytesPerInsert) continue;
@@ -70,7 +73,7 @@ export function createWriter(database: Database) {
       bytes = 0;
     }
     await writeChunks(on, slice);
-    return sums;
+    return { sums, range };
   }
 
   async function writeQueued(
@@ -79,8 +82,8 @@ export function createWriter(database: Database) {
     chunks: Chunks,
     { prepared = false }: Extract<Acceptance, { mode: "queued" }>,
   ): Promise<void> {
-    await insertBatch(on, batchRow(accepted, prepared ? "stopped" : "pending"));
-    await writeEach(on, accepted, chunks, (chunk) => chunk);
+    const { range } = await writeEach(on, accepted, chunks, (chunk) => chunk);
+    await insertBatch(on, batchRow({ ...accepted, range }, prepared ? "stopped" : "pending"));
   }
 
   async function writeLeased(
@@ -89,11 +92,11 @@ export function createWriter(database: Database) {
     chunks: Chunks,
     { worker, leaseUntil, take }: Extract<Acceptance, { mode: "leased" }>,
   ): Promise<void> {
-    await insertBatch(on, batchRow(accepted, "in_progress"));
-    await writeEach(on, accepted, chunks, (chunk) => {
+    const { range } = await writeEach(on, accepted, chunks, (chunk) => {
       take(newlyClaimed(chunk));
       return { ...chunk, claim: { worker, leaseUntil } };
     });
+    await insertBatch(on, batchRow({ ...accepted, range }, "in_progress"));
   }
 
   async function writeSettled(
@@ -103,8 +106,8 @@ export function createWriter(database: Database) {
     { settle }: Extract<Acceptance, { mode: "within" }>,
   ): Promise<void> {
     const run = async (chunk: WrittenChunk) => ({ ...chunk, settled: await settle(newlyClaimed(chunk)) });
-    const sums = await writeEach(on, accepted, chunks, run);
-    await insertBatch(on, batchRow(accepted, "completed", sums));
+    const { sums, range } = await writeEach(on, accepted, chunks, run);
+    await insertBatch(on, batchRow({ ...accepted, range }, "completed", sums));
   }
 
   const accept: Ledger["accept"] = (batch, chunks, now, acceptance = { mode: "queued" }, transaction) => {

@@ -109,6 +109,11 @@ function listResults(
   return { generation, seq, items, positions };
 }
 
+/** Returns the first item of a chunk that matches, unless a later generation contains it. */
+export function findInChunk(chunk: ChunkContent, matches: (item: unknown) => boolean): ItemOutcome | undefined {
+  return listResults(chunk, unpack(chunk.codec, chunk.packed), 0, {}).items.find(({ item }) => matches(item));
+}
+
 /**
  * Yields all items in order, in pages. `last` is the current generation of the batch. With `outcome`, yields only such
  * items. A retry that starts meanwhile is ignored, so no

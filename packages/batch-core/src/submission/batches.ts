@@ -18,6 +18,7 @@ import { findTextIssues } from "../text/own-text.ts";
 import { acceptBatch, type ItemSource } from "./accept-batch.ts";
 import type { AccountCheck, AccountRequest } from "./account-check.ts";
 import { type BatchChanges, createChanges } from "./change-batches.ts";
+import { createItemSearch, type ItemSearch } from "./find-item.ts";
 import { type BatchesFromBatches, createFromBatch } from "./from-batch.ts";
 import { listDistinct, packChunks } from "./item-chunks.ts";
 import { createReplays } from "./replay.ts";
@@ -31,7 +32,7 @@ import type { AcceptedRequest, Request, Submission, Submitted } from "./request.
  * await host.batches.wait(id);
  * const { items } = await host.batches.items(id, { outcome: "failed" });
  */
-export interface Batches extends BatchesFromBatches, BatchChanges {
+export interface Batches extends BatchesFromBatches, BatchChanges, ItemSearch {
   /**
    * Accepts a batch. When it resolves, the batch is on disk with all its items, and a small batch is finished. If it throws, nothing
    * has changed.
@@ -141,6 +142,7 @@ export function createBatches(parts: BatchesParts): Batches {
 
   const batches: Batches = {
     ...createChanges(accepting),
+    ...createItemSearch({ ...accepting, findOperation }),
     ...createFromBatch({ ...accepting, checkExists, findOperation, acceptIntake }),
 
     async submit(submission) {

@@ -8,7 +8,8 @@ import { toIssues } from "../intake/validate-items.ts";
  * @throws ReinstateError `invalid_request` that names the note
  */
 export function parseAct({ actor = null, note }: Act): { actor: string | null; note: string | undefined } {
-  const read = noteText.optional().safeParse(note);
+  if (note === undefined) return { actor, note };
+  const read = noteText.safeParse(note);
   if (!read.success) throw invalidRequest(...toIssues(read.error, "note"));
   return { actor, note: read.data };
 }
