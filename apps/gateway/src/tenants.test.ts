@@ -40,6 +40,8 @@ const callsByApi: Record<string, (route: ServedRoute, batch: number) => Call[]> 
   v1: ({ method, path }, batch) => {
     const items = { operation: "firstpromoter.promoters.restore", account: "acc_demo", items: [1] };
     if (method === "POST" && path === "/v1/batches") return [{ path, body: items }];
+    if (path === "/v1/items")
+      return [{ path: `${path}?operation=firstpromoter.promoters.archive&item=1`, reads: true }];
     return [
       { path: path.replace(":id", String(batch)), reads: method === "GET", ...(method === "POST" && { body: {} }) },
     ];

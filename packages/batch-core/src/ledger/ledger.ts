@@ -294,8 +294,11 @@ export interface Ledger {
    * true too.
    */
   findRanges(query: RangeQuery): Promise<{ batches: number[]; chunks: ChunkId[] }>;
-  /** Returns the number of items by outcome and code, the largest first. Items without a code are left out. */
-  codes(id: number): Promise<CodeCount[]>;
+  /**
+   * Returns the number of items by outcome and code, the largest first; undefined for an unknown batch. Items without a code are left
+   * out.
+   */
+  codes(id: number): Promise<CodeCount[] | undefined>;
 
   /**
    * Inserts an idempotency key in the transaction that accepts its batch. If the key exists, returns its entry and inserts nothing.

@@ -21,6 +21,8 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
   },
 };
 
+// Performance: the codes may be long, so they stand last, where SQLite reads the other columns without them.
+
 const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
   sql`create table reinstate_batches (
     id ${id},
@@ -52,9 +54,9 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     failed integer,
     unknown integer,
     tally text,
-    codes text,
     first_item bigint,
-    last_item bigint
+    last_item bigint,
+    codes text
   )`,
   sql`create index reinstate_batches_open on reinstate_batches (id) where status in ('pending', 'in_progress')`,
   // Sums the items whose effect is unknown.
@@ -111,11 +113,11 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
     worker text,
     lease_until bigint,
     finished_at bigint,
-    codes text,
     origin_generation integer,
     origin_seq integer,
     first_item bigint,
     last_item bigint,
+    codes text,
     primary key (batch_id, generation, seq)
   ) ${inPlace}`,
   sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`,

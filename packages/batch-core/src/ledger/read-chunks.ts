@@ -22,7 +22,7 @@ export async function sumCodes(on: Db, batchId: number): Promise<CodeCounts> {
   }
 }
 
-function selectCodes(on: Db, batchId: number, after: Place | undefined) {
+function selectCodes(on: Db, batchId: number, after: Place | undefined, limit = codesPerPage) {
   let query = on
     .selectFrom("reinstate_chunks")
     .select(["generation", "seq", "codes"])
@@ -31,7 +31,7 @@ function selectCodes(on: Db, batchId: number, after: Place | undefined) {
     .where("codes", "is not", null)
     .orderBy("generation")
     .orderBy("seq")
-    .limit(sql.lit(codesPerPage));
+    .limit(sql.lit(limit));
   if (after) {
     const { generation, seq } = after;
     query = query.where(({ eb, refTuple, tuple }) => eb(refTuple("generation", "seq"), ">", tuple(generation, seq)));
@@ -85,7 +85,7 @@ export function createChunkReader(database: Database): Pick<Ledger, "readChunks"
         .select(["done", "codes"])
         .where("id", "=", id)
         .executeTakeFirst();
-      if (!batch) return [];
+      if (!batch) return undefined;
       const codes = holdsCounts(batch) ? readCodes(batch.codes) : [...(await sumCodes(db, id)).values()];
       return codes.sort(compareCodes);
     },
@@ -97,12 +97,14 @@ export function createChunkReader(database: Database): Pick<Ledger, "readChunks"
     { after, outcome, code, limit }: Parameters<Ledger["readChunks"]>[1] & { code: string },
   ): Promise<ChunkContent[]> {
     const matches = (each: CodeCount) => each.code === code && (outcome === undefined || each.outcome === outcome);
+    const name = JSON.stringify(code);
     const found: Place[] = [];
-    for (let last = after; found.length < limit; ) {
-      const page = await selectCodes(db, batchId, last);
-      found.push(...page.filter(({ codes }) => readCodes(codes).some(matches)));
+    // Performance: reads few rows if many chunks have the code, and more with every page without it.
+    for (let last = after, size = 2 * limit; found.length < limit; size = Math.min(4 * size, codesPerPage)) {
+      const page = await selectCodes(db, batchId, last, size);
+      found.push(...page.filter(({ codes }) => codes?.includes(name) && readCodes(codes).some(matches)));
       last = page.at(-1);
-      if (page.length < codesPerPage) break;
+      if (page.length < size) break;
     }
     const runs = groupRuns(found.slice(0, limit)).map((run) =>
       withItems(

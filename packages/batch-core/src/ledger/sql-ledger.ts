@@ -288,8 +288,10 @@ export async function createSqlLedger(database: Database): Promise<Ledger> {
 
   async function storeSums(id: number, transaction: LedgerTransaction): Promise<void> {
     const on = transaction as Db;
-    const { counts, tally } = (await ledger.get(id, transaction)) as Batch;
-    const codes = await sumCodes(on, id);
+    const { counts, tally, total, generation } = (await ledger.get(id, transaction)) as Batch;
+    // Performance: only marked items are done with a code, and they are in a later generation.
+    const isPlain = counts.done === total && generation === 0;
+    const codes = isPlain ? [] : await sumCodes(on, id);
     await on
       .updateTable("reinstate_batches")
       .set({ ...counts, tally: tallyText(tally), codes: writeCodes(codes) })

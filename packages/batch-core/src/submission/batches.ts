@@ -202,7 +202,7 @@ export function createBatches(parts: BatchesParts): Batches {
 
     async get(id) {
       const batch = await ledger.get(id);
-      if (!batch) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
+      if (!batch) throw unknownBatch(id);
       return withStorageWait(batch);
     },
 
@@ -232,10 +232,9 @@ export function createBatches(parts: BatchesParts): Batches {
     },
 
     async failures(id) {
-      await checkExists(id);
-      return (await ledger.codes(id)).flatMap(({ outcome, ...rest }) =>
-        outcome === "done" ? [] : [{ outcome, ...rest }],
-      );
+      const codes = await ledger.codes(id);
+      if (!codes) throw unknownBatch(id);
+      return codes.flatMap(({ outcome, ...rest }) => (outcome === "done" ? [] : [{ outcome, ...rest }]));
     },
 
     async history(id) {
@@ -266,8 +265,10 @@ export function createBatches(parts: BatchesParts): Batches {
   }
 
   async function checkExists(id: number): Promise<void> {
-    if (!(await ledger.head(id))) throw new ReinstateError("unknown_batch", `There is no batch ${id}`);
+    if (!(await ledger.head(id))) throw unknownBatch(id);
   }
 
   return batches;
 }
+
+const unknownBatch = (id: number) => new ReinstateError("unknown_batch", `There is no batch ${id}`);

@@ -117,8 +117,9 @@ export function createChanges({ ledger, replays, clock, get, operation, notify }
           `Batch ${id} cannot be reexamined: ${before.operation} cannot read back what happened; check its unknown items at the vendor and mark them as done or failed`,
         );
       }
-      const begun = async (generation: number, transaction: LedgerTransaction) =>
-        known.accepted?.({ batchId: id, generation }, transaction);
+      const begun = async (generation: number, transaction: LedgerTransaction) => {
+        if (!before.dryRun) await known.accepted?.({ batchId: id, generation }, transaction);
+      };
       const toKey = (item: unknown) => known.key(item);
       const items = await ledger.reexamine(id, clock.now(), { toKey, act, begun });
       if (items === 0) throw hasNoItems(before, "reexamined", { outcome: "unknown" });

@@ -62,6 +62,7 @@ describe.each(ledgerDatabases)("item search on $name", ({ open }) => {
     await batches.wait(first.id);
     const refused = [
       { item: 103, code: "invalid_item", message: "no" },
+      { item: -7, code: "invalid_item", message: "no" },
       { item: null, code: "invalid_item", message: "no" },
     ];
     await batches.submit({ operation: touch.name, items: [3], refused, account: "b" });
@@ -74,6 +75,7 @@ describe.each(ledgerDatabases)("item search on $name", ({ open }) => {
     expect(await read(api, "item=3&limit=1")).toEqual([[2, "failed", 0]]);
     expect(await read(api, "item=3&batch=1")).toEqual([[1, "done", 1]]);
     expect(await read(api, "item=103")).toEqual([[2, "failed", 0]]);
+    expect(await read(api, "item=-7")).toEqual([[2, "failed", 0]]);
     expect(await read(api, "item=50")).toEqual([]);
     const [found] = await batches.findItem({ operation: touch.name, item: 3 });
     expect(found).toMatchObject({ code: "no", message: "not 3", batch: { id: 2, account: "b" } });
