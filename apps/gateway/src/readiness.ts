@@ -1,4 +1,4 @@
-import { type Host, type Log, toMessage, type Vendor, type VendorInstance } from "@reinstate/batch-core";
+import { answerWithin, type Host, type Log, toMessage, type Vendor, type VendorInstance } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
 
 /** A database that does not answer for this long counts as not ready. */
@@ -21,18 +21,12 @@ type State = "ready" | "not ready";
 export function createReadiness({ host, instances, log, draining }: ReadinessParts) {
   /** Returns the state of a part. Never rejects: a database error is logged and not returned. */
   async function check(part: string, work: () => Promise<unknown>): Promise<State> {
-    const timer = new AbortController();
     try {
-      const silence = host.clock.sleep(checkMs, timer.signal).then(() => {
-        throw new Error(`No answer within ${checkMs} ms`);
-      });
-      await Promise.race([work(), silence]);
+      await answerWithin(checkMs, work());
       return "ready";
     } catch (error) {
       log.warn({ part, error: toMessage(error) }, "not ready");
       return "not ready";
-    } finally {
-      timer.abort();
     }
   }
 

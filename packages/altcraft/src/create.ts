@@ -1,4 +1,11 @@
-import type { Host, VendorInstance } from "@reinstate/batch-core";
+import {
+  type Host,
+  type InspectOptions,
+  inspectHostDatabase,
+  inspectUpstream,
+  type VendorInspection,
+  type VendorInstance,
+} from "@reinstate/batch-core";
 import { createMethods } from "./http/methods/methods.ts";
 import { createFlagSetter } from "./http/methods/set-deleted-flag.ts";
 import { createRoutes } from "./http/routes.ts";
@@ -86,5 +93,13 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
   const load = async (subscriptions: readonly SubscriptionImport[]) =>
     loadRead(subscriptions.map((subscription) => subscriptionImport.parse(subscription)));
 
-  return { routes, operations, store, load, loadRead };
+  async function inspect(request: InspectOptions = {}): Promise<VendorInspection> {
+    const [local, remote] = await Promise.all([
+      inspectHostDatabase(host),
+      upstream && inspectUpstream({ url: upstream.baseUrl, fetch: upstream.fetch }, request),
+    ]);
+    return { ...local, targets: [...local.targets, ...(remote ? [remote] : [])] };
+  }
+
+  return { routes, operations, store, load, loadRead, inspect };
 }

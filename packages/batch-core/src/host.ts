@@ -13,11 +13,13 @@ import { createKeys, type Keys } from "./keys/keys.ts";
 import { type LedgerMeasure, measureLedger } from "./ledger/measure.ts";
 import { startPruning } from "./ledger/prune-regularly.ts";
 import { createSqlLedger } from "./ledger/sql-ledger.ts";
+import { readUsage } from "./ledger/usage.ts";
 import { type Log, silentLog } from "./log.ts";
 import type { Observer } from "./observer.ts";
 import type { AnyOperation, Target } from "./operation/operation.ts";
 import { createAccountCheck, type VendorAccounts } from "./submission/account-check.ts";
 import { type Batches, createBatches } from "./submission/batches.ts";
+import { type LimitState, listLimitStates } from "./submission/limit-states.ts";
 
 /** The core as a vendor package uses it: database, ledger, batches, keys and admission. */
 export interface Host {
@@ -36,6 +38,8 @@ export interface Host {
    * host.declareAccounts({ vendor: "firstpromoter", label: "FirstPromoter", hasAccount: (account) => store.hasAccount(account) });
    */
   declareAccounts(accounts: VendorAccounts): void;
+  /** Returns what the limits of each operation leave now, over all processes. An operation without limits is listed too. */
+  systems(): Promise<LimitState[]>;
   /** Measures the ledger, over all processes that use it. */
   measure(): Promise<LedgerMeasure>;
   /** The registered operations by name. */
@@ -100,6 +104,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const registered = new Map<string, AnyOperation>();
   const toOperationKey = (name: string, target: Target) => `${name} ${target}`;
   const operation = (name: string, target: Target) => registered.get(toOperationKey(name, target));
+  const listOperations = () => [...registered.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const runner = createRunner({
     ledger,
     database,
@@ -163,6 +168,11 @@ export async function createHost(options: HostOptions): Promise<Host> {
       engine.notify();
     },
     declareAccounts: accounts.declare,
+    async systems() {
+      const now = clock.now();
+      const usage = await readUsage(database, now);
+      return listOperations().flatMap((operation) => listLimitStates(operation, usage, now));
+    },
     measure: () => measureLedger(database, clock.now()),
     async runBatch(id) {
       const only = { open: async () => (await ledger.open()).filter((open) => open === id) };
@@ -170,7 +180,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       await single.start();
       return single;
     },
-    operations: () => [...registered.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    operations: listOperations,
     async close() {
       await pruning?.stop();
       await engine.stop();

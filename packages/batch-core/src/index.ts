@@ -65,7 +65,7 @@ export { createReplies, type Replies } from "./ledger/replies.ts";
 export { type Log, silentLog } from "./log.ts";
 export { type Observer, silentObserver } from "./observer.ts";
 export { columnName } from "./operation/column-name.ts";
-export type { Limits } from "./operation/limits.ts";
+export type { Hours, Limits } from "./operation/limits.ts";
 export {
   type AnyOperation,
   defineOperation,
@@ -92,14 +92,29 @@ export { decimalNumber, wholeNumber } from "./settings/number-setting.ts";
 export { givenTogether, headerSecret, readVendorOptions, timeZoneName } from "./settings/vendor-options.ts";
 export type { Batches, Failures } from "./submission/batches.ts";
 export type { BatchChanges, MarkOptions } from "./submission/change-batches.ts";
+export type { Estimate, EstimateRequest, LimitingFactor } from "./submission/estimate.ts";
 export type { FindItemQuery, FoundItem, ItemSearch } from "./submission/find-item.ts";
 export type { FromBatchOptions, UndoOptions } from "./submission/from-batch.ts";
+export type { LimitState } from "./submission/limit-states.ts";
 export type { Refused, Request, RetryOptions, Submission, Submitted } from "./submission/request.ts";
 export type { Issue } from "./text/issue.ts";
 export { type JsonText, readJson } from "./text/json-text.ts";
 export { ownText } from "./text/own-text.ts";
 export { checkVendors, createInstance } from "./vendor/check-vendors.ts";
 export { importRecords, type RecordImport, type RefusedLine } from "./vendor/import-records.ts";
+export {
+  answerWithin,
+  type InspectedTarget,
+  type InspectOptions,
+  inspectHostDatabase,
+  inspectTarget,
+  inspectUpstream,
+  toPublicAddress,
+  type VendorFinding,
+  type VendorInspection,
+  vendorInspection,
+} from "./vendor/inspection.ts";
+export { createInspector, type InspectedVendor, type Inspector, type InspectorOptions } from "./vendor/inspector.ts";
 export {
   defineVendor,
   type ImportCounts,

@@ -1,4 +1,11 @@
-import type { AnyOperation, Host } from "@reinstate/batch-core";
+import {
+  type AnyOperation,
+  type Host,
+  type InspectOptions,
+  inspectHostDatabase,
+  inspectUpstream,
+  type VendorInspection,
+} from "@reinstate/batch-core";
 import type { Hono } from "hono";
 import type { Env } from "./http/requests.ts";
 import { createRoutes } from "./http/routes.ts";
@@ -17,6 +24,8 @@ export interface FirstPromoter {
   store: PromoterStore;
   /** Returns whether an account has promoters. */
   hasAccount(account: string): Promise<boolean>;
+  /** Returns whether the host's database and the real vendor of each account can be reached. */
+  inspect(options?: InspectOptions): Promise<VendorInspection>;
   /** Stops webhooks and waits for the real vendor. Call it before `host.close()`. */
   closing(): Promise<void>;
 }
@@ -51,6 +60,15 @@ export async function createFirstPromoter(host: Host, options: FirstPromoterOpti
     operations,
     store,
     hasAccount,
+    async inspect(request) {
+      const [local, ...remote] = await Promise.all([
+        inspectHostDatabase(host),
+        ...upstreams.map(({ baseUrl, accountId, fetch }) =>
+          inspectUpstream({ url: baseUrl, account: accountId, fetch }, request),
+        ),
+      ]);
+      return { ...local, targets: [...local.targets, ...remote] };
+    },
     async closing() {
       ending.abort();
       await webhook?.stop();

@@ -1,12 +1,13 @@
 import type { AnyOperation, Host, VendorInstance } from "@reinstate/batch-core";
 import { diagnose } from "./doctor/diagnose.ts";
 import type { Diagnosis } from "./doctor/diagnosis.ts";
+import { inspectVicidial } from "./doctor/inspect.ts";
 import { createNonAgentApi } from "./http/non-agent-api.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createOfficeClock } from "./office-hours/office-clock.ts";
 import { type OfficeHours, parseOfficeHours } from "./office-hours/office-hours.ts";
 import { createOperations } from "./operations/operations.ts";
-import { createUpstreamOperations } from "./operations/upstream.ts";
+import { createUpstreamOperations, upstreamFetch } from "./operations/upstream.ts";
 import { readOptions, type VicidialOptions } from "./options.ts";
 import { createSqlStore } from "./store/demo-tables.ts";
 import type { LeadStore } from "./store/lead-store.ts";
@@ -44,6 +45,12 @@ export async function createVicidial(host: Host, vicidialOptions: VicidialOption
   const store: LeadStore = mariadb ?? (await createSqlStore(host.database));
   const readCallTime = mariadb && callTime !== undefined ? () => mariadb.database.callTime(callTime) : undefined;
   const office = createOfficeClock(host, hours, options.timeZone, readCallTime);
+  const inspected = {
+    host,
+    mariadb: mariadb && url !== undefined ? { store: mariadb, url } : undefined,
+    upstream:
+      upstreamUrl === undefined ? undefined : { url: upstreamUrl, fetch: upstreamFetch({ upstreamUrl, upstreamCa }) },
+  };
   const operations = [...createOperations(store, office, () => host.clock.now()), ...upstream];
   host.register(...operations);
   host.declareAccounts({ vendor: "vicidial", label: "VICIdial (TForge leads API)" });
@@ -55,6 +62,7 @@ export async function createVicidial(host: Host, vicidialOptions: VicidialOption
     operations,
     store,
     doctor: async () => (await mariadb?.read(diagnose)) ?? { findings: [] },
+    inspect: (request) => inspectVicidial(inspected, request),
     ready: () => store.ready(),
     close: () => store.close(),
   };

@@ -62,9 +62,17 @@ describe.each(ledgerDatabases)("/v1 batches from batches on $name", ({ open }) =
     await using api = await start();
     await api.post({ operation: double.name, items: range(5), params: { loud: true }, dry_run: true });
     await api.host.batches.wait(1);
+    expect((await api.call("/v1/batches/1")).body.estimate).toEqual({
+      chunks: 1,
+      requests: 0,
+      earliest_start: expect.stringMatching(/Z$/),
+      duration_ms: null,
+      limited_by: null,
+    });
     const real = await api.change("1/repeat");
     expect(real).toMatchObject({ status: 202, body: { dry_run: false, total: 5, from_batch: 1, undo_of: null } });
     await api.host.batches.wait(2);
+    expect((await api.call("/v1/batches/2")).body.estimate).toBeNull();
     const failed = await api.change("2/repeat", { outcome: "done", prepared: true, dry_run: true });
     expect(failed).toMatchObject({ status: 201, body: { status: "stopped", dry_run: true, params: { loud: true } } });
   });

@@ -5,6 +5,7 @@ import { tableColumns } from "../intake/item-shape.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import type { ItemOutcome } from "../results/items.ts";
+import type { Estimate } from "../submission/estimate.ts";
 
 /** Converts a batch to its form in `/v1`. */
 export function batchBody(batch: Batch) {
@@ -36,6 +37,17 @@ export function batchBody(batch: Batch) {
     started_at: toTimestamp(batch.startedAt),
     finished_at: toTimestamp(batch.finishedAt),
     actor: batch.actor,
+  };
+}
+
+/** Converts an estimate to its form in `/v1`. */
+export function estimateBody({ chunks, requests, earliestStart, durationMs, limitedBy }: Estimate) {
+  return {
+    chunks,
+    requests,
+    earliest_start: toTimestamp(earliestStart),
+    duration_ms: durationMs,
+    limited_by: limitedBy,
   };
 }
 

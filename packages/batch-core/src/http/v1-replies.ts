@@ -2,6 +2,7 @@ import * as z from "zod";
 import { batchStatuses } from "../batch/batch.ts";
 import { eventVerbs } from "../batch/event.ts";
 import { waitReasons } from "../errors/errors.ts";
+import { limitingFactors } from "../submission/estimate.ts";
 
 // The replies of `/v1` as strict zod schemas with all fields.
 
@@ -41,6 +42,15 @@ export const batchReply = z.strictObject({
   actor: z.string().nullable().describe("The id of the key that made the batch"),
 });
 
+/** What a real run takes under the limits of the operation. */
+export const estimateReply = z.strictObject({
+  chunks: count,
+  requests: count.describe("Requests to the vendor"),
+  earliest_start: time,
+  duration_ms: count.nullable().describe("Until the last chunk may start; null if only the speed of the work decides"),
+  limited_by: z.enum(limitingFactors).nullable(),
+});
+
 /** A batch with the counts of its items that are not done. */
 export const batchDetailReply = batchReply.extend({
   failures: z
@@ -53,6 +63,7 @@ export const batchDetailReply = batchReply.extend({
       }),
     )
     .describe("The items that are not done by outcome and code, the largest number first"),
+  estimate: estimateReply.nullable().describe("Of a dry run: what a real run takes from now on"),
 });
 
 /** A page of batches, newest first. */

@@ -1,13 +1,14 @@
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
-import { batchStatuses } from "../batch/batch.ts";
+import { type Batch, batchStatuses } from "../batch/batch.ts";
 import { noteText } from "../batch/event.ts";
-import { toMessage } from "../errors/errors.ts";
+import { ReinstateError, toMessage } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
 import { findFlags, readSafetyFlags } from "../safety-flags/safety-flags.ts";
+import type { Batches } from "../submission/batches.ts";
 import { ownText } from "../text/own-text.ts";
 import { answerAborted } from "./aborted.ts";
 import { admitCalls } from "./admit-calls.ts";
@@ -20,7 +21,7 @@ import { batchId, parseInput, readItemText } from "./parse-query.ts";
 import { cleanPath } from "./path.ts";
 import { faultProblem, problem, toProblem } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
-import { batchBody, eventBody, itemBody, operationBody, outcomeBody } from "./representations.ts";
+import { batchBody, estimateBody, eventBody, itemBody, operationBody, outcomeBody } from "./representations.ts";
 import { readRequestId } from "./request-id.ts";
 import { readParameters, readSmallCall, type UncheckedCall } from "./safety-flags.ts";
 
@@ -197,7 +198,8 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   const path = "/v1/batches/:id";
   routes.get(path, async (c) => {
     const batch = await batches.get(batchId(c.req.param("id")));
-    return c.json({ ...batchBody(batch), failures: await batches.failures(batch.id) });
+    const failures = await batches.failures(batch.id);
+    return c.json({ ...batchBody(batch), failures, estimate: await readEstimate(batches, batch) });
   });
   routes.get(`${path}/items`, async (c) => {
     const { items, next } = await batches.items(batchId(c.req.param("id")), parseInput(itemsQuery, c.req.query()));
@@ -280,4 +282,15 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   }
 
   return routes;
+}
+
+/** Returns what a real run of a dry run takes; null for any other batch, and if its operation is no longer registered. */
+async function readEstimate(batches: Batches, { dryRun, operation, target, account, total: items }: Batch) {
+  if (!dryRun) return null;
+  try {
+    return estimateBody(await batches.estimate({ operation, target, account, items }));
+  } catch (error) {
+    if (ReinstateError.is(error, "unknown_operation")) return null;
+    throw error;
+  }
 }

@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import type { Database } from "../database/database.ts";
-import { takeTokens } from "../operation/limits.ts";
+import { nameBucket, takeTokens } from "../operation/limits.ts";
 import { unfinished } from "./chunk-queries.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerTables } from "./tables.ts";
@@ -12,10 +12,10 @@ const busyMs = 250;
 
 /** Enforces the limits of operations. Each has a row with its token bucket. */
 export function createAdmit(database: Database): Ledger["admit"] {
-  return async (operation, { name: shared, account, concurrency, perSecond, burst }, cost, now, transaction) => {
+  return async (operation, limits, cost, now, transaction) => {
     const on = transaction as Db;
-    const common = shared ?? `${operation.name} ${operation.target}`;
-    const name = account === undefined ? common : `${common} ${account}`;
+    const { account, concurrency, perSecond, burst } = limits;
+    const name = nameBucket(operation, limits, account);
     await on
       .insertInto("reinstate_pace")
       .values({ name, tokens: 0, filled_at: -1 })

@@ -1,3 +1,14 @@
+/** Whether an operation is allowed at a time, and when that changes. Times are milliseconds since 1970 UTC. */
+export interface Hours {
+  open: boolean;
+  /** When it closes. Absent if it is closed, or stays open as far as can be seen. */
+  until?: number;
+  /** When it opens. Absent if it is open. */
+  opensAt?: number;
+  /** IANA name of the zone in which the hours are meant. */
+  timeZone: string;
+}
+
 /** The rate and concurrency limits of an operation, shared by all processes on one ledger. */
 export interface Limits {
   /** Operations with the same name share one token bucket, like the verbs of one vendor. By default each has its own. */
@@ -14,6 +25,18 @@ export interface Limits {
   requests?(items: number): number;
   /** Returns the earliest time from `now` on at which a chunk may start; `now` if it may start at once. */
   allowedFrom?(now: number): number;
+  /** Returns the hours at a time, for operators and estimates; undefined if the operation is always allowed. */
+  hours?(now: number): Hours | undefined;
+}
+
+/** Returns the name of a token bucket. `account`: if each account has its own. */
+export function nameBucket(
+  { name, target }: { name: string; target: string },
+  limits: Pick<Limits, "name">,
+  account?: string,
+): string {
+  const common = limits.name ?? `${name} ${target}`;
+  return account === undefined ? common : `${common} ${account}`;
 }
 
 /** Returns the earliest time at which a chunk may start. A dry run may start at any time. */
@@ -27,6 +50,17 @@ export interface Bucket {
   filledAt: number;
 }
 
+/** Returns a bucket as it is at `now`. */
+export function refill(
+  bucket: Bucket,
+  { perSecond, burst }: { perSecond: number; burst: number },
+  now: number,
+): Bucket {
+  // Clocks of processes differ. If a slow one turned the bucket's time back, a fast one would refill the same interval twice.
+  const filledAt = Math.max(now, bucket.filledAt);
+  return { tokens: Math.min(burst, bucket.tokens + ((filledAt - bucket.filledAt) * perSecond) / 1000), filledAt };
+}
+
 /**
  * Takes `cost` tokens from a bucket that refills by `perSecond` up to `burst`. Returns the new bucket, or the time from which
  * there will be enough tokens. A cost above `burst` is admitted if the bucket is full, and leaves a debt.
@@ -36,10 +70,7 @@ export function takeTokens(
   { cost, perSecond, burst }: { cost: number; perSecond: number; burst: number },
   now: number,
 ): { taken: Bucket } | { from: number } {
-  const before = bucket ?? { tokens: burst, filledAt: now };
-  // Clocks of processes differ. If a slow one turned the bucket's time back, a fast one would refill the same interval twice.
-  const filledAt = Math.max(now, before.filledAt);
-  const tokens = Math.min(burst, before.tokens + ((filledAt - before.filledAt) * perSecond) / 1000);
+  const { tokens, filledAt } = refill(bucket ?? { tokens: burst, filledAt: now }, { perSecond, burst }, now);
   const needed = Math.min(cost, burst);
   if (tokens >= needed - 1e-9) return { taken: { tokens: tokens - cost, filledAt } };
   // The margin keeps a rounding error from costing a whole millisecond.

@@ -18,6 +18,7 @@ import { findTextIssues } from "../text/own-text.ts";
 import { acceptBatch, type ItemSource } from "./accept-batch.ts";
 import type { AccountCheck, AccountRequest } from "./account-check.ts";
 import { type BatchChanges, createChanges } from "./change-batches.ts";
+import { type Estimate, type EstimateRequest, estimateBatch } from "./estimate.ts";
 import { createItemSearch, type ItemSearch } from "./find-item.ts";
 import { type BatchesFromBatches, createFromBatch } from "./from-batch.ts";
 import { listDistinct, packChunks } from "./item-chunks.ts";
@@ -77,6 +78,12 @@ export interface Batches extends BatchesFromBatches, BatchChanges, ItemSearch {
   get(id: number): Promise<Batch>;
   /** Returns the newest real batch that was submitted with this content since a time; undefined if there is none. */
   findContent(content: string, options: { since: number }): Promise<Batch | undefined>;
+  /**
+   * Estimates what a real batch of a number of items takes under the limits of its operation, as they are now.
+   *
+   * @throws ReinstateError `unknown_operation`
+   */
+  estimate(request: EstimateRequest): Promise<Estimate>;
   /** Returns batches, newest first. */
   list(filter: BatchFilter): Promise<Batch[]>;
   /** Returns a page of items, each with its latest outcome. `cursor` is the `next` of the previous page. */
@@ -210,6 +217,8 @@ export function createBatches(parts: BatchesParts): Batches {
       const id = await ledger.findContent(content, since);
       return id === undefined ? undefined : batches.get(id);
     },
+
+    estimate: (request) => estimateBatch({ database, clock, findOperation }, request),
 
     async list(filter) {
       return (await ledger.list(filter)).map(withStorageWait);

@@ -96,7 +96,8 @@ describe("an instance of a vendor", () => {
   const create = async (instance: object) => {
     await using host = await createTestHost();
     const vendor = makeVendor("zendesk", { create: async () => instance });
-    return createInstance(vendor, host, {}, { timeZone: "UTC" });
+    // Awaited here, because the host is closed at the end of this block.
+    return await createInstance(vendor, host, {}, { timeZone: "UTC" });
   };
   const routes = { fetch: () => new Response() };
 

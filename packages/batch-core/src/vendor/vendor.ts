@@ -2,6 +2,7 @@ import type * as z from "zod";
 import type { Host } from "../host.ts";
 import type { NewKey } from "../keys/keys.ts";
 import type { AnyOperation } from "../operation/operation.ts";
+import type { InspectOptions, VendorInspection } from "./inspection.ts";
 
 /** A running vendor: the result of `create…(host, options)` of its package. */
 export interface VendorInstance {
@@ -12,6 +13,11 @@ export interface VendorInstance {
   hasAccount?(account: string): Promise<boolean>;
   /** Rejects while the vendor cannot work, for example because its own database is unavailable. */
   ready?(): Promise<void>;
+  /**
+   * Inspects the systems that the vendor package works on, for operators. A target that cannot be reached is part of the result.
+   * `createInspector` asks it at most once in 30 seconds, and waits for 2 seconds.
+   */
+  inspect?(options?: InspectOptions): Promise<VendorInspection>;
   /** Stops background tasks and the waits of chunks in progress. Called before the host is closed. */
   closing?(): Promise<void>;
   /** Frees resources that chunks in progress may need until their end. Called after the host was closed. */

@@ -22,8 +22,8 @@ export interface TableFacts {
   columns: ColumnFacts[];
   /** True if there is a unique key on `lead_id` alone. */
   unique: boolean;
-  /** The number of ids that occur more than once or are NULL; 0 if there is a unique key. */
-  doubled: number;
+  /** The number of ids that occur more than once or are NULL; 0 if there is a unique key; undefined if they were not counted. */
+  doubled?: number;
   /** The number of rows without a `modify_date`; undefined if they were not counted. */
   unstamped?: number;
   triggers: string[];

@@ -39,7 +39,9 @@ export function examine(live: TableFacts | undefined, archive: TableFacts | unde
       findings.push({
         severity: "refused",
         what: `${table.name} has no unique key on lead_id${
-          table.doubled > 0 ? `; ${table.doubled} ids occur more than once or are NULL and must be resolved first` : ""
+          (table.doubled ?? 0) > 0
+            ? `; ${table.doubled} ids occur more than once or are NULL and must be resolved first`
+            : ""
         }`,
         ...(table.doubled === 0 && { advice: `ALTER TABLE ${quote(table.name)} ADD PRIMARY KEY (\`lead_id\`);` }),
       });

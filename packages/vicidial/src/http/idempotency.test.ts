@@ -210,7 +210,7 @@ const killed = `
       if (step === "released") process.kill(process.pid, "SIGKILL");
     },
   });
-  const office = { isAllowed: async () => true, allowedFrom: (_verb, now) => now };
+  const office = { isAllowed: async () => true, allowedFrom: (_verb, now) => now, hours: () => undefined };
   host.register(...createOperations(store, office, () => Date.now()));
   const routes = createRoutes({ host, store, office, nonAgentApi: async () => new Response() }, readOptions({}));
   await routes.fetch(new Request("http://localhost/vicidial/leads/dearchive", { method: "POST", headers, body }));

@@ -1,5 +1,8 @@
+import { silentLog } from "@reinstate/batch-core";
+import { createTestClock } from "@reinstate/batch-core/testing";
 import { describe, expect, test } from "vitest";
 import { type CallTimeRow, toSchedule } from "./call-times.ts";
+import { createOfficeClock } from "./office-clock.ts";
 import { allowedFrom, createWallClock, isAllowed, type OfficeHours, parseOfficeHours } from "./office-hours.ts";
 
 function allowed(text: string, time: string, zone = "UTC"): boolean {
@@ -133,5 +136,59 @@ describe("a call time of VICIdial", () => {
     const wall = createWallClock("UTC")(Date.parse(time));
     expect(isAllowed({ allowed: "inside", schedule }, wall)).toBe(expected);
     expect(isAllowed({ allowed: "outside", schedule }, wall)).toBe(!expected);
+  });
+});
+
+describe("the hours of an operation", () => {
+  const berlin = "Europe/Berlin";
+  const start = Date.parse("2026-01-05T12:00:00Z");
+  const end = (time: string) => Date.parse(time);
+
+  /** The office clock of a policy, and the number of times that its wall clock was read. */
+  function createHours(policy: string) {
+    const clock = createTestClock(start);
+    const parsed = parseOfficeHours(policy) as OfficeHours;
+    const office = createOfficeClock(
+      { clock, log: silentLog },
+      { dearchive: parsed, archive: { allowed: "any" } },
+      berlin,
+    );
+    return { office, hours: (time: string) => office.hours("dearchive", end(time)) };
+  }
+
+  test("say until when they are open and when they open", () => {
+    const { hours, office } = createHours("outside 08:00-18:00 mon-fri");
+    expect(hours("2026-01-05T12:00:00Z")).toEqual({
+      open: false,
+      opensAt: end("2026-01-05T17:00:00Z"),
+      timeZone: berlin,
+    });
+    expect(hours("2026-01-05T17:00:00Z")).toEqual({ open: true, until: end("2026-01-06T07:00:00Z"), timeZone: berlin });
+    expect(hours("2026-01-09T20:00:00Z")).toEqual({ open: true, until: end("2026-01-12T07:00:00Z"), timeZone: berlin });
+    // A time before the last one.
+    expect(hours("2026-01-05T12:00:00Z")).toEqual({
+      open: false,
+      opensAt: end("2026-01-05T17:00:00Z"),
+      timeZone: berlin,
+    });
+    expect(office.hours("archive", start)).toBeUndefined();
+  });
+
+  test("agree with the earliest allowed time at every minute", () => {
+    const { office } = createHours("inside 22:00-06:00 mon,wed");
+    for (let now = start; now < start + 10 * 86_400_000; now += 7 * 60_000) {
+      const { open, opensAt, until } = office.hours("dearchive", now) ?? { open: true };
+      expect(office.allowedFrom("dearchive", now)).toBe(open ? now : opensAt);
+      if (until !== undefined) expect(office.allowedFrom("dearchive", until)).toBeGreaterThan(until);
+    }
+  });
+
+  test("are searched once until they change", () => {
+    const { office } = createHours("inside 08:00-18:00 sun");
+    office.hours("dearchive", start);
+    const started = performance.now();
+    for (let call = 1; call <= 2000; call++) office.allowedFrom("dearchive", start + call);
+    // A search of six days takes milliseconds.
+    expect((performance.now() - started) / 2000).toBeLessThan(0.5);
   });
 });

@@ -111,7 +111,12 @@ const minuteMs = 60 * 1000;
 
 /** Returns the earliest time from `now` on at which the call may be made: `now` itself, or the start of a minute. */
 export function allowedFrom(hours: OfficeHours, wallClock: WallClock, now: number): number {
-  if (isAllowed(hours, wallClock(now))) return now;
+  return isAllowed(hours, wallClock(now)) ? now : (findChange(hours, wallClock, now) ?? now + horizonMs);
+}
+
+/** Returns the start of the minute after `now` at which the call becomes allowed, or forbidden; undefined for none in 31 days. */
+export function findChange(hours: OfficeHours, wallClock: WallClock, now: number): number | undefined {
+  const before = isAllowed(hours, wallClock(now));
   const end = now + horizonMs;
   for (let at = now; at < end; ) {
     const quarterEnd = (Math.floor(at / quarterMs) + 1) * quarterMs;
@@ -120,8 +125,8 @@ export function allowedFrom(hours: OfficeHours, wallClock: WallClock, now: numbe
     for (; at < quarterEnd; at = (Math.floor(at / minuteMs) + 1) * minuteMs) {
       // Performance: within a quarter of an hour the minutes of the wall clock are consecutive.
       const minute = wall.minute + Math.floor(at / minuteMs) - atMinute;
-      if (minute < 1440 ? isAllowed(hours, { ...wall, minute }) : isAllowed(hours, wallClock(at))) return at;
+      if (isAllowed(hours, minute < 1440 ? { ...wall, minute } : wallClock(at)) !== before) return at;
     }
   }
-  return end;
+  return undefined;
 }

@@ -4,7 +4,11 @@ import { MoveRefused, NothingMoved, TablesDamaged } from "../leads/move-errors.t
 import type { LeadStore } from "../store/lead-store.ts";
 import { createOperations } from "./operations.ts";
 
-const office = { isAllowed: async () => true, allowedFrom: (_verb: string, now: number) => now };
+const office = {
+  isAllowed: async () => true,
+  allowedFrom: (_verb: string, now: number) => now,
+  hours: () => undefined,
+};
 
 /** What becomes of a chunk whose move throws. */
 async function apply(thrown: Error, attempt: number, interrupted = false) {

@@ -55,6 +55,10 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
     filter: leadFilter,
     select: (filter: LeadFilter) => selectLeads(store, verb, filter),
   });
+  const makeLimits = (verb: Verb) => ({
+    allowedFrom: (now: number) => office.allowedFrom(verb, now),
+    hours: (now: number) => office.hours(verb, now),
+  });
   const dearchiveMove = ({ insert_leads, delete_leads }: DearchiveParams): Requested => ({
     verb: "dearchive",
     insert: insert_leads,
@@ -70,7 +74,7 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
   return [
     defineOperation<number, DearchiveParams>({
       ...common,
-      limits: { allowedFrom: (now) => office.allowedFrom("dearchive", now) },
+      limits: makeLimits("dearchive"),
       name: operationName("dearchive"),
       label: "lead/dearchive",
       role: roles.dearchive,
@@ -83,7 +87,7 @@ export function createOperations(store: LeadStore, office: OfficeClock, now: () 
     }),
     defineOperation<number, ArchiveParams>({
       ...common,
-      limits: { allowedFrom: (now) => office.allowedFrom("archive", now) },
+      limits: makeLimits("archive"),
       name: operationName("archive"),
       label: "lead/archive",
       role: roles.archive,

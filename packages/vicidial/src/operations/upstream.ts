@@ -113,10 +113,7 @@ export function upstreamClient(
   { upstreamUrl, upstreamKey, upstreamCa, timeoutMs }: UpstreamOptions,
   breaker?: CircuitBreaker,
 ): VicidialClient {
-  const fetch =
-    upstreamCa === undefined || !upstreamUrl.startsWith("https:")
-      ? undefined
-      : fetchWith(readFileSync(upstreamCa, "utf8"));
+  const fetch = upstreamFetch({ upstreamUrl, upstreamCa });
   return createVicidialClient({
     baseUrl: upstreamUrl,
     apiKey: upstreamKey,
@@ -124,6 +121,12 @@ export function upstreamClient(
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(breaker && { breaker }),
   });
+}
+
+/** Returns the `fetch` for an endpoint with a private certificate; undefined if the global one serves. */
+export function upstreamFetch({ upstreamUrl, upstreamCa }: Pick<UpstreamOptions, "upstreamUrl" | "upstreamCa">) {
+  if (upstreamCa === undefined || !upstreamUrl.startsWith("https:")) return undefined;
+  return fetchWith(readFileSync(upstreamCa, "utf8"));
 }
 
 const listed = z.array(z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]));

@@ -1,4 +1,4 @@
-import { type Host, readVendorOptions, type VendorInstance } from "@reinstate/batch-core";
+import { type Host, inspectHostDatabase, readVendorOptions, type VendorInstance } from "@reinstate/batch-core";
 import { createRoutes } from "./http/routes.ts";
 import { createOperations } from "./operations/operations.ts";
 import { type AcmeOptions, acmeOptions } from "./options.ts";
@@ -34,6 +34,8 @@ export async function createAcme(host: Host, options: AcmeOptions = {}): Promise
     routes: createRoutes(host, store, settings),
     operations,
     store,
+    // FILL: the real vendor, by inspectUpstream, and what an operator should know.
+    inspect: () => inspectHostDatabase(host),
     hasAccount: (account) => store.hasAccount(account), // only with --accounts
   };
 }

@@ -16,6 +16,7 @@ import {
 } from "../../http/index.ts";
 import { readRecords } from "../../intake/read-records.ts";
 import { wholeNumber } from "../../settings/number-setting.ts";
+import { inspectHostDatabase, type VendorInspection } from "../../vendor/inspection.ts";
 import { defineVendor, type ImportRequest } from "../../vendor/vendor.ts";
 
 /** The promise that this vendor of books breaks; undefined if it keeps all. */
@@ -29,6 +30,10 @@ export type ShelfFault =
   | "reports no batch"
   | "names an opposite that it does not have"
   | "undoes nothing"
+  | "has no inspection"
+  | "inspects nothing"
+  | "shows a password"
+  | "never ends its inspection"
   | "declares a path below another"
   | "serves a path that it does not declare"
   | "serves a route twice"
@@ -177,7 +182,18 @@ async function createShelf(host: Host, has: Has) {
     routes: createRoutes(host, restore.name, has),
     operations: has("declares an operation twice") ? [restore, restore, remove] : [restore, remove],
     hasAccount,
+    ...(!has("has no inspection") && { inspect: () => inspectShelf(host, has) }),
   };
+}
+
+async function inspectShelf(host: Host, has: Has): Promise<VendorInspection> {
+  if (has("never ends its inspection")) return new Promise(() => {});
+  const inspection = await inspectHostDatabase(host);
+  if (has("inspects nothing")) return { ...inspection, targets: [] };
+  const address = "postgres://shelf:secret@127.0.0.1/shelf";
+  return has("shows a password")
+    ? { ...inspection, targets: inspection.targets.map((target) => ({ ...target, address })) }
+    : inspection;
 }
 
 function createRoutes(host: Host, operation: string, has: Has) {

@@ -24,6 +24,7 @@ describe("a vendor that breaks a promise is found if it", () => {
   const settings = "reads settings from texts and rejects unknown ones";
   const demo = "loads its demo once and restores by its curl";
   const undo = "undoes what its demo has restored";
+  const inspection = "inspects its targets and shows no secret";
   const declarations = "declares each path, route and operation once";
   const errors = "reports errors in its own form on every route";
   const flags = "rejects an unclear safety flag on every change";
@@ -44,6 +45,10 @@ describe("a vendor that breaks a promise is found if it", () => {
       /opposite of shelf\.books\.restore \(local\), shelf\.books\.burn/,
     ],
     ["undoes nothing", undo, /leaves items as they are/],
+    ["has no inspection", inspection, /has no inspect/],
+    ["inspects nothing", inspection, /target local is inspected, or has operations, but not both/],
+    ["shows a password", inspection, /shows the user or the query of an address/],
+    ["never ends its inspection", inspection, /no answer within 2 s/],
     ["declares a path below another", declarations, /path \/shelf\/books is declared twice/],
     ["serves a path that it does not declare", declarations, /\/rack\/books\/:id is below none/],
     ["serves a route twice", declarations, /route GET \/shelf\/books\/:id is declared twice/],

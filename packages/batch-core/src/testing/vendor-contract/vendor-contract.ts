@@ -3,6 +3,7 @@ import { checkAccounts } from "./accounts.ts";
 import { checkDeclarations } from "./declarations.ts";
 import { checkErrors } from "./errors.ts";
 import { checkImport } from "./import.ts";
+import { checkInspection } from "./inspection.ts";
 import { checkSafetyFlags } from "./safety-flags.ts";
 import { checkDemo, checkSettings } from "./settings-and-demo.ts";
 import type { VendorUnderTest } from "./tested-vendor.ts";
@@ -15,7 +16,7 @@ export interface VendorPromise {
 }
 
 /**
- * Returns the guarantees that a gateway relies on, those that apply to the vendor: settings, demo, undo, accounts, import,
+ * Returns the guarantees that a gateway relies on, those that apply to the vendor: settings, demo, undo, inspection, accounts, import,
  * errors, safety flags, declarations. Each check starts the vendor on the database that it is given, which must be empty.
  *
  * @example
@@ -30,6 +31,7 @@ export function vendorContract<Settings, Instance extends VendorInstance>(
     { name: "loads its demo once and restores by its curl", check: (url) => checkDemo(tested, url) },
     { name: "undoes what its demo has restored", check: (url) => checkUndo(tested, url) },
     { name: "declares each path, route and operation once", check: (url) => checkDeclarations(tested, url) },
+    { name: "inspects its targets and shows no secret", check: (url) => checkInspection(tested, url) },
     { name: "reports errors in its own form on every route", check: (url) => checkErrors(tested, url) },
     { name: "rejects an unclear safety flag on every change", check: (url) => checkSafetyFlags(tested, url) },
     ...(vendor.accounts

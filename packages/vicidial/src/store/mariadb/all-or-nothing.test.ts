@@ -68,7 +68,11 @@ async function start(engine: string) {
   };
 }
 
-const always = { isAllowed: async () => true, allowedFrom: (_verb: unknown, now: number) => now };
+const always = {
+  isAllowed: async () => true,
+  allowedFrom: (_verb: unknown, now: number) => now,
+  hours: () => undefined,
+};
 
 /** The leads API of a process that lives on the ledger of the place. `onStep` is called at each step of a move. */
 async function serve(place: Place, { onStep = async (_step: Step) => {}, role = "web" as "web" | "all" } = {}) {
@@ -118,7 +122,7 @@ const mover = await bundleText(
       if (now === step) process.kill(process.pid, "SIGKILL");
     },
   });
-  const always = { isAllowed: async () => true, allowedFrom: (_verb, now) => now };
+  const always = { isAllowed: async () => true, allowedFrom: (_verb, now) => now, hours: () => undefined };
   host.register(...createOperations(store, always, () => Date.now()));
   console.log("at work");
   await host.batches.submit({ operation: "vicidial.leads.dearchive", items: ids, params, inline: true });

@@ -35,7 +35,7 @@ const mover = await bundleText(
       if (now === step && ++visits === visit) process.kill(process.pid, "SIGKILL");
     },
   });
-  host.register(...createOperations(store, { isAllowed: async () => true, allowedFrom: (_verb, now) => now }, () => Date.now()));
+  host.register(...createOperations(store, { isAllowed: async () => true, allowedFrom: (_verb, now) => now, hours: () => undefined }, () => Date.now()));
   const params = { insert_leads: true, delete_leads: true, ...(verb === "archive" && { update_leads: true }) };
   await host.batches.submit({ operation: "vicidial.leads." + verb, items: ids, params, inline: true });
   console.log("it was not killed");

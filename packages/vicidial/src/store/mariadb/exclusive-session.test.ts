@@ -140,7 +140,11 @@ test("throttles a batch from its second chunk on", async () => {
     },
   } as Partial<LeadStore> as LeadStore;
   await using host = await createTestHost();
-  const always = { isAllowed: async () => true, allowedFrom: (_verb: unknown, now: number) => now };
+  const always = {
+    isAllowed: async () => true,
+    allowedFrom: (_verb: unknown, now: number) => now,
+    hours: () => undefined,
+  };
   host.register(...createOperations(store, always, () => Date.now()));
   const items = Array.from({ length: 501 }, (_, id) => id);
   const params = { insert_leads: true, delete_leads: true };

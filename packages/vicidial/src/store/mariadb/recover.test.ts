@@ -35,7 +35,7 @@ const mover = await bundleText(
       if (now === step && ++visits === visit) process.kill(process.pid, "SIGKILL");
     },
   });
-  host.register(...createOperations(store, { isAllowed: async () => true, allowedFrom: (_verb, now) => now }, () => Date.now()));
+  host.register(...createOperations(store, { isAllowed: async () => true, allowedFrom: (_verb, now) => now, hours: () => undefined }, () => Date.now()));
   await host.batches.submit({ operation: "vicidial.leads.dearchive", items, params, inline: true });
 `,
   import.meta.dirname,

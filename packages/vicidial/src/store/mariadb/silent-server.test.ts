@@ -33,7 +33,11 @@ afterAll(() => {
   server.stop();
 });
 
-const always = { isAllowed: async () => true, allowedFrom: (_verb: unknown, now: number) => now };
+const always = {
+  isAllowed: async () => true,
+  allowedFrom: (_verb: unknown, now: number) => now,
+  hours: () => undefined,
+};
 const user = {
   user: "6666",
   pass: "1234",
