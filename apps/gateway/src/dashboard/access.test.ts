@@ -39,7 +39,7 @@ describe("access to the dashboard", () => {
       expect([path, answer.status]).toEqual([path, 403]);
     }
     expect(await readLedger(gateway)).toEqual(before);
-    for (const path of ["/batches", "/batches/1", "/batches/1/items", "/systems"]) {
+    for (const path of ["/batches", "/batches/1", "/batches/1/items", "/find", "/systems"]) {
       const answer = await reader.get(path);
       expect([path, answer.status]).toEqual([path, 200]);
       expect(await answer.text()).not.toMatch(/<form class="action"|New batch/);

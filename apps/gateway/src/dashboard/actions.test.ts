@@ -135,6 +135,28 @@ describe("keys", () => {
   });
 });
 
+describe("the search for an item", () => {
+  test("lists every batch with the item, newest first", async () => {
+    await using gateway = await open();
+    await gateway.batches.submit({
+      operation: "shelf.books.restore",
+      params: { notify: true },
+      items: [250, 251],
+      dryRun: true,
+    });
+    await gateway.batches.wait(2);
+    const path = "/find?operation=shelf.books.restore%40local&item=";
+    const text = toText(await gateway.read(`${path}250`));
+    expect(text).toMatch(
+      /2 Restore books dry run failed not_found There is no book 250 .* 1 Restore books failed not_found/,
+    );
+    expect(await gateway.read(`${path}77`)).toContain("Not in any batch");
+    const answer = await gateway.client.get(`${path}x`);
+    expect(answer.status).toBe(422);
+    expect(toText(await answer.text())).toContain("item");
+  });
+});
+
 describe("the list of batches", () => {
   test("filters by the URL and searches a rare match in windows", async () => {
     await using gateway = await open();

@@ -15,6 +15,7 @@ import { type Message, renderMessage } from "./pages/messages.ts";
 import { addAssets, assetPaths } from "./routes/assets.ts";
 import { addBatch } from "./routes/batch.ts";
 import { addBatches } from "./routes/batches.ts";
+import { addFind } from "./routes/find.ts";
 import { addKeys } from "./routes/keys.ts";
 import { addNewBatch } from "./routes/new-batch.ts";
 import { addSignIn } from "./routes/sign-in.ts";
@@ -76,6 +77,7 @@ export async function createDashboard({ host, instances, basePath, closing }: Da
   addNewBatch(site, routes);
   addBatches(site, routes);
   addBatch(site, routes);
+  addFind(site, routes);
   addSystems(site, routes);
   addKeys(site, routes);
 

@@ -23,6 +23,8 @@ const pages: { name: string; path: string; status?: number }[] = [
   { name: "items", path: "/batches/1/items?outcome=failed" },
   { name: "new-batch", path: "/batches/new" },
   { name: "new-batch-form", path: "/batches/new?operation=shelf.books.restore%40local" },
+  { name: "find", path: "/find?operation=shelf.books.restore%40local&item=250" },
+  { name: "find-nothing", path: "/find?operation=shelf.books.restore%40local&item=99999999" },
   { name: "systems", path: "/systems" },
   { name: "keys", path: "/keys" },
   { name: "not-found", path: "/nothing-here", status: 404 },

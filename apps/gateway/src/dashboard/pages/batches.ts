@@ -88,8 +88,8 @@ function renderEmpty({ links, session }: View, isFiltered: boolean): Html {
   if (isFiltered) {
     return emptyState(
       "No batch matches",
-      "Every condition must hold. Remove one.",
-      html`<a class="button" href="${links.href("/batches")}">Show all batches</a>`,
+      "Every condition must hold. Remove one, or look for a single item instead.",
+      html`<a class="button" href="${links.href("/batches")}">Show all batches</a> <a class="button" href="${links.href("/find")}">Find an item</a>`,
     );
   }
   return emptyState(

@@ -16,6 +16,7 @@ export type Section = (typeof sections)[number]["path"];
 const sections = [
   { path: "/batches", label: "Batches" },
   { path: "/batches/new", label: "New batch" },
+  { path: "/find", label: "Find an item" },
   { path: "/systems", label: "Systems" },
   { path: "/keys", label: "Keys" },
 ] as const;
