@@ -47,6 +47,9 @@ main { display: grid; gap: 24px; padding-block: 40px 80px; grid-template-columns
 .sub { display: block; font-weight: 400; }
 .none { color: var(--soft); }
 .card, .empty { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 24px; display: grid; gap: 16px; align-content: start; grid-template-columns: minmax(0, 1fr); overflow-wrap: anywhere; }
+form { min-width: 0; }
+.narrow form { display: grid; gap: 16px; justify-items: start; }
+.narrow .field { width: 100%; }
 .card.narrow { max-width: 28rem; width: 100%; margin: 8vh auto 0; }
 .card.accent { border-color: var(--accent); box-shadow: inset 4px 0 var(--accent); }
 .card.attention { border-color: var(--unknown); box-shadow: inset 4px 0 var(--unknown); }
@@ -67,7 +70,7 @@ main { display: grid; gap: 24px; padding-block: 40px 80px; grid-template-columns
 form.card { gap: 24px; }
 .filter { display: flex; flex-wrap: wrap; gap: 12px 16px; align-items: end; }
 .filter .quiet { align-self: center; }
-label { display: grid; gap: 4px; font-size: var(--s1); font-weight: 600; }
+label { display: grid; grid-template-columns: minmax(0, auto); gap: 4px; font-size: var(--s1); font-weight: 600; }
 .check label { display: flex; gap: 8px; align-items: center; font-size: var(--s2); }
 .field { display: grid; gap: 4px; min-width: 0; }
 input, select, textarea { font: inherit; font-weight: 400; color: inherit; background: var(--card); border: 1px solid light-dark(#8b9297, #6f787f); border-radius: 8px; padding: 6px 10px; min-height: 40px; max-width: 100%; }
