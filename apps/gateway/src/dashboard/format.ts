@@ -1,4 +1,4 @@
-import type { WaitReason } from "@reinstate/batch-core";
+import type { Hours, WaitReason } from "@reinstate/batch-core";
 
 const counts = new Intl.NumberFormat("en-US");
 
@@ -88,3 +88,16 @@ export const statusTexts = {
   failed: "Failed",
   stopped: "Stopped",
 } as const;
+
+/** Formats office hours in their own time zone: `open until 18:00` or `opens Monday 08:00`. */
+export function formatHours({ open, until, opensAt, timeZone }: Hours, now: number): string {
+  const at = (ms: number) => {
+    const format = (options: Intl.DateTimeFormatOptions, time: number) =>
+      new Intl.DateTimeFormat("en-GB", { timeZone, ...options }).format(time);
+    const clock = format({ hour: "2-digit", minute: "2-digit" }, ms);
+    const isToday = format({ dateStyle: "short" }, ms) === format({ dateStyle: "short" }, now);
+    return `${isToday ? "" : `${format({ weekday: "long" }, ms)} `}${clock}`;
+  };
+  if (open) return until === undefined ? "open" : `open until ${at(until)} ${timeZone}`;
+  return opensAt === undefined ? "closed" : `opens ${at(opensAt)} ${timeZone}`;
+}

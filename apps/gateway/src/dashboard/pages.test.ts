@@ -18,7 +18,7 @@ const pages: { name: string; path: string; status?: number }[] = [
   { name: "batches-none", path: "/batches?status=stopped&account=none" },
   { name: "batch", path: "/batches/1" },
   { name: "batch-preview", path: "/batches/2" },
-  { name: "batch-running", path: "/batches/3" },
+  { name: "batch-prepared", path: "/batches/3" },
   { name: "batch-invalid", path: "/batches/99", status: 404 },
   { name: "items", path: "/batches/1/items?outcome=failed" },
   { name: "new-batch", path: "/batches/new" },
@@ -58,6 +58,8 @@ beforeAll(async () => {
   await until(async () => (await v1.get(first)).status === "completed");
   const preview = await create({ ...restore, dry_run: true });
   await until(async () => (await v1.get(preview)).status === "completed");
+  const headers = { authorization: "Bearer demo-admin-key" };
+  await fetch(`${gateway.baseUrl}/v1/batches/${first}/undo`, { method: "POST", headers });
 });
 
 afterAll(async () => {
@@ -87,9 +89,9 @@ describe("every page", () => {
             nodes: nodes.slice(0, 3).map(({ html, failureSummary }) => [html, failureSummary]),
           });
         }
-        if (images && width !== 768) {
+        if (images && width === 1280) {
           await page.screenshot({
-            path: `${images}${name}-${colorScheme}${width === 360 ? "-phone" : ""}.png`,
+            path: `${images}${name}-${colorScheme}.png`,
             fullPage: true,
           });
         }

@@ -1,18 +1,20 @@
-import { type Batch, countFinished } from "@reinstate/batch-core";
-import { formatAction, formatCount } from "../format.ts";
+import { type Batch, countFinished, type Estimate } from "@reinstate/batch-core";
+import { formatAction, formatCount, formatDuration } from "../format.ts";
 import { type Html, html } from "../html.ts";
 import type { View } from "../view.ts";
 import type { BatchPage } from "./batch-page.ts";
+import { time } from "./components.ts";
 import { type Action, actionForm } from "./forms.ts";
 
 /** Renders the actions that the state of the batch allows. */
 export function renderControls(view: View, page: BatchPage): Html {
   const { batch } = page;
   const href = (verb: string) => view.links.href(`/batches/${batch.id}/${verb}`);
-  if (batch.dryRun && batch.status === "completed") return renderPreview(page, href("run"));
+  if (batch.dryRun && batch.status === "completed") return renderPreview(page, href("run"), view.now);
   const { actions, count } = listActions(page, href);
   if (actions.length === 0) return html``;
   return html`<section class="card" aria-labelledby="actions"><h2 id="actions" class="hidden">Actions</h2>
+${page.estimate && renderEstimate(page.estimate, view.now)}
 ${actionForm({ actions, count, key: page.newKey(), note: "optional" })}</section>`;
 }
 
@@ -37,7 +39,7 @@ function listActions({ batch, can }: BatchPage, href: (verb: string) => Html): {
 }
 
 /** Renders the result of a dry run with the button that makes it real. */
-function renderPreview({ batch, newKey }: BatchPage, action: Html): Html {
+function renderPreview({ batch, newKey, estimate }: BatchPage, action: Html, now: number): Html {
   const { counts, label, total, duplicates }: Batch = batch;
   if (counts.done === 0) {
     return html`<section class="card attention" aria-labelledby="preview"><h2 id="preview">Nothing to do</h2>
@@ -45,5 +47,27 @@ function renderPreview({ batch, newKey }: BatchPage, action: Html): Html {
   }
   return html`<section class="card accent" aria-labelledby="preview"><h2 id="preview">Nothing has changed yet</h2>
 <p>This was a dry run. The real run would change <b>${formatCount(counts.done)}</b> of ${formatCount(total)} items${counts.skipped > 0 && html`, skip ${formatCount(counts.skipped)}`}${counts.failed > 0 && html` and fail for ${formatCount(counts.failed)}`}.${duplicates > 0 && html` Duplicates count once: ${formatCount(duplicates)} were left out.`}</p>
+${estimate && renderEstimate(estimate, now)}
 ${actionForm({ actions: [{ action, label: formatAction(label, counts.done), kind: "primary" }], count: counts.done, key: newKey(), note: "optional" })}</section>`;
+}
+
+const limitTexts = {
+  rate: "limited by the vendor's rate",
+  office_hours: "limited by the hours in which changes are allowed",
+  concurrency: "limited by how many requests may run at once",
+} as const;
+
+/** Renders the requests, the start and the duration of the real run. */
+function renderEstimate({ chunks, requests, earliestStart, durationMs, limitedBy }: Estimate, now: number): Html {
+  const parts: Html[] = [
+    requests > 0
+      ? html`<span>Requests <b>${formatCount(requests)}</b></span>`
+      : html`<span>Chunks <b>${formatCount(chunks)}</b></span>`,
+    earliestStart > now
+      ? html`<span>Starts <b>${time(earliestStart)} UTC</b></span>`
+      : html`<span>Starts <b>at once</b></span>`,
+  ];
+  if (durationMs !== null) parts.push(html`<span>Takes about <b>${formatDuration(durationMs)}</b></span>`);
+  if (limitedBy !== null) parts.push(html`<span>${limitTexts[limitedBy]}</span>`);
+  return html`<p class="pace">${parts}</p>`;
 }

@@ -11,7 +11,8 @@ const head = html`<th scope="col">Outcome</th><th scope="col">Code</th><th scope
 export function renderFailures(view: View, page: BatchPage): Html {
   const { batch, failures } = page;
   if (failures.length === 0) return html``;
-  const canRetry = view.session?.canWrite && !batch.dryRun && (batch.status === "completed" || batch.status === "failed");
+  const canRetry =
+    view.session?.canWrite && !batch.dryRun && (batch.status === "completed" || batch.status === "failed");
   const rows = failures.map(({ outcome, code, count, message }) => {
     const href = view.links.href(`/batches/${batch.id}/items`, { outcome, code });
     return html`<tr><td>${outcomeBadge(outcome)}</td><th scope="row"><a href="${href}"><code>${code}</code></a></th>

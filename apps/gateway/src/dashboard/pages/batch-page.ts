@@ -1,4 +1,4 @@
-import type { Batch, OutcomeWord } from "@reinstate/batch-core";
+import type { Batch, Estimate, OutcomeWord } from "@reinstate/batch-core";
 
 /** What the page of a batch shows. */
 export interface BatchPage {
@@ -8,6 +8,8 @@ export interface BatchPage {
   /** The name of the key that submitted it. */
   actor: string | undefined;
   vendor: string;
+  /** What the real run would take; undefined if there is nothing to run. */
+  estimate: Estimate | undefined;
   /** What the operation of this batch can do. */
   can: BatchAbilities;
   /** A new idempotency key for each form. */

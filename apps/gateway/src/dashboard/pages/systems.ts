@@ -1,5 +1,6 @@
+import type { InspectedTarget, LimitState, VendorFinding } from "@reinstate/batch-core";
 import { formatCount } from "../format.ts";
-import { type Html, html, type Value } from "../html.ts";
+import { type Html, html } from "../html.ts";
 import type { View } from "../view.ts";
 import { facts, table, timeWithDistance } from "./components.ts";
 import { renderPage } from "./layout.ts";
@@ -7,35 +8,22 @@ import { renderPage } from "./layout.ts";
 /** A vendor on the page of the systems. */
 export interface SystemBox {
   label: string;
-  /** Undefined while it is unknown. */
-  state: "ready" | "not ready" | "no answer within 2 s";
-  targets: readonly {
-    target: string;
-    address: string;
-    reachable: boolean | undefined;
-    message: string | undefined;
-    ms: number | undefined;
-  }[];
-  findings: readonly { level: "error" | "warning" | "info"; title: string; detail: string; sql: string | undefined }[];
+  /** Why the vendor could not be asked. */
+  fault: string | undefined;
+  targets: readonly InspectedTarget[];
+  findings: readonly VendorFinding[];
   versions: Readonly<Record<string, string>>;
   operations: readonly OperationLimits[];
   checkedAt: number;
 }
 
 /** The limits of an operation, and what is left of them. */
-export interface OperationLimits {
+export interface OperationLimits
+  extends Pick<LimitState, "target" | "account" | "rate" | "concurrency" | "nextAllowedAt"> {
   title: string;
-  target: string;
-  chunkSize: number;
-  perSecond: number | undefined;
-  burst: number | undefined;
-  /** Requests that may be sent now. */
-  left: number | undefined;
-  concurrency: number | undefined;
-  running: number | undefined;
-  /** `open until 18:00` or `opens Monday 08:00`, with the time zone; undefined if there are no hours. */
+  chunkSize: number | undefined;
+  /** `open until 18:00 Europe/Berlin`; undefined if there are no hours. */
   hours: string | undefined;
-  nextAllowedAt: number | undefined;
 }
 
 /** Renders the vendors: whether they can be reached, and what they allow now. */
@@ -49,19 +37,14 @@ ${boxes.map((box, index) => renderBox(view, box, index))}`,
   });
 }
 
-const limitsHead = html`<th scope="col">Operation</th><th scope="col">Hours</th><th scope="col" class="number">Per request</th><th scope="col" class="number">Requests per second</th><th scope="col" class="number">Left now</th><th scope="col" class="number">At once</th>`;
-
 function renderBox({ now }: View, box: SystemBox, index: number): Html {
-  const { label, state, targets, findings, versions, operations, checkedAt } = box;
+  const { label, targets, findings, versions, operations, checkedAt } = box;
+  const [state, badge] = judge(box);
   return html`<section class="card" aria-labelledby="system-${index}">
-<div class="head"><h2 id="system-${index}">${label}</h2><span class="badge ${state === "ready" ? "completed" : "failed"}">${state}</span></div>
+<div class="head"><h2 id="system-${index}">${label}</h2><span class="badge ${badge}">${state}</span></div>
 ${facts([
   ...targets.map(
-    ({ target, address, reachable, message, ms }) =>
-      [
-        target === "local" ? "Our own records" : "Upstream",
-        html`<code>${address}</code><span class="sub">${reachable === false ? (message ?? "not reachable") : reachable ? `reachable${ms === undefined ? "" : ` in ${formatCount(Math.round(ms))} ms`}` : message}</span>`,
-      ] as const,
+    (target) => [target.target === "local" ? "Our own records" : "Upstream", renderTarget(target)] as const,
   ),
   ...Object.entries(versions).map(([name, version]) => [name, html`<code>${version}</code>`] as const),
   ["Checked", timeWithDistance(checkedAt, now)],
@@ -75,20 +58,36 @@ ${table(
 </section>`;
 }
 
+/** Sums up a box in a word, with the colour of the badge. */
+function judge({ fault, targets, findings }: SystemBox): [string, string] {
+  if (fault !== undefined) return [fault, "failed"];
+  if (targets.some(({ reachable }) => reachable === false)) return ["not reachable", "failed"];
+  if (findings.some(({ level }) => level === "error")) return ["needs attention", "failed"];
+  if (findings.some(({ level }) => level === "warning")) return ["works, with warnings", "stopped"];
+  return ["works", "completed"];
+}
+
+function renderTarget({ address, account, reachable, message, ms }: InspectedTarget): Html {
+  const time = ms === undefined ? "" : ` in ${formatCount(Math.max(1, Math.round(ms)))} ms`;
+  const state = reachable === undefined ? message : reachable ? `reachable${time}` : (message ?? "not reachable");
+  return html`<code>${address}</code>${account && html` ${account}`}${state && html`<span class="sub">${state}</span>`}`;
+}
+
 const levels = { error: "failed", warning: "unknown", info: "skipped" } as const;
 
-const renderFinding = ({ level, title, detail, sql }: SystemBox["findings"][number]): Html =>
-  html`<div class="notice ${level === "error" ? "failed" : "wait"}"><span class="outcome ${levels[level]}">${level}</span> <b>${title}</b><p>${detail}</p>${sql && html`<pre>${sql}</pre>`}</div>`;
+const renderFinding = ({ level, title, detail, sql }: VendorFinding): Html =>
+  html`<div class="notice ${level === "error" ? "failed" : level === "warning" ? "wait" : ""}"><p><span class="outcome ${levels[level]}">${level}</span> <b>${title}</b></p><p>${detail}</p>${sql && html`<pre>${sql}</pre>`}</div>`;
+
+const limitsHead = html`<th scope="col">Operation</th><th scope="col">Hours</th><th scope="col" class="number">Items per request</th><th scope="col" class="number">Requests per second</th><th scope="col" class="number">Left now</th><th scope="col" class="number">Running</th>`;
+
+const none = html`<span class="none">no limit</span>`;
 
 function renderLimits(now: number, operation: OperationLimits): Html {
-  const { title, target, chunkSize, perSecond, burst, left, concurrency, running, hours, nextAllowedAt } = operation;
-  const none = html`<span class="none">no limit</span>`;
-  const number = (value: number | undefined, more?: Value) =>
-    value === undefined ? none : html`${formatCount(value)}${more}`;
-  return html`<tr><th scope="row">${title}${target === "upstream" && html` <span class="tag">upstream</span>`}</th>
-<td>${hours ?? html`<span class="none">always open</span>`}${nextAllowedAt !== undefined && nextAllowedAt > now && html`<span class="sub">next at ${timeWithDistance(nextAllowedAt, now)}</span>`}</td>
-<td class="number">${formatCount(chunkSize)}</td>
-<td class="number">${number(perSecond, burst !== undefined && html`<span class="sub">burst ${formatCount(burst)}</span>`)}</td>
-<td class="number">${left === undefined ? none : formatCount(Math.max(0, Math.floor(left)))}</td>
-<td class="number">${number(concurrency, running !== undefined && html`<span class="sub">${formatCount(running)} running</span>`)}</td></tr>`;
+  const { title, target, account, chunkSize, rate, concurrency, hours, nextAllowedAt } = operation;
+  return html`<tr><th scope="row">${title}${target === "upstream" && html` <span class="tag">upstream</span>`}${account && html`<span class="sub">${account}</span>`}</th>
+<td>${hours ?? html`<span class="none">always open</span>`}${nextAllowedAt > now && html`<span class="sub">next start ${timeWithDistance(nextAllowedAt, now)}</span>`}</td>
+<td class="number">${chunkSize === undefined ? none : formatCount(chunkSize)}</td>
+<td class="number">${rate ? html`${rate.perSecond}<span class="sub">burst ${formatCount(rate.burst)}</span>` : none}</td>
+<td class="number">${rate ? formatCount(Math.max(0, Math.floor(rate.tokens))) : none}</td>
+<td class="number">${concurrency ? html`${formatCount(concurrency.used)} of ${formatCount(concurrency.most)}` : none}</td></tr>`;
 }

@@ -54,6 +54,7 @@ export function addBatch(site: Site, routes: Routes): void {
         history: history.map((event) => ({ ...event, actor: event.actor === null ? undefined : actors(event.actor) })),
         actor: batch.actor === null ? undefined : actors(batch.actor),
         vendor: operation?.vendor ?? batch.operation.split(".", 1)[0] ?? "",
+        estimate: await estimate(batch),
         can: {
           undo: operation?.operation.opposite !== undefined,
           reexamine:
@@ -63,6 +64,14 @@ export function addBatch(site: Site, routes: Routes): void {
       }),
     );
   });
+
+  /** Estimates the run that the page offers: that of a dry run or of a prepared batch. */
+  async function estimate(batch: Batch) {
+    const { operation, target, account, status, dryRun, counts, total } = batch;
+    const items =
+      dryRun && status === "completed" ? counts.done : status === "stopped" ? total - countFinished(counts) : 0;
+    return items > 0 ? batches.estimate({ operation, target, account, items }) : undefined;
+  }
 
   routes.get(`${path}/items`, async (c) => {
     const batch = await batches.get(readId(c));
