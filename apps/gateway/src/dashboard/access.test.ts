@@ -130,6 +130,21 @@ describe.each(ledgerDatabases)("sessions on $name", ({ open: openDatabase }) => 
 });
 
 describe("sign-in", () => {
+  test("leaves the key in no page, address, cookie or log", async () => {
+    await using gateway = await open();
+    const { secret } = await gateway.host.keys.create({ vendor: "admin", name: "Ada" });
+    const client = createDashboardClient(gateway);
+    const answers = [
+      await client.post("/sign-in", { secret: `${secret}x` }),
+      await client.post("/sign-in", { secret }),
+      ...(await Promise.all(["/batches", "/batches/1", "/keys"].map((path) => client.get(path)))),
+    ];
+    for (const answer of answers) {
+      expect(JSON.stringify([...answer.headers]) + (await answer.text())).not.toContain(secret);
+    }
+    expect(JSON.stringify([client.cookie, gateway.errors])).not.toContain(secret);
+  });
+
   test("answers 429 after ten wrong keys of an address", async () => {
     await using gateway = await open();
     const client = createDashboardClient(gateway);

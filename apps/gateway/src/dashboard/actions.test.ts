@@ -135,6 +135,16 @@ describe("keys", () => {
   });
 });
 
+describe("a batch from a batch", () => {
+  test("links to the other one, and back", async () => {
+    await using gateway = await open();
+    expect(await gateway.act("undo", { note: "wrong list" })).toBe(303);
+    const undo = await gateway.read("/batches/2");
+    expect(undo).toContain('<dt>Undoes</dt><dd><a href="/batches/1">batch 1</a>');
+    expect(toText(await gateway.read())).toContain("undone by batch 2 by demo wrong list");
+  });
+});
+
 describe("the search for an item", () => {
   test("lists every batch with the item, newest first", async () => {
     await using gateway = await open();

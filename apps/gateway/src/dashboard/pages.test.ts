@@ -105,4 +105,30 @@ describe("every page", () => {
     }
     expect(faults).toEqual([]);
   });
+
+  test("are reached by Tab, each with a visible focus", async () => {
+    await using watched = await openPage(browser, gateway.baseUrl);
+    const { page } = watched;
+    await signInToPage(page);
+    for (const path of ["/batches", "/batches/1", "/batches/new?operation=shelf.books.restore%40local", "/keys"]) {
+      await page.goto(path);
+      const reachable = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
+      const count = await page.locator(reachable).count();
+      const seen = new Set<string>();
+      for (let step = 0; step < count; step++) {
+        await page.keyboard.press("Tab");
+        const focus = (await page.evaluate(`(() => {
+          const element = document.activeElement;
+          const { outlineStyle, outlineWidth } = getComputedStyle(element);
+          const all = [...document.querySelectorAll(${JSON.stringify(reachable)})];
+          return { place: all.indexOf(element), outline: outlineStyle + " " + outlineWidth };
+        })()`)) as { place: number; outline: string };
+        seen.add(`${focus.place} ${focus.outline}`);
+      }
+      expect([path, [...seen].sort()]).toEqual([
+        path,
+        Array.from({ length: count }, (_, place) => `${place} solid 3px`).sort(),
+      ]);
+    }
+  });
 });

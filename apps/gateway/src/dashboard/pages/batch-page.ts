@@ -38,4 +38,10 @@ export interface HistoryEntry {
   actor: string | undefined;
   note: string | null;
   generation: number;
+  /** The code to which a retry or a mark was limited. */
+  code: string | null;
+  /** The number of items that were retried, looked at again or marked. */
+  items: number | null;
+  /** The batch that undoes this one. */
+  batch: number | null;
 }

@@ -22,7 +22,7 @@ ${renderProgress(view, batch)}
 ${view.session?.canWrite && renderControls(view, page)}
 ${renderUnknown(view, page)}
 ${renderFailures(view, page)}
-${renderHistory(page.history)}
+${renderHistory(view, page.history)}
 ${renderDetails(view, page)}
 ${renderReports(view, batch)}`,
   });
@@ -59,7 +59,7 @@ ${batch.error && html`<p class="notice failed"><b>Ended early.</b> ${batch.error
 
 const countLabels = { done: "Done", skipped: "Skipped", failed: "Failed", unknown: "Unknown" } as const;
 
-function renderDetails({ now }: View, { batch, actor }: BatchPage): Html {
+function renderDetails({ links, now }: View, { batch, actor }: BatchPage): Html {
   const params = Object.entries((batch.params ?? {}) as Record<string, unknown>);
   const tally = Object.entries(batch.tally);
   return html`<section class="card" aria-labelledby="details"><h2 id="details">Details</h2>
@@ -67,6 +67,15 @@ ${facts([
   ["Operation", html`<code>${batch.operation}</code>`],
   ["Target", batch.target === "local" ? "Our own records" : "The vendor itself"],
   ["Account", batch.account],
+  [
+    "Items of",
+    batch.fromBatch !== null &&
+      html`<a href="${links.href(`/batches/${batch.fromBatch}`)}">batch ${batch.fromBatch}</a>`,
+  ],
+  [
+    "Undoes",
+    batch.undoOf !== null && html`<a href="${links.href(`/batches/${batch.undoOf}`)}">batch ${batch.undoOf}</a>`,
+  ],
   ["Submitted by", actor ?? batch.actor],
   ["Dry run", batch.dryRun ? "Yes: nothing was changed" : "No"],
   ["Duplicates", batch.duplicates > 0 && `${formatCount(batch.duplicates)} repeated items count once`],
