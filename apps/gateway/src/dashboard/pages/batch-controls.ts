@@ -13,21 +13,24 @@ export function renderControls(view: View, page: BatchPage): Html {
   if (batch.dryRun && batch.status === "completed") return renderPreview(page, href("run"), view.now);
   const { actions, count } = listActions(page, href);
   if (actions.length === 0) return html``;
-  return html`<section class="card" aria-labelledby="actions"><h2 id="actions" class="hidden">Actions</h2>
+  return html`<section class="card" aria-labelledby="actions"><h2 id="actions"${!isPrepared(batch) && html` class="hidden"`}>${isPrepared(batch) ? "Prepared: nothing has run yet" : "Actions"}</h2>
 ${page.estimate && renderEstimate(page.estimate, view.now)}
 ${actionForm({ actions, count, key: page.newKey(), note: "optional" })}</section>`;
 }
 
+/** The batch waits for its first start. */
+const isPrepared = ({ status, startedAt, counts }: Batch): boolean =>
+  status === "stopped" && startedAt === null && countFinished(counts) === 0;
+
 /** `count`: the number of items that the largest action changes. */
 function listActions({ batch, can }: BatchPage, href: (verb: string) => Html): { actions: Action[]; count?: number } {
-  const { status, counts, total, label, startedAt } = batch;
+  const { status, counts, total, label } = batch;
   if (status === "pending" || status === "in_progress") {
     return { actions: [{ action: href("stop"), label: "Stop", kind: "danger" }] };
   }
   if (status === "stopped") {
     const left = total - countFinished(counts);
-    const isNew = startedAt === null && left === total;
-    const text = isNew ? formatAction(label, left) : `Resume the remaining ${formatCount(left)}`;
+    const text = isPrepared(batch) ? formatAction(label, left) : `Resume the remaining ${formatCount(left)}`;
     return { actions: [{ action: href("resume"), label: text, kind: "primary" }], count: left };
   }
   const actions: Action[] = [];
