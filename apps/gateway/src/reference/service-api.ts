@@ -4,9 +4,11 @@ import {
   type ApiRoute,
   assembleOpenApi,
   createSchemaWriter,
+  type Examples,
   type Json,
 } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
+import examples from "./service-examples.json" with { type: "json" };
 
 const state = z.enum(["ready", "not ready"]);
 const part = z.strictObject({ status: state });
@@ -163,6 +165,7 @@ export function serviceOpenApi(): Json {
       ...documentRoutes.map((route): ApiRoute => ({ ...route, method: "GET", tag: "Documents" })),
     ],
     writer,
+    examples: examples as Examples,
     schemas: writer.writeNamed("output"),
   });
 }

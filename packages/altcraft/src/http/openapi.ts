@@ -1,5 +1,11 @@
 import { safetyFlagNamed } from "@reinstate/batch-core/http";
-import { type ApiRoute, assembleOpenApi, createSchemaWriter, type Json } from "@reinstate/batch-core/openapi";
+import {
+  type ApiRoute,
+  assembleOpenApi,
+  createSchemaWriter,
+  type Examples,
+  type Json,
+} from "@reinstate/batch-core/openapi";
 import * as z from "zod";
 import {
   consentReply,
@@ -13,6 +19,7 @@ import {
   subscriptionIdentity,
 } from "../schemas.ts";
 import { describeErrors } from "./errors.ts";
+import examples from "./examples.json" with { type: "json" };
 import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
 import { listFieldNames } from "./unknown-fields.ts";
 
@@ -61,6 +68,7 @@ export function openApi({ extensions = "on" }: { extensions?: "on" | "off" } = {
     },
     routes: rows.map(([name, row]) => describeMethod(name, row)),
     writer,
+    examples: examples as Examples,
     schemas: { ...writeNamed(), ...Object.assign({}, ...rows.map(([name, row]) => writeBodies(name, row))) },
   });
 }

@@ -1,10 +1,12 @@
 import * as z from "zod";
 import { type ApiAnswer, type ApiBody, type ApiRoute, assembleOpenApi } from "../openapi/document.ts";
 import { type ErrorAnswer, writeErrors } from "../openapi/errors.ts";
+import type { Examples } from "../openapi/examples.ts";
 import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
 import { newBatch, streamQuery } from "./create-batch.ts";
 import { problemBody } from "./problem.ts";
 import type { ProblemType } from "./problem-types.ts";
+import examples from "./v1-examples.json" with { type: "json" };
 import {
   batchDetailReply,
   batchesReply,
@@ -325,6 +327,7 @@ export function v1OpenApi(): Json {
       },
     })),
     writer,
+    examples: examples as Examples,
     schemas: { ...writer.writeNamed("output"), NewBatch: writer.writeNamed("input").NewBatch },
     answers,
   });

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import { addExamples, describeWithExample, type Examples } from "./examples.ts";
 import type { Direction, Json, SchemaWriter } from "./schemas.ts";
 
 /** A body, of a request or an answer. */
@@ -62,6 +63,8 @@ export interface ApiDescription {
   parameters?: Json;
   headers?: Json;
   answers?: Record<string, ApiAnswer>;
+  /** Example calls, which the operations show with their replies. */
+  examples?: Examples;
 }
 
 /**
@@ -79,7 +82,7 @@ export function assembleOpenApi(api: ApiDescription): Json {
     const path = paths[route.path] as Json;
     const method = route.method.toLowerCase();
     if (method in path) throw new Error(`${route.method} ${route.path} is declared twice`);
-    path[method] = writeOperation(route, writer);
+    path[method] = writeOperation(route, writer, api.examples);
   }
   const responses =
     answers && Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, writeAnswer(answer, writer)]));
@@ -100,13 +103,16 @@ export function assembleOpenApi(api: ApiDescription): Json {
   };
 }
 
-function writeOperation(route: ApiRoute, writer: SchemaWriter): Json {
-  const { operationId, summary, description, tag, body, answers, sharedParameters = [], more } = route;
+function writeOperation(route: ApiRoute, writer: SchemaWriter, examples: Examples | undefined): Json {
+  const { operationId, summary, tag, body, answers, sharedParameters = [], more } = route;
   const parameters = [
     ...writeParameters(route, writer),
     ...sharedParameters.map((name) => ({ $ref: `#/components/parameters/${name}` })),
   ];
-  return {
+  const calls = examples?.calls.filter((call) => call.operationId === operationId) ?? [];
+  const [first] = calls;
+  const description = first && examples ? describeWithExample(route, first, examples.style) : route.description;
+  const operation = {
     operationId,
     tags: [tag],
     summary,
@@ -121,6 +127,7 @@ function writeOperation(route: ApiRoute, writer: SchemaWriter): Json {
     ),
     ...more,
   };
+  return addExamples(operation, calls);
 }
 
 function writeRequestBody(bodies: readonly ApiBody[], writer: SchemaWriter): Json {

@@ -6,4 +6,5 @@ export {
   assembleOpenApi,
 } from "./document.ts";
 export { type ErrorAnswer, writeErrors } from "./errors.ts";
+export { type ExampleCall, type ExampleStyle, type Examples, toCurl } from "./examples.ts";
 export { createSchemaWriter, type Direction, type Json, type SchemaWriter } from "./schemas.ts";

@@ -3,6 +3,7 @@ import {
   type ApiRoute,
   assembleOpenApi,
   createSchemaWriter,
+  type Examples,
   type Json,
   writeErrors,
 } from "@reinstate/batch-core/openapi";
@@ -10,6 +11,7 @@ import * as z from "zod";
 import * as schemas from "../schemas.ts";
 import { api, basePath, type Route } from "./api.ts";
 import { type ErrorAnswer, type ErrorName, errorAnswers } from "./errors.ts";
+import examples from "./examples.json" with { type: "json" };
 
 const writer = createSchemaWriter({
   BatchProcess: schemas.batchProcess,
@@ -96,6 +98,7 @@ export function openApi(): Json {
     securitySchemes: { apiKey: { type: "http", scheme: "bearer" } },
     routes: api.map((route) => describeRoute(route, answers)),
     writer,
+    examples: examples as Examples,
     schemas: writer.writeNamed("output"),
     parameters: {
       AccountId: {

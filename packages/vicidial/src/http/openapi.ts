@@ -4,6 +4,7 @@ import {
   assembleOpenApi,
   createSchemaWriter,
   type ErrorAnswer,
+  type Examples,
   type Json,
   writeErrors,
 } from "@reinstate/batch-core/openapi";
@@ -20,6 +21,7 @@ import {
   explainReply,
 } from "../schemas.ts";
 import { type Dialect, type DialectName, dialects, type Reason } from "./dialects.ts";
+import examples from "./examples.json" with { type: "json" };
 
 const counter = z.int().min(0);
 
@@ -301,6 +303,7 @@ export function openApi(): Json {
       describeNonAgentApi("POST"),
     ],
     writer,
+    examples: examples as Examples,
     schemas: {
       ...writer.writeNamed("output"),
       DearchiveRequest: writer.writeNamed("input").DearchiveRequest,
