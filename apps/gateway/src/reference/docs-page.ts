@@ -55,21 +55,19 @@ ${foot}
 /** Renders the reference: Swagger UI, and under it the list of operations, which needs no script. */
 export function renderDocs(base: string, document: Json): Html {
   const sections = [...listOperations(document)].map(
-    ([tag, operations]) => html`<section>
-<h3>${tag}</h3>
+    ([tag, operations]) => html`<h3>${tag}</h3>
 <ul>
 ${operations.map(({ method, path, summary }) => html`<li><code><b>${method}</b> ${path}</code> ${summary}</li>\n`)}</ul>
-</section>
 `,
   );
   return renderPage(
     base,
     "Reinstate API",
     html`<div id="swagger-ui" data-url="${base}/openapi.json"></div>
-<main>
+<section class="calls" aria-labelledby="operations">
 <h2 id="operations">All calls</h2>
 <p>Every call with its parameters, replies, errors and examples is in <a href="${base}/openapi.json">openapi.json</a>.</p>
-${sections}</main>`,
+${sections}</section>`,
     html`<script src="${base}/docs/swagger-ui-bundle.js"></script>
 <script src="${base}/docs/docs.js"></script>`,
   );

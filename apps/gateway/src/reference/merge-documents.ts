@@ -52,7 +52,7 @@ export function mergeDocuments(head: Json, parts: readonly ApiPart[]): Json {
   return { openapi: "3.1.0", ...head, tags: [...tags.values()], paths, components };
 }
 
-const toTag = ({ label }: ApiPart, tag: string) => `${label}: ${tag}`;
+const toTag = ({ label }: ApiPart, tag: string) => (tag === label ? label : `${label}: ${tag}`);
 
 /** Returns a copy of the document whose references have the prefix of the part. */
 function readPart({ name, document }: ApiPart): ApiDocument {

@@ -1,0 +1,112 @@
+import AxeBuilder from "@axe-core/playwright";
+import { sqliteDatabase } from "@reinstate/tooling/databases";
+import type { Browser, Locator, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openBrowser, openPage } from "../testing/browser.ts";
+import { type GatewayProcess, startGateway } from "../testing/gateway-process.ts";
+
+/** A call of each API, its header of authorization, and a part of the reply. */
+const tries = [
+  {
+    api: "FirstPromoter",
+    path: "/api/v2/company/promoters/restore",
+    scheme: "firstpromoter.apiKey",
+    key: "demo-firstpromoter-key",
+    reply: '"promoter/restore"',
+  },
+  {
+    api: "Altcraft",
+    path: "/api/v1.1/subscriptions/undelete",
+    scheme: "altcraft.bearer",
+    key: "demo-altcraft-token",
+    reply: '"Successful operation"',
+  },
+  {
+    api: "VICIdial",
+    path: "/vicidial/leads/dearchive",
+    scheme: "vicidial.apiKey",
+    key: "Key=demo-vicidial-key",
+    reply: '"select_count": 2',
+  },
+  {
+    api: "/v1",
+    path: "/v1/operations",
+    scheme: "v1.adminKey",
+    key: "demo-admin-key",
+    reply: '"vicidial.leads.dearchive"',
+  },
+];
+
+describe("the reference in a browser", () => {
+  let browser: Browser;
+  let gateway: GatewayProcess;
+  const database = sqliteDatabase();
+  beforeAll(async () => {
+    browser = await openBrowser();
+    gateway = await startGateway({ REINSTATE_DEMO: "true", REINSTATE_DATABASE_URL: database.url, LOG_LEVEL: "warn" });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await gateway?.[Symbol.asyncDispose]();
+    await database[Symbol.asyncDispose]();
+  });
+
+  const findOperation = (page: Page, path: string): Locator =>
+    page
+      .locator(".opblock")
+      .filter({ has: page.locator(`[data-path="${path}"]`) })
+      .first();
+
+  test("opens every operation without a breach of its policy", async () => {
+    await using opened = await openPage(browser, gateway.baseUrl);
+    const { page, faults } = opened;
+    await page.goto("/docs");
+    await page.locator(".opblock").first().waitFor();
+    const document = (await (await fetch(`${gateway.baseUrl}/openapi.json`)).json()) as {
+      paths: Record<string, object>;
+    };
+    const count = Object.values(document.paths).flatMap((path) => Object.keys(path)).length;
+    expect(await page.locator(".opblock").count()).toBe(count);
+    for (const summary of await page.locator(".opblock-summary-control").all()) await summary.click();
+    expect(await page.locator(".opblock.is-open .opblock-body").count()).toBe(count);
+    expect(faults).toEqual([]);
+  });
+
+  test.each(tries)("tries a call of $api with a key typed in", async ({ path, scheme, key, reply }) => {
+    await using opened = await openPage(browser, gateway.baseUrl);
+    const { page, faults } = opened;
+    await page.goto("/docs");
+    await page.locator(".btn.authorize").first().click();
+    const form = page.locator(".auth-container").filter({ hasText: scheme });
+    await form.locator("input").first().fill(key);
+    await form.locator("button.authorize").click();
+    await page.locator(".btn-done").first().click();
+    const operation = findOperation(page, path);
+    await operation.locator(".opblock-summary-control").click();
+    await operation.locator(".try-out__btn").click();
+    for (const field of await operation.locator('tr[data-param-name="Account-ID"] input').all())
+      await field.fill("acc_demo");
+    await operation.locator(".execute").click();
+    const body = operation.locator(".live-responses-table .response-col_description .microlight").first();
+    await body.waitFor();
+    expect(await body.textContent()).toContain(reply);
+    expect(faults).toEqual([]);
+  });
+
+  test.each(["light", "dark"] as const)("passes axe outside of Swagger UI in %s", async (colorScheme) => {
+    await using opened = await openPage(browser, gateway.baseUrl, { colorScheme, bypassCSP: true });
+    const { page } = opened;
+    for (const path of ["/docs", "/docs/problems"]) {
+      await page.goto(path);
+      const { violations } = await new AxeBuilder({ page }).exclude("#swagger-ui").analyze();
+      expect([path, violations.map(({ id, nodes }) => [id, nodes.length])]).toEqual([path, []]);
+    }
+  });
+
+  test("lists all calls without JavaScript", async () => {
+    await using opened = await openPage(browser, gateway.baseUrl, { javaScriptEnabled: false });
+    await opened.page.goto("/docs");
+    expect(await opened.page.locator(".calls li").count()).toBeGreaterThan(50);
+    expect(await opened.page.locator(".calls code", { hasText: /^POST \/v1\/batches$/ }).isVisible()).toBe(true);
+  });
+});
