@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { findMariadb, findPostgres } from "@reinstate/tooling/services";
 import { altcraft } from "./altcraft.ts";
 import { chunks } from "./chunks.ts";
+import { commandLine } from "./command-line.ts";
 import { firstpromoter } from "./firstpromoter.ts";
 import { jobs } from "./jobs.ts";
 import { holds, type Line, table } from "./report.ts";
@@ -20,6 +21,7 @@ const benchmarks: Record<string, (scale: number) => Promise<Line[]>> = {
   firstpromoter,
   altcraft,
   vicidial,
+  "command-line": commandLine,
 };
 
 const usage = `usage: bench [--small] [${Object.keys(benchmarks).join("] [")}]`;

@@ -215,6 +215,22 @@ function addBatches(program: Command): void {
       .option(...json)
       .action(async (id, options) => (await load()).undoBatch(id, options)),
   );
+  addServerOptions(
+    onBatch("reexamine", "look at unknown items again, where the vendor can tell")
+      .option(...note)
+      .option("--report <path>", "file for the report at the end")
+      .option("--no-report", "write no report")
+      .option(...json)
+      .action(async (id, options) => (await load()).reexamineBatch(id, options)),
+  );
+  addServerOptions(
+    onBatch("mark", "mark unknown items as done or failed, after a look at the vendor")
+      .addOption(new Option("--as <outcome>", "what you found").choices(["done", "failed"]).makeOptionMandatory())
+      .requiredOption("--note <text>", "how you know, for the history of the batch")
+      .option("--code <code>", "only unknown items with this code")
+      .option(...json)
+      .action(async (id, options) => (await load()).markBatch(id, options)),
+  );
   batches
     .command("prune")
     .description("delete completed and failed batches that ended long ago; the newest batch is kept")

@@ -3,7 +3,9 @@ import {
   createHost,
   createInstance,
   type Host,
+  type Log,
   ReinstateError,
+  silentLog,
   type Vendor,
   type VendorInstance,
 } from "@reinstate/batch-core";
@@ -34,10 +36,14 @@ export interface OpenedVendors {
 }
 
 /** Opens the ledger and the named vendors, and loads the demo records if the settings ask for them. */
-export async function openVendors(config: Settings, needed: readonly string[]): Promise<OpenedVendors> {
+export async function openVendors(
+  config: Settings,
+  needed: readonly string[],
+  log: Log = silentLog,
+): Promise<OpenedVendors> {
   const { databaseUrl, databaseSeconds } = config;
   // `web`: a command must not start working on batches.
-  const host = await createHost({ databaseUrl, role: "web", answerMs: databaseSeconds * 1000 });
+  const host = await createHost({ databaseUrl, role: "web", answerMs: databaseSeconds * 1000, log });
   const opened: { vendor: Vendor; instance: VendorInstance }[] = [];
   const endWaits = async () => {
     for (const { instance } of opened) await instance.closing?.();

@@ -127,6 +127,31 @@ export function retryBatch(text: string, options: RunOptions): Promise<void> {
   );
 }
 
+/** Looks at the unknown items of an ended batch again, and follows it. */
+export function reexamineBatch(text: string, options: RunOptions): Promise<void> {
+  return runAgain(text, options, (service, { id }) =>
+    service.post<BatchReply>(`/v1/batches/${id}/reexamine`, toAct(options)),
+  );
+}
+
+interface MarkOptions extends Common {
+  as: "done" | "failed";
+  note: string;
+  code?: string;
+}
+
+/** Marks the unknown items of a batch by the word of the operator. */
+export async function markBatch(text: string, { as, note, code, ...options }: MarkOptions): Promise<void> {
+  const id = parseId(text);
+  await withService(options, [], async (service) => {
+    const body = { as, note, ...(code !== undefined && { code }) };
+    await service.post<BatchReply>(`/v1/batches/${id}/mark`, body);
+    const batch = await service.get<BatchReply>(`/v1/batches/${id}`);
+    if (options.json) printJson(batch);
+    else print(describeBatch(batch, service.server));
+  });
+}
+
 async function runAgain(
   text: string,
   options: RunOptions,

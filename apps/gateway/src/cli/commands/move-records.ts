@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { printEvent, readHead } from "../progress/events.ts";
 import type { BatchReply, OperationReply } from "../service/replies.ts";
@@ -35,6 +36,8 @@ export function createVendorCommand(role: Role, vendor: string, operation: Opera
 
 /** Runs `restore` or `archive`. `args`: the arguments after the name of the command. */
 export async function moveRecords(role: Role, args: readonly string[], general: RecordOptions): Promise<void> {
+  // Performance: saves 20 MB. Set before the core is loaded.
+  setFlagsFromString("--optimize-for-size");
   const interrupt = catchInterrupt();
   const vendor = args.find((arg) => !arg.startsWith("-")) ?? "";
   const { server, json = false } = general;

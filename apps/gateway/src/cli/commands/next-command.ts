@@ -11,7 +11,7 @@ export function findNextCommand(batch: BatchReply, server: string | undefined): 
   const { id, status, unknown, failed, dry_run } = batch;
   if (status === "stopped") return toCommand("resume", id, server);
   if (dry_run) return undefined;
-  if (unknown > 0) return `${toCommand("items", id, server)} --outcome unknown`;
+  if (unknown > 0) return toCommand("reexamine", id, server);
   if (failed > 0) return toCommand("retry", id, server);
   return undefined;
 }

@@ -116,7 +116,8 @@ function explainRejected(error: ProblemError, { name, unit }: Input, operation: 
   const ofItems = problem.errors.some(({ path }) => /^(line|body)\b/.test(path));
   if (!ofItems) {
     const fix = `reinstate ${operation.role} ${operation.name.split(".")[0]} --help explains the options`;
-    return new CommandFailure({ ...failure, what: "The options are not accepted; nothing was changed", fix });
+    const details = problem.errors.map(({ path, message }) => `${path}: ${message}`);
+    return new CommandFailure({ ...failure, what: "The options are not accepted; nothing was changed", details, fix });
   }
   const details = problem.errors.map(({ path, message }) => {
     const place = unit === "element" ? path.replace(/^line/, "element") : path;

@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import type { Host } from "@reinstate/batch-core";
+import { type Host, type Log, silentLog } from "@reinstate/batch-core";
 import { createV1Routes } from "@reinstate/batch-core/http";
 import { readSettings, type Settings } from "../../config.ts";
 import { type OpenedVendors, openVendors, settings, vendors } from "../context.ts";
@@ -16,20 +16,34 @@ export interface LocalService extends Service {
 /** Opens the ledger and some vendors in this process. It works on no batch, except those that `run` names. */
 export async function openLocal(needed: readonly string[]): Promise<LocalService> {
   const config = settings();
-  return createLocal(config, await openVendors(config, needed));
+  const faults: string[] = [];
+  return createLocal(config, await openVendors(config, needed, createFaultLog(faults)), faults);
 }
 
 /** Opens a vendor with its default settings and without records, to read its operations. */
 export async function openCatalog(vendor: string): Promise<LocalService> {
   const config = { ...readSettings({ env: {}, vendors }), databaseUrl: "sqlite::memory:" };
-  return createLocal(config, await openVendors(config, [vendor]));
+  return createLocal(config, await openVendors(config, [vendor]), []);
 }
 
-function createLocal({ databaseUrl }: Settings, { host, endWaits, close }: OpenedVendors): LocalService {
+/** Creates a log that keeps its latest error, which explains a failed call. */
+function createFaultLog(faults: string[]): Log {
+  const error = ({ error }: Record<string, unknown>, message: string) => {
+    faults[0] = error === undefined ? message : `${message}: ${String(error)}`;
+  };
+  return { ...silentLog, error };
+}
+
+function createLocal(
+  { databaseUrl }: Settings,
+  { host, endWaits, close }: OpenedVendors,
+  faults: readonly string[],
+): LocalService {
   const routes = createV1Routes(host, { actor: `cli ${readUserName()}`, streamLimit: Number.MAX_SAFE_INTEGER });
   const service = createService({
     place: `this process, on ${describeDatabase(databaseUrl)}`,
     server: undefined,
+    findFault: () => faults[0],
     fetch: async (path, init) => routes.fetch(new Request(`http://reinstate.internal${path}`, init)),
     async run(id) {
       const running = await host.runBatch(id);

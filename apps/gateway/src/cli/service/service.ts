@@ -1,5 +1,5 @@
 import { exitStatus } from "../terminal/exit-statuses.ts";
-import { CommandFailure, unreachable } from "../terminal/failure.ts";
+import { CommandFailure, type Failure, unreachable } from "../terminal/failure.ts";
 import type { BatchReply, OperationReply, ProblemReply } from "./replies.ts";
 
 /** `/v1`, in this process or on a server. Commands are written once, against its paths. */
@@ -28,25 +28,27 @@ export interface ItemStream {
 export interface ServiceParts extends Pick<Service, "place" | "server" | "run" | "close"> {
   /** Answers a request for a path of `/v1`. */
   fetch(path: string, init: RequestInit & { duplex?: "half" }): Promise<Response>;
+  /** Returns the latest error that this process has logged. */
+  findFault?(): string | undefined;
 }
 
 /** A reply of `/v1` that is a problem. */
 export class ProblemError extends CommandFailure {
   readonly problem: ProblemReply;
 
-  constructor(problem: ProblemReply, server: string | undefined) {
-    super(toFailure(problem, server));
+  constructor(problem: ProblemReply, server: string | undefined, fault?: string) {
+    super(toFailure(problem, server, fault));
     this.problem = problem;
   }
 }
 
 const mediaTypes = { csv: "text/csv", ndjson: "application/x-ndjson" };
 
-export function createService({ fetch, ...parts }: ServiceParts): Service {
+export function createService({ fetch, findFault, ...parts }: ServiceParts): Service {
   async function call(path: string, init: RequestInit & { duplex?: "half" }): Promise<Response> {
     const response = await fetch(path, init);
     if (response.ok) return response;
-    throw new ProblemError(await readProblem(response), parts.server);
+    throw new ProblemError(await readProblem(response), parts.server, findFault?.());
   }
 
   const json = async <Reply>(response: Response) => (await response.json()) as Reply;
@@ -81,9 +83,14 @@ async function readProblem(response: Response): Promise<ProblemReply> {
   return { type: "unknown", status: response.status, detail: `The answer is no reply of Reinstate` };
 }
 
-function toFailure({ type, status, detail, errors = [] }: ProblemReply, server: string | undefined) {
+function toFailure(
+  { type, status, detail, errors = [] }: ProblemReply,
+  server: string | undefined,
+  fault: string | undefined,
+): Failure {
   const name = type.split(":").at(-1);
-  const issues = errors.map(({ path, message }) => `${path}: ${message}`);
+  // A single issue is the detail itself.
+  const issues = errors.length > 1 ? errors.map(({ path, message }) => `${path}: ${message}`) : [];
   if (status === 401) {
     const fix = "put a valid admin key into REINSTATE_KEY or REINSTATE_KEY_FILE (reinstate keys create --vendor admin)";
     return unreachable(`${server ?? "The ledger"} refused the key`, detail, fix).failure;
@@ -100,10 +107,14 @@ function toFailure({ type, status, detail, errors = [] }: ProblemReply, server: 
     return { what: detail, fix: "reinstate batches list shows them", status: exitStatus.wrongUse };
   }
   if (status === 429 || status === 503) {
-    return unreachable("Not available now", detail, "repeat the command in a few seconds").failure;
+    return unreachable("Not available now", fault ?? detail, "repeat the command in a few seconds").failure;
   }
   if (status >= 500) {
-    return { what: detail, fix: "see the log of the server, and report it", status: exitStatus.unexpected };
+    if (server !== undefined) {
+      return { what: detail, fix: "see the log of the server, and report it", status: exitStatus.unexpected };
+    }
+    const fix = "repeat the command; if it happens again, report it with this output";
+    return { what: "Unexpected error", why: fault, fix, status: exitStatus.unexpected };
   }
   return { what: detail, details: issues, status: exitStatus.wrongUse };
 }

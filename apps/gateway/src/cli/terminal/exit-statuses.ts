@@ -17,7 +17,11 @@ export const exitMeanings: readonly [status: ExitStatus, meaning: string, next: 
   [exitStatus.unexpected, "unexpected error", "report it, with the output"],
   [exitStatus.wrongUse, "wrong use, bad input or a bad setting; nothing changed", "read the message, then repeat"],
   [exitStatus.someFailed, "finished, and items failed", "reinstate batches retry ID"],
-  [exitStatus.someUnknown, "finished, and the outcome of items is unknown", "look at the vendor, then retry or mark"],
+  [
+    exitStatus.someUnknown,
+    "finished, and the outcome of items is unknown",
+    "reinstate batches reexamine ID, or look and mark",
+  ],
   [
     exitStatus.unreachable,
     "a server, database or vendor is unreachable, or refused",
