@@ -15,7 +15,7 @@ const live = "vicidial_list";
 const archive = "vicidial_list_archive";
 const perCall = 500;
 /** Turns until V8 has optimized the code, as in a server that has run for minutes. */
-const warmUp = 30;
+const warmUpTurns = 30;
 const columns = Object.keys(makeLead(1));
 const names = columns.map((name) => `\`${name}\``).join(", ");
 
@@ -120,11 +120,14 @@ async function fill(bare: Connection, engine: string, rows: number): Promise<voi
   }
 }
 
-/** Returns a function that returns archived leads, each once, in a scrambled order. */
+/** Returns a function that returns archived leads, each once, in a scrambled order. It throws if there are not enough left. */
 async function leadsToTake(bare: Connection): Promise<(count: number) => number[]> {
   const [rows] = await bare.query<RowDataPacket[]>(`SELECT lead_id FROM ${archive} ORDER BY CRC32(lead_id)`);
   const ids = rows.map((row) => Number(row.lead_id));
-  return (count) => ids.splice(0, count).sort((a, b) => a - b);
+  return (count) => {
+    if (ids.length < count) throw new Error(`Only ${ids.length} of ${count} leads are left to take`);
+    return ids.splice(0, count).sort((a, b) => a - b);
+  };
 }
 
 async function besideTheStatements(
@@ -146,6 +149,7 @@ async function besideTheStatements(
   };
   const pairs: { ours: number; plain: number }[] = [];
   const turns = Math.max(9, Math.round(25 * scale));
+  const warmUp = Math.max(3, Math.round(warmUpTurns * scale));
   for (let turn = -warmUp; turn < turns; turn++) {
     const taken: Record<"ours" | "plain", number> = { ours: 0, plain: 0 };
     const order = turn % 2 === 0 ? (["ours", "plain"] as const) : (["plain", "ours"] as const);
