@@ -16,6 +16,7 @@ export async function serving(fetch: Fetch, headers: Record<string, string> = {}
   const { port } = server.address() as AddressInfo;
   const agent = new Agent({ keepAlive: true, maxSockets: crowd });
   return {
+    url: `http://127.0.0.1:${port}`,
     /** Sends a GET, or a POST if there is a body. */
     call: (path: string, body?: string, type = "application/json") =>
       new Promise<string>((resolve, reject) => {
