@@ -13,7 +13,6 @@ import {
   findFlagsInJson,
   findFlagsInSlices,
   type SafetyFlag,
-  safetyFlagNamed,
   withSafetyFlags,
 } from "../safety-flags/safety-flags.ts";
 import type { Submitted } from "../submission/request.ts";
@@ -21,7 +20,7 @@ import { readJson } from "../text/json-text.ts";
 import { ownText } from "../text/own-text.ts";
 import { type KeyedRequest, keyedRequest } from "./idempotency-key.ts";
 import { parseJsonBody } from "./json.ts";
-import { parseInput } from "./parse-query.ts";
+import { parseInput, readOnce } from "./parse-query.ts";
 import { problem } from "./problem.ts";
 import { bodyParts, readBody } from "./read-body.ts";
 import { batchBody } from "./representations.ts";
@@ -227,15 +226,6 @@ function findFlagsInParams(text: string) {
   }
 }
 
-/** The parameters of a query, each of which must have one value: `account=a&account=b` names no account. */
-function readOnce(query: URLSearchParams): Record<string, string> {
-  for (const name of new Set(query.keys())) {
-    if (!safetyFlagNamed(name) && new Set(query.getAll(name)).size > 1)
-      throw misused(name, "has two different values in the query; send one");
-  }
-  return Object.fromEntries(query);
-}
-
 async function fromStream(
   { host, request, actor, flags, streamLimit }: Creation,
   format: "ndjson" | "csv",
@@ -285,7 +275,13 @@ async function* passing(parts: AsyncIterable<Uint8Array>, keyed: KeyedRequest | 
 }
 
 function readFormat(type: string): "json" | "ndjson" | "csv" {
-  const [media = ""] = type.toLowerCase().split(";");
+  const [media = "", ...params] = type.toLowerCase().split(";");
+  const [, charset = "utf-8"] =
+    /^\s*charset\s*=\s*"?([^"\s]*)/.exec(params.find((param) => /charset/.test(param)) ?? "") ?? [];
+  // UTF-16 is found by its byte order mark.
+  if (!/^(utf-?8|us-ascii|utf-?16(le|be)?)$/.test(charset)) {
+    throw unsupported(`The charset must be utf-8, or utf-16 with a byte order mark (it is ${charset.slice(0, 100)})`);
+  }
   const formats = {
     "application/json": "json",
     "application/x-ndjson": "ndjson",

@@ -1,13 +1,14 @@
 import type * as z from "zod";
-import { ReinstateError } from "../errors/errors.ts";
+import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import { messageOfIssue } from "../intake/validate-items.ts";
+import { safetyFlagNamed } from "../safety-flags/safety-flags.ts";
 import { readJson } from "../text/json-text.ts";
 
 /**
  * Parses input by a schema.
  *
  * @throws ReinstateError `invalid_request` with the path of every fault
- * @example const { limit } = parseInput(listQuery, c.req.query());
+ * @example const { limit } = parseInput(listQuery, readOnce(new URL(c.req.url).searchParams));
  */
 export function parseInput<Value>(schema: z.ZodType<Value>, input: unknown): Value {
   const result = schema.safeParse(input);
@@ -29,4 +30,18 @@ export function readItemText(text: string): unknown {
   if (!text.startsWith("{")) return text;
   const read = readJson(text);
   return read.fault === undefined ? read.value : text;
+}
+
+/**
+ * Reads the parameters of a query, each of which must have one value: `account=a&account=b` names no account. Safety flags are checked
+ * by their own rule.
+ *
+ * @throws ReinstateError `invalid_request`
+ */
+export function readOnce(query: URLSearchParams): Record<string, string> {
+  for (const name of new Set(query.keys())) {
+    if (!safetyFlagNamed(name) && new Set(query.getAll(name)).size > 1)
+      throw invalidRequest({ path: name, message: "has two different values in the query; send one" });
+  }
+  return Object.fromEntries(query);
 }

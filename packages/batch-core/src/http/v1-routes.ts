@@ -17,7 +17,7 @@ import { authenticate } from "./credentials.ts";
 import { cursorPage } from "./cursor-page.ts";
 import { eventsResponse } from "./events.ts";
 import { keyedRequest } from "./idempotency-key.ts";
-import { batchId, parseInput, readItemText } from "./parse-query.ts";
+import { batchId, parseInput, readItemText, readOnce } from "./parse-query.ts";
 import { cleanPath } from "./path.ts";
 import { faultProblem, problem, toProblem } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
@@ -170,7 +170,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   });
 
   routes.get("/v1/batches", async (c) => {
-    const { status, operation, cursor, limit } = parseInput(listQuery, c.req.query());
+    const { status, operation, cursor, limit } = parseInput(listQuery, readOnce(new URL(c.req.url).searchParams));
     const found = await batches.list({
       limit: limit + 1,
       ...(status && { statuses: [status] }),
@@ -188,7 +188,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   });
 
   routes.get("/v1/items", async (c) => {
-    const { item, ...query } = parseInput(findItemQuery, c.req.query());
+    const { item, ...query } = parseInput(findItemQuery, readOnce(new URL(c.req.url).searchParams));
     const found = await batches.findItem({ ...query, item: readItemText(item) });
     return c.json({
       items: found.map(({ batch, ...outcome }) => ({ batch: batchBody(batch), ...outcomeBody(outcome) })),
@@ -202,7 +202,10 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
     return c.json({ ...batchBody(batch), failures, estimate: await readEstimate(batches, batch) });
   });
   routes.get(`${path}/items`, async (c) => {
-    const { items, next } = await batches.items(batchId(c.req.param("id")), parseInput(itemsQuery, c.req.query()));
+    const { items, next } = await batches.items(
+      batchId(c.req.param("id")),
+      parseInput(itemsQuery, readOnce(new URL(c.req.url).searchParams)),
+    );
     return c.json({ items: items.map(itemBody), next_cursor: next });
   });
   routes.get(`${path}/report.csv`, (c) => reportResponse(host, batchId(c.req.param("id")), "csv"));

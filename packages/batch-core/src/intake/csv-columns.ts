@@ -76,13 +76,18 @@ function pickColumn(header: readonly string[], line: number, { own, named }: Ite
   };
   const place = named === undefined ? (pick(own) ?? pick(["id"])) : pick([named]);
   if (place !== undefined) return place;
-  // A single column may have any name, except that of another kind of id.
-  if (named === undefined && header.length === 1 && !/.ids?$/.test(columnName(header[0] as string))) return 0;
+  if (named === undefined && header.length === 1 && isShortName(columnName(header[0] as string), own)) return 0;
   const names = named === undefined ? [...own, "id"] : [named];
   throw invalidColumns(
     line,
     `there is no column ${names.join(" or ")} (there are: ${list(header)}); ?column= names another`,
   );
+}
+
+/** Reports whether a single column is named after the records: `lead`, `leads`, `lead_ids` or `ids` for `lead_id`. */
+function isShortName(name: string, own: readonly string[]): boolean {
+  const singular = name.replace(/s$/, "");
+  return [...own.map(columnName), "id"].some((known) => singular === known || `${singular}_id` === known);
 }
 
 function readCell(place: number, name: string, shape: ItemShape): CellsReader {

@@ -109,10 +109,10 @@ describe("NDJSON", () => {
 });
 
 describe("CSV", () => {
-  test("takes ids from the named column, id, or the only one", async () => {
+  test("takes ids from the named column, its own, or id", async () => {
     const taken = { items: [1, 2], total: 2, duplicates: 0 };
     expect(await take(double, "2\n1\n", csv)).toEqual(taken);
-    expect(await take(double, '\ufeffpromoter\r\n"2"\r\n001\r\n', csv)).toEqual(taken);
+    expect(await take(double, '\ufeffrow\r\n"2"\r\n001\r\n', csv)).toEqual(taken);
     expect(await take(double, "name,Row ID\nAda,2\nGrace,1", csv)).toEqual(taken);
     expect(await take(double, 'name;ID\n"A;\nda";2\n;1\n;\n', csv)).toEqual(taken);
     expect(await take(double, "id,number\n7,2\n8,1", { ...csv, column: "number" })).toEqual(taken);

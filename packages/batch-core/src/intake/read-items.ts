@@ -1,4 +1,4 @@
-import { invalidRequest } from "../errors/errors.ts";
+import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import type { Issue } from "../text/issue.ts";
 import { itemTable } from "./csv-columns.ts";
@@ -37,23 +37,35 @@ export function readItems(
         ? { format: "csv", table: itemTable(shape, columns) }
         : { format: "ndjson", integers: shape.integers };
     let isBlank = true;
+    let hasLineEnd = false;
     async function* seen() {
       for await (const part of source) {
+        hasLineEnd ||= part.includes(lineFeed) || part.includes(carriageReturn);
         isBlank &&= part.every((byte) => byte === space);
         // A client reads no response while it sends, so the rest is read without validation.
         if (!collector.isFull()) yield part;
       }
     }
     const rows = readRecords(seen(), records);
-    let read = await rows.next();
-    for (; !read.done; read = await rows.next()) for (const row of read.value) collector.accept(row);
+    const issue = { path: "line 1", message: glued };
+    try {
+      let read = await rows.next();
+      for (; !read.done; read = await rows.next()) for (const row of read.value) collector.accept(row);
+      hasLineEnd = read.value.hasLineEnd;
+    } catch (error) {
+      // A header that is the only line, and that names no column, may be a header with its rows.
+      if (ReinstateError.is(error, "invalid_request") && !hasLineEnd) throw invalidRequest(issue, ...error.issues);
+      throw error;
+    }
     // Joined lines may form the id of another item. A single object cannot be two.
     const mayBeGlued = format === "csv" || shape.integers || !collector.isClean();
-    if (!read.value.hasLineEnd && !isBlank && mayBeGlued) collector.reject({ path: "line 1", message: glued });
+    if (!hasLineEnd && !isBlank && mayBeGlued) collector.reject(issue);
   });
 }
 
 const space = 0x20;
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
 
 const glued =
   "is the only line and does not end with a line feed, so lines may have been lost: curl removes line feeds with -d; send the file with --data-binary, and end each line with a line feed";

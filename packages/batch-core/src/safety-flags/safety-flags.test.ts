@@ -38,6 +38,8 @@ describe("names of safety flags", () => {
   test.each([
     ...["dry_run[]", "dry_run[0]", "options[dry_run]", "x-dry-run", "X-Reinstate-Dry-Run", "dry run", "dry.run"],
     ...["is_dry_run", "dry_runs", " dry_run", "ｄｒｙ＿ｒｕｎ", "dry\u200b_run", "explain_only", "consentGuards"],
+    // Letters of other scripts.
+    ...["drу_run", "dry_rυn", "ехplain"],
   ])("rejects the look-alike %s", (name) => {
     expect(resemblesSafetyFlag(name)).toBe(true);
     expect(rejectedPaths(() => fromQuery(new URLSearchParams([[name, "false"]]).toString()))).toEqual([name]);
@@ -137,5 +139,30 @@ describe("places of safety flags", () => {
   test("replaces every spelling by the flag's own name", () => {
     expect(withSafetyFlags({ dryRun: "yes", ids: [1] }, { dry_run: true })).toEqual({ ids: [1], dry_run: true });
     expect(withSafetyFlags({ ids: [1] }, { dry_run: undefined })).toEqual({ ids: [1] });
+  });
+});
+
+describe("values of a query or a header", () => {
+  const findNames = (pairs: URLSearchParams | Headers) => findFlags(pairs).map(({ path }) => path.join("."));
+
+  test.each(["a=b;dry_run=true", "x=1;dry_run", "x=1; explain=1", "name=;consent_guard=on"])(
+    "hide no flag after a semicolon: %s",
+    (query) => {
+      expect(findNames(new URLSearchParams(query))).toHaveLength(1);
+    },
+  );
+
+  test.each([
+    ["prefer", "dry-run"],
+    ["prefer", "respond-async, dry-run=true"],
+    ["cookie", "session=1; dry_run=true"],
+    ["content-type", "application/json; dry_run=true"],
+  ])("hide no flag in the header %s: %s", (name, value) => {
+    expect(findNames(new Headers({ [name]: value }))).toEqual([name]);
+  });
+
+  test("may be texts with semicolons", () => {
+    expect(findNames(new URLSearchParams("q=a; dry humour; explain this"))).toEqual([]);
+    expect(findFlags([["note", "a; explain"]])).toEqual([]);
   });
 });

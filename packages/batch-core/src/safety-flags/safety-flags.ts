@@ -41,10 +41,42 @@ const fieldLimit = 100;
 
 /** Whether a name is a safety flag or may be meant for one: `dryRun`, `X-Dry-Run`, `dry_run[]`, `explain_only`. */
 export function resemblesSafetyFlag(name: string): boolean {
+  if (/^[\0-\x7f]*$/.test(name)) return resembling.test(name);
   // Compatibility forms and invisible characters look like the letters of a flag.
-  const plain = /^[\0-\x7f]*$/.test(name) ? name : name.normalize("NFKC").replace(/\p{Cf}/gu, "");
-  return resembling.test(plain);
+  const plain = name.normalize("NFKC").replace(/\p{Cf}/gu, "");
+  return resembling.test(plain) || resembling.test(toLatin(plain));
 }
+
+/** Letters of other scripts that look like those of a flag. */
+const lookalikes: Record<string, string> = {
+  а: "a",
+  е: "e",
+  і: "i",
+  о: "o",
+  р: "p",
+  с: "c",
+  х: "x",
+  у: "y",
+  ԁ: "d",
+  ѕ: "s",
+  г: "r",
+  п: "n",
+  ո: "n",
+  ս: "u",
+  ο: "o",
+  ρ: "p",
+  ν: "u",
+  υ: "u",
+  χ: "x",
+  ε: "e",
+  ι: "i",
+  α: "a",
+  γ: "y",
+  τ: "t",
+  т: "t",
+};
+
+const toLatin = (name: string) => [...name.toLowerCase()].map((letter) => lookalikes[letter] ?? letter).join("");
 
 /** Returns the flag that a name spells in any case, in snake, camel or kebab case; undefined for any other name. */
 export function safetyFlagNamed(name: string): SafetyFlag | undefined {
@@ -117,10 +149,23 @@ const isData = (name: string, data: readonly string[]) =>
  */
 export function findFlags(pairs: Iterable<readonly [string, unknown]>, data: readonly string[] = []): FlagField[] {
   const found: FlagField[] = [];
+  // The texts of a form are data, in which a semicolon is one.
+  const isHeaderOrQuery = pairs instanceof URLSearchParams || pairs instanceof Headers;
   for (const [name, value] of pairs) {
     if (resemblesSafetyFlag(name) && !isData(name, data)) found.push({ path: [name], value });
+    else if (isHeaderOrQuery && typeof value === "string" && hidesFlag(name, value))
+      found.push({ path: [name], value });
   }
   return found;
+}
+
+/**
+ * Whether a value holds a flag that its sender meant as a parameter of its own: after a semicolon, which older clients put between
+ * parameters, or as a preference of the header `Prefer`.
+ */
+function hidesFlag(name: string, value: string): boolean {
+  const parts = name.toLowerCase() === "prefer" ? value.split(/[;,]/) : value.split(";").slice(1);
+  return parts.some((part) => safetyFlagNamed((part.split("=")[0] as string).trim()) !== undefined);
 }
 
 /** A value in a JSON text, with the way back to the root. */

@@ -12,12 +12,17 @@ import {
   parseMap,
   parseWords,
   readText,
-  withoutBlanks,
 } from "./bracket-params.ts";
 
 const counts = ["clicks_count", "referrals_count", "customers_count", "revenue_amount"] as const;
 const times = ["joined_at", "last_login_at"] as const;
 const sortable = [...counts, "joined_at"] as const;
+
+/** Omits blank values: an empty text and null. An empty list or map is no blank value; as a filter it finds no promoter. */
+const omitBlanks = (map: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(map).filter(([, value]) => value !== null && !(typeof value === "string" && value.trim() === "")),
+  );
 
 /** Makes a schema from a parser; undefined is an issue. */
 const parsedBy = <Value>(parse: (param: unknown) => Value | undefined) =>
@@ -34,7 +39,7 @@ const parsedBy = <Value>(parse: (param: unknown) => Value | undefined) =>
 /** Makes the schema of a filter with several values. An unknown name is an issue. */
 const group = <Shape extends z.ZodRawShape>(shape: Shape) =>
   parsedBy(parseMap)
-    .transform((map) => map && withoutBlanks(map))
+    .transform((map) => map && omitBlanks(map))
     .pipe(z.strictObject(shape).optional());
 
 const integer = parsedBy(parseInteger);
@@ -94,7 +99,7 @@ export function readPage(params: Record<string, unknown>, perPage = 20): { limit
  * as absent. If anything that selects promoters is unknown, malformed or of the wrong shape, the query finds no promoter.
  */
 export function parsePromoterQuery(query: ParamMap, options: Options, now: number): PromoterQuery {
-  const params = withoutBlanks(query);
+  const params = omitBlanks(query);
   const { sorting, ...selecting } = separateSorting(params);
   const page = { sorting, ...readPage(params) };
   const read = selection.safeParse(selecting);
@@ -184,7 +189,7 @@ function separateSorting(params: Record<string, unknown>) {
 function joinFilters(plain: Record<string, unknown>, filters: unknown): unknown {
   const map = parseMap(filters);
   if (!map) return filters;
-  const named = withoutBlanks(map);
+  const named = omitBlanks(map);
   const differs = Object.keys(plain).some((name) => name in named && !isDeepStrictEqual(plain[name], named[name]));
   return differs ? "contradiction" : { ...plain, ...named };
 }

@@ -262,6 +262,14 @@ describe("refused in VICIdial's words:", () => {
       { user: { user_level: 7 } },
       "ERROR: lead_dearchive USER DOES NOT HAVE PERMISSION TO MODIFY LEAD INFO: |6666|0|\n",
     ],
+    ...["27e4", "274.071", "274071;dry_run=1", "+274071", "27 4071", "٢٧٤٠٧١"].map(
+      (lead_id): [string, Record<string, string>, Record<string, string>, string] => [
+        `the id ${lead_id}`,
+        { lead_id },
+        {},
+        "ERROR: lead_dearchive INVALID SEARCH PARAMETERS: 6666|\n",
+      ],
+    ),
     ["no id", { lead_id: "abc" }, {}, "ERROR: lead_dearchive INVALID SEARCH PARAMETERS: 6666|\n"],
     [
       "a long id",

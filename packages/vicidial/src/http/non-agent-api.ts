@@ -233,12 +233,18 @@ function cleanCall({ get, safetyFlag, url }: Values, nonLatin: boolean): Call {
     user: cleaned("user", name),
     pass: cleaned("pass", name),
     agentUser: cleaned("agent_user", name),
-    leadId: cleaned("lead_id", /[^0-9]/g),
+    leadId: readLeadId(get("lead_id")),
     stage: cleaned("stage", /[^-_0-9a-zA-Z]/g),
     searchLocation: cleaned("search_location", /[^A-Z]/g),
     safetyFlag,
     url,
   };
+}
+
+/** Reads the id of a lead. VICIdial removes all other characters, which makes another id of `1e2`, so such a text is no id here. */
+function readLeadId(text = ""): string {
+  const trimmed = text.trim();
+  return /^\d*$/.test(trimmed) ? trimmed : "";
 }
 
 /** Returns the values of a form in either encoding, and the names of its files. */

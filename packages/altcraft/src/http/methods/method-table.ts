@@ -43,7 +43,9 @@ export interface MethodRow {
   batch?: true;
   /** Scope-narrowing parameters. Null is rejected and not treated as absent, because absence widens the scope. */
   filters?: readonly string[];
-  /** Rejects unknown parameters regardless of `unknownParameters`, because a misspelled safety flag must not be ignored. */
+  /**
+   * Rejects unknown parameters regardless of `unknownParameters`, because a misspelled safety flag or filter must not be ignored.
+   */
   strict?: true;
   /** Requires a token whose option `methods` lists the method, because it is irreversible or changes consent. */
   restricted?: true;
@@ -102,6 +104,7 @@ export const vendorMethods = {
     changes: true,
     parameters: subscriptionScope,
     filters: ["channel", "resource_id"],
+    strict: true,
     reply: updatedReply,
   },
   "subscriptions/unsuspend_all": {
@@ -110,6 +113,7 @@ export const vendorMethods = {
     changes: true,
     parameters: subscriptionScope,
     filters: ["channel", "resource_id"],
+    strict: true,
     reply: updatedReply,
   },
   "profiles/get": {

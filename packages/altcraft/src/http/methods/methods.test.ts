@@ -90,6 +90,9 @@ describe.each(ledgerDatabases)("suspend_all and unsuspend_all on $name", ({ open
     expect(await call("subscriptions/suspend_all", { channel: "sms", resource_id: 27 })).toBe(answer(1));
     expect((await store.find(other))?.status).toBe("suspended");
     expect(await call("subscriptions/suspend_all", { channel: "sms" })).toBe(answer(1));
+    for (const scope of [{ Channel: "sms" }, { chanel: "sms" }, { resourceId: 27 }, { filter: { channel: "sms" } }]) {
+      expect(await call("subscriptions/suspend_all", scope)).toContain("is not known here");
+    }
     expect(await call("subscriptions/suspend_all", {})).toBe(answer(2));
     expect((await store.find(complained))?.status).toBe("complained");
     expect(
