@@ -1,3 +1,4 @@
+import { answerWithin, createInspector, type InspectedVendor } from "@reinstate/batch-core";
 import { settings, vendors, withVendors } from "../context.ts";
 import { describeDatabase } from "../service/local.ts";
 import { exitStatus } from "../terminal/exit-statuses.ts";
@@ -17,6 +18,8 @@ interface Finding {
 
 /** Milliseconds until a vendor must have answered. */
 const answerMs = 5_000;
+/** Milliseconds for the full inspection of a vendor, which compares every lead that is in both tables of a VICIdial database. */
+const inspectMs = 10 * 60_000;
 
 /** Examines the settings, the ledger and the vendors. */
 export async function runDoctor(vendor: string | undefined, { json }: { json?: true }): Promise<void> {
@@ -32,8 +35,15 @@ export async function runDoctor(vendor: string | undefined, { json }: { json?: t
     const fault = host.database.storage.fault();
     if (fault !== undefined)
       findings.push({ about: "ledger", level: "error", title: "cannot store", detail: String(fault) });
-    for (const [index, { name }] of needed.entries()) {
-      findings.push(await examine(name, async () => instances[index]?.ready?.()));
+    const examined = needed.flatMap((vendor, index) => {
+      const instance = instances[index];
+      return instance ? [{ vendor, instance }] : [];
+    });
+    const inspector = createInspector(examined, { clock: host.clock, log: host.log, timeoutMs: inspectMs, full: true });
+    const inspected = await inspector.inspect();
+    for (const { vendor, instance } of examined) {
+      findings.push(await examine(vendor.name, async () => instance.ready?.()));
+      findings.push(...inspected.filter((found) => found.vendor === vendor.name).flatMap(listFindings));
     }
   });
   const isBroken = findings.some(({ level }) => level === "error");
@@ -43,18 +53,29 @@ export async function runDoctor(vendor: string | undefined, { json }: { json?: t
 }
 
 async function examine(about: string, ready: () => Promise<void>): Promise<Finding> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${answerMs / 1000} s`)), answerMs);
-  });
   try {
-    await Promise.race([ready(), late]);
+    await answerWithin(answerMs, ready());
     return { about, level: "ok", title: "can work" };
   } catch (error) {
     return { about, level: "error", title: "cannot work", detail: (error as Error).message };
-  } finally {
-    clearTimeout(timer);
   }
+}
+
+function listFindings({ vendor: about, inspection, fault }: InspectedVendor): Finding[] {
+  if (!inspection) return [{ about, level: "error", title: "cannot be inspected", detail: fault }];
+  const { targets, findings, versions } = inspection;
+  return [
+    ...targets.map(({ target, account, address, reachable, message, ms }): Finding => {
+      const title = `${target}${account === undefined ? "" : `, account ${account}`}: ${address}`;
+      if (reachable === undefined) return { about, level: "info", title, detail: "not asked" };
+      if (!reachable) return { about, level: "error", title, detail: message };
+      return { about, level: "ok", title, detail: `answers in ${ms} ms` };
+    }),
+    ...Object.entries(versions).map(
+      ([name, version]): Finding => ({ about, level: "ok", title: `${name} ${version}` }),
+    ),
+    ...findings.map((finding): Finding => ({ about, ...finding })),
+  ];
 }
 
 function renderFindings(findings: readonly Finding[]): string {
