@@ -18,11 +18,13 @@ import {
 
 export { VendorError } from "@reinstate/batch-core/client";
 
+/** Options of the client. */
 export interface AcmeClientOptions
   extends Pick<CallerOptions, "baseUrl" | "fetch" | "timeoutMs" | "retry" | "breaker"> {
   apiKey: string;
 }
 
+/** The client of Acme's API. */
 export interface AcmeClient {
   widgets: {
     get(id: WidgetId): Promise<WidgetReply>;

@@ -2,8 +2,10 @@ import * as z from "zod";
 
 // FILL: the vendor's ids, requests and replies, in its own words, with the page of its documents as the source.
 
+/** The id of a widget. */
 export const widgetId = z.int().min(1); // only with --ids integer
 export const widgetId = z.string().regex(/^[\w-]{1,100}$/, "must be letters, digits, - and _"); // only with --ids string
+/** The id of a widget. */
 export type WidgetId = z.infer<typeof widgetId>;
 
 /** The body of `POST /acme/widgets/restore` and `/delete`. */
@@ -17,10 +19,12 @@ export const widgetReply = z.object({
   updated_at: z.int(),
   deleted_at: z.int().nullable(),
 });
+/** A widget in a reply. */
 export type WidgetReply = z.infer<typeof widgetReply>;
 
 /** A page of widgets. `next`: the last id of the page if there are more. */
 export const widgetPage = z.object({ widgets: z.array(widgetReply).max(1000), next: widgetId.nullable() });
+/** A page of widgets. */
 export type WidgetPage = z.infer<typeof widgetPage>;
 
 /** The reply to a change: how many records changed, and the ids that are not there. */
@@ -29,6 +33,7 @@ export const changeReply = z.object({
   unchanged: z.int(),
   not_found: z.array(widgetId).max(10_000),
 });
+/** The reply to a change of widgets. */
 export type ChangeReply = z.infer<typeof changeReply>;
 
 /** A line of an import. */

@@ -10,6 +10,7 @@ export interface WidgetRecord {
   deleted_at: number | null;
 }
 
+/** A widget to be stored. */
 export interface NewWidget {
   id: WidgetId;
   title: string;
