@@ -4,6 +4,8 @@ import {
   type EngineFactory,
   type Host,
   type Log,
+  readTraceparent,
+  runInTrace,
   toMessage,
   type Vendor,
   type VendorInstance,
@@ -118,33 +120,35 @@ export async function createGateway(
   return {
     host,
     dashboard,
-    async fetch(request, env) {
-      const started = performance.now();
-      // The query is not logged, because Altcraft accepts its token there.
-      const path = cleanPath(request);
-      const requestId = readRequestId(request);
-      let response: Response;
-      try {
-        response = await answer(request, path, env);
-      } catch (error) {
-        log.error({ error: toMessage(error), request_id: requestId, path }, "request failed");
-        response = faultProblem(error);
-      }
-      response.headers.set("x-request-id", requestId);
-      const ms = performance.now() - started;
-      // Performance: under overload, a log line would cost more than the call.
-      if (host.admission.wasTurnedAway(request)) return response;
-      metrics?.countRequest({ api: nameApi(path), status: response.status, seconds: ms / 1000 });
-      const fields = { method: request.method, path, status: response.status, ms: Math.round(ms * 10) / 10 };
-      const isMonitor = response.status < 400 && isMonitorPath(path);
-      log[isMonitor ? "debug" : "info"]({ ...fields, request_id: requestId }, "request");
-      return response;
-    },
+    fetch: (request, env) => runInTrace(readTraceparent(request.headers), () => serve(request, env)),
     drain() {
       draining.abort();
     },
     stop,
   };
+
+  async function serve(request: Request, env?: object): Promise<Response> {
+    const started = performance.now();
+    // The query is not logged, because Altcraft accepts its token there.
+    const path = cleanPath(request);
+    const requestId = readRequestId(request);
+    let response: Response;
+    try {
+      response = await answer(request, path, env);
+    } catch (error) {
+      log.error({ error: toMessage(error), request_id: requestId, path }, "request failed");
+      response = faultProblem(error);
+    }
+    response.headers.set("x-request-id", requestId);
+    const ms = performance.now() - started;
+    // Performance: under overload, a log line would cost more than the call.
+    if (host.admission.wasTurnedAway(request)) return response;
+    metrics?.countRequest({ api: nameApi(path), status: response.status, seconds: ms / 1000 });
+    const fields = { method: request.method, path, status: response.status, ms: Math.round(ms * 10) / 10 };
+    const isMonitor = response.status < 400 && isMonitorPath(path);
+    log[isMonitor ? "debug" : "info"]({ ...fields, request_id: requestId }, "request");
+    return response;
+  }
 }
 
 /** Reports whether monitors call the path, every few seconds. */

@@ -1,6 +1,6 @@
 import diagnostics from "node:diagnostics_channel";
 import type { ClientRequest, IncomingMessage } from "node:http";
-import type { Vendor } from "@reinstate/batch-core";
+import { nextTraceparent, type Vendor } from "@reinstate/batch-core";
 
 /** A call to a real vendor that has ended. */
 export interface VendorCall {
@@ -13,6 +13,7 @@ export interface VendorCall {
 /** A request as `fetch` publishes it. */
 interface FetchRequest {
   origin: string | URL;
+  addHeader(name: string, value: string): void;
 }
 
 /** Returns the vendor of each origin of the settings, from the property `upstreamUrl`. */
@@ -28,7 +29,7 @@ function listOrigins(vendors: readonly Vendor[], settings: Readonly<Record<strin
 const toStatus = (status: number | undefined) => (status === undefined ? "error" : `${Math.floor(status / 100)}xx`);
 
 /**
- * Reports every call of this process to a real vendor, by the channels on which Node publishes its requests. So the clients,
+ * Reports every call of this process to a real vendor, and gives it the trace of its batch, by the channels on which Node publishes its requests. So the clients,
  * which also run in browsers, need no hook. Returns a function that ends it.
  */
 export function watchVendorRequests(
@@ -38,9 +39,12 @@ export function watchVendorRequests(
   const origins = listOrigins(vendors, settings);
   const started = new WeakMap<object, { vendor: string; at: number }>();
 
-  const begin = (request: object, origin: string) => {
+  const begin = (request: object, origin: string, addHeader: (name: string, value: string) => void) => {
     const vendor = origins.get(origin);
-    if (vendor !== undefined) started.set(request, { vendor, at: performance.now() });
+    if (vendor === undefined) return;
+    started.set(request, { vendor, at: performance.now() });
+    const trace = nextTraceparent();
+    if (trace !== undefined) addHeader("traceparent", trace);
   };
   const end = (request: object, status: number | undefined) => {
     const call = started.get(request);
@@ -53,12 +57,14 @@ export function watchVendorRequests(
 
   const listeners: Record<string, (message: never) => void> = {
     // Published by `fetch`.
-    "undici:request:create": ({ request }: { request: FetchRequest }) => begin(request, String(request.origin)),
+    "undici:request:create": ({ request }: { request: FetchRequest }) =>
+      begin(request, String(request.origin), (name, value) => request.addHeader(name, value)),
     "undici:request:headers": ({ request, response }: { request: FetchRequest; response: { statusCode: number } }) =>
       end(request, response.statusCode),
     "undici:request:error": ({ request }: { request: FetchRequest }) => end(request, undefined),
     // Published by `node:https`, which is used for a vendor with a private certificate.
-    "http.client.request.start": ({ request }: { request: ClientRequest }) => begin(request, readOrigin(request)),
+    "http.client.request.created": ({ request }: { request: ClientRequest }) =>
+      begin(request, readOrigin(request), (name, value) => request.setHeader(name, value)),
     "http.client.response.finish": (message: { request: ClientRequest; response: IncomingMessage }) =>
       end(message.request, message.response.statusCode),
     "http.client.request.error": ({ request }: { request: ClientRequest }) => end(request, undefined),

@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import { type Observer, silentObserver } from "../observer.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation, Target } from "../operation/operation.ts";
+import { runInTrace } from "../trace.ts";
 import { type ActiveBatch, createActiveBatch, type RunResult, type Wait } from "./active-batch.ts";
 import { applyChunk } from "./apply-chunk.ts";
 import { type Lease, underLease } from "./lease.ts";
@@ -137,7 +138,7 @@ export function createRunner({ observer = silentObserver, ...given }: RunnerPart
   async function runChunk(batchId: number): Promise<RunResult> {
     const batch = await loadBatch(batchId);
     if (!batch) return "idle";
-    const result = await runOnce(batch);
+    const result = await runInTrace(batch.head.trace, () => runOnce(batch));
     if (result === "ran") await recordWait(batch, null);
     else if (result === "idle") return afterLastChunk(batch);
     else await recordWait(batch, result);

@@ -16,6 +16,8 @@ export interface NewBatch {
   account: string;
   params: unknown;
   actor: string | null;
+  /** The `traceparent` of the request. */
+  trace?: string | undefined;
   total: number;
   duplicates: number;
   dryRun?: boolean;
@@ -36,6 +38,8 @@ export interface BatchHead {
   account: string;
   params: unknown;
   actor: string | null;
+  /** The `traceparent` of the request that made the batch. */
+  trace?: string | undefined;
   total: number;
   dryRun: boolean;
   stopRule: StopRule | undefined;

@@ -32,6 +32,7 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     account text not null,
     params text not null,
     actor text,
+    trace text,
     status text not null,
     total bigint not null,
     duplicates bigint not null,

@@ -40,6 +40,7 @@ export function batchRow({ id, batch, now, range }: AcceptedBatch, status: Batch
     account: batch.account,
     params: JSON.stringify(batch.params),
     actor: batch.actor,
+    trace: batch.trace ?? null,
     status,
     total: batch.total,
     duplicates: batch.duplicates,

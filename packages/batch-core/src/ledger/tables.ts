@@ -33,6 +33,8 @@ export interface LedgerTables {
     account: string;
     params: string;
     actor: string | null;
+    /** The `traceparent` of the request that made the batch. */
+    trace: Generated<string | null>;
     status: BatchStatus;
     total: number;
     duplicates: number;

@@ -12,6 +12,7 @@ import type { Observer } from "../observer.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import { ownText } from "../text/own-text.ts";
+import { currentTrace } from "../trace.ts";
 import { parseAct } from "./parse-act.ts";
 import { KeyTaken, type Replays } from "./replay.ts";
 import type { AcceptedRequest, Submitted } from "./request.ts";
@@ -131,6 +132,7 @@ function describeBatch(
     // In the form in which they are read back.
     params: JSON.parse(JSON.stringify(filter ? { ...(params as object), filter } : params)) as unknown,
     actor,
+    trace: currentTrace(),
     total,
     duplicates,
     dryRun,
