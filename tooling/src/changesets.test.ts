@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { listPublished } from "./workspace.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -38,13 +38,26 @@ function moved(change: string): string[] {
   return folders.filter((_, index) => before[index] !== after[index]);
 }
 
-test("a fix in one vendor is released as that vendor alone", () => {
-  expect(moved('"@reinstate/vicidial": patch')).toContain("packages/vicidial");
-  expect(moved('"@reinstate/vicidial": patch').filter((folder) => folder.startsWith("packages/"))).toEqual([
-    "packages/vicidial",
-  ]);
-});
+/** Releases all packages as 1.0.0, so that a patch stays in the ranges of its dependents. */
+function releaseFirst(): void {
+  moved(`${folders.map((folder) => `"@reinstate/${basename(folder)}": major`).join("\n")}`);
+}
 
-test("a new feature of the core moves no vendor", () => {
-  expect(moved('"@reinstate/batch-core": minor')).toEqual(["packages/batch-core"]);
+describe("a changeset", () => {
+  test.each(["packages/altcraft", "packages/firstpromoter", "packages/vicidial", "packages/batch-core"])(
+    "for a fix releases %s alone",
+    (folder) => {
+      releaseFirst();
+      expect(moved(`"@reinstate/${basename(folder)}": patch`)).toEqual([folder]);
+    },
+  );
+
+  test("for a feature of the core releases no vendor", () => {
+    expect(moved('"@reinstate/batch-core": minor')).toEqual(["packages/batch-core"]);
+  });
+
+  test("becomes an entry of the package's changelog", () => {
+    moved('"@reinstate/vicidial": minor');
+    expect(readFileSync(join(copy, "packages/vicidial/CHANGELOG.md"), "utf8")).toContain("A trial.");
+  });
 });

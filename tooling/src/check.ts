@@ -8,6 +8,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const failed = runChecks(root, [
   ["format and lint", "biome", "check", "--error-on-warnings", "."],
   ["conventions", "vitest", "run", "--config", "tooling/house.config.ts"],
+  ["changesets", "node", "tooling/src/unreleased-changes.ts"],
   ["types", "tsc", "--incremental", "--tsBuildInfoFile", "node_modules/.cache/types.tsbuildinfo"],
 ]);
 
