@@ -78,7 +78,7 @@ async function describeEnd(pattern: Pattern, apply: Apply, inline = false): Prom
     const { status, waitingFor, nextAllowedAt } = await host.batches.get(id);
     return (
       ["completed", "failed", "stopped"].includes(status) ||
-      waitingFor !== null ||
+      (waitingFor !== null && waitingFor !== "backoff") ||
       (nextAllowedAt ?? 0) > host.clock.now() + 600_000
     );
   });
