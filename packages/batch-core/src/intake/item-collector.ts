@@ -1,4 +1,4 @@
-import { invalidRequest } from "../errors/errors.ts";
+import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import { findFlagFault } from "../safety-flags/safety-flags.ts";
 import type { Issue } from "../text/issue.ts";
@@ -11,15 +11,15 @@ export interface ItemCollector {
   accept(row: Row): void;
   reject(issue: Issue): void;
   isClean(): boolean;
-  /** Reports whether the limit of issues is reached, so that further rows need no validation. */
-  isFull(): boolean;
   /** Throws `invalid_request` if there are issues. */
   assertClean(): void;
 }
 
 export function createItemCollector(operation: AnyOperation, sink: Sink<unknown>): ItemCollector {
   const issues: Issue[] = [];
+  let badRows = 0;
   const report = (line: number, message: string) => {
+    badRows++;
     if (issues.length < issueLimit) issues.push({ path: `line ${line}`, message });
   };
   return {
@@ -32,14 +32,17 @@ export function createItemCollector(operation: AnyOperation, sink: Sink<unknown>
       if (parsed.success) return sink.add(parsed.data);
       const again = row.second && operation.item.safeParse(row.second());
       if (again?.success) return sink.add(again.data);
+      badRows++;
       if (issues.length < issueLimit) issues.push(...toIssues(parsed.error, `line ${row.line}`));
     },
     reject: (issue) => void issues.unshift(issue),
-    isFull: () => issues.length >= issueLimit,
     isClean: () => issues.length === 0,
     assertClean() {
       if (issues.length === 0) return;
-      throw invalidRequest(...issues.slice(0, issueLimit));
+      const listed = issues.slice(0, issueLimit);
+      if (issues.length < issueLimit) throw invalidRequest(...listed);
+      const { message } = invalidRequest(...listed);
+      throw new ReinstateError("invalid_request", `${message} (${badRows} rows are bad in all)`, { issues: listed });
     },
   };
 }

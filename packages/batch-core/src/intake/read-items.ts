@@ -42,8 +42,7 @@ export function readItems(
       for await (const part of source) {
         hasLineEnd ||= part.includes(lineFeed) || part.includes(carriageReturn);
         isBlank &&= part.every((byte) => byte === space);
-        // A client reads no response while it sends, so the rest is read without validation.
-        if (!collector.isFull()) yield part;
+        yield part;
       }
     }
     const rows = readRecords(seen(), records);

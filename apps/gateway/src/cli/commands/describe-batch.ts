@@ -64,10 +64,10 @@ export function describeEstimate({
   limited_by,
 }: NonNullable<BatchReply["estimate"]>): string {
   const parts = [formatItems(chunks, "chunk")];
-  if (requests !== null) parts.push(formatItems(requests, "request"));
+  if (requests > 0) parts.push(formatItems(requests, "request"));
   if (duration_ms !== null) parts.push(`about ${formatDuration(duration_ms)}`);
   if (limited_by !== null) parts.push(`limited by ${limited_by.replaceAll("_", " ")}`);
-  if (earliest_start !== null && Date.parse(earliest_start) > Date.now() + 1000) {
+  if (Date.parse(earliest_start) > Date.now() + 1000) {
     parts.push(`from ${formatTime(earliest_start)}`);
   }
   return parts.join(", ");

@@ -6,6 +6,7 @@ import { formatCount, formatDuration, formatItems } from "../terminal/numbers.ts
 import { writeError } from "../terminal/output.ts";
 import { paint } from "../terminal/paint.ts";
 import { renderTable } from "../terminal/table.ts";
+import { describeEstimate } from "./describe-batch.ts";
 import { findNextCommand, toCommand } from "./next-command.ts";
 import { findReportPath, writeReportFile } from "./report-file.ts";
 
@@ -32,6 +33,7 @@ export async function finishBatch(
   process.exitCode = status;
   if (failures.length > 0) writeError(renderFailures(failures));
   if (batch.error !== null) writeError(`The batch ended early: ${batch.error}`);
+  if (batch.dry_run && batch.estimate) writeError(`For real: ${describeEstimate(batch.estimate)}`);
   writeError(describeEnd(batch, { durationMs, file, next }));
   if (!json) return;
   printEvent({
@@ -39,6 +41,7 @@ export async function finishBatch(
     ...readCounts(batch),
     duration_ms: durationMs,
     failures: failures.map(({ outcome, code, count }) => ({ outcome, code, count })),
+    estimate: batch.estimate ?? null,
     report: file ?? null,
     next: next ?? null,
     exit_status: status,

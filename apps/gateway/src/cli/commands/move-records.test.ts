@@ -40,6 +40,15 @@ describe("restore", () => {
     expect((await place.run(["batches", "list", "--json"])).out).toBe("");
   });
 
+  test("names the first of a million bad rows, and their number", async () => {
+    await using place = openWorkplace();
+    place.write("bad.csv", `promoter_id\n${"x1\n".repeat(1_000_000)}`);
+    const { status, err } = await place.run(["restore", "firstpromoter", "--file", "bad.csv", ...account]);
+    expect(status).toBe(2);
+    expect(err.match(/^ {2}line \d+: /gm)).toHaveLength(100);
+    expect(err).toContain("why  1,000,000 rows are bad; these are the first");
+  });
+
   test("prints events as JSON lines, and the verdict last", async () => {
     await using place = openWorkplace();
     const { status, out } = await place.run(["restore", "vicidial", "--ids", "1-600,601", "--json", "--no-report"]);

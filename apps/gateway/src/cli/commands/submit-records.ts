@@ -6,7 +6,7 @@ import type { BatchReply, OperationReply } from "../service/replies.ts";
 import { ProblemError, type Service } from "../service/service.ts";
 import { exitStatus } from "../terminal/exit-statuses.ts";
 import { CommandFailure, wrongUse } from "../terminal/failure.ts";
-import { formatBytes, formatCount, formatTime } from "../terminal/numbers.ts";
+import { formatBytes, formatCount, formatItems, formatTime } from "../terminal/numbers.ts";
 import { toCommand } from "./next-command.ts";
 import { readParams } from "./param-options.ts";
 import type { RecordOptions } from "./record-options.ts";
@@ -123,10 +123,11 @@ function explainRejected(error: ProblemError, { name, unit }: Input, operation: 
     const place = unit === "element" ? path.replace(/^line/, "element") : path;
     return `${place === "body" ? name : place}: ${message.replaceAll("?column=", "--column ")}`;
   });
+  const bad = Number(/\((\d+) rows are bad in all\)/.exec(problem.detail)?.[1]) || undefined;
   return new CommandFailure({
     what: `${name} has bad rows; nothing was changed`,
     details,
-    why: /rejected in all/.test(problem.detail) ? problem.detail : undefined,
+    why: bad === undefined ? undefined : `${formatItems(bad, "row")} are bad; these are the first`,
     fix: `correct these rows in ${name}, then repeat the command`,
     status: exitStatus.wrongUse,
   });

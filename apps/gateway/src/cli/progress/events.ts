@@ -1,4 +1,4 @@
-import type { BatchReply } from "../service/replies.ts";
+import type { BatchReply, Estimate } from "../service/replies.ts";
 import type { ExitStatus } from "../terminal/exit-statuses.ts";
 import { print } from "../terminal/output.ts";
 
@@ -11,6 +11,8 @@ export type CliEvent =
       event: "finished";
       duration_ms: number;
       failures: { outcome: string; code: string; count: number }[];
+      /** Of a dry run: how long a real one takes. */
+      estimate: Estimate | null;
       report: string | null;
       next: string | null;
       exit_status: ExitStatus;

@@ -1,21 +1,17 @@
-import type { BatchReply as BatchBody, ItemsReply, OperationsReply } from "@reinstate/batch-core/http";
+import type {
+  BatchReply as BatchBody,
+  BatchDetailReply,
+  ItemsReply,
+  OperationsReply,
+} from "@reinstate/batch-core/http";
 
 export type { ItemsReply };
 
-/** A batch. `failures` is absent in lists. */
-export type BatchReply = BatchBody & {
-  failures?: { outcome: "skipped" | "failed" | "unknown"; code: string; count: number; message: string | null }[];
-  /** How long a dry run would take in earnest. */
-  estimate?: Estimate | null;
-};
+/** A batch. What only the reply for one batch has is absent in lists. */
+export type BatchReply = BatchBody & Partial<BatchDetailReply>;
 
-export interface Estimate {
-  chunks: number;
-  requests: number | null;
-  earliest_start: string | null;
-  duration_ms: number | null;
-  limited_by: string | null;
-}
+/** How long a dry run would take in earnest. */
+export type Estimate = NonNullable<BatchDetailReply["estimate"]>;
 
 export type OperationReply = OperationsReply["operations"][number];
 
