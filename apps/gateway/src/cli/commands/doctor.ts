@@ -21,7 +21,7 @@ const answerMs = 5_000;
 /** Milliseconds for the full inspection of a vendor, which compares every lead that is in both tables of a VICIdial database. */
 const inspectMs = 10 * 60_000;
 
-/** Examines the settings, the ledger and the vendors. The status is 5 if one of them cannot work. */
+/** Examines the settings, the ledger and the vendors. */
 export async function runDoctor(vendor: string | undefined, { json }: { json?: true }): Promise<void> {
   const needed = vendors.filter(({ name }) => vendor === undefined || name === vendor);
   if (needed.length === 0) {
@@ -30,10 +30,10 @@ export async function runDoctor(vendor: string | undefined, { json }: { json?: t
   const { databaseUrl } = settings();
   const findings: Finding[] = [{ about: "settings", level: "ok", title: "all are valid" }];
   await withVendors(needed, async (host, instances) => {
-    const detail = `${host.database.dialect}, Node ${process.versions.node}`;
-    findings.push({ about: "ledger", level: "ok", title: `${describeDatabase(databaseUrl)} answers`, detail });
+    const version = `Node ${process.versions.node}, ${host.database.dialect}`;
+    findings.push({ about: "ledger", level: "ok", title: `${describeDatabase(databaseUrl)} answers`, detail: version });
     const fault = host.database.storage.fault();
-    if (fault !== undefined) {
+    if (fault !== undefined)
       findings.push({ about: "ledger", level: "error", title: "cannot store", detail: String(fault) });
     const examined = needed.flatMap((vendor, index) => {
       const instance = instances[index];
@@ -45,12 +45,10 @@ export async function runDoctor(vendor: string | undefined, { json }: { json?: t
       findings.push(await examine(vendor.name, async () => instance.ready?.()));
       findings.push(...inspected.filter((found) => found.vendor === vendor.name).flatMap(listFindings));
     }
-    const examined = instances.map((instance, index) => examine(needed[index]?.name ?? "", instance));
-    findings.push(...(await Promise.all(examined)).flat());
   });
   const isBroken = findings.some(({ level }) => level === "error");
   process.exitCode = isBroken ? exitStatus.unreachable : exitStatus.done;
-  if (json) print(JSON.stringify({ ok: !isBroken, findings }));
+  if (json) print(JSON.stringify({ findings, ok: !isBroken }));
   else print(renderFindings(findings));
 }
 
@@ -61,31 +59,6 @@ async function examine(about: string, ready: () => Promise<void>): Promise<Findi
   } catch (error) {
     return { about, level: "error", title: "cannot work", detail: (error as Error).message };
   }
-  try {
-    const inspection = await instance.inspect?.({ full: true, signal });
-    return [
-      { about, level: "ok", title: "can work", detail: describeVersions(inspection) },
-      ...list(about, inspection),
-    ];
-  } catch (error) {
-    return [{ about, level: "error", title: "cannot be examined", detail: (error as Error).message }];
-  }
-}
-
-const describeVersions = (inspection: VendorInspection | undefined) =>
-  Object.entries(inspection?.versions ?? {})
-    .map(([name, version]) => `${name} ${version}`)
-    .join(", ") || undefined;
-
-function list(about: string, inspection: VendorInspection | undefined): Finding[] {
-  const { targets = [], findings = [] } = inspection ?? {};
-  return [
-    ...targets.map(({ target, address, account, reachable, message }): Finding => {
-      const title = `${target} ${address}${account === undefined ? "" : `, account ${account}`}`;
-      return { about, level: reachable === false ? "error" : "ok", title, detail: message };
-    }),
-    ...findings.map((finding) => ({ about, ...finding })),
-  ];
 }
 
 function listFindings({ vendor: about, inspection, fault }: InspectedVendor): Finding[] {
@@ -107,6 +80,6 @@ function listFindings({ vendor: about, inspection, fault }: InspectedVendor): Fi
 
 function renderFindings(findings: readonly Finding[]): string {
   const rows = findings.map(({ about, level, title, detail }) => [level, about, title, detail ?? ""]);
-  const statements = findings.flatMap(({ about, title, sql }) => (sql ? [`\n-- ${about}: ${title}\n${sql}`] : []));
-  return [renderTable([], rows), ...statements].join("\n");
+  const statements = findings.flatMap(({ about, sql }) => (sql ? [`\n-- ${about}\n${sql}`] : []));
+  return renderTable([], rows) + statements.join("\n");
 }

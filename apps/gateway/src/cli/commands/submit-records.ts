@@ -121,7 +121,7 @@ function explainRejected(error: ProblemError, { name, unit }: Input, operation: 
   }
   const details = problem.errors.map(({ path, message }) => {
     const place = unit === "element" ? path.replace(/^line/, "element") : path;
-    return `${place === "body" ? name : place}: ${message.replaceAll("?column=", "--column ")}`;
+    return `${place === "body" ? name : place}: ${message.replaceAll("?column=", "--column")}`;
   });
   const bad = Number(/\((\d+) rows are bad in all\)/.exec(problem.detail)?.[1]) || undefined;
   return new CommandFailure({
