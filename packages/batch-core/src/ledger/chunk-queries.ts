@@ -9,6 +9,10 @@ import type { LedgerTables } from "./tables.ts";
  */
 export const unfinished = (table = "reinstate_chunks") => sql<boolean>`${sql.ref(`${table}.state`)} <> 'finished'`;
 
+/** Whether a batch is pending or in progress. Repeats the predicate of its partial index literally too. */
+export const isWorkable = (table = "reinstate_batches") =>
+  sql<boolean>`${sql.ref(`${table}.status`)} in ('pending', 'in_progress')`;
+
 /** Builds an update of one chunk. */
 export const theChunk = (on: Kysely<LedgerTables>, { batchId, generation, seq }: ChunkId) =>
   on

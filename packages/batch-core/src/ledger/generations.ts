@@ -4,6 +4,7 @@ import type { NewEvent } from "../batch/event.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import type { Ledger } from "./ledger.ts";
 import { noKeptCounts } from "./rows.ts";
+import type { StoreSums } from "./store-sums.ts";
 import type { LedgerTables } from "./tables.ts";
 import { type Selection, type TakenOver, takeOverItems } from "./take-over-items.ts";
 import type { Writer } from "./write-batches.ts";
@@ -11,8 +12,7 @@ import type { Writer } from "./write-batches.ts";
 type Db = Kysely<LedgerTables>;
 
 interface Parts extends Pick<Writer, "writeChunks">, Pick<Ledger, "recordEvent"> {
-  /** Stores the sums over the chunks of an ended batch in its row. */
-  storeSums(id: number, transaction: LedgerTransaction): Promise<void>;
+  storeSums: StoreSums;
 }
 
 /** A change that gives some items of an ended batch new outcomes, in a new generation. */

@@ -10,8 +10,10 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
     // The newest batch is never deleted, so SQLite reuses no id even without `autoincrement`, which would write one page more.
     const batchId = dialect === "sqlite" ? sql`integer primary key` : types.identity;
     for (const statement of [
-      ...batchTables(batchId, byKey),
-      ...chunkTables(types.bytes, byKey, inPlace),
+      ...batchTables(batchId),
+      ...historyTables(byKey),
+      ...chunkTables(inPlace),
+      ...itemTables(types.bytes, byKey),
       ...otherTables(types.bytes),
     ]) {
       await statement.execute(db);
@@ -23,7 +25,7 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
 
 // Performance: the codes may be long, so they stand last, where SQLite reads the other columns without them.
 
-const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
+const batchTables = (id: RawBuilder<unknown>) => [
   sql`create table reinstate_batches (
     id ${id},
     operation text not null,
@@ -65,6 +67,9 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
   sql`create index reinstate_batches_content on reinstate_batches (content, id) where content is not null`,
   // Lists the batches of an account, newest first.
   sql`create index reinstate_batches_account on reinstate_batches (account, id)`,
+];
+
+const historyTables = (byKey: RawBuilder<unknown>) => [
   sql`create table reinstate_idempotency (
     scope text not null,
     idempotency_key text not null,
@@ -90,7 +95,7 @@ const batchTables = (id: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
   sql`create table reinstate_pruned (batch_id bigint primary key)`,
 ];
 
-const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inPlace: RawBuilder<unknown>) => [
+const chunkTables = (inPlace: RawBuilder<unknown>) => [
   sql`create table reinstate_chunks (
     batch_id bigint not null,
     generation integer not null,
@@ -126,6 +131,9 @@ const chunkTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>, inP
   sql`create index reinstate_chunks_failed on reinstate_chunks (batch_id, generation, seq) where failed > 0`,
   // Codes are read by batch, and few chunks may have one.
   sql`create index reinstate_chunks_codes on reinstate_chunks (batch_id, generation, seq) where codes is not null`,
+];
+
+const itemTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
   // The packed items never change, so they have a table apart from the rows that do.
   sql`create table reinstate_items (
     batch_id bigint not null,

@@ -5,8 +5,10 @@ import { pack } from "../batch/chunk-codec.ts";
 import { type ChunkResult, toChunkResult, uniformChunkResult } from "../batch/chunk-result.ts";
 import { openDatabase } from "../database/open-database.ts";
 import { type LedgerUnderTest, ledgerContract } from "../testing/ledger-contract.ts";
+import { createStatusChanges } from "./batch-status.ts";
 import type { Ledger, NewChunk } from "./ledger.ts";
 import { createSqlLedger } from "./sql-ledger.ts";
+import { createStoreSums } from "./store-sums.ts";
 
 async function withLedger(url: string, work: (subject: LedgerUnderTest) => Promise<void>): Promise<void> {
   const database = openDatabase(url);
@@ -39,13 +41,12 @@ describe.each(ledgerDatabases)("ledger on $name", ({ open }) => {
         );
       await finish(0, uniformChunkResult(1, "failed", "unlucky", "not this time"));
       let retry: Promise<number> | undefined;
-      const { get } = ledger;
-      ledger.get = (...args) => {
+      const get: Ledger["get"] = (...args) => {
         retry ??= other.retry(id, 7);
-        return get(...args);
+        return ledger.get(...args);
       };
-      await ledger.closeBatch(id, 6);
-      ledger.get = get;
+      const { recordEvent } = ledger;
+      await createStatusChanges(database, { recordEvent, storeSums: createStoreSums({ get }) }).closeBatch(id, 6);
       expect(await retry).toBe(1);
       expect(await other.get(id)).toMatchObject({ status: "in_progress", counts: { done: 0, failed: 0 } });
       await finish(1, toChunkResult([1], [{ key: 1, outcome: "done" }]));
