@@ -132,7 +132,7 @@ describe("completion", () => {
       return text.split("\n").filter((word) => word !== "");
     };
     expect(complete("res")).toEqual(["restore"]);
-    expect(complete("batches", "re")).toEqual(["resume", "retry", "report"]);
+    expect(complete("batches", "re")).toEqual(["resume", "retry", "report", "reexamine"]);
     expect(complete("restore", "fi")).toEqual(["firstpromoter"]);
     expect(complete("restore", "vicidial", "--dry")).toEqual(["--dry-run"]);
     expect(complete("restore", "vicidial", "--target", "")).toEqual(["local", "upstream"]);
