@@ -3,7 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { maxOwnLines } from "./function-length.ts";
 import { inspect } from "./house.ts";
+
+const makeLongFunction = (name: string, lines: number) =>
+  `function ${name}() {\n${Array.from({ length: lines - 2 }, () => "  go();").join("\n")}\n}`;
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -83,6 +87,19 @@ describe("a planted fault is found", () => {
       "a public name without a docstring",
       () => append("packages/vicidial/src/schemas.ts", "export const undescribed = 1;"),
       /vicidial\/src\/schemas\.ts: undescribed needs a docstring/,
+    ],
+    [
+      "a long function",
+      () => append("packages/vicidial/src/options.ts", makeLongFunction("run", maxOwnLines + 1)),
+      /vicidial\/src\/options\.ts:\d+: run has 61 lines; split it/,
+    ],
+    [
+      "a long factory",
+      () => {
+        const parts = Array.from({ length: 4 }, (_, index) => makeLongFunction(`run${index}`, 50));
+        append("apps/gateway/src/config.ts", `function create() {\n${parts.join("\n")}\n}`);
+      },
+      /gateway\/src\/config\.ts:\d+: create has 202 lines; split it by role/,
     ],
     [
       "a file with an empty name",

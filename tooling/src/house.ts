@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { findUndocumented } from "./docstrings.ts";
+import { findLongFunctions } from "./function-length.ts";
 import { findImportCycles, readSpecifiers } from "./import-cycles.ts";
 import { findVocabularyFaultsBelow } from "./vocabulary.ts";
 import { listFiles, listPackages } from "./workspace.ts";
@@ -69,6 +70,7 @@ export function inspect(root: string): string[] {
     );
     const files = listSources(join(folder, "src")).filter((file) => !/\.test\.|\/(testing|fixtures)\//.test(file));
     faults.push(...findImportCycles(join(folder, "src"), files).map((fault) => `${relative(root, folder)}: ${fault}`));
+    faults.push(...files.flatMap((file) => findLongFunctions(relative(root, file), readFileSync(file, "utf8"))));
     faults.push(...findUndocumented(root, listEntryPoints(folder)));
   }
   faults.push(...findVocabularyFaultsBelow(root));

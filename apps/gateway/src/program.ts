@@ -1,4 +1,5 @@
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command } from "commander";
+import { addBatches } from "./batches-program.ts";
 import { addRecordOptions, addServerOptions } from "./cli/commands/record-options.ts";
 import { findManifest } from "./cli/terminal/manifest.ts";
 
@@ -27,12 +28,6 @@ Ctrl-C stops the batch; reinstate batches resume ID goes on with it.`,
 Examples:
   reinstate archive firstpromoter --ids 901-905 --account acc_demo --dry-run
   reinstate archive vicidial --help          the options of this vendor too`,
-  batches: `
-Examples:
-  reinstate batches list --status stopped
-  reinstate batches show 1
-  reinstate batches items 1 --outcome failed
-  reinstate batches report 1 --output report.csv`,
   find: `
 Example:
   reinstate find firstpromoter 4711`,
@@ -125,119 +120,6 @@ function addFind(program: Command): void {
     .addHelpText("after", examples.find)
     .action(async (vendor, id, options) => (await import("./cli/commands/find-item.ts")).findItem(vendor, id, options));
   addServerOptions(command);
-}
-
-const outcomes = ["done", "skipped", "failed", "unknown"];
-
-function parseCount(text: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("It must be a whole number of at least 1.");
-}
-
-function addBatches(program: Command): void {
-  const load = () => import("./cli/commands/batches.ts");
-  const batches = program
-    .command("batches")
-    .description("list, show, stop, resume, retry and undo batches; write their reports")
-    .addHelpText("after", examples.batches);
-  const onBatch = (name: string, description: string) =>
-    batches.command(name).description(description).argument("<id>", "id of the batch");
-  const note = ["--note <text>", "the reason, for the history of the batch"] as const;
-  const json = ["--json", "JSON, one value per line"] as const;
-  const report = (command: Command) =>
-    command.option("--report <path>", "file for the report at the end").option("--no-report", "write no report");
-
-  addServerOptions(
-    batches
-      .command("list")
-      .description("list batches, newest first")
-      .addOption(
-        new Option("--status <status>", "only these").choices([
-          "pending",
-          "in_progress",
-          "completed",
-          "failed",
-          "stopped",
-        ]),
-      )
-      .option("--operation <name>", "only batches of this operation")
-      .option("--limit <count>", "how many at most, up to 500", parseCount, 20)
-      .option(...json)
-      .action(async (options) => (await load()).listBatches(options)),
-  );
-  addServerOptions(
-    onBatch("show", "show a batch: counts, failures by code, waits, history")
-      .option(...json)
-      .action(async (id, options) => (await load()).showBatch(id, options)),
-  );
-  addServerOptions(
-    onBatch("watch", "follow a batch that another process works on")
-      .option(...json)
-      .action(async (id, options) => (await load()).watchOneBatch(id, options)),
-  );
-  addServerOptions(
-    onBatch("items", "list the items with their outcomes, separated by tabs")
-      .addOption(new Option("--outcome <outcome>", "only these").choices(outcomes))
-      .option("--code <code>", "only items with this code")
-      .option("--limit <count>", "how many at most (default: all)", parseCount)
-      .option(...json)
-      .action(async (id, options) => (await load()).listItems(id, options)),
-  );
-  addServerOptions(
-    onBatch("stop", "stop a batch after its chunks in progress")
-      .option(...note)
-      .option(...json)
-      .action(async (id, options) => (await load()).stopBatch(id, options)),
-  );
-  addServerOptions(
-    report(onBatch("resume", "go on with a batch that is stopped, or whose process is gone"))
-      .option(...note)
-      .option(...json)
-      .action(async (id, options) => (await load()).resumeBatch(id, options)),
-  );
-  addServerOptions(
-    report(onBatch("retry", "run the failed items again"))
-      .option("--code <code>", "only items that failed with this code")
-      .option(...note)
-      .option(...json)
-      .action(async (id, options) => (await load()).retryBatch(id, options)),
-  );
-  addServerOptions(
-    onBatch("report", "write the report: each item with its outcome")
-      .option("--output <path>", "file of the report (default: standard output)")
-      .addOption(new Option("--format <format>", "default: by the name of the file").choices(["csv", "ndjson"]))
-      .action(async (id, options) => (await load()).reportBatch(id, options)),
-  );
-  addServerOptions(
-    onBatch("undo", "prepare the opposite operation on the done items, as a new batch")
-      .option("--dry-run", "report what the undo would do, and change nothing")
-      .option(...note)
-      .option(...json)
-      .action(async (id, options) => (await load()).undoBatch(id, options)),
-  );
-  addServerOptions(
-    onBatch("reexamine", "look at unknown items again, where the vendor can tell")
-      .option(...note)
-      .option("--report <path>", "file for the report at the end")
-      .option("--no-report", "write no report")
-      .option(...json)
-      .action(async (id, options) => (await load()).reexamineBatch(id, options)),
-  );
-  addServerOptions(
-    onBatch("mark", "mark unknown items as done or failed, after a look at the vendor")
-      .addOption(new Option("--as <outcome>", "what you found").choices(["done", "failed"]).makeOptionMandatory())
-      .requiredOption("--note <text>", "how you know, for the history of the batch")
-      .option("--code <code>", "only unknown items with this code")
-      .option(...json)
-      .action(async (id, options) => (await load()).markBatch(id, options)),
-  );
-  batches
-    .command("prune")
-    .description("delete completed and failed batches that ended long ago; the newest batch is kept")
-    .option("--older-than <days>", "days since the end of a batch (default: REINSTATE_KEEP_BATCHES_DAYS)")
-    .option("--dry-run", "count the batches and delete nothing")
-    .option("--json", "one JSON line")
-    .action(async (options) => (await import("./cli/batches.ts")).pruneBatches(options));
 }
 
 function addKeys(program: Command): void {

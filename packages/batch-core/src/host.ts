@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Database } from "./database/database.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { checkPooler } from "./database/pooler.ts";
-import type { Engine, EngineFactory } from "./engine/engine.ts";
+import type { Engine, EngineFactory, EngineParts } from "./engine/engine.ts";
 import { createInProcessEngine } from "./engine/in-process.ts";
 import { ReinstateError } from "./errors/errors.ts";
 import { createRunner } from "./execution/runner.ts";
@@ -92,7 +92,6 @@ export async function createHost(options: HostOptions): Promise<Host> {
     clock = systemClock,
     log = silentLog,
     random = Math.random,
-    role = "all",
     leaseMs = 15_000,
     keepKeysMs = 604_800_000,
     answerMs = 30_000,
@@ -117,29 +116,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     observer: options.observer,
   });
   const concurrency = options.concurrency ?? (database.dialect === "sqlite" ? 1 : 4);
-  const { databaseUrl, engine: createEngine = createInProcessEngine } = options;
-  let engine: Engine;
-  try {
-    engine = createEngine({
-      databaseUrl,
-      noteFault: database.storage.note,
-      ledger,
-      runner,
-      operation,
-      clock,
-      log,
-      concurrency,
-    });
-    if (role !== "web") await engine.start();
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
-  const { keepBatchesDays } = options;
-  const pruning =
-    keepBatchesDays !== undefined && role !== "web"
-      ? startPruning({ ledger, clock, log, keepMs: keepBatchesDays * 86_400_000 })
-      : undefined;
+  const engine = await startEngine(options, { database, ledger, runner, operation, clock, log, concurrency });
+  const pruning = schedulePruning(options, { ledger, clock, log });
   const keys = createKeys(database, clock);
   const accounts = createAccountCheck(keys);
   return {
@@ -187,4 +165,28 @@ export async function createHost(options: HostOptions): Promise<Host> {
       await database.close();
     },
   };
+}
+
+/** Creates the engine, and starts it unless the role is `web`. Closes the database if that fails. */
+async function startEngine(
+  { databaseUrl, engine: createEngine = createInProcessEngine, role }: HostOptions,
+  { database, ...parts }: Omit<EngineParts, "databaseUrl" | "noteFault"> & { database: Database },
+): Promise<Engine> {
+  try {
+    const engine = createEngine({ ...parts, databaseUrl, noteFault: database.storage.note });
+    if (role !== "web") await engine.start();
+    return engine;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** Starts to delete old batches if they are not kept forever. A process with the role `web` leaves it to the workers. */
+function schedulePruning(
+  { keepBatchesDays, role }: HostOptions,
+  parts: Omit<Parameters<typeof startPruning>[0], "keepMs">,
+): ReturnType<typeof startPruning> | undefined {
+  if (keepBatchesDays === undefined || role === "web") return undefined;
+  return startPruning({ ...parts, keepMs: keepBatchesDays * 86_400_000 });
 }
