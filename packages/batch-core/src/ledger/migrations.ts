@@ -13,6 +13,7 @@ export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: 
       ...batchTables(batchId),
       ...historyTables(byKey),
       ...chunkTables(inPlace),
+      ...(dialect === "postgres" ? chunkIndexesOnPostgres : []),
       ...itemTables(types.bytes, byKey),
       ...otherTables(types.bytes),
     ]) {
@@ -127,6 +128,10 @@ const chunkTables = (inPlace: RawBuilder<unknown>) => [
     primary key (batch_id, generation, seq)
   ) ${inPlace}`,
   sql`create index reinstate_chunks_open on reinstate_chunks (batch_id, generation, seq) where state <> 'finished'`,
+];
+
+/** Performance: SQLite reads chunks in the order of their keys and uses no such index; each would be written with every failure. */
+const chunkIndexesOnPostgres = [
   // Chunks with failures are read most often, and there may be one in thousands.
   sql`create index reinstate_chunks_failed on reinstate_chunks (batch_id, generation, seq) where failed > 0`,
   // Codes are read by batch, and few chunks may have one.

@@ -27,7 +27,7 @@ function selectCodes(on: Db, batchId: number, after: Place | undefined, limit = 
     .selectFrom("reinstate_chunks")
     .select(["generation", "seq", "codes"])
     .where("batch_id", "=", batchId)
-    // Repeats the predicate of the partial index.
+    // Repeats the predicate of PostgreSQL's partial index.
     .where("codes", "is not", null)
     .orderBy("generation")
     .orderBy("seq")
@@ -132,7 +132,7 @@ export function createChunkReader(database: Database): Pick<Ledger, "readChunks"
     within?: "generation",
   ) {
     let query = selectChunks(batchId).limit(limit);
-    // Repeats the predicate of the partial index literally, as `unfinished` does.
+    // Repeats the predicate of PostgreSQL's partial index literally, as `unfinished` does.
     if (outcome) query = query.where(outcome, ">", sql.lit(0));
     if (after && within) {
       query = query

@@ -83,7 +83,7 @@ function selectSources(on: Db, { id, generation, outcome }: Selection, after: Pi
       .where("generation", "<", generation)
       .where("refused", "=", 0)
       .whereRef(outcome, ">", outcome === "failed" ? "retried" : "resolved")
-      // Such items have codes. Repeats the predicate of the partial index.
+      // Such items have codes. Repeats the predicate of PostgreSQL's partial index.
       .where("codes", "is not", null)
       .where(({ eb, refTuple, tuple }) => eb(refTuple("generation", "seq"), ">", tuple(after.generation, after.seq)))
       .orderBy("generation")
