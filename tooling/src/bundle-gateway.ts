@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { bundleOptions } from "./bundle.ts";
 import { copySwaggerUi } from "./swagger-ui.ts";
+import { writeBuild } from "./write-build.ts";
 
 // `node bundle-gateway.ts FOLDER`: the gateway in one file, with what its dependencies' licences require.
 
@@ -20,6 +21,7 @@ const { metafile } = await build({
   metafile: true,
 });
 copySwaggerUi(gateway, join(folder, "swagger-ui"));
+writeBuild(folder);
 writeFileSync(join(folder, "LICENSES.txt"), collectLicenses(Object.keys(metafile.inputs)));
 writeFileSync(join(folder, "LICENSE"), readFileSync(join(root, "LICENSE")));
 

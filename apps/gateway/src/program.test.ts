@@ -47,6 +47,18 @@ describe("the program", () => {
     expect(modules.filter((url) => /\/(kysely|pg|mysql2|hono|zod|pino|batch-core)\//.test(url))).toEqual([]);
   });
 
+  test.each([
+    { node: "24.18.0", warning: "reinstate: Node 24.18.0 has known security faults; use 24.18.1 or later\n" },
+    { node: "24.21.0", warning: "" },
+  ])("prints version and commit under Node $node", ({ node, warning }) => {
+    const pretend = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${node}" } })`;
+    const args = ["--import", `data:text/javascript,${encodeURIComponent(pretend)}`, main, "--version"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { env: environment({}), encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: warning });
+    expect(stdout).toMatch(/^reinstate \d+\.\d+\.\d+ \(([0-9a-f]{12}(-dirty)?|source)\), Node /);
+    expect(stdout).toContain(node);
+  });
+
   test("has a help of at most 80 columns for every command", () => {
     const wide = listCommands(createProgram([])).flatMap(([name, command]) => {
       let help = "";

@@ -1,7 +1,8 @@
-import { Argument, Command } from "commander";
+import { Argument, Command, CommanderError } from "commander";
 import { addBatches } from "./batches-program.ts";
 import { addRecordOptions, addServerOptions } from "./cli/commands/record-options.ts";
-import { findManifest } from "./cli/terminal/manifest.ts";
+import { print, writeError } from "./cli/terminal/output.ts";
+import { explainOldNode, readBuild } from "./cli/terminal/version.ts";
 
 // Performance: this file and its imports load no part of the core. Each action imports its own module.
 
@@ -58,7 +59,8 @@ export function createProgram(args: readonly string[]): Command {
     .helpCommand(false)
     .configureHelp({ helpWidth: 80 })
     .option("--no-color", "no colours; NO_COLOR=1 does the same")
-    .version(readVersion(), "--version", "print the version of Reinstate and of Node")
+    .option("--version", "print the version of Reinstate, its commit and Node")
+    .on("option:version", printVersion)
     .addHelpText("after", examples.root);
   const command = (parent: Command, name: string, description: string) => parent.command(name).description(description);
 
@@ -80,9 +82,12 @@ export function createProgram(args: readonly string[]): Command {
   return program;
 }
 
-function readVersion(): string {
-  const { version = "0.0.0" } = findManifest() ?? {};
-  return `reinstate ${version}, Node ${process.versions.node}`;
+function printVersion(): never {
+  const { version, commit } = readBuild();
+  print(`reinstate ${version} (${commit}), Node ${process.versions.node}`);
+  const warning = explainOldNode(process.versions.node);
+  if (warning !== undefined) writeError(`reinstate: ${warning}`);
+  throw new CommanderError(0, "commander.version", "");
 }
 
 /** Adds `restore` or `archive`. The options of a vendor are known only with its package, so they are parsed by the action. */

@@ -5,6 +5,7 @@ import { exitStatus } from "../terminal/exit-statuses.ts";
 import { wrongUse } from "../terminal/failure.ts";
 import { print } from "../terminal/output.ts";
 import { renderTable } from "../terminal/table.ts";
+import { explainOldNode } from "../terminal/version.ts";
 
 /** One thing that the doctor examined. */
 interface Finding {
@@ -29,6 +30,8 @@ export async function runDoctor(vendor: string | undefined, { json }: { json?: t
   }
   const { databaseUrl } = settings();
   const findings: Finding[] = [{ about: "settings", level: "ok", title: "all are valid" }];
+  const oldNode = explainOldNode(process.versions.node);
+  if (oldNode !== undefined) findings.push({ about: "node", level: "warning", title: oldNode });
   await withVendors(needed, async (host, instances) => {
     const version = `Node ${process.versions.node}, ${host.database.dialect}`;
     findings.push({ about: "ledger", level: "ok", title: `${describeDatabase(databaseUrl)} answers`, detail: version });
