@@ -16,7 +16,8 @@ export default defineConfig({
   platform: "node",
   dts: false,
   splitting: true,
-  sourcemap: true,
+  // The code is not minified, and maps would more than double a package.
+  sourcemap: false,
   clean: true,
   // node:sqlite exists only with its prefix.
   removeNodeProtocol: false,

@@ -1,10 +1,14 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, test } from "vitest";
+import { readBuild } from "../../apps/gateway/src/cli/terminal/version.ts";
 import { listPublished } from "./workspace.ts";
 
 const run = promisify(execFile);
@@ -23,18 +27,26 @@ const tarballs: Record<string, string> = {};
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "reinstate-packed-"));
-  const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1" };
-  const filters = published.flatMap((path) => ["--filter", `./${path}`]);
-  const build = ["run", "build", "--output-logs=errors-only", ...filters];
-  await run(join(root, "node_modules/.bin/turbo"), build, { cwd: root, env });
-  await run("npx", ["-y", packageManager, ...filters, "-r", "pack", "--pack-destination", folder], { cwd: root });
-  for (const path of published) {
-    const name = readdirSync(folder).find((file) => new RegExp(`^reinstate-${basename(path)}-\\d.*\\.tgz$`).test(file));
-    tarballs[path] = join(folder, name ?? `${path} was not packed`);
-  }
+  Object.assign(tarballs, await buildAndPack(folder));
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Builds and packs all packages. Returns the tarball of each. `--force` builds again what was built before. */
+async function buildAndPack(target: string, ...options: string[]): Promise<Record<string, string>> {
+  const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1" };
+  const filters = published.flatMap((path) => ["--filter", `./${path}`]);
+  const build = ["run", "build", "--output-logs=errors-only", ...options, ...filters];
+  await run(join(root, "node_modules/.bin/turbo"), build, { cwd: root, env });
+  await run("npx", ["-y", packageManager, ...filters, "-r", "pack", "--pack-destination", target], { cwd: root });
+  const files = readdirSync(target);
+  return Object.fromEntries(
+    published.map((path) => {
+      const name = files.find((file) => new RegExp(`^reinstate-${basename(path)}-\\d.*\\.tgz$`).test(file));
+      return [path, join(target, name ?? `${path} was not packed`)];
+    }),
+  );
+}
 
 /** The fenced blocks of TypeScript in a Markdown file. */
 function readSamples(file: string): string[] {
@@ -74,6 +86,23 @@ function readExamples(app: App): Promise<string[]> {
   return examples;
 }
 
+/** What a user has to download. The dependencies are those of other projects. */
+const ceilings = {
+  app: { tarballBytes: 2_000_000, dependencies: 12 },
+  package: { tarballBytes: 300_000, dependencies: 4 },
+};
+/** The compressed size of a client in a browser: its own code, and with all that it imports, most of which is zod. */
+const clientCeilings = { ownBytes: 12_000, allBytes: 50_000 };
+
+interface Manifest {
+  name: string;
+  version: string;
+  exports: Record<string, unknown>;
+  dependencies?: Record<string, string>;
+}
+
+const readManifest = (path: string) => JSON.parse(readFileSync(join(path, "package.json"), "utf8")) as Manifest;
+
 // A failed program rejects with all that it wrote. The tests wait for the registry and the disk, so they run side by side.
 describe.concurrent.each(published)("%s, packed", (path) => {
   test("is clean under publint", async () => {
@@ -85,10 +114,92 @@ describe.concurrent.each(published)("%s, packed", (path) => {
   });
 });
 
+describe.concurrent.each(published)("%s, packed", (path) => {
+  const ceiling = ceilings[path.startsWith("apps/") ? "app" : "package"];
+
+  test("is small enough", ({ expect }) => {
+    expect(statSync(tarballs[path] ?? "").size).toBeLessThanOrEqual(ceiling.tarballBytes);
+  });
+
+  test("holds its licence", async ({ expect }) => {
+    expect((await run("tar", ["-tzf", tarballs[path] ?? ""])).stdout.split("\n")).toContain("package/LICENSE");
+  });
+
+  test("has few dependencies", ({ expect }) => {
+    const { dependencies = {} } = readManifest(join(root, path));
+    const names = Object.keys(dependencies).filter((name) => !name.startsWith("@reinstate/"));
+    expect(names.length, names.join(", ")).toBeLessThanOrEqual(ceiling.dependencies);
+  });
+});
+
 describe.concurrent.each(alone)("$readme, with its package installed alone", (app) => {
   test("has a first example that runs", async ({ expect }) => {
     const [first = ""] = await readExamples(app);
     expect((await run(process.execPath, [first], { cwd: dirname(first) })).stdout).not.toBe("");
+  });
+});
+
+describe.concurrent.each(alone)("the client of $readme", (app) => {
+  test("is small in a browser and needs nothing of Node", async ({ expect }) => {
+    const [first = ""] = await readExamples(app);
+    const { name } = readManifest(join(root, dirname(app.readme)));
+    // Fails if a module of Node is imported, because a browser has none.
+    const measure = async (external: string[]) => {
+      const { outputFiles } = await build({
+        stdin: { contents: `export * from "${name}/client";`, resolveDir: dirname(first) },
+        ...{
+          bundle: true,
+          write: false,
+          minify: true,
+          format: "esm",
+          platform: "browser",
+          logLevel: "silent",
+          external,
+        },
+      });
+      return gzipSync(outputFiles[0]?.contents ?? "").length;
+    };
+    expect(await measure(["zod", "saxes"])).toBeLessThanOrEqual(clientCeilings.ownBytes);
+    expect(await measure([])).toBeLessThanOrEqual(clientCeilings.allBytes);
+  });
+});
+
+describe.runIf(only === undefined).concurrent("all packages, installed together", () => {
+  test("run no script when they are installed", async ({ expect }) => {
+    const [example = ""] = await readExamples(together);
+    const text = readFileSync(join(dirname(example), "node_modules/.package-lock.json"), "utf8");
+    const { packages: installed } = JSON.parse(text) as { packages: Record<string, { hasInstallScript?: true }> };
+    expect(Object.keys(installed).length).toBeGreaterThan(published.length);
+    expect(Object.keys(installed).filter((path) => installed[path]?.hasInstallScript)).toEqual([]);
+  });
+
+  test("open nothing when they are imported", async ({ expect }) => {
+    const [example = ""] = await readExamples(together);
+    const doors = published.flatMap((path) => {
+      const { name, exports } = readManifest(join(root, path));
+      return Object.keys(exports)
+        .filter((door) => !door.endsWith(".json"))
+        .map((door) => join(name, door));
+    });
+    const program = `
+      void [process.stdout, process.stderr];
+      const before = process.getActiveResourcesInfo();
+      for (const door of ${JSON.stringify(doors)}) await import(door);
+      console.log(JSON.stringify({ before, after: process.getActiveResourcesInfo() }));`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", program], {
+      cwd: dirname(example),
+    });
+    const { before, after } = JSON.parse(stdout) as { before: string[]; after: string[] };
+    expect(after.sort()).toEqual(before.sort());
+  });
+
+  test("are the same bytes when they are built again", async ({ expect }) => {
+    const again = join(folder, "again");
+    mkdirSync(again);
+    const second = await buildAndPack(again, "--force");
+    const digest = (file = "") => createHash("sha256").update(readFileSync(file)).digest("hex");
+    const digests = (files: Record<string, string>) => published.map((path) => `${path} ${digest(files[path])}`);
+    expect(digests(second)).toEqual(digests(tarballs));
   });
 });
 
@@ -113,4 +224,9 @@ test
     const [example = ""] = await readExamples(together);
     const { stdout } = await run(join(dirname(example), "node_modules/.bin/reinstate"), ["--help"]);
     expect(stdout).toContain("reinstate serve --demo");
+    const version = await run(join(dirname(example), "node_modules/.bin/reinstate"), ["--version"]);
+    expect(version.stdout).toMatch(/^reinstate \d\S+ \(([0-9a-f]{12}(-dirty)?|source)\), Node \d/);
+    expect(
+      JSON.parse(readFileSync(join(dirname(example), "node_modules/@reinstate/gateway/dist/build.json"), "utf8")),
+    ).toEqual(readBuild());
   });

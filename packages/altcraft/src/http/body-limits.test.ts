@@ -1,6 +1,8 @@
+import { maxDepth } from "@reinstate/batch-core/http";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { findExcess, requestLimits } from "./body-limits.ts";
+import { requestLimits } from "./body-limits.ts";
+import { findExcess } from "./json-excess.ts";
 
 /** How deep a value is, how many objects, lists and commas its JSON has, and how many values the fullest of them holds. */
 function measureBody(value: unknown): { depth: number; values: number; children: number } {
@@ -47,3 +49,7 @@ test.each(["", '"', '"\\', "{{{", "]]]", '{"a', "\\"])(
     expect(await findExcess(json, requestLimits)).toBeUndefined();
   },
 );
+
+test("nesting is limited as in the rest of the gateway", () => {
+  expect(requestLimits.depth).toBe(maxDepth);
+});

@@ -14,8 +14,9 @@ import {
 import type * as z from "zod";
 import type { AltcraftSettings } from "../options.ts";
 import { batchLimit, describeIssue } from "../schemas.ts";
-import { findExcess, requestLimits, type XmlLimits } from "./body-limits.ts";
+import { requestLimits, type XmlLimits } from "./body-limits.ts";
 import { apiError } from "./errors.ts";
+import { findExcess } from "./json-excess.ts";
 import type { Method } from "./methods/method.ts";
 import { commonParameters } from "./methods/method-table.ts";
 import { withoutNulls } from "./methods/nulls.ts";
