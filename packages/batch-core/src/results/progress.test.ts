@@ -39,7 +39,13 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
   }
 
   test("yields each change once and ends with the last state", async () => {
-    await using core = await begin();
+    let reads = 0;
+    await using core = await begin(({ get }) => ({
+      get: (...args) => {
+        reads++;
+        return get(...args).finally(() => reads--);
+      },
+    }));
     const seen: Progress[] = [];
     // Polls without a change yield nothing.
     const watching = (async () => {
@@ -52,6 +58,8 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
         await core.batches.get(core.id);
         await new Promise((resolve) => setImmediate(resolve));
       }
+      // A read during the chunk may see the batch in progress before its first result.
+      await until(() => reads === 0);
       await core.runner.runNext(core.id);
       await until(() => {
         core.clock.advance(100);
