@@ -18,11 +18,19 @@ const counts = ["clicks_count", "referrals_count", "customers_count", "revenue_a
 const times = ["joined_at", "last_login_at"] as const;
 const sortable = [...counts, "joined_at"] as const;
 
-/** Omits blank values: an empty text and null. An empty list or map is no blank value; as a filter it finds no promoter. */
-const omitBlanks = (map: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(map).filter(([, value]) => value !== null && !(typeof value === "string" && value.trim() === "")),
-  );
+/** Filters with several values. Forms send `ids[]=` for none of them. */
+const lists = ["ids", "campaign_id", "fraud_suspicions"];
+
+const isBlankText = (value: unknown) => typeof value === "string" && value.trim() === "";
+
+/** Omits blank values: an empty text, null, and `ids[]=`. An empty list or map is no blank value; as a filter it finds no promoter. */
+function omitBlanks(map: Record<string, unknown>): Record<string, unknown> {
+  const isBlank = (name: string, value: unknown) =>
+    value === null ||
+    isBlankText(value) ||
+    (lists.includes(name) && Array.isArray(value) && value.length > 0 && value.every(isBlankText));
+  return Object.fromEntries(Object.entries(map).filter(([name, value]) => !isBlank(name, value)));
+}
 
 /** Makes a schema from a parser; undefined is an issue. */
 const parsedBy = <Value>(parse: (param: unknown) => Value | undefined) =>

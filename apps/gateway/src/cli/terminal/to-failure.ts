@@ -6,7 +6,8 @@ export async function toFailure(error: unknown): Promise<Failure> {
   if (error instanceof CommandFailure) return error.failure;
   const { isUnavailable, ReinstateError, toMessage } = await import("@reinstate/batch-core");
   const message = toMessage(error);
-  if (isUnavailable(error)) {
+  // A setting that cannot work is one also if the cause is an error of the connection.
+  if (!ReinstateError.is(error, "bad_setting") && isUnavailable(error)) {
     const fix = "check REINSTATE_DATABASE_URL, and that the database runs; reinstate doctor examines it";
     return { what: "A database cannot be reached", why: message, fix, status: exitStatus.unreachable };
   }
