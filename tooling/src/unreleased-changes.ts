@@ -14,7 +14,7 @@ import { listPublished } from "./workspace.ts";
  * files that are not committed yet.
  */
 export function listUnreleasedChanges(root: string): string[] {
-  if (!existsSync(join(root, ".git"))) return [];
+  if (!hasHistory(root)) return [];
   const branchPoint = findBranchPoint(root);
   return listPublished(root).flatMap((path) => {
     const { name, version } = readJson<{ name: string; version: string }>(join(root, path, "package.json"));
@@ -26,6 +26,10 @@ export function listUnreleasedChanges(root: string): string[] {
     return [`${name}: ${place} changed since ${base.slice(0, 12)} without a changeset; run pnpm changeset`];
   });
 }
+
+/** Reports whether a folder has commits that git can read. */
+const hasHistory = (root: string) =>
+  existsSync(join(root, ".git")) && tryGit(root, "rev-parse", "--verify", "HEAD") !== undefined;
 
 const readJson = <T>(file: string) => JSON.parse(readFileSync(file, "utf8")) as T;
 
@@ -74,8 +78,7 @@ function isChangesetFor(root: string, file: string, name: string): boolean {
 const [, program = ""] = process.argv;
 if (import.meta.url === pathToFileURL(program).href) {
   const root = fileURLToPath(new URL("../..", import.meta.url));
-  if (!existsSync(join(root, ".git")))
-    process.stdout.write("Changesets are not checked, because there is no git history\n");
+  if (!hasHistory(root)) process.stdout.write("Changesets are not checked, because there is no git history\n");
   const faults = listUnreleasedChanges(root);
   for (const fault of faults) process.stderr.write(`${fault}\n`);
   process.exitCode = faults.length > 0 ? 1 : 0;

@@ -47,7 +47,7 @@ const files: [
   ["header.csv", `row_id\n${lines("\n")}`],
   ["header-id.csv", `id\n${lines("\n")}`],
   ["header-other-case.csv", `Row ID\n${lines("\n")}`],
-  ["any-header.csv", `the_rows\n${lines("\n")}`],
+  ["named-after-records.csv", `Rows\n${lines("\n")}`],
   [
     "quoted.csv",
     `"row_id"\n${lines(
