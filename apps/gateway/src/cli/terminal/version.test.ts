@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { explainOldNode } from "./version.ts";
 
 describe("a version of Node", () => {
-  test.each(["22.13.0", "22.23.1", "24.0.0", "24.18.0", "26.5.0"])("%s has known security faults", (version) => {
+  test.each(["22.16.0", "22.23.1", "24.0.0", "24.18.0", "26.5.0"])("%s has known security faults", (version) => {
     expect(explainOldNode(version)).toMatch(/known security faults; use 2[246]\.\d+\.\d or later$/);
   });
 
