@@ -1,11 +1,9 @@
 import { type Batch, type Host, toMessage } from "@reinstate/batch-core";
-import { streamSSE } from "hono/streaming";
+import { streamEvents } from "@reinstate/batch-core/http";
 import { type LiveUpdate, toLiveUpdate, toPageState } from "./progress.ts";
 import { type SharedReads, sharedMs } from "./shared-reads.ts";
 import { type PageContext, readSession, type Site } from "./site.ts";
 
-/** Keep-alive interval, short enough for proxies. */
-const heartbeatMs = 15_000;
 /** Delay before a browser reconnects. */
 const reconnectMs = 1000;
 /**
@@ -22,45 +20,26 @@ export function streamUpdates(
   changes: (signal: AbortSignal) => AsyncIterable<LiveUpdate>,
 ): Response {
   const session = readSession(c).id;
-  const over = new AbortController();
-  const end = () => over.abort();
-  const response = streamSSE(c, async (stream) => {
-    const isShort = streams.add(session) >= maxStreams;
-    stream.onAbort(end);
-    closing.addEventListener("abort", end);
-    if (closing.aborted) end();
-    const beat = sendHeartbeats();
-    let sent = "";
-    try {
+  const isShort = streams.add(session) >= maxStreams;
+  return streamEvents(c, {
+    clock: host.clock,
+    closing,
+    async send(stream, signal) {
+      let sent = "";
       await stream.write(`retry: ${isShort ? laterMs : reconnectMs}\n\n`);
-      for await (const update of changes(over.signal)) {
+      for await (const update of changes(signal)) {
         const data = JSON.stringify(update);
         if (data !== sent) await stream.writeSSE({ data });
         sent = data;
         if (isShort) break;
       }
-    } catch (error) {
-      // The browser reconnects.
-      if (!over.signal.aborted) host.log.error({ error: toMessage(error) }, "failed to watch for a page");
-    } finally {
-      streams.remove(session);
-      closing.removeEventListener("abort", end);
-      over.abort();
-      await beat;
-    }
-
-    async function sendHeartbeats(): Promise<void> {
-      for (;;) {
-        await host.clock.sleep(heartbeatMs, over.signal);
-        if (over.signal.aborted) return;
-        await stream.write(": still here\n\n");
-      }
-    }
+    },
+    // The browser reconnects.
+    onFault(error, { aborted }) {
+      if (!aborted) host.log.error({ error: toMessage(error) }, "failed to watch for a page");
+    },
+    onEnd: () => streams.remove(session),
   });
-  // The connection decides how the body ends, because HTTP/1.0 has no chunks.
-  response.headers.delete("transfer-encoding");
-  response.headers.delete("connection");
-  return response;
 }
 
 /** Yields the changes of one batch, also after its end, because a retry or a resume may continue it. */

@@ -1,13 +1,10 @@
 import type { Context } from "hono";
-import { streamSSE } from "hono/streaming";
 import { type Batch, countFinished, isFinished } from "../batch/batch.ts";
 import { toMessage } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import type { Progress } from "../results/progress.ts";
+import { streamEvents } from "./event-stream.ts";
 import { batchBody, toTimestamp } from "./representations.ts";
-
-/** Keep-alive interval in milliseconds, short enough for proxies. */
-const heartbeatMs = 15_000;
 
 /** Delay before a client reconnects, in milliseconds. */
 const retryMs = 3000;
@@ -19,15 +16,12 @@ const retryMs = 3000;
 export async function eventsResponse(c: Context, host: Host, id: number, closing?: AbortSignal): Promise<Response> {
   const batch = await host.batches.get(id);
   if (isFinished(batch.status) && c.req.header("last-event-id") === endId(batch)) return c.body(null, 204);
-  const over = new AbortController();
-  const end = () => over.abort();
-  const response = streamSSE(c, async (stream) => {
-    stream.onAbort(end);
-    closing?.addEventListener("abort", end);
-    const beat = heartbeat();
-    try {
+  return streamEvents(c, {
+    clock: host.clock,
+    closing,
+    async send(stream, signal) {
       let last: Progress | undefined;
-      for await (const progress of host.batches.watch(id, { signal: over.signal })) {
+      for await (const progress of host.batches.watch(id, { signal })) {
         await stream.writeSSE({
           event: "progress",
           data: JSON.stringify(eventBody(progress)),
@@ -36,30 +30,13 @@ export async function eventsResponse(c: Context, host: Host, id: number, closing
         });
         last = progress;
       }
-      if (last !== undefined && !over.signal.aborted) {
+      if (last !== undefined && !signal.aborted) {
         await stream.writeSSE({ event: "end", data: JSON.stringify(eventBody(last)), id: endId(last.batch) });
       }
-    } catch (error) {
-      // Without the `end` event, the client reconnects.
-      host.log.error({ batch: id, error: toMessage(error) }, "failed to watch batch");
-    } finally {
-      closing?.removeEventListener("abort", end);
-      over.abort();
-      await beat;
-    }
-
-    async function heartbeat(): Promise<void> {
-      for (;;) {
-        await host.clock.sleep(heartbeatMs, over.signal);
-        if (over.signal.aborted) return;
-        await stream.write(": still here\n\n");
-      }
-    }
+    },
+    // Without the `end` event, the client reconnects.
+    onFault: (error) => host.log.error({ batch: id, error: toMessage(error) }, "failed to watch batch"),
   });
-  // The connection decides how the body ends, because HTTP/1.0 has no chunks.
-  response.headers.delete("transfer-encoding");
-  response.headers.delete("connection");
-  return response;
 
   function eventBody({ batch, rate, remainingMs }: Progress) {
     const end = remainingMs === undefined ? null : host.clock.now() + remainingMs;

@@ -20,6 +20,7 @@ export { admitCalls } from "./admit-calls.ts";
 export { ApiError, type ApiErrorOptions, type ApiErrors, defineErrors, type FaultKind } from "./api-errors.ts";
 export { authenticate, type CredentialForm, type Credentials, readCredentials } from "./credentials.ts";
 export { cursorPage } from "./cursor-page.ts";
+export { type EventStreamOptions, streamEvents } from "./event-stream.ts";
 export { isIdempotencyKey } from "./idempotency-key.ts";
 export { parseJson, parseJsonBody, parseJsonInSlices } from "./json.ts";
 export { parseInput } from "./parse-query.ts";
