@@ -105,7 +105,7 @@ async function explainDuplicate(id: number, { name }: Input, service: Service): 
   return wrongUse(
     `${name} was run before, as batch ${id}; nothing was changed`,
     `${next}; --again runs the records once more`,
-    `batch ${id} of ${formatTime(created_at)} is ${status}, with ${formatCount(processed)} of ${formatCount(total)} done`,
+    `batch ${id} of ${formatTime(created_at)} is ${status}, with ${formatCount(processed)} of ${formatCount(total)} finished`,
   );
 }
 
