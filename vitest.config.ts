@@ -7,7 +7,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const slowFiles = new RegExp(
   `/(${[
     "new-vendor|packed|container|gateway|cluster|simulation|simulation-odd|crash|server-crash|kill|checks|guarantees|engines|pg-boss|all-or-nothing|upstream-contract",
-    "pages|story|proxies|live|readers|import|database-faults|database-restart|full-disk|memory|pooler|xml|fuzz|faults|sigterm|tenants|texts|safety-flags|vendors",
+    "bench|interrupt|docs-page|pages|story|proxies|live|readers|import|database-faults|database-restart|full-disk|memory|pooler|xml|fuzz|faults|sigterm|tenants|texts|safety-flags|vendors",
   ].join("|")})\\.test\\.ts$`,
 );
 

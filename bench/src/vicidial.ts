@@ -55,7 +55,8 @@ async function onEngine(serverUrl: string, engine: string, scale: number): Promi
   const { secret } = await host.keys.create({ vendor: "vicidial" });
   try {
     for (const statement of leadTables({ live: engine, archive: engine })) await bare.query(statement);
-    const rows = Math.round(500_000 * scale);
+    // Each comparison takes some thousand leads, at any scale.
+    const rows = Math.max(30_000, Math.round(500_000 * scale));
     await fill(bare, engine, rows);
     const take = await leadsToTake(bare);
     const call = async (lead_ids: number[]) => {

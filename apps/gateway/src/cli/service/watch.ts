@@ -70,6 +70,8 @@ async function* readEvents(
   // A stream of this process does not end with the signal of its request.
   const cancel = () => void reader.cancel().catch(() => {});
   signal.addEventListener("abort", cancel);
+  // It may have been aborted before, and the event does not come twice.
+  if (signal.aborted) cancel();
   try {
     for (;;) {
       const { value, done } = await reader.read();
@@ -94,5 +96,6 @@ function pause(signal: AbortSignal): Promise<void> {
     };
     const timer = setTimeout(finish, pauseMs);
     signal.addEventListener("abort", finish);
+    if (signal.aborted) finish();
   });
 }
