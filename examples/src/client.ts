@@ -1,4 +1,4 @@
-// The typed client, and how to tell its errors apart. `BASE_URL` and `KEY` name a server of FirstPromoter's API.
+// The typed client, and how to distinguish its errors. `BASE_URL` and `KEY` name a server of FirstPromoter's API.
 import { createFirstPromoterClient, VendorError } from "@reinstate/firstpromoter/client";
 
 const { BASE_URL: baseUrl = "https://api.firstpromoter.com/api/v2/company", KEY: apiKey = "" } = process.env;

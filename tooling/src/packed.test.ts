@@ -86,7 +86,7 @@ function readExamples(app: App): Promise<string[]> {
   return examples;
 }
 
-/** What a user has to download. The dependencies are those of other projects. */
+/** The limits of what a user downloads. The dependencies are those of other projects. */
 const ceilings = {
   app: { tarballBytes: 2_000_000, dependencies: 12 },
   package: { tarballBytes: 300_000, dependencies: 4 },

@@ -82,7 +82,7 @@ function addChanges(batches: Command): void {
       .action(async (id, options) => (await load()).stopBatch(id, options)),
   );
   addServerOptions(
-    addReport(onBatch(batches, "resume", "go on with a batch that is stopped, or whose process is gone"))
+    addReport(onBatch(batches, "resume", "continue a batch that is stopped, or whose process ended"))
       .option(...note)
       .option(...json)
       .action(async (id, options) => (await load()).resumeBatch(id, options)),
@@ -108,7 +108,9 @@ function addChanges(batches: Command): void {
       .action(async (id, options) => (await load()).undoBatch(id, options)),
   );
   addServerOptions(
-    addReport(onBatch(batches, "reexamine", "look at unknown items again, where the vendor can tell").option(...note))
+    addReport(
+      onBatch(batches, "reexamine", "read the state of unknown items again, if the vendor supports it").option(...note),
+    )
       .option(...json)
       .action(async (id, options) => (await load()).reexamineBatch(id, options)),
   );

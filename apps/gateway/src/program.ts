@@ -24,7 +24,7 @@ Examples:
   reinstate restore vicidial --help          the options of this vendor too
 
 Without --server, this process does the work, on the ledger of the settings.
-Ctrl-C stops the batch; reinstate batches resume ID goes on with it.`,
+Ctrl-C stops the batch; reinstate batches resume ID continues it.`,
   archive: `
 Examples:
   reinstate archive firstpromoter --ids 901-905 --account acc_demo --dry-run
@@ -172,7 +172,7 @@ function addImport(program: Command, args: readonly string[]): void {
 function addCare(program: Command): void {
   program
     .command("doctor")
-    .description("examine the installation and the vendors, and say what to repair")
+    .description("examine the installation and the vendors, and list what to repair")
     .argument("[vendor]", "only this vendor")
     .option("--json", "one JSON value")
     .action(async (vendor, options) => (await import("./cli/commands/doctor.ts")).runDoctor(vendor, options));

@@ -55,7 +55,7 @@ export type { CellsReader, OpenTable, Table } from "./intake/read-csv.ts";
 export { type ReadItemsOptions, readItems } from "./intake/read-items.ts";
 export { type RecordFormat, readRecords, type StreamShape } from "./intake/read-records.ts";
 export type { Row } from "./intake/record.ts";
-export type { Intake } from "./intake/validate-items.ts";
+export { type Intake, parseParams } from "./intake/validate-items.ts";
 export { adminKeyOptions, type Key, type Keys, type NewKey } from "./keys/keys.ts";
 export type { IdempotencyKey } from "./ledger/idempotency-keys.ts";
 export type { BatchFilter } from "./ledger/ledger.ts";
@@ -74,6 +74,7 @@ export {
   type Opposite,
   type Outcome,
   type OutcomeWord,
+  outcomeWords,
   type Role,
   type Target,
   type Work,

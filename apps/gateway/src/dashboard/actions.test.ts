@@ -90,7 +90,7 @@ describe("the page of a batch", () => {
     ]);
   });
 
-  test("says why an action is impossible", async () => {
+  test("shows why an action is impossible", async () => {
     await using gateway = await open();
     const answer = await gateway.client.post("/batches/1/stop", { key: "00000000-0000-4000-8000-000000000000" });
     expect(answer.status).toBe(409);
@@ -183,6 +183,8 @@ describe("the list of batches", () => {
     expect(await gateway.read("/batches?status=stopped")).toContain("No batch matches");
     expect((await gateway.client.get("/batches?number=1")).headers.get("location")).toBe("/batches/1");
     expect((await gateway.client.get("/batches?number=99")).status).toBe(422);
+    gateway.host.batches.get = async () => Promise.reject(Object.assign(new Error("gone"), { code: "ECONNREFUSED" }));
+    expect((await gateway.client.get("/batches?number=1")).status).toBe(503);
     expect((await gateway.client.get("/batches?status=lost")).status).toBe(422);
   });
 });

@@ -59,7 +59,7 @@ function readLabel(label: string): { verb: string; noun: string } {
 export const formatItems = (label: string, count: number): string =>
   `${formatCount(count)} ${readLabel(label).noun}${count === 1 ? "" : "s"}`;
 
-/** Formats an operation on a number of items, as a button says it: `Restore 9,874 promoters`. */
+/** Formats an operation on a number of items, for a button: `Restore 9,874 promoters`. */
 export function formatAction(label: string, count: number): string {
   const { verb } = readLabel(label);
   return `${verb}${verb.includes(" ") ? ":" : ""} ${formatItems(label, count)}`;

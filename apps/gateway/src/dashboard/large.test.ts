@@ -166,7 +166,7 @@ describe("pages of a large ledger", () => {
   });
 });
 
-// Times say something about a quiet machine alone, so the long form has them.
+// Times are meaningful only on a quiet machine, so only the long form measures them.
 const timed = isLarge ? ledgerDatabases : [];
 for (const { name, open: openDatabase } of timed) {
   describe(`times on ${name}`, () => {

@@ -20,7 +20,7 @@ async function restoreBooks(baseUrl: string, count: number): Promise<number> {
 }
 
 describe("live pages", () => {
-  test("go on by themselves after the gateway restarts", async () => {
+  test("continue by themselves after the gateway restarts", async () => {
     await using database = sqliteDatabase();
     const settings = { REINSTATE_DATABASE_URL: database.url, REINSTATE_SHELF_PAUSE_MS: "150" };
     await using first = await startShelfGateway(settings);

@@ -72,7 +72,7 @@ describe("a new batch", () => {
   test.each([
     ["no items", {}, {}, "are missing"],
     ["two sources", { items: "1", file: "2\n" }, {}, "keep one of them"],
-    ["a broken list", { file: "[1,2" }, {}, "is not a JSON list"],
+    ["a broken list", { file: "[1,2" }, {}, "ends within its JSON array"],
     ["a wrong param", { items: "1" }, { "param.reason": "x".repeat(201) }, "200 characters"],
     ["an unknown operation", { items: "1" }, { operation: "shelf.books.burn@local" }, "is not known here"],
     ["no form key", { items: "1" }, { key: "" }, "load the page again"],

@@ -9,7 +9,7 @@ export interface ParamField {
   /** The values of a choice. */
   options: string[];
   description: string | undefined;
-  /** What the form holds at first. */
+  /** The initial value of the field. */
   usual: string | undefined;
 }
 

@@ -1,6 +1,6 @@
-import { type Batch, countFinished, isFinished } from "@reinstate/batch-core";
+import { type Batch, countFinished, isFinished, outcomeWords } from "@reinstate/batch-core";
 import { formatCount, formatDuration, formatPercent, formatRate, formatTime, waitTexts } from "./format.ts";
-import { measureBar, outcomeWords } from "./pages/components.ts";
+import { measureBar } from "./pages/components.ts";
 
 /** The texts of a batch that change while it runs, by field. */
 export interface ProgressTexts {
@@ -56,7 +56,7 @@ export interface LiveUpdate {
   state: string;
   text: Record<string, string>;
   bar: Record<string, { x: number; width: number }>;
-  /** What a screen reader announces. */
+  /** The text that a screen reader announces. */
   announce: string;
 }
 

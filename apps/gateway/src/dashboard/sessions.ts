@@ -22,16 +22,6 @@ export interface Sessions {
 
 interface Tables {
   reinstate_sessions: { digest: string; key_id: string; expires_at: number };
-  /** The table of the core's store of keys. Read here with the session, in one statement for each page. */
-  reinstate_keys: {
-    id: string;
-    vendor: string;
-    account: string;
-    name: string;
-    options: string;
-    created_at: number;
-    revoked_at: number | null;
-  };
 }
 
 export const sessionMs = 12 * 3_600_000;
@@ -39,7 +29,7 @@ export const sessionMs = 12 * 3_600_000;
 const digestToken = (token: string): string => hash("sha256", token, "hex");
 
 /** Creates the table of sessions where it is missing. */
-export async function createSessions({ database, clock }: Host): Promise<Sessions> {
+export async function createSessions({ database, clock, keys }: Host): Promise<Sessions> {
   await database.migrate("reinstate_dashboard", {
     async "0001_sessions"(db) {
       await sql`create table reinstate_sessions (
@@ -66,17 +56,13 @@ export async function createSessions({ database, clock }: Host): Promise<Session
     async find(token) {
       const id = digestToken(token);
       const row = await db
-        .selectFrom("reinstate_sessions as s")
-        .innerJoin("reinstate_keys as k", "k.id", "s.key_id")
-        .select(["k.id", "k.vendor", "k.account", "k.name", "k.options", "k.created_at"])
-        .where("s.digest", "=", id)
-        .where("s.expires_at", ">", clock.now())
-        .where("k.revoked_at", "is", null)
+        .selectFrom("reinstate_sessions")
+        .select("key_id")
+        .where("digest", "=", id)
+        .where("expires_at", ">", clock.now())
         .executeTakeFirst();
-      if (!row) return undefined;
-      const options = JSON.parse(row.options) as Key["options"];
-      const { created_at: createdAt, ...rest } = row;
-      return { id, key: { ...rest, options, createdAt, revokedAt: null }, canWrite: options.access !== "read" };
+      const key = row && (await keys.findById(row.key_id));
+      return key?.revokedAt === null ? { id, key, canWrite: key.options.access !== "read" } : undefined;
     },
 
     async end(token) {

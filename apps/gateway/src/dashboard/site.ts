@@ -14,7 +14,7 @@ import type { View } from "./view.ts";
 export type Env = { Variables: { session: Session | undefined } };
 export type PageContext = Context<Env, string>;
 
-/** What the routes of the dashboard work on. */
+/** The shared parts of the routes of the dashboard. */
 export interface Site {
   host: Host;
   vendors: readonly Vendor[];
@@ -30,7 +30,7 @@ export interface Site {
 
 export const sessionCookie = "reinstate_session";
 
-/** Returns what every page needs. */
+/** Returns the parts that every page needs. */
 export const toView = ({ links, assets, host }: Site, c: PageContext): View => ({
   links,
   assets,
@@ -47,7 +47,7 @@ export function readSession(c: PageContext): Session {
 
 export const listChoices = ({ host, vendors }: Site): OperationChoice[] => listOperations(host, vendors);
 
-/** Answers with a page that says what is wrong. */
+/** Answers with a page that explains a fault. */
 export const answerMessage = (
   site: Site,
   c: PageContext,

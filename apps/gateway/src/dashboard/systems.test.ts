@@ -5,7 +5,7 @@ import { signIn } from "../testing/dashboard-client.ts";
 import { openDemoGateway } from "../testing/demo-gateway.ts";
 import { formatHours } from "./format.ts";
 
-/** A vendor with limits, whose state is what the test says. */
+/** A vendor with limits, whose state the test sets. */
 const makeVendor = (inspect: () => Promise<VendorInspection>): Vendor =>
   defineVendor({
     name: "mill",
@@ -83,7 +83,7 @@ describe("the page of the systems", () => {
     expect(asked).toBe(1);
   });
 
-  test("says that a vendor hangs, and shows the others", async () => {
+  test("shows that a vendor hangs, and shows the others", async () => {
     const [box] = await readBox(() => new Promise(() => {}));
     expect(box).toContain("no answer within 2 s");
   });

@@ -28,7 +28,7 @@ async function* makeForm(fields: Record<string, string>): AsyncGenerator<Uint8Ar
 }
 
 describe("an upload from a form", () => {
-  // Only Linux tells the peak of another process.
+  // Only Linux reports the peak memory of another process.
   test.runIf(process.platform === "linux")(`streams ${count} ids`, async () => {
     await using database = sqliteDatabase();
     await using gateway = await startShelfGateway({ REINSTATE_DATABASE_URL: database.url, REINSTATE_ROLE: "web" });

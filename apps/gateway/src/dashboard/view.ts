@@ -1,7 +1,7 @@
 import type { Links } from "./links.ts";
 import type { Session } from "./sessions.ts";
 
-/** What every page needs beside its own content. */
+/** The parts that every page needs beside its own content. */
 export interface View {
   links: Links;
   /** Undefined before the sign-in. */

@@ -1,8 +1,8 @@
 import type { Host, Observer } from "@reinstate/batch-core";
 
-/** What the gateway reports to its metrics, so that it need not load the library. */
+/** The metrics as the gateway uses them, so that it need not load the library. */
 export interface GatewayMetrics {
-  /** Receives what the batch core has done. */
+  /** Receives the outcomes and retries of the batch core. */
   observer: Observer;
   /** Counts an HTTP call. `api` is a vendor's name, `v1`, `dashboard`, `reference`, `health` or `other`. */
   countRequest(call: { api: string; status: number; seconds: number }): void;

@@ -56,7 +56,7 @@ const restored = (outcome: string) =>
   `reinstate_batch_items_total{vendor="firstpromoter",operation="firstpromoter.promoters.restore",target="local",outcome="${outcome}"}`;
 const batch = { operation: "firstpromoter.promoters.restore", account: "acc_demo" };
 
-/** What each call adds to the metrics. */
+/** The increments of the metrics by each call. */
 const steps: { name: string; run(gateway: Gateway): Promise<unknown>; adds: Record<string, number> }[] = [
   {
     name: "a small batch",

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import type { AnyOperation, Host, Vendor } from "@reinstate/batch-core";
+import { type AnyOperation, type Host, outcomeWords, type Vendor } from "@reinstate/batch-core";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
 import { createLedgerGauges } from "./ledger-gauges.ts";
 import { createProcessGauges } from "./process-gauges.ts";
@@ -7,8 +7,6 @@ import { watchVendorRequests } from "./vendor-requests.ts";
 
 /** Upper bounds of the buckets of durations, in seconds. */
 const buckets = [0.005, 0.025, 0.1, 0.5, 1, 5, 30];
-
-const outcomes = ["done", "skipped", "failed", "unknown"] as const;
 
 export interface MetricsOptions {
   vendors: readonly Vendor[];
@@ -64,7 +62,7 @@ export function createMetrics({ vendors, settings }: MetricsOptions): GatewayMet
   return {
     observer: {
       countItems(operation, counts) {
-        for (const outcome of outcomes) {
+        for (const outcome of outcomeWords) {
           if (counts[outcome] > 0) items.inc({ ...describe(operation), outcome }, counts[outcome]);
         }
       },

@@ -37,7 +37,7 @@ const tries = [
   },
 ];
 
-/** Every operation is opened in the long form; otherwise one of so many, because the viewer takes up to a second for each. */
+/** The long form opens every operation, the short one every eighth, because the viewer takes up to a second for each. */
 const every = process.env.LARGE === undefined ? 8 : 1;
 
 describe("the reference in a browser", () => {

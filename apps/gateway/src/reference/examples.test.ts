@@ -27,7 +27,7 @@ function listDocumented(): Operation[] {
   return Object.values(paths).flatMap((path) => Object.values(path));
 }
 
-/** Replies that the demo cannot give: what goes on in the background, and changes of unknown outcomes. */
+/** Replies that the demo cannot give: background work, and changes of unknown outcomes. */
 const unseen = [
   "firstpromoter.undoBatchProcess 202",
   ...["reexamine", "mark"].map((verb) => `v1.${verb}Batch 200`),
@@ -38,7 +38,7 @@ const unseen = [
 describe("each operation", () => {
   const operations = listDocumented();
 
-  test("says when to use it and shows a command", () => {
+  test("explains when to use it and shows a command", () => {
     const without = operations.filter(({ description = "" }) => !/^\S[^`]+\n\n[\s\S]*```sh\ncurl /.test(description));
     expect(without.map(({ operationId }) => operationId)).toEqual([]);
   });

@@ -94,7 +94,7 @@ function copy(root: string, own: string, workdir: string, text: string, folders:
     cpSync(join(folders.get(from) as string, source), to, { recursive: true, preserveTimestamps: true });
     chmodSync(to, lstatSync(join(folders.get(from) as string, source)).mode);
   } else {
-    // What the ignore file leaves is what belongs to the repository.
+    // The ignore file leaves exactly the files of the repository.
     const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root });
     for (const name of files.toString().split("\0")) {
       if (name === "" || !existsSync(join(root, name))) continue;

@@ -60,7 +60,7 @@ const defineBooks = (verb: "restore" | "archive", pauseMs: number) =>
     preview: async (work) => judgeAll(work, false),
   });
 
-/** An operation that cannot tell what it would do. */
+/** An operation without a dry run. */
 const relabel = defineOperation<number, Params>({
   name: "shelf.books.relabel",
   label: "book/relabel",

@@ -1,7 +1,7 @@
 import type { OutcomeWord } from "../operation/operation.ts";
 import { ownText } from "../text/own-text.ts";
 
-/** What can happen to a batch. `completed` and `failed` are by the process, all others by an actor. */
+/** The kinds of events of a batch. `completed` and `failed` are by the process, all others by an actor. */
 export const eventVerbs = [
   "created",
   "stopped",
@@ -13,7 +13,7 @@ export const eventVerbs = [
   "completed",
   "failed",
 ] as const;
-/** What an event of a batch records. */
+/** The kind of an event of a batch. */
 export type EventVerb = (typeof eventVerbs)[number];
 
 /** The actor of a change, and the reason for it. */

@@ -13,7 +13,7 @@ import { readRequestId } from "./request-id.ts";
 
 const marker = Symbol.for("reinstate.api-error");
 
-/** What an error has beside its message. */
+/** Details of an error beside its message. */
 export interface ApiErrorOptions {
   /** Headers of this answer, beside those of its kind. */
   headers?: Record<string, string>;

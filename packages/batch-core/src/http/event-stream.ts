@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 /** Keep-alive interval in milliseconds, short enough for proxies. */
 const heartbeatMs = 15_000;
 
-/** What a stream of events needs. */
+/** Options of a stream of events. */
 export interface EventStreamOptions {
   clock: Clock;
   /** Aborted when the server stops. */

@@ -4,7 +4,7 @@ import { integerText } from "../intake/integer-text.ts";
 import { readJson } from "../text/json-text.ts";
 import { ownText } from "../text/own-text.ts";
 
-/** Items that must be settled before a stop rule can end a batch, where the request does not say. */
+/** Items that must be settled before a stop rule can end a batch, if the request does not set it. */
 export const settledFirst = 100;
 
 /** Maximum number of items in a JSON body. */

@@ -19,7 +19,7 @@ export function parseInput<Value>(schema: z.ZodType<Value>, input: unknown): Val
 }
 
 /** Parses the id of a batch in a path. Throws `unknown_batch` if it cannot be one. */
-export function batchId(text: string): number {
+export function parseBatchId(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new ReinstateError("unknown_batch", `There is no batch ${text.slice(0, 50)}`);
   return Number(text);
 }

@@ -1,4 +1,4 @@
-/** What a problem type means, and what the caller can do. */
+/** The cause of a problem type, and the way out. */
 export interface ProblemMeaning {
   status: number;
   cause: string;

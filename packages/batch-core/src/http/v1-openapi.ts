@@ -99,7 +99,7 @@ const keyedChange = (operationId: string, verb: string, summary: string): Route 
 
 const newBatchAnswers = {
   "201": { ...batch("Finished or prepared"), headers: { ...location, ...replayed } },
-  "202": { ...batch("Accepted; the batch goes on"), headers: { ...location, ...replayed } },
+  "202": { ...batch("Accepted; the batch continues"), headers: { ...location, ...replayed } },
 };
 
 const routes: Route[] = [

@@ -2,13 +2,14 @@ import * as z from "zod";
 import { batchStatuses } from "../batch/batch.ts";
 import { eventVerbs } from "../batch/event.ts";
 import { waitReasons } from "../errors/errors.ts";
+import { outcomeWords } from "../operation/operation.ts";
 import { limitingFactors } from "../submission/estimate.ts";
 
 // The replies of `/v1` as strict zod schemas with all fields.
 
 const count = z.int().min(0);
 const time = z.iso.datetime({ precision: 3 });
-const outcomeWord = z.enum(["done", "skipped", "failed", "unknown"]);
+const outcomeWord = z.enum(outcomeWords);
 const target = z.enum(["local", "upstream"]);
 
 /** A batch. Times are RFC 3339 in UTC, `progress` is a whole percent. */
@@ -33,7 +34,7 @@ export const batchReply = z.strictObject({
   params: z.record(z.string(), z.unknown()),
   tally: z.record(z.string(), z.number()),
   error: z.string().nullable(),
-  next_allowed_at: time.nullable().describe("When a batch that waits goes on"),
+  next_allowed_at: time.nullable().describe("When a batch that waits continues"),
   waiting_for: z.enum(waitReasons).nullable(),
   created_at: time,
   updated_at: time,
@@ -42,7 +43,7 @@ export const batchReply = z.strictObject({
   actor: z.string().nullable().describe("The id of the key that made the batch"),
 });
 
-/** What a real run takes under the limits of the operation. */
+/** The estimate of a real run under the limits of the operation. */
 export const estimateReply = z.strictObject({
   chunks: count,
   requests: count.describe("Requests to the vendor"),
@@ -96,7 +97,7 @@ export const foundItemsReply = z.strictObject({
   ),
 });
 
-/** What happened to a batch, oldest first. */
+/** The history of a batch, oldest first. */
 export const historyReply = z.strictObject({
   events: z.array(
     z.strictObject({

@@ -7,6 +7,7 @@ import { ReinstateError, toMessage } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
 import { integerText } from "../intake/integer-text.ts";
 import type { IdempotencyKey } from "../ledger/idempotency-keys.ts";
+import { outcomeWords } from "../operation/operation.ts";
 import { findFlags, readSafetyFlags } from "../safety-flags/safety-flags.ts";
 import type { Batches } from "../submission/batches.ts";
 import { ownText } from "../text/own-text.ts";
@@ -17,7 +18,7 @@ import { authenticate } from "./credentials.ts";
 import { cursorPage } from "./cursor-page.ts";
 import { eventsResponse } from "./events.ts";
 import { keyedRequest } from "./idempotency-key.ts";
-import { batchId, parseInput, readItemText, readOnce } from "./parse-query.ts";
+import { parseBatchId, parseInput, readItemText, readOnce } from "./parse-query.ts";
 import { cleanPath } from "./path.ts";
 import { faultProblem, problem, toProblem } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
@@ -37,7 +38,7 @@ export const listQuery = z.strictObject({
 });
 
 export const itemsQuery = z.strictObject({
-  outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
+  outcome: z.enum(outcomeWords).optional(),
   code: codeText.optional(),
   cursor: z.string().optional(),
   limit: limit.default(100),
@@ -73,7 +74,7 @@ export const undoBody = actBody.extend({
 /** The body of `POST /v1/batches/{id}/repeat`. */
 export const repeatBody = actBody.extend({
   /** Takes only items with this outcome. */
-  outcome: z.enum(["done", "skipped", "failed", "unknown"]).optional(),
+  outcome: z.enum(outcomeWords).optional(),
   /** Takes only items with this code. */
   code: codeText.optional(),
   dry_run: z.boolean().default(false),
@@ -86,7 +87,7 @@ export const markBody = z.strictObject({
   as: z.enum(["done", "failed"]),
   /** Limits the mark to unknown items with this code. */
   code: codeText.optional(),
-  /** What was found at the vendor. It becomes the message of the items. */
+  /** The finding at the vendor. It becomes the message of the items. */
   note: noteText,
 });
 
@@ -197,23 +198,23 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
 
   const path = "/v1/batches/:id";
   routes.get(path, async (c) => {
-    const batch = await batches.get(batchId(c.req.param("id")));
+    const batch = await batches.get(parseBatchId(c.req.param("id")));
     const failures = await batches.failures(batch.id);
     return c.json({ ...batchBody(batch), failures, estimate: await readEstimate(batches, batch) });
   });
   routes.get(`${path}/items`, async (c) => {
     const { items, next } = await batches.items(
-      batchId(c.req.param("id")),
+      parseBatchId(c.req.param("id")),
       parseInput(itemsQuery, readOnce(new URL(c.req.url).searchParams)),
     );
     return c.json({ items: items.map(itemBody), next_cursor: next });
   });
-  routes.get(`${path}/report.csv`, (c) => reportResponse(host, batchId(c.req.param("id")), "csv"));
-  routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, batchId(c.req.param("id")), "ndjson"));
-  routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, batchId(c.req.param("id")), c.req.raw.signal));
-  routes.get(`${path}/events`, (c) => eventsResponse(c, host, batchId(c.req.param("id")), closing));
+  routes.get(`${path}/report.csv`, (c) => reportResponse(host, parseBatchId(c.req.param("id")), "csv"));
+  routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, parseBatchId(c.req.param("id")), "ndjson"));
+  routes.get(`${path}/manifest.json`, (c) => manifestResponse(host, parseBatchId(c.req.param("id")), c.req.raw.signal));
+  routes.get(`${path}/events`, (c) => eventsResponse(c, host, parseBatchId(c.req.param("id")), closing));
   routes.get(`${path}/history`, async (c) => {
-    const events = await batches.history(batchId(c.req.param("id")));
+    const events = await batches.history(parseBatchId(c.req.param("id")));
     const actors = new Set(events.flatMap(({ actor }) => actor ?? []));
     const keys = await Promise.all([...actors].map((id) => host.keys.findById(id)));
     const names = new Map(keys.flatMap((key) => (key ? [[key.id, key.name] as const] : [])));
@@ -225,7 +226,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
       async answer(call, _flags, c) {
         const { note } = parseInput(actBody, readParameters(call));
         return c.json(
-          batchBody(await batches[verb](batchId(c.req.param("id") ?? ""), { actor: c.get("actor"), note })),
+          batchBody(await batches[verb](parseBatchId(c.req.param("id") ?? ""), { actor: c.get("actor"), note })),
         );
       },
     });
@@ -234,7 +235,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   post(`${path}/mark`, {
     read: ({ req }) => readSmallCall(req.raw),
     async answer(call, _flags, c) {
-      const id = batchId(c.req.param("id") ?? "");
+      const id = parseBatchId(c.req.param("id") ?? "");
       const options = parseInput(markBody, readParameters(call));
       return c.json(batchBody(await batches.mark(id, { ...options, actor: c.get("actor") })));
     },
@@ -248,7 +249,7 @@ export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
   ): void {
     post(`${path}/${verb}`, {
       async read(c) {
-        const id = batchId(c.req.param("id") ?? "");
+        const id = parseBatchId(c.req.param("id") ?? "");
         const keyed = keyedRequest(c.req.raw, c.get("actor"));
         const { input, parts } = await readSmallCall(c.req.raw, keyed?.update, supported);
         return { input: { call: input, id, keyed }, parts };

@@ -135,7 +135,7 @@ export interface LedgerTables {
     reply: Generated<string | null>;
     created_at: number;
   };
-  /** What was done to a batch, by whom and why. The creation and the latest end are in its own row, unless they have a note. */
+  /** The history of batches, with actors and reasons. The creation and the latest end are in its own row, unless they have a note. */
   reinstate_events: {
     batch_id: number;
     /** 0, 1, 2 … within the batch. */

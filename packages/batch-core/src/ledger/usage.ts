@@ -5,7 +5,7 @@ import type { Target } from "../operation/operation.ts";
 import { unfinished } from "./chunk-queries.ts";
 import type { LedgerTables } from "./tables.ts";
 
-/** What all processes use of the limits of operations. */
+/** The use of the limits of operations, by all processes. */
 export interface Usage {
   /** The token buckets by name. A bucket that is absent is full. */
   buckets: ReadonlyMap<string, Bucket>;

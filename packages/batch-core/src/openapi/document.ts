@@ -48,7 +48,7 @@ export interface ApiRoute {
   more?: Json;
 }
 
-/** What an OpenAPI document needs beside its routes. */
+/** The parts of an OpenAPI document beside its routes. */
 export interface ApiDescription {
   info: { title: string; version: string; description: string };
   servers: readonly { url: string; description?: string }[];

@@ -17,7 +17,7 @@ export interface ExampleCall {
   client?: string;
   /** The reply is a shortened one. */
   trimmed?: boolean;
-  /** What the demo replies. A body that is not JSON is a text; an empty body is null. */
+  /** The reply of the demo. A body that is not JSON is a text; an empty body is null. */
   reply?: { status: number; body: unknown };
 }
 
@@ -83,7 +83,7 @@ export function describeWithExample(
     .join("\n\n");
 }
 
-/** Adds the example calls of an operation to what the document says of it: request bodies, parameters and replies. */
+/** Adds the example calls of an operation to its entry in the document: request bodies, parameters and replies. */
 export function addExamples(operation: Json, calls: readonly ExampleCall[]): Json {
   const { parameters, requestBody, responses } = operation as {
     parameters?: Json[];

@@ -20,6 +20,9 @@ export type ItemKey = number | string;
 /** The four outcomes of an item. */
 export type OutcomeWord = Outcome["outcome"];
 
+/** All outcomes, in the order in which they are shown. */
+export const outcomeWords = ["done", "skipped", "failed", "unknown"] as const satisfies readonly OutcomeWord[];
+
 /** `local`: our own stores. `upstream`: the real vendor through its client. */
 export type Target = "local" | "upstream";
 

@@ -14,7 +14,7 @@ export interface MarkOptions extends Act {
   as: "done" | "failed";
   /** Limits the mark to items with this code. */
   code?: string | undefined;
-  /** What the operator has found. It becomes the message of the items. */
+  /** The operator's finding. It becomes the message of the items. */
   note: string;
 }
 

@@ -10,7 +10,7 @@ export const limitingFactors = ["rate", "office_hours", "concurrency"] as const;
 /** The factor that keeps a batch from ending sooner. */
 export type LimitingFactor = (typeof limitingFactors)[number];
 
-/** What a real run of a batch takes under the limits of its operation. Times are milliseconds since 1970 UTC. */
+/** The estimate of a real run of a batch under the limits of its operation. Times are milliseconds since 1970 UTC. */
 export interface Estimate {
   chunks: number;
   /** Requests to the vendor, as far as the operation knows them; 0 for our own records. */

@@ -12,7 +12,7 @@ import { parseAct } from "./parse-act.ts";
 import type { Replays } from "./replay.ts";
 import type { AcceptedRequest, Request, Submitted } from "./request.ts";
 
-/** Which items of a batch a new one takes over, and what differs in the new one. */
+/** The items of a batch that a new one takes over, and the differences of the new one. */
 export interface FromBatchOptions
   extends Act,
     Pick<Request, "target" | "params" | "dryRun" | "prepared" | "stopRule" | "content" | "again" | "idempotency"> {

@@ -2,7 +2,7 @@ import type { Usage } from "../ledger/usage.ts";
 import { allowedFrom, type Hours, nameBucket, refill, takeTokens } from "../operation/limits.ts";
 import type { AnyOperation, Target } from "../operation/operation.ts";
 
-/** What the limits of an operation leave now. Times are milliseconds since 1970 UTC. */
+/** The capacity that the limits of an operation leave now. Times are milliseconds since 1970 UTC. */
 export interface LimitState {
   operation: string;
   target: Target;

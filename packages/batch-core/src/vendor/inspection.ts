@@ -6,7 +6,7 @@ import type { Host } from "../host.ts";
 /** A place that a vendor package works on: our own records, or the real vendor. */
 export interface InspectedTarget {
   target: "local" | "upstream";
-  /** Where it is, without a secret. */
+  /** Its address, without a secret. */
   address: string;
   /** The account that the upstream is for, if each has its own. */
   account?: string;
@@ -18,7 +18,7 @@ export interface InspectedTarget {
   ms?: number;
 }
 
-/** What an operator should know or do. */
+/** A finding for the operator. */
 export interface VendorFinding {
   /** `error`: an operation does not work. `warning`: some items may fail. `info`: for information. */
   level: "error" | "warning" | "info";

@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import { answerWithin, isNoAnswer, type VendorInspection } from "./inspection.ts";
 import type { Vendor, VendorInstance } from "./vendor.ts";
 
-/** What an inspector knows of one vendor. */
+/** The latest result for one vendor. */
 export interface InspectedVendor {
   vendor: string;
   label: string;

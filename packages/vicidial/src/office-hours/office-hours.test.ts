@@ -156,7 +156,7 @@ describe("the hours of an operation", () => {
     return { office, hours: (time: string) => office.hours("dearchive", end(time)) };
   }
 
-  test("say until when they are open and when they open", () => {
+  test("report until when they are open and when they open", () => {
     const { hours, office } = createHours("outside 08:00-18:00 mon-fri");
     expect(hours("2026-01-05T12:00:00Z")).toEqual({
       open: false,

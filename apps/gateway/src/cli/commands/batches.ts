@@ -1,8 +1,8 @@
-import type { BatchReply, ItemsReply } from "../service/replies.ts";
+import type { BatchReply, HistoryReply, ItemsReply } from "../service/replies.ts";
 import type { Service } from "../service/service.ts";
 import { wrongUse } from "../terminal/failure.ts";
 import { print, writeError } from "../terminal/output.ts";
-import { describeBatch, describeEvents, type EventReply, renderBatches, renderItems } from "./describe-batch.ts";
+import { describeBatch, describeEvents, renderBatches, renderItems } from "./describe-batch.ts";
 import { vendorName } from "./find-operation.ts";
 import { followBatch } from "./follow-batch.ts";
 import { catchInterrupt } from "./interrupt.ts";
@@ -45,7 +45,7 @@ export async function showBatch(text: string, options: Common): Promise<void> {
   const path = `/v1/batches/${parseId(text)}`;
   await withService(options, [], async (service) => {
     const batch = await service.get<BatchReply>(path);
-    const { events } = await service.get<{ events: EventReply[] }>(`${path}/history`);
+    const { events } = await service.get<HistoryReply>(`${path}/history`);
     if (options.json) printJson({ ...batch, history: events });
     else print(`${describeBatch(batch, service.server)}\n\n${describeEvents(events)}`);
   });

@@ -1,5 +1,5 @@
 import { describeWait } from "../progress/progress-line.ts";
-import type { BatchReply, ItemsReply } from "../service/replies.ts";
+import type { BatchReply, HistoryReply, ItemsReply } from "../service/replies.ts";
 import { formatCount, formatDuration, formatItems, formatTime } from "../terminal/numbers.ts";
 import { renderPairs, renderTable } from "../terminal/table.ts";
 import { findNextCommand } from "./next-command.ts";
@@ -86,19 +86,8 @@ function renderCounts(batch: BatchReply): string {
   return renderTable(["OUTCOME", "COUNT", "CODE", "MESSAGE"], rows);
 }
 
-/** One entry of the history of a batch. */
-export interface EventReply {
-  at: string;
-  verb: string;
-  actor: string | null;
-  actor_name?: string | null;
-  note: string | null;
-  generation: number;
-  code?: string | null;
-}
-
 /** Renders the history of a batch, oldest first. */
-export function describeEvents(events: readonly EventReply[]): string {
+export function describeEvents(events: Readonly<HistoryReply["events"]>): string {
   const rows = events.map(({ at, verb, actor, actor_name, note, code }) => [
     formatTime(at),
     verb + (code ? ` (${code})` : ""),

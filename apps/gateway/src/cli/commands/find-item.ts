@@ -1,4 +1,4 @@
-import type { BatchReply } from "../service/replies.ts";
+import type { FoundItemsReply } from "../service/replies.ts";
 import { wrongUse } from "../terminal/failure.ts";
 import { formatTime } from "../terminal/numbers.ts";
 import { print, writeError } from "../terminal/output.ts";
@@ -13,15 +13,9 @@ interface FindOptions extends ServerOptions {
   json?: true;
 }
 
-interface FoundReply {
-  batch: BatchReply;
-  outcome: string | null;
-  code?: string | null;
-  message?: string | null;
-  generation: number;
-}
+type Found = FoundItemsReply["items"];
 
-/** Lists what became of one item over all batches of a vendor, newest first. */
+/** Lists the outcomes of one item over all batches of a vendor, newest first. */
 export async function findItem(vendor: string, text: string, options: FindOptions): Promise<void> {
   const service = await openService(options, [vendor]);
   try {
@@ -38,12 +32,12 @@ export async function findItem(vendor: string, text: string, options: FindOption
       options.operation === undefined ? names : names.filter((name) => matches(name, options.operation ?? ""));
     if (wanted.length === 0)
       throw wrongUse(`${vendor} has no operation ${options.operation}`, `choose one of ${names.join(", ")}`);
-    const found: FoundReply[] = [];
+    const found: Found = [];
     for (const operation of wanted) {
       const query = new URLSearchParams({ operation, item: text });
       if (options.account !== undefined) query.set("account", options.account);
       if (options.batch !== undefined) query.set("batch", options.batch);
-      found.push(...(await service.get<{ items: FoundReply[] }>(`/v1/items?${query}`)).items);
+      found.push(...(await service.get<FoundItemsReply>(`/v1/items?${query}`)).items);
     }
     found.sort((one, other) => other.batch.id - one.batch.id);
     if (options.json) for (const entry of found) print(JSON.stringify(entry));
@@ -57,7 +51,7 @@ export async function findItem(vendor: string, text: string, options: FindOption
 /** Reports whether an operation has this name, or ends with it. */
 const matches = (name: string, wanted: string) => name === wanted || name.endsWith(`.${wanted}`);
 
-function renderFound(found: readonly FoundReply[]): string {
+function renderFound(found: Readonly<Found>): string {
   const rows = found.map(({ batch, outcome, code, message }) => [
     String(batch.id),
     batch.operation + (batch.dry_run ? " (dry run)" : ""),

@@ -33,7 +33,7 @@ export async function followBatch(service: Service, batch: BatchReply, options: 
   const startedAt = Date.now();
   const isWorking = service.server === undefined && !watchOnly;
   const resume = toCommand(isWorking ? "resume" : "watch", id, service.server);
-  interrupt.setNotice(`Ended at once. ${resume} goes on with batch ${id}`);
+  interrupt.setNotice(`Ended at once. ${resume} continues batch ${id}`);
   const running = isWorking ? await service.run(id) : { stop: async () => {} };
   let refusal: string | undefined;
   try {
@@ -140,9 +140,9 @@ async function stopBatch(service: Service, id: number): Promise<void> {
   }
 }
 
-/** Ends the watching of a batch that goes on elsewhere. */
+/** Ends the watch of a batch that another process runs. */
 function leaveBatch(id: number, watch: string, { server }: Service): void {
-  writeError(`Watching has ended; batch ${id} goes on${server === undefined ? "" : ` at ${server}`}`);
+  writeError(`Watching has ended; batch ${id} continues${server === undefined ? "" : ` at ${server}`}`);
   writeError(`Next  ${watch}, or ${toCommand("stop", id, server)}`);
   process.exitCode = exitStatus.interrupted;
 }

@@ -82,7 +82,7 @@ describe("an interrupt", () => {
     running.child.kill("SIGINT");
     const { status, err } = await running.ended;
     expect(status).toBe(130);
-    expect(err).toMatch(/Ended at once\. reinstate batches resume 1 goes on with batch 1\n$/);
+    expect(err).toMatch(/Ended at once\. reinstate batches resume 1 continues batch 1\n$/);
   });
 
   test("ends while a vendor does not answer", async () => {
@@ -111,7 +111,7 @@ describe.each(ledgerDatabases)("kills on $name", ({ open }) => {
       expect([130, 3, null]).toContain(status);
       const again = await place.run(args);
       expect(again).toMatchObject({ status: 2, err: expect.stringContaining("was run before, as batch 1") });
-      const resume = /reinstate (batches resume 1) goes on/.exec(again.err)?.[1];
+      const resume = /reinstate (batches resume 1) continues/.exec(again.err)?.[1];
       if (resume !== undefined) await place.run([...resume.split(" "), "--no-report"]);
       const end = await place.run(["batches", "show", "1", "--json"]);
       expect(JSON.parse(end.out), end.err).toMatchObject({

@@ -8,7 +8,7 @@ const account = ["--account", "acc_demo"];
 const everyId = Array.from({ length: 1002 }, (_, index) => index + 1);
 
 describe("restore", () => {
-  test("restores a file, reports each item, and says what follows", async () => {
+  test("restores a file, reports each item, and prints the next command", async () => {
     await using place = openWorkplace();
     place.write("promoters.csv", ["promoter_id,name", ...everyId.map((id) => `${id},x`)].join("\n"));
     const { status, out, err } = await place.run(["restore", "firstpromoter", "--file", "promoters.csv", ...account]);

@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { inputFormats } from "../input/input.ts";
+import { type ItemFormat, itemFormats } from "../../items/item-stream.ts";
 
 /** The options of `restore` and `archive` that every vendor has. */
 export interface RecordOptions {
   file?: string;
   ids?: string;
-  format?: (typeof inputFormats)[number];
+  format?: ItemFormat;
   column?: string;
   target: "local" | "upstream";
   account?: string;
@@ -34,7 +34,7 @@ export function addRecordOptions(command: Command): Command {
     .option("--file <path>", "the records: CSV, NDJSON, a JSON array, or one id per line; - is standard input")
     .option("--ids <ranges>", "the records as ids and ranges: 1-5000,7001")
     .addOption(
-      new Option("--format <format>", "format of the file (default: by its name and content)").choices(inputFormats),
+      new Option("--format <format>", "format of the file (default: by its name and content)").choices(itemFormats),
     )
     .option("--column <name>", "column of the ids, if the file has others too")
     .addOption(

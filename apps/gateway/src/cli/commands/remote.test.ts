@@ -73,7 +73,7 @@ describe("a server", () => {
     expect((await server.run(...args)).err).toMatch(/was run before, as batch 1/);
   });
 
-  test("goes on when the client is interrupted or killed", async () => {
+  test("continues when the client is interrupted or killed", async () => {
     await using server = await openServer({
       REINSTATE_VICIDIAL_DEARCHIVE_HOURS: "inside 00:00-00:01 sun",
       REINSTATE_TIME_ZONE: "UTC",
@@ -87,7 +87,7 @@ describe("a server", () => {
     running.child.kill("SIGINT");
     const { status, err } = await running.ended;
     expect(status).toBe(130);
-    expect(err).toMatch(/Watching has ended; batch 1 goes on at http/);
+    expect(err).toMatch(/Watching has ended; batch 1 continues at http/);
     expect(err).toMatch(/reinstate batches watch 1 --server \S+, or reinstate batches stop 1/);
     const watching = server.start("batches", "watch", "1");
     await until(async () => (await server.run("batches", "show", "1")).out.includes("office hours open"));

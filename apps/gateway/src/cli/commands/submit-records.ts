@@ -94,13 +94,13 @@ async function upload(
   }
 }
 
-/** Explains that a batch had the same records, with the command that goes on with it. */
+/** Explains that a batch had the same records, with the command that continues it. */
 async function explainDuplicate(id: number, { name }: Input, service: Service): Promise<CommandFailure> {
   const first = await service.get<BatchReply>(`/v1/batches/${id}`);
   const isOver = first.status === "completed" || first.status === "failed";
   const next = isOver
     ? `${toCommand("show", id, service.server)} shows it`
-    : `${toCommand("resume", id, service.server)} goes on`;
+    : `${toCommand("resume", id, service.server)} continues it`;
   const { status, processed, total, created_at } = first;
   return wrongUse(
     `${name} was run before, as batch ${id}; nothing was changed`,

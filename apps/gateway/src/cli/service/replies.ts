@@ -1,11 +1,13 @@
 import type {
   BatchReply as BatchBody,
   BatchDetailReply,
+  FoundItemsReply,
+  HistoryReply,
   ItemsReply,
   OperationsReply,
 } from "@reinstate/batch-core/http";
 
-export type { ItemsReply };
+export type { FoundItemsReply, HistoryReply, ItemsReply };
 
 /** A batch. What only the reply for one batch has is absent in lists. */
 export type BatchReply = BatchBody & Partial<BatchDetailReply>;

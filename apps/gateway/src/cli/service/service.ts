@@ -1,28 +1,28 @@
+import type { ItemStream } from "../../items/item-stream.ts";
 import { exitStatus } from "../terminal/exit-statuses.ts";
 import { CommandFailure, type Failure, unreachable } from "../terminal/failure.ts";
 import type { BatchReply, OperationReply, ProblemReply } from "./replies.ts";
 
 /** `/v1`, in this process or on a server. Commands are written once, against its paths. */
 export interface Service {
-  /** Where the work is done, for the output: `this process, on ./data/reinstate.db`. */
+  /** The place of the work, for the output: `this process, on ./data/reinstate.db`. */
   readonly place: string;
   /** The address of the server; undefined if the work is done in this process. */
   readonly server: string | undefined;
   get<Reply>(path: string): Promise<Reply>;
   post<Reply>(path: string, body?: object): Promise<Reply>;
   /** Creates a batch of streamed items. */
-  submit(query: Record<string, string>, items: ItemStream, signal: AbortSignal): Promise<BatchReply>;
+  submit(
+    query: Record<string, string>,
+    items: Pick<ItemStream, "format" | "source">,
+    signal: AbortSignal,
+  ): Promise<BatchReply>;
   /** Opens a stream, such as a report. */
   open(path: string, options?: { headers?: Record<string, string>; signal?: AbortSignal }): Promise<Response>;
   operations(): Promise<OperationReply[]>;
   /** Runs a batch in this process, or lets the server do it. `stop` finishes the chunks in progress. */
   run(id: number): Promise<{ stop(): Promise<void> }>;
   close(): Promise<void>;
-}
-
-export interface ItemStream {
-  format: "csv" | "ndjson";
-  source: AsyncIterable<Uint8Array>;
 }
 
 export interface ServiceParts extends Pick<Service, "place" | "server" | "run" | "close"> {

@@ -44,7 +44,7 @@ export async function* watchBatch(
       lostAt ??= Date.now();
       const why = error instanceof CommandFailure ? (error.failure.why ?? "") : "the stream broke off";
       if (Date.now() - lostAt > givenUpMs) {
-        const fix = `reinstate batches watch ${id} follows it again; the batch goes on at the server`;
+        const fix = `reinstate batches watch ${id} follows it again; the batch continues at the server`;
         throw unreachable(`The connection to ${service.server} is lost`, why, fix);
       }
       yield { lost: why };

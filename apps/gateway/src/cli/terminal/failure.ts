@@ -4,10 +4,10 @@ import { paint } from "./paint.ts";
 
 /** An error in three parts, as every command reports it. */
 export interface Failure {
-  /** What went wrong, in one line. */
+  /** The fault, in one line. */
   what: string;
   why?: string | undefined;
-  /** What to do. */
+  /** The way out. */
   fix?: string | undefined;
   /** Faults of the input, one line each. */
   details?: readonly string[];

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findManifest } from "./manifest.ts";
 
-/** What a program was built from. */
+/** The source of a build. */
 export interface Build {
   version: string;
   /** The commit, with `-dirty` if files had changed; `source` if there is no git history. */

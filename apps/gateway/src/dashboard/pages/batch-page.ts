@@ -1,6 +1,6 @@
 import type { Batch, Estimate, OutcomeWord } from "@reinstate/batch-core";
 
-/** What the page of a batch shows. */
+/** The content of the page of a batch. */
 export interface BatchPage {
   batch: Batch;
   failures: readonly Failure[];
@@ -8,9 +8,9 @@ export interface BatchPage {
   /** The name of the key that submitted it. */
   actor: string | undefined;
   vendor: string;
-  /** What the real run would take; undefined if there is nothing to run. */
+  /** The estimate of the real run; undefined if there is nothing to run. */
   estimate: Estimate | undefined;
-  /** What the operation of this batch can do. */
+  /** The actions that the operation of this batch supports. */
   can: BatchAbilities;
   /** A new idempotency key for each form. */
   newKey(): string;
@@ -40,7 +40,7 @@ export interface HistoryEntry {
   generation: number;
   /** The code to which a retry or a mark was limited. */
   code: string | null;
-  /** The number of items that were retried, looked at again or marked. */
+  /** The number of items that were retried, reexamined or marked. */
   items: number | null;
   /** The batch that undoes this one. */
   batch: number | null;

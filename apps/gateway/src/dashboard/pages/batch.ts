@@ -1,4 +1,4 @@
-import { type Batch, countFinished, isFinished } from "@reinstate/batch-core";
+import { type Batch, countFinished, isFinished, outcomeWords } from "@reinstate/batch-core";
 import { formatAction, formatCount, formatDuration, formatItems, formatOperation } from "../format.ts";
 import { type Html, html } from "../html.ts";
 import { describeProgress, toPageState } from "../progress.ts";
@@ -7,7 +7,7 @@ import { renderControls } from "./batch-controls.ts";
 import { renderFailures, renderUnknown } from "./batch-failures.ts";
 import { renderHistory } from "./batch-history.ts";
 import type { BatchPage } from "./batch-page.ts";
-import { facts, outcomeBar, outcomeWords, share, statusBadge, time, timeWithDistance } from "./components.ts";
+import { facts, outcomeBar, share, statusBadge, time, timeWithDistance } from "./components.ts";
 import { renderPage } from "./layout.ts";
 
 /** Renders the page of one batch. */

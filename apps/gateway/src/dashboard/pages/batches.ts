@@ -18,7 +18,7 @@ export interface BatchesFilter {
 export interface BatchesPage {
   batches: readonly Batch[];
   filter: BatchesFilter;
-  /** Where the next page starts; undefined after the last one. */
+  /** The start of the next page; undefined after the last one. */
   next: number | undefined;
   /** The lowest number that was searched, if the search ended before the first batch. */
   searchedTo: number | undefined;

@@ -1,4 +1,4 @@
-import type { BatchStatus, Counts, OutcomeWord } from "@reinstate/batch-core";
+import { type BatchStatus, type Counts, type OutcomeWord, outcomeWords } from "@reinstate/batch-core";
 import { formatCount, formatDuration, formatPercent, formatTime, statusTexts } from "../format.ts";
 import { type Html, html, type Value } from "../html.ts";
 
@@ -19,8 +19,6 @@ export const time = (ms: number | null | undefined): Html =>
 /** Shows a time with its distance from now. */
 export const timeWithDistance = (ms: number, now: number): Html =>
   html`${time(ms)} UTC <span class="muted">${ms > now ? `in ${formatDuration(ms - now)}` : `${formatDuration(now - ms)} ago`}</span>`;
-
-export const outcomeWords = ["done", "skipped", "failed", "unknown"] as const;
 
 /** The share of each outcome as widths of a bar of 1000. */
 export function measureBar(counts: Counts, total: number): Record<OutcomeWord, { x: number; width: number }> {

@@ -7,7 +7,7 @@ import { emptyState, outcomeBadge, statusBadge, table, time } from "./components
 import { field, select } from "./forms.ts";
 import { renderPage } from "./layout.ts";
 
-/** What became of an item in one batch. */
+/** The outcome of an item in one batch. */
 export interface FoundItem {
   batch: Batch;
   outcome: OutcomeWord | undefined;

@@ -1,8 +1,8 @@
-import type { Batch, ItemOutcome, OutcomeWord } from "@reinstate/batch-core";
+import { type Batch, type ItemOutcome, type OutcomeWord, outcomeWords } from "@reinstate/batch-core";
 import { formatCount, formatItem, formatOperation } from "../format.ts";
 import { type Html, html } from "../html.ts";
 import type { View } from "../view.ts";
-import { emptyState, outcomeBadge, outcomeWords, table } from "./components.ts";
+import { emptyState, outcomeBadge, table } from "./components.ts";
 import { field, select } from "./forms.ts";
 import { renderPage } from "./layout.ts";
 

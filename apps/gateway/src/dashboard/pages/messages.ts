@@ -8,7 +8,7 @@ export interface Message {
   title: string;
   text: string;
   issues?: readonly { path: string; message: string }[];
-  /** Where to go from here. */
+  /** A link to continue with. */
   back?: { path: string; label: string };
 }
 

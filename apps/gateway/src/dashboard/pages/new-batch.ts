@@ -35,7 +35,7 @@ export interface NewBatchPage {
   accounts: readonly string[];
   columns: readonly string[];
   key: string;
-  /** What was wrong with the last try, and what it held. */
+  /** The faults of the last attempt, and the values that were entered. */
   fault?: { title: string; issues: readonly { path: string; message: string }[] } | undefined;
   entered?: Readonly<Record<string, string>>;
 }

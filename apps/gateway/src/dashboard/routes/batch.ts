@@ -1,7 +1,8 @@
-import { type Batch, countFinished, type OutcomeWord, ownText, ReinstateError } from "@reinstate/batch-core";
-import { manifestResponse, parseInput, reportResponse } from "@reinstate/batch-core/http";
+import { type Batch, countFinished, type OutcomeWord, outcomeWords, ownText } from "@reinstate/batch-core";
+import { manifestResponse, parseBatchId, parseInput, reportResponse } from "@reinstate/batch-core/http";
 import * as z from "zod";
 import { createActorNames } from "../actor-names.ts";
+import { emptyAsMissing } from "../empty-as-missing.ts";
 import { checkTypedNumber, readForm, readFormKey } from "../form.ts";
 import { newFormKey } from "../form-key.ts";
 import { streamUpdates, watchForPage } from "../live.ts";
@@ -18,21 +19,15 @@ import {
   toView,
 } from "../site.ts";
 
-const outcomes = ["done", "skipped", "failed", "unknown"] as const;
-
 const itemsQuery = z.object({
-  outcome: z.preprocess((value) => (value === "" ? undefined : value), z.enum(outcomes).optional()),
-  code: z.preprocess((value) => (value === "" ? undefined : value), ownText().optional()),
+  outcome: emptyAsMissing(z.enum(outcomeWords)),
+  code: emptyAsMissing(ownText()),
   cursor: z.string().optional(),
 });
 
 const itemsPerPage = 100;
 
-function readId(c: PageContext): number {
-  const id = c.req.param("id") ?? "";
-  if (/^\d{1,15}$/.test(id)) return Number(id);
-  throw new ReinstateError("unknown_batch", `There is no batch ${id.slice(0, 50)}`);
-}
+const readId = (c: PageContext): number => parseBatchId(c.req.param("id") ?? "");
 
 /** Adds the page of one batch, its items, and what can be done with it. */
 export function addBatch(site: Site, routes: Routes): void {

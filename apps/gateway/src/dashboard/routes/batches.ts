@@ -1,6 +1,7 @@
-import { type Batch, batchStatuses, ownText } from "@reinstate/batch-core";
+import { type Batch, batchStatuses, ownText, ReinstateError } from "@reinstate/batch-core";
 import { parseInput } from "@reinstate/batch-core/http";
 import * as z from "zod";
+import { emptyAsMissing } from "../empty-as-missing.ts";
 import { invalidInput } from "../invalid-input.ts";
 import { streamUpdates, toListState, watchList } from "../live.ts";
 import { type BatchesFilter, renderBatches } from "../pages/batches.ts";
@@ -11,9 +12,6 @@ const pageSize = 25;
 const windowSize = 1000;
 /** Statements that one page runs to find matches. */
 const maxWindows = 4;
-
-const emptyAsMissing = <Schema extends z.ZodType>(schema: Schema) =>
-  z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
 
 const number = z
   .string()
@@ -72,12 +70,11 @@ export function addBatches(site: Site, routes: Routes): void {
   routes.get("/batches", async (c) => {
     const { number, ...filter } = parseInput(listQuery, c.req.query());
     if (number !== undefined) {
-      const id = await host.batches.get(number).then(
-        ({ id }) => id,
-        () => undefined,
-      );
-      if (id === undefined) throw invalidInput("number", `there is no batch ${number}`);
-      return redirect(site, c, `/batches/${id}`);
+      await host.batches.get(number).catch((error: unknown) => {
+        // The form stays on the page. Any other error is no statement about the batch.
+        throw ReinstateError.is(error, "unknown_batch") ? invalidInput("number", `there is no batch ${number}`) : error;
+      });
+      return redirect(site, c, `/batches/${number}`);
     }
     const found = await find(filter);
     const live =

@@ -1,4 +1,12 @@
-import { type Batch, type IdempotencyKey, ReinstateError, readItems, tableColumns } from "@reinstate/batch-core";
+import {
+  type Batch,
+  type IdempotencyKey,
+  parseParams,
+  ReinstateError,
+  readItems,
+  tableColumns,
+} from "@reinstate/batch-core";
+import type { ItemStream } from "../../items/item-stream.ts";
 import { readFormKey } from "../form.ts";
 import { newFormKey } from "../form-key.ts";
 import { invalidInput } from "../invalid-input.ts";
@@ -95,10 +103,10 @@ export function addNewBatch(site: Site, routes: Routes): void {
       ...(canDryRun(operation) ? { dryRun: true } : { prepared: true as const }),
     };
     // Checked before a long upload.
-    checkParams(choice, request.params);
+    parseParams(operation, request.params);
     await batches.checkAccount(request);
-    const { format, parts } = await openItems(chooseSource(upload));
-    const intake = await readItems(operation, parts, { format });
+    const { format, source } = await chooseSource(upload);
+    const intake = await readItems(operation, source, { format });
     try {
       const idempotency = { scope: `dashboard ${actor} new`, key, digest: upload.digest() };
       return await awaitFirst(idempotency, () => batches.submitIntake({ ...request, idempotency }, intake));
@@ -122,17 +130,10 @@ export function addNewBatch(site: Site, routes: Routes): void {
   }
 }
 
-function checkParams({ operation }: OperationChoice, params: object): void {
-  const read = operation.params.safeParse(params);
-  if (read.success) return;
-  const issues = read.error.issues.map(({ path, message }) => ({ path: path.join(".") || "params", message }));
-  throw new ReinstateError("invalid_request", "The params are invalid", { issues });
-}
-
-function chooseSource({ fields, file }: Upload): AsyncIterable<Uint8Array> {
+function chooseSource({ fields, file }: Upload): Promise<ItemStream> {
   const pasted = fields.items ?? "";
   const hasPasted = pasted.trim() !== "";
   if (hasPasted && file) throw invalidInput("items", "are pasted and in a file; keep one of them");
   if (!hasPasted && !file) throw invalidInput("items", "are missing; paste ids or choose a file");
-  return file ? file.parts : readPasted(pasted);
+  return file ? openItems(file.parts, file.name) : openItems(readPasted(pasted));
 }

@@ -1,4 +1,4 @@
-/** Where a reader is in a text: the character, the line, and the open containers. */
+/** The position of a reader in a text: the character, the line, and the open containers. */
 
 /** Invalid JSON. The message is that of the vendor. */
 export class JsonFault extends Error {}

@@ -1,4 +1,4 @@
-import { wrongUse } from "../terminal/failure.ts";
+import type { ItemFault } from "./item-fault.ts";
 
 const [quote, backslash, open, close, comma] = [0x22, 0x5c, 0x5b, 0x5d, 0x2c];
 const [openBrace, closeBrace] = [0x7b, 0x7d];
@@ -11,18 +11,18 @@ const isSpace = (byte: number) => byte === space || byte === lineFeed || byte ==
  * Yields the elements of a JSON array, one per line. Only the brackets are examined: each element is validated as a line of NDJSON.
  * Memory is constant.
  *
- * @throws CommandFailure if the text does not begin with an array, ends within it, or goes on behind it
+ * @throws the error of `fault` if the text does not begin with an array, ends within it, or continues behind it
  */
 export async function* splitJsonArray(
   source: AsyncIterable<Uint8Array>,
-  name: string,
+  makeFault: ItemFault,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let depth = 0;
   let isInText = false;
   let isEscaped = false;
   let isOver = false;
   let isBlank = true;
-  const fault = (what: string) => wrongUse(`${name} ${what}`, "give a JSON array of items, or one item per line");
+  const fault = (what: string) => makeFault(what, "give a JSON array of items, or one item per line");
   for await (const part of source) {
     const lines = Buffer.allocUnsafe(part.length);
     let length = 0;
@@ -38,7 +38,7 @@ export async function* splitJsonArray(
         if (depth > 1) lines[length++] = space;
         continue;
       }
-      if (isOver) throw fault("goes on behind the end of its JSON array");
+      if (isOver) throw fault("continues behind the end of its JSON array");
       if (depth === 0) {
         if (byte !== open) throw fault("is no JSON array");
         depth = 1;
