@@ -10,6 +10,7 @@ import { createInProcessEngine } from "./engine/in-process.ts";
 import { ReinstateError } from "./errors/errors.ts";
 import { createRunner } from "./execution/runner.ts";
 import { createKeys, type Keys } from "./keys/keys.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 import { type LedgerMeasure, measureLedger } from "./ledger/measure.ts";
 import { startPruning } from "./ledger/prune-regularly.ts";
 import { createSqlLedger } from "./ledger/sql-ledger.ts";
@@ -97,8 +98,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     answerMs = 30_000,
   } = options;
   const database = openDatabase(options.databaseUrl, { answerMs });
-  if (database.dialect === "postgres") await checkPooler(options.databaseUrl);
-  const ledger = await createSqlLedger(database);
+  const ledger = await openLedger(options, database);
   const worker = randomUUID();
   const registered = new Map<string, AnyOperation>();
   const toOperationKey = (name: string, target: Target) => `${name} ${target}`;
@@ -165,6 +165,17 @@ export async function createHost(options: HostOptions): Promise<Host> {
       await database.close();
     },
   };
+}
+
+/** Creates the ledger's tables. Closes the database if that fails. */
+async function openLedger({ databaseUrl }: HostOptions, database: Database): Promise<Ledger> {
+  try {
+    if (database.dialect === "postgres") await checkPooler(databaseUrl);
+    return await createSqlLedger(database);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /** Creates the engine, and starts it unless the role is `web`. Closes the database if that fails. */

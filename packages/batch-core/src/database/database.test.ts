@@ -54,4 +54,28 @@ describe.each(ledgerDatabases)("database on $name", ({ open }) => {
       await opened.database.tables<{ stored: { id: number } }>().selectFrom("stored").selectAll().execute(),
     ).toEqual([]);
   });
+
+  test("rejects tables of a newer version and leaves them unchanged", async () => {
+    await using opened = await begin();
+    const create = (table: string) => async (db: LedgerTransaction) => {
+      await sql`create table ${sql.table(table)} (id integer primary key)`.execute(db);
+    };
+    const older = { "0001_kept": create("stored") };
+    const { database } = opened;
+    await database.migrate("zendesk", { ...older, "0002_later": create("later") });
+    await expect(database.migrate("zendesk", { ...older, "0003_mine": create("mine") })).rejects.toMatchObject({
+      code: "bad_setting",
+      message:
+        "The tables of zendesk belong to a newer version (migration 0002_later); start that version, or restore the backup from before the upgrade",
+    });
+    await expect(sql`select id from mine`.execute(database.tables())).rejects.toThrow("mine");
+  });
+
+  test("throws the error of a migration that fails", async () => {
+    await using opened = await begin();
+    const fail = async () => {
+      throw new Error("no room");
+    };
+    await expect(opened.database.migrate("zendesk", { "0001_kept": fail })).rejects.toThrow("no room");
+  });
 });
