@@ -36,8 +36,8 @@ describe.each(dumps)("the database of $title", (dump) => {
     expect(chunks.rows).toHaveLength(size / chunkSize);
 
     await using sample = await openSample(dump.name, server.url, { role: "all" });
-    const [open] = (await sample.host.batches.list({ limit: 2 })) as [{ id: number }];
-    const batch = await sample.host.batches.wait(open.id, { pollMs: 5 });
+    const [open] = await sample.host.batches.list({ limit: 2 });
+    const batch = await sample.host.batches.wait(open?.id ?? 0, { pollMs: 5 });
     expect(batch).toMatchObject({
       status: "completed",
       total: size,
