@@ -145,10 +145,7 @@ export const publicMessage = Symbol.for("reinstate.public-message");
 
 const notNowMarker = Symbol.for("reinstate.not-now");
 
-/**
- * Thrown by an operation that may not run now, before it has changed anything. The chunk waits until the given time, and no attempt is
- * counted.
- */
+/** Thrown by an operation that may not run now. The chunk waits until the given time, and no attempt is counted. */
 export class DeferUntil extends Error {
   readonly [notNowMarker] = true;
   readonly [publicMessage] = true;
@@ -168,8 +165,22 @@ export class DeferUntil extends Error {
   }
 }
 
-/** Reports whether an error of a vendor's client shows that the call had no effect. */
-export function hadNoEffect(error: unknown): boolean {
+const effectMarker = Symbol.for("reinstate.possible-effect");
+
+/**
+ * Marks an error as thrown after other calls of the same chunk were sent. The chunk is then released as interrupted, however
+ * harmless the failed call itself was. Returns the error.
+ */
+export function markPossibleEffect<Thrown>(error: Thrown): Thrown {
+  if (typeof error === "object" && error !== null) Object.assign(error, { [effectMarker]: true });
+  return error;
+}
+
+/** Reports whether other calls of the chunk were sent before this error was thrown. */
+export const hasPossibleEffect = (error: unknown): boolean => isMarked(error, effectMarker);
+
+/** Reports whether an error of a vendor's client shows that the same call may succeed later, and that it had no effect. */
+export function isRetryable(error: unknown): boolean {
   return typeof error === "object" && error !== null && (error as { retryable?: unknown }).retryable === true;
 }
 
@@ -185,7 +196,7 @@ export function readCircuitPause(error: unknown): number | undefined {
  */
 export function isTransient(error: unknown): boolean {
   return listCauses(error).some((cause) => {
-    if (ReinstateError.is(cause, "transient") || hadNoEffect(cause)) return true;
+    if (ReinstateError.is(cause, "transient") || isRetryable(cause)) return true;
     const { code, message } = cause;
     if (typeof code === "string" && (transientCodes.has(code) || code.startsWith("08"))) return true;
     // SQLITE_BUSY and SQLITE_LOCKED

@@ -5,19 +5,20 @@
  *                 claim                       finishChunk
  *     waiting ------------------> claimed --------------------> finished
  *        ^                        |  |  ^
- *        |   release, no effect   |  |  |  claim: the chunk is marked as interrupted
+ *        |   release, no effect   |  |  |  claim: delivered as interrupted
  *        +------------------------+  |  |
  *                                    |  |
  *              release, effect       v  |
  *              unknown             interrupted
  *
- *     claimed, lease expired: the next claim takes the chunk over and marks it as interrupted
+ *     claimed, lease expired: the next claim takes the chunk over and delivers it as interrupted
  *
  * Claim. `ledger.claim` selects the next chunk in one transaction and stores the lease: its name and the time at which it expires.
  * The same transaction checks the limits of the operation. A claim has a name that is never used again, so an old owner cannot be
  * mistaken for the new one, not even within one process. Chunks of a small batch are claimed in the transaction that accepts it.
  *
- * Renew. `underLease` extends the lease every third of `leaseMs` while the work runs. Two renewals in a row may fail.
+ * Renew. `underLease` extends the lease every third of `leaseMs` while the work runs. One renewal may fail; after two in a row the
+ * lease expires.
  *
  * Lose. A lease is lost in two cases: the ledger reports that the name owns no chunk, or the worker's own clock passes the time up to
  * which the lease was last extended. Then the `lost` signal aborts. From then on another worker may own the chunk, so nothing more is
@@ -33,7 +34,8 @@
  * A wait that is not the chunk's fault (rate limit, office hours, full storage) does not count as an attempt.
  *
  * Interrupt. A chunk is interrupted if its last owner may have sent something and has stored no result: it was released as
- * `interrupted`, or its lease expired, because the process died, hung or lost the ledger. The next claim sets `interrupted`.
+ * `interrupted`, or its lease expired, because the process died, hung or lost the ledger. The next claim
+ * delivers the chunk with `interrupted: true`.
  *
  * Reconcile. `applyChunk` never sends an interrupted chunk again blindly:
  * - If the operation is repeatable, `apply` runs again.

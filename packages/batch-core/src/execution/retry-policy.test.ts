@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { VendorError } from "../client/vendor-error.ts";
-import { DeferUntil } from "../errors/errors.ts";
+import { DeferUntil, markPossibleEffect } from "../errors/errors.ts";
 import { computeBackoff, decideRetry } from "./retry-policy.ts";
 
 const lost = Object.assign(new Error("the line broke"), { code: "ECONNRESET" });
@@ -47,6 +47,16 @@ test("gives up after five attempts, as failed only if certain", () => {
     expect(decideRetry(error, { ...first, attempt: 4 }, operation, at)).toMatchObject({ retry: true, counted: true });
     expect(decideRetry(error, { ...first, attempt: 5 }, operation, at)).toEqual(end);
   }
+});
+
+test("marks a chunk as interrupted if other calls were sent before the error", () => {
+  const sent = () => markPossibleEffect(new VendorError("unavailable", "down", { status: 503 }));
+  expect(decideRetry(sent(), first, repeatable, at)).toMatchObject({ retry: true, interrupted: true });
+  expect(decideRetry(sent(), { ...first, attempt: 5 }, repeatable, at)).toEqual(unknown);
+  const wait = markPossibleEffect(new DeferUntil(5000));
+  expect(decideRetry(wait, first, repeatable, at)).toMatchObject({ at: 5000, counted: false, interrupted: true });
+  const open = markPossibleEffect(new VendorError("circuit_open", "", { retryAfterMs: 7 }));
+  expect(decideRetry(open, first, repeatable, at)).toMatchObject({ at: 1007, counted: false, interrupted: true });
 });
 
 test("marks a chunk as interrupted until its effect is determined", () => {

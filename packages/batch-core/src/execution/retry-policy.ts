@@ -1,5 +1,12 @@
 import type { WaitReason } from "../errors/errors.ts";
-import { DeferUntil, hadNoEffect, isStorageFault, isTransient, readCircuitPause } from "../errors/errors.ts";
+import {
+  DeferUntil,
+  hasPossibleEffect,
+  isRetryable,
+  isStorageFault,
+  isTransient,
+  readCircuitPause,
+} from "../errors/errors.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 
@@ -39,10 +46,12 @@ export function computeBackoff(attempt: number, random: () => number): number {
  */
 export function decideRetry(
   error: unknown,
-  { attempt, interrupted }: Pick<ClaimedChunk, "attempt" | "interrupted">,
+  chunk: Pick<ClaimedChunk, "attempt" | "interrupted">,
   operation: Pick<AnyOperation, "effects" | "repeatable" | "reconcile">,
   { dryRun, once, now, random }: { dryRun: boolean; once: boolean; now: number; random(): number },
 ): RetryDecision {
+  const { attempt } = chunk;
+  const interrupted = chunk.interrupted || hasPossibleEffect(error);
   if (DeferUntil.is(error)) {
     const { until: at, waitingFor } = error;
     return { retry: true, at, counted: false, interrupted, pauseBatch: true, ...(waitingFor && { waitingFor }) };
@@ -54,17 +63,17 @@ export function decideRetry(
     return { retry: true, at, counted: false, interrupted, pauseBatch: true, waitingFor: "vendor" };
   }
   // Invariant: only a rollback, or a call that was never sent, is certain to have had no effect. If an earlier attempt was
-  // interrupted, a later one without effect proves nothing.
+  // interrupted, or an earlier call of this one was sent, a later call without effect proves nothing.
   const harmless = operation.effects === "ledger" || dryRun;
-  const certain = harmless || (hadNoEffect(error) && !interrupted);
+  const certain = harmless || (isRetryable(error) && !interrupted);
   const canRecover = operation.repeatable || operation.reconcile !== undefined;
   // A storage fault must not fail an item, because the work can go on once an operator has made room.
   if (isStorageFault(error)) {
     const at = now + storagePauseMs;
     return { retry: true, at, counted: false, interrupted: !certain, pauseBatch: true, waitingFor: "storage" };
   }
-  const isRetryable = isTransient(error) || (!certain && canRecover);
-  if (!isRetryable || (once && certain) || attempt >= maxAttempts) {
+  const canRetry = isTransient(error) || (!certain && canRecover);
+  if (!canRetry || (once && certain) || attempt >= maxAttempts) {
     return { retry: false, outcome: certain ? "failed" : "unknown" };
   }
   const retryAfterMs = Math.min((error as { retryAfterMs?: number }).retryAfterMs ?? 0, longestRetryAfterMs);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { VendorError } from "../client/vendor-error.ts";
-import { DeferUntil } from "../errors/errors.ts";
+import { DeferUntil, markPossibleEffect } from "../errors/errors.ts";
 import { maxAttempts } from "../execution/retry-policy.ts";
 import type { Host } from "../host.ts";
 import { createIntents } from "../ledger/intents.ts";
@@ -119,7 +119,7 @@ export function definePerItemOperation<Item, Params>(
     return { failures, forbidden };
   }
 
-  /** Pauses the batch, with its items unsent. */
+  /** Pauses the batch. */
   function pauseFor({ batchId, log }: Work<Item, Params>, error: VendorError): DeferUntil {
     log.error({ batch: batchId, vendor, error: error.message }, "vendor rejected all calls, batch waits");
     return new DeferUntil(clock.now() + (error.retryAfterMs ?? accountPauseMs), error.message, "vendor");
@@ -130,6 +130,7 @@ export function definePerItemOperation<Item, Params>(
     if (list.open().length === 0) return;
     // If the process dies, any of them may have been sent.
     await intents.intend(work, [...new Set([...inDoubt, ...list.open().map(({ key }) => key)])]);
+    let isAnyDone = false;
     try {
       await list.callEach(async ({ item, key }) => {
         const call = { requestId: toRequestId(work, key), signal: work.signal };
@@ -137,12 +138,13 @@ export function definePerItemOperation<Item, Params>(
           if (!VendorError.is(error) || (error.kind !== "rejected" && !error.retryable)) inDoubt.add(key);
           throw error;
         });
+        isAnyDone = true;
         return { key, outcome: "done" };
       });
     } catch (error) {
       // A worker that took the chunk over has stored its own intents.
       if (!work.signal.aborted) await intents.withdraw(work, [...inDoubt]);
-      throw error;
+      throw isAnyDone || inDoubt.size > 0 ? markPossibleEffect(error) : error;
     }
   }
 
