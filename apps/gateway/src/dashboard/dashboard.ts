@@ -22,7 +22,7 @@ import { addSignIn } from "./routes/sign-in.ts";
 import { addSystems } from "./routes/systems.ts";
 import { securityHeaders } from "./security.ts";
 import { createSessions } from "./sessions.ts";
-import { createSharedReads } from "./shared-reads.ts";
+import { createLiveReads, createSharedReads } from "./shared-reads.ts";
 import { createSignInLinks } from "./sign-in-links.ts";
 import { createRoutes, type Env, type Site, toView } from "./site.ts";
 import { createStreamCount } from "./stream-count.ts";
@@ -54,6 +54,7 @@ export async function createDashboard({ host, instances, basePath, closing }: Da
     links: createLinks(basePath),
     sessions: await createSessions(host),
     shared: createSharedReads(() => host.clock.now()),
+    readLive: createLiveReads(host.clock, closing),
     streams: createStreamCount(),
     assets: assetPaths,
     closing,

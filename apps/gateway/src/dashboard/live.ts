@@ -1,7 +1,7 @@
 import { type Batch, type Host, toMessage } from "@reinstate/batch-core";
 import { streamEvents } from "@reinstate/batch-core/http";
 import { type LiveUpdate, toLiveUpdate, toPageState } from "./progress.ts";
-import { type SharedReads, sharedMs } from "./shared-reads.ts";
+import type { LiveReads } from "./shared-reads.ts";
 import { type PageContext, readSession, type Site } from "./site.ts";
 
 /** Delay before a browser reconnects. */
@@ -44,8 +44,8 @@ export function streamUpdates(
 
 /** Yields the changes of one batch, also after its end, because a retry or a resume may continue it. */
 export async function* watchForPage(
-  host: Host,
-  shared: SharedReads,
+  host: Pick<Host, "batches" | "clock">,
+  readLive: LiveReads,
   id: number,
   signal: AbortSignal,
 ): AsyncGenerator<LiveUpdate> {
@@ -58,29 +58,27 @@ export async function* watchForPage(
     }
     const state = last && toPageState(last);
     while (!signal.aborted) {
-      await clock.sleep(sharedMs, signal);
-      const batch = await shared(`batch ${id}`, () => batches.get(id));
+      const batch = await readLive(`batch ${id}`, () => batches.get(id));
       if (toPageState(batch) !== state) break;
     }
   }
 }
 
-/** Yields the changes of a list of batches. */
+/** Yields the changes of a list of batches. `readNext`: reads the list again, some time after the call. */
 export async function* watchList(
-  host: Host,
-  read: () => Promise<readonly Batch[]>,
+  { clock }: Pick<Host, "clock">,
+  readNext: () => Promise<readonly Batch[]>,
   signal: AbortSignal,
 ): AsyncGenerator<LiveUpdate> {
   while (!signal.aborted) {
-    const batches = await read();
-    const updates = batches.map((batch) => toLiveUpdate(batch, host.clock.now(), undefined, `${batch.id}.`));
+    const batches = await readNext();
+    const updates = batches.map((batch) => toLiveUpdate(batch, clock.now(), undefined, `${batch.id}.`));
     yield {
       state: toListState(batches),
       text: Object.assign({}, ...updates.map(({ text }) => text)) as LiveUpdate["text"],
       bar: Object.assign({}, ...updates.map(({ bar }) => bar)) as LiveUpdate["bar"],
       announce: "",
     };
-    await host.clock.sleep(sharedMs, signal);
   }
 }
 

@@ -60,8 +60,9 @@ export interface LiveUpdate {
   announce: string;
 }
 
-/** A batch page is loaded again when this changes, because its buttons and sections do. */
-export const toPageState = ({ status, generation }: Batch): string => `${status} ${generation}`;
+/** A batch page is loaded again when this changes, because its buttons and sections do. Operators mark unknown items after the end. */
+export const toPageState = ({ status, generation, counts }: Batch): string =>
+  isFinished(status) ? `${status} ${generation} ${counts.unknown}` : `${status} ${generation}`;
 
 /** Returns the changes for the page of a batch. `prefix`: of the names of its fields. */
 export function toLiveUpdate(batch: Batch, now: number, measured?: { rate: number }, prefix = ""): LiveUpdate {

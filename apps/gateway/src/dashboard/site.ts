@@ -7,7 +7,7 @@ import { listOperations, type OperationChoice } from "./operations.ts";
 import { type Message, renderMessage } from "./pages/messages.ts";
 import { isOwnOrigin } from "./security.ts";
 import type { Session, Sessions } from "./sessions.ts";
-import type { SharedReads } from "./shared-reads.ts";
+import type { LiveReads, SharedReads } from "./shared-reads.ts";
 import type { StreamCount } from "./stream-count.ts";
 import type { View } from "./view.ts";
 
@@ -22,6 +22,7 @@ export interface Site {
   links: Links;
   sessions: Sessions;
   shared: SharedReads;
+  readLive: LiveReads;
   streams: StreamCount;
   assets: View["assets"];
   /** Aborted when the process stops. */

@@ -95,7 +95,7 @@ export function addBatch(site: Site, routes: Routes): void {
   }
 
   routes.get(`${path}/events`, (c) =>
-    streamUpdates(site, c, (signal) => watchForPage(host, site.shared, readId(c), signal)),
+    streamUpdates(site, c, (signal) => watchForPage(host, site.readLive, readId(c), signal)),
   );
   routes.get(`${path}/report.csv`, (c) => reportResponse(host, readId(c), "csv"));
   routes.get(`${path}/report.ndjson`, (c) => reportResponse(host, readId(c), "ndjson"));

@@ -39,7 +39,7 @@ interface Found {
 
 /** Adds the list of batches. */
 export function addBatches(site: Site, routes: Routes): void {
-  const { host, shared, links } = site;
+  const { host, readLive, links } = site;
 
   /** Finds a page of batches. The search is in windows of numbers, so that each statement reads a bounded number of rows. */
   async function find(filter: BatchesFilter): Promise<Found> {
@@ -63,8 +63,6 @@ export function addBatches(site: Site, routes: Routes): void {
     return { batches, next: isOver ? undefined : before, searchedTo: isOver ? undefined : before };
   }
 
-  const findShared = (filter: BatchesFilter) => shared(`list ${JSON.stringify(filter)}`, () => find(filter));
-
   routes.get("/", (c) => redirect(site, c, "/batches"));
 
   routes.get("/batches", async (c) => {
@@ -86,6 +84,8 @@ export function addBatches(site: Site, routes: Routes): void {
 
   routes.get("/batches/events", (c) => {
     const { number: _, ...filter } = parseInput(listQuery, c.req.query());
-    return streamUpdates(site, c, (signal) => watchList(host, async () => (await findShared(filter)).batches, signal));
+    const name = `list ${JSON.stringify(filter)}`;
+    const readNext = async () => (await readLive(name, () => find(filter))).batches;
+    return streamUpdates(site, c, (signal) => watchList(host, readNext, signal));
   });
 }
