@@ -1,12 +1,13 @@
 import { expect } from "vitest";
 import { demoProfile } from "./demo-subscription.ts";
 
-/** One call of each API of a demo gateway that writes to the ledger, and the form of its answer while the ledger cannot be used. */
+/** One call of each API of a demo gateway that uses the ledger, and the form of its answer while the ledger cannot be used. */
 interface DemoCall {
   name: string;
   path: string;
   headers: Record<string, string>;
-  body: string;
+  /** Undefined: the call is a GET. */
+  body?: string;
   /** The body of the answer with status 503. */
   unavailable: unknown;
 }
@@ -62,6 +63,14 @@ const calls: DemoCall[] = [
     body: JSON.stringify({ operation: "firstpromoter.promoters.restore", account: "acc_demo", items: [6] }),
     unavailable: { type: "urn:reinstate:problem:not-available", title: "Not available", status: 503, detail: message },
   },
+  {
+    name: "the dashboard",
+    path: "/batches",
+    headers: { cookie: "reinstate_session=unknown" },
+    unavailable: expect.stringMatching(
+      /<title>Not available at the moment · Reinstate<\/title>.*<header class="top">.*Load the page again in a few seconds/s,
+    ),
+  },
 ];
 
 /** Words of databases, drivers and the file system, which no caller may see. */
@@ -93,7 +102,8 @@ export async function areAllAnswered(baseUrl: string): Promise<boolean> {
 
 async function sendDemoCall(baseUrl: string, { path, headers, body }: DemoCall) {
   const started = performance.now();
-  const response = await fetch(baseUrl + path, { method: "POST", headers, body });
+  const request = body === undefined ? { headers } : { method: "POST", headers, body };
+  const response = await fetch(baseUrl + path, { ...request, redirect: "manual" });
   const text = await response.text();
   return {
     status: response.status,
