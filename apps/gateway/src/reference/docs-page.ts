@@ -1,5 +1,6 @@
 import type { Json } from "@reinstate/batch-core/openapi";
 import { html } from "hono/html";
+import { renderDocument } from "../html-document.ts";
 
 /** One operation of the document, as the list shows it. */
 export interface ListedOperation {
@@ -29,27 +30,17 @@ type Html = ReturnType<typeof html>;
 
 /** Renders a page of the reference. */
 export function renderPage(base: string, title: string, body: Html, foot: Html | "" = ""): Html {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="${base}/docs/swagger-ui.css">
-<link rel="stylesheet" href="${base}/docs/docs.css">
-</head>
-<body>
-<header>
+  return renderDocument({
+    title,
+    icon: { href: "data:," },
+    styles: [`${base}/docs/swagger-ui.css`, `${base}/docs/docs.css`],
+    body: html`<header>
 <h1>${title}</h1>
 <nav aria-label="Reference"><a href="${base}/docs">Calls</a> <a href="${base}/docs/problems">Problems</a> <a href="${base}/openapi.json">OpenAPI 3.1</a> <a href="${base}/llms.txt">llms.txt</a></nav>
 </header>
 ${body}
-${foot}
-</body>
-</html>
-`;
+${foot}`,
+  });
 }
 
 /** Renders the reference: Swagger UI, and under it the list of operations, which needs no script. */

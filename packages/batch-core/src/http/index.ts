@@ -23,7 +23,7 @@ export { cursorPage } from "./cursor-page.ts";
 export { type EventStreamOptions, streamEvents } from "./event-stream.ts";
 export { isIdempotencyKey } from "./idempotency-key.ts";
 export { parseJson, parseJsonBody, parseJsonInSlices } from "./json.ts";
-export { parseBatchId, parseInput } from "./parse-query.ts";
+export { parseBatchId, parseInput, readItemText } from "./parse-query.ts";
 export { cleanPath, createPathTable } from "./path.ts";
 export { faultProblem, type Problem, problem, problemBody, toProblem } from "./problem.ts";
 export { type ProblemMeaning, type ProblemType, problemTypes } from "./problem-types.ts";

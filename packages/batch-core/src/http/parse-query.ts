@@ -24,7 +24,11 @@ export function parseBatchId(text: string): number {
   return Number(text);
 }
 
-/** Reads the item in a query: an integer, an object as JSON, or a text. */
+/**
+ * Reads the item in a query: an integer, an object as JSON, or a text.
+ *
+ * @example readItemText("42") // 42
+ */
 export function readItemText(text: string): unknown {
   if (/^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   if (!text.startsWith("{")) return text;

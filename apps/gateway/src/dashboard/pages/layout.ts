@@ -1,3 +1,4 @@
+import { renderDocument } from "../../html-document.ts";
 import { exact, type Html, html } from "../html.ts";
 import type { View } from "../view.ts";
 
@@ -27,20 +28,13 @@ const reloadSeconds = 5;
 /** Renders a whole page. */
 export function renderPage(view: View, { title, body, section, live }: Page): Html {
   const { links, assets } = view;
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title} · Reinstate</title>
-<link rel="icon" href="${links.href(assets.icon)}" type="image/svg+xml">
-<link rel="stylesheet" href="${links.href(assets.style)}">
-<script src="${links.href(assets.script)}" defer></script>
-${live && html`<noscript><meta http-equiv="refresh" content="${reloadSeconds}"></noscript>`}
-</head>
-<body>
-<a class="skip" href="#content">Skip to the content</a>
+  return renderDocument({
+    title: html`${title} · Reinstate`,
+    icon: { href: links.href(assets.icon), type: "image/svg+xml" },
+    styles: [links.href(assets.style)],
+    head: html`<script src="${links.href(assets.script)}" defer></script>
+${live && html`<noscript><meta http-equiv="refresh" content="${reloadSeconds}"></noscript>`}`,
+    body: html`<a class="skip" href="#content">Skip to the content</a>
 <header class="top"><div class="inner">
 <a class="brand" href="${links.href("/batches")}">${mark}<span>Reinstate</span></a>
 ${view.session && renderNavigation(view, section)}
@@ -48,9 +42,8 @@ ${view.session && renderNavigation(view, section)}
 <main id="content" tabindex="-1"${live && html` data-live="${exact(live.events)}" data-state="${live.state}"`}>
 ${body}
 </main>
-${live && html`<p class="hidden" role="status" data-announce></p>`}
-</body>
-</html>`;
+${live && html`<p class="hidden" role="status" data-announce></p>`}`,
+  }) as Html;
 }
 
 function renderNavigation({ links, session }: View, section: Section | undefined): Html {

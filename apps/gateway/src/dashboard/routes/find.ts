@@ -1,5 +1,5 @@
 import { ownText } from "@reinstate/batch-core";
-import { parseInput } from "@reinstate/batch-core/http";
+import { parseInput, readItemText } from "@reinstate/batch-core/http";
 import * as z from "zod";
 import { invalidInput } from "../invalid-input.ts";
 import { renderFind } from "../pages/find.ts";
@@ -33,22 +33,11 @@ export function addFind(site: Site, routes: Routes): void {
       return site.host.batches.findItem({
         operation,
         target,
-        item: readItem(text),
+        item: readItemText(text),
         limit: maxFound,
         ...(query.account && { account: query.account }),
         ...(query.batch && { batch: Number(query.batch) }),
       });
     }
   });
-}
-
-/** Reads an item: a number, JSON, or a text. */
-function readItem(text: string): unknown {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  if (!/^[{["]/.test(text)) return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw invalidInput("item", "is not valid JSON");
-  }
 }
