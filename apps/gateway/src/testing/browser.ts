@@ -30,7 +30,8 @@ export async function openPage(
   context: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
   const opened = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: baseUrl, ...context });
-  opened.setDefaultTimeout(30_000);
+  // A page may take long on a busy machine.
+  opened.setDefaultTimeout(120_000);
   const faults: string[] = [];
   const sizes = new Map<string, number>();
   const { host } = new URL(baseUrl);
