@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { silentLog } from "@reinstate/batch-core";
 import { until } from "@reinstate/batch-core/testing";
@@ -8,12 +9,12 @@ import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { createHttpServer } from "./server.ts";
 import { demoSubscription as subscription } from "./testing/demo-subscription.ts";
-import { openHttp, type TimedAnswer, writeRequest } from "./testing/http-connection.ts";
-import { createTurnAway } from "./turn-away.ts";
+import { type HttpConnection, openHttp, type TimedAnswer, writeRequest } from "./testing/http-connection.ts";
 import * as vendors from "./vendors.ts";
 
 interface Served extends AsyncDisposable {
   gateway: Gateway;
+  server: Server;
   baseUrl: string;
 }
 
@@ -26,11 +27,12 @@ async function serve(settings: Record<string, string> = {}): Promise<Served> {
     vendors: all,
   });
   const gateway = await createGateway(config, all, silentLog);
-  const server = createHttpServer(gateway.fetch, { ...config, turnAway: createTurnAway(gateway.host.admission) });
+  const server = createHttpServer(gateway.fetch, { ...config, admission: gateway.host.admission });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
     gateway,
+    server,
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
@@ -170,32 +172,68 @@ describe("a process with no place for a call", () => {
     expect((await native(served.baseUrl, "1234")).text).toMatch(/^ERROR: Login incorrect/);
   });
 
-  test("answers a client that calls in a loop at once, then twice a second, and others at once", async () => {
-    const leave = served.gateway.host.admission.enter(new Request("http://localhost/"));
-    onTestFinished(leave);
+  describe("and clients that call in a loop", () => {
     const { call, key } = apis.FirstPromoter as (typeof apis)[string];
     const { path, headers, body } = call(key);
     const request = writeRequest("POST", path, { ...headers }, body);
-    const health = openHttp(served.baseUrl);
-    const looping = openHttp(served.baseUrl);
-    onTestFinished(() => {
-      for (const connection of [health, looping]) connection.close();
-    });
-    // The answer of this API is learned.
-    await openOnce(served.baseUrl, request);
-    expect(await openOnce(served.baseUrl, request)).toMatchObject({ status: 503 });
-    const started = performance.now();
-    const answers: TimedAnswer[] = [];
-    while (answers.length < 4) {
-      answers.push(await looping.call(request));
-      expect(await health.call(writeRequest("GET", "/healthz", {}))).toMatchObject({ status: 200 });
+
+    /** Opens connections whose first call is rejected with the copied reply. */
+    async function openRejected(count: number, { baseUrl } = served): Promise<HttpConnection[]> {
+      // The reply of this API is learned.
+      await openOnce(baseUrl, request);
+      const connections = Array.from({ length: count }, () => openHttp(baseUrl));
+      onTestFinished(() => {
+        for (const connection of connections) connection.close();
+      });
+      for (const connection of connections) expect(await connection.call(request)).toMatchObject({ status: 503 });
+      return connections;
     }
-    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
-    // Each of the last three waited until its connection was read again.
-    expect(performance.now() - started).toBeGreaterThan(1000);
-    const next = looping.call(request);
-    leave();
-    expect((await next).status).toBe(200);
+
+    test("rejects the first call at once, the next ones after a second", async () => {
+      const leave = served.gateway.host.admission.enter(new Request("http://localhost/"));
+      onTestFinished(leave);
+      const [looping] = (await openRejected(1)) as [HttpConnection];
+      const { status, ms } = await looping.call(request);
+      expect(status).toBe(503);
+      expect(ms).toBeGreaterThan(900);
+      const health = openHttp(served.baseUrl);
+      onTestFinished(() => health.close());
+      const next = looping.call(request);
+      expect(await health.call(writeRequest("GET", "/healthz", {}))).toMatchObject({ status: 200 });
+      leave();
+      expect((await next).status).toBe(200);
+    });
+
+    test("serves their connections in turn", async () => {
+      const leave = served.gateway.host.admission.enter(new Request("http://localhost/"));
+      onTestFinished(leave);
+      const connections = await openRejected(3);
+      const order: number[] = [];
+      const calls = connections.map(async (connection, index) => {
+        while (order.length < 12) {
+          const { status } = await connection.call(request);
+          if (status === 200 && order.length < 12) order.push(index);
+        }
+      });
+      leave();
+      await Promise.all(calls);
+      // Four each, unless the machine stood still for a second.
+      for (const index of connections.keys()) {
+        expect(order.filter((other) => other === index).length).toBeGreaterThanOrEqual(3);
+      }
+    });
+
+    test("answers calls that wait on their connections when it stops", async () => {
+      await using stopping = await serve({ REINSTATE_MAX_IN_FLIGHT: "1" });
+      onTestFinished(stopping.gateway.host.admission.enter(new Request("http://localhost/")));
+      const connections = await openRejected(3, stopping);
+      const calls = connections.map((connection) => connection.call(request));
+      await openOnce(stopping.baseUrl, writeRequest("GET", "/healthz", {}));
+      const closed = once(stopping.server, "close");
+      stopping.server.close();
+      expect((await Promise.all(calls)).map(({ status }) => status)).toEqual([503, 503, 503]);
+      await closed;
+    });
   });
 
   test("answers /healthz and /readyz", async () => {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect } from "node:net";
+import { until } from "@reinstate/batch-core/testing";
 import { describe, expect, test } from "vitest";
 import { listen } from "./listen.ts";
 
@@ -27,7 +28,7 @@ describe("listen", () => {
     const server = createServer((_, response) => waiting.push(() => response.end("done")));
     const { port } = await listen(server, here);
     const answers = Array.from({ length: 100 }, async () => (await fetch(`http://127.0.0.1:${port}/`)).text());
-    await expect.poll(() => waiting.length).toBe(100);
+    await until(() => waiting.length === 100);
     let isClosed = false;
     const closed = new Promise((resolve) => server.close(resolve)).then(() => {
       isClosed = true;

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-server";
-import { toMessage } from "@reinstate/batch-core";
+import { type Admission, toMessage } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
 import { createCallQueue } from "./call-queue.ts";
 import { endSlowClients } from "./slow-clients.ts";
-import type { TurnAway } from "./turn-away.ts";
+import { createTurnAway, type TurnAway } from "./turn-away.ts";
 
 /** How long and how far the rest of a body is read after an early answer, before the connection is closed. */
 const discardMs = 30_000;
@@ -21,8 +21,8 @@ export interface HttpServerOptions {
   maxConnections: number;
   /** Prefix that is removed from paths, because not every proxy removes it; paths without it are answered too. */
   basePath?: string;
-  /** Answers calls for which there is no place. */
-  turnAway?: TurnAway;
+  /** Decides for how many calls there are places. */
+  admission?: Admission;
 }
 
 /** Node's own limit of every request: ten million ids over a slow line take longer than its five minutes. */
@@ -31,8 +31,10 @@ const uploadMs = 3_600_000;
 /** Serves a web `fetch` over HTTP/1.1 and HTTP/1.0; `env` holds Node's own request and response. */
 export function createHttpServer(
   fetch: (request: Request, env: HttpBindings) => Promise<Response>,
-  { keepAliveSeconds, requestSeconds, maxConnections, basePath = "", turnAway }: HttpServerOptions,
+  { keepAliveSeconds, requestSeconds, maxConnections, basePath = "", admission }: HttpServerOptions,
 ): Server {
+  const queue = createCallQueue();
+  const turnAway = admission && createTurnAway(admission, queue);
   const listener = getRequestListener(
     async (request, env) => {
       const { incoming, outgoing } = env as HttpBindings;
@@ -46,14 +48,14 @@ export function createHttpServer(
     },
     { hostname: "localhost", errorHandler: replyToError },
   );
-  const queue = createCallQueue();
   const server = createServer({ connectionsCheckingInterval: 5000 }, (incoming, outgoing) => {
     removePrefix(incoming, basePath);
     const isFirst = !turnAway || isHealthCheck(incoming);
-    if (!isFirst && turnAway.answer(incoming, outgoing, queue.length)) return;
+    if (!isFirst && turnAway.answer(incoming, outgoing)) return;
     normalizeHost(incoming);
-    if (isFirst) void listener(incoming, outgoing);
-    else queue.add(() => void listener(incoming, outgoing));
+    if (isFirst) return void listener(incoming, outgoing);
+    turnAway.follow(incoming, outgoing);
+    queue.add(() => void listener(incoming, outgoing));
   });
   server.on("checkContinue", (incoming: IncomingMessage, outgoing: ServerResponse) => {
     // Only a body that is read is asked for, so that an early answer spares the client the upload.
@@ -68,7 +70,18 @@ export function createHttpServer(
   server.requestTimeout = uploadMs;
   server.maxConnections = maxConnections;
   endSlowClients(server, { bodyMs: requestSeconds * 1000, isUpload });
+  if (turnAway) readBeforeClosing(server, turnAway);
   return server;
+}
+
+/** Reads the calls that wait in the kernel before idle connections are closed, so that they get a response too. */
+function readBeforeClosing(server: Server, turnAway: TurnAway): void {
+  const closeIdleConnections = server.closeIdleConnections.bind(server);
+  server.closeIdleConnections = () => {
+    turnAway.end();
+    // In the turn after the next one: in between, connections are read.
+    setImmediate(() => setImmediate(closeIdleConnections));
+  };
 }
 
 const isHealthCheck = ({ url = "" }: IncomingMessage) => /^\/+(healthz|readyz|metrics)\b/.test(url);

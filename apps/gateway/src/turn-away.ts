@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Admission } from "@reinstate/batch-core";
 import { toRequestId } from "@reinstate/batch-core/http";
-import { createReadPause } from "./read-pause.ts";
+import type { CallQueue } from "./call-queue.ts";
+import { createConnectionQueue } from "./connection-queue.ts";
 
 /** An answer that an API has given to a call for which there was no place. */
 interface Reply {
@@ -11,13 +12,14 @@ interface Reply {
 }
 
 export interface TurnAway {
-  /**
-   * Answers a call if the process is full and the answer of its API is known; returns false otherwise. `waiting`: calls that have
-   * not been started yet.
-   */
-  answer(incoming: IncomingMessage, outgoing: ServerResponse, waiting: number): boolean;
+  /** Answers a call if the process is full and the answer of its API is known; returns false otherwise. */
+  answer(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+  /** Queues the connection of an admitted call behind the others after its response, if there are any. */
+  follow(incoming: IncomingMessage, outgoing: ServerResponse): void;
   /** Keeps the answer of an API to a call that was turned away. */
   learn(incoming: IncomingMessage, request: Request, response: Response): Promise<void>;
+  /** Lets no connection wait any longer, because the server closes. */
+  end(): void;
 }
 
 /** A body of this size need not be read before its connection is used again. */
@@ -28,12 +30,12 @@ const maxReplies = 1000;
  * Turns calls away at a fraction of the cost of a call, because at ten times the capacity nine of ten calls are turned away. The
  * answers are those that the APIs themselves gave to earlier calls of the same kind.
  */
-export function createTurnAway(admission: Admission): TurnAway {
+export function createTurnAway(admission: Admission, calls: CallQueue): TurnAway {
   const replies = new Map<string, Reply>();
-  const pauseReading = createReadPause(admission.isFull);
+  const connections = createConnectionQueue((resumed) => admission.isFull(calls.length + resumed));
   return {
-    answer(incoming, outgoing, waiting) {
-      if (!admission.isFull(waiting)) return false;
+    answer(incoming, outgoing) {
+      if (!admission.isFull(calls.length)) return false;
       const kind = classifyRequest(incoming);
       const reply = kind === undefined ? undefined : replies.get(kind);
       if (!reply) return false;
@@ -41,9 +43,14 @@ export function createTurnAway(admission: Admission): TurnAway {
       const { status, headers, body } = reply;
       outgoing.writeHead(status, { ...headers, "x-request-id": toRequestId(incoming.headers["x-request-id"]) });
       outgoing.end(body);
-      // Later: Node reads on to the end of the request once more when its answer is sent.
-      outgoing.once("close", () => setImmediate(pauseReading, incoming.socket));
+      outgoing.once("close", () => connections.add(incoming.socket));
       return true;
+    },
+
+    follow(incoming, outgoing) {
+      outgoing.once("close", () => {
+        if (connections.length > 0 || admission.isFull(calls.length)) connections.add(incoming.socket);
+      });
     },
 
     async learn(incoming, request, response) {
@@ -56,6 +63,8 @@ export function createTurnAway(admission: Admission): TurnAway {
       headers["content-length"] = String(Buffer.byteLength(body));
       replies.set(kind, { status: response.status, headers, body });
     },
+
+    end: connections.end,
   };
 }
 

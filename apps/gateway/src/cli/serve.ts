@@ -9,7 +9,6 @@ import { createLog } from "../logger.ts";
 import type { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { createMetricsServer } from "../metrics/routes.ts";
 import { createHttpServer } from "../server.ts";
-import { createTurnAway } from "../turn-away.ts";
 import { settings, vendors } from "./context.ts";
 import { createShutdown, receiveSignal, type Shutdown } from "./shutdown.ts";
 import { print } from "./terminal/output.ts";
@@ -34,7 +33,7 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
     return end(createShutdown(config.graceSeconds * 1000), gateway, log);
   }
 
-  const server = createHttpServer(gateway.fetch, { ...config, turnAway: createTurnAway(gateway.host.admission) });
+  const server = createHttpServer(gateway.fetch, { ...config, admission: gateway.host.admission });
   const shutdown = createShutdown(config.graceSeconds * 1000, server);
   let listening: AddressInfo;
   try {

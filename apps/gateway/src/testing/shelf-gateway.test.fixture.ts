@@ -4,7 +4,6 @@ import { createGateway } from "../gateway.ts";
 import { listen } from "../listen.ts";
 import { createLog } from "../logger.ts";
 import { createHttpServer } from "../server.ts";
-import { createTurnAway } from "../turn-away.ts";
 import * as exported from "../vendors.ts";
 import { shelf } from "./shelf.ts";
 
@@ -12,7 +11,7 @@ import { shelf } from "./shelf.ts";
 const vendors = [...Object.values(exported), shelf] as unknown as Vendor[];
 const settings = readSettings({ env: process.env, vendors });
 const gateway = await createGateway(settings, vendors, createLog(settings.logLevel));
-const server = createHttpServer(gateway.fetch, { ...settings, turnAway: createTurnAway(gateway.host.admission) });
+const server = createHttpServer(gateway.fetch, { ...settings, admission: gateway.host.admission });
 const { port } = await listen(server, settings);
 process.stdout.write(`Reinstate listens on http://127.0.0.1:${port}\n`);
 process.once("SIGTERM", async () => {
