@@ -1,7 +1,10 @@
 import type { OutcomeWord } from "../operation/operation.ts";
 import { ownText } from "../text/own-text.ts";
 
-/** The kinds of events of a batch. `completed` and `failed` are by the process, all others by an actor. */
+/**
+ * The kinds of events of a batch. `undo_prepared`: the batch that undoes it exists, and runs once it is resumed. `completed` and
+ * `failed` are by the process, all others by an actor.
+ */
 export const eventVerbs = [
   "created",
   "stopped",
@@ -9,7 +12,7 @@ export const eventVerbs = [
   "retried",
   "reexamined",
   "marked",
-  "undone",
+  "undo_prepared",
   "completed",
   "failed",
 ] as const;
@@ -32,7 +35,7 @@ export interface EventFacts {
   items: number | null;
   /** The outcome that marked items have since. */
   outcome: OutcomeWord | null;
-  /** The batch that undoes this one. */
+  /** The batch that would undo this one. */
   batch: number | null;
 }
 

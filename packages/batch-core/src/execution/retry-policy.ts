@@ -1,3 +1,9 @@
+/*
+ * A failure is retried in up to four layers. This file decides for a chunk. Around it:
+ * - A client repeats one call that had no effect, within seconds (`client/retry.ts`).
+ * - A worker repeats the write of a known result while it holds the lease (`run-under-lease.ts`).
+ * - The acceptance of a small batch is repeated while its caller waits (`submission/accept-batch.ts`).
+ */
 import type { WaitReason } from "../errors/errors.ts";
 import {
   DeferUntil,

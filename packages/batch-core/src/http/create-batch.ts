@@ -16,7 +16,7 @@ import {
 import type { Submitted } from "../submission/request.ts";
 import { type KeyedRequest, keyedRequest } from "./idempotency-key.ts";
 import { parseJsonBody } from "./json.ts";
-import { isObject, newBatch, settledFirst, streaming, streamQuery } from "./new-batch.ts";
+import { isObject, newBatch, settledFirst, streaming, streamQuery } from "./new-batch-schemas.ts";
 import { parseInput, readOnce } from "./parse-query.ts";
 import { problem } from "./problem.ts";
 import { bodyParts, readBody } from "./read-body.ts";

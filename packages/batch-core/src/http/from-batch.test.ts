@@ -45,7 +45,7 @@ describe.each(ledgerDatabases)("/v1 batches from batches on $name", ({ open }) =
       params: { loud: true },
     });
     const { events } = (await api.call("/v1/batches/1/history")).body;
-    expect(events.at(-1)).toMatchObject({ verb: "undone", note: "wrong file", batch: 2, actor: api.actor });
+    expect(events.at(-1)).toMatchObject({ verb: "undo_prepared", note: "wrong file", batch: 2, actor: api.actor });
   });
 
   test("runs the dry run of an undo at once", async () => {

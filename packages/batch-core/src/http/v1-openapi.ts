@@ -3,7 +3,7 @@ import { type ApiAnswer, type ApiBody, type ApiRoute, assembleOpenApi } from "..
 import { writeErrors } from "../openapi/errors.ts";
 import type { Examples } from "../openapi/examples.ts";
 import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
-import { newBatch, streamQuery } from "./new-batch.ts";
+import { newBatch, streamQuery } from "./new-batch-schemas.ts";
 import { type ErrorName, errors, everywhere, ofKeys } from "./v1-errors.ts";
 import examples from "./v1-examples.json" with { type: "json" };
 import {

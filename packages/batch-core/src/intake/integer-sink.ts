@@ -84,7 +84,7 @@ function merged(packed: readonly Run[]): (into: Float64Array) => number {
   let size = runs.length;
   let last = Number.NaN;
 
-  function sink(from: number): void {
+  function siftDown(from: number): void {
     const head = heads[from] as number;
     const run = runs[from] as () => number;
     let at = from;
@@ -101,7 +101,7 @@ function merged(packed: readonly Run[]): (into: Float64Array) => number {
     runs[at] = run;
   }
 
-  for (let at = Math.floor(size / 2) - 1; at >= 0; at--) sink(at);
+  for (let at = Math.floor(size / 2) - 1; at >= 0; at--) siftDown(at);
 
   return (into) => {
     let count = 0;
@@ -119,7 +119,7 @@ function merged(packed: readonly Run[]): (into: Float64Array) => number {
         runs[0] = runs[size] as () => number;
       }
       heads[0] = next;
-      sink(0);
+      siftDown(0);
     }
     return count;
   };

@@ -98,7 +98,7 @@ export function createGenerations(
           const keys = JSON.stringify(items.map(toKey));
           await (transaction as Db)
             .insertInto("reinstate_intents")
-            .values({ batch_id: id, generation, seq, keys, reference })
+            .values({ batch_id: id, generation, seq, keys, done: "[]", reference })
             .execute();
           return { ...chunk, interrupted: true };
         },

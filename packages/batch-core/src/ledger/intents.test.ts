@@ -12,14 +12,14 @@ describe.each(ledgerDatabases)("intents on $name", ({ open }) => {
     const intents = createIntents<number>(host.database);
     const chunk = { batchId: 1, generation: 0, seq: 2 };
     expect(await intents.find(chunk)).toBeUndefined();
-    await intents.intend(chunk, [1, 2]);
+    await intents.intend(chunk, { keys: [1, 2] });
     await intents.confirm(chunk, "job 7");
-    expect(await intents.find(chunk)).toEqual({ keys: [1, 2], reference: "job 7" });
+    expect(await intents.find(chunk)).toEqual({ keys: [1, 2], done: [], reference: "job 7" });
     expect(await intents.find({ ...chunk, generation: 1 })).toBeUndefined();
-    await intents.intend(chunk, [1, 2, 3]);
-    expect(await intents.find(chunk)).toEqual({ keys: [1, 2, 3], reference: null });
-    await intents.withdraw(chunk, [1]);
-    expect(await intents.find(chunk)).toEqual({ keys: [1], reference: null });
+    await intents.intend(chunk, { keys: [1, 2, 3] });
+    expect(await intents.find(chunk)).toEqual({ keys: [1, 2, 3], done: [], reference: null });
+    await intents.narrow(chunk, { keys: [1], done: [3] });
+    expect(await intents.find(chunk)).toEqual({ keys: [1], done: [3], reference: null });
   });
 
   test("deletes the intents of finished chunks", async () => {
@@ -37,7 +37,7 @@ describe.each(ledgerDatabases)("intents on $name", ({ open }) => {
         effects: "elsewhere",
         limits: { concurrency: 1 },
         async apply(work) {
-          await intents.intend(work, work.items);
+          await intents.intend(work, { keys: work.items });
           return work.items.map((key) => ({ key, outcome: "done" }));
         },
       }),

@@ -9,8 +9,16 @@ export type ChunkId = Pick<Work<unknown, unknown>, "batchId" | "generation" | "s
 export interface Intent<Key extends ItemKey> {
   /** The items that calls may have changed. */
   keys: Key[];
+  /** The items that calls have changed, as their replies show. */
+  done: Key[];
   /** The vendor's job, once its id is known. */
   reference: string | null;
+}
+
+/** The items of a chunk that calls may have changed, and those that they have changed (default: none). */
+export interface IntendedItems<Key extends ItemKey> {
+  keys: readonly Key[];
+  done?: readonly Key[];
 }
 
 /**
@@ -20,12 +28,12 @@ export interface Intent<Key extends ItemKey> {
 export interface Intents<Key extends ItemKey> {
   /** Returns undefined if nothing was sent for the chunk. */
   find(chunk: ChunkId): Promise<Intent<Key> | undefined>;
-  /** Stores the items that are about to be sent; replaces earlier ones. */
-  intend(chunk: ChunkId, keys: readonly Key[]): Promise<void>;
+  /** Stores the items that are about to be sent, and those that earlier calls have changed; replaces earlier ones. */
+  intend(chunk: ChunkId, items: IntendedItems<Key>): Promise<void>;
   /** Stores the vendor's job that the call has started. */
   confirm(chunk: ChunkId, reference: string): Promise<void>;
-  /** Stores that the calls changed at most these items, because the vendor rejected the rest. */
-  withdraw(chunk: ChunkId, keys: readonly Key[]): Promise<void>;
+  /** Stores that the calls changed at most these items. The rest was rejected, or was not sent. */
+  narrow(chunk: ChunkId, items: IntendedItems<Key>): Promise<void>;
 }
 
 /**
@@ -55,8 +63,8 @@ export function createIntents<Key extends ItemKey>(database: Database): Intents<
       .execute();
   }
 
-  async function store(chunk: ChunkId, keys: readonly Key[]): Promise<void> {
-    const values = { keys: JSON.stringify(keys), reference: null };
+  async function store(chunk: ChunkId, { keys, done = [] }: IntendedItems<Key>): Promise<void> {
+    const values = { keys: JSON.stringify(keys), done: JSON.stringify(done), reference: null };
     await db
       .insertInto("reinstate_intents")
       .values({ ...columns(chunk), ...values })
@@ -68,15 +76,16 @@ export function createIntents<Key extends ItemKey>(database: Database): Intents<
     async find(chunk) {
       const row = await db
         .selectFrom("reinstate_intents")
-        .select(["keys", "reference"])
+        .select(["keys", "done", "reference"])
         .where((where) => where.and(columns(chunk)))
         .executeTakeFirst();
-      return row && { keys: JSON.parse(row.keys) as Key[], reference: row.reference };
+      if (!row) return undefined;
+      return { keys: JSON.parse(row.keys) as Key[], done: JSON.parse(row.done) as Key[], reference: row.reference };
     },
 
-    async intend(chunk, keys) {
+    async intend(chunk, items) {
       await deleteFinished(chunk);
-      await store(chunk, keys);
+      await store(chunk, items);
     },
 
     async confirm(chunk, reference) {
@@ -87,6 +96,6 @@ export function createIntents<Key extends ItemKey>(database: Database): Intents<
         .execute();
     },
 
-    withdraw: store,
+    narrow: store,
   };
 }

@@ -140,7 +140,7 @@ export interface Retry {
 export type ChunkOwner = { transaction: LedgerTransaction } | { worker: string; transaction?: LedgerTransaction };
 
 /** Decides in the claim's transaction if a chunk may start. Returns undefined if it may, else the time from which it may. */
-export type Admission = (transaction: LedgerTransaction, items: number) => Promise<number | undefined>;
+export type AdmitChunk = (transaction: LedgerTransaction, items: number) => Promise<number | undefined>;
 
 /**
  * The store of batches, chunks and outcomes. Guarantees of every implementation:
@@ -187,7 +187,7 @@ export interface Ledger {
     worker: string,
     now: number,
     leaseUntil: number,
-    admit?: Admission,
+    admit?: AdmitChunk,
   ): Promise<ClaimedChunk | { from: number } | undefined>;
   /** Extends the leases of `worker`. Returns false if it owns no chunk any more. */
   renew(worker: string, leaseUntil: number): Promise<boolean>;

@@ -163,6 +163,7 @@ const itemTables = (bytes: RawBuilder<unknown>, byKey: RawBuilder<unknown>) => [
     generation integer not null,
     seq integer not null,
     keys text not null,
+    done text not null,
     reference text,
     primary key (batch_id, generation, seq)
   )`,

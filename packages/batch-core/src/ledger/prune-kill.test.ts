@@ -96,7 +96,10 @@ async function submit(host: TestHost, count: number): Promise<number[]> {
       .tables<LedgerTables>()
       .insertInto("reinstate_intents")
       .values(
-        Array.from({ length: chunks }, (_, seq) => ({ batch_id: id, generation: 0, seq, keys: "[]", reference: null })),
+        Array.from({ length: chunks }, (_, seq) => ({
+          ...{ batch_id: id, generation: 0, seq },
+          ...{ keys: "[]", done: "[]", reference: null },
+        })),
       )
       .execute();
     ids.push(id);

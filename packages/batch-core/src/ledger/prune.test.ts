@@ -61,7 +61,7 @@ describe.each(ledgerDatabases)("prune on $name", ({ open }) => {
 
   async function submit(host: TestHost, count: number, change: object = {}) {
     const { id } = await host.batches.submit({ operation: touch.name, items: numbers(count), account: "a", ...change });
-    await createIntents(host.database).intend({ batchId: id, generation: 0, seq: 0 }, [1]);
+    await createIntents(host.database).intend({ batchId: id, generation: 0, seq: 0 }, { keys: [1] });
     return id;
   }
 

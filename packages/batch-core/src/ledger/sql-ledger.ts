@@ -1,5 +1,4 @@
 import type { Database } from "../database/database.ts";
-import { createAdmit } from "./admission.ts";
 import { createStatusChanges } from "./batch-status.ts";
 import { createClaims } from "./claim-chunks.ts";
 import { createEvents } from "./events.ts";
@@ -8,6 +7,7 @@ import { createGenerations } from "./generations.ts";
 import { createIdempotencyKeys } from "./idempotency-keys.ts";
 import type { Ledger } from "./ledger.ts";
 import { ledgerMigrations } from "./migrations.ts";
+import { createAdmit } from "./operation-limits.ts";
 import { createPrune } from "./prune.ts";
 import { createReader } from "./read-batches.ts";
 import { createChunkReader } from "./read-chunks.ts";

@@ -119,8 +119,10 @@ export interface LedgerTables {
     batch_id: number;
     generation: number;
     seq: number;
-    /** JSON: the keys of the items. */
+    /** JSON: the keys of the items that calls may have changed. */
     keys: string;
+    /** JSON: the keys of the items that calls have changed. */
+    done: string;
     /** The vendor's job; null until its id is known. */
     reference: string | null;
   };

@@ -223,8 +223,8 @@ async function insert(
   }
   if (!batch.dryRun) {
     if (batch.undoOf !== null) {
-      const undone = { verb: "undone", at: now, actor: batch.actor, note, facts: { batch: id } } as const;
-      await ledger.recordEvent(batch.undoOf, undone, transaction);
+      const event = { verb: "undo_prepared", at: now, actor: batch.actor, note, facts: { batch: id } } as const;
+      await ledger.recordEvent(batch.undoOf, event, transaction);
     }
     await operation.accepted?.({ batchId: id, generation: 0 }, transaction);
   }

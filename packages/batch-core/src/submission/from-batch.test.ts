@@ -176,8 +176,8 @@ describe.each(ledgerDatabases)("batches from batches on $name", ({ open: openDat
     });
     expect(await batches.undo(id, { actor: "me", idempotency })).toEqual({ ...undo, replayed: true });
     expect(doors.size).toBe(24);
-    const undone = { verb: "undone", actor: "me", note: "wrong doors", batch: undo.id };
-    expect((await batches.history(id)).filter(({ verb }) => verb === "undone")).toMatchObject([undone]);
+    const prepared = { verb: "undo_prepared", actor: "me", note: "wrong doors", batch: undo.id };
+    expect((await batches.history(id)).filter(({ verb }) => verb === "undo_prepared")).toMatchObject([prepared]);
     expect(await batches.history(undo.id)).toMatchObject([{ verb: "created", actor: "me", note: "wrong doors" }]);
     await batches.resume(undo.id);
     expect(await batches.wait(undo.id)).toMatchObject({ status: "completed", counts: { done: 22, failed: 0 } });

@@ -42,13 +42,13 @@ export const historyContract: Record<string, (subject: LedgerUnderTest) => Promi
     await ledger.closeBatch(id, 5);
     const undo = (at: number, batch: number) =>
       database.transaction((transaction) =>
-        ledger.recordEvent(id, { verb: "undone", at, actor: "ann", facts: { batch } }, transaction),
+        ledger.recordEvent(id, { verb: "undo_prepared", at, actor: "ann", facts: { batch } }, transaction),
       );
     await Promise.all([undo(7, 12), undo(7, 13)]);
     const history = await ledger.history(id);
     assert.deepEqual(
       history.map(({ verb }) => verb),
-      ["created", "completed", "undone", "undone"],
+      ["created", "completed", "undo_prepared", "undo_prepared"],
     );
     assert.deepEqual(
       history
@@ -64,7 +64,7 @@ export const historyContract: Record<string, (subject: LedgerUnderTest) => Promi
   async "records no event of a change that rolled back"({ ledger, database }) {
     const id = await ledger.accept(batch({ total: 1 }), chunks([1]), 1);
     const undone = database.transaction(async (transaction) => {
-      await ledger.recordEvent(id, { verb: "undone", at: 2 }, transaction);
+      await ledger.recordEvent(id, { verb: "undo_prepared", at: 2 }, transaction);
       throw new Error("undo");
     });
     await assert.rejects(undone, /undo/);

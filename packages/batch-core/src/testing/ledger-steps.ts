@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { pack, unpack } from "../batch/chunk-codec.ts";
 import { type ChunkResult, toChunkResult } from "../batch/chunk-result.ts";
 import type { Database } from "../database/database.ts";
-import type { Admission, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
+import type { AdmitChunk, Ledger, NewBatch, NewChunk } from "../ledger/ledger.ts";
 
 /** An empty ledger and its database. */
 export interface LedgerUnderTest {
@@ -40,7 +40,7 @@ export async function claim(
   worker: string,
   now: number,
   leaseUntil: number,
-  admit?: Admission,
+  admit?: AdmitChunk,
 ) {
   const claimed = await ledger.claim(id, worker, now, leaseUntil, admit);
   assert.ok(claimed === undefined || !("from" in claimed), "the chunk was not admitted");

@@ -32,6 +32,12 @@ export interface ItemList<Item, Params> {
   callEach(call: (entry: ListedItem<Item>) => Promise<Outcome | undefined>): Promise<void>;
 }
 
+/** The items that earlier attempts of a chunk may have changed although the reply was lost, and those that they have changed. */
+interface Earlier {
+  inDoubt: Set<ItemKey>;
+  done: Set<ItemKey>;
+}
+
 /** A verb of a vendor that changes one item by one call, whose reply is the item's outcome. */
 export interface PerItemOperation<Item, Params>
   extends Pick<
@@ -72,9 +78,11 @@ export function definePerItemOperation<Item, Params>(
   const { vendor, installation, concurrency, perSecond, screen, send, preview, ...inherited } = definition;
   const intents = createIntents<ItemKey>(database);
 
-  /** `inDoubt`: the items that a call may have changed although its reply was lost. */
-  function createList(work: Work<Item, Params>, inDoubt: ReadonlySet<ItemKey>) {
-    const all = work.items.map((item): ListedItem<Item> => ({ item, key: inherited.key(item) }));
+  function createList(work: Work<Item, Params>, { inDoubt, done }: Earlier) {
+    const all = work.items.map((item): ListedItem<Item> => {
+      const key = inherited.key(item);
+      return { item, key, outcome: done.has(key) ? { key, outcome: "done" } : undefined };
+    });
     const open = () => all.filter(({ outcome }) => outcome === undefined);
     const list: ItemList<Item, Params> = {
       work,
@@ -83,7 +91,9 @@ export function definePerItemOperation<Item, Params>(
         const entries = open();
         const { failures, forbidden } = await tryEach(entries, call, work);
         // A key may lack the rights to some items. If it lacks them for all, an operator has to act.
-        if (forbidden[0] && forbidden.length === entries.length) throw pauseFor(work, forbidden[0]);
+        const [refused] = forbidden.values();
+        if (refused && forbidden.size === entries.length && done.size === 0) throw pauseFor(work, refused);
+        keepDoubts(forbidden.keys());
         if (work.signal.aborted) throw new DeferUntil(0, "The process is asked to stop");
         // Retries the whole chunk later. A repeated call has no second effect.
         if (failures.size > 0 && work.attempt < maxAttempts) throw findMostPatient([...failures.values()]);
@@ -93,7 +103,14 @@ export function definePerItemOperation<Item, Params>(
         }
       },
     };
-    return { list, outcomes: () => all.flatMap(({ outcome }) => outcome ?? []) };
+    /** An item that an earlier call may have changed has not failed because it may not be sent again. */
+    function keepDoubts(entries: Iterable<ListedItem<Item>>): void {
+      for (const entry of entries) {
+        const { key, outcome } = entry;
+        if (outcome?.outcome === "failed" && inDoubt.has(key)) entry.outcome = { ...outcome, outcome: "unknown" };
+      }
+    }
+    return { list, keepDoubts: () => keepDoubts(all), outcomes: () => all.flatMap(({ outcome }) => outcome ?? []) };
   }
 
   /** Makes all calls. Returns the failures other than rejections, and the rejections for missing rights. */
@@ -103,7 +120,7 @@ export function definePerItemOperation<Item, Params>(
     work: Work<Item, Params>,
   ) {
     const failures = new Map<ListedItem<Item>, VendorError>();
-    const forbidden: VendorError[] = [];
+    const forbidden = new Map<ListedItem<Item>, VendorError>();
     await forEachAtOnce(entries, concurrency, work.signal, async (entry) => {
       try {
         entry.outcome = await call(entry);
@@ -111,7 +128,7 @@ export function definePerItemOperation<Item, Params>(
         if (!VendorError.is(error) || error.kind === "circuit_open") throw error;
         const rejection = readAccountRejection(error);
         if (rejection !== undefined && rejection !== 403) throw pauseFor(work, error);
-        if (rejection === 403) forbidden.push(error);
+        if (rejection === 403) forbidden.set(entry, error);
         if (error.kind !== "rejected") failures.set(entry, error);
         else entry.outcome = { key: entry.key, outcome: "failed", code: String(error.code), message: error.message };
       }
@@ -125,12 +142,14 @@ export function definePerItemOperation<Item, Params>(
     return new DeferUntil(clock.now() + (error.retryAfterMs ?? accountPauseMs), error.message, "vendor");
   }
 
-  async function sendEach(list: ItemList<Item, Params>, inDoubt: Set<ItemKey>): Promise<void> {
+  async function sendEach(list: ItemList<Item, Params>, { inDoubt, done }: Earlier): Promise<void> {
     const { work } = list;
     if (list.open().length === 0) return;
     // If the process dies, any of them may have been sent.
-    await intents.intend(work, [...new Set([...inDoubt, ...list.open().map(({ key }) => key)])]);
-    let isAnyDone = false;
+    await intents.intend(work, {
+      keys: [...new Set([...inDoubt, ...list.open().map(({ key }) => key)])],
+      done: [...done],
+    });
     try {
       await list.callEach(async ({ item, key }) => {
         const call = { requestId: toRequestId(work, key), signal: work.signal };
@@ -138,13 +157,14 @@ export function definePerItemOperation<Item, Params>(
           if (!VendorError.is(error) || (error.kind !== "rejected" && !error.retryable)) inDoubt.add(key);
           throw error;
         });
-        isAnyDone = true;
+        done.add(key);
+        inDoubt.delete(key);
         return { key, outcome: "done" };
       });
     } catch (error) {
       // A worker that took the chunk over has stored its own intents.
-      if (!work.signal.aborted) await intents.withdraw(work, [...inDoubt]);
-      throw isAnyDone || inDoubt.size > 0 ? markPossibleEffect(error) : error;
+      if (!work.signal.aborted) await intents.narrow(work, { keys: [...inDoubt], done: [...done] });
+      throw done.size > 0 || inDoubt.size > 0 ? markPossibleEffect(error) : error;
     }
   }
 
@@ -170,18 +190,20 @@ export function definePerItemOperation<Item, Params>(
         const ms = begun + (calls * 1000) / perSecond - clock.now();
         if (ms > 0) await clock.sleep(ms, work.signal);
       };
-      const inDoubt = new Set((await intents.find(work))?.keys);
-      const { list, outcomes } = createList(work, inDoubt);
+      const intent = await intents.find(work);
+      const earlier: Earlier = { inDoubt: new Set(intent?.keys), done: new Set(intent?.done) };
+      const { list, keepDoubts, outcomes } = createList(work, earlier);
       const calls = (await screen?.(list)) ?? 0;
+      keepDoubts();
       const sent = list.open().length;
       if (calls > 0) await keepRate(calls);
-      await sendEach(list, inDoubt);
+      await sendEach(list, earlier);
       if (calls > 0) await keepRate(calls + sent);
       return outcomes();
     },
     ...(preview && {
       async preview(work) {
-        const { list, outcomes } = createList(work, new Set());
+        const { list, outcomes } = createList(work, { inDoubt: new Set(), done: new Set() });
         await preview(list);
         return outcomes();
       },

@@ -97,7 +97,7 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
   async function carryOut(work: Work<Id, Params>, earlier: readonly Id[]): Promise<Outcome[]> {
     const { wanted, outcomes } = await survey(work, earlier);
     if (wanted.length === 0) return outcomes;
-    await intents.intend(work, [...new Set([...earlier, ...wanted])]);
+    await intents.intend(work, { keys: [...new Set([...earlier, ...wanted])] });
     work.signal.throwIfAborted();
     let job: Job;
     try {
@@ -106,7 +106,7 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
       // Without a look, a refusal says nothing of the earlier call.
       if (isRejected(error)) return [...outcomes, ...wanted.map(toRejected(error, look ? [] : earlier))];
       // A worker that took the chunk over has stored its own intents.
-      if (didNothing(error) && !work.signal.aborted) await intents.withdraw(work, earlier);
+      if (didNothing(error) && !work.signal.aborted) await intents.narrow(work, { keys: earlier });
       throw error;
     }
     try {

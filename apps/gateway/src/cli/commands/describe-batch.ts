@@ -90,7 +90,7 @@ function renderCounts(batch: BatchReply): string {
 export function describeEvents(events: Readonly<HistoryReply["events"]>): string {
   const rows = events.map(({ at, verb, actor, actor_name, note, code }) => [
     formatTime(at),
-    verb + (code ? ` (${code})` : ""),
+    verb.replaceAll("_", " ") + (code ? ` (${code})` : ""),
     actor_name || actor || "-",
     note ?? "",
   ]);

@@ -164,6 +164,7 @@ CREATE TABLE public.reinstate_intents (
     generation integer NOT NULL,
     seq integer NOT NULL,
     keys text NOT NULL,
+    done text NOT NULL,
     reference text
 );
 CREATE TABLE public.reinstate_items (
@@ -225,9 +226,9 @@ CREATE TABLE public.reinstate_replies (
     claimed_at bigint NOT NULL,
     claim text
 );
-INSERT INTO public.altcraft_installation VALUES ('e84695d9-b007-439c-b0bf-9f77df084584');
+INSERT INTO public.altcraft_installation VALUES ('e5a365f3-3eed-4046-9a1f-b87e5d16fb02');
 INSERT INTO public.altcraft_migration_lock VALUES ('migration_lock', 0);
-INSERT INTO public.altcraft_migrations VALUES ('0001_subscriptions', '2026-11-30T19:15:59.498Z');
+INSERT INTO public.altcraft_migrations VALUES ('0001_subscriptions', '2026-11-30T19:50:06.793Z');
 INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p11@example.com', '{"email":"p11@example.com"}', 'a9c375a4', 0, NULL, '{}', '[]', NULL, NULL, NULL, 1, 0, 0, 0);
 INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p12@example.com', '{"email":"p12@example.com"}', 'aee8426d', 0, NULL, '{}', '[]', NULL, NULL, NULL, 1, 0, 0, 0);
 INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p13@example.com', '{"email":"p13@example.com"}', '1ffe2468', 0, NULL, '{}', '[]', NULL, NULL, NULL, 1, 0, 0, 0);
@@ -238,27 +239,27 @@ INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p17@exa
 INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p18@example.com', '{"email":"p18@example.com"}', 'f1bad0ba', 0, NULL, '{}', '[]', NULL, NULL, NULL, 1, 0, 0, 0);
 INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p19@example.com', '{"email":"p19@example.com"}', '2f939253', 0, NULL, '{}', '[]', NULL, NULL, NULL, 1, 0, 0, 0);
 INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p20@example.com', '{"email":"p20@example.com"}', '85fae7d8', 0, NULL, '{}', '[]', NULL, NULL, NULL, 1, 0, 0, 0);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p1@example.com', '{"email":"p1@example.com"}', 'fa45de7c', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159807);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p2@example.com', '{"email":"p2@example.com"}', '9fdcd3c5', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159807);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p3@example.com', '{"email":"p3@example.com"}', 'e541d072', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159807);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p4@example.com', '{"email":"p4@example.com"}', 'da8fa966', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159807);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p5@example.com', '{"email":"p5@example.com"}', '63080400', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159807);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p10@example.com', '{"email":"p10@example.com"}', '5262f11c', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159834);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p6@example.com', '{"email":"p6@example.com"}', 'bf0c9fbd', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159834);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p7@example.com', '{"email":"p7@example.com"}', '64977243', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159834);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p8@example.com', '{"email":"p8@example.com"}', 'e324bd4d', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159834);
-INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p9@example.com', '{"email":"p9@example.com"}', 'a75a0fb8', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796066159834);
-INSERT INTO public.reinstate_batches VALUES (1, 'altcraft.subscriptions.undelete', 'subscriptions/undelete', 'local', '', '{}', NULL, NULL, 'in_progress', 20, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1796066159715, 1796066159789, 1796066159789, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p1@example.com', '{"email":"p1@example.com"}', 'fa45de7c', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207230);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p2@example.com', '{"email":"p2@example.com"}', '9fdcd3c5', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207230);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p3@example.com', '{"email":"p3@example.com"}', 'e541d072', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207230);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p4@example.com', '{"email":"p4@example.com"}', 'da8fa966', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207230);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p5@example.com', '{"email":"p5@example.com"}', '63080400', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207230);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p10@example.com', '{"email":"p10@example.com"}', '5262f11c', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207263);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p6@example.com', '{"email":"p6@example.com"}', 'bf0c9fbd', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207263);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p7@example.com', '{"email":"p7@example.com"}', '64977243', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207263);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p8@example.com', '{"email":"p8@example.com"}', 'e324bd4d', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207263);
+INSERT INTO public.altcraft_subscriptions VALUES (1, 'p1', 26, 'email', 'p9@example.com', '{"email":"p9@example.com"}', 'a75a0fb8', 0, NULL, '{}', '[]', NULL, NULL, NULL, 0, NULL, 0, 1796068207263);
+INSERT INTO public.reinstate_batches VALUES (1, 'altcraft.subscriptions.undelete', 'subscriptions/undelete', 'local', '', '{}', NULL, NULL, 'in_progress', 20, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1796068207087, 1796068207204, 1796068207204, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO public.reinstate_chunks VALUES (1, 0, 2, 'waiting', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO public.reinstate_chunks VALUES (1, 0, 3, 'waiting', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 0, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1796066159810, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 1, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1796066159836, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 0, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1796068207242, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 1, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1796068207270, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO public.reinstate_items VALUES (1, 0, 0, 'json', '\xab564a498acf4c51b232d4512a4a2dce2f2d4a4e05f38dcc74940a8af2d33273207ca50243251da5e48cc4bcbcd41c252ba5d4dcc4cc1c251d280d927648ad48cc2dc849d54bcecf55aae5aaa69ac9463433d99866269bd0cc6453549301');
 INSERT INTO public.reinstate_items VALUES (1, 0, 1, 'json', '\xab564a498acf4c51b232d4512a4a2dce2f2d4a4e05f38dcc74940a8af2d33273207ca50243251da5e48cc4bcbcd41c252ba5d4dcc4cc1c251d286da55460e6905a91985b9093aa979c9fab54cb554d3593cd6966b205cd4cb6a499c98606a8460300');
 INSERT INTO public.reinstate_items VALUES (1, 0, 2, 'json', '\xab564a498acf4c51b232d4512a4a2dce2f2d4a4e05f38dcc74940a8af2d33273207ca50243251da5e48cc4bcbcd41c252ba5d4dcc4cc1c251d280d92367448ad48cc2dc849d54bcecf55aae5aaa69ed146b433da9876469bd0ce685354a301');
 INSERT INTO public.reinstate_items VALUES (1, 0, 3, 'json', '\xab564a498acf4c51b232d4512a4a2dce2f2d4a4e05f38dcc74940a8af2d33273207ca50243251da5e48cc4bcbcd41c252ba5d4dcc4cc1c251d280d92367348ad48cc2dc849d54bcecf55aae5aaa69ed1e6b433da8276465bd2cc68230354a301');
 INSERT INTO public.reinstate_migration_lock VALUES ('migration_lock', 0);
-INSERT INTO public.reinstate_migrations VALUES ('0001_ledger', '2026-11-30T19:15:58.296Z');
+INSERT INTO public.reinstate_migrations VALUES ('0001_ledger', '2026-11-30T19:50:06.138Z');
 SELECT pg_catalog.setval('public.altcraft_consent_log_id_seq', 1, false);
 SELECT pg_catalog.setval('public.reinstate_batches_id_seq', 1, true);
 ALTER TABLE ONLY public.altcraft_consent_log

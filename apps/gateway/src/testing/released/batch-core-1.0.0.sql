@@ -96,6 +96,7 @@ CREATE TABLE public.reinstate_intents (
     generation integer NOT NULL,
     seq integer NOT NULL,
     keys text NOT NULL,
+    done text NOT NULL,
     reference text
 );
 CREATE TABLE public.reinstate_items (
@@ -157,18 +158,18 @@ CREATE TABLE public.reinstate_replies (
     claimed_at bigint NOT NULL,
     claim text
 );
-INSERT INTO public.reinstate_batches VALUES (1, 'sample.records.restore', 'record/restore', 'local', '', '{}', NULL, NULL, 'in_progress', 20, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1796066134560, 1796066134633, 1796066134633, NULL, NULL, NULL, NULL, NULL, NULL, 1, 20, NULL);
+INSERT INTO public.reinstate_batches VALUES (1, 'sample.records.restore', 'record/restore', 'local', '', '{}', NULL, NULL, 'in_progress', 20, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1796068174274, 1796068174716, 1796068174716, NULL, NULL, NULL, NULL, NULL, NULL, 1, 20, NULL);
 INSERT INTO public.reinstate_chunks VALUES (1, 0, 3, 'waiting', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, 16, 20, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 0, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, NULL, NULL, 1796066134666, NULL, NULL, 1, 5, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 1, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, NULL, NULL, 1796066134696, NULL, NULL, 6, 10, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 2, 'claimed', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, '14eb5e0d-f8b4-47b2-8e60-b7c6e61fe43d.3', 1796066149705, NULL, NULL, NULL, 11, 15, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 0, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, NULL, NULL, 1796068174843, NULL, NULL, 1, 5, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 1, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, NULL, NULL, 1796068174960, NULL, NULL, 6, 10, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 2, 'claimed', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, '334128c9-1210-41f2-8e3f-e9f5e35bd54c.3', 1796068189981, NULL, NULL, NULL, 11, 15, NULL);
 INSERT INTO public.reinstate_items VALUES (1, 0, 0, 'integers', '\x000101010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 1, 'integers', '\x000601010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 2, 'integers', '\x000b01010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 3, 'integers', '\x001001010101');
-INSERT INTO public.reinstate_keys VALUES ('eabd3fc15535', 'a44955ad816b9586', '\xa44955ad816b95865663ce0bb01250347483759c99ebf2e2191885a5273ba8e2', 'admin', '', 'kept', '{}', 1796066134461, NULL);
+INSERT INTO public.reinstate_keys VALUES ('ec4d0f02b867', 'a44955ad816b9586', '\xa44955ad816b95865663ce0bb01250347483759c99ebf2e2191885a5273ba8e2', 'admin', '', 'kept', '{}', 1796068174027, NULL);
 INSERT INTO public.reinstate_migration_lock VALUES ('migration_lock', 0);
-INSERT INTO public.reinstate_migrations VALUES ('0001_ledger', '2026-11-30T19:15:34.435Z');
+INSERT INTO public.reinstate_migrations VALUES ('0001_ledger', '2026-11-30T19:49:33.920Z');
 SELECT pg_catalog.setval('public.reinstate_batches_id_seq', 1, true);
 ALTER TABLE ONLY public.reinstate_batches
     ADD CONSTRAINT reinstate_batches_pkey PRIMARY KEY (id);

@@ -104,6 +104,7 @@ CREATE TABLE public.reinstate_intents (
     generation integer NOT NULL,
     seq integer NOT NULL,
     keys text NOT NULL,
+    done text NOT NULL,
     reference text
 );
 CREATE TABLE public.reinstate_items (
@@ -170,19 +171,19 @@ CREATE TABLE public.reinstate_sessions (
     key_id text NOT NULL,
     expires_at bigint NOT NULL
 );
-INSERT INTO public.reinstate_batches VALUES (1, 'sample.records.restore', 'record/restore', 'local', '', '{}', NULL, NULL, 'in_progress', 20, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1796066149451, 1796066149633, 1796066149633, NULL, NULL, NULL, NULL, NULL, NULL, 1, 20, NULL);
+INSERT INTO public.reinstate_batches VALUES (1, 'sample.records.restore', 'record/restore', 'local', '', '{}', NULL, NULL, 'in_progress', 20, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1796068187342, 1796068188309, 1796068188309, NULL, NULL, NULL, NULL, NULL, NULL, 1, 20, NULL);
 INSERT INTO public.reinstate_chunks VALUES (1, 0, 3, 'waiting', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, 16, 20, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 0, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, NULL, NULL, 1796066149672, NULL, NULL, 1, 5, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 1, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, NULL, NULL, 1796066149694, NULL, NULL, 6, 10, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 2, 'claimed', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, '5e912fe6-9bdf-4ce4-8e4e-b0c598fe6686.3', 1796066164705, NULL, NULL, NULL, 11, 15, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 0, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, NULL, NULL, 1796068188372, NULL, NULL, 1, 5, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 1, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, NULL, NULL, 1796068188423, NULL, NULL, 6, 10, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 2, 'claimed', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 1, 0, '87c42d79-ab5b-44f4-9076-18bcd14d2847.3', 1796068203438, NULL, NULL, NULL, 11, 15, NULL);
 INSERT INTO public.reinstate_dashboard_migration_lock VALUES ('migration_lock', 0);
-INSERT INTO public.reinstate_dashboard_migrations VALUES ('0001_sessions', '2026-11-30T19:15:49.433Z');
+INSERT INTO public.reinstate_dashboard_migrations VALUES ('0001_sessions', '2026-11-30T19:49:47.250Z');
 INSERT INTO public.reinstate_items VALUES (1, 0, 0, 'integers', '\x000101010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 1, 'integers', '\x000601010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 2, 'integers', '\x000b01010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 3, 'integers', '\x001001010101');
 INSERT INTO public.reinstate_migration_lock VALUES ('migration_lock', 0);
-INSERT INTO public.reinstate_migrations VALUES ('0001_ledger', '2026-11-30T19:15:49.152Z');
+INSERT INTO public.reinstate_migrations VALUES ('0001_ledger', '2026-11-30T19:49:46.631Z');
 SELECT pg_catalog.setval('public.reinstate_batches_id_seq', 1, true);
 ALTER TABLE ONLY public.reinstate_batches
     ADD CONSTRAINT reinstate_batches_pkey PRIMARY KEY (id);

@@ -96,6 +96,7 @@ CREATE TABLE public.reinstate_intents (
     generation integer NOT NULL,
     seq integer NOT NULL,
     keys text NOT NULL,
+    done text NOT NULL,
     reference text
 );
 CREATE TABLE public.reinstate_items (
@@ -239,17 +240,17 @@ CREATE TABLE public.vicidial_migrations (
     name character varying(255) NOT NULL,
     "timestamp" character varying(255) NOT NULL
 );
-INSERT INTO public.reinstate_batches VALUES (1, 'vicidial.leads.dearchive', 'lead/dearchive', 'local', '', '{"insert_leads":true,"delete_leads":true}', NULL, NULL, 'in_progress', 20, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1796066163963, 1796066163998, 1796066163998, NULL, NULL, NULL, NULL, NULL, NULL, 1, 20, NULL);
+INSERT INTO public.reinstate_batches VALUES (1, 'vicidial.leads.dearchive', 'lead/dearchive', 'local', '', '{"insert_leads":true,"delete_leads":true}', NULL, NULL, 'in_progress', 20, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1796068213071, 1796068213158, 1796068213158, NULL, NULL, NULL, NULL, NULL, NULL, 1, 20, NULL);
 INSERT INTO public.reinstate_chunks VALUES (1, 0, 2, 'waiting', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, 11, 15, NULL);
 INSERT INTO public.reinstate_chunks VALUES (1, 0, 3, 'waiting', 5, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, 16, 20, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 0, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, '{"select_count":5,"insert_count":5,"update_count":0,"delete_count":5}', 0, 0, NULL, NULL, 1796066164059, NULL, NULL, 1, 5, NULL);
-INSERT INTO public.reinstate_chunks VALUES (1, 0, 1, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, '{"select_count":5,"insert_count":5,"update_count":0,"delete_count":5}', 0, 0, NULL, NULL, 1796066164103, NULL, NULL, 6, 10, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 0, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, '{"select_count":5,"insert_count":5,"update_count":0,"delete_count":5}', 0, 0, NULL, NULL, 1796068213217, NULL, NULL, 1, 5, NULL);
+INSERT INTO public.reinstate_chunks VALUES (1, 0, 1, 'finished', 5, 5, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, NULL, '{"select_count":5,"insert_count":5,"update_count":0,"delete_count":5}', 0, 0, NULL, NULL, 1796068213241, NULL, NULL, 6, 10, NULL);
 INSERT INTO public.reinstate_items VALUES (1, 0, 0, 'integers', '\x000101010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 1, 'integers', '\x000601010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 2, 'integers', '\x000b01010101');
 INSERT INTO public.reinstate_items VALUES (1, 0, 3, 'integers', '\x001001010101');
 INSERT INTO public.reinstate_migration_lock VALUES ('migration_lock', 0);
-INSERT INTO public.reinstate_migrations VALUES ('0001_ledger', '2026-11-30T19:16:03.433Z');
+INSERT INTO public.reinstate_migrations VALUES ('0001_ledger', '2026-11-30T19:50:12.695Z');
 INSERT INTO public.vicidial_demo_list VALUES (1, '2025-03-01 08:00:00', '2025-06-15 16:45:30', 'NEW', 'agent1', 'V0000001', 'S1', 102, '-5.00', 'N', '1', '3120000001', NULL, 'José', '', 'Müller', '1 Main St', '', NULL, 'Chicago', 'IL', '', '60601', 'USA', 'U', NULL, '', 'lead1@example.com', '', NULL, 1, '2025-06-15 11:45:30', 1, '', 0);
 INSERT INTO public.vicidial_demo_list VALUES (2, '2025-03-01 08:00:00', '2025-06-15 16:45:30', 'NEW', 'agent2', 'V0000002', 'S2', 103, '-5.00', 'Y', '1', '3120000002', NULL, 'Mia', '', 'Garcia', '2 Main St', '', NULL, 'Chicago', 'IL', '', '60601', 'USA', 'U', NULL, '', 'lead2@example.com', '', NULL, 2, '2025-06-15 11:45:30', 2, '', 0);
 INSERT INTO public.vicidial_demo_list VALUES (3, '2025-03-01 08:00:00', '2025-06-15 16:45:30', 'NA', 'agent3', 'V0000003', 'S3', 101, '-5.00', 'N', '1', '3120000003', NULL, 'Noah', '', 'Okafor', '3 Main St', '', NULL, 'Chicago', 'IL', '', '60601', 'USA', 'U', NULL, '', 'lead3@example.com', '', NULL, 3, '2025-06-15 11:45:30', 3, '', 0);
@@ -271,7 +272,7 @@ INSERT INTO public.vicidial_demo_list_archive VALUES (18, '2025-03-01 08:00:00',
 INSERT INTO public.vicidial_demo_list_archive VALUES (19, '2025-03-01 08:00:00', '2025-06-15 16:45:30', 'NEW', 'agent19', 'V0000019', 'S5', 102, '-5.00', 'N', '1', '3120000019', NULL, 'Noah', '', 'Okafor', '19 Main St', '', NULL, 'Chicago', 'IL', '', '60601', 'USA', 'U', NULL, '', 'lead19@example.com', '', NULL, 4, '2025-06-15 11:45:30', 9, '', 0);
 INSERT INTO public.vicidial_demo_list_archive VALUES (20, '2025-03-01 08:00:00', '2025-06-15 16:45:30', 'NEW', 'agent0', 'V0000020', 'S6', 103, '-5.00', 'Y', '1', '3120000020', NULL, 'Zoë', '', 'Novák', '20 Main St', '', NULL, 'Chicago', 'IL', '', '60601', 'USA', 'U', NULL, '', 'lead20@example.com', '', NULL, 0, '2025-06-15 11:45:30', 0, '', 0);
 INSERT INTO public.vicidial_migration_lock VALUES ('migration_lock', 0);
-INSERT INTO public.vicidial_migrations VALUES ('0001_demo_tables', '2026-11-30T19:16:03.798Z');
+INSERT INTO public.vicidial_migrations VALUES ('0001_demo_tables', '2026-11-30T19:50:12.971Z');
 SELECT pg_catalog.setval('public.reinstate_batches_id_seq', 1, true);
 ALTER TABLE ONLY public.reinstate_batches
     ADD CONSTRAINT reinstate_batches_pkey PRIMARY KEY (id);
