@@ -96,6 +96,7 @@ export interface BatchFilter {
 }
 
 /** A search for the batches that may contain an integer. */
+/** A search for the batches whose smallest and largest integers enclose an item. */
 export interface RangeQuery {
   operation: string;
   target: Target;
@@ -105,7 +106,24 @@ export interface RangeQuery {
   batch?: number | undefined;
   /** Only batches with a smaller id. */
   before?: number | undefined;
-  limit: number;
+  /** Maximum number of rows that are read. */
+  window: number;
+}
+
+/** A search in the chunks of one batch. */
+export interface ChunkRangeQuery {
+  batchId: number;
+  item: number;
+  /** Only chunks behind this one. */
+  after?: Pick<ChunkId, "generation" | "seq"> | undefined;
+  /** Maximum number of rows that are read. */
+  window: number;
+}
+
+/** Rows of one window that match, and where the next window begins; `next` is undefined if this was the last one. */
+export interface Window<Row, Next> {
+  found: Row[];
+  next: Next | undefined;
 }
 
 /** An open batch with the chunks that wait for a worker. */
@@ -294,10 +312,12 @@ export interface Ledger {
     },
   ): Promise<ChunkContent[]>;
   /**
-   * Finds the batches of an operation whose smallest and largest integers enclose `item`, newest first, with their chunks of which this is
-   * true too.
+   * Finds the batches of an operation whose smallest and largest integers enclose `item`, newest first. Reads one window of batches, so that
+   * no statement reads more rows, however many batches there are.
    */
-  findRanges(query: RangeQuery): Promise<{ batches: number[]; chunks: ChunkId[] }>;
+  findRanges(query: RangeQuery): Promise<Window<number, number>>;
+  /** Finds the chunks of a batch whose smallest and largest integers enclose `item`, in one window of chunks. */
+  findChunkRanges(query: ChunkRangeQuery): Promise<Window<ChunkId, ChunkRangeQuery["after"]>>;
   /**
    * Returns the number of items by outcome and code, the largest first; undefined for an unknown batch. Items without a code are left
    * out.

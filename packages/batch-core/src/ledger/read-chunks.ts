@@ -3,6 +3,7 @@ import { addCodes, type CodeCount, type CodeCounts, readCodes } from "../batch/c
 import type { Database } from "../database/database.ts";
 import { itemsOfChunk, readRetries } from "./chunk-queries.ts";
 import type { ChunkContent, ChunkId, Ledger } from "./ledger.ts";
+import { createRangeSearch } from "./search-ranges.ts";
 import { holdsCounts, type LedgerTables } from "./tables.ts";
 
 type Db = Kysely<LedgerTables>;
@@ -40,7 +41,9 @@ function selectCodes(on: Db, batchId: number, after: Place | undefined, limit = 
 }
 
 /** Creates the part of the ledger that reads the chunks of a batch and their codes. */
-export function createChunkReader(database: Database): Pick<Ledger, "readChunks" | "codes" | "findRanges"> {
+export function createChunkReader(
+  database: Database,
+): Pick<Ledger, "readChunks" | "codes" | "findRanges" | "findChunkRanges"> {
   const db = database.tables<LedgerTables>();
 
   return {
@@ -56,28 +59,7 @@ export function createChunkReader(database: Database): Pick<Ledger, "readChunks"
       return addOverrides(batchId, chunks);
     },
 
-    async findRanges({ operation, target, item, account, batch, before, limit }) {
-      let query = db
-        .selectFrom("reinstate_batches")
-        .select("id")
-        .where("operation", "=", operation)
-        .where("target", "=", target)
-        .where("first_item", "<=", item)
-        .where("last_item", ">=", item);
-      if (account !== undefined) query = query.where("account", "=", account);
-      if (batch !== undefined) query = query.where("id", "=", batch);
-      if (before !== undefined) query = query.where("id", "<", before);
-      const batches = (await query.orderBy("id", "desc").limit(limit).execute()).map(({ id }) => id);
-      if (batches.length === 0) return { batches, chunks: [] };
-      const chunks = await db
-        .selectFrom("reinstate_chunks")
-        .select(["batch_id as batchId", "generation", "seq"])
-        .where(database.anyOf("batch_id", batches))
-        .where("first_item", "<=", item)
-        .where("last_item", ">=", item)
-        .execute();
-      return { batches, chunks };
-    },
+    ...createRangeSearch(db),
 
     async codes(id) {
       const batch = await db

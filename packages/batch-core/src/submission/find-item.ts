@@ -2,7 +2,7 @@ import type { Batch } from "../batch/batch.ts";
 import { invalidRequest } from "../errors/errors.ts";
 import { describeItem } from "../intake/item-shape.ts";
 import { toIssues } from "../intake/validate-items.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { ChunkRangeQuery, Ledger, RangeQuery } from "../ledger/ledger.ts";
 import type { AnyOperation, ItemKey, Target } from "../operation/operation.ts";
 import { findInChunk, type ItemOutcome, itemPages } from "../results/items.ts";
 
@@ -39,8 +39,8 @@ export interface ItemSearch {
   findItem(query: FindItemQuery): Promise<FoundItem[]>;
 }
 
-/** Candidate batches per read. */
-const candidatesPerRead = 50;
+/** Rows that one statement of the search reads: batches, or chunks of one batch. */
+const rowsPerRead = 1000;
 
 export interface ItemSearchParts {
   ledger: Ledger;
@@ -51,20 +51,29 @@ export interface ItemSearchParts {
 
 export function createItemSearch({ ledger, get, findOperation }: ItemSearchParts): ItemSearch {
   /** Yields the batches with an integer, newest first. */
-  async function* findInteger(query: Omit<Parameters<Ledger["findRanges"]>[0], "limit" | "before">) {
+  async function* findInteger(query: Omit<RangeQuery, "window" | "before">) {
     for (let before: number | undefined; ; ) {
-      const { batches, chunks } = await ledger.findRanges({ ...query, before, limit: candidatesPerRead });
-      for (const id of batches) {
-        for (const { generation, seq } of chunks.filter(({ batchId }) => batchId === id)) {
-          const [chunk] = await ledger.readChunks(id, { after: { generation, seq: seq - 1 }, limit: 1 });
-          const found = chunk && findInChunk(chunk, (item) => item === query.item);
-          if (!found) continue;
-          yield { id, found };
-          break;
-        }
+      const { found: ids, next } = await ledger.findRanges({ ...query, before, window: rowsPerRead });
+      for (const id of ids) {
+        const found = await findInBatch(id, query.item);
+        if (found) yield { id, found };
       }
-      before = batches.at(-1);
-      if (batches.length < candidatesPerRead) return;
+      if (next === undefined) return;
+      before = next;
+    }
+  }
+
+  /** Finds an integer in the chunks of a batch whose ranges enclose it. */
+  async function findInBatch(batchId: number, item: number): Promise<ItemOutcome | undefined> {
+    for (let after: ChunkRangeQuery["after"]; ; ) {
+      const { found: chunks, next } = await ledger.findChunkRanges({ batchId, item, after, window: rowsPerRead });
+      for (const { generation, seq } of chunks) {
+        const [chunk] = await ledger.readChunks(batchId, { after: { generation, seq: seq - 1 }, limit: 1 });
+        const found = chunk && findInChunk(chunk, (each) => each === item);
+        if (found) return found;
+      }
+      if (next === undefined) return undefined;
+      after = next;
     }
   }
 
