@@ -63,7 +63,6 @@ export async function createDashboard({ host, instances, basePath, closing }: Da
   const signInLinks = createSignInLinks();
 
   app.onError((error, c) => answerFault(site, c, error));
-  app.notFound((c) => c.html(renderMessage(toView(site, c), unknownPage), 404));
   app.use(async (c, next) => {
     await next();
     for (const [name, value] of Object.entries(securityHeaders)) c.res.headers.set(name, value);
@@ -73,6 +72,10 @@ export async function createDashboard({ host, instances, basePath, closing }: Da
   app.use(admitCalls(host.admission));
 
   const routes = createRoutes(site, app);
+  app.notFound(async (c) => {
+    await routes.loadSession(c);
+    return c.html(renderMessage(toView(site, c), unknownPage), 404);
+  });
   addAssets(app);
   addSignIn(site, app, routes, signInLinks);
   addNewBatch(site, routes);

@@ -18,12 +18,12 @@ const restorePath = `operation=${encodeURIComponent(`${restore}@local`)}`;
 const pages: { name: string; path: string }[] = [
   { name: "batches", path: "/batches" },
   { name: "batches-none", path: "/batches?status=stopped&account=none" },
-  { name: "batch", path: "/batches/1" },
-  { name: "batch-preview", path: "/batches/2" },
+  { name: "batch", path: "/batches/2" },
+  { name: "batch-preview", path: "/batches/1" },
   { name: "batch-prepared", path: "/batches/3" },
   { name: "batch-invalid", path: "/batches/99" },
-  { name: "items", path: "/batches/1/items?outcome=failed" },
-  { name: "items-none", path: "/batches/1/items?outcome=unknown" },
+  { name: "items", path: "/batches/2/items?outcome=failed" },
+  { name: "items-none", path: "/batches/2/items?outcome=unknown" },
   { name: "new-batch", path: "/batches/new" },
   { name: "new-batch-form", path: `/batches/new?${restorePath}` },
   { name: "find", path: `/find?${restorePath}&item=1012` },
@@ -54,11 +54,11 @@ beforeAll(async () => {
   const { batches, keys } = gateway.gateway.host;
   const actor = (await keys.find("admin", "demo-admin-key"))?.id;
   const promoters = { operation: restore, account: "acc_demo", items: ids(1020), actor };
-  const first = await batches.submit({ ...promoters, note: "Ticket 4711: the promoters of spring" });
-  await batches.wait(first.id);
   const preview = await batches.submit({ ...promoters, dryRun: true });
   await batches.wait(preview.id);
-  await batches.undo(first.id, { actor });
+  const run = await batches.submit({ ...promoters, note: "Ticket 4711: promoters of the spring campaign" });
+  await batches.wait(run.id);
+  await batches.undo(run.id, { actor });
   const leads = { operation: "vicidial.leads.dearchive", params: { insert_leads: true, delete_leads: true } };
   const third = await batches.submit({ ...leads, items: ids(640), actor });
   await batches.wait(third.id);

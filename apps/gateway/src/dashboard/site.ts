@@ -64,6 +64,8 @@ export const redirect = ({ links }: Site, c: PageContext, path: string) => c.red
 
 /** Registers routes. All but the open ones need a session; the ones that change something need one that may write. */
 export interface Routes {
+  /** Loads the session of a page that is for anyone, so that its navigation is shown. */
+  loadSession(c: PageContext): Promise<Session | undefined>;
   /** Adds a page. `forWriters`: a read-only session gets 403. */
   get(path: string, handler: Handler<Env>, options?: { forWriters?: boolean }): void;
   /** Adds a change. `isOpen`: for anyone, such as the sign-in. */
@@ -89,6 +91,8 @@ export function createRoutes(site: Site, app: Hono<Env>): Routes {
     });
 
   return {
+    loadSession,
+
     get(path, handler, { forWriters = false } = {}) {
       app.get(path, async (c, next) => {
         const session = await loadSession(c);

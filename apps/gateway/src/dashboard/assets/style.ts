@@ -12,8 +12,8 @@ const source = `:root {
   --skipped: light-dark(#667078, #98a2a9);
   --failed: light-dark(#b02a23, #ff9e96);
   --unknown: light-dark(#8a5a00, #f0bd5e);
-  --mono: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  --s1: .875rem; --s2: 1rem; --s3: 1.25rem; --s4: 1.75rem; --s5: 2.5rem;
+  --mono: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  --s1: .875rem; --s2: 1rem; --s3: 1.25rem; --s4: 1.75rem; --s5: 2.5rem; --pad: 24px;
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: var(--s2)/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; font-variant-numeric: tabular-nums; }
@@ -35,18 +35,17 @@ main { display: grid; gap: 24px; padding-block: 40px 80px; grid-template-columns
 .top nav a { padding: 6px 12px; border-radius: 8px; color: var(--soft); text-decoration: none; font-size: var(--s1); font-weight: 550; }
 .top nav a:hover { background: var(--sunk); color: var(--ink); }
 .top nav a[aria-current] { background: var(--sunk); color: var(--accent); }
-.account { margin-left: auto; display: flex; align-items: center; gap: 12px; font-size: var(--s1); color: var(--soft); overflow-wrap: anywhere; }
+.account { margin-left: auto; display: flex; align-items: center; gap: 12px; font-size: var(--s1); overflow-wrap: anywhere; }
 .skip { position: absolute; left: -99rem; }
 .skip:focus { left: 8px; top: 8px; background: var(--card); padding: 8px 12px; z-index: 1; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .head { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 12px 24px; }
-.lead { color: var(--soft); margin-top: -16px; }
-.trail { font-size: var(--s1); color: var(--soft); margin-bottom: -16px; }
-.muted, .hint, .sub { color: var(--soft); }
+.lead { margin-top: -16px; }
+.trail { font-size: var(--s1); margin-bottom: -16px; }
+.muted, .hint, .sub, .none, .counts .none, .tag, .lead, .trail, .pace, .account, q, .outcome { color: var(--soft); }
 .hint, .sub { font-size: var(--s1); }
 .sub { display: block; font-weight: 400; }
-.none { color: var(--soft); }
-.card, .empty { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 24px; display: grid; gap: 16px; align-content: start; grid-template-columns: minmax(0, 1fr); overflow-wrap: anywhere; }
+.card, .empty { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: var(--pad); display: grid; gap: 16px; align-content: start; grid-template-columns: minmax(0, 1fr); overflow-wrap: anywhere; }
 form { min-width: 0; }
 .narrow form { display: grid; gap: 16px; justify-items: start; }
 .narrow .field { width: 100%; }
@@ -69,18 +68,21 @@ form { min-width: 0; }
 .action { display: flex; flex-wrap: wrap; gap: 8px 12px; align-items: end; }
 form.card { gap: 24px; }
 .filter { display: flex; flex-wrap: wrap; gap: 12px 16px; align-items: end; }
-.filter .quiet { align-self: center; }
+.filter .quiet { line-height: 40px; }
 label { display: grid; grid-template-columns: minmax(0, auto); gap: 4px; font-size: var(--s1); font-weight: 600; }
 .check label { display: flex; gap: 8px; align-items: center; font-size: var(--s2); }
 .field { display: grid; gap: 4px; min-width: 0; }
 input, select, textarea { font: inherit; font-weight: 400; color: inherit; background: var(--card); border: 1px solid light-dark(#8b9297, #6f787f); border-radius: 8px; padding: 6px 10px; min-height: 40px; max-width: 100%; }
 textarea { width: 100%; font-family: var(--mono); font-size: var(--s1); resize: vertical; }
-.card > .field input:not([type=checkbox]), .card.narrow input { width: 100%; max-width: 28rem; }
+.card > .field :is(input:not([type=checkbox]), select), .card.narrow input { width: 100%; max-width: 28rem; }
 input[type=checkbox] { min-height: 0; width: 20px; height: 20px; accent-color: var(--accent); }
 .scroll { position: relative; overflow-x: auto; border: 1px solid var(--line); border-radius: 12px; background: var(--card); }
-.card .scroll { margin: 0 -24px -24px; border-width: 1px 0 0; border-radius: 0 0 12px 12px; }
+.card .scroll { margin: 0 calc(-1*var(--pad)) calc(-1*var(--pad)); border-width: 1px 0 0; border-radius: 0 0 12px 12px; }
 table { border-collapse: collapse; width: 100%; font-size: var(--s1); }
 th, td { padding: 12px 16px; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
+.card tr > :first-child { padding-left: var(--pad); }
+.card tr > :last-child { padding-right: var(--pad); }
+td code { overflow-wrap: break-word; }
 thead th { border: 0; color: var(--soft); font-weight: 550; white-space: nowrap; }
 tbody th { font-weight: 600; min-width: 12rem; }
 tbody tr:hover { background: light-dark(#faf9f7, #212629); }
@@ -88,12 +90,12 @@ tbody tr:hover { background: light-dark(#faf9f7, #212629); }
 .wide { width: 30%; min-width: 9rem; }
 .what { font-weight: 400; }
 .badge, .tag { display: inline-block; padding: 1px 10px; border-radius: 99px; font-size: .8125rem; font-weight: 600; white-space: nowrap; border: 1px solid; }
-.tag { color: var(--soft); font-weight: 500; }
+.tag { font-weight: 500; }
 .badge::before { content: ""; display: inline-block; width: 8px; height: 8px; border-radius: 50%; background: currentColor; margin-right: 6px; }
 .badge.completed, .outcome.done, .done b, td.done { color: var(--done); }
 .badge.failed, .outcome.failed, .failed b, td.failed { color: var(--failed); }
 .badge.in_progress { color: var(--accent); }
-.badge.pending, .outcome.waiting, .outcome.skipped { color: var(--soft); }
+.badge.pending { color: var(--soft); }
 .badge.stopped, .outcome.unknown, .unknown b, td.unknown { color: var(--unknown); }
 .outcome { font-weight: 600; white-space: nowrap; }
 .bar { display: block; width: 100%; height: 8px; border-radius: 99px; background: var(--sunk); margin: 6px 0; }
@@ -103,11 +105,10 @@ tbody tr:hover { background: light-dark(#faf9f7, #212629); }
 .counts { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: 16px; }
 .counts dt, .facts dt { font-size: var(--s1); color: var(--soft); }
 .counts dt a { color: inherit; }
-.counts .none { color: var(--soft); }
 .counts b { font-size: 1.375rem; font-weight: 620; }
-.pace { gap: 4px 24px; color: var(--soft); font-size: var(--s1); }
+.pace { gap: 4px 24px; font-size: var(--s1); }
 .pace b { color: var(--ink); }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 16px 24px; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: 16px 24px; }
 .notice { background: var(--sunk); border-radius: 8px; padding: 10px 16px; }
 .notice:empty { display: none; }
 .notice.wait { box-shadow: inset 4px 0 var(--unknown); }
@@ -117,20 +118,19 @@ tbody tr:hover { background: light-dark(#faf9f7, #212629); }
 .history { padding: 0; list-style: none; display: grid; gap: 12px; border-left: 2px solid var(--line); }
 .history li { padding-left: 16px; }
 .history time { color: var(--soft); font-size: var(--s1); margin-right: 8px; }
-q { display: block; color: var(--soft); }
+q { display: block; }
 .pages { display: flex; gap: 16px; align-items: center; justify-content: end; }
-time { white-space: nowrap; }
+time, time ~ .muted { white-space: nowrap; }
 @media (max-width: 40rem) {
   .inner, main { padding-inline: 16px; }
   main { padding-block: 24px 64px; gap: 20px; }
   .account { margin-left: 0; width: 100%; justify-content: space-between; }
-  .card { padding: 16px; }
-  .card .scroll { margin: 0 -16px -16px; }
+  :root { --pad: 16px; }
 }
 `;
 
 /** The style sheet of all pages, without the white space of its source. Colours have a contrast of 4.5 in both schemes. */
 export const style = source
   .replace(/\n\s*/g, "")
-  .replace(/\s*([{};]|[:,](?= ))\s*/g, "$1")
+  .replace(/\s*([{};>]|[:,](?= ))\s*/g, "$1")
   .replaceAll(";}", "}");

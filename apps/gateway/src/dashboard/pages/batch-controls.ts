@@ -60,13 +60,16 @@ const limitTexts = {
   concurrency: "limited by how many requests may run at once",
 } as const;
 
+/** A start within this time is at once: the estimate is made after the view. */
+const atOnceMs = 1000;
+
 /** Renders the requests, the start and the duration of the real run. */
 function renderEstimate({ chunks, requests, earliestStart, durationMs, limitedBy }: Estimate, now: number): Html {
   const parts: Html[] = [
     requests > 0
       ? html`<span>Requests <b>${formatCount(requests)}</b></span>`
       : html`<span>Chunks <b>${formatCount(chunks)}</b></span>`,
-    earliestStart > now
+    earliestStart > now + atOnceMs
       ? html`<span>Starts <b>${time(earliestStart)} UTC</b></span>`
       : html`<span>Starts <b>at once</b></span>`,
   ];

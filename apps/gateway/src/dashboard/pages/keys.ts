@@ -72,7 +72,7 @@ ${field(
 )}
 ${field("Account", html`<input name="account" value="${entered.account ?? ""}" autocomplete="off">`, "Only for an API with accounts.")}
 ${field("Name", html`<input name="name" value="${entered.name ?? ""}" autocomplete="off" maxlength="255">`, "Who or what uses it. The history of batches shows this name.")}
-${field("Options", html`<textarea name="options" rows="2" spellcheck="false">${entered.options ?? ""}</textarea>`, html`One per line, such as <code>access=read</code>. ${options.map((vendor) => html`${vendor.label}: ${vendor.options.map((option) => html`<code>${option}</code> `)}`)}`)}
+${field("Options", html`<textarea name="options" rows="2" spellcheck="false">${entered.options ?? ""}</textarea>`, html`One per line, such as <code>access=read</code>. ${options.map((vendor, index) => html`${index > 0 && "; "}${vendor.label}: ${vendor.options.map((option, at) => html`${at > 0 && ", "}<code>${option}</code>`)}`)}.`)}
 <div class="row"><button class="primary">Create key</button></div>
 </form>`;
 }
