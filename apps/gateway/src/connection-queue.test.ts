@@ -17,7 +17,7 @@ function openSockets(count: number): { sockets: Socket[]; readAgain(): number[] 
 function fill(count: number, free = 0) {
   const places = { free };
   const { sockets, readAgain } = openSockets(count);
-  const queue = createConnectionQueue((resumed) => resumed >= places.free);
+  const queue = createConnectionQueue((_, { all }) => all >= places.free);
   for (const socket of sockets) queue.add(socket);
   vi.advanceTimersToNextTimer();
   return { queue, places, sockets, readAgain };
@@ -72,6 +72,22 @@ describe("queue of connections", () => {
     vi.advanceTimersByTime(1100);
     expect(readAgain().length).toBeGreaterThan(2000);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("reads connections of each caller in turn", () => {
+    const { sockets, readAgain } = openSockets(6);
+    const queue = createConnectionQueue((_, { all }) => all >= 4);
+    for (const [index, socket] of sockets.entries()) queue.add(socket, index < 4 ? "busy" : "calm");
+    vi.advanceTimersToNextTimer();
+    expect(readAgain()).toEqual([0, 4, 1, 5]);
+  });
+
+  test("leaves connections of a caller with too many calls", () => {
+    const { sockets, readAgain } = openSockets(6);
+    const queue = createConnectionQueue((holder, { ofHolder }) => holder === "busy" && ofHolder >= 1);
+    for (const [index, socket] of sockets.entries()) queue.add(socket, index < 4 ? "busy" : "calm");
+    vi.advanceTimersToNextTimer();
+    expect(readAgain()).toEqual([0, 4, 5]);
   });
 
   test("drops closed connections", () => {

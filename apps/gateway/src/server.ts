@@ -39,6 +39,7 @@ export function createHttpServer(
     async (request, env) => {
       const { incoming, outgoing } = env as HttpBindings;
       const response = await fetch(request, { incoming, outgoing });
+      if (!isHealthCheck(incoming)) turnAway?.follow(request, incoming, outgoing);
       await turnAway?.learn(incoming, request, response);
       // The adaptor leaves the phrase to Node, which has none for a status that HTTP does not name.
       if (response.statusText !== "") outgoing.statusMessage = response.statusText;
@@ -53,9 +54,8 @@ export function createHttpServer(
     const isFirst = !turnAway || isHealthCheck(incoming);
     if (!isFirst && turnAway.answer(incoming, outgoing)) return;
     normalizeHost(incoming);
-    if (isFirst) return void listener(incoming, outgoing);
-    turnAway.follow(incoming, outgoing);
-    queue.add(() => void listener(incoming, outgoing));
+    if (isFirst) void listener(incoming, outgoing);
+    else queue.add(() => void listener(incoming, outgoing));
   });
   server.on("checkContinue", (incoming: IncomingMessage, outgoing: ServerResponse) => {
     // Only a body that is read is asked for, so that an early answer spares the client the upload.

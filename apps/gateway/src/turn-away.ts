@@ -14,8 +14,8 @@ interface Reply {
 export interface TurnAway {
   /** Answers a call if the process is full and the answer of its API is known; returns false otherwise. */
   answer(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
-  /** Queues the connection of an admitted call behind the others after its response, if there are any. */
-  follow(incoming: IncomingMessage, outgoing: ServerResponse): void;
+  /** Queues the connection of a call after its response, if others wait or its caller has too many calls in progress. */
+  follow(request: Request, incoming: IncomingMessage, outgoing: ServerResponse): void;
   /** Keeps the answer of an API to a call that was turned away. */
   learn(incoming: IncomingMessage, request: Request, response: Response): Promise<void>;
   /** Lets no connection wait any longer, because the server closes. */
@@ -32,7 +32,11 @@ const maxReplies = 1000;
  */
 export function createTurnAway(admission: Admission, calls: CallQueue): TurnAway {
   const replies = new Map<string, Reply>();
-  const connections = createConnectionQueue((resumed) => admission.isFull(calls.length + resumed));
+  const isHolderFull = (holder: string, more: number) => holder !== "" && admission.isHolderFull(holder, more);
+  const connections = createConnectionQueue(
+    (holder, { all, ofHolder }) =>
+      admission.isFull(calls.length + all) || isHolderFull(holder, calls.length + ofHolder),
+  );
   return {
     answer(incoming, outgoing) {
       if (!admission.isFull(calls.length)) return false;
@@ -47,9 +51,11 @@ export function createTurnAway(admission: Admission, calls: CallQueue): TurnAway
       return true;
     },
 
-    follow(incoming, outgoing) {
+    follow(request, incoming, outgoing) {
+      const holder = admission.findHolder(request) ?? "";
       outgoing.once("close", () => {
-        if (connections.length > 0 || admission.isFull(calls.length)) connections.add(incoming.socket);
+        if (connections.length === 0 && !admission.isFull(calls.length) && !isHolderFull(holder, 0)) return;
+        connections.add(incoming.socket, holder);
       });
     },
 

@@ -57,6 +57,26 @@ describe("admission", () => {
     }
   });
 
+  test("reports the key of a call, and whether it is full", async () => {
+    await using host = await createTestHost({ admission: { maxInFlightPerKey: 2 } });
+    const { admission, keys } = host;
+    const { key, secret } = await keys.create({ vendor: "admin" });
+    const holder = `admin ${key.id}`;
+    const requests = [call(), call(), call()];
+    const leave = requests.map((request) => admission.enter(request));
+    expect(requests.map(admission.findHolder)).toEqual([undefined, undefined, undefined]);
+    expect([admission.isHolderFull(holder, 1), admission.isHolderFull(holder, 2)]).toEqual([false, true]);
+    await admission.findKey(requests[0] as Request, "admin", secret);
+    await admission.findKey(requests[1] as Request, "admin", secret);
+    expect(await readCode(admission.findKey(requests[2] as Request, "admin", secret))).toBe("too_many_requests");
+    expect(requests.map(admission.findHolder)).toEqual([holder, holder, holder]);
+    // The rejected call had no place to give back.
+    leave[2]?.();
+    expect(admission.isHolderFull(holder)).toBe(true);
+    leave[0]?.();
+    expect(admission.isHolderFull(holder)).toBe(false);
+  });
+
   test("bounds the bytes of unknown callers and lets the largest give way", async () => {
     await using host = await createTestHost({ admission: { maxUnknownBytes: 1000 } });
     const { admission } = host;

@@ -35,6 +35,10 @@ export interface Admission {
   wasTurnedAway(request: Request): boolean;
   /** Reports whether the next call would be rejected. `waiting`: calls before it that have not entered yet. */
   isFull(waiting?: number): boolean;
+  /** Returns the key or user that a call was identified as, also if the call was rejected after that. */
+  findHolder(request: Request): string | undefined;
+  /** Reports whether the next call of this key or user would be rejected. `waiting`: calls before it that have not entered yet. */
+  isHolderFull(holder: string, waiting?: number): boolean;
   /** Counts a call that was turned away before `enter`. */
   countShed(): void;
   counts(): AdmissionCounts;
@@ -97,6 +101,7 @@ export function createAdmission({ limits: overrides, keys, clock, log }: Admissi
       address: readCallerAddress(request, env),
       isKnown: false,
       holder: undefined,
+      hasPlaceOfHolder: false,
       hasWrongKey: false,
       unknownBytes: 0,
       evict: undefined,
@@ -123,7 +128,7 @@ export function createAdmission({ limits: overrides, keys, clock, log }: Admissi
       isOver = true;
       if (!isPaused) inFlight.release();
       unknownBytes.release(pass);
-      if (pass.holder !== undefined) inFlight.releaseOfKey(pass.holder);
+      if (pass.holder !== undefined && pass.hasPlaceOfHolder) inFlight.releaseOfKey(pass.holder);
     };
   }
 
@@ -132,8 +137,9 @@ export function createAdmission({ limits: overrides, keys, clock, log }: Admissi
     if (!pass || pass.isKnown) return;
     pass.isKnown = true;
     unknownBytes.release(pass);
-    inFlight.takeOfKey(holder);
     pass.holder = holder;
+    inFlight.takeOfKey(holder);
+    pass.hasPlaceOfHolder = true;
   }
 
   function countWrongKey(request: Request, vendor: string): void {
@@ -150,6 +156,8 @@ export function createAdmission({ limits: overrides, keys, clock, log }: Admissi
     readCallerAddress,
     countShed,
     isFull: inFlight.isFull,
+    isHolderFull: inFlight.isKeyFull,
+    findHolder: (request) => findPass(request)?.holder,
     wasTurnedAway: (request) => turnedAway.has(request),
     async findKey(request, vendor, secret) {
       const key = await keys.find(vendor, secret);

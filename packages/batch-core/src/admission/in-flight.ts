@@ -4,6 +4,7 @@ import { ReinstateError } from "../errors/errors.ts";
 export interface InFlight {
   readonly count: number;
   isFull(waiting?: number): boolean;
+  isKeyFull(id: string, waiting?: number): boolean;
   /** Returns false if there is no place. */
   take(): boolean;
   /** Takes a place again for a call that was let in before, also if there is none. */
@@ -23,7 +24,9 @@ export function createInFlight({
 }): InFlight {
   const ofKeys = new Map<string, number>();
   let count = 0;
+  const isKeyFull = (id: string, waiting = 0) => (ofKeys.get(id) ?? 0) + waiting >= maxInFlightPerKey;
   return {
+    isKeyFull,
     get count() {
       return count;
     },
@@ -40,12 +43,11 @@ export function createInFlight({
       count--;
     },
     takeOfKey(id) {
-      const ofKey = ofKeys.get(id) ?? 0;
-      if (ofKey >= maxInFlightPerKey) {
+      if (isKeyFull(id)) {
         const message = `More than ${maxInFlightPerKey} calls of this key are in progress; try again in a second`;
         throw new ReinstateError("too_many_requests", message, { retryAfterSeconds: 1 });
       }
-      ofKeys.set(id, ofKey + 1);
+      ofKeys.set(id, (ofKeys.get(id) ?? 0) + 1);
     },
     releaseOfKey(id) {
       const ofKey = ofKeys.get(id) ?? 0;

@@ -6,8 +6,10 @@ export interface Pass {
   readonly address: string | undefined;
   /** The caller has a valid key. */
   isKnown: boolean;
-  /** The key or user of a known caller. */
+  /** The key or user of a known caller, also if it has too many calls in progress. */
   holder: string | undefined;
+  /** The call counts as one of its holder. */
+  hasPlaceOfHolder: boolean;
   /** A wrong key of this call has been counted. */
   hasWrongKey: boolean;
   /** Bytes of the body that are held for a caller who is not known. */
