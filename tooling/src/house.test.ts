@@ -70,7 +70,7 @@ describe("a planted fault is found", () => {
     ],
     [
       "a folder that imports a folder above it",
-      () => append("packages/vicidial/src/leads/move.ts", 'import type { X } from "../store/lead-store.ts";'),
+      () => append("packages/vicidial/src/leads/move-types.ts", 'import type { X } from "../store/lead-store.ts";'),
       /vicidial: cycle of folders: .*leads → store/,
     ],
     [

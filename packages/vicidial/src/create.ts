@@ -1,16 +1,17 @@
 import type { AnyOperation, Host, VendorInstance } from "@reinstate/batch-core";
-import { diagnose } from "./doctor/diagnose.ts";
-import type { Diagnosis } from "./doctor/diagnosis.ts";
-import { inspectVicidial } from "./doctor/inspect.ts";
 import { createNonAgentApi } from "./http/non-agent-api.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createOfficeClock } from "./office-hours/office-clock.ts";
 import { type OfficeHours, parseOfficeHours } from "./office-hours/office-hours.ts";
 import { createOperations } from "./operations/operations.ts";
-import { createUpstreamOperations, upstreamFetch } from "./operations/upstream.ts";
+import { createUpstreamOperations } from "./operations/upstream.ts";
+import { createUpstreamFetch } from "./operations/upstream-client.ts";
 import { readOptions, type VicidialOptions } from "./options.ts";
-import { createSqlStore } from "./store/demo-tables.ts";
+import { createDemoStore } from "./store/demo-store.ts";
 import type { LeadStore } from "./store/lead-store.ts";
+import { diagnose } from "./store/mariadb/doctor/diagnose.ts";
+import type { Diagnosis } from "./store/mariadb/doctor/diagnosis.ts";
+import { inspectVicidial } from "./store/mariadb/doctor/inspect.ts";
 import { createMariadbStore } from "./store/mariadb/mariadb-store.ts";
 
 /** A running instance: the API, the operations and the store. */
@@ -42,21 +43,24 @@ export async function createVicidial(host: Host, vicidialOptions: VicidialOption
       ? createUpstreamOperations(host, { upstreamUrl, upstreamKey, upstreamCa })
       : [];
   const mariadb = url === undefined ? undefined : await createMariadbStore(host, { ...options, url });
-  const store: LeadStore = mariadb ?? (await createSqlStore(host.database));
-  const readCallTime = mariadb && callTime !== undefined ? () => mariadb.database.callTime(callTime) : undefined;
+  const store: LeadStore = mariadb ?? (await createDemoStore(host.database));
+  const readCallTime = mariadb && callTime !== undefined ? () => mariadb.otherTables.callTime(callTime) : undefined;
   const office = createOfficeClock(host, hours, options.timeZone, readCallTime);
   const inspected = {
     host,
     mariadb: mariadb && url !== undefined ? { store: mariadb, url } : undefined,
     upstream:
-      upstreamUrl === undefined ? undefined : { url: upstreamUrl, fetch: upstreamFetch({ upstreamUrl, upstreamCa }) },
+      upstreamUrl === undefined
+        ? undefined
+        : { url: upstreamUrl, fetch: createUpstreamFetch({ upstreamUrl, upstreamCa }) },
   };
+  // Both sets have the same two names. The host tells them apart by the target: `local` or `upstream`.
   const operations = [...createOperations(store, office, () => host.clock.now()), ...upstream];
   host.register(...operations);
   host.declareAccounts({ vendor: "vicidial", label: "VICIdial (TForge leads API)" });
   return {
     routes: createRoutes(
-      { host, store, office, nonAgentApi: createNonAgentApi(host, mariadb?.database, office) },
+      { host, store, office, nonAgentApi: createNonAgentApi(host, mariadb?.otherTables, office) },
       options,
     ),
     operations,

@@ -2,7 +2,7 @@ import type { Database } from "@reinstate/batch-core";
 import { sql } from "kysely";
 import type { Lead } from "./leads/columns.ts";
 import { makeLead } from "./leads/make-lead.ts";
-import { demoArchive, demoLive } from "./store/demo-tables.ts";
+import { demoArchive, demoLive } from "./store/demo-store.ts";
 import type { LeadStore } from "./store/lead-store.ts";
 
 export const demoKeys = [{ vendor: "vicidial", name: "demo", secret: "demo-vicidial-key" }];

@@ -1,11 +1,11 @@
 export { createVicidial, type Vicidial } from "./create.ts";
-export type { Diagnosis, Finding } from "./doctor/diagnosis.ts";
-export { type DialectName, dialectNames } from "./http/dialects.ts";
 export { openApi } from "./http/openapi.ts";
-export type { Counts, LeadResult, LeadState, Move, Moved, Verb } from "./leads/move.ts";
-export { MoveRefused, NothingMoved, TablesDamaged } from "./leads/move-errors.ts";
+export { type DialectName, dialectNames } from "./http/reply-dialects.ts";
+export { AllOrNothingRefused, MoveRefused, RetryableMove, TablesDamaged } from "./leads/move-errors.ts";
+export type { Counts, LeadResult, LeadState, Move, Moved, Verb } from "./leads/move-types.ts";
 export type { RelatedRecords } from "./leads/related-records.ts";
 export type { VicidialOptions } from "./options.ts";
 export type { LeadFilter } from "./schemas.ts";
 export type { LeadStore, MoveWork } from "./store/lead-store.ts";
+export type { Diagnosis, Finding } from "./store/mariadb/doctor/diagnosis.ts";
 export { vicidial } from "./vendor.ts";

@@ -10,7 +10,7 @@ import {
   wholeNumber,
 } from "@reinstate/batch-core";
 import * as z from "zod";
-import { dialectNames } from "./http/dialects.ts";
+import { dialectNames } from "./http/reply-dialects.ts";
 import { parseOfficeHours } from "./office-hours/office-hours.ts";
 import { parseMariadbUrl } from "./store/mariadb/connect.ts";
 
@@ -33,8 +33,8 @@ const mysqlUrl = z.string().superRefine((url, context) => {
 const choices = z.strictObject({
   /** The real VICIdial database, `mysql://user:password@host:3306/asterisk`. Without it: demo tables in the host's database. */
   url: mysqlUrl.optional(),
-  /** The maximum number of leads per request. The message of the error says 500 for every limit. */
-  leadLimit: whole(500, 1_000_000),
+  /** The maximum number of leads per request: at most 500, which move under one lock. The message of the error always says 500. */
+  leadLimit: whole(500, 500),
   /** When dearchive is allowed: `any`, `inside HH:MM-HH:MM DAYS` or `outside HH:MM-HH:MM DAYS`. */
   dearchiveHours: hours.default("any"),
   /** When archive is allowed. With a `callTime` the default is `outside`. */

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { relatedRecordNames } from "./leads/related-records.ts";
 
 /** Source: TForge, "VICIdial API - Lead Dearchive" and "VICIdial API - Lead Archive". */
 const leadIds = z.array(z.int().min(0)).min(1);
@@ -58,10 +59,7 @@ export const errorReply = z.object({
 /** The body of an error. */
 export type ErrorReply = z.infer<typeof errorReply>;
 
-const relatedRecords = z.partialRecord(
-  z.enum(["archived_callbacks", "lost_custom_fields", "alt_phones", "inactive_lists", "dnc_numbers"]),
-  count,
-);
+const relatedRecords = z.partialRecord(z.enum(relatedRecordNames), count);
 
 /** The reply to a call with `explain=true`: the state of each lead, and the outcome that the call would have. */
 export const explainReply = z.strictObject({
@@ -154,7 +152,7 @@ const commonParams = {
   all_or_nothing: z
     .boolean()
     .describe(
-      "move all leads of a chunk (500 at most) or none; one that is missing or does not fit keeps back the rest",
+      "refuse a whole chunk (500 leads at most) if one lead is missing or does not fit; one that differs or is on a call stays alone",
     )
     .optional(),
 };

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import type { LedgerTransaction } from "@reinstate/batch-core";
 import type { Lead } from "./leads/columns.ts";
 import { makeLead } from "./leads/make-lead.ts";
-import type { Move, Moved, Verb } from "./leads/move.ts";
-import { NoneMoved } from "./leads/move-errors.ts";
+import { AllOrNothingRefused } from "./leads/move-errors.ts";
+import type { Move, Moved, Verb } from "./leads/move-types.ts";
 import type { LeadStore } from "./store/lead-store.ts";
 
 export { dialerTables } from "./fixtures/dialer-tables.ts";
@@ -11,7 +11,7 @@ export { insertRows } from "./fixtures/insert-rows.ts";
 export { leadTables } from "./fixtures/vicidial-tables.ts";
 export type { Lead } from "./leads/columns.ts";
 export { makeLead } from "./leads/make-lead.ts";
-export type { Move, Moved, Verb } from "./leads/move.ts";
+export type { Move, Moved, Verb } from "./leads/move-types.ts";
 export type { LeadStore } from "./store/lead-store.ts";
 
 /** A store over two empty tables, and direct access to these tables. */
@@ -143,7 +143,7 @@ export const leadStoreContract: { name: string; check(under: StoreUnderTest): Pr
           () => undefined,
           (error: unknown) => error,
         );
-        assert.ok(NoneMoved.is(error), "the move must be refused");
+        assert.ok(AllOrNothingRefused.is(error), "the move must be refused");
         assert.deepEqual(error.missing, [2, 5]);
         await expectLeads(under, from, leads, "nothing may be taken from the source");
         await expectLeads(under, to, [makeLead(2)], "nothing may be copied to the target");

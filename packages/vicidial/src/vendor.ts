@@ -2,8 +2,8 @@ import { defineVendor } from "@reinstate/batch-core";
 import * as z from "zod";
 import { createVicidial, type Vicidial } from "./create.ts";
 import { demoKeys, loadDemoLeads } from "./demo.ts";
-import { dialectNames } from "./http/dialects.ts";
 import { openApi } from "./http/openapi.ts";
+import { dialectNames } from "./http/reply-dialects.ts";
 import { type VicidialSettings, vicidialSettings } from "./options.ts";
 
 /** The registration of VICIdial's leads API in the gateway. */

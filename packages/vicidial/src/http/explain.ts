@@ -1,4 +1,4 @@
-import type { Verb } from "../leads/move.ts";
+import type { Verb } from "../leads/move-types.ts";
 import { relatedRecordNames } from "../leads/related-records.ts";
 import { highestLeadId, predictResult, toExplanation, toOnCallOutcome, toOutcome } from "../leads/rules.ts";
 import type { ExplainReply } from "../schemas.ts";

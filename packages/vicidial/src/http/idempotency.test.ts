@@ -10,7 +10,7 @@ import { leadTables } from "../fixtures/vicidial-tables.ts";
 import { makeLead } from "../leads/make-lead.ts";
 import { createOfficeClock } from "../office-hours/office-clock.ts";
 import { readOptions } from "../options.ts";
-import { demoArchive, demoLive } from "../store/demo-tables.ts";
+import { demoArchive, demoLive } from "../store/demo-store.ts";
 import type { LeadStore } from "../store/lead-store.ts";
 import { createRoutes } from "./routes.ts";
 

@@ -9,7 +9,7 @@ import {
   writeErrors,
 } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
-import type { Verb } from "../leads/move.ts";
+import type { Verb } from "../leads/move-types.ts";
 import {
   type ArchiveReply,
   archiveReply,
@@ -20,8 +20,8 @@ import {
   errorReply,
   explainReply,
 } from "../schemas.ts";
-import { type Dialect, type DialectName, dialects, type Reason } from "./dialects.ts";
 import examples from "./examples.json" with { type: "json" };
+import { type DialectName, dialects, type ErrorReason, type ReplyDialect } from "./reply-dialects.ts";
 
 const counter = z.int().min(0);
 
@@ -90,15 +90,9 @@ const batchHeaders = {
 };
 
 /** Returns the errors of a verb in a dialect, with an example of each. */
-function toErrors({
-  statuses,
-  messages,
-  lists,
-  errorKey,
-  codeKey,
-}: Dialect): Record<Exclude<Reason, "processed">, ErrorAnswer> {
-  const reasons = Object.keys(statuses).filter((reason) => reason !== "processed") as Exclude<Reason, "processed">[];
-  const body = (reason: Exclude<Reason, "processed">) => {
+function toErrors({ statuses, messages, lists, errorKey, codeKey }: ReplyDialect): Record<ErrorReason, ErrorAnswer> {
+  const reasons = Object.keys(statuses).filter((reason) => reason !== "processed") as ErrorReason[];
+  const body = (reason: ErrorReason) => {
     const list = lists[reason];
     const isBlamed = reason === "missing" || reason === "duplicates" || reason === "exceed";
     const offenders = isBlamed ? [101] : [];
@@ -123,7 +117,7 @@ const httpFaults = {
 } as const;
 
 /** Returns the replies to these faults in the shape of a dialect's error. */
-function toHttpErrors({ errorKey, codeKey, lists }: Dialect, schema: Json): Record<string, ApiAnswer> {
+function toHttpErrors({ errorKey, codeKey, lists }: ReplyDialect, schema: Json): Record<string, ApiAnswer> {
   const list = lists.other;
   return Object.fromEntries(
     Object.entries(httpFaults).map(([status, [description, message]]): [string, ApiAnswer] => [
@@ -181,7 +175,7 @@ function describeOtherPath(verb: Verb, { word, customer }: CallPath, shared: Rec
 function describeCall(verb: Verb, shared: Record<string, ApiAnswer>, name: DialectName = "current"): ApiRoute {
   const { summary, schemas, examples } = calls[verb];
   const isCurrent = name === "current";
-  const dialect: Dialect = dialects[name][verb];
+  const dialect: ReplyDialect = dialects[name][verb];
   const errors = toErrors(dialect);
   const names = Object.keys(errors).filter((name) => verb === "archive" || name !== "update_leads");
   const prefix = isCurrent ? "" : `${name}.${verb}.`;
@@ -196,7 +190,9 @@ function describeCall(verb: Verb, shared: Record<string, ApiAnswer>, name: Diale
     method: "POST",
     path: `/vicidial/leads/${verb}`,
     summary,
-    description: "Moves up to 500 leads, all or none, between the live table and the archive.",
+    description:
+      "Moves up to 500 leads between the live table and the archive. No lead moves if one is missing or does not fit. " +
+      "A lead whose copies differ, or that is on a call, stays, and the other leads move.",
     tag: "Leads",
     parameters: {
       query: { explain: z.boolean().describe("Only tell what would happen. Not part of the vendor's API") },

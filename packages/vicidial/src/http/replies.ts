@@ -1,6 +1,6 @@
 import { type ApiError, cutList, cutText, defineErrors } from "@reinstate/batch-core/http";
-import type { Counts, Verb } from "../leads/move.ts";
-import type { Dialect, Reason } from "./dialects.ts";
+import type { Counts, Verb } from "../leads/move-types.ts";
+import type { ErrorReason, Reason, ReplyDialect } from "./reply-dialects.ts";
 
 /** Reason phrases of the statuses that are not part of HTTP. */
 const phrases: Partial<Record<Reason, string>> = {
@@ -86,11 +86,7 @@ export function toErrorDetails({ kind, detail, headers }: ApiError<ErrorKind>): 
 }
 
 /** Returns the answer to a failed call. */
-export function errorReply(
-  dialect: Dialect,
-  reason: Exclude<Reason, "processed">,
-  details: ErrorDetails = {},
-): Response {
+export function errorReply(dialect: ReplyDialect, reason: ErrorReason, details: ErrorDetails = {}): Response {
   const { offenders = [], status = dialect.statuses[reason] } = details;
   const message = reason === "other" ? cutText(details.message ?? "", messageBytes) : dialect.messages[reason];
   const members = [member(dialect.errorKey, JSON.stringify(message))];
@@ -103,7 +99,12 @@ export function errorReply(
 }
 
 /** Returns the answer to a successful call. */
-export function successReply(dialect: Dialect, verb: Verb, counts: Counts, headers: Record<string, string>): Response {
+export function successReply(
+  dialect: ReplyDialect,
+  verb: Verb,
+  counts: Counts,
+  headers: Record<string, string>,
+): Response {
   const shown = (["select_count", "insert_count", "update_count", "delete_count"] as const).filter(
     (name) => verb === "archive" || name !== "update_count",
   );
@@ -122,7 +123,7 @@ export function successReply(dialect: Dialect, verb: Verb, counts: Counts, heade
 const member = (name: string, value: string) => `${JSON.stringify(name)}:${value}`;
 
 function reply(
-  dialect: Dialect,
+  dialect: ReplyDialect,
   reason: Reason,
   status: number,
   members: string[],

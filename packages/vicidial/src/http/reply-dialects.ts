@@ -1,6 +1,9 @@
-import type { Verb } from "../leads/move.ts";
+import type { Verb } from "../leads/move-types.ts";
 
-/** The kind of an answer. The order of the checks is that of `routes.ts` and `request.ts`. */
+/**
+ * The kind of an answer. What depends on it: its status, text and properties here, its reason phrase in `replies.ts`, its example
+ * in `openapi.ts`, and its schema in `fixtures/dialect-replies.ts`. The order of the checks is in `routes.ts`.
+ */
 export type Reason =
   | "processed"
   | "unauthorized"
@@ -15,8 +18,14 @@ export type Reason =
   | "missing"
   | "other";
 
-/** The answers of one call in one dialect, as data. */
-export interface Dialect {
+/** A kind of error answer. */
+export type ErrorReason = Exclude<Reason, "processed">;
+
+/**
+ * The answers of one call in one dialect, as data. To add a dialect, add its data to `dialects` below. The options `dialect` and
+ * `legacyDialect`, the option of a key and the routes read its name from there.
+ */
+export interface ReplyDialect {
   /** The HTTP status, and the code in the body if the dialect has one. */
   statuses: Record<Reason, number>;
   /** `other` has no text of its own. */
@@ -30,7 +39,7 @@ export interface Dialect {
   lists: Partial<Record<Reason, { counts: readonly string[]; ids: string }>>;
 }
 
-const current: Dialect = {
+const current: ReplyDialect = {
   statuses: {
     processed: 200,
     unauthorized: 401,
@@ -74,14 +83,14 @@ const current: Dialect = {
   },
 };
 
-const legacyLists: Dialect["lists"] = {
+const legacyLists: ReplyDialect["lists"] = {
   integers: { counts: ["lead_count"], ids: "lead_ids" },
   duplicates: { counts: ["lead_count"], ids: "lead_ids" },
   missing: { counts: ["lead_count"], ids: "values" },
 };
 
 /** The second dialect of dearchive: its own statuses, also in the body. */
-const l2: Dialect = {
+const l2: ReplyDialect = {
   ...current,
   statuses: {
     processed: 200,
@@ -103,17 +112,17 @@ const l2: Dialect = {
 };
 
 /** The first dialect of dearchive: the same numbers under other property names. */
-const l1: Dialect = { ...l2, successKey: "success", errorKey: "error", codeKey: "status_code" };
+const l1: ReplyDialect = { ...l2, successKey: "success", errorKey: "error", codeKey: "status_code" };
 
 /** The third dialect: standard statuses, also in the body. */
-const l3: Dialect = {
+const l3: ReplyDialect = {
   ...current,
   codeKey: "http_code",
   lists: { ...legacyLists, missing: { counts: ["lead_count"], ids: "lead_ids" } },
 };
 
 /** The first dialect of archive: its own numbers, which are unrelated to dearchive's. */
-const a1: Dialect = {
+const a1: ReplyDialect = {
   statuses: {
     processed: 200,
     unauthorized: 401,
@@ -146,7 +155,7 @@ export const dialects = {
   L1: { dearchive: l1, archive: a1 },
   L2: { dearchive: l2, archive: a1 },
   L3: { dearchive: l3, archive: l3 },
-} satisfies Record<string, Record<Verb, Dialect>>;
+} satisfies Record<string, Record<Verb, ReplyDialect>>;
 
 /** The name of a dialect. */
 export type DialectName = keyof typeof dialects;

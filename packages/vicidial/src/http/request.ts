@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { type Request as BatchRequest, ReinstateError } from "@reinstate/batch-core";
 import { findFlags, isIdempotencyKey, readSafetyFlags } from "@reinstate/batch-core/http";
-import type { Verb } from "../leads/move.ts";
-import type { Reason } from "./dialects.ts";
+import type { Verb } from "../leads/move-types.ts";
 import { JsonFault } from "./lenient-json/cursor.ts";
 import { parseObject } from "./lenient-json/parse-object.ts";
 import { type JsonNode, type JsonValue, toText } from "./lenient-json/value.ts";
+import type { ErrorReason } from "./reply-dialects.ts";
 
 /** A valid request. The ids are distinct, exact and in the order of the body. */
 export interface LeadsRequest {
@@ -17,7 +17,7 @@ export interface LeadsRequest {
 
 /** The first kind of fault in a request, with the offending values as JSON texts. */
 export interface Refusal {
-  reason: Reason;
+  reason: ErrorReason;
   /** The message, if the reason has no text of its own. */
   message?: string;
   offenders?: string[];
@@ -61,8 +61,9 @@ export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsR
   if (offenders.length > 0) return { reason: "integers", offenders };
   if (ids.length === 0) return { reason: "empty" };
   if (ids.length > leadLimit) return { reason: "exceed" };
-  const repeated = repeatedIn(ids);
-  if (repeated.length > 0) return { reason: "duplicates", offenders: repeated.map(String) };
+  const seen = new Set<bigint>();
+  const repeated = new Set(ids.filter((id) => seen.size === seen.add(id).size));
+  if (repeated.size > 0) return { reason: "duplicates", offenders: [...repeated].map(String) };
   return {
     insert: values.insert_leads,
     update: values.update_leads,
@@ -72,16 +73,6 @@ export function readRequest(verb: Verb, text: string, leadLimit: number): LeadsR
 }
 
 export const isRefusal = (checked: LeadsRequest | Refusal): checked is Refusal => "reason" in checked;
-
-function repeatedIn(ids: readonly bigint[]): bigint[] {
-  const seen = new Set<bigint>();
-  const repeated = new Set<bigint>();
-  for (const id of ids) {
-    if (seen.has(id)) repeated.add(id);
-    seen.add(id);
-  }
-  return [...repeated];
-}
 
 function notAnArray(node: JsonNode & JsonValue): string {
   const { path, line, position } = node;

@@ -7,7 +7,7 @@ import { archiveCalls, dearchiveCalls, unreadableBody } from "../fixtures/docume
 import type { Lead } from "../leads/columns.ts";
 import { makeLead } from "../leads/make-lead.ts";
 import type { VicidialOptions } from "../options.ts";
-import { demoArchive, demoLive } from "../store/demo-tables.ts";
+import { demoArchive, demoLive } from "../store/demo-store.ts";
 
 const key = "a-key-of-the-tests";
 const ids = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);

@@ -1,14 +1,14 @@
 import { type Host, isFinished, type Key, ReinstateError, type Submitted } from "@reinstate/batch-core";
 import { admitCalls, authenticate, cleanPath, findFlags, readBody, readSafetyFlags } from "@reinstate/batch-core/http";
 import { type Context, Hono } from "hono";
-import { noCounts, type Verb } from "../leads/move.ts";
+import { noCounts, type Verb } from "../leads/move-types.ts";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
 import { operationName } from "../operations/verbs.ts";
 import type { LeadStore } from "../store/lead-store.ts";
-import { type Dialect, type DialectName, dialectNames, dialects } from "./dialects.ts";
 import { explain } from "./explain.ts";
 import { answerError, errorReply, successReply, toErrorDetails } from "./replies.ts";
+import { type DialectName, dialectNames, dialects, type ReplyDialect } from "./reply-dialects.ts";
 import { isRefusal, type LeadsRequest, readIdempotency, readRequest } from "./request.ts";
 
 /** The options that the routes use. */
@@ -48,7 +48,7 @@ const path = "/vicidial/:word{leads?}/:verb{(?:de)?archive}/:customer?";
 
 interface Env {
   /** The dialect of the answer. */
-  Variables: { dialect?: Dialect };
+  Variables: { dialect?: ReplyDialect };
 }
 
 /** The `env` that `@hono/node-server` passes with a request. */
@@ -71,7 +71,7 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
   // Invalid bytes become the replacement character, as they do at the vendor.
   const utf8 = new TextDecoder();
 
-  function findDialect(word: string, verb: Verb, key?: Key): Dialect {
+  function findDialect(word: string, verb: Verb, key?: Key): ReplyDialect {
     const ofKey = key?.options.dialect as DialectName;
     const name = dialectNames.includes(ofKey) ? ofKey : word === "lead" ? options.legacyDialect : options.dialect;
     const dialect = dialects[name][verb];
@@ -80,6 +80,21 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
     return { ...dialect, lists: { ...dialect.lists, missing: { counts: [options.missingCount], ids: "lead_ids" } } };
   }
 
+  /**
+   * Answers a call. The first check that fails decides the answer:
+   *
+   * 1. Admission, before this function: too many calls (503 or 429), and another method (405).
+   * 2. The key: `unauthorized`.
+   * 3. Safety flags in a header, the path or the query that are unclear or not supported: `other`.
+   * 4. The `Idempotency-Key`: a finished first request is replayed; a running one is `other`. A fault of the key waits for step 8.
+   * 5. `office_hours`, unless the call only explains.
+   * 6. The size and the encoding of the body: 413 or 415.
+   * 7. The body, in `readRequest`: JSON and safety flags (`other`), the flags in their order, `integers`, `empty`, `exceed`,
+   *    `duplicates`.
+   * 8. The fault of the `Idempotency-Key`: `other`.
+   * 9. Existence, in `submitBatch`: `missing`.
+   * 10. The move itself, in `answerSubmitted`: `missing` if another session removed a lead meanwhile, else `other`.
+   */
   async function answer(c: Context<Env, typeof path>): Promise<Response> {
     const request = c.req.raw;
     const { word, verb, customer = "" } = c.req.param() as { word: string; verb: Verb; customer?: string };
@@ -102,10 +117,10 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
     if (before) return await answerSubmitted(dialect, verb, before);
     if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
     const checked = readRequest(verb, await readText(), options.leadLimit);
-    if (isRefusal(checked)) return errorReply(dialect, checked.reason as "other", checked);
+    if (isRefusal(checked)) return errorReply(dialect, checked.reason, checked);
     if (fault) throw fault;
     if (explained) return Response.json(await explain(store, verb, checked));
-    return await move(dialect, verb, checked, key, idempotency);
+    return await submitBatch(dialect, verb, checked, key, idempotency);
   }
 
   /**
@@ -132,8 +147,9 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
     }
   }
 
-  async function move(
-    dialect: Dialect,
+  /** Moves the leads as a batch of one chunk, if all of them are in the source. */
+  async function submitBatch(
+    dialect: ReplyDialect,
     verb: Verb,
     checked: LeadsRequest,
     key: Key,
@@ -148,7 +164,7 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
       if (before) return answerSubmitted(dialect, verb, before);
       return errorReply(dialect, "missing", { offenders: missing.map(String) });
     }
-
+    // The engine of the core claims the one chunk and calls `apply` of `operations.ts`, which calls `store.move`.
     const batch = await host.batches.submit({
       operation: operationName(verb),
       params: {
@@ -166,7 +182,7 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
   }
 
   /** Answers with the result of a batch. A replayed batch that was unfinished is read again. */
-  async function answerSubmitted(dialect: Dialect, verb: Verb, submitted: Submitted): Promise<Response> {
+  async function answerSubmitted(dialect: ReplyDialect, verb: Verb, submitted: Submitted): Promise<Response> {
     const { id, status, replayed } = submitted;
     const batch = replayed && !isFinished(status) ? await host.batches.get(id) : submitted;
     const headers = { "x-reinstate-batch": String(id), ...(replayed && { "idempotency-replayed": "true" }) };
@@ -183,17 +199,15 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
       const retryable = items.some(({ code }) => code === "unavailable");
       return errorReply(dialect, "other", { message: batch.error, headers, ...(retryable && later) });
     }
-    if (items.length > 0) {
-      // Another session has moved them after the existence check.
-      const gone = items.filter(({ code }) => code === "missing").map(({ item }) => String(item));
-      if (gone.length > 0) return errorReply(dialect, "missing", { offenders: gone, headers });
-      const refused = items.find(({ code }) => code === "refused");
-      if (refused) return errorReply(dialect, "other", { message: refused.message ?? "", headers });
-      const unfit = items.filter(({ code }) => code === "does_not_fit");
-      const reasons = unfit.map(({ item, message }) => String(message).replace(/^The lead/, `lead ${item}`));
-      if (reasons.length > 0) {
-        return errorReply(dialect, "other", { message: `No lead was moved: ${reasons.join("; ")}`, headers });
-      }
+    // Another session has moved them after the existence check.
+    const gone = items.filter(({ code }) => code === "missing").map(({ item }) => String(item));
+    if (gone.length > 0) return errorReply(dialect, "missing", { offenders: gone, headers });
+    const refused = items.find(({ code }) => code === "refused");
+    if (refused) return errorReply(dialect, "other", { message: refused.message ?? "", headers });
+    const unfit = items.filter(({ code }) => code === "does_not_fit");
+    const reasons = unfit.map(({ item, message }) => String(message).replace(/^The lead/, `lead ${item}`));
+    if (reasons.length > 0) {
+      return errorReply(dialect, "other", { message: `No lead was moved: ${reasons.join("; ")}`, headers });
     }
     return successReply(dialect, verb, { ...noCounts(), ...batch.tally }, headers);
   }

@@ -12,8 +12,8 @@ export class MoveRefused extends Error {
   }
 }
 
-/** Nothing was written, and the same move may succeed in a moment: the tables are busy, or the database is unreachable. */
-export class NothingMoved extends Error {
+/** A move that wrote nothing and can be tried again in a moment: the tables are busy, or the database is unreachable. */
+export class RetryableMove extends Error {
   readonly [publicMessage] = true;
   /** Makes the batch retry the chunk. */
   readonly retryable = true;
@@ -24,11 +24,11 @@ export class VicidialDatabaseFault extends Error {
   readonly [publicMessage] = true;
 }
 
-const noneMovedMarker = Symbol.for("reinstate.vicidial.none-moved");
+const allOrNothingMarker = Symbol.for("reinstate.vicidial.all-or-nothing-refused");
 
-/** An all-or-nothing move that some of its leads prevent. Both tables are as before. */
-export class NoneMoved extends Error {
-  readonly [noneMovedMarker] = true;
+/** An all-or-nothing move that is impossible, because of the leads that it lists. Both tables are as before. */
+export class AllOrNothingRefused extends Error {
+  readonly [allOrNothingMarker] = true;
   /** Ids that are not in the source. */
   readonly missing: readonly number[];
   /** By lead id: why the target cannot hold a lead. */
@@ -40,8 +40,8 @@ export class NoneMoved extends Error {
     this.unfit = unfit;
   }
 
-  static is(value: unknown): value is NoneMoved {
-    return isMarked(value, noneMovedMarker);
+  static is(value: unknown): value is AllOrNothingRefused {
+    return isMarked(value, allOrNothingMarker);
   }
 }
 

@@ -11,23 +11,25 @@ export interface Move {
   update: boolean;
   delete: boolean;
   /**
-   * Moves all of the leads or none. If one is not in the source, or the target cannot hold one, both tables stay as they are, and
-   * the move throws a `NoneMoved`.
+   * Refuses the whole move if one lead is missing from the source, or if the target cannot hold one. Both tables stay as they are,
+   * and the move throws an `AllOrNothingRefused`. A lead whose copies differ refuses nothing: it stays, and the rest moves.
    */
   allOrNothing?: boolean;
 }
 
-/** The result of a move for one lead. `source` and `target` are true if that table held it before the move. */
+/** The result of a move for one lead. */
 export interface LeadResult {
   id: number;
+  /** True if the source held the lead before the move. */
   source: boolean;
+  /** True if the target held the lead before the move. */
   target: boolean;
   inserted: boolean;
   updated: boolean;
   deleted: boolean;
   /** If both copies remain and differ: the differing columns. */
   differs: readonly string[];
-  /** If the lead was kept because the target cannot hold one of its values: the message of the database. */
+  /** The reason, if the lead was kept because the target cannot hold one of its values. */
   unfit?: string | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Kinds of records that belong to a lead and do not move with it. */
+/** Kinds of records that belong to a lead and do not move with it. They are counted, and none of them prevents a move. */
 export const relatedRecordNames = [
   /** Callbacks that VICIdial archived because the lead was not live. */
   "archived_callbacks",

@@ -1,6 +1,6 @@
 import type { Outcome } from "@reinstate/batch-core";
 import { identity } from "./columns.ts";
-import type { LeadResult, LeadState, Move } from "./move.ts";
+import type { LeadResult, LeadState, Move } from "./move-types.ts";
 
 /** The highest id that the tables can hold (INT UNSIGNED). A lead with a higher id cannot exist. */
 export const highestLeadId = 4_294_967_295;

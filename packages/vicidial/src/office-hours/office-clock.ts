@@ -1,5 +1,5 @@
 import { type Clock, type Hours, type Log, toMessage } from "@reinstate/batch-core";
-import type { Verb } from "../leads/move.ts";
+import type { Verb } from "../leads/move-types.ts";
 import { createWallClock, findChange, isAllowed, type OfficeHours, type Schedule } from "./office-hours.ts";
 
 /** The office-hours policy of both verbs, in the time zone of the call center. */
@@ -22,7 +22,7 @@ const scheduleRetryMs = 5_000;
 /** Creates the office-hours policy. `callTime` reads VICIdial's call time, for a policy without hours of its own. */
 export function createOfficeClock(
   { clock, log }: { clock: Clock; log: Log },
-  hours: Record<Verb, OfficeHours>,
+  policies: Record<Verb, OfficeHours>,
   timeZone: string,
   callTime?: () => Promise<Schedule>,
 ): OfficeClock {
@@ -31,7 +31,7 @@ export function createOfficeClock(
   let readAt = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
 
-  const needsCallTime = (verb: Verb) => hours[verb].allowed !== "any" && !("schedule" in hours[verb]);
+  const needsCallTime = (verb: Verb) => policies[verb].allowed !== "any" && !("schedule" in policies[verb]);
 
   async function refresh(): Promise<void> {
     if (!callTime || clock.now() < readAt + scheduleTtlMs) return;
@@ -47,7 +47,7 @@ export function createOfficeClock(
   }
 
   const findPolicy = (verb: Verb): OfficeHours | undefined => {
-    const policy = hours[verb];
+    const policy = policies[verb];
     if (policy.allowed === "any" || policy.schedule) return policy;
     return schedule && { ...policy, schedule };
   };
@@ -83,6 +83,15 @@ export function createOfficeClock(
     return state;
   }
 
+  function findHours(verb: Verb, now: number): Hours | undefined {
+    const policy = readPolicy(verb);
+    if (!policy) return { open: false, opensAt: now + scheduleRetryMs, timeZone };
+    if (policy.allowed === "any") return undefined;
+    const { open, change } = findState(verb, policy, now);
+    if (change === undefined) return { open, timeZone };
+    return open ? { open, until: change, timeZone } : { open, opensAt: change, timeZone };
+  }
+
   return {
     async isAllowed(verb) {
       if (needsCallTime(verb)) await refresh();
@@ -91,20 +100,10 @@ export function createOfficeClock(
     },
 
     allowedFrom(verb, now) {
-      const policy = readPolicy(verb);
-      if (!policy) return now + scheduleRetryMs;
-      if (policy.allowed === "any") return now;
-      const { open, change } = findState(verb, policy, now);
-      return open ? now : (change ?? now + unchangedTtlMs);
+      const { open, opensAt = now + unchangedTtlMs } = findHours(verb, now) ?? { open: true };
+      return open ? now : opensAt;
     },
 
-    hours(verb, now) {
-      const policy = readPolicy(verb);
-      if (!policy) return { open: false, opensAt: now + scheduleRetryMs, timeZone };
-      if (policy.allowed === "any") return undefined;
-      const { open, change } = findState(verb, policy, now);
-      if (change === undefined) return { open, timeZone };
-      return open ? { open, until: change, timeZone } : { open, opensAt: change, timeZone };
-    },
+    hours: findHours,
   };
 }

@@ -15,7 +15,7 @@ export interface Day {
 /** Returns the window that begins on a day, or undefined. */
 export type Schedule = (day: Day) => Window | undefined;
 
-/** When a call is allowed. Without a schedule, the windows are those of VICIdial's call time. */
+/** The policy of one call: when it is allowed. Without a schedule, the windows are those of VICIdial's call time. */
 export type OfficeHours = { allowed: "any" } | { allowed: "inside" | "outside"; schedule?: Schedule };
 
 /**
@@ -88,35 +88,34 @@ export function createWallClock(timeZone: string): WallClock {
   };
 }
 
-/** True if the call may be made at this time. The start of a window belongs to it, the end does not. */
-export function isAllowed(hours: OfficeHours, { weekday, date, minute }: WallTime): boolean {
-  if (hours.allowed === "any" || !hours.schedule) return true;
-  const today = hours.schedule({ weekday, date });
-  const yesterday = hours.schedule({ weekday: (weekday + 6) % 7, date: dayBefore(date) });
+/**
+ * True if the call may be made at this time. The start of a window belongs to it, the end does not. A policy whose schedule is
+ * missing allows nothing, because the call time could forbid it.
+ */
+export function isAllowed(policy: OfficeHours, { weekday, date, minute }: WallTime): boolean {
+  if (policy.allowed === "any") return true;
+  if (!policy.schedule) return false;
+  const today = policy.schedule({ weekday, date });
+  const yesterday = policy.schedule({ weekday: (weekday + 6) % 7, date: dayBefore(date) });
   const inside =
     (today !== undefined && minute >= today.from && (minute < today.to || today.to <= today.from)) ||
     (yesterday !== undefined && yesterday.to <= yesterday.from && minute < yesterday.to);
-  return inside === (hours.allowed === "inside");
+  return inside === (policy.allowed === "inside");
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
 
 const dayBefore = (date: string) => new Date(Date.parse(date) - dayMs).toISOString().slice(0, 10);
 
-/** How far ahead an allowed minute is searched. A wait that ends there is checked again. */
+/** How far ahead a change is searched. */
 const horizonMs = 31 * dayMs;
 /** Time zone offsets change only at quarters of an hour. */
 const quarterMs = 15 * 60 * 1000;
 const minuteMs = 60 * 1000;
 
-/** Returns the earliest time from `now` on at which the call may be made: `now` itself, or the start of a minute. */
-export function allowedFrom(hours: OfficeHours, wallClock: WallClock, now: number): number {
-  return isAllowed(hours, wallClock(now)) ? now : (findChange(hours, wallClock, now) ?? now + horizonMs);
-}
-
 /** Returns the start of the minute after `now` at which the call becomes allowed, or forbidden; undefined for none in 31 days. */
-export function findChange(hours: OfficeHours, wallClock: WallClock, now: number): number | undefined {
-  const before = isAllowed(hours, wallClock(now));
+export function findChange(policy: OfficeHours, wallClock: WallClock, now: number): number | undefined {
+  const before = isAllowed(policy, wallClock(now));
   const end = now + horizonMs;
   for (let at = now; at < end; ) {
     const quarterEnd = (Math.floor(at / quarterMs) + 1) * quarterMs;
@@ -125,7 +124,7 @@ export function findChange(hours: OfficeHours, wallClock: WallClock, now: number
     for (; at < quarterEnd; at = (Math.floor(at / minuteMs) + 1) * minuteMs) {
       // Performance: within a quarter of an hour the minutes of the wall clock are consecutive.
       const minute = wall.minute + Math.floor(at / minuteMs) - atMinute;
-      if (isAllowed(hours, minute < 1440 ? { ...wall, minute } : wallClock(at)) !== before) return at;
+      if (isAllowed(policy, minute < 1440 ? { ...wall, minute } : wallClock(at)) !== before) return at;
     }
   }
   return undefined;

@@ -14,9 +14,10 @@ import { sql } from "kysely";
 import { afterAll, describe, expect, test } from "vitest";
 import { createVicidialClient } from "../client.ts";
 import { makeLead } from "../leads/make-lead.ts";
-import { demoArchive, demoLive } from "../store/demo-tables.ts";
+import { demoArchive, demoLive } from "../store/demo-store.ts";
 import { vicidial } from "../vendor.ts";
-import { createUpstreamOperations, upstreamClient } from "./upstream.ts";
+import { createUpstreamOperations } from "./upstream.ts";
+import { createUpstreamClient } from "./upstream-client.ts";
 
 const apiKey = "demo-vicidial-key";
 const both = { insert_leads: true, delete_leads: true };
@@ -93,7 +94,7 @@ test("sends nothing to a server with an expired certificate", async () => {
   const folder = mkdtempSync(join(tmpdir(), "reinstate-expired-"));
   const upstreamCa = join(folder, "ca.pem");
   writeFileSync(upstreamCa, expiredCertificate.cert);
-  const { leads } = upstreamClient({ upstreamUrl: expired.url, upstreamKey: apiKey, upstreamCa });
+  const { leads } = createUpstreamClient({ upstreamUrl: expired.url, upstreamKey: apiKey, upstreamCa });
   rmSync(folder, { recursive: true });
   const call = leads.dearchive({ ...both, lead_ids: [1] });
   await expect(call).rejects.toMatchObject({ kind: "unavailable", cause: { code: "CERT_HAS_EXPIRED" } });

@@ -1,6 +1,6 @@
 import { DeferUntil, silentLog, type Work } from "@reinstate/batch-core";
 import { expect, test } from "vitest";
-import { MoveRefused, NothingMoved, TablesDamaged } from "../leads/move-errors.ts";
+import { MoveRefused, RetryableMove, TablesDamaged } from "../leads/move-errors.ts";
 import type { LeadStore } from "../store/lead-store.ts";
 import { createOperations } from "./operations.ts";
 
@@ -57,5 +57,5 @@ test("defers a running batch until a damaged table is repaired", async () => {
 });
 
 test("marks an error as retryable if nothing was written", async () => {
-  await expect(apply(new NothingMoved("busy"), 1)).rejects.toMatchObject({ message: "busy", retryable: true });
+  await expect(apply(new RetryableMove("busy"), 1)).rejects.toMatchObject({ message: "busy", retryable: true });
 });

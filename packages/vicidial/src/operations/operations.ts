@@ -2,12 +2,15 @@ import {
   type AnyOperation,
   DeferUntil,
   defineOperation,
+  type Opposite,
   type Outcome,
   ReinstateError,
   toMessage,
   type Work,
 } from "@reinstate/batch-core";
+import type * as z from "zod";
 import { findUser } from "../leads/actor.ts";
+import { AllOrNothingRefused, MoveRefused, TablesDamaged } from "../leads/move-errors.ts";
 import {
   type Counts,
   type JournaledMoves,
@@ -16,8 +19,7 @@ import {
   type Moved,
   noCounts,
   type Verb,
-} from "../leads/move.ts";
-import { MoveRefused, NoneMoved, TablesDamaged } from "../leads/move-errors.ts";
+} from "../leads/move-types.ts";
 import { relatedRecordNames } from "../leads/related-records.ts";
 import { highestLeadId, predictResult, toOnCallOutcome, toOutcome, toUnfitOutcome } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
@@ -37,71 +39,50 @@ import { itemColumns, operationName, roles, usualParams } from "./verbs.ts";
 /** Milliseconds until a batch tries a damaged table again. */
 const repairPauseMs = 10_000;
 
-/** Leads in one chunk, which is also the maximum of one API call. */
+/** Leads in one chunk, which is also the maximum of one API call, so that a call moves under one lock. */
 const chunkSize = 500;
 
 /** Defines the operations `dearchive` and `archive` on a store. The counts of the vendor's answer go to the batch's `tally`. */
 export function createOperations(store: LeadStore, office: OfficeClock, now: () => number): AnyOperation[] {
-  const common = {
-    item: leadId,
-    columns: itemColumns,
-    key: (id: number) => id,
-    chunkSize,
-    effects: store.effects,
-    // A second attempt finds the leads of the first in the other table.
-    repeatable: true,
-  };
-  const selection = (verb: Verb) => ({
-    filter: leadFilter,
-    select: (filter: LeadFilter) => selectLeads(store, verb, filter),
-  });
-  const makeLimits = (verb: Verb) => ({
-    allowedFrom: (now: number) => office.allowedFrom(verb, now),
-    hours: (now: number) => office.hours(verb, now),
-  });
-  const dearchiveMove = ({ insert_leads, delete_leads }: DearchiveParams): Requested => ({
-    verb: "dearchive",
-    insert: insert_leads,
-    update: false,
-    delete: delete_leads,
-  });
-  const archiveMove = ({ insert_leads, update_leads, delete_leads }: ArchiveParams): Requested => ({
-    verb: "archive",
-    insert: insert_leads,
-    update: update_leads,
-    delete: delete_leads,
-  });
-  return [
-    defineOperation<number, DearchiveParams>({
-      ...common,
-      limits: makeLimits("dearchive"),
-      name: operationName("dearchive"),
-      label: "lead/dearchive",
-      role: roles.dearchive,
-      usualParams: usualParams.dearchive,
-      params: dearchiveParams,
-      opposite: dearchiveOpposite,
-      selection: selection("dearchive"),
-      apply: (work) => applyMove(store, work, dearchiveMove(work.params), now),
-      preview: (work) => previewMove(store, work, dearchiveMove(work.params)),
-    }),
-    defineOperation<number, ArchiveParams>({
-      ...common,
-      limits: makeLimits("archive"),
-      name: operationName("archive"),
-      label: "lead/archive",
-      role: roles.archive,
-      usualParams: usualParams.archive,
-      params: archiveParams,
-      opposite: archiveOpposite,
-      selection: selection("archive"),
-      apply: (work) => applyMove(store, work, archiveMove(work.params), now),
-      preview: (work) => previewMove(store, work, archiveMove(work.params)),
-    }),
-  ];
+  const define = <Params extends MoveParams>(verb: Verb, params: z.ZodType<Params>, opposite: Opposite<Params>) =>
+    defineOperation<number, Params>({
+      item: leadId,
+      columns: itemColumns,
+      key: (id) => id,
+      chunkSize,
+      effects: store.effects,
+      // A second attempt finds the leads of the first in the other table.
+      repeatable: true,
+      limits: {
+        allowedFrom: (now) => office.allowedFrom(verb, now),
+        hours: (now) => office.hours(verb, now),
+      },
+      name: operationName(verb),
+      label: `lead/${verb}`,
+      role: roles[verb],
+      usualParams: usualParams[verb],
+      params,
+      opposite,
+      selection: {
+        filter: leadFilter,
+        select: (filter: LeadFilter) => selectLeads(store, verb, filter),
+      },
+      apply: (work) => applyMove(store, work, toRequested(verb, work.params), now),
+      preview: (work) => previewMove(store, work, toRequested(verb, work.params)),
+    });
+  return [define("dearchive", dearchiveParams, dearchiveOpposite), define("archive", archiveParams, archiveOpposite)];
 }
 
+type MoveParams = DearchiveParams | ArchiveParams;
+
 type Requested = Omit<Move, "ids" | "allOrNothing">;
+
+const toRequested = (verb: Verb, params: MoveParams): Requested => ({
+  verb,
+  insert: params.insert_leads,
+  update: "update_leads" in params && params.update_leads,
+  delete: params.delete_leads,
+});
 
 /** Yields the leads that match a filter. Refused tables become the error `wrong_state`. */
 async function* selectLeads(store: LeadStore, verb: Verb, filter: LeadFilter) {
@@ -137,19 +118,19 @@ async function splitOffLeadsOnCall(
 
 async function applyMove(
   store: LeadStore,
-  work: Work<number, DearchiveParams | ArchiveParams>,
+  work: Work<number, MoveParams>,
   requested: Requested,
   now: () => number,
 ): Promise<Outcome[]> {
   const { ids, outOfRange } = splitByIdRange(work.items);
   const { transaction, signal, interrupted } = work;
   const allOrNothing = work.params.all_or_nothing === true;
-  if (allOrNothing && outOfRange.length > 0) return [...notMoved(ids, new NoneMoved([])), ...outOfRange];
+  if (allOrNothing && outOfRange.length > 0) return [...notMoved(ids, new AllOrNothingRefused([])), ...outOfRange];
   const { generation, seq } = work.origin ?? work;
   const chunk = `${work.batchId}.${generation}.${seq}`;
   try {
     const { movable, busy } = await splitOffLeadsOnCall(store, requested, ids);
-    // An API call is one chunk with a waiting client. Later chunks of larger batches are throttled.
+    // An API call is always one chunk, and its client waits. Later chunks of larger batches are throttled.
     const moveWork = { transaction, signal, chunk, throttled: work.seq > 0 };
     const move = { ...requested, ids: movable, allOrNothing };
     const { counts, results, refusal } = await (interrupted
@@ -182,13 +163,13 @@ async function applyMove(
 }
 
 /** The result of a move, or the reason why an all-or-nothing move did nothing. */
-type Attempted = Moved & { refusal?: NoneMoved };
+type Attempted = Moved & { refusal?: AllOrNothingRefused };
 
 async function tryMove(store: LeadStore, move: Move, work: MoveWork): Promise<Attempted> {
   try {
     return await store.move(move, work);
   } catch (error) {
-    if (NoneMoved.is(error)) return { counts: noCounts(), results: [], refusal: error };
+    if (AllOrNothingRefused.is(error)) return { counts: noCounts(), results: [], refusal: error };
     throw error;
   }
 }
@@ -207,7 +188,7 @@ async function repeatMove(store: LeadStore, move: Move, work: MoveWork & { chunk
   const ids = states.filter(({ source }) => source).map(({ id }) => id);
   const moved: Attempted =
     missing.length > 0
-      ? { counts: noCounts(), results: [], refusal: new NoneMoved(missing) }
+      ? { counts: noCounts(), results: [], refusal: new AllOrNothingRefused(missing) }
       : await tryMove(store, { ...move, ids }, work);
   const results = [...moved.results, ...before.map((state) => predictResult(move, state))];
   return { ...moved, results: results.map((result) => mergeJournaledMoves(result, earlier, move, moved.counts)) };
@@ -232,7 +213,7 @@ function mergeJournaledMoves(
 }
 
 /** Returns the outcomes of an all-or-nothing move that did nothing. */
-function notMoved(ids: readonly number[], { missing, unfit }: NoneMoved): Outcome[] {
+function notMoved(ids: readonly number[], { missing, unfit }: AllOrNothingRefused): Outcome[] {
   const gone = new Set(missing);
   const fault = unfit.size > 0 && gone.size === 0 ? "do not fit into the other table" : "do not exist";
   const message = `Nothing was moved: other leads of the same request ${fault}`;
@@ -250,7 +231,7 @@ function notMoved(ids: readonly number[], { missing, unfit }: NoneMoved): Outcom
  */
 async function runPostMoveTasks(
   store: LeadStore,
-  work: Work<number, DearchiveParams | ArchiveParams>,
+  work: Work<number, MoveParams>,
   verb: Verb,
   results: LeadResult[],
 ): Promise<void> {
@@ -273,7 +254,7 @@ async function runPostMoveTasks(
     });
     if ("restore_callbacks" in work.params && work.params.restore_callbacks) {
       await attempt("failed to restore the callbacks of moved leads", async () => {
-        const restored = await store.restoreRelatedRecords(live);
+        const restored = await store.restoreCallbacks(live);
         if (restored > 0) work.tally.restored_callbacks = restored;
       });
     }
@@ -299,11 +280,7 @@ const toAuditEntry = (verb: Verb, copied: number, deleted: number, batchId: numb
         notes: `${copied} vicidial_list_archive leads de-archived|${deleted} vicidial_list_archive leads deleted|batch ${batchId}|`,
       };
 
-async function previewMove(
-  store: LeadStore,
-  work: Work<number, DearchiveParams | ArchiveParams>,
-  requested: Requested,
-): Promise<Outcome[]> {
+async function previewMove(store: LeadStore, work: Work<number, MoveParams>, requested: Requested): Promise<Outcome[]> {
   const { ids, outOfRange } = splitByIdRange(work.items);
   const { movable, busy } = await splitOffLeadsOnCall(store, requested, ids);
   const results = (await store.inspect(requested.verb, movable)).map((state) => predictResult(requested, state));
@@ -311,7 +288,7 @@ async function previewMove(
   const unfit = new Map(results.flatMap(({ id, unfit }) => (unfit === undefined ? [] : [[id, unfit] as const])));
   const isPrevented = work.params.all_or_nothing === true && missing.length + unfit.size + outOfRange.length > 0;
   const outcomes = isPrevented
-    ? notMoved(movable, new NoneMoved(missing, unfit))
+    ? notMoved(movable, new AllOrNothingRefused(missing, unfit))
     : results.map((result) => toOutcome(requested, result));
   return [...outcomes, ...busy.map(toOnCallOutcome), ...outOfRange];
 }

@@ -10,7 +10,7 @@ import { describe, expect, test } from "vitest";
 import { createVicidial } from "../create.ts";
 import { selfSigned } from "../fixtures/self-signed.ts";
 import { makeLead } from "../leads/make-lead.ts";
-import { demoArchive, demoLive } from "../store/demo-tables.ts";
+import { demoArchive, demoLive } from "../store/demo-store.ts";
 
 const key = "the-key-of-the-vendor";
 const both = { insert_leads: true, delete_leads: true };
@@ -295,6 +295,7 @@ test.each([
   [{ upstreamUrl: "server", upstreamKey: "k" }, "upstreamUrl: must be an http or https URL"],
   [{ callTime: "x" }, "callTime: needs the url"],
   [{ archiveHours: "outside" }, "archiveHours: needs hours"],
+  [{ leadLimit: 501 }, "leadLimit: must be a whole number from 1 to 500"],
 ])("the settings %j are refused", async (options, message) => {
   await using host = await createTestHost();
   await expect(createVicidial(host, options)).rejects.toThrow(message);

@@ -1,6 +1,3 @@
-import { readFileSync } from "node:fs";
-import { Agent, request as httpsRequest } from "node:https";
-import { Readable } from "node:stream";
 import {
   type AnyOperation,
   DeferUntil,
@@ -9,28 +6,20 @@ import {
   type Outcome,
   type Work,
 } from "@reinstate/batch-core";
-import { type CircuitBreaker, createCircuitBreaker } from "@reinstate/batch-core/client";
+import { createCircuitBreaker } from "@reinstate/batch-core/client";
 import { defineReadBackOperation } from "@reinstate/batch-core/upstream";
 import * as z from "zod";
-import { createVicidialClient, VendorError, type VicidialClient } from "../client.ts";
-import type { Verb } from "../leads/move.ts";
+import { VendorError, type VicidialClient } from "../client.ts";
+import type { Verb } from "../leads/move-types.ts";
 import { archiveParams, dearchiveParams, leadId } from "../schemas.ts";
 import { archiveOpposite, dearchiveOpposite } from "./opposites.ts";
+import { createUpstreamClient, type UpstreamOptions } from "./upstream-client.ts";
 import { itemColumns, operationName, roles, usualParams } from "./verbs.ts";
 
 /** The maximum number of leads in one call to TForge. */
 const chunkSize = 500;
 /** Delay before a retry after the answer "office hours". */
 const officePauseMs = 15 * 60 * 1000;
-
-export interface UpstreamOptions {
-  upstreamUrl: string;
-  upstreamKey: string;
-  /** The path of a CA file, for a server with a private certificate. */
-  upstreamCa?: string | undefined;
-  /** Milliseconds until the answer must be complete. Default 30,000. */
-  timeoutMs?: number | undefined;
-}
 
 /** The params that the vendor has. Other params of our own operations are rejected. */
 const dearchiveFlags = dearchiveParams.pick({ insert_leads: true, delete_leads: true });
@@ -42,9 +31,10 @@ interface Flags {
   delete_leads: boolean;
 }
 type Counts = Record<string, number>;
-/** Looks up leads in the target table: the opposite verb with every flag off, which changes nothing. */
-type SelectTarget = (lead_ids: number[], signal: AbortSignal) => Promise<unknown>;
-type Call<Params> = (params: Params, lead_ids: number[], signal: AbortSignal) => Promise<Counts>;
+type Call = (flags: Flags, lead_ids: number[], signal: AbortSignal) => Promise<Counts>;
+
+/** A call with these flags changes nothing. It refuses leads that are not in its source table, and lists them. */
+const noFlags = { insert_leads: false, update_leads: false, delete_leads: false };
 
 /** The replies of the vendor: counts of the accepted leads, and the leads that are not in its source table. */
 interface Sent {
@@ -54,20 +44,22 @@ interface Sent {
 }
 
 /**
- * Defines the moves at a real TForge endpoint. No read comes first, because the vendor refuses a call with leads that are not in its
- * source table and lists them. A repeated call does nothing, because the first has moved the leads.
+ * Defines the moves at a real TForge endpoint, for the target `upstream`.
+ *
+ * 1. `send`: no read comes first, because the vendor refuses a call with leads that are not in its source table, and lists them.
+ *    These are set aside, and the others are sent again. A repeated call does nothing, because the first has moved the leads.
+ * 2. Read back, `toTakenOutcomes`: the counts of the accepted call give the outcomes if they show that all leads were moved. If
+ *    the vendor kept some, a call with every flag off lists the leads that are gone from the source.
+ * 3. Read back, `toAbsentOutcomes`: leads that were set aside are missing. If an earlier call for them was interrupted, it may have
+ *    moved them, and the target is looked up by the opposite verb with every flag off.
  */
 export function createUpstreamOperations(host: Host, options: UpstreamOptions): AnyOperation[] {
   const now = () => host.clock.now();
-  const { leads } = upstreamClient(options, createCircuitBreaker("VICIdial", now));
-  const operation = <Params extends Flags>(
-    verb: Verb,
-    params: z.ZodType<Params>,
-    opposite: Opposite<Params>,
-    call: Call<Params>,
-    selectTarget: SelectTarget,
-  ): AnyOperation =>
-    defineReadBackOperation<number, Params, Sent>(host, {
+  const calls = createCalls(createUpstreamClient(options, createCircuitBreaker("VICIdial", now)));
+  const define = <Params extends Flags>(verb: Verb, params: z.ZodType<Params>, opposite: Opposite<Params>) => {
+    const call = calls[verb];
+    const selectTarget = calls[verb === "dearchive" ? "archive" : "dearchive"];
+    return defineReadBackOperation<number, Params, Sent>(host, {
       name: operationName(verb),
       label: `lead/${verb}`,
       role: roles[verb],
@@ -83,50 +75,23 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
         ...(await toAbsentOutcomes(work, absent, earlier, selectTarget)),
       ],
     });
-  return [
-    operation(
-      "dearchive",
-      dearchiveFlags,
-      dearchiveOpposite,
-      async (flags, lead_ids, signal) => {
-        const { message: _, ...counts } = await leads.dearchive({ ...flags, lead_ids }, { signal });
-        return counts;
-      },
-      (lead_ids, signal) =>
-        leads.archive({ insert_leads: false, update_leads: false, delete_leads: false, lead_ids }, { signal }),
-    ),
-    operation(
-      "archive",
-      archiveFlags,
-      archiveOpposite,
-      async (flags, lead_ids, signal) => {
-        const { message: _, ...counts } = await leads.archive({ ...flags, lead_ids }, { signal });
-        return counts;
-      },
-      (lead_ids, signal) => leads.dearchive({ insert_leads: false, delete_leads: false, lead_ids }, { signal }),
-    ),
-  ];
+  };
+  return [define("dearchive", dearchiveFlags, dearchiveOpposite), define("archive", archiveFlags, archiveOpposite)];
 }
 
-/** Creates the client of the real endpoint. Throws if the CA file cannot be read. */
-export function upstreamClient(
-  { upstreamUrl, upstreamKey, upstreamCa, timeoutMs }: UpstreamOptions,
-  breaker?: CircuitBreaker,
-): VicidialClient {
-  const fetch = upstreamFetch({ upstreamUrl, upstreamCa });
-  return createVicidialClient({
-    baseUrl: upstreamUrl,
-    apiKey: upstreamKey,
-    ...(fetch && { fetch }),
-    ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(breaker && { breaker }),
-  });
-}
-
-/** Returns the `fetch` for an endpoint with a private certificate; undefined if the global one serves. */
-export function upstreamFetch({ upstreamUrl, upstreamCa }: Pick<UpstreamOptions, "upstreamUrl" | "upstreamCa">) {
-  if (upstreamCa === undefined || !upstreamUrl.startsWith("https:")) return undefined;
-  return fetchWith(readFileSync(upstreamCa, "utf8"));
+/** Returns the call of each verb, whose result is the counts of the reply. */
+function createCalls({ leads }: VicidialClient): Record<Verb, Call> {
+  return {
+    async dearchive({ insert_leads, delete_leads }, lead_ids, signal) {
+      const { message: _, ...counts } = await leads.dearchive({ insert_leads, delete_leads, lead_ids }, { signal });
+      return counts;
+    },
+    async archive({ insert_leads, update_leads = false, delete_leads }, lead_ids, signal) {
+      const request = { insert_leads, update_leads, delete_leads, lead_ids };
+      const { message: _, ...counts } = await leads.archive(request, { signal });
+      return counts;
+    },
+  };
 }
 
 const listed = z.array(z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]));
@@ -143,7 +108,7 @@ const missingBody = z.object({
 async function send<Params extends Flags>(
   ids: readonly number[],
   { params, signal, tally }: Work<number, Params>,
-  call: Call<Params>,
+  call: Call,
   now: () => number,
 ): Promise<Sent> {
   const absent: number[] = [];
@@ -172,38 +137,38 @@ async function toAbsentOutcomes<Params extends Flags>(
   { params, signal }: Work<number, Params>,
   absent: number[],
   earlier: readonly number[],
-  selectTarget: SelectTarget,
+  selectTarget: Call,
 ): Promise<Outcome[]> {
   const missing = (key: number): Outcome => {
     return { key, outcome: "failed", code: "missing", message: "The lead does not exist in the source table" };
   };
   const inDoubt = params.delete_leads ? absent.filter((id) => earlier.includes(id)) : [];
   if (inDoubt.length === 0) return absent.map(missing);
-  const nowhere = await selectTarget(inDoubt, signal).then(
-    () => new Set<number>(),
+  const { inNeither, refusal } = await selectTarget(noFlags, inDoubt, signal).then(
+    () => ({ inNeither: new Set<number>(), refusal: undefined }),
     (error: unknown) => {
       if (!isRejected(error)) throw error;
-      const unknown = readMissing(error, inDoubt);
-      return unknown.size === 0 ? error : unknown;
+      const inNeither = readMissing(error, inDoubt);
+      return { inNeither, refusal: inNeither.size === 0 ? error.message : undefined };
     },
   );
   return absent.map((key) => {
-    if (!inDoubt.includes(key)) return missing(key);
-    if (nowhere instanceof Error) {
-      const message = `The lead is not in the source table, and the vendor does not say whether it is in the target: ${nowhere.message}`;
+    if (!inDoubt.includes(key) || inNeither.has(key)) return missing(key);
+    if (refusal !== undefined) {
+      const message = `The lead is not in the source table, and the vendor does not say whether it is in the target: ${refusal}`;
       return { key, outcome: "unknown", code: "not_in_source", message };
     }
     const message = "The lead is in the target table and no longer in the source table";
-    return nowhere.has(key) ? missing(key) : { key, outcome: "skipped", code: "already_there", message };
+    return { key, outcome: "skipped", code: "already_there", message };
   });
 }
 
 const done = (key: number): Outcome => ({ key, outcome: "done" });
 
-/** Returns the outcomes of accepted leads. The vendor counts them without listing any. */
+/** Returns the outcomes of accepted leads. The vendor counts them without listing any, so afterwards the counts are read back. */
 async function toTakenOutcomes<Params extends Flags>(
   { params, signal }: Work<number, Params>,
-  call: Call<Params>,
+  call: Call,
   ids: number[],
   counts: Counts,
 ): Promise<Outcome[]> {
@@ -211,12 +176,7 @@ async function toTakenOutcomes<Params extends Flags>(
   if (ids.length === 0 || counts.delete_count === ids.length) return ids.map(done);
   // Leads that the vendor kept still exist in the source. A call with every flag off lists the others as missing.
   const message = "The vendor kept the lead in the source table: its copies differ, or the target has none";
-  const nothing = {
-    insert_leads: false,
-    ...("update_leads" in params && { update_leads: false }),
-    delete_leads: false,
-  };
-  const gone = await call({ ...params, ...nothing }, ids, signal).then(
+  const gone = await call(noFlags, ids, signal).then(
     () => new Set<number>(),
     (error: unknown) => {
       const missing = isRejected(error) ? readMissing(error, ids) : new Set<number>();
@@ -252,24 +212,4 @@ function readMissing(error: VendorError, ids: number[]): Set<number> {
   if (!body.success || !/does not exist$/.test(body.data.message ?? body.data.error ?? "")) return new Set();
   const missing = body.data.lead_ids ?? body.data.values ?? [];
   return new Set(missing.filter((id) => ids.includes(id)));
-}
-
-/** Returns a `fetch` that trusts only the certificates of one CA file. */
-function fetchWith(ca: string): (input: string, init: RequestInit) => Promise<Response> {
-  const agent = new Agent({ ca, keepAlive: true });
-  return (input, init) =>
-    new Promise((resolve, reject) => {
-      const { method = "GET", headers, body, signal } = init;
-      const options = { method, agent, headers: Object.fromEntries(new Headers(headers)), signal: signal ?? undefined };
-      const request = httpsRequest(input, options as object, (response) => {
-        const { statusCode = 500 } = response;
-        const answer = new Response(Readable.toWeb(response) as unknown as ReadableStream, {
-          status: statusCode,
-          headers: Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]),
-        });
-        resolve(answer);
-      });
-      request.on("error", reject);
-      request.end(body as string | undefined);
-    });
 }

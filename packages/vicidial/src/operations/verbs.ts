@@ -1,5 +1,5 @@
 import type { Role } from "@reinstate/batch-core";
-import type { Verb } from "../leads/move.ts";
+import type { Verb } from "../leads/move-types.ts";
 
 /** The column names under which a table of items may hold lead ids. */
 export const itemColumns = ["lead_id"];

@@ -2,8 +2,8 @@ import type { Database, LedgerTransaction } from "@reinstate/batch-core";
 import { type RawBuilder, sql } from "kysely";
 import { columnNames, identity, leadColumns } from "../leads/columns.ts";
 import { toConditions } from "../leads/filter.ts";
-import type { Move, Moved, Verb } from "../leads/move.ts";
-import { MoveRefused, NoneMoved } from "../leads/move-errors.ts";
+import { AllOrNothingRefused, MoveRefused } from "../leads/move-errors.ts";
+import type { Move, Moved, Verb } from "../leads/move-types.ts";
 import type { LeadStore } from "./lead-store.ts";
 
 export const demoLive = "vicidial_demo_list";
@@ -34,7 +34,7 @@ interface Observed {
 }
 
 /** Creates demo tables with VICIdial's columns in the host's database. Moves commit together with their outcomes. */
-export async function createSqlStore(database: Database): Promise<LeadStore> {
+export async function createDemoStore(database: Database): Promise<LeadStore> {
   await database.migrate("vicidial", {
     "0001_demo_tables": async (db) => {
       for (const table of [demoLive, demoArchive]) {
@@ -105,7 +105,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
       }
       const seen = await observe(db, source, target, move.ids);
       const absent = move.ids.filter((id) => !seen.has(id));
-      if (move.allOrNothing && absent.length > 0) throw new NoneMoved(absent);
+      if (move.allOrNothing && absent.length > 0) throw new AllOrNothingRefused(absent);
       const elsewhere = await idsIn(db, target, absent);
 
       const changed = async (wanted: boolean, statement: RawBuilder<unknown>) => {
@@ -155,7 +155,7 @@ export async function createSqlStore(database: Database): Promise<LeadStore> {
 
     onCall: async () => new Set(),
     relatedRecords: async () => new Map(),
-    restoreRelatedRecords: async () => 0,
+    restoreCallbacks: async () => 0,
 
     ready: async () => {
       await sql`select lead_id from ${sql.table(demoLive)} limit 1`.execute(database.tables());

@@ -11,7 +11,7 @@ import { leadTables } from "../fixtures/vicidial-tables.ts";
 import type { Lead } from "../leads/columns.ts";
 import { makeLead } from "../leads/make-lead.ts";
 import { type LeadFilter, leadFilter } from "../schemas.ts";
-import { demoArchive } from "./demo-tables.ts";
+import { demoArchive } from "./demo-store.ts";
 
 const operation = "vicidial.leads.dearchive";
 const params = { insert_leads: true, delete_leads: true };

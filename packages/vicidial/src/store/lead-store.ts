@@ -1,5 +1,5 @@
 import type { LedgerTransaction } from "@reinstate/batch-core";
-import type { JournaledMoves, LeadState, Move, Moved, Verb } from "../leads/move.ts";
+import type { JournaledMoves, LeadState, Move, Moved, Verb } from "../leads/move-types.ts";
 import type { RelatedRecords } from "../leads/related-records.ts";
 import type { LeadFilter } from "../schemas.ts";
 import type { VicidialDatabase } from "./vicidial-database.ts";
@@ -21,10 +21,11 @@ export interface MoveWork {
  *
  * - A lead is copied by column name. An existing copy is overwritten only by `update`.
  * - A row is deleted only by a statement that also verifies that the other table holds an equal row. NULL equals only NULL, and
- *   text is compared byte by byte.
+ *   text is compared byte by byte. Two exceptions: a generated column is not compared, because the target generates its own value.
+ *   An empty `modify_date` equals any value if the target needs one, because the copy was filled.
  * - If a move ends early, by an error or a crash, each of its leads is complete in at least one table. Repeating the move leads
  *   to the same result as if it had not ended early.
- * - An all-or-nothing move has moved all leads or none, at the latest before the next answer about leads.
+ * - An all-or-nothing move has moved all leads that do not differ or none, at the latest before the next answer about leads.
  */
 export interface LeadStore {
   /** `ledger`: moves commit in the chunk's transaction. `elsewhere`: they commit in another database. */
@@ -45,8 +46,8 @@ export interface LeadStore {
    * Moves leads. After any error that is not listed here, some of the leads may have been moved.
    *
    * @throws MoveRefused if leads cannot be moved safely between these tables. Nothing was written.
-   * @throws NothingMoved if the same move may succeed in a moment. Nothing was written.
-   * @throws NoneMoved if an all-or-nothing move cannot move all of its leads. Both tables are as before.
+   * @throws RetryableMove if the same move may succeed in a moment. Nothing was written.
+   * @throws AllOrNothingRefused if an all-or-nothing move cannot move all of its leads. Both tables are as before.
    * @throws TablesDamaged if a table must be repaired first.
    */
   move(move: Move, work: MoveWork): Promise<Moved>;
@@ -59,7 +60,7 @@ export interface LeadStore {
   /** Counts the related records of leads in the verb's source or target. Leads without any are omitted. */
   relatedRecords(verb: Verb, side: "source" | "target", ids: readonly number[]): Promise<Map<number, RelatedRecords>>;
   /** Restores the callbacks of live leads. Returns how many. */
-  restoreRelatedRecords(ids: readonly number[]): Promise<number>;
+  restoreCallbacks(ids: readonly number[]): Promise<number>;
   /** Adds a move to `vicidial_admin_log`, if the store has one. */
   logMove?: VicidialDatabase["logMove"];
   /** Resolves if leads can be moved; rejects with the reason if not. */

@@ -9,7 +9,7 @@ import { insertRows } from "../../fixtures/insert-rows.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { createRoutes } from "../../http/routes.ts";
 import { makeLead } from "../../leads/make-lead.ts";
-import type { Move } from "../../leads/move.ts";
+import type { Move } from "../../leads/move-types.ts";
 import { createOperations } from "../../operations/operations.ts";
 import { readOptions } from "../../options.ts";
 import { underLocks } from "./locks.ts";

@@ -4,8 +4,9 @@ export interface ColumnCapacity {
   charset: string | null;
 }
 
-/** Bits of integer types, and bytes of text and blob types without a width. */
-const bits: Record<string, number> = { tinyint: 8, smallint: 16, mediumint: 24, int: 32, bigint: 64 };
+/** Bits of integer types. */
+export const integerBits: Record<string, number> = { tinyint: 8, smallint: 16, mediumint: 24, int: 32, bigint: 64 };
+/** Bytes of text and blob types without a width, by prefix. */
 const bytes: Record<string, number> = { tiny: 2 ** 8 - 1, "": 2 ** 16 - 1, medium: 2 ** 24 - 1, long: 2 ** 32 - 1 };
 
 /** Types of which the one with the larger width holds every value of the other. */
@@ -49,7 +50,7 @@ export function canHold(type: string, other: string, charset: string | null): bo
   const [ours, theirs] = [enumeration(type), enumeration(other)];
   if (ours && theirs) return ours.base === theirs.base && theirs.words.every((word) => ours.words.includes(word));
   const [a, b] = [parse(type), parse(other)];
-  if (bits[a.base] && bits[b.base]) return a.least <= b.least && a.most >= b.most;
+  if (integerBits[a.base] && integerBits[b.base]) return a.least <= b.least && a.most >= b.most;
   if (a.base === "decimal" && b.base === "decimal") {
     const whole = (numbers: number[]) => (numbers[0] ?? 0) - (numbers[1] ?? 0);
     const fits = whole(a.numbers) >= whole(b.numbers) && (a.numbers[1] ?? 0) >= (b.numbers[1] ?? 0);
@@ -86,7 +87,7 @@ function parse(type: string) {
   const base = /^\w+/.exec(type)?.[0] ?? type;
   const numbers = /\(([\d,]+)\)/.exec(type)?.[1]?.split(",").map(Number) ?? [];
   const unsigned = /unsigned/.test(type);
-  const size = bits[base] ?? 0;
+  const size = integerBits[base] ?? 0;
   const [least, most] = unsigned ? [0, 2 ** size] : [-(2 ** (size - 1)), 2 ** (size - 1)];
   return { base, numbers, width: numbers[0] ?? 0, unsigned, least, most };
 }

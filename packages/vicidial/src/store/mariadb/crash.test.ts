@@ -10,7 +10,7 @@ import { createVicidial } from "../../create.ts";
 import { insertRows } from "../../fixtures/insert-rows.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
-import { createJournal, writeRecord } from "./journal.ts";
+import { createJournal, serializeEntry } from "./journal.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";
@@ -280,6 +280,7 @@ test("recovers moves just before the server's last start once more", async () =>
   const before = await place.rows(archive);
   const [status] = await place.admin.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Uptime'");
   const sinceStart = Number(status[0]?.Value) * 1000;
+  const startedAt = systemClock.now() - sinceStart;
   const moveAt = async (ago: number, items: number[]) => {
     const clock = { ...systemClock, now: () => systemClock.now() - ago };
     const host = await createHost({ databaseUrl: place.ledger, clock, role: "web" });
@@ -290,11 +291,17 @@ test("recovers moves just before the server's last start once more", async () =>
     await vicidial.close();
     await host.close();
   };
-  await moveAt(0, [70]);
+  await moveAt(-900_000, [63]);
+  await moveAt(-600_000, [70]);
   await moveAt(sinceStart + 600_000, [5]);
   await moveAt(sinceStart + 60_000, [60, 61, 62]);
-  // A power failure lost an insert and a delete. Leads of older moves were removed on purpose.
-  await place.admin.query(`DELETE FROM ${live} WHERE lead_id IN (5, 60, 70)`);
+  // By the clock of its worker, which was ahead, the move of lead 63 came a minute after the start.
+  const ledger = await createHost({ databaseUrl: place.ledger, role: "web" });
+  await sql`update vicidial_journal set created_at = ${startedAt + 60_000}
+    where created_at = (select max(created_at) from vicidial_journal)`.execute(ledger.database.tables());
+  await ledger.close();
+  // A power failure lost inserts and a delete. Leads of older and newer moves were removed on purpose.
+  await place.admin.query(`DELETE FROM ${live} WHERE lead_id IN (5, 60, 63, 70)`);
   await place.admin.query(`INSERT INTO ${archive} SELECT * FROM ${live} WHERE lead_id = 61`);
   const ids = async (table: string) => (await place.rows(table)).map(({ lead_id }) => lead_id);
   await moveAt(0, [80]);
@@ -313,7 +320,7 @@ test("purges old images, but never unfinished ones", async () => {
   let now = 0;
   const journal = await createJournal(host.database, { now: () => now, sleep: async () => {} }, 2);
   const entry = { verb: "archive" as const, deletes: true, columns: ["`lead_id`"] };
-  const record = writeRecord({ ...entry, copied: [7], source: new Map([[7, ["7"]]]), target: new Map() });
+  const record = serializeEntry({ ...entry, copied: [7], source: new Map([[7, ["7"]]]), target: new Map() });
   const open = (chunk?: string) => journal.open("a", record, chunk);
   const first = await open();
   const second = await open();

@@ -6,7 +6,7 @@ import { createVicidial } from "../../create.ts";
 import { insertRows } from "../../fixtures/insert-rows.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
-import type { Verb } from "../../leads/move.ts";
+import type { Verb } from "../../leads/move-types.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";

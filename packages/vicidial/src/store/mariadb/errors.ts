@@ -1,5 +1,11 @@
 import { isStorageFault, isTransient, ReinstateError } from "@reinstate/batch-core";
-import { MoveRefused, NoneMoved, NothingMoved, TablesDamaged, VicidialDatabaseFault } from "../../leads/move-errors.ts";
+import {
+  AllOrNothingRefused,
+  MoveRefused,
+  RetryableMove,
+  TablesDamaged,
+  VicidialDatabaseFault,
+} from "../../leads/move-errors.ts";
 import { TablesAltered } from "./locks.ts";
 import { MoveBroken } from "./move.ts";
 import { archive, live } from "./names.ts";
@@ -27,12 +33,12 @@ export function afterMove(error: unknown): unknown {
   const broken = error instanceof MoveBroken;
   const reason = readable(broken ? error.cause : error);
   const { message } = reason as Error;
-  if (TablesDamaged.is(reason) || NoneMoved.is(reason)) return reason;
+  if (TablesDamaged.is(reason) || AllOrNothingRefused.is(reason)) return reason;
   if (isDamage(broken ? error.cause : reason)) {
     return new TablesDamaged(message, broken && error.written);
   }
   if (MoveRefused.is(reason) || (broken && error.written)) return reason;
-  if (isTransient(reason)) return new NothingMoved(message, { cause: reason });
+  if (isTransient(reason)) return new RetryableMove(message, { cause: reason });
   const { cause } = reason as { cause?: { sqlMessage?: unknown } };
   const isRejected = cause?.sqlMessage !== undefined && !isStorageFault(reason);
   return isRejected ? new MoveRefused(message, { cause: reason }) : reason;
@@ -44,7 +50,7 @@ const isFromLedger = (code: string) => code.startsWith("ERR_SQLITE") || /^(?=.*\
 /** Returns an error whose message can be shown to a caller, without account, address or text of the server. `cause` has the details. */
 export function readable(error: unknown): unknown {
   const { code, sqlMessage, fatal } = error as { code?: string; sqlMessage?: string; fatal?: boolean };
-  if (MoveRefused.is(error) || ReinstateError.is(error) || NoneMoved.is(error)) return error;
+  if (MoveRefused.is(error) || ReinstateError.is(error) || AllOrNothingRefused.is(error)) return error;
   // The driver rejects a statement on a connection that the server has ended, without a code.
   if (code === undefined && fatal) return new ReinstateError("transient", "The VICIdial database ended the connection");
   if (code === undefined || isFromLedger(code)) return error;

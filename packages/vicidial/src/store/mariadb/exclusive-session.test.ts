@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { insertRows } from "../../fixtures/insert-rows.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
-import { type Move, noCounts } from "../../leads/move.ts";
+import { type Move, noCounts } from "../../leads/move-types.ts";
 import { createOperations } from "../../operations/operations.ts";
 import type { LeadStore, MoveWork } from "../lead-store.ts";
 import { createMariadbStore } from "./mariadb-store.ts";

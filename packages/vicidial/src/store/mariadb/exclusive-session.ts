@@ -20,7 +20,7 @@ export interface ExclusiveSession {
    */
   recover(): Promise<void>;
   /** Marks journal entries as done. Resolves when that is durable, or when the failure was logged. */
-  markFinished(entries: readonly number[]): Promise<void>;
+  markDone(entries: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export function createExclusiveSession(parts: ExclusiveParts): ExclusiveSession 
       try {
         if (!current || current.session.broken()) {
           current = await open(parts);
-          await warnAboutOtherDatabases(parts, current.session);
+          await warnAboutOtherNamespaces(parts, current.session);
         }
         const used = current;
         return await used.session.alone(
@@ -90,13 +90,13 @@ export function createExclusiveSession(parts: ExclusiveParts): ExclusiveSession 
 
     async recover() {
       await journalWrites;
-      if (current && !isBroken() && (await journal.unfinished(current.session.database)).length === 0) return;
+      if (current && !isBroken() && (await journal.unfinished(current.session.journalNamespace)).length === 0) return;
       await run(async () => {}).catch((error: unknown) => {
         if (!ReinstateError.is(error, "transient")) throw error;
       });
     },
 
-    markFinished(entries) {
+    markDone(entries) {
       journalWrites = journalWrites
         // The reply to the caller goes first.
         .then(() => setImmediate())
@@ -121,10 +121,13 @@ async function open({ connecting, options, clock }: ExclusiveParts): Promise<Cur
 }
 
 /** Warns about unfinished entries under another database name, because the server may have been renamed. */
-async function warnAboutOtherDatabases({ journal, log }: ExclusiveParts, { database }: Session): Promise<void> {
-  for (const other of await journal.others(database)) {
+async function warnAboutOtherNamespaces(
+  { journal, log }: ExclusiveParts,
+  { journalNamespace }: Session,
+): Promise<void> {
+  for (const other of await journal.others(journalNamespace)) {
     log.warn(
-      { database, other },
+      { database: journalNamespace, other },
       "unfinished moves found under another database name; if the server was renamed, set `site` to that name",
     );
   }
@@ -133,10 +136,10 @@ async function warnAboutOtherDatabases({ journal, log }: ExclusiveParts, { datab
 async function recoverAll({ journal, log, schema, options }: ExclusiveParts, current: Current): Promise<void> {
   const { session, startedAt } = current;
   const readPlan = () => schema.checkedPlan(session.connection);
+  const server = { startedAt, clockSkewMs: options.clockSkewMs ?? clockSkewMs };
   if (!current.hasReopened && (await readPlan()).locking === "tables") {
-    await reopenFinishedMoves(journal, session.database, startedAt);
+    await reopenFinishedMoves(journal, session.journalNamespace, server);
   }
   current.hasReopened = true;
-  const server = { startedAt, clockSkewMs: options.clockSkewMs ?? clockSkewMs };
   await recoverMoves({ journal, log }, session, server, readPlan);
 }

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { insertRows } from "../../fixtures/insert-rows.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
-import type { Move } from "../../leads/move.ts";
+import type { Move } from "../../leads/move-types.ts";
 import { createMariadbStore } from "./mariadb-store.ts";
 import type { Step } from "./slice.ts";
 

@@ -1,7 +1,7 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { Clock, Database } from "@reinstate/batch-core";
 import type { Generated } from "kysely";
-import type { Verb } from "../../leads/move.ts";
+import type { Verb } from "../../leads/move-types.ts";
 
 /** The column values of a row as text, NULL as null, binary columns as hexadecimal digits. */
 export type RowImage = (string | null)[];
@@ -50,23 +50,26 @@ interface JournalTables {
   };
 }
 
-/** The write-ahead journal in the host's database. Entries are durable before the first write to the VICIdial tables. */
+/**
+ * The write-ahead journal in the host's database. Entries are durable before the first write to the VICIdial tables. A namespace
+ * is the name of one VICIdial database.
+ */
 export interface Journal {
   /** Opens an entry for a chunk. Returns its id. */
-  open(database: string, record: string, chunk?: string): Promise<number>;
+  open(namespace: string, record: string, chunk?: string): Promise<number>;
   /** Replaces the record of an entry. */
   update(id: number, record: string): Promise<void>;
   /** Marks entries as done. */
   markDone(ids: readonly number[]): Promise<void>;
   /** Returns the entries that must be recovered, newest first. */
-  unfinished(database: string): Promise<Unfinished[]>;
+  unfinished(namespace: string): Promise<Unfinished[]>;
   entry(id: number): Promise<Entry>;
   /** Returns the entries of one chunk, oldest first. */
-  ofChunk(database: string, chunk: string): Promise<Entry[]>;
-  /** Returns the names of other databases with unfinished entries. */
-  others(database: string): Promise<string[]>;
+  ofChunk(namespace: string, chunk: string): Promise<Entry[]>;
+  /** Returns the other namespaces with unfinished entries. */
+  others(namespace: string): Promise<string[]>;
   /** Reopens entries that were created in this interval and marked done, so that they are recovered once more. */
-  reopen(database: string, from: number, to: number): Promise<void>;
+  reopen(namespace: string, from: number, to: number): Promise<void>;
   /** Marks entries as recovered. */
   markSettled(ids: readonly number[]): Promise<void>;
 }
@@ -96,24 +99,24 @@ export async function createJournal(database: Database, clock: Clock, days: numb
   const day = 24 * 60 * 60 * 1000;
   let purgedAt = Number.NEGATIVE_INFINITY;
 
-  async function purge(name: string): Promise<void> {
+  async function purge(namespace: string): Promise<void> {
     if (clock.now() < purgedAt + 60 * 60 * 1000) return;
     purgedAt = clock.now();
     await db
       .deleteFrom("vicidial_journal")
-      .where("database_name", "=", name)
+      .where("database_name", "=", namespace)
       .where("state", "not in", unfinishedStates)
       .where("created_at", "<", clock.now() - days * day)
       .execute();
   }
 
   return {
-    async open(name, record, chunk) {
-      await purge(name);
+    async open(namespace, record, chunk) {
+      await purge(namespace);
       const { id } = await db
         .insertInto("vicidial_journal")
         .values({
-          database_name: name,
+          database_name: namespace,
           state: "open",
           entry: pack(record),
           created_at: clock.now(),
@@ -137,11 +140,11 @@ export async function createJournal(database: Database, clock: Clock, days: numb
       await db.updateTable("vicidial_journal").set({ state: "done" }).where(database.anyOf("id", ids)).execute();
     },
 
-    async unfinished(name) {
+    async unfinished(namespace) {
       const rows = await db
         .selectFrom("vicidial_journal")
         .select(["id", "state", "created_at"])
-        .where("database_name", "=", name)
+        .where("database_name", "=", namespace)
         .where("state", "in", unfinishedStates)
         .orderBy("id", "desc")
         .execute();
@@ -161,33 +164,33 @@ export async function createJournal(database: Database, clock: Clock, days: numb
       return unpack(row);
     },
 
-    async ofChunk(name, chunk) {
+    async ofChunk(namespace, chunk) {
       const rows = await db
         .selectFrom("vicidial_journal")
         .select("entry")
-        .where("database_name", "=", name)
+        .where("database_name", "=", namespace)
         .where("chunk", "=", chunk)
         .orderBy("id")
         .execute();
       return rows.map(unpack);
     },
 
-    async others(name) {
+    async others(namespace) {
       const rows = await db
         .selectFrom("vicidial_journal")
         .select("database_name")
         .distinct()
-        .where("database_name", "!=", name)
+        .where("database_name", "!=", namespace)
         .where("state", "in", unfinishedStates)
         .execute();
       return rows.map(({ database_name }) => database_name);
     },
 
-    async reopen(name, from, to) {
+    async reopen(namespace, from, to) {
       await db
         .updateTable("vicidial_journal")
         .set({ state: "doubted" })
-        .where("database_name", "=", name)
+        .where("database_name", "=", namespace)
         .where("state", "=", "done")
         .where("created_at", ">=", from)
         .where("created_at", "<=", to)
@@ -201,7 +204,7 @@ export async function createJournal(database: Database, clock: Clock, days: numb
 }
 
 /** Serializes an entry for the journal. */
-export function writeRecord({
+export function serializeEntry({
   source,
   target,
   ...rest

@@ -89,16 +89,16 @@ export async function underLocks<Result>(
   work: (locked: Locked) => Promise<Result>,
   lockedSilence = silence.locked,
 ): Promise<Result> {
-  const byTable = plan.locking === "tables";
-  const release = (end: string) => [byTable ? "UNLOCK TABLES" : end, dropAfter(silence.idle)];
+  const isTransactional = plan.locking === "rows";
+  const release = (end: string) => [isTransactional ? end : "UNLOCK TABLES", dropAfter(silence.idle)];
   let committed = false;
   try {
     // The locking reads lock the rows of each table in the order of the ids, which avoids deadlocks between movers.
-    const lock = (statement: string) => (byTable ? statement : `${statement} FOR UPDATE`);
+    const lock = (statement: string) => (isTransactional ? `${statement} FOR UPDATE` : statement);
     const [, , from, images, duplicates, unkept, until, ...tables] = await runStatements(
       connection,
       dropAfter(lockedSilence),
-      byTable ? statements.lockTables : "START TRANSACTION",
+      isTransactional ? "START TRANSACTION" : statements.lockTables,
       serverTime,
       ...snapshotStatements(statements, ids, lock),
       serverTime,

@@ -1,6 +1,6 @@
 import { type Host, toMessage } from "@reinstate/batch-core";
 import type { Connection } from "mysql2/promise";
-import { noCounts } from "../../leads/move.ts";
+import { noCounts } from "../../leads/move-types.ts";
 import type { LeadStore } from "../lead-store.ts";
 import type { VicidialDatabase } from "../vicidial-database.ts";
 import { openReaders, parseMariadbUrl, type Readers } from "./connect.ts";
@@ -8,16 +8,16 @@ import { afterMove, readable } from "./errors.ts";
 import { createExclusiveSession } from "./exclusive-session.ts";
 import { createJournal } from "./journal.ts";
 import { findIds, readDuplicates, readIds, readReasons } from "./lead-rows.ts";
+import { createMariadbVicidialDatabase } from "./mariadb-vicidial-database.ts";
 import { moveLeads } from "./move.ts";
 import { archive, live } from "./names.ts";
 import { isRefused, statementsFor } from "./plan.ts";
 import { noStatement, runStatements } from "./query.ts";
-import { createRelatedRecordReader } from "./related-records.ts";
+import { createRelatedRecordReader } from "./related-record-reader.ts";
 import { createSchemaCache } from "./schema-cache.ts";
 import { selectLeads } from "./select.ts";
 import { comparisonSettings } from "./session.ts";
 import type { MoverParts, Step } from "./slice.ts";
-import { createVicidialDatabase } from "./vicidial-database.ts";
 
 export interface MariadbOptions {
   url: string;
@@ -36,7 +36,7 @@ export interface MariadbOptions {
 
 /** The lead store of a real VICIdial database, and access to its other tables. */
 export interface MariadbStore extends LeadStore {
-  database: VicidialDatabase;
+  otherTables: VicidialDatabase;
   /** Runs `work` on a reading connection that has the settings of the connection that moves leads. */
   read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
 }
@@ -55,12 +55,12 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   const withReader = usePool(reading);
   const withComparer = usePool(comparing);
   const schema = createSchemaCache();
-  const database = createVicidialDatabase(withReader);
+  const otherTables = createMariadbVicidialDatabase(withReader);
   const { log, clock } = host;
   const exclusive = createExclusiveSession({ journal, schema, connecting, options, log, clock });
   const parts: MoverParts = {
     journal,
-    markFinished: exclusive.markFinished,
+    markDone: exclusive.markDone,
     log,
     clock,
     leadsPerLock: options.leadsPerLock,
@@ -99,16 +99,14 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
       if (ids.length === 0) return [];
       await exclusive.recover();
       return withComparer(async (connection) => {
-        await schema.planFor(connection, verb);
-        const [source, duplicates, target, unkept] = await schema.ask(connection, (plan) => {
-          const statements = statementsFor(plan, verb);
-          return [
-            [statements.inSource, ids],
-            [statements.duplicates, ids],
-            [statements.inTarget, ids],
-            statements.unkept === undefined ? noStatement : [statements.unkept, ids],
-          ];
-        });
+        const statements = statementsFor(await schema.checkedPlan(connection), verb);
+        const [source, duplicates, target, unkept] = await runStatements(
+          connection,
+          [statements.inSource, ids],
+          [statements.duplicates, ids],
+          [statements.inTarget, ids],
+          statements.unkept === undefined ? noStatement : [statements.unkept, ids],
+        );
         const [inSource, differing] = [readIds(source), readDuplicates(duplicates)];
         const [inTarget, reasons] = [readIds(target), readReasons(unkept)];
         return ids.map((id) => ({
@@ -133,7 +131,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
     },
 
     async journaledMoves(chunk) {
-      const entries = await exclusive.run(({ database }) => journal.ofChunk(database, chunk));
+      const entries = await exclusive.run(({ journalNamespace }) => journal.ofChunk(journalNamespace, chunk));
       return new Map(
         entries.flatMap(({ source, copied }) => {
           const ids = new Set(copied);
@@ -150,9 +148,9 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
         related.report(connection, (verb === "dearchive") === (side === "source") ? archive : live, ids),
       ),
     // On the connection that moves leads: its strict SQL mode rejects truncated values.
-    restoreRelatedRecords: (ids) => exclusive.run(({ connection }) => related.restoreCallbacks(connection, ids)),
-    database,
-    logMove: database.logMove,
+    restoreCallbacks: (ids) => exclusive.run(({ connection }) => related.restoreCallbacks(connection, ids)),
+    otherTables,
+    logMove: otherTables.logMove,
     read: withComparer,
 
     ready: () =>

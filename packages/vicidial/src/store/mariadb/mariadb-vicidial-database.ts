@@ -8,7 +8,7 @@ import { createLogin, type ReadRows } from "./login.ts";
 type WithReader = <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
 
 /** Opens the tables of a VICIdial database other than the lead tables. */
-export function createVicidialDatabase(withReader: WithReader): VicidialDatabase {
+export function createMariadbVicidialDatabase(withReader: WithReader): VicidialDatabase {
   const readRows: ReadRows = (sql, values) => withReader((connection) => readExisting(connection, sql, values));
 
   return {

@@ -1,4 +1,4 @@
-import { addCounts, type LeadResult, type Move, type Moved, noCounts } from "../../leads/move.ts";
+import { addCounts, type LeadResult, type Move, type Moved, noCounts } from "../../leads/move-types.ts";
 import type { MoveWork } from "../lead-store.ts";
 import { type Plan, statementsFor } from "./plan.ts";
 import type { Session } from "./session.ts";
@@ -21,7 +21,8 @@ import { type MoverParts, moveSlice, type Run, type Slice } from "./slice.ts";
  *    reads the rows again and checks that the tables were not altered. If a row has changed, the entry is updated.
  * 4. Copy. INSERT adds missing rows to the target by column name; UPDATE (archive only) overwrites differing copies. If a
  *    row does not fit, `write.ts` bisects the slice to find it, and undoes copies that the target has altered.
- * 5. Verified delete. One DELETE joins both tables and compares every column, so it removes only rows with an equal copy.
+ * 5. Verified delete. One DELETE joins both tables and compares every copied column, so it removes only rows with an equal copy.
+ *    `lead-store.ts` names the two exceptions.
  * 6. Release. COMMIT or UNLOCK TABLES goes in the same message as the delete. Aria beside another engine makes copies durable
  *    only when the lock ends, so there the tables are released and locked again before the delete.
  * 7. Finish. After the last slice the entries are marked `done` in the background. The advisory lock is released after that.
@@ -35,8 +36,8 @@ import { type MoverParts, moveSlice, type Run, type Slice } from "./slice.ts";
  *        ▼
  *      open ──── step 7, or an error with a known end ────▶ done ──── purged after `journalDays`
  *        │                                                   │
- *        │ crash, or an error while writing                  │ the server was started within 2 minutes
- *        │ whose end is not known                            │ after the entry; tables without transactions
+ *        │ crash, or an error while writing                  │ the server was started shortly after the
+ *        │ whose end is not known                            │ entry; tables without transactions
  *        ▼                                                   ▼
  *      open, found by the next mover                      doubted
  *        │                                                   │
@@ -51,7 +52,8 @@ import { type MoverParts, moveSlice, type Run, type Slice } from "./slice.ts";
  * | crash                                    | left behind               | recovery                                     |
  * | ---------------------------------------- | ------------------------- | -------------------------------------------- |
  * | before step 2 is durable                 | nothing                   | nothing                                      |
- * | client in step 2 or 3                    | an `open` entry           | nothing, or finishes a move without inserts  |
+ * | client in step 2 or 3, InnoDB            | an `open` entry           | nothing                                      |
+ * | client in step 2 or 3, other engines     | an `open` entry           | nothing; finishes a move without inserts     |
  * | client in step 4 to 6, InnoDB            | all writes or none        | nothing                                      |
  * | client in step 4, other engines          | some copies               | copies the rest, then deletes                |
  * | client in step 5, other engines          | copies and some deletes   | deletes the rest                             |
@@ -110,7 +112,7 @@ export async function moveLeads(
       if (throttled) await parts.clock.sleep(heldMs, signal);
     }
     await parts.onStep("finished");
-    parts.markFinished(finished);
+    parts.markDone(finished);
     return { counts, results };
   } catch (error) {
     const alive = await session.alive();
@@ -118,7 +120,7 @@ export async function moveLeads(
     // Without a write, or after a rollback, nothing is left to recover.
     const known = slice?.state === "reading" || (alive && (plan.locking === "rows" || slice?.state !== "writing"));
     if (known && slice?.entry) finished.push(slice.entry.id);
-    const journalFlushed = parts.markFinished(finished);
+    const journalFlushed = parts.markDone(finished);
     const written = results.length > 0 || slice?.state === "written" || (slice?.state === "writing" && !known);
     // Invariant: after reporting that nothing was moved, recovery must not move it.
     if (!written) await journalFlushed;

@@ -1,6 +1,6 @@
 import type { Connection } from "mysql2/promise";
-import type { Verb } from "../../leads/move.ts";
 import { MoveRefused } from "../../leads/move-errors.ts";
+import type { Verb } from "../../leads/move-types.ts";
 import { archive, live } from "./names.ts";
 import { runStatements } from "./query.ts";
 import { buildStatements, type Statements } from "./statements.ts";
@@ -20,7 +20,16 @@ import {
 export interface Plan {
   /** The definition of both tables. A different text means that they have been altered. */
   fingerprint: string;
-  /** `rows`: row locks in one transaction, if both tables are InnoDB. `tables`: table locks, and every statement commits by itself. */
+  /**
+   * The locks, on which everything depends that differs between the engines:
+   *
+   * - `rows`, if both tables are InnoDB: row locks in one transaction (`locks.ts`). A slice that loses a deadlock starts again
+   *   (`slice.ts`), and a failed move is rolled back (`move.ts`). After a crash all writes are there or none (`recover.ts`).
+   * - `tables`, for every other pair, such as MyISAM or Aria: table locks, and every statement commits by itself (`locks.ts`).
+   *   All-or-nothing copies are undone by statements (`slice.ts`). After a crash recovery refuses damaged tables, finishes the
+   *   move and restores lost rows (`recover.ts`), also of moves that had finished before the server's start
+   *   (`exclusive-session.ts`).
+   */
   locking: "rows" | "tables";
   /**
    * True for Aria beside another engine. Aria makes copies durable only when the lock ends, but the other engine deletes at once.

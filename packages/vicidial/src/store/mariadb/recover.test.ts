@@ -78,7 +78,7 @@ async function start(engine = "MyISAM") {
       const host = await createHost({ databaseUrl: ledger.url, clock: later, ...(log && { log }) });
       const vicidial = await createVicidial(host, { url: database.url, ...options });
       if (!(await host.keys.find("vicidial", secret))) await host.keys.create({ vendor: "vicidial", secret });
-      await vicidial.store.restoreRelatedRecords([]);
+      await vicidial.store.restoreCallbacks([]);
       try {
         return await work({ host, call: (verb, body) => sendCall(vicidial, verb, body) });
       } finally {

@@ -14,15 +14,27 @@ import { type Copies, takeBack, takeBackAltered, writeFitting } from "./write.ts
 /** Milliseconds after which the operating system has written data to disk, even if the server crashes later. */
 const writtenBackMs = 120_000;
 
-/** Maximum difference between the clocks of two workers. If in doubt, a lead is restored. */
+/**
+ * Maximum difference between the clocks of two workers. The worker that wrote an entry may have another clock than this one, so
+ * every interval around the server's start is wider by this much. If in doubt, a lead is restored.
+ */
 export const clockSkewMs = 120_000;
+
+/** The last start of the server by the clock of this worker, and the maximum difference to the clocks of other workers. */
+interface ServerStart {
+  startedAt: number;
+  clockSkewMs: number;
+}
 
 /**
  * Reopens moves that finished shortly before the server's last start, so that they are recovered once more. MyISAM leaves it to
  * the operating system when to write: after a power failure the delete of a move can be on disk without its insert.
  */
-export const reopenFinishedMoves = (journal: Journal, database: string, startedAt: number): Promise<void> =>
-  journal.reopen(database, startedAt - writtenBackMs, startedAt);
+export const reopenFinishedMoves = (
+  journal: Journal,
+  namespace: string,
+  { startedAt, clockSkewMs }: ServerStart,
+): Promise<void> => journal.reopen(namespace, startedAt - writtenBackMs - clockSkewMs, startedAt + clockSkewMs);
 
 /**
  * Recovers the moves of a mover that died or lost its connection; `move.ts` describes the protocol. The session must hold the
@@ -33,11 +45,11 @@ export const reopenFinishedMoves = (journal: Journal, database: string, startedA
  */
 export async function recoverMoves(
   { journal, log }: { journal: Journal; log: Log },
-  { connection, database }: Session,
-  server: { startedAt: number; clockSkewMs: number },
+  { connection, journalNamespace }: Session,
+  server: ServerStart,
   readPlan: () => Promise<Plan>,
 ): Promise<void> {
-  const unfinished = await journal.unfinished(database);
+  const unfinished = await journal.unfinished(journalNamespace);
   if (unfinished.length === 0) return;
   const plan = await readPlan();
   // A damaged table shows fewer rows than it holds, so a missing row proves nothing.
@@ -83,15 +95,15 @@ function recoverEntry(
   return underLocks(connection, plan, statements, ids, async (locked) => {
     const copies = await readTargetRows(connection, statements, ids);
     const recovered: Recovered = { restored: 0, inserted: 0, deleted: 0, differ: 0 };
-    const byTransaction = plan.locking === "rows";
+    const isTransactional = plan.locking === "rows";
     const isPending = entry.copied.some((id) => ids.includes(id) && locked.images.has(id) && !copies.has(id));
-    const isCertain = byTransaction || !(doubted || mayHaveLost || hasWritten(entry, locked, copies, ids));
+    const isCertain = isTransactional || !(doubted || mayHaveLost || hasWritten(entry, locked, copies, ids));
     // Nothing was written, so a lead that is gone was removed by another session.
     if (isPending && isCertain) return recovered;
     const lost = ids.filter((id) => !locked.images.has(id) && isLost(entry, id, copies.get(id)));
     await restore(connection, statements, entry, lost);
     recovered.restored = lost.length;
-    if (byTransaction) {
+    if (isTransactional) {
       await locked.commit();
       return recovered;
     }

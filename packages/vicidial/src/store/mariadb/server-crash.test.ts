@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { insertRows } from "../../fixtures/insert-rows.ts";
 import { leadTables } from "../../fixtures/vicidial-tables.ts";
 import { makeLead } from "../../leads/make-lead.ts";
-import type { Move, Verb } from "../../leads/move.ts";
+import type { Move, Verb } from "../../leads/move-types.ts";
 import { createMariadbStore } from "./mariadb-store.ts";
 import type { Step } from "./slice.ts";
 

@@ -13,8 +13,8 @@ export const comparisonSettings = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_
 /** The connection that moves leads. Its settings do not depend on the server's. */
 export interface Session {
   connection: Connection;
-  /** The name of the database in the journal, the same for every worker whatever address it connects to. */
-  database: string;
+  /** The name of the VICIdial database in the journal, the same for every worker whatever address it connects to. */
+  journalNamespace: string;
   /** Milliseconds for which the server had been running when the session was opened. */
   uptime: number;
   /** Runs `work` under the advisory lock (GET_LOCK). The lock is released only after pending journal writes have completed. */
@@ -50,7 +50,7 @@ export async function openSession(
         @@log_bin = 1 AND @@binlog_format = 'STATEMENT' AS statements,
         (SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME') AS uptime`,
     );
-    const database = site ?? String(rows[0]?.name);
+    const journalNamespace = site ?? String(rows[0]?.name);
     const schema = String(rows[0]?.schemaName);
     // READ COMMITTED avoids gap locks, so the dialer can insert meanwhile. A statement-based binlog requires REPEATABLE READ.
     const locksGaps = Number(rows[0]?.statements) === 1;
@@ -62,7 +62,7 @@ export async function openSession(
     };
     return {
       connection,
-      database,
+      journalNamespace,
       uptime: Number(rows[0]?.uptime) * 1000,
       alone: (work, journalFlushed) =>
         underLock(connection, { schema, seconds: lockWaitSeconds, close }, work, journalFlushed),

@@ -76,7 +76,7 @@ async function serve(engine: string) {
     onStep: (step) => onStep(step),
   });
   host.register(...createOperations(store, always, () => host.clock.now()));
-  const nonAgentApi = createNonAgentApi(host, store.database, always);
+  const nonAgentApi = createNonAgentApi(host, store.otherTables, always);
   const routes = createRoutes({ host, store, office: always, nonAgentApi }, readOptions({ url }));
   const timed = async (path: string, init: RequestInit = {}) => {
     const started = performance.now();

@@ -1,8 +1,8 @@
 import type { Clock, Log } from "@reinstate/batch-core";
-import type { LeadResult, Move, Moved } from "../../leads/move.ts";
-import { NoneMoved } from "../../leads/move-errors.ts";
+import { AllOrNothingRefused } from "../../leads/move-errors.ts";
+import type { LeadResult, Move, Moved } from "../../leads/move-types.ts";
 import type { MoveWork } from "../lead-store.ts";
-import { type Journal, type RowImage, writeRecord } from "./journal.ts";
+import { type Journal, type RowImage, serializeEntry } from "./journal.ts";
 import { type Duplicates, findIds, readDuplicates, readIds, readTargetRows } from "./lead-rows.ts";
 import { type Locked, type Snapshot, takeSnapshot, underLocks } from "./locks.ts";
 import type { Plan } from "./plan.ts";
@@ -29,7 +29,7 @@ export type Step = "journaled" | "locked" | "copied" | "released" | "finished";
 export interface MoverParts {
   journal: Journal;
   /** Marks journal entries as done. Resolves when that is durable, or when the failure was logged. */
-  markFinished(entries: readonly number[]): Promise<void>;
+  markDone(entries: readonly number[]): Promise<void>;
   log: Log;
   clock: Clock;
   /** The maximum number of leads under one lock. An all-or-nothing move always runs under one lock. */
@@ -99,7 +99,7 @@ export async function moveSlice(run: Run, slice: Slice): Promise<{ moved: Moved;
 /**
  * Rejects an all-or-nothing move that cannot move all of its leads.
  *
- * @throws NoneMoved
+ * @throws AllOrNothingRefused
  */
 function refuseIncomplete(
   { allOrNothing }: Move,
@@ -108,7 +108,7 @@ function refuseIncomplete(
   { unkept }: WritePlan,
 ): void {
   if (!allOrNothing || (images.size === ids.length && unkept.size === 0)) return;
-  throw new NoneMoved(
+  throw new AllOrNothingRefused(
     ids.filter((id) => !images.has(id)),
     unkept,
   );
@@ -127,7 +127,7 @@ async function journalSlice(
   if (!writesAnything(writes)) return new Map();
   const { journal, session, statements, move, chunk } = run;
   const target = await readTargetRows(session.connection, statements, writes.updates);
-  const record = writeRecord({
+  const record = serializeEntry({
     verb: move.verb,
     deletes: move.delete,
     ...(move.allOrNothing && { allOrNothing: true }),
@@ -138,7 +138,7 @@ async function journalSlice(
   });
   if (slice.entry?.record === record) return target;
   if (slice.entry) await journal.update(slice.entry.id, record);
-  const id = slice.entry?.id ?? (await journal.open(session.database, record, chunk));
+  const id = slice.entry?.id ?? (await journal.open(session.journalNamespace, record, chunk));
   slice.entry = { id, record };
   await run.onStep("journaled");
   return target;
@@ -199,7 +199,7 @@ async function writeSlice(run: Run, slice: Slice, locked: Locked, { writes, ...w
  * Copies the leads that the target can hold unchanged, and adds all other leads to `unfit`. Returns the numbers of inserted and
  * of overwritten rows.
  *
- * @throws NoneMoved if an all-or-nothing move has leads that do not fit; its copies are undone.
+ * @throws AllOrNothingRefused if an all-or-nothing move has leads that do not fit; its copies are undone.
  */
 async function copyFitting(
   { session: { connection }, plan, statements, move, onStep }: Run,
@@ -227,7 +227,7 @@ async function copyFitting(
       slice.state = "reading";
     }
     // On row locks the transaction is rolled back.
-    throw new NoneMoved([], unfit);
+    throw new AllOrNothingRefused([], unfit);
   }
   // On non-transactional tables a failed statement keeps its first rows, so its own row count is too low.
   const countFitting = (ids: readonly number[]) => ({ affected: ids.filter((id) => !unfit.has(id)).length });

@@ -5,7 +5,15 @@ import type { Column, Table } from "./table-shape.ts";
 import { copyTime, fillModifyDate } from "./times.ts";
 import { copyValue, mayAlter } from "./values.ts";
 
-/** The statements of one verb. Each takes a list of ids as its one parameter. `s` is the source row, `t` the target row. */
+/**
+ * The statements of one verb. Each takes a list of ids as its one parameter. `s` is the source row, `t` the target row.
+ *
+ * A lead that the target cannot hold stays in the source. Three words describe how that is found:
+ *
+ * - unkept: before the copy. A condition on the source row predicts that a value would be lost.
+ * - alterable: after the copy. The type of a column may alter a value without an error, so the copies are compared and undone.
+ * - unfit: the result. The leads that are unkept or were altered, and those that the server rejected, each with the reason.
+ */
 export interface Statements {
   source: string;
   /** The quoted names of the copied columns; `lead_id` is the first. */
@@ -18,9 +26,9 @@ export interface Statements {
   duplicates: string;
   /** Selects the image of every target row. */
   targetImages: string;
-  /** Selects the id and the reason of every source row with a value that the target cannot hold. Absent if every value fits. */
+  /** Selects the id of every unkept lead, and the reason. Absent if every value fits. */
   unkept?: string;
-  /** The columns, as `duplicates` names them, whose type in the target may alter a value without an error. */
+  /** The alterable columns, as `duplicates` names them. */
   alterable: ReadonlySet<string>;
   target: string;
   /** Deletes target rows. */
@@ -65,8 +73,8 @@ export function buildStatements(from: Table, to: Table): Statements {
   const names = copied.map(({ name }) => name).join(", ");
   const values = copied.map(({ value }) => value).join(", ");
   const equal = copied.map(({ same }) => same).join(" AND ");
-  const known = copied.filter(({ name }) => identity.some((one) => name.toLowerCase() === quote(one)));
-  const sameLead = known.map(({ same }) => same).join(" OR ") || "TRUE";
+  const identityPairs = copied.filter(({ name }) => identity.some((one) => name.toLowerCase() === quote(one)));
+  const sameLead = identityPairs.map(({ same }) => same).join(" OR ") || "TRUE";
   const differing = copied.map(({ name, same }) => `IF(${same}, '', '${name.slice(1, -1).replaceAll("'", "''")},')`);
   // Performance: to concatenate the columns on the server takes half as long again.
   const image = (table: string) => copied.map(({ name, text }) => text(`${table}.${name}`)).join(", ");
@@ -121,6 +129,7 @@ function pairColumns(from: Table, to: Table): ColumnPairs {
   const substituted: string[] = [];
   const leadIdFirst = from.columns.toSorted((a, b) => Number(isLeadId(b)) - Number(isLeadId(a)));
   for (const column of leadIdFirst) {
+    // The target generates its own value, so a generated column is neither copied nor compared.
     if (column.generated) continue;
     const counterpart = counterparts.get(column.name.toLowerCase());
     if (!counterpart || counterpart.generated) {
@@ -137,6 +146,7 @@ function pairColumns(from: Table, to: Table): ColumnPairs {
     if (isFilled) {
       const entry = from.columns.find((one) => one.name.toLowerCase() === "entry_date");
       value = fillModifyDate(value, entry && copyTime("`entry_date`", entry, counterpart), counterpart);
+      // The copy of an empty value was filled, so it counts as equal.
       same = `(s.${name} IS NULL OR ${same})`;
       substituted.push(column.name);
     }

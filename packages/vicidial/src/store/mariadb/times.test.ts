@@ -341,7 +341,7 @@ test("keeps the wall-clock time of a callback across types", async () => {
     { callback_id: 5, lead_id: 1, callback_time: "2025-06-15 12:00:00" },
     { callback_id: 6, lead_id: 1, callback_time: "2050-06-15 12:00:00" },
   ]);
-  expect(await place.vicidial.store.restoreRelatedRecords([1])).toBe(1);
+  expect(await place.vicidial.store.restoreCallbacks([1])).toBe(1);
   const times = async (table: string) => [...(await place.read(place.wall, table, "callback_time")).values()];
   expect([await times("vicidial_callbacks"), await times("vicidial_callbacks_archive")]).toEqual([
     ["2025-06-15 12:00:00"],

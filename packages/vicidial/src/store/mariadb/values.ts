@@ -1,4 +1,4 @@
-import { canHold } from "./column-types.ts";
+import { canHold, integerBits } from "./column-types.ts";
 import type { Column } from "./table-shape.ts";
 
 /** The SQL that copies and compares one column. `s.` is the source, `t.` the target. */
@@ -19,7 +19,6 @@ const isExact = ({ type }: Column) => /int$|^decimal$/.test(type);
 const isInexact = ({ type }: Column) => /^(float|double)$/.test(type);
 const isUnsigned = ({ definition }: Column) => definition.includes("unsigned");
 
-const integerBits: Record<string, number> = { tinyint: 8, smallint: 16, mediumint: 24, int: 32, bigint: 64 };
 const textBytes: Record<string, number> = { tinytext: 2 ** 8 - 1, text: 2 ** 16 - 1, mediumtext: 2 ** 24 - 1 };
 
 /** True if the target's type may alter a value without an error, such as cut trailing spaces. */

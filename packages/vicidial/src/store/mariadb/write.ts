@@ -1,5 +1,5 @@
 import type { Connection } from "mysql2/promise";
-import type { Move } from "../../leads/move.ts";
+import type { Move } from "../../leads/move-types.ts";
 import { isCollision } from "../../leads/rules.ts";
 import type { RowImage } from "./journal.ts";
 import { readDuplicates } from "./lead-rows.ts";

@@ -1,10 +1,10 @@
 import type { Connection, RowDataPacket } from "mysql2/promise";
-import { MoveRefused } from "../leads/move-errors.ts";
-import { isCollision } from "../leads/rules.ts";
-import { readDuplicates } from "../store/mariadb/lead-rows.ts";
-import { archive, live, quote } from "../store/mariadb/names.ts";
-import { isRefused, preflight, statementsFor } from "../store/mariadb/plan.ts";
-import { runStatements } from "../store/mariadb/query.ts";
+import { MoveRefused } from "../../../leads/move-errors.ts";
+import { isCollision } from "../../../leads/rules.ts";
+import { readDuplicates } from "../lead-rows.ts";
+import { archive, live, quote } from "../names.ts";
+import { isRefused, preflight, statementsFor } from "../plan.ts";
+import { runStatements } from "../query.ts";
 import type { ColumnFacts, Diagnosis, TableFacts } from "./diagnosis.ts";
 import { examine } from "./examine.ts";
 

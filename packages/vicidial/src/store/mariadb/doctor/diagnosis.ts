@@ -1,4 +1,4 @@
-import type { Verb } from "../leads/move.ts";
+import type { Verb } from "../../../leads/move-types.ts";
 
 /** One column of a lead table, as information_schema reports it. */
 export interface ColumnFacts {

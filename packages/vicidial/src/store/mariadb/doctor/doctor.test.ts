@@ -2,10 +2,10 @@ import { createTestHost } from "@reinstate/batch-core/testing";
 import { mariadbDatabase } from "@reinstate/tooling/databases";
 import mysql, { type RowDataPacket } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
-import { createVicidial } from "../create.ts";
-import { insertRows } from "../fixtures/insert-rows.ts";
-import { leadTables } from "../fixtures/vicidial-tables.ts";
-import { makeLead } from "../leads/make-lead.ts";
+import { createVicidial } from "../../../create.ts";
+import { insertRows } from "../../../fixtures/insert-rows.ts";
+import { leadTables } from "../../../fixtures/vicidial-tables.ts";
+import { makeLead } from "../../../leads/make-lead.ts";
 
 const live = "vicidial_list";
 const archive = "vicidial_list_archive";

@@ -1,7 +1,7 @@
-import type { Verb } from "../leads/move.ts";
-import { canHold, widerCharset, widerType } from "../store/mariadb/column-types.ts";
-import { archive as archiveName, live as liveName, quote } from "../store/mariadb/names.ts";
-import { needsValue } from "../store/mariadb/table-shape.ts";
+import type { Verb } from "../../../leads/move-types.ts";
+import { canHold, widerCharset, widerType } from "../column-types.ts";
+import { archive as archiveName, live as liveName, quote } from "../names.ts";
+import { needsValue } from "../table-shape.ts";
 import type { ColumnFacts, Finding, TableFacts } from "./diagnosis.ts";
 
 /** Returns the definition of a column for ALTER TABLE. */

@@ -4,9 +4,9 @@ import { mariadbDatabase } from "@reinstate/tooling/databases";
 import { privateMariadb } from "@reinstate/tooling/services";
 import mysql from "mysql2/promise";
 import { expect, test } from "vitest";
-import { createVicidial } from "../create.ts";
-import { leadTables } from "../fixtures/vicidial-tables.ts";
-import { vicidial as vendor } from "../vendor.ts";
+import { createVicidial } from "../../../create.ts";
+import { leadTables } from "../../../fixtures/vicidial-tables.ts";
+import { vicidial as vendor } from "../../../vendor.ts";
 import { toVendorFinding } from "./inspect.ts";
 
 const clock = systemClock;

@@ -9,7 +9,7 @@ import {
   type VendorInspection,
 } from "@reinstate/batch-core";
 import type { Connection, RowDataPacket } from "mysql2/promise";
-import type { MariadbStore } from "../store/mariadb/mariadb-store.ts";
+import type { MariadbStore } from "../mariadb-store.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Finding } from "./diagnosis.ts";
 
