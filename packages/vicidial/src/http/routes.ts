@@ -112,7 +112,7 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
       read ??= readBody(request, options.bodyLimit).then((bytes) => utf8.decode(bytes));
       return read;
     };
-    const { before, idempotency, fault } = explained ? {} : await findReplay(request, verb, key, readText);
+    const { before, idempotency, fault } = explained ? {} : await findReplay(host, request, verb, key, readText);
     // A replay and a preview change nothing, so they are allowed at any hour.
     if (before) return await answerSubmitted(dialect, verb, before);
     if (!explained && !(await office.isAllowed(verb))) return errorReply(dialect, "office_hours");
@@ -121,30 +121,6 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
     if (fault) throw fault;
     if (explained) return Response.json(await explain(store, verb, checked));
     return await submitBatch(dialect, verb, checked, key, idempotency);
-  }
-
-  /**
-   * Finds the batch of an `Idempotency-Key`. A fault of the key is returned and not thrown, because the documented errors of the
-   * request come first.
-   *
-   * @throws ReinstateError `idempotency_running` if the first request is still running.
-   */
-  async function findReplay(
-    request: Request,
-    verb: Verb,
-    holder: Key,
-    readText: () => Promise<string>,
-  ): Promise<Replay> {
-    const key = request.headers.get("idempotency-key");
-    if (key === null) return {};
-    try {
-      const body = await readText();
-      const idempotency = readIdempotency(key, { actor: holder.id, operation: operationName(verb), body });
-      return { idempotency, before: await host.batches.recall(idempotency) };
-    } catch (fault) {
-      if (ReinstateError.is(fault, "idempotency_running")) throw fault;
-      return { fault };
-    }
   }
 
   /** Moves the leads as a batch of one chunk, if all of them are in the source. */
@@ -251,4 +227,29 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
     }),
   );
   return routes;
+}
+
+/**
+ * Finds the batch of an `Idempotency-Key`. A fault of the key is returned and not thrown, because the documented errors of the
+ * request come first.
+ *
+ * @throws ReinstateError `idempotency_running` if the first request is still running.
+ */
+async function findReplay(
+  { batches }: Host,
+  request: Request,
+  verb: Verb,
+  holder: Key,
+  readText: () => Promise<string>,
+): Promise<Replay> {
+  const key = request.headers.get("idempotency-key");
+  if (key === null) return {};
+  try {
+    const body = await readText();
+    const idempotency = readIdempotency(key, { actor: holder.id, operation: operationName(verb), body });
+    return { idempotency, before: await batches.recall(idempotency) };
+  } catch (fault) {
+    if (ReinstateError.is(fault, "idempotency_running")) throw fault;
+    return { fault };
+  }
 }
