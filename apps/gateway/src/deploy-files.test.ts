@@ -7,6 +7,7 @@ import { findHaproxy, findNginx, findSystemdAnalyze } from "@reinstate/tooling/s
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { listVariables, readSettings } from "./config.ts";
+import { composeSchema } from "./testing/compose-schema.ts";
 import { vendors } from "./testing/demo-gateway.ts";
 
 const folder = fileURLToPath(new URL("../../../deploy/", import.meta.url));
@@ -55,24 +56,25 @@ function withCertificate<Result>(work: (folder: string) => Result): Result {
   }
 }
 
-interface Compose {
-  services: Record<
-    string,
-    {
-      environment?: Record<string, string>;
-      secrets?: string[];
-      volumes?: string[];
-      depends_on?: object;
-      build?: { context: string; dockerfile: string };
-    } & Record<string, unknown>
-  >;
-  volumes: object;
-  secrets: Record<string, { file: string }>;
-}
-
 describe("compose.yaml", () => {
-  const compose = parse(read("compose.yaml")) as Compose;
+  const compose = composeSchema.parse(parse(read("compose.yaml")));
   const { gateway } = compose.services;
+
+  test.each<[fault: string, from: string, to: string]>([
+    ["a misspelt key", "read_only: true", "readonly: true"],
+    ["an unknown restart policy", "restart: unless-stopped", "restart: sometimes"],
+    ["a duration without a unit", "stop_grace_period: 30s", "stop_grace_period: 30"],
+    ["a setting that is no text", 'REINSTATE_GRACE_SECONDS: "20"', "REINSTATE_GRACE_SECONDS: 20"],
+    ["a port without a number", "127.0.0.1:8787:8787", "127.0.0.1:http"],
+    ["a condition that does not exist", "condition: service_healthy", "condition: healthy"],
+    ["an image without a tag", "postgres:18", "postgres"],
+    ["a wait for a service that has no health check", "postgres: { condition", "backup: { condition"],
+    ["a key of its own at the top", "name: reinstate", "name: reinstate\nversion: 3"],
+  ])("is rejected with %s", (_, from, to) => {
+    const text = read("compose.yaml");
+    expect(text).toContain(from);
+    expect(composeSchema.safeParse(parse(text.replace(from, to))).success).toBe(false);
+  });
 
   test("has settings that the gateway accepts", () => {
     const environment = gateway?.environment ?? {};
