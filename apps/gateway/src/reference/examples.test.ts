@@ -27,14 +27,6 @@ function listDocumented(): Operation[] {
   return Object.values(paths).flatMap((path) => Object.values(path));
 }
 
-/** Replies that the demo cannot give: background work, and changes of unknown outcomes. */
-const unseen = [
-  "firstpromoter.undoBatchProcess 202",
-  ...["reexamine", "mark"].map((verb) => `v1.${verb}Batch 200`),
-  "v1.undoBatch 202",
-  "v1.repeatBatch 202",
-];
-
 describe("each operation", () => {
   const operations = listDocumented();
 
@@ -50,7 +42,8 @@ describe("each operation", () => {
         return isShown ? [] : [`${operationId} ${status}`];
       }),
     );
-    expect(missing).toEqual([...unseen, "service.getOpenApi 200"]);
+    // The document itself is too long for an example of itself.
+    expect(missing).toEqual(["service.getOpenApi 200"]);
   });
 });
 
@@ -59,7 +52,7 @@ describe.each(files)("the examples of $api", ({ file, routes }) => {
     const { style, calls } = JSON.parse(readFileSync(file, "utf8")) as Examples;
     await using database = sqliteDatabase();
     await using gateway = await startExampleGateway(database.url);
-    for (const call of calls) {
+    for (const call of calls.filter(({ illustration }) => !illustration)) {
       const reply = await runExample(routes, call, style, gateway);
       const at = `${call.operationId} ${call.name}`;
       if (call.trimmed) expect([at, reply.status]).toEqual([at, call.reply?.status]);

@@ -15,6 +15,8 @@ export interface ExampleCall {
   body?: unknown;
   /** The same call by the package's client: an expression on `client`. */
   client?: string;
+  /** The demo cannot give this reply, such as one of work in the background. It is checked against its schema alone. */
+  illustration?: boolean;
   /** The reply is a shortened one. */
   trimmed?: boolean;
   /** The reply of the demo. A body that is not JSON is a text; an empty body is null. */
