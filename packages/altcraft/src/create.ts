@@ -6,14 +6,14 @@ import {
   type VendorInspection,
   type VendorInstance,
 } from "@reinstate/batch-core";
+import { createSqlConsentStore } from "./consent/sql-consent-store.ts";
 import { createMethods } from "./http/methods/methods.ts";
-import { createFlagSetter } from "./http/methods/set-deleted-flag.ts";
+import { createFlagSetter } from "./http/methods/run-flag-batch.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createOperations } from "./operations/operations.ts";
 import { createUpstream } from "./operations/upstream.ts";
 import { type AltcraftOptions, readOptions } from "./options.ts";
 import { type SubscriptionImport, type SubscriptionRead, subscriptionImport } from "./schemas.ts";
-import { createSqlConsentStore } from "./store/consent.ts";
 import { createSqlStore } from "./store/sql-store.ts";
 import type { SubscriptionStore } from "./store/store.ts";
 import { digestKey, newSubscription } from "./subscriptions/rules.ts";

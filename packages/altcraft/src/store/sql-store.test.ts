@@ -1,8 +1,8 @@
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
+import { createSqlConsentStore } from "../consent/sql-consent-store.ts";
 import { consentContract, makeSubscription, storeContract } from "../testing.ts";
-import { createSqlConsentStore } from "./consent.ts";
 import { createSqlStore } from "./sql-store.ts";
 import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store.ts";
 

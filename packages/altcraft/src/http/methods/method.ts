@@ -4,7 +4,7 @@ import type { AltcraftSettings } from "../../options.ts";
 import type { ConsentStore, SubscriptionStore } from "../../store/store.ts";
 import type { MethodRow } from "./method-table.ts";
 import type { MethodReply } from "./reply.ts";
-import type { FlagSetter } from "./set-deleted-flag.ts";
+import type { FlagSetter } from "./run-flag-batch.ts";
 
 /** A method with its handler. */
 export interface Method extends MethodRow {

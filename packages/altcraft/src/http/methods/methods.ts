@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { listFieldNames } from "../unknown-fields.ts";
-import { createExtensions } from "./extension-methods.ts";
+import { createExtensions } from "./extension-handlers.ts";
 import type { Method, MethodParts } from "./method.ts";
 import {
   commonParameters,
@@ -10,7 +10,7 @@ import {
   type VendorMethodName,
   vendorMethods,
 } from "./method-table.ts";
-import { createVendorHandlers } from "./vendor-methods.ts";
+import { createVendorHandlers } from "./vendor-handlers.ts";
 
 /** Returns the served methods: the vendor's, and the extensions if the setting `extensions` is on. */
 export function createMethods(parts: MethodParts): Method[] {

@@ -11,7 +11,7 @@ import {
   storedKey,
   type Tables,
   valuesTable,
-} from "./rows.ts";
+} from "../store/rows.ts";
 import type {
   Address,
   ConsentAuditFields,
@@ -19,7 +19,7 @@ import type {
   ConsentStatus,
   ConsentStore,
   SubscriptionKey,
-} from "./store.ts";
+} from "../store/store.ts";
 
 const addressColumns = { channel: "text", address: "text" } as const;
 const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
