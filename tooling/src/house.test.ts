@@ -74,6 +74,16 @@ describe("a planted fault is found", () => {
       /vicidial: cycle of folders: .*leads → store/,
     ],
     [
+      "an import around a port",
+      () => append("packages/altcraft/src/operations/operations.ts", 'import type { X } from "../consent/guard.ts";'),
+      /altcraft\/src\/operations\/operations\.ts imports \.\.\/consent\/guard\.ts; import .*consent\/port\.ts/,
+    ],
+    [
+      "a folder without its port",
+      () => rmSync(path("packages/altcraft/src/consent/port.ts")),
+      /altcraft\/src\/consent lacks its port port\.ts/,
+    ],
+    [
       "a word that we do not use",
       () => append("packages/vicidial/src/options.ts", "// Whoever reads this."),
       /vicidial\/src\/options\.ts:\d+: "Whoever": say the actor/,

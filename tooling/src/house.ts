@@ -26,6 +26,11 @@ const vendorFiles = [
 ];
 const vendorEntryPoints = [".", "./client", "./schemas", "./testing"];
 
+/** Folders of opt-in features, each with the one file that the rest of its package may import. */
+const ports: Readonly<Record<string, string>> = {
+  "packages/altcraft/src/consent": "port.ts",
+};
+
 /** File names that say nothing about the content. */
 const emptyNames = /^(utils?|helpers?|types|common|misc|shared)\.tsx?$/;
 
@@ -73,6 +78,7 @@ export function inspect(root: string): string[] {
     faults.push(...files.flatMap((file) => findLongFunctions(relative(root, file), readFileSync(file, "utf8"))));
     faults.push(...findUndocumented(root, listEntryPoints(folder)));
   }
+  for (const [folder, port] of Object.entries(ports)) faults.push(...checkPort(root, folder, port));
   faults.push(...findVocabularyFaultsBelow(root));
   return faults;
 }
@@ -136,6 +142,22 @@ function checkImports(root: string, folder: string, vendors: string[]): string[]
       const target = resolve(dirname(file), specifier);
       if (relative(folder, target).startsWith(".."))
         faults.push(`${relative(root, file)} reaches out of its package: ${specifier}`);
+    }
+  }
+  return faults;
+}
+
+/** Checks that the rest of a package imports a folder only through its port. Types and tests count. */
+function checkPort(root: string, folder: string, port: string): string[] {
+  if (!existsSync(join(root, folder, port))) return [`${folder} lacks its port ${port}`];
+  const inside = (file: string) => relative(root, file).startsWith(`${folder}/`);
+  const faults: string[] = [];
+  for (const file of listSources(join(root, dirname(folder))).filter((file) => !inside(file))) {
+    for (const specifier of readSpecifiers(readFileSync(file, "utf8"), { types: true })) {
+      const target = resolve(dirname(file), specifier);
+      if (specifier.startsWith(".") && inside(target) && relative(join(root, folder), target) !== port) {
+        faults.push(`${relative(root, file)} imports ${specifier}; import ${folder}/${port}`);
+      }
     }
   }
   return faults;

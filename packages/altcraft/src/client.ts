@@ -12,35 +12,35 @@ import type * as z from "zod";
 import { extensionMethods, type MethodRow, vendorMethods } from "./http/methods/method-table.ts";
 import { readXml, writeXml } from "./http/xml.ts";
 import { readValue } from "./http/xml-values.ts";
+import type { ConsentReply, SubscriptionErase, Suppression, subscriptionListConsent } from "./schemas/consent.ts";
+import type {
+  BatchReply,
+  DeletedReply,
+  SubscriptionDelete,
+  subscriptionListDeleted,
+  UndeleteBatch,
+  UndeleteByHash,
+  UndeleteByMatching,
+  UndeleteReply,
+  UndeleteRequestOptions,
+} from "./schemas/extensions.ts";
+import { customChannelName, type SubscriptionIdentity } from "./schemas/identity.ts";
 import {
-  type BatchReply,
-  type ConsentReply,
-  customChannelName,
-  type DeletedReply,
   envelope,
   type GetReply,
   type ListReply,
   type PageReply,
   type PlainReply,
-  type ProfileMatch,
   type ProfileReply,
-  type SubscriptionDelete,
-  type SubscriptionErase,
-  type SubscriptionIdentity,
-  type SubscriptionList,
-  type SubscriptionScope,
-  type SubscriptionSet,
-  type Suppression,
-  type subscriptionListAll,
-  type subscriptionListConsent,
-  type subscriptionListDeleted,
-  type UndeleteBatch,
-  type UndeleteByHash,
-  type UndeleteByMatching,
-  type UndeleteReply,
-  type UndeleteRequestOptions,
   type UpdatedReply,
-} from "./schemas.ts";
+} from "./schemas/replies.ts";
+import type {
+  ProfileMatch,
+  SubscriptionList,
+  SubscriptionScope,
+  SubscriptionSet,
+  subscriptionListAll,
+} from "./schemas/requests.ts";
 
 export { type RetryOptions, VendorError, type VendorErrorKind } from "@reinstate/batch-core/client";
 

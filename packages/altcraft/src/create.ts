@@ -6,17 +6,18 @@ import {
   type VendorInspection,
   type VendorInstance,
 } from "@reinstate/batch-core";
-import { createSqlConsentStore } from "./consent/sql-consent-store.ts";
+import { createConsent } from "./consent/port.ts";
 import { createMethods } from "./http/methods/methods.ts";
-import { createFlagSetter } from "./http/methods/run-flag-batch.ts";
+import { createFlagBatches } from "./http/methods/run-flag-batch.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createOperations } from "./operations/operations.ts";
 import { createUpstream } from "./operations/upstream.ts";
 import { type AltcraftOptions, readOptions } from "./options.ts";
-import { type SubscriptionImport, type SubscriptionRead, subscriptionImport } from "./schemas.ts";
+import { type ParsedSubscription, type SubscriptionImport, subscriptionImport } from "./schemas/requests.ts";
+import { readInstallationId } from "./store/installation.ts";
 import { createSqlStore } from "./store/sql-store.ts";
 import type { SubscriptionStore } from "./store/store.ts";
-import { digestKey, newSubscription } from "./subscriptions/rules.ts";
+import { newSubscription, toKeyText } from "./subscriptions/rules.ts";
 
 /** Result of loading subscriptions. */
 export interface Loaded {
@@ -39,7 +40,7 @@ export interface Altcraft extends VendorInstance {
    */
   load(subscriptions: readonly SubscriptionImport[]): Promise<Loaded>;
   /** Adds subscriptions that the schema `subscriptionImport` has parsed. */
-  loadRead(subscriptions: readonly SubscriptionRead[]): Promise<Loaded>;
+  loadParsed(subscriptions: readonly ParsedSubscription[]): Promise<Loaded>;
 }
 
 /**
@@ -58,40 +59,40 @@ export interface Altcraft extends VendorInstance {
 export async function createAltcraft(host: Host, options: AltcraftOptions = {}): Promise<Altcraft> {
   const { settings, upstream } = readOptions(options);
   const store = await createSqlStore(host.database);
-  const consent = createSqlConsentStore(host.database);
+  const consent = createConsent(host, store, settings);
   const operations = [
     ...createOperations(host, store, consent, settings),
     ...(upstream
-      ? createUpstream({ host, upstream, installation: await consent.installationId(), consent, settings })
+      ? createUpstream({ host, upstream, installation: await readInstallationId(host.database), consent, settings })
       : []),
   ];
   host.register(...operations);
   host.declareAccounts({ vendor: "altcraft", label: "Altcraft" });
-  const methods = createMethods({ host, store, consent, flagSetter: createFlagSetter(host, settings), settings });
+  const methods = createMethods({ host, store, consent, flagBatches: createFlagBatches(host, settings), settings });
   const routes = createRoutes(host, methods, settings);
 
-  async function loadRead(subscriptions: readonly SubscriptionRead[]): Promise<Loaded> {
+  async function loadParsed(subscriptions: readonly ParsedSubscription[]): Promise<Loaded> {
     const now = host.clock.now();
     const records = subscriptions.map(({ is_delete, ...subscription }) => ({
       ...newSubscription(subscription, subscription, now, settings),
       is_delete,
       deleted_at: is_delete ? now : null,
     }));
-    const erased = await consent.erased(records.map(digestKey));
-    const toAdd = erased.size === 0 ? records : records.filter((record) => !erased.has(digestKey(record)));
+    const erased = await consent.findErased(records);
+    const isErased = (record: (typeof records)[number]) => erased.size > 0 && erased.has(toKeyText(record));
+    const toAdd = records.filter((record) => !isErased(record));
     await store.addProfiles(toAdd);
     await store.addResources(toAdd.map(({ resource_id }) => ({ resource_id, cats: null })));
     const added = await store.addSubscriptions(toAdd);
     return {
       added,
       kept: toAdd.length - added,
-      erased:
-        erased.size === 0 ? [] : records.flatMap((record, index) => (erased.has(digestKey(record)) ? [index] : [])),
+      erased: records.flatMap((record, index) => (isErased(record) ? [index] : [])),
     };
   }
 
   const load = async (subscriptions: readonly SubscriptionImport[]) =>
-    loadRead(subscriptions.map((subscription) => subscriptionImport.parse(subscription)));
+    loadParsed(subscriptions.map((subscription) => subscriptionImport.parse(subscription)));
 
   async function inspect(request: InspectOptions = {}): Promise<VendorInspection> {
     const [local, remote] = await Promise.all([
@@ -101,5 +102,5 @@ export async function createAltcraft(host: Host, options: AltcraftOptions = {}):
     return { ...local, targets: [...local.targets, ...(remote ? [remote] : [])] };
   }
 
-  return { routes, operations, store, load, loadRead, inspect };
+  return { routes, operations, store, load, loadParsed, inspect };
 }

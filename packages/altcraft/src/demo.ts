@@ -1,6 +1,6 @@
 import type { Host, Vendor } from "@reinstate/batch-core";
 import type { Altcraft } from "./create.ts";
-import type { SubscriptionIdentity } from "./schemas.ts";
+import type { SubscriptionIdentity } from "./schemas/identity.ts";
 
 const token = "demo-altcraft-token";
 const place = { db_id: 1, resource_id: 26, profile_id: "507f1f77bcf86cd799439011" };

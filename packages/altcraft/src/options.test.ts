@@ -10,8 +10,8 @@ const { place, john } = demo;
 const done = { data: null, error: 0, error_text: "Successful operation" };
 
 describe("settings", () => {
-  test.each(["always200", "always_200"] as const)("%s keeps the code in the body alone", async (httpStatus) => {
-    await using server = await start({ httpStatus });
+  test("always_200 keeps the code in the body alone", async () => {
+    await using server = await start({ httpStatus: "always_200" });
     expect(await server.ask("subscriptions/get", john)).toEqual({
       status: 200,
       error: 404,

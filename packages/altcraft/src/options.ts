@@ -19,6 +19,7 @@ export const altcraftOptions = z
   .strictObject({
     /** Whether the extensions are served: bulk undelete, dry run, lists of deleted subscriptions, consent guard and erasing. */
     extensions: z.enum(["off", "on"]).default("off"),
+    // The next three are for the features of the folder consent/.
     /** Whether the consent guard checks every undelete, or only those that request it. It requires a reason for each. */
     consentGuard: z.enum(["on_request", "always"]).default("on_request"),
     /** Error code for undelete of an erased subscription. */
@@ -28,7 +29,7 @@ export const altcraftOptions = z
     /** Whether `hash_id` is computed from the normalized address or from the address as sent. Choose it before the first record. */
     hashIdInput: z.enum(["compared", "given"]).default("compared"),
     /** The HTTP status of an error: its code, or 200 with the code in the body alone. */
-    httpStatus: z.enum(["follow_error", "always_200", "always200"]).default("follow_error"),
+    httpStatus: z.enum(["follow_error", "always_200"]).default("follow_error"),
     /** Error text for a missing token. */
     tokenRequiredText: z.string().min(1).default("API token required"),
     unknownTokenError: code(401),

@@ -1,40 +1,46 @@
-// Entry point: schemas of requests, replies and records, under the vendor's names.
+// Entry point: schemas of requests, replies and records, under the vendor's names. Files of this package import from schemas/.
 
+export {
+  type KnownChannel,
+  knownChannels,
+} from "./schemas/channels.ts";
 export {
   type AuditFields,
   auditParams,
-  type BatchReply,
-  batchLimit,
-  batchReply,
   type ConsentAction,
   type ConsentReply,
   consentActions,
   consentReply,
+  type SubscriptionErase,
+  type SubscriptionListConsent,
+  type Suppression,
+  subscriptionErase,
+  subscriptionListConsent,
+  suppression,
+  type UndeleteOptions,
+  undeleteOptions,
+} from "./schemas/consent.ts";
+export {
+  type BatchReply,
+  batchLimit,
+  batchReply,
   type DeletedReply,
   deletedReply,
   deletedSubscription,
   type SubscriptionDelete,
-  type SubscriptionErase,
-  type SubscriptionListConsent,
   type SubscriptionListDeleted,
   type SubscriptionUndelete,
-  type Suppression,
   subscriptionDelete,
-  subscriptionErase,
-  subscriptionListConsent,
   subscriptionListDeleted,
   subscriptionUndelete,
   subscriptionUndeleteShape,
-  suppression,
   type UndeleteBatch,
   type UndeleteByHash,
   type UndeleteByMatching,
-  type UndeleteOptions,
   type UndeleteReply,
   type UndeleteRequestOptions,
   undeleteBatch,
   undeleteBatchShape,
-  undeleteOptions,
   undeleteReply,
   undeleteRequestOptions,
 } from "./schemas/extensions.ts";
@@ -44,8 +50,6 @@ export {
   customChannelName,
   describeIssue,
   isCustom,
-  type KnownChannel,
-  knownChannels,
   type SubscriptionIdentity,
   subscriptionIdentity,
 } from "./schemas/identity.ts";
@@ -72,6 +76,7 @@ export {
   updatedReply,
 } from "./schemas/replies.ts";
 export {
+  type ParsedSubscription,
   type ProfileGet,
   type ProfileMatch,
   profileGet,
@@ -81,7 +86,6 @@ export {
   type SubscriptionImport,
   type SubscriptionList,
   type SubscriptionListAll,
-  type SubscriptionRead,
   type SubscriptionScope,
   type SubscriptionSet,
   status,

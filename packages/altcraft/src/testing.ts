@@ -1,7 +1,9 @@
 import { deepStrictEqual as equal } from "node:assert";
+import type { ConsentStore } from "./consent/port.ts";
 import { altcraftOptions } from "./options.ts";
-import type { SubscriptionChanges, SubscriptionIdentity } from "./schemas.ts";
-import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store/store.ts";
+import type { SubscriptionIdentity } from "./schemas/identity.ts";
+import type { SubscriptionChanges } from "./schemas/requests.ts";
+import type { StoredSubscription, SubscriptionStore } from "./store/store.ts";
 import { newSubscription } from "./subscriptions/rules.ts";
 
 /** Returns a subscription as the store holds it under the default settings. `at` is its time in milliseconds. */
@@ -286,18 +288,18 @@ export const consentContract: readonly ConsentPromise[] = [
       await store.addSubscriptions([one, two]);
       await consent.suppress([two, { channel: "sms", address: one.address }], { at: 1, ...ann });
       await consent.suppress([two], { at: 2, ...ann });
-      equal(await consent.readStatus([makeSubscription(person(3)), two, one]), [
+      equal(await consent.readStates([makeSubscription(person(3)), two, one]), [
         undefined,
         { status: "subscribed", suppressed: true },
         { status: "complained", suppressed: false },
       ]);
       const elsewhere = { channel: "sms", address: two.address };
-      equal(await consent.suppressed([elsewhere, two, one, two]), [false, true, false, true]);
-      equal(await consent.suppressed([one]), [false]);
-      equal(await consent.suppressed([]), []);
+      equal(await consent.areSuppressed([elsewhere, two, one, two]), [false, true, false, true]);
+      equal(await consent.areSuppressed([one]), [false]);
+      equal(await consent.areSuppressed([]), []);
       await consent.unsuppress([two], { at: 3, ...ann });
-      equal(await consent.suppressed([two]), [false]);
-      equal(await consent.readStatus([two]), [{ status: "subscribed", suppressed: false }]);
+      equal(await consent.areSuppressed([two]), [false]);
+      equal(await consent.readStates([two]), [{ status: "subscribed", suppressed: false }]);
     },
   },
   {
@@ -310,8 +312,8 @@ export const consentContract: readonly ConsentPromise[] = [
       equal(await consent.erase(one, "d1", erasure), false);
       equal(await store.find(one), undefined);
       equal(await store.find(two), two);
-      equal(await consent.erased(["d1", "d2"]), new Set(["d1"]));
-      equal(await consent.erased([]), new Set());
+      equal(await consent.findErased(["d1", "d2"]), new Set(["d1"]));
+      equal(await consent.findErased([]), new Set());
       await store.addSubscriptions([one]);
       equal(await consent.erase(one, "d1", { ...erasure, at: 2 }), true);
     },
@@ -328,7 +330,7 @@ export const consentContract: readonly ConsentPromise[] = [
       await consent.unsuppress([one], { at: 3, ...ann, reason: "a slip" });
       await consent.erase(one, "d1", { at: 4, ...ann });
       await consent.erase(two, "d2", { at: 5, ...ann });
-      const all = await consent.log({ limit: 9 });
+      const all = await consent.listEntries({ limit: 9 });
       const email = { channel: "email", subject: one.address };
       equal(
         all.map(({ id: _, ...entry }) => entry),
@@ -339,18 +341,10 @@ export const consentContract: readonly ConsentPromise[] = [
           { action: "suppress", ...email, at: 1, ...ann },
         ],
       );
-      equal(await consent.log({ limit: 2 }), all.slice(0, 2));
-      equal(await consent.log({ limit: 9, before: all[1]?.id }), all.slice(2));
-      equal(await consent.log({ limit: 9, address: one }), [all[1], all[3]]);
-      equal(await consent.log({ limit: 9, action: "suppress" }), all.slice(2));
-    },
-  },
-  {
-    name: "returns one id per installation",
-    async check(consent) {
-      const id = await consent.installationId();
-      equal(id.length > 20, true);
-      equal(await consent.installationId(), id);
+      equal(await consent.listEntries({ limit: 2 }), all.slice(0, 2));
+      equal(await consent.listEntries({ limit: 9, before: all[1]?.id }), all.slice(2));
+      equal(await consent.listEntries({ limit: 9, address: one }), [all[1], all[3]]);
+      equal(await consent.listEntries({ limit: 9, action: "suppress" }), all.slice(2));
     },
   },
 ];

@@ -35,8 +35,8 @@ describe.each(ledgerDatabases)("Altcraft on $name", ({ open }) => {
 });
 
 test("parses settings given as strings", () => {
-  const settings = altcraft.settings.parse({ httpStatus: "always200", notFoundError: "400", retentionDays: "30" });
-  expect(settings).toMatchObject({ httpStatus: "always200", notFoundError: 400, retentionDays: 30 });
+  const settings = altcraft.settings.parse({ httpStatus: "always_200", notFoundError: "400", retentionDays: "30" });
+  expect(settings).toMatchObject({ httpStatus: "always_200", notFoundError: 400, retentionDays: 30 });
   expect(altcraft.settings.parse({}).retentionDays).toBe("forever");
   expect(altcraft.settings.safeParse({ httpStatsu: "x" }).success).toBe(false);
 });

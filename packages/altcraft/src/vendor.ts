@@ -7,7 +7,7 @@ import { openApi } from "./http/openapi.ts";
 import { basePath } from "./http/routes.ts";
 import { importSubscriptions } from "./import/import.ts";
 import { type AltcraftSettings, altcraftOptions } from "./options.ts";
-import { channelName } from "./schemas.ts";
+import { channelName } from "./schemas/identity.ts";
 
 const methodNames = [...new Set([...Object.keys(vendorMethods), ...Object.keys(extensionMethods)])];
 

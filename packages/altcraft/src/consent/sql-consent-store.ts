@@ -1,25 +1,20 @@
 import type { Database, LedgerTransaction } from "@reinstate/batch-core";
-import { sql } from "kysely";
-import { type ConsentAction, type Status, statuses } from "../schemas.ts";
-import {
-  type Db,
-  hasKey,
-  insertNew,
-  keyColumns,
-  keyString,
-  sameKey,
-  storedKey,
-  type Tables,
-  valuesTable,
-} from "../store/rows.ts";
-import type {
-  Address,
-  ConsentAuditFields,
-  ConsentEntry,
-  ConsentStatus,
-  ConsentStore,
-  SubscriptionKey,
-} from "../store/store.ts";
+import { type Generated, type Kysely, sql } from "kysely";
+import type { ConsentAction } from "../schemas/consent.ts";
+import { type Status, statuses } from "../schemas/requests.ts";
+import { getDialect } from "../store/dialect.ts";
+import { hasKey, keyColumns, keyString, sameKey, storedKey } from "../store/keys.ts";
+import { insertNew, type Tables, valuesTable } from "../store/rows.ts";
+import type { Address, SubscriptionKey } from "../store/store.ts";
+import type { ConsentAuditFields, ConsentEntry, ConsentState, ConsentStore } from "./consent-store.ts";
+
+interface ConsentTables extends Tables {
+  altcraft_suppressions: { channel: string; address: string; created_at: number };
+  altcraft_erased: { digest: string; erased_at: number; actor: string | null; reason: string };
+  altcraft_consent_log: ConsentEntry & { id: Generated<number> };
+}
+
+type Db = Kysely<ConsentTables>;
 
 const addressColumns = { channel: "text", address: "text" } as const;
 const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
@@ -27,32 +22,29 @@ const suppressionColumns = { ...addressColumns, created_at: "bigint" } as const;
 // A channel name holds no white space, so the text is unambiguous.
 const toAddressText = ({ channel, address }: Address) => `${channel} ${address}`;
 
-async function log(on: Db, { action, channel, subject, at, actor, reason, requested_by }: Omit<ConsentEntry, "id">) {
+async function addEntry(on: Db, entry: Omit<ConsentEntry, "id">): Promise<void> {
+  const { action, channel, subject, at, actor, reason, requested_by } = entry;
   await on
     .insertInto("altcraft_consent_log")
     .values({ action, channel, subject, at, actor, reason, requested_by })
     .execute();
 }
 
-async function logAddress(
+async function addAddressEntry(
   on: LedgerTransaction,
   action: ConsentAction,
   [first]: readonly Address[],
   audit: ConsentAuditFields,
 ): Promise<void> {
-  if (first) await log(on as Db, { action, channel: first.channel, subject: first.address, ...audit });
+  if (first) await addEntry(on as Db, { action, channel: first.channel, subject: first.address, ...audit });
 }
 
-/**
- * Stores the suppression list, the digests of erased subscriptions, and the consent log. `createSqlStore` migrates the tables, so call
- * it first.
- */
+/** Creates the consent store on SQLite or PostgreSQL. `createSqlStore` migrates the tables, so call it first. */
 export function createSqlConsentStore(database: Database): ConsentStore {
-  const db = database.tables<Tables>();
+  const db = database.tables<ConsentTables>();
+  const dialect = getDialect(database);
   return {
-    async readStatus(keys, transaction) {
-      const locked =
-        database.dialect === "sqlite" ? sql`` : sql`order by ${storedKey} for update of altcraft_subscriptions`;
+    async readStates(keys, transaction) {
       const { rows } = await sql<SubscriptionKey & { status: number; suppressed: number }>`
         select ${storedKey}, status,
           case when exists (
@@ -60,21 +52,20 @@ export function createSqlConsentStore(database: Database): ConsentStore {
             where altcraft_suppressions.channel = altcraft_subscriptions.channel
               and altcraft_suppressions.address = altcraft_subscriptions.address
           ) then 1 else 0 end as suppressed
-        from altcraft_subscriptions, ${valuesTable(database.dialect, keys, keyColumns)} where ${sameKey} ${locked}`.execute(
-        (transaction as Db | undefined) ?? db,
-      );
-      const found = new Map<string, ConsentStatus>();
+        from altcraft_subscriptions, ${valuesTable(dialect, keys, keyColumns)} where ${sameKey}
+        order by ${storedKey} ${dialect.lock}`.execute((transaction as Db | undefined) ?? db);
+      const found = new Map<string, ConsentState>();
       for (const row of rows) {
         found.set(keyString(row), { status: statuses[row.status] as Status, suppressed: row.suppressed === 1 });
       }
       return keys.map((key) => found.get(keyString(key)));
     },
 
-    async suppressed(addresses) {
+    async areSuppressed(addresses) {
       if (addresses.length === 0) return [];
       const { rows } = await sql<Address>`
         select listed.channel, listed.address
-        from altcraft_suppressions as listed, ${valuesTable(database.dialect, addresses, addressColumns)}
+        from altcraft_suppressions as listed, ${valuesTable(dialect, addresses, addressColumns)}
         where listed.channel = given.channel and listed.address = given.address`.execute(db);
       const listed = new Set(rows.map(toAddressText));
       return addresses.map((address) => listed.has(toAddressText(address)));
@@ -84,7 +75,7 @@ export function createSqlConsentStore(database: Database): ConsentStore {
       database.transaction(async (transaction) => {
         const rows = addresses.map(({ channel, address }) => ({ channel, address, created_at: audit.at }));
         await insertNew(database, "altcraft_suppressions", suppressionColumns, rows, transaction);
-        await logAddress(transaction, "suppress", addresses, audit);
+        await addAddressEntry(transaction, "suppress", addresses, audit);
       }),
 
     unsuppress: (addresses, audit) =>
@@ -96,7 +87,7 @@ export function createSqlConsentStore(database: Database): ConsentStore {
             .where("address", "=", address)
             .execute();
         }
-        await logAddress(transaction, "unsuppress", addresses, audit);
+        await addAddressEntry(transaction, "unsuppress", addresses, audit);
       }),
 
     erase: (key, digest, audit) =>
@@ -110,11 +101,11 @@ export function createSqlConsentStore(database: Database): ConsentStore {
           .values({ digest, ...auditColumns })
           .onConflict((conflict) => conflict.column("digest").doUpdateSet(auditColumns))
           .execute();
-        await log(on, { action: "erase", channel: null, subject: digest, ...audit });
+        await addEntry(on, { action: "erase", channel: null, subject: digest, ...audit });
         return true;
       }),
 
-    async log({ action, address, before, limit }) {
+    async listEntries({ action, address, before, limit }) {
       return db
         .selectFrom("altcraft_consent_log")
         .selectAll()
@@ -128,7 +119,7 @@ export function createSqlConsentStore(database: Database): ConsentStore {
         .execute();
     },
 
-    async erased(digests, transaction) {
+    async findErased(digests, transaction) {
       if (digests.length === 0) return new Set();
       const rows = await ((transaction as Db | undefined) ?? db)
         .selectFrom("altcraft_erased")
@@ -136,10 +127,6 @@ export function createSqlConsentStore(database: Database): ConsentStore {
         .where(database.anyOf("digest", digests))
         .execute();
       return new Set(rows.map(({ digest }) => digest));
-    },
-
-    async installationId() {
-      return (await db.selectFrom("altcraft_installation").select("id").executeTakeFirstOrThrow()).id;
     },
   };
 }

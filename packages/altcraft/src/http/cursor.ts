@@ -1,6 +1,5 @@
 import * as z from "zod";
-import type { Status } from "../schemas.ts";
-import { statuses } from "../schemas.ts";
+import { type Status, statuses } from "../schemas/requests.ts";
 import type { SubscriptionKey } from "../store/store.ts";
 
 type After = Omit<SubscriptionKey, "db_id">;

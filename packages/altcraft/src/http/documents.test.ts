@@ -16,7 +16,8 @@ import {
 } from "../fixtures/documents.ts";
 import { start } from "../fixtures/server.ts";
 import type { AltcraftOptions } from "../options.ts";
-import { envelope, subscriptionIdentity } from "../schemas.ts";
+import { subscriptionIdentity } from "../schemas/identity.ts";
+import { envelope } from "../schemas/replies.ts";
 import { makeSubscription } from "../testing.ts";
 import { readXml, writeXml } from "./xml.ts";
 import { readValue } from "./xml-values.ts";

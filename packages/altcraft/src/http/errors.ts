@@ -27,7 +27,10 @@ interface ErrorRow {
   transport?: true;
 }
 
-/** Table of all errors. The vendor documents the codes, but of the texts only the one for a missing token. */
+/**
+ * Table of all errors. The order of the checks, which decides the error of a call with several faults, is listed at `handle` in
+ * routes.ts. The vendor documents the codes, but of the texts only the one for a missing token.
+ */
 const errors: Record<ErrorKind, ErrorRow> = {
   bad_request: { code: (s) => s.badRequestError, text: (detail) => `Incorrect request: ${detail}` },
   token_required: { code: () => 401, text: (_, s) => s.tokenRequiredText },

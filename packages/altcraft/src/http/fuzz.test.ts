@@ -3,7 +3,7 @@ import { fuzz, toJson } from "@reinstate/tooling/fuzz";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { demo, start } from "../fixtures/server.ts";
-import { envelope } from "../schemas.ts";
+import { envelope } from "../schemas/replies.ts";
 import { extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
 import { openApi } from "./openapi.ts";
 import { readXml, writeXml } from "./xml.ts";

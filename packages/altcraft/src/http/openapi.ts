@@ -7,17 +7,11 @@ import {
   type Json,
 } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
-import {
-  consentReply,
-  deletedReply,
-  envelope,
-  placedSubscription,
-  profileMatch,
-  profileSubscription,
-  subscription,
-  subscriptionChanges,
-  subscriptionIdentity,
-} from "../schemas.ts";
+import { consentReply } from "../schemas/consent.ts";
+import { deletedReply } from "../schemas/extensions.ts";
+import { subscriptionIdentity } from "../schemas/identity.ts";
+import { envelope, placedSubscription, profileSubscription, subscription } from "../schemas/replies.ts";
+import { profileMatch, subscriptionChanges } from "../schemas/requests.ts";
 import { describeErrors } from "./errors.ts";
 import examples from "./examples.json" with { type: "json" };
 import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";

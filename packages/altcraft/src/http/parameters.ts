@@ -13,7 +13,8 @@ import {
 } from "@reinstate/batch-core/http";
 import type * as z from "zod";
 import type { AltcraftSettings } from "../options.ts";
-import { batchLimit, describeIssue } from "../schemas.ts";
+import { batchLimit } from "../schemas/extensions.ts";
+import { describeIssue } from "../schemas/identity.ts";
 import { requestLimits, type XmlLimits } from "./body-limits.ts";
 import { apiError } from "./errors.ts";
 import { findExcess } from "./json-excess.ts";

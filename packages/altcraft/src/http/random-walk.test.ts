@@ -2,7 +2,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { start } from "../fixtures/server.ts";
-import { type Status, statuses } from "../schemas.ts";
+import { type Status, statuses } from "../schemas/requests.ts";
 
 /** What a subscription must look like after what was done to it; the whole truth of the rules, written a second time. */
 interface Modelled {

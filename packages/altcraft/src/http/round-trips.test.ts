@@ -3,7 +3,8 @@ import { XMLBuilder, XMLParser } from "fast-xml-parser";
 import { describe, expect, test } from "vitest";
 import { documentedCalls } from "../fixtures/documents.ts";
 import { demo, start } from "../fixtures/server.ts";
-import { pageReply, statuses, subscriptionSet } from "../schemas.ts";
+import { pageReply } from "../schemas/replies.ts";
+import { statuses, subscriptionSet } from "../schemas/requests.ts";
 import { readXml, writeXml } from "./xml.ts";
 import { readValue } from "./xml-values.ts";
 

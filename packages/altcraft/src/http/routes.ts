@@ -1,6 +1,5 @@
-import { setImmediate } from "node:timers/promises";
 import type { Host, Key } from "@reinstate/batch-core";
-import { admitCalls, cleanPath, decodeUtf8, readCredentials } from "@reinstate/batch-core/http";
+import { admitCalls, cleanPath, readCredentials } from "@reinstate/batch-core/http";
 import { type Context, Hono } from "hono";
 import type { AltcraftSettings } from "../options.ts";
 import { createDeduplication, type SentReply } from "./deduplication.ts";
@@ -8,11 +7,8 @@ import { answerError, apiError, toErrorReply } from "./errors.ts";
 import type { Method } from "./methods/method.ts";
 import { success } from "./methods/reply.ts";
 import { getXmlLimit, readParameters } from "./parameters.ts";
-import { readUnknownBody } from "./token-scan.ts";
+import { readText } from "./read-body.ts";
 import { writeXml } from "./xml.ts";
-
-/** Size in bytes above which decoding and parsing a body are separated by a yield. */
-const longBody = 100_000;
 
 export const basePath = "/api/v1.1";
 
@@ -58,6 +54,19 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
     return key;
   }
 
+  /**
+   * Handles a call. The order of the checks decides which error a call with several faults gets. errors.ts has the codes and texts.
+   *
+   * 1. Admission: too many requests, or a busy server (`admitCalls`, before this function).
+   * 2. The method's name, then POST.
+   * 3. A token outside the body, so that an unknown caller is rejected before its body is read.
+   * 4. The body: charset, size, a token in a long body, UTF-8, JSON or XML with its limits.
+   * 5. The types of `token` and `format`, then the value of `format`, which decides the format of all later errors.
+   * 6. The token: missing, unknown, without the right to the method.
+   * 7. The parameters: empty filters, unknown fields, safety flags, then the method's schema (`ParsedBody.parse`).
+   * 8. The `Request-ID`: malformed, used for another request, or of a request in progress.
+   * 9. The method itself: missing records, consent, the state of the subscription.
+   */
   async function handle(c: Context<Env>): Promise<Response> {
     const request = c.req.raw;
     const url = new URL(request.url);
@@ -68,7 +77,8 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
     const outsideToken = readCredentials(request, "bearer")?.secret ?? url.searchParams.get("token") ?? "";
     // Performance: checked before the body is read, so an unknown caller costs little.
     if (outsideToken !== "") await findKey(request, outsideToken);
-    const text = await readText(request, declared, method, settings, (token) => findKey(request, token));
+    const limit = declared === "xml" ? getXmlLimit(method, settings) : settings.jsonBodyLimit;
+    const text = await readText(request, limit, (token) => findKey(request, token));
     const body = await readParameters(request, text, declared, method, settings);
     const format = resolveFormat(url.searchParams, body, settings);
     c.set("format", format);
@@ -145,22 +155,4 @@ function resolveFormat(
   const format = toFormat(named);
   if (!format) throw apiError("bad_request", 'field "format": must be json or xml');
   return format;
-}
-
-async function readText(
-  request: Request,
-  declared: Format | undefined,
-  method: Method,
-  settings: AltcraftSettings,
-  checkToken: (token: string) => Promise<unknown>,
-): Promise<string> {
-  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers.get("content-type") ?? "")?.[1];
-  if (charset !== undefined && !/^utf-?8$/i.test(charset)) throw apiError("bad_request", "the charset must be UTF-8");
-  const limit = declared === "xml" ? getXmlLimit(method, settings) : settings.jsonBodyLimit;
-  const bytes = await readUnknownBody(request, limit, checkToken);
-  const text = decodeUtf8(bytes);
-  // Yields to the event loop between decoding and parsing a long body.
-  if (bytes.length > longBody) await setImmediate();
-  if (text === undefined) throw apiError("bad_request", "the body is not UTF-8");
-  return text;
 }

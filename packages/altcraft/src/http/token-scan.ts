@@ -1,43 +1,9 @@
-import { bodyParts, readBody, unknownCallerBytes } from "@reinstate/batch-core/http";
 import { SaxesParser } from "saxes";
 
 /** Finds the token in a body that arrives in parts. */
 export interface TokenScan {
   /** Takes the next part; returns the token once it has been found. */
   write(part: Uint8Array): string | undefined;
-}
-
-/**
- * Reads the body of a caller that has sent no token outside of it. Beyond 64 KiB, the token is searched while the body arrives, and
- * an unknown token ends the reading. Until a token is found, the bytes count against the limit for unknown callers.
- *
- * @param checkToken throws for an unknown token
- */
-export async function readUnknownBody(
-  request: Request,
-  limit: number,
-  checkToken: (token: string) => Promise<unknown>,
-): Promise<Uint8Array> {
-  const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) <= unknownCallerBytes) return readBody(request, limit);
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  let scan: TokenScan | undefined;
-  let isFound = false;
-  for await (const part of bodyParts(request, limit)) {
-    parts.push(part);
-    size += part.byteLength;
-    if (isFound || size <= unknownCallerBytes) continue;
-    const unread = scan ? [part] : parts;
-    scan ??= createTokenScan(parts[0] as Uint8Array);
-    for (const part of unread) {
-      const token = isFound ? undefined : scan.write(part);
-      if (token === undefined) continue;
-      isFound = true;
-      await checkToken(token);
-    }
-  }
-  return Buffer.concat(parts);
 }
 
 /**

@@ -2,7 +2,8 @@ import { createTestHost, repeatMeasurement } from "@reinstate/batch-core/testing
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type AltcraftOptions, createAltcraft } from "../index.ts";
-import { subscriptionIdentity, subscriptionSet } from "../schemas.ts";
+import { subscriptionIdentity } from "../schemas/identity.ts";
+import { subscriptionSet } from "../schemas/requests.ts";
 import { readXml, readXmlYielding, writeXml } from "./xml.ts";
 import { readValue } from "./xml-values.ts";
 

@@ -1,7 +1,8 @@
 import { columnName, invalidColumns, mapColumns, type OpenTable, parseInteger } from "@reinstate/batch-core";
 import { type XmlElement, XmlError } from "../http/xml.ts";
 import { readValue } from "../http/xml-values.ts";
-import { subscriptionImport } from "../schemas.ts";
+import { isPhoneInCcData } from "../schemas/channels.ts";
+import { subscriptionImport } from "../schemas/requests.ts";
 
 const plain = new Set([
   ...["db_id", "resource_id", "profile_id", "channel", "email", "phone", "provider", "subscription_id"],
@@ -12,9 +13,6 @@ const integers = new Set(["db_id", "resource_id", "priority"]);
 
 /** Fields that the server computes and returns; an import ignores them. */
 const computedFields = new Set(["_xxh", "_xxm", "hash_id", "deleted_at"]);
-
-/** Channels whose phone is in `cc_data`. */
-const phoneInside = new Set(["whatsapp", "viber", "notify"]);
 
 const flags: Record<string, string> = { true: "true", "1": "true", false: "false", "0": "false" };
 
@@ -52,7 +50,7 @@ function readRecord(record: Readonly<Record<string, string>>): { value: unknown 
     const isInteger = integers.has(field) || (field === "cc_data.id" && record.channel === "telegram_bot");
     const { integer, fault } = isInteger || field === "status" ? parseInteger(text) : {};
     if (isInteger && fault !== undefined) return { fault: `field "${field}": ${fault}` };
-    const path = field === "phone" && phoneInside.has(record.channel ?? "") ? "cc_data.phone" : field;
+    const path = field === "phone" && isPhoneInCcData(record.channel ?? "") ? "cc_data.phone" : field;
     if (field === "cats") for (const cat of text.split(";")) put(root, ["cats"], cat.trim());
     else if (field === "is_delete") put(root, [field], flags[text.toLowerCase()] ?? text);
     else put(root, path.split("."), integer === undefined ? text : String(integer));

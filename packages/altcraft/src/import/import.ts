@@ -1,7 +1,8 @@
 import { importRecords, type RefusedLine } from "@reinstate/batch-core";
 import type { Altcraft } from "../create.ts";
 import { withoutNulls } from "../http/methods/nulls.ts";
-import { describeIssue, type SubscriptionRead, subscriptionImport } from "../schemas.ts";
+import { describeIssue } from "../schemas/identity.ts";
+import { type ParsedSubscription, subscriptionImport } from "../schemas/requests.ts";
 import { subscriptionTable } from "./csv-row.ts";
 
 /** Options of an import of subscriptions. */
@@ -40,19 +41,19 @@ const subscriptionsPerTransaction = 1000;
  * @throws `invalid_request` for an unknown or duplicate CSV column
  */
 export async function importSubscriptions(
-  altcraft: Pick<Altcraft, "loadRead">,
+  altcraft: Pick<Altcraft, "loadParsed">,
   stream: AsyncIterable<Uint8Array | string>,
   { format, channel, onRefused = () => {} }: ImportOptions,
 ): Promise<Imported> {
   const sum: Imported = { read: 0, added: 0, kept: 0, refused: 0, firstRefused: [] };
-  const { imported, refused } = await importRecords<SubscriptionRead>(stream, {
+  const { imported, refused } = await importRecords<ParsedSubscription>(stream, {
     format,
     table: subscriptionTable(channel),
     data: ["custom_fields"],
     setSize: subscriptionsPerTransaction,
     parse: (value) => readSubscription(value, channel),
     async store(subscriptions) {
-      const { added, kept, erased } = await altcraft.loadRead(subscriptions);
+      const { added, kept, erased } = await altcraft.loadParsed(subscriptions);
       sum.added += added;
       sum.kept += kept;
       const places = new Set(erased);
@@ -67,7 +68,10 @@ export async function importSubscriptions(
 }
 
 /** Returns the subscription of a line, or why it is rejected. */
-function readSubscription(value: unknown, channel: string | undefined): { item: SubscriptionRead } | { fault: string } {
+function readSubscription(
+  value: unknown,
+  channel: string | undefined,
+): { item: ParsedSubscription } | { fault: string } {
   const whole = isMembers(value) ? { ...(channel !== undefined && { channel }), ...withoutNulls(value) } : value;
   const parsed = subscriptionImport.safeParse(whole, { reportInput: true });
   return parsed.success ? { item: parsed.data } : { fault: describeIssue(parsed.error.issues[0]) };

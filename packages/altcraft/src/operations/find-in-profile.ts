@@ -1,4 +1,5 @@
-import { type ProfileSubscription, type SubscriptionIdentity, subscriptionIdentity } from "../schemas.ts";
+import { type SubscriptionIdentity, subscriptionIdentity } from "../schemas/identity.ts";
+import type { ProfileSubscription } from "../schemas/replies.ts";
 import { type Comparison, computeHashId, toKey } from "../subscriptions/rules.ts";
 
 /** Result of a look-up in a profile: the subscription, `missing`, or `hidden` if the reply does not show enough to decide. */

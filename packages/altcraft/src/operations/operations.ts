@@ -4,23 +4,19 @@ import {
   type Host,
   type LedgerTransaction,
   type Opposite,
+  type Outcome,
   type Role,
 } from "@reinstate/batch-core";
 import type * as z from "zod";
+import type { Consent } from "../consent/port.ts";
 import type { AltcraftSettings } from "../options.ts";
+import { auditParams, type UndeleteOptions, undeleteOptions } from "../schemas/consent.ts";
+import { type SubscriptionIdentity, subscriptionIdentity } from "../schemas/identity.ts";
+import type { SubscriptionKey, SubscriptionStore } from "../store/store.ts";
 import {
-  auditParams,
-  type SubscriptionIdentity,
-  subscriptionIdentity,
-  type UndeleteOptions,
-  undeleteOptions,
-} from "../schemas.ts";
-import type { ConsentStore, SubscriptionKey, SubscriptionStore } from "../store/store.ts";
-import {
-  deletedSince,
-  digestKey,
+  computeDeletedSince,
   type FlagVerb,
-  findConsentViolation,
+  type ItemFailure,
   toKey,
   toKeyText,
   toOutcome,
@@ -37,25 +33,12 @@ export const operationNames = {
 /** The general command of each verb. */
 export const roles = { undelete: "restore", delete: "archive" } as const satisfies Record<FlagVerb, Role>;
 
-const isGuarded = (options: UndeleteOptions, settings: AltcraftSettings) =>
-  settings.consentGuard === "always" || options.consent_guard === true;
-
-/** Returns whether the consent guard checks this call; `override_consent` turns it off. */
-export const isConsentGuardActive = (verb: FlagVerb, options: UndeleteOptions, settings: AltcraftSettings) =>
-  verb === "undelete" && isGuarded(options, settings) && options.override_consent !== true;
-
-/** Returns what is wrong with the reason of a guarded undelete; undefined if it is present or not needed. */
-export function validateReason(options: UndeleteOptions, settings: AltcraftSettings): string | undefined {
-  const needed = isGuarded(options, settings) || options.override_consent === true;
-  return needed && options.reason === undefined ? "is required by the consent guard" : undefined;
-}
-
 /** Returns the schema of a verb's params: audit fields, and for undelete also the consent options and the reason they require. */
-export const makeParamsSchema = (verb: FlagVerb, settings: AltcraftSettings): z.ZodType<UndeleteOptions> =>
+export const makeParamsSchema = (verb: FlagVerb, consent: Consent): z.ZodType<UndeleteOptions> =>
   verb === "delete"
     ? auditParams
     : undeleteOptions.superRefine((options, context) => {
-        const message = validateReason(options, settings);
+        const message = consent.validateReason(options);
         if (message !== undefined) context.addIssue({ code: "custom", path: ["reason"], message });
       });
 
@@ -72,26 +55,30 @@ export const makeOpposite = (verb: FlagVerb): Opposite<UndeleteOptions> => ({
 export function createOperations(
   host: Host,
   store: SubscriptionStore,
-  consent: ConsentStore,
+  consent: Consent,
   settings: AltcraftSettings,
 ): AnyOperation[] {
-  /** Returns why the consent guard rejects keys, by key text. Locks the rows that it reads. */
-  async function findConsentViolations(keys: readonly Keyed[], transaction: LedgerTransaction) {
-    const states = await consent.readStatus(keys, transaction);
-    const violations = new Map<string, { code: string; message: string }>();
-    for (const [index, key] of keys.entries()) {
-      const state = states[index];
-      const violation = state && findConsentViolation(state);
-      if (violation) violations.set(key.text, violation);
-    }
-    return violations;
-  }
-
   const toKeyed = (item: SubscriptionIdentity): Keyed => {
     const key = toKey(item, settings) as Keyed;
     key.text = toKeyText(key);
     return key;
   };
+
+  async function setFlags(verb: FlagVerb, keys: readonly Keyed[], transaction: LedgerTransaction): Promise<Outcome[]> {
+    if (keys.length === 0) return [];
+    const at = host.clock.now();
+    const deletedSince = verb === "undelete" ? computeDeletedSince(settings.retentionDays, at) : undefined;
+    const change = { is_delete: verb === "delete", at, ...(deletedSince !== undefined && { deletedSince }) };
+    const flagged = await store.flag(keys, change, transaction);
+    const erased = await consent.findErased(
+      keys.filter((_, index) => flagged[index] === "missing"),
+      transaction,
+    );
+    return keys.map(({ text }, index) => {
+      const failure = erased.get(text);
+      return failure ? toFailed(text, failure) : toOutcome(verb, text, flagged[index] ?? "missing");
+    });
+  }
 
   return (["undelete", "delete"] as const).map((verb) =>
     defineOperation({
@@ -99,35 +86,21 @@ export function createOperations(
       label: `subscriptions/${verb}`,
       role: roles[verb],
       item: subscriptionIdentity,
-      params: makeParamsSchema(verb, settings),
+      params: makeParamsSchema(verb, consent),
       opposite: makeOpposite(verb),
       key: (item) => toKeyText(toKey(item, settings)),
       chunkSize: 500,
       groupCommit: true,
       async apply({ items, params, transaction }) {
         const keys = items.map(toKeyed);
-        const at = host.clock.now();
-        const since = verb === "undelete" ? deletedSince(settings.retentionDays, at) : undefined;
-        const violations = isConsentGuardActive(verb, params, settings)
-          ? await findConsentViolations(keys, transaction)
-          : undefined;
-        const allowed = violations?.size ? keys.filter(({ text }) => !violations.has(text)) : keys;
-        const flagged =
-          allowed.length === 0
-            ? []
-            : await store.flag(
-                allowed,
-                { is_delete: verb === "delete", at, ...(since !== undefined && { deletedSince: since }) },
-                transaction,
-              );
-        const missing = allowed.filter((_, index) => flagged[index] === "missing").map(digestKey);
-        const erased = await consent.erased(missing, transaction);
-        const outcomes = allowed.map((key, index) =>
-          toOutcome(verb, key.text, flagged[index] ?? "missing", erased.size > 0 && erased.has(digestKey(key))),
-        );
-        for (const [key, violation] of violations ?? []) outcomes.push({ key, outcome: "failed", ...violation });
+        const violations = await consent.findViolations(verb, keys, params, transaction);
+        const allowed = violations.size === 0 ? keys : keys.filter(({ text }) => !violations.has(text));
+        const outcomes = await setFlags(verb, allowed, transaction);
+        for (const [key, violation] of violations) outcomes.push(toFailed(key, violation));
         return outcomes;
       },
     }),
   );
 }
+
+const toFailed = (key: string, failure: ItemFailure): Outcome => ({ key, outcome: "failed", ...failure });

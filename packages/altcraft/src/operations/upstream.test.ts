@@ -5,7 +5,8 @@ import { describe, expect, test } from "vitest";
 import { demo, start } from "../fixtures/server.ts";
 import { createAltcraft } from "../index.ts";
 import { type AltcraftOptions, altcraftOptions } from "../options.ts";
-import { customChannelName, type Status, type SubscriptionIdentity } from "../schemas.ts";
+import { customChannelName, type SubscriptionIdentity } from "../schemas/identity.ts";
+import type { Status } from "../schemas/requests.ts";
 import { makeSubscription } from "../testing.ts";
 
 const { token, place } = demo;

@@ -1,47 +1,34 @@
 import type { AnyOperation, Host, Outcome, Work } from "@reinstate/batch-core";
 import { createCircuitBreaker, type RetryOptions } from "@reinstate/batch-core/client";
-import { definePerItemOperation, type ItemList } from "@reinstate/batch-core/upstream";
+import { definePerItemOperation } from "@reinstate/batch-core/upstream";
 import { createAltcraftClient } from "../client.ts";
+import type { Consent } from "../consent/port.ts";
 import type { AltcraftSettings, Upstream } from "../options.ts";
-import {
-  type ProfileSubscription,
-  type SubscriptionIdentity,
-  subscriptionIdentity,
-  type UndeleteOptions,
-} from "../schemas.ts";
-import type { ConsentStore } from "../store/store.ts";
-import {
-  digestKey,
-  erased,
-  type FlagVerb,
-  findConsentViolation,
-  missing,
-  statusWord,
-  toKey,
-  toKeyText,
-  toOutcome,
-} from "../subscriptions/rules.ts";
+import type { UndeleteOptions } from "../schemas/consent.ts";
+import { type SubscriptionIdentity, subscriptionIdentity } from "../schemas/identity.ts";
+import type { ProfileSubscription } from "../schemas/replies.ts";
+import { type FlagVerb, hidden, toKey, toKeyText, toOutcome } from "../subscriptions/rules.ts";
 import { findInProfile, type ProfileLookup } from "./find-in-profile.ts";
-import { isConsentGuardActive, makeOpposite, makeParamsSchema, operationNames, roles } from "./operations.ts";
-
-const hidden = { code: "hidden", message: "The profile does not show the address of this subscription" };
-
-type UpstreamList = ItemList<SubscriptionIdentity, UndeleteOptions>;
+import { makeOpposite, makeParamsSchema, operationNames, roles } from "./operations.ts";
 
 export interface UpstreamParts {
   host: Pick<Host, "clock" | "database">;
   upstream: Upstream;
   /** Random UUID of this installation. */
   installation: string;
-  consent: ConsentStore;
+  consent: Consent;
   settings: AltcraftSettings;
 }
 
 /**
- * Defines undelete and delete at the real Altcraft, with one call for each subscription. After a crash the same `Request-ID`s are
- * sent again, and the vendor's deduplication carries out only those that it had not yet. A dry run and the consent guard read
- * `profiles/get`, the only call that shows what is deleted. Subscriptions that were erased here are never sent, whatever the guard
- * allows.
+ * Defines undelete and delete at the real Altcraft, with one call for each subscription.
+ *
+ * Protocol: the core stores the keys of a chunk as `intents` before it sends the first one. The operation has no `reconcile`,
+ * because a worker that takes the chunk over sends the same `Request-ID`s again, and the vendor's deduplication carries out only
+ * those that it has not executed. After the vendor's deduplication time of 24 hours, a repeated call is executed again. It sets the
+ * flag to the same value, so it has an effect only if another client has changed the subscription since then.
+ *
+ * A dry run and the consent guard read `profiles/get`, the only reply documented to have `is_delete`.
  */
 export function createUpstream({ host, upstream, installation, consent, settings }: UpstreamParts): AnyOperation[] {
   const { clock } = host;
@@ -69,40 +56,6 @@ export function createUpstream({ host, upstream, installation, consent, settings
     };
   }
 
-  /** Returns the keys whose address is on this installation's suppression list. The vendor documents no way to read its own. */
-  async function findSuppressed(list: UpstreamList): Promise<Set<string>> {
-    const keys = list.open().map(({ item }) => toKey(item, settings));
-    const listed = await consent.suppressed(keys);
-    return new Set(keys.filter((_, index) => listed[index]).map(toKeyText));
-  }
-
-  /** Rejects items that were erased here, because they must not come back. */
-  async function rejectErased(verb: FlagVerb, list: UpstreamList): Promise<void> {
-    if (verb === "delete") return;
-    const entries = list.open().map((entry) => ({ entry, digest: digestKey(toKey(entry.item, settings)) }));
-    const gone = await consent.erased(entries.map(({ digest }) => digest));
-    for (const { entry, digest } of entries) {
-      if (gone.has(digest)) entry.outcome = { key: entry.key, outcome: "failed", ...erased };
-    }
-  }
-
-  /** Rejects items without consent before the first one is sent. Returns the number of calls made. */
-  async function rejectWithoutConsent(list: UpstreamList): Promise<number> {
-    const suppressed = await findSuppressed(list);
-    const cache = createProfileCache(list.work);
-    await list.callEach(async ({ item }) => findGuardFailure(keyText(item), await cache.lookup(item), suppressed));
-    return cache.countCalls();
-  }
-
-  /** Returns the outcome of an item that the guard rejects; undefined if it does not. */
-  function findGuardFailure(key: string, found: ProfileLookup, suppressed: ReadonlySet<string>): Outcome | undefined {
-    if (found === "missing") return { key, outcome: "failed", ...missing };
-    // An unreadable consent status counts as no consent.
-    if (found === "hidden") return { key, outcome: "failed", ...hidden };
-    const violation = findConsentViolation({ status: statusWord(found.status), suppressed: suppressed.has(key) });
-    return violation && { key, outcome: "failed", ...violation };
-  }
-
   /** Returns the outcome that an item would have if it were sent. */
   function predictOutcome(verb: FlagVerb, key: string, found: ProfileLookup): Outcome {
     if (found === "hidden") return { key, outcome: "unknown", ...hidden };
@@ -110,14 +63,13 @@ export function createUpstream({ host, upstream, installation, consent, settings
     return toOutcome(verb, key, (found.is_delete === true) === (verb === "undelete") ? "changed" : "unchanged");
   }
 
-  return (["undelete", "delete"] as const).map((verb) => {
-    const isGuarded = (list: UpstreamList) => isConsentGuardActive(verb, list.work.params, settings);
-    return definePerItemOperation<SubscriptionIdentity, UndeleteOptions>(host, {
+  return (["undelete", "delete"] as const).map((verb) =>
+    definePerItemOperation<SubscriptionIdentity, UndeleteOptions>(host, {
       name: operationNames[verb],
       label: `subscriptions/${verb}`,
       role: roles[verb],
       item: subscriptionIdentity,
-      params: makeParamsSchema(verb, settings),
+      params: makeParamsSchema(verb, consent),
       opposite: makeOpposite(verb),
       key: keyText,
       vendor: "Altcraft",
@@ -125,20 +77,21 @@ export function createUpstream({ host, upstream, installation, consent, settings
       concurrency: settings.upstreamConcurrency,
       perSecond: settings.upstreamPerSecond,
       async screen(list) {
-        await rejectErased(verb, list);
-        return isGuarded(list) ? rejectWithoutConsent(list) : 0;
+        const guard = await consent.checkUpstream(verb, list);
+        if (!guard) return 0;
+        const cache = createProfileCache(list.work);
+        await list.callEach(async ({ item }) => guard(item, await cache.lookup(item)));
+        return cache.countCalls();
       },
       send: (item, call) => client.subscriptions[verb](item, call),
       async preview(list) {
-        await rejectErased(verb, list);
-        const suppressed = isGuarded(list) ? await findSuppressed(list) : undefined;
+        const guard = await consent.checkUpstream(verb, list);
         const cache = createProfileCache(list.work);
         await list.callEach(async ({ item }) => {
-          const key = keyText(item);
           const found = await cache.lookup(item);
-          return (suppressed && findGuardFailure(key, found, suppressed)) ?? predictOutcome(verb, key, found);
+          return guard?.(item, found) ?? predictOutcome(verb, keyText(item), found);
         });
       },
-    });
-  });
+    }),
+  );
 }

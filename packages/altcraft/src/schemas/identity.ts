@@ -1,11 +1,12 @@
 import * as z from "zod";
+import { ccChannels, isKnownChannel, knownChannels } from "./channels.ts";
 
-/** What no database and no XML document can hold is refused at the door. */
+/** Schema of a text that every database and every XML document can hold. `longest`: its maximum length in characters. */
 export const text = (longest: number) =>
   z
     .string()
     .min(1, "must not be empty")
-    // Ends the check, so that no pattern is tried on a text of any length.
+    // Ends the check, so that no pattern runs on a text of any length.
     .max(longest, { error: `must not be longer than ${longest} characters`, abort: true })
     .refine((value) => value.isWellFormed() && !value.includes("\0"), "must be Unicode text without NUL");
 
@@ -15,7 +16,7 @@ export const id = z.int().min(1, "must be at least 1");
 const fieldName = /^[A-Za-z_][\w.-]{0,127}$/;
 const isFieldName = (name: string) => fieldName.test(name) && name !== "__proto__";
 
-/** What fields may hold, all together: values, objects and lists within each other, and characters as JSON. */
+/** Limits of fields together: number of values, nesting depth, and characters as JSON. */
 export const fieldLimits = { values: 1000, depth: 12, characters: 65_536 };
 
 interface Fault {
@@ -23,7 +24,7 @@ interface Fault {
   message: string;
 }
 
-/** The first thing that is wrong with fields, at any depth; undefined where nothing is. */
+/** Returns the first fault of fields, at any depth; undefined if there is none. */
 function findFault(fields: object): Fault | undefined {
   let values = 0;
   function walk(value: unknown, path: string[]): Fault | undefined {
@@ -47,7 +48,7 @@ function findFault(fields: object): Fault | undefined {
 export const tooLong = `must not be longer than ${fieldLimits.characters} characters as JSON`;
 export const areTooLong = (fields: object) => JSON.stringify(fields).length > fieldLimits.characters;
 
-/** Fields of any kind by name. They are looked at before they are copied: zod drops `__proto__` silently. */
+/** Schema of fields of any type by name. Checks them before zod copies them, because zod drops `__proto__` silently. */
 export const fields = z.preprocess(
   (given, context) => {
     const fault = typeof given === "object" && given !== null ? findFault(given) : undefined;
@@ -60,7 +61,7 @@ export const fields = z.preprocess(
 export const emailAddress = text(320).regex(/^\s*[^\s@]+@[^\s@]+\s*$/, "is not an e-mail address");
 export const phoneNumber = text(64).regex(/^\s*\+?[\s()-]*\d[\d\s()-]*$/, "is not a phone number");
 
-/** Which profile of which database, and which resource. */
+/** Fields that name a database, a resource and a profile. */
 export const place = {
   db_id: id,
   resource_id: id,
@@ -82,17 +83,10 @@ const known = z.discriminatedUnion("channel", [
   phoneChannel("notify"),
 ]);
 
-/** The channels whose address the vendor documents. */
-export const knownChannels = ["email", "sms", "push", "telegram_bot", "whatsapp", "viber", "notify"] as const;
-/** A channel that the vendor documents. */
-export type KnownChannel = (typeof knownChannels)[number];
-
-const isKnown = (channel: unknown) => knownChannels.some((name) => name === channel);
-
-/** The name of a channel of one's own, which is not one of `knownChannels`. */
+/** Schema of the name of a custom channel, which is none of `knownChannels`. */
 export const customChannelName = z
   .string()
-  // Ends the check, or the union would take this branch for the likely one.
+  // Ends the check; otherwise the union reports the issues of this branch.
   .regex(new RegExp(`^(?!(?:${knownChannels.join("|")})$)[A-Za-z][\\w-]{0,63}$`), {
     error: "is not a channel name",
     abort: true,
@@ -106,8 +100,8 @@ export const custom = z.object({
 });
 
 /**
- * One subscription, named as `subscriptions/undelete`, `delete` and `get` name it: `db_id`, `resource_id`, `profile_id`,
- * `channel` and the channel's own address. Page: profiles/subscriptions/2195531.
+ * Schema of the fields that identify a subscription in requests: `db_id`, `resource_id`, `profile_id`, `channel`, and the channel's
+ * address. Page: profiles/subscriptions/2195531.
  */
 export const subscriptionIdentity = z.union([known, custom], {
   error: (issue) => {
@@ -115,7 +109,7 @@ export const subscriptionIdentity = z.union([known, custom], {
     const channel = (issue.input as { channel?: unknown } | null | undefined)?.channel;
     const [ofKnown = [], ofCustom = []] = issue.errors as z.core.$ZodIssue[][];
     if (typeof channel !== "string") return 'field "channel": is required';
-    return describeIssue((isKnown(channel) ? ofKnown : ofCustom)[0]);
+    return describeIssue((isKnownChannel(channel) ? ofKnown : ofCustom)[0]);
   },
 });
 /** The fields that identify a subscription. */
@@ -123,23 +117,21 @@ export type SubscriptionIdentity = z.infer<typeof subscriptionIdentity>;
 /** The identity of a subscription of a custom channel. */
 export type CustomSubscription = z.infer<typeof custom>;
 
-/** Is it of a channel of one's own? */
-export const isCustom = (identity: SubscriptionIdentity): identity is CustomSubscription => !isKnown(identity.channel);
+/** Returns whether a subscription belongs to a custom channel. */
+export const isCustom = (identity: SubscriptionIdentity): identity is CustomSubscription =>
+  !isKnownChannel(identity.channel);
 
-/** The documented channels whose address is in `cc_data`. */
-const ccChannels = ["telegram_bot", "whatsapp", "viber", "notify"] as const;
-
-/** A channel whose address is in `cc_data`, whatever else it may be, and that address. */
+/** Schemas of `channel` and `cc_data`, for channels whose address is in `cc_data`. */
 export const ccAddress = {
   channel: z.union([z.enum(ccChannels), customChannelName], { error: "is not a channel with cc_data" }),
   cc_data: fields,
 };
 
-/** What is missing in a `cc_data` for its channel; undefined where nothing is. */
+/** Returns the fault of the `cc_data` of a channel; undefined if there is none. */
 export function ccFault(channel: string, cc_data: Record<string, unknown>): Fault | undefined {
-  if (!isKnown(channel))
+  if (!isKnownChannel(channel))
     return Object.keys(cc_data).length > 0 ? undefined : { path: [], message: "must not be empty" };
-  // Out of XML the id comes as text.
+  // XML carries the id as text.
   const [name, schema] =
     channel === "telegram_bot" ? ["id", z.union([chatId, z.string().regex(/^-?\d{1,16}$/)])] : ["phone", phoneNumber];
   const value = cc_data[name as string];
@@ -148,10 +140,10 @@ export function ccFault(channel: string, cc_data: Record<string, unknown>): Faul
   return { path: [name as string], message: value === undefined ? "is required" : `is not that of ${channel}` };
 }
 
-/** The name of any channel. */
+/** Schema of the name of a documented or custom channel. */
 export const channelName = z.union([z.enum(knownChannels), customChannelName], { error: "is not a channel name" });
 
-/** What is wrong, in one sentence that names the field. */
+/** Returns one sentence that names the field and says what is wrong. */
 export function describeIssue(issue: z.core.$ZodIssue | undefined): string {
   if (issue === undefined) return "is not valid";
   // The sentence of a union already names its field.

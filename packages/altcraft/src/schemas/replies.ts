@@ -1,12 +1,12 @@
 import * as z from "zod";
 import { status, statuses } from "./requests.ts";
 
-// What the vendor's documents do not tell of is let through: a reply is refused only where it cannot be used.
+// Replies are parsed leniently: an undocumented field is kept, and a reply is rejected only if the client cannot use it.
 
-/** A list; nothing at all is an empty one, for in XML the two cannot be told apart. */
+/** Schema of a list. An absent list is empty, because XML cannot distinguish the two. */
 export const listSchema = <Item extends z.ZodType>(item: Item) => z.preprocess((given) => given ?? [], z.array(item));
 
-/** A subscription as replies show it; what is empty is left out. */
+/** Schema of a subscription in replies. Empty fields are absent. */
 export const subscription = z.looseObject({
   resource_id: z.int(),
   channel: z.string(),
@@ -20,37 +20,37 @@ export const subscription = z.looseObject({
   custom_fields: z.record(z.string(), z.unknown()).nullish(),
   cats: z.array(z.string()).nullish(),
 });
-/** A subscription as replies show it. */
+/** A subscription in replies. */
 export type Subscription = z.infer<typeof subscription>;
 
 export const result = { error: z.int(), error_text: z.preprocess((given) => given ?? "", z.string()) };
 
-/** Every reply has these two; `error` is 0 where the call succeeded. */
+/** Schema of the fields that every reply has. `error` is 0 if the call succeeded. */
 export const envelope = z.looseObject(result);
-/** The fields that every reply has. */
+/** Fields that every reply has. */
 export type Envelope = z.infer<typeof envelope>;
 
-/** `data` is null where the documents show it; whether some methods answer with more is not known. */
+/** Schema of a reply without data. `data` is null in the vendor's documents, and absent in some replies. */
 export const plainReply = z.looseObject({
   data: z.unknown().optional(),
   ...result,
-  /** Beyond the vendor: nothing was changed. */
+  /** Extension: true if the call was a dry run and changed nothing. */
   dry_run: z.boolean().optional(),
 });
 /** A reply without data. */
 export type PlainReply = z.infer<typeof plainReply>;
 
-/** The reply to `subscriptions/get`. */
+/** Schema of the reply to `subscriptions/get`. */
 export const getReply = z.looseObject({ data: subscription, ...result });
-/** The reply to `subscriptions/get`. */
+/** Reply to `subscriptions/get`. */
 export type GetReply = z.infer<typeof getReply>;
 
-/** The reply to `subscriptions/list`. */
+/** Schema of the reply to `subscriptions/list`. */
 export const listReply = z.looseObject({ data: listSchema(subscription), ...result });
-/** The reply to `subscriptions/list`. */
+/** Reply to `subscriptions/list`. */
 export type ListReply = z.infer<typeof listReply>;
 
-/** A subscription with its place in front, as pages over many profiles show it. */
+/** Schema of a subscription with the ids of its database, profile and resource, as in `subscriptions/list_all`. */
 export const placedSubscription = subscription.extend({
   db_id: z.int(),
   profile_id: z.string(),
@@ -60,7 +60,7 @@ export const placedSubscription = subscription.extend({
 /** A subscription with the ids of its database, profile and resource. */
 export type PlacedSubscription = z.infer<typeof placedSubscription>;
 
-/** Without `next_from_id` there is nothing more. `total_count` stands in an older sample alone. */
+/** Schema of a page of subscriptions. The last page has no `next_from_id`. Only an older sample of the vendor has `total_count`. */
 export const pageReply = z.looseObject({
   data: listSchema(placedSubscription),
   ...result,
@@ -70,14 +70,14 @@ export const pageReply = z.looseObject({
 /** A page of subscriptions. */
 export type PageReply = z.infer<typeof pageReply>;
 
-/** `updated`: how many subscriptions changed. */
+/** Schema of a reply with the number of changed subscriptions. */
 export const updatedReply = z.looseObject({ ...result, updated: z.int() });
 /** A reply with the number of changed subscriptions. */
 export type UpdatedReply = z.infer<typeof updatedReply>;
 
 /**
- * A subscription as `profiles/get` shows it: the one documented place where `is_delete` is seen. Whether the vendor writes the
- * status there as its word or as its number is not known.
+ * Schema of a subscription in `profiles/get`, the only reply documented to have `is_delete`. The status may be a word or a number,
+ * because the vendor does not document which.
  */
 export const profileSubscription = subscription.omit({ email: true, phone: true }).extend({
   status,
@@ -89,10 +89,10 @@ export const profileSubscription = subscription.omit({ email: true, phone: true 
   hash_id: z.string().nullish(),
   is_delete: z.boolean().nullish(),
 });
-/** A subscription as `profiles/get` shows it. */
+/** A subscription in `profiles/get`. */
 export type ProfileSubscription = z.infer<typeof profileSubscription>;
 
-/** The reply to `profiles/get`. */
+/** Schema of the reply to `profiles/get`. */
 export const profileReply = z.looseObject({
   data: z.looseObject({
     _id: z.string(),
@@ -102,5 +102,5 @@ export const profileReply = z.looseObject({
   }),
   ...result,
 });
-/** The reply to `profiles/get`. */
+/** Reply to `profiles/get`. */
 export type ProfileReply = z.infer<typeof profileReply>;

@@ -12,7 +12,7 @@ import {
   text,
 } from "./identity.ts";
 
-/** The status words; the place of each is its number. Page: objects/Subscription-status_2195807. */
+/** Words of the status, each at the index that is its number. Page: objects/Subscription-status_2195807. */
 export const statuses = [
   "subscribed",
   "unsubscribed",
@@ -22,10 +22,10 @@ export const statuses = [
   "suspended",
   "invalid",
 ] as const;
-/** The status of a subscription. */
+/** Status of a subscription. */
 export type Status = (typeof statuses)[number];
 
-/** Word or number. */
+/** Schema of a status, as its word or its number. */
 export const status = z.union(
   [
     z.enum(statuses),
@@ -39,18 +39,18 @@ export const status = z.union(
   },
 );
 
-/** What the function `incr` can add to, or add. */
+/** Returns whether the function `incr` can add a value, or add to it. */
 export const isNumeric = (value: unknown) =>
   (typeof value === "number" || (typeof value === "string" && value.trim() !== "")) && Number.isFinite(Number(value));
 
-/** The vendor's words, from its push API. */
+/** The vendor's error text, from its push API. */
 export const unfitField = "failed convert custom field";
 
-/** The functions that a field's value may be: `{ "action": "incr", "value": 1 }`. Page: profiles/3113721. */
+/** Functions that may replace the value of a field: `{ "action": "incr", "value": 1 }`. Page: profiles/3113721. */
 export const fieldActions = ["set", "unset", "incr", "add", "delete", "upsert"] as const;
 export type FieldAction = (typeof fieldActions)[number];
 
-/** The function that a field's value is; undefined where it is a plain value. Its action may be none of the known ones. */
+/** Returns the function that a value of a field calls; undefined if it is a plain value. The action may be unknown. */
 export function readFieldCall(value: unknown): { action: unknown; value: unknown } | undefined {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "action")) return undefined;
   const { action, value: operand } = value as { action: unknown; value?: unknown };
@@ -69,47 +69,47 @@ const customFields = fields.superRefine((given, context) => {
   }
 });
 
-/** What `subscriptions/set` may change; what is left out stays as it is. Page: profiles/subscriptions/2195519. */
+/** Schema of the fields that `subscriptions/set` may change. Absent fields keep their value. Page: profiles/subscriptions/2195519. */
 export const subscriptionChanges = z.object({
   status: status.optional(),
   /** 0 is the highest. */
   priority: z.int().min(0).max(2_147_483_647).optional(),
-  /** A value, null to remove the field, or a function: `{ "action": "incr", "value": 1 }`. */
+  /** For each field a value, null to remove it, or a function: `{ "action": "incr", "value": 1 }`. */
   custom_fields: customFields.optional(),
   cats: z.array(text(128)).max(1000).optional(),
-  /** RFC 3339: when the subscription was made. */
+  /** Time at which the subscription was made, in RFC 3339. */
   date: z.iso.datetime({ offset: true, error: "is not an RFC 3339 time" }).optional(),
   ip: text(64).optional(),
   url: text(2048).optional(),
-  /** There are no triggers here; accepted so that requests need no change. */
+  /** Ignored: this server has no triggers. */
   skip_triggers: z.boolean().optional(),
 });
-/** The fields of a subscription that a call may set. */
+/** Fields that `subscriptions/set` may change. */
 export type SubscriptionChanges = z.infer<typeof subscriptionChanges>;
 
-/** The body of `subscriptions/set`. */
+/** Schema of the body of `subscriptions/set`. */
 export const subscriptionSet = z.intersection(subscriptionIdentity, subscriptionChanges);
-/** The body of `subscriptions/set`. */
+/** Body of `subscriptions/set`. */
 export type SubscriptionSet = z.infer<typeof subscriptionSet>;
 
-/** A subscription as it is brought in from elsewhere: as `set` takes it, and whether it is deleted. */
+/** Schema of a subscription to import: the fields of `subscriptions/set`, and `is_delete`. */
 export const subscriptionImport = z.intersection(subscriptionSet, z.object({ is_delete: z.boolean().default(false) }));
-/** An imported subscription after validation. */
-export type SubscriptionRead = z.output<typeof subscriptionImport>;
-/** A subscription as an import accepts it. */
+/** A subscription to import, after validation. */
+export type ParsedSubscription = z.output<typeof subscriptionImport>;
+/** A subscription to import. */
 export type SubscriptionImport = z.input<typeof subscriptionSet> & { is_delete?: boolean };
 
-/** Page: profiles/subscriptions/2195522. */
+/** Schema of the body of `subscriptions/list`. Page: profiles/subscriptions/2195522. */
 export const subscriptionList = z.object({ db_id: place.db_id, profile_id: place.profile_id });
-/** The body of `subscriptions/list`. */
+/** Body of `subscriptions/list`. */
 export type SubscriptionList = z.infer<typeof subscriptionList>;
 
-/** A cursor: `next_from_id` of the page before; left out or empty for the first page. */
+/** Schema of a cursor: `next_from_id` of the previous page; absent or empty for the first page. */
 export const fromId = z.string().max(2048).optional();
 
 export const pageLimit = z.int().min(1, "must be at least 1").max(10_000, "must not be more than 10000").default(1000);
 
-/** Many profiles, a page at a time. Page: profiles/subscriptions/2195524. */
+/** Schema of the body of `subscriptions/list_all`. Page: profiles/subscriptions/2195524. */
 export const subscriptionListAll = z.object({
   resource_id: id,
   db_id: id.optional(),
@@ -118,27 +118,27 @@ export const subscriptionListAll = z.object({
   from_id: fromId,
   limit: pageLimit,
 });
-/** The body of `subscriptions/list_all`. */
+/** Body of `subscriptions/list_all`. */
 export type SubscriptionListAll = z.infer<typeof subscriptionListAll>;
 
-/** Which subscriptions of a database to suspend or to unsuspend. Pages: profiles/subscriptions/2195533 and 2195539. */
+/** Schema of the body of `subscriptions/suspend_all` and `unsuspend_all`. Pages: profiles/subscriptions/2195533 and 2195539. */
 export const subscriptionScope = z.object({
   db_id: id,
   channel: channelName.optional(),
   resource_id: id.optional(),
 });
-/** The subscriptions that a suspension covers. */
+/** Body of `subscriptions/suspend_all` and `unsuspend_all`. */
 export type SubscriptionScope = z.infer<typeof subscriptionScope>;
+
+/** Field of methods that support a dry run, which changes nothing. */
+export const dryRunField = { dry_run: z.boolean().optional() };
 
 const onResource = { db_id: id, resource_id: id.optional() };
 const matchEmail = { ...onResource, email: emailAddress };
 const matchPhone = { ...onResource, phone: phoneNumber };
 const matchBoth = { ...onResource, email: emailAddress.optional(), phone: phoneNumber.optional() };
 
-/**
- * How a profile is found: by its id, or by the address of one of its subscriptions, deleted ones too. `email` where
- * nothing is said. Page: profiles/2195482.
- */
+/** Schema of the fields that find a profile: its id, or the address of a live or deleted subscription. Page: profiles/2195482. */
 export const profileMatch = z.discriminatedUnion(
   "matching",
   [
@@ -170,10 +170,10 @@ export const profileMatch = z.discriminatedUnion(
       "must be one of email, email_sub, phone, phone_sub, email_phone, email_phone_sub, push_sub, custom_sub, profile_id; profiles have no fields of their own here",
   },
 );
-/** The fields by which a profile is found. */
+/** Fields that find a profile. */
 export type ProfileMatch = z.infer<typeof profileMatch>;
 
-/** A profile with all its subscriptions, deleted ones too. */
+/** Schema of the body of `profiles/get`. */
 export const profileGet = profileMatch;
-/** The body of `profiles/get`. */
+/** Body of `profiles/get`. */
 export type ProfileGet = ProfileMatch;

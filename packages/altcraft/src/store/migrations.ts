@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Database } from "@reinstate/batch-core";
 import { type RawBuilder, sql } from "kysely";
+import { getDialect } from "./dialect.ts";
 
 export const migrations: Parameters<Database["migrate"]>[1] = {
   async "0001_subscriptions"(db, { dialect, types }) {
     const { word } = types;
-    // Performance: the primary key is the table, so a look-up reads one tree.
-    const clustered = dialect === "sqlite" ? sql`without rowid` : sql``;
+    const { clustered } = getDialect({ dialect });
     for (const statement of [
       ...subscriptionTables(word, clustered),
       ...consentTables(word, clustered, types.identity),

@@ -1,7 +1,8 @@
 import { type Database, statement } from "@reinstate/batch-core";
 import { sql } from "kysely";
-import { type Status, statuses } from "../schemas.ts";
-import { pickKey, type Tables, toSubscription, withKey } from "./rows.ts";
+import { type Status, statuses } from "../schemas/requests.ts";
+import { pickKey } from "./keys.ts";
+import { type Tables, toSubscription, withKey } from "./rows.ts";
 import type { SubscriptionKey, SubscriptionStore } from "./store.ts";
 
 type Reads = Pick<

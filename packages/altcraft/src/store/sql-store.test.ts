@@ -1,13 +1,12 @@
 import { createTestHost } from "@reinstate/batch-core/testing";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
-import { createSqlConsentStore } from "../consent/sql-consent-store.ts";
-import { consentContract, makeSubscription, storeContract } from "../testing.ts";
+import { makeSubscription, storeContract } from "../testing.ts";
+import { readInstallationId } from "./installation.ts";
 import { createSqlStore } from "./sql-store.ts";
-import type { ConsentStore, StoredSubscription, SubscriptionStore } from "./store.ts";
+import type { SubscriptionStore } from "./store.ts";
 
 const place = { db_id: 1, resource_id: 26, profile_id: "p1" };
-const ann = { at: 1, actor: "k1", reason: "asked for", requested_by: "Ann" };
 
 describe.each(ledgerDatabases)("createSqlStore on $name", ({ open }) => {
   test.each(storeContract)("$name", async ({ check }) => {
@@ -16,26 +15,14 @@ describe.each(ledgerDatabases)("createSqlStore on $name", ({ open }) => {
     await check(await createSqlStore(host.database));
   });
 
-  test.each(consentContract)("$name", async ({ check }) => {
+  test("stores one id of the installation", async () => {
     await using database = await open();
     await using host = await createTestHost({ databaseUrl: database.url });
-    const store = await createSqlStore(host.database);
-    await check(createSqlConsentStore(host.database), store);
-  });
-
-  test("adds a subscription again that is erased while it is set", async () => {
-    await using database = await open();
-    await using host = await createTestHost({ databaseUrl: database.url });
-    const store = await createSqlStore(host.database);
-    const consent = createSqlConsentStore(host.database);
-    const one = makeSubscription({ ...place, channel: "sms", phone: "+7" });
-    const next = (stored: StoredSubscription) => ({ ...stored, priority: 1 });
-    for (let round = 0; round < 40; round++) {
-      await store.put(one, next);
-      const erased = consent.erase(one, "d1", ann);
-      await Promise.all([store.put(one, next), erased, store.put(one, next)]);
-    }
-    expect(await erasedTimes(consent)).toBe(40);
+    await createSqlStore(host.database);
+    const id = await readInstallationId(host.database);
+    await createSqlStore(host.database);
+    expect(id).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await readInstallationId(host.database)).toBe(id);
   });
 
   test("rolls flags back with their transaction", async () => {
@@ -65,8 +52,6 @@ describe.each(ledgerDatabases)("createSqlStore on $name", ({ open }) => {
     expect((await store.find(long[1] as (typeof long)[0]))?.fields).toEqual(long[1]?.fields);
   });
 });
-
-const erasedTimes = async (consent: ConsentStore) => (await consent.log({ action: "erase", limit: 1000 })).length;
 
 // The contract must catch a store that breaks a guarantee.
 const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>][] = [
@@ -120,44 +105,6 @@ test.each(faults)("catches a store that %s", async (_, fault) => {
       await using host = await createTestHost();
       const store = await createSqlStore(host.database);
       await check({ ...store, ...fault(store) });
-    }),
-  );
-  expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);
-});
-
-const consentFaults: [string, (store: ConsentStore) => Partial<ConsentStore>][] = [
-  ["suppresses nothing", () => ({ suppress: async () => {} })],
-  ["keeps an address suppressed", () => ({ unsuppress: async () => {} })],
-  [
-    "suppresses an address on every channel",
-    (store) => ({
-      suppressed: (addresses) => store.suppressed(addresses.map(({ address }) => ({ channel: "email", address }))),
-    }),
-  ],
-  ["reverses the addresses", (store) => ({ suppressed: async (keys) => (await store.suppressed(keys)).reverse() })],
-  [
-    "reports every status as subscribed",
-    (store) => ({
-      readStatus: async (keys) => (await store.readStatus(keys)).map((one) => one && { ...one, status: "subscribed" }),
-    }),
-  ],
-  ["erases missing subscriptions", (store) => ({ erase: async (...given) => (await store.erase(...given)) || true })],
-  ["stores no digest", () => ({ erased: async () => new Set() })],
-  [
-    "logs no actor",
-    (store) => ({ suppress: (addresses, audit) => store.suppress(addresses, { ...audit, requested_by: null }) }),
-  ],
-  ["logs oldest first", (store) => ({ log: async (query) => (await store.log(query)).reverse() })],
-  ["has a new id each time", () => ({ installationId: async () => crypto.randomUUID() })],
-];
-
-test.each(consentFaults)("catches a consent store that %s", async (_, fault) => {
-  const results = await Promise.allSettled(
-    consentContract.map(async ({ check }) => {
-      await using host = await createTestHost();
-      const store = await createSqlStore(host.database);
-      const consent = createSqlConsentStore(host.database);
-      await check({ ...consent, ...fault(consent) }, store);
     }),
   );
   expect(results.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);

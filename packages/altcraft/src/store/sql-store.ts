@@ -1,18 +1,16 @@
 import type { Database } from "@reinstate/batch-core";
 import { sql } from "kysely";
-import { statuses } from "../schemas.ts";
+import { statuses } from "../schemas/requests.ts";
+import { getDialect } from "./dialect.ts";
 import { createFlag } from "./flag.ts";
+import { type Columns, hasKey } from "./keys.ts";
 import { migrations } from "./migrations.ts";
 import { createReads } from "./reads.ts";
 import {
-  type Columns,
   type Db,
-  hasKey,
   insertNew,
   profileColumns,
   resourceColumns,
-  sameKey,
-  storedKey,
   subscriptionColumns,
   type Tables,
   toRow,
@@ -25,6 +23,7 @@ import type { StoredSubscription, SubscriptionStore } from "./store.ts";
 export async function createSqlStore(database: Database): Promise<SubscriptionStore> {
   await database.migrate("altcraft", migrations);
   const db = database.tables<Tables>();
+  const dialect = getDialect(database);
   const insert = (table: keyof Tables, columns: Columns, rows: readonly object[]) =>
     insertNew(database, table, columns, rows);
 
@@ -41,10 +40,8 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         .returning("address")
         .executeTakeFirst();
       if (inserted) return fresh;
-      // The insert has waited for the transaction that held the key. SQLite has one writer, so it needs no lock.
-      const row = await withKey(on, fresh)
-        .$if(database.dialect === "postgres", (query) => query.forUpdate())
-        .executeTakeFirst();
+      // The insert has waited for the transaction that held the key.
+      const row = await withKey(on, fresh).modifyEnd(dialect.lock).executeTakeFirst();
       // Erased between the two statements, so the key is free: insert again.
       if (!row) continue;
       const next = edit(toSubscription(row));
@@ -76,13 +73,7 @@ export async function createSqlStore(database: Database): Promise<SubscriptionSt
         sql` and `,
       );
       const change = sql`update altcraft_subscriptions set status = ${statuses.indexOf(to)}, updated_at = ${at}`;
-      // Rows are locked in key order, as in every statement over many rows, to prevent deadlocks.
-      const { numAffectedRows } = await (database.dialect === "sqlite"
-        ? sql`${change} where ${within}`
-        : sql`${change} from (
-            select ${storedKey} from altcraft_subscriptions where ${within} order by ${storedKey} for update
-          ) as given where ${sameKey}`
-      ).execute(db);
+      const { numAffectedRows } = await dialect.updateWhere(change, within).execute(db);
       return Number(numAffectedRows ?? 0);
     },
 

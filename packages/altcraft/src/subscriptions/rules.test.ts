@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { altcraftOptions } from "../options.ts";
-import { type SubscriptionIdentity, subscriptionIdentity } from "../schemas.ts";
+import { type SubscriptionIdentity, subscriptionIdentity } from "../schemas/identity.ts";
 import { makeSubscription } from "../testing.ts";
 import { applyChanges, findInvalidIncrement, findUnknownCats, statusWord, toKey, toOutcome } from "./rules.ts";
 import { xxh32, xxh64 } from "./xxhash.ts";

@@ -1,24 +1,20 @@
 import { createHash } from "node:crypto";
 import type { Outcome } from "@reinstate/batch-core";
 import type { AltcraftSettings } from "../options.ts";
-import { type FieldAction, fieldActions, isNumeric, readFieldCall } from "../schemas/requests.ts";
+import { phoneChannels } from "../schemas/channels.ts";
+import type { Suppression } from "../schemas/consent.ts";
+import { isCustom, type SubscriptionIdentity } from "../schemas/identity.ts";
 import {
-  isCustom,
+  type FieldAction,
+  fieldActions,
+  isNumeric,
   type ProfileMatch,
+  readFieldCall,
   type Status,
   type SubscriptionChanges,
-  type SubscriptionIdentity,
-  type Suppression,
   statuses,
-} from "../schemas.ts";
-import type {
-  Address,
-  AddressFields,
-  ConsentStatus,
-  Flagged,
-  StoredSubscription,
-  SubscriptionKey,
-} from "../store/store.ts";
+} from "../schemas/requests.ts";
+import type { Address, AddressFields, Flagged, StoredSubscription, SubscriptionKey } from "../store/store.ts";
 import { xxh32 } from "./xxhash.ts";
 
 /** Settings that decide how addresses are compared. */
@@ -88,16 +84,14 @@ function pickAddressFields(identity: SubscriptionIdentity): AddressFields {
 export const toIdentity = ({ db_id, resource_id, profile_id, channel, fields }: StoredSubscription) =>
   ({ db_id, resource_id, profile_id, channel, ...fields }) as SubscriptionIdentity;
 
-/** Returns the SHA-256 of a key, by which an erased subscription is recognized. */
-export const digestKey = (key: SubscriptionKey): string => createHash("sha256").update(toKeyText(key)).digest("hex");
-
-const phoneChannels = ["sms", "whatsapp", "viber", "notify"] as const;
-
 // Normalization does not depend on the place, so any place serves.
 const anyPlace = { db_id: 1, resource_id: 1, profile_id: "-" };
 
 /** Returns an e-mail address and a phone once for every channel that uses such an address. */
-export function listAddresses({ email, phone }: Suppression, comparison: Comparison): Address[] {
+export function listAddresses(
+  { email, phone }: Pick<Suppression, "email" | "phone">,
+  comparison: Comparison,
+): Address[] {
   const addresses: Address[] = [];
   if (email !== undefined) {
     const { address } = toKey({ ...anyPlace, channel: "email", email }, comparison);
@@ -143,44 +137,39 @@ export function computeHashId(identity: SubscriptionIdentity, comparison: Compar
 /** Verbs that set the flag `is_delete`. */
 export type FlagVerb = "undelete" | "delete";
 
-const unchangedCodes: Record<FlagVerb, { code: string; message: string }> = {
+const unchangedCodes: Record<FlagVerb, ItemFailure> = {
   undelete: { code: "not_deleted", message: "Subscription is not deleted" },
   delete: { code: "already_deleted", message: "Subscription is deleted already" },
 };
 
-export const missing = { code: "not_found", message: "Subscription not found" };
-export const erased = { code: "erased", message: "Subscription was erased" };
+/** Why an item failed. */
+export interface ItemFailure {
+  code: string;
+  message: string;
+}
 
-/**
- * Returns the outcome of one item: `skipped` if the flag was already set, `failed` if the subscription is missing or was erased.
- */
-export function toOutcome(verb: FlagVerb, key: string, flagged: Flagged, wasErased = false): Outcome {
+export const missing: ItemFailure = { code: "not_found", message: "Subscription not found" };
+export const hidden: ItemFailure = {
+  code: "hidden",
+  message: "The profile does not show the address of this subscription",
+};
+
+/** Returns the outcome of one item: `skipped` if the flag was already set, `failed` if the subscription is missing. */
+export function toOutcome(verb: FlagVerb, key: string, flagged: Flagged): Outcome {
   switch (flagged) {
     case "changed":
       return { key, outcome: "done" };
     case "unchanged":
       return { key, outcome: "skipped", ...unchangedCodes[verb] };
     case "missing":
-      return { key, outcome: "failed", ...(wasErased ? erased : missing) };
+      return { key, outcome: "failed", ...missing };
   }
-}
-
-const withoutConsent: readonly Status[] = ["unsubscribed", "complained", "hardbounced"];
-
-/** Returns why the consent guard rejects an undelete; undefined if it allows it. */
-export function findConsentViolation({
-  status,
-  suppressed,
-}: ConsentStatus): { code: string; message: string } | undefined {
-  if (suppressed) return { code: "suppressed", message: "The address is on the suppression list" };
-  if (!withoutConsent.includes(status)) return undefined;
-  return { code: "no_consent", message: `The subscription is ${status}` };
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
 
 /** Returns the time of the earliest delete that can be undone, in milliseconds; undefined if all can. */
-export function deletedSince(retentionDays: AltcraftSettings["retentionDays"], now: number): number | undefined {
+export function computeDeletedSince(retentionDays: AltcraftSettings["retentionDays"], now: number): number | undefined {
   return retentionDays === "forever" ? undefined : now - retentionDays * dayMs;
 }
 

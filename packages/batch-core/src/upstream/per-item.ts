@@ -23,10 +23,10 @@ export interface ListedItem<Item> {
 export interface ItemList<Item, Params> {
   work: Work<Item, Params>;
   /** Returns the items without an outcome. */
-  open(): ListedItem<Item>[];
+  undecided(): ListedItem<Item>[];
   /**
-   * Calls the vendor for each open item, a bounded number at once. The result becomes the item's outcome; undefined leaves the
-   * item open. A rejection fails the item, or pauses the batch if it applies to all. Any other failure throws after the last item, so
+   * Calls the vendor for each undecided item, a bounded number at once. The result becomes the item's outcome; undefined leaves the
+   * item undecided. A rejection fails the item, or pauses the batch if it applies to all. Any other failure throws after the last item, so
    * that the chunk is retried; in the last attempt it becomes the item's outcome.
    */
   callEach(call: (entry: ListedItem<Item>) => Promise<Outcome | undefined>): Promise<void>;
@@ -83,12 +83,12 @@ export function definePerItemOperation<Item, Params>(
       const key = inherited.key(item);
       return { item, key, outcome: done.has(key) ? { key, outcome: "done" } : undefined };
     });
-    const open = () => all.filter(({ outcome }) => outcome === undefined);
+    const undecided = () => all.filter(({ outcome }) => outcome === undefined);
     const list: ItemList<Item, Params> = {
       work,
-      open,
+      undecided,
       async callEach(call) {
-        const entries = open();
+        const entries = undecided();
         const { failures, forbidden } = await tryEach(entries, call, work);
         // A key may lack the rights to some items. If it lacks them for all, an operator has to act.
         const [refused] = forbidden.values();
@@ -144,10 +144,10 @@ export function definePerItemOperation<Item, Params>(
 
   async function sendEach(list: ItemList<Item, Params>, { inDoubt, done }: Earlier): Promise<void> {
     const { work } = list;
-    if (list.open().length === 0) return;
+    if (list.undecided().length === 0) return;
     // If the process dies, any of them may have been sent.
     await intents.intend(work, {
-      keys: [...new Set([...inDoubt, ...list.open().map(({ key }) => key)])],
+      keys: [...new Set([...inDoubt, ...list.undecided().map(({ key }) => key)])],
       done: [...done],
     });
     try {
@@ -195,7 +195,7 @@ export function definePerItemOperation<Item, Params>(
       const { list, keepDoubts, outcomes } = createList(work, earlier);
       const calls = (await screen?.(list)) ?? 0;
       keepDoubts();
-      const sent = list.open().length;
+      const sent = list.undecided().length;
       if (calls > 0) await keepRate(calls);
       await sendEach(list, earlier);
       if (calls > 0) await keepRate(calls + sent);

@@ -2,7 +2,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { demo, start } from "../../fixtures/server.ts";
 import type { AltcraftOptions } from "../../options.ts";
-import type { SubscriptionChanges } from "../../schemas.ts";
+import type { SubscriptionChanges } from "../../schemas/requests.ts";
 import { makeSubscription } from "../../testing.ts";
 import { writeXml } from "../xml.ts";
 

@@ -1,18 +1,10 @@
 import type { Key } from "@reinstate/batch-core";
 import { type ApiError, findFlagsInValue } from "@reinstate/batch-core/http";
-import { validateReason } from "../../operations/operations.ts";
-import {
-  type AuditFields,
-  batchLimit,
-  deletedSubscription,
-  describeIssue,
-  type SubscriptionIdentity,
-  subscriptionIdentity,
-  type UndeleteOptions,
-  type UndeleteRequestOptions,
-} from "../../schemas.ts";
+import type { UndeleteOptions } from "../../schemas/consent.ts";
+import { batchLimit, deletedSubscription, type UndeleteRequestOptions } from "../../schemas/extensions.ts";
+import { describeIssue, type SubscriptionIdentity, subscriptionIdentity } from "../../schemas/identity.ts";
 import type { DeletedQuery } from "../../store/store.ts";
-import { deletedSince, digestKey, listAddresses, missing, toIdentity, toKey } from "../../subscriptions/rules.ts";
+import { computeDeletedSince, missing, toIdentity } from "../../subscriptions/rules.ts";
 import { encodeKeyCursor, parseKeyCursor } from "../cursor.ts";
 import { apiError, type ErrorKind, toErrorBody } from "../errors.ts";
 import { describeUnknownField, findUnknownField, listFieldNames } from "../unknown-fields.ts";
@@ -22,17 +14,17 @@ import type { extensionMethods } from "./method-table.ts";
 import { withoutNulls } from "./nulls.ts";
 import type { MethodReply } from "./reply.ts";
 import { success } from "./reply.ts";
-import { presentConsentEntry, presentDeleted } from "./representations.ts";
+import { presentDeleted } from "./representations.ts";
 
 /** Fields that an item of `undelete_batch` may have: a subscription's identity, and the fields that `list_deleted` returns. */
 const itemNames = new Set([...listFieldNames(subscriptionIdentity), ...Object.keys(deletedSubscription.shape)]);
 
 /** Creates the handlers of the extension methods. */
-export function createExtensions({
+export function createExtensionHandlers({
   host,
   store,
   consent,
-  flagSetter,
+  flagBatches,
   settings,
 }: MethodParts): Handlers<typeof extensionMethods> {
   const matching = createMatching(store, settings);
@@ -45,7 +37,7 @@ export function createExtensions({
     dry_run,
   }: UndeleteRequestOptions) {
     const options: UndeleteOptions = withoutUndefined({ consent_guard, override_consent, reason, requested_by });
-    const message = validateReason(options, settings);
+    const message = consent.validateReason(options);
     if (message !== undefined) throw apiError("bad_request", `field "reason": ${message}`);
     return { options, dryRun: dry_run === true };
   }
@@ -60,7 +52,7 @@ export function createExtensions({
     token: Key,
   ): Promise<MethodReply> {
     const { options, dryRun } = readUndeleteOptions(parameters);
-    const { batch, findError } = await flagSetter.setMany({
+    const { batch, findError } = await flagBatches.setMany({
       verb: "undelete",
       items: entries.flatMap((entry) => ("item" in entry ? [entry.item] : [])),
       refused: entries.flatMap((entry) =>
@@ -82,14 +74,7 @@ export function createExtensions({
   }
 
   /** Returns the time of the earliest delete that can be undone; earlier ones count as missing. */
-  const earliestDelete = () => deletedSince(settings.retentionDays, host.clock.now());
-
-  const makeAuditFields = ({ reason, requested_by }: AuditFields, { id }: Key) => ({
-    at: host.clock.now(),
-    actor: id,
-    reason: reason ?? null,
-    requested_by: requested_by ?? null,
-  });
+  const earliestDelete = () => computeDeletedSince(settings.retentionDays, host.clock.now());
 
   /** Returns all deleted subscriptions that match a query, if one call can restore them. */
   async function selectDeleted(query: Omit<DeletedQuery, "limit">): Promise<Entry[]> {
@@ -128,12 +113,12 @@ export function createExtensions({
       }
       const { options, dryRun } = readUndeleteOptions(parameters);
       const item = subscriptionIdentity.parse(parameters);
-      const batch = await flagSetter.setOne({ verb: "undelete", item, actor: token.id, options, dryRun });
+      const batch = await flagBatches.setOne({ verb: "undelete", item, actor: token.id, options, dryRun });
       return { members: { data: null, ...(dryRun && { dry_run: true }) }, batch: batch.id };
     },
 
     async "subscriptions/delete"({ reason, requested_by, dry_run, skip_triggers: _, ...item }, token) {
-      return flagSetter.deleteOne({
+      return flagBatches.deleteOne({
         item: item as SubscriptionIdentity,
         actor: token.id,
         options: withoutUndefined({ reason, requested_by }),
@@ -154,34 +139,24 @@ export function createExtensions({
       return { members: { data: page.map(presentDeleted), ...(last && { next_from_id: encodeKeyCursor(last) }) } };
     },
 
-    async "subscriptions/erase"({ reason, requested_by, dry_run, ...item }, token) {
-      const key = toKey(item as SubscriptionIdentity, settings);
-      const digest = digestKey(key);
-      const found = dry_run
-        ? (await store.find(key)) !== undefined
-        : await consent.erase(key, digest, { ...makeAuditFields(withoutUndefined({ requested_by }), token), reason });
-      // Erasing is idempotent: an earlier erasure counts as success.
-      if (!found && !(await consent.erased([digest])).has(digest)) throw apiError("not_found", missing.message);
-      return { members: { data: null, ...(dry_run && { dry_run: true }) } };
+    async "subscriptions/erase"(parameters, { id }) {
+      if (!(await consent.erase(parameters, id))) throw apiError("not_found", missing.message);
+      return { members: { data: null, ...(parameters.dry_run && { dry_run: true }) } };
     },
 
-    async "subscriptions/suppress"(parameters, token) {
-      await consent.suppress(listAddresses(parameters, settings), makeAuditFields(parameters, token));
+    async "subscriptions/suppress"(parameters, { id }) {
+      await consent.suppress(parameters, id);
       return { members: { data: null } };
     },
 
-    async "subscriptions/unsuppress"(parameters, token) {
-      await consent.unsuppress(listAddresses(parameters, settings), makeAuditFields(parameters, token));
+    async "subscriptions/unsuppress"(parameters, { id }) {
+      await consent.unsuppress(parameters, id);
       return { members: { data: null } };
     },
 
-    async "subscriptions/list_consent"({ email, phone, action, from_id, limit }) {
-      if (from_id && !/^\d{1,15}$/.test(from_id)) throw toCursorError();
-      const [address] = listAddresses({ email, phone }, settings);
-      const before = from_id ? Number(from_id) : undefined;
-      const page = await consent.log({ action, address, before, limit });
-      const last = page.length === limit ? page.at(-1) : undefined;
-      return { members: { data: page.map(presentConsentEntry), ...(last && { next_from_id: String(last.id) }) } };
+    async "subscriptions/list_consent"(parameters) {
+      if (parameters.from_id && !/^\d{1,15}$/.test(parameters.from_id)) throw toCursorError();
+      return { members: await consent.listEntries(parameters) };
     },
   };
 

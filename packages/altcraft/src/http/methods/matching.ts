@@ -1,6 +1,6 @@
 import type { ApiError } from "@reinstate/batch-core/http";
 import type { AltcraftSettings } from "../../options.ts";
-import type { ProfileMatch } from "../../schemas.ts";
+import type { ProfileMatch } from "../../schemas/requests.ts";
 import type { Profile, SubscriptionStore } from "../../store/store.ts";
 import { addressesToMatch } from "../../subscriptions/rules.ts";
 import { apiError } from "../errors.ts";

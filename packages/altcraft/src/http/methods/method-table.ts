@@ -1,31 +1,25 @@
 import * as z from "zod";
+import { consentReply, subscriptionErase, subscriptionListConsent, suppression } from "../../schemas/consent.ts";
 import {
   batchReply,
-  consentReply,
   deletedReply,
-  getReply,
-  listReply,
-  pageReply,
-  plainReply,
-  profileGet,
-  profileReply,
   subscriptionDelete,
-  subscriptionErase,
-  subscriptionIdentity,
-  subscriptionList,
-  subscriptionListAll,
-  subscriptionListConsent,
   subscriptionListDeleted,
-  subscriptionScope,
-  subscriptionSet,
   subscriptionUndelete,
   subscriptionUndeleteShape,
-  suppression,
   undeleteBatch,
   undeleteBatchShape,
   undeleteReply,
-  updatedReply,
-} from "../../schemas.ts";
+} from "../../schemas/extensions.ts";
+import { subscriptionIdentity } from "../../schemas/identity.ts";
+import { getReply, listReply, pageReply, plainReply, profileReply, updatedReply } from "../../schemas/replies.ts";
+import {
+  profileGet,
+  subscriptionList,
+  subscriptionListAll,
+  subscriptionScope,
+  subscriptionSet,
+} from "../../schemas/requests.ts";
 
 /** Description of a method: its parameters, its reply and its properties. */
 export interface MethodRow {

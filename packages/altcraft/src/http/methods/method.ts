@@ -1,10 +1,11 @@
 import type { Host, Key } from "@reinstate/batch-core";
 import type * as z from "zod";
+import type { Consent } from "../../consent/port.ts";
 import type { AltcraftSettings } from "../../options.ts";
-import type { ConsentStore, SubscriptionStore } from "../../store/store.ts";
+import type { SubscriptionStore } from "../../store/store.ts";
 import type { MethodRow } from "./method-table.ts";
 import type { MethodReply } from "./reply.ts";
-import type { FlagSetter } from "./run-flag-batch.ts";
+import type { FlagBatches } from "./run-flag-batch.ts";
 
 /** A method with its handler. */
 export interface Method extends MethodRow {
@@ -26,7 +27,7 @@ export type Handlers<Table extends Record<string, MethodRow>> = {
 export interface MethodParts {
   host: Host;
   store: SubscriptionStore;
-  consent: ConsentStore;
-  flagSetter: FlagSetter;
+  consent: Consent;
+  flagBatches: FlagBatches;
   settings: AltcraftSettings;
 }

@@ -2,7 +2,8 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { demo, start } from "../../fixtures/server.ts";
-import { customChannelName, type SubscriptionChanges } from "../../schemas.ts";
+import { customChannelName } from "../../schemas/identity.ts";
+import type { SubscriptionChanges } from "../../schemas/requests.ts";
 import { makeSubscription } from "../../testing.ts";
 import { writeXml } from "../xml.ts";
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { listFieldNames } from "../unknown-fields.ts";
-import { createExtensions } from "./extension-handlers.ts";
+import { createExtensionHandlers } from "./extension-handlers.ts";
 import type { Method, MethodParts } from "./method.ts";
 import {
   commonParameters,
@@ -29,7 +29,7 @@ export function createMethods(parts: MethodParts): Method[] {
   };
   add(vendorMethods, createVendorHandlers(parts) satisfies Record<VendorMethodName, unknown>);
   if (parts.settings.extensions === "on") {
-    add(extensionMethods, createExtensions(parts) satisfies Record<ExtensionMethodName, unknown>);
+    add(extensionMethods, createExtensionHandlers(parts) satisfies Record<ExtensionMethodName, unknown>);
   }
   return [...served.values()];
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Subscription } from "../../schemas.ts";
-import type { ConsentEntry, Profile, StoredSubscription } from "../../store/store.ts";
+import { isInPhoneData } from "../../schemas/channels.ts";
+import type { Subscription } from "../../schemas/replies.ts";
+import type { Profile, StoredSubscription } from "../../store/store.ts";
 import { xxh64 } from "../../subscriptions/xxhash.ts";
 
 /** Returns a subscription with the vendor's names and order, without empty members. */
@@ -28,19 +29,6 @@ export function presentDeleted(stored: StoredSubscription) {
   return { ...presentWithIds(stored), is_delete: true, deleted_at };
 }
 
-/** Returns an entry of the consent log. */
-export function presentConsentEntry({ action, at, channel, subject, actor, reason, requested_by }: ConsentEntry) {
-  const name = channel === null ? "digest" : channel === "email" ? "email" : "phone";
-  return {
-    action,
-    at: new Date(at).toISOString(),
-    [name]: subject,
-    ...(actor !== null && { token_id: actor }),
-    ...(reason !== null && { reason }),
-    ...(requested_by !== null && { requested_by }),
-  };
-}
-
 /** Returns a profile with its subscriptions, as in `profiles/get`, the only reply that shows `is_delete`. */
 export function presentProfile({ profile_id }: Profile, subscriptions: readonly StoredSubscription[]) {
   return {
@@ -62,7 +50,7 @@ function presentAddress({ channel, fields, address }: StoredSubscription) {
     return { email_data: { domain, domain_group: domain, email, md5 } };
   }
   // Vendor quirk: the page documents both phone_data and cc_data for Viber and WhatsApp, so the reply has both.
-  return ["sms", "viber", "whatsapp"].includes(channel) ? { phone_data: { phone: address } } : {};
+  return isInPhoneData(channel) ? { phone_data: { phone: address } } : {};
 }
 
 const hashProfileId = (profileId: string) => xxh64(profileId).toString(16).padStart(16, "0");

@@ -2,7 +2,8 @@ import type { Batch, Host, Outcome, Refused } from "@reinstate/batch-core";
 import type { ApiError } from "@reinstate/batch-core/http";
 import { operationNames } from "../../operations/operations.ts";
 import type { AltcraftSettings } from "../../options.ts";
-import type { SubscriptionIdentity, UndeleteOptions } from "../../schemas.ts";
+import type { UndeleteOptions } from "../../schemas/consent.ts";
+import type { SubscriptionIdentity } from "../../schemas/identity.ts";
 import { type FlagVerb, toKey, toKeyText } from "../../subscriptions/rules.ts";
 import { apiError, type ErrorKind } from "../errors.ts";
 import type { MethodReply } from "./reply.ts";
@@ -32,8 +33,13 @@ const errorKinds: Record<string, ErrorKind> = {
   no_consent: "no_consent",
 };
 
-/** Creates the service that sets the flag of a call's subscriptions as one batch, and waits until the batch has finished. */
-export function createFlagSetter(host: Host, settings: AltcraftSettings) {
+/**
+ * Creates the service that sets the flag of a call's subscriptions as one batch, and waits until the batch has finished.
+ *
+ * Invariant: the batch runs inline, and its effects are in the ledger's database. So all its chunks run in the transaction that
+ * accepts it, and a crash or an error leaves nothing. A failed item does not undo the others: they commit with its outcome.
+ */
+export function createFlagBatches(host: Host, settings: AltcraftSettings) {
   /** Returns the error of an item; undefined if it succeeded. */
   function toError({ outcome, code, message = "" }: ItemResult, batch?: number): ApiError<ErrorKind> | undefined {
     if (outcome === "done") return undefined;
@@ -107,7 +113,7 @@ export function createFlagSetter(host: Host, settings: AltcraftSettings) {
   };
 }
 
-export type FlagSetter = ReturnType<typeof createFlagSetter>;
+export type FlagBatches = ReturnType<typeof createFlagBatches>;
 
 interface ItemResult {
   outcome: Outcome["outcome"];

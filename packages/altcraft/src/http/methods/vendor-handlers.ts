@@ -1,6 +1,5 @@
 import { areTooLong, tooLong } from "../../schemas/identity.ts";
-import { unfitField } from "../../schemas/requests.ts";
-import type { Status, SubscriptionScope } from "../../schemas.ts";
+import { type Status, type SubscriptionScope, unfitField } from "../../schemas/requests.ts";
 import type { StoredSubscription } from "../../store/store.ts";
 import {
   applyChanges,
@@ -28,7 +27,8 @@ function assertFieldLength({ custom_fields }: StoredSubscription): void {
 export function createVendorHandlers({
   host,
   store,
-  flagSetter,
+  consent,
+  flagBatches,
   settings,
 }: MethodParts): Handlers<typeof vendorMethods> {
   const withDeleted = settings.deletedInReads === "shown";
@@ -54,11 +54,11 @@ export function createVendorHandlers({
 
   return {
     async "subscriptions/undelete"(item, { id }) {
-      const batch = await flagSetter.setOne({ verb: "undelete", item, actor: id });
+      const batch = await flagBatches.setOne({ verb: "undelete", item, actor: id });
       return { members: { data: null }, batch: batch.id };
     },
 
-    "subscriptions/delete": (item, { id }) => flagSetter.deleteOne({ item, actor: id }),
+    "subscriptions/delete": (item, { id }) => flagBatches.deleteOne({ item, actor: id }),
 
     async "subscriptions/set"(item) {
       const resource = await store.resource(item.resource_id);
@@ -77,8 +77,7 @@ export function createVendorHandlers({
       const fresh = newSubscription(item, item, now, settings);
       assertFieldLength(fresh);
       const edit = (stored: StoredSubscription) => {
-        // `set` can restore a subscription and change its status, so it must not bypass the consent guard.
-        if (stored.is_delete && settings.consentGuard === "always") {
+        if (!consent.allowsSet(stored)) {
           throw apiError("no_consent", "the subscription is deleted: bring it back with subscriptions/undelete");
         }
         assertIncrements(stored.custom_fields);
