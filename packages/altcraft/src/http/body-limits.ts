@@ -1,4 +1,4 @@
-import { fieldLimits } from "../schemas/identity.ts";
+import { fieldLimits } from "../schemas/fields.ts";
 
 /** Limits of a body in JSON or XML, which bound the cost of a hostile one. */
 export interface BodyLimits {

@@ -1,36 +1,32 @@
 import * as z from "zod";
-import { emailAddress, phoneNumber, subscriptionIdentity, text } from "./identity.ts";
-import { listSchema, result } from "./replies.ts";
-import { dryRunField, fromId, pageLimit } from "./requests.ts";
+import { dryRunField, emailAddress, fromId, listSchema, pageLimit, phoneNumber, text } from "./fields.ts";
+import { subscriptionIdentity } from "./identity.ts";
+import { envelope } from "./replies.ts";
 
-/** Audit fields, stored with the batch. */
-export const auditFields = {
+/** Schema of the audit fields, which are stored with the batch. */
+export const auditParams = z.strictObject({
   reason: text(1000).describe("the reason, stored with the batch").optional(),
   requested_by: text(200).describe("who asked for it, stored with the batch").optional(),
-};
+});
 /** Audit fields of a change to subscriptions. */
 export type AuditFields = z.infer<typeof auditParams>;
-/** Schema of the audit fields as params of a batch. */
-export const auditParams = z.strictObject(auditFields);
 
-/** Consent options and audit fields of an undelete, stored with the batch. */
-export const undeleteOptionFields = {
+/** Schema of the consent options and audit fields of an undelete, which are stored with the batch. */
+export const undeleteOptions = z.strictObject({
   consent_guard: z
     .boolean()
     .describe("reject suppressed, unsubscribed, complained and hardbounced subscriptions; needs a reason")
     .optional(),
   override_consent: z.boolean().describe("restore what the guard would reject; needs a reason too").optional(),
-  ...auditFields,
-};
-/** Schema of the consent options and audit fields of an undelete. */
-export const undeleteOptions = z.strictObject(undeleteOptionFields);
+  ...auditParams.shape,
+});
 /** Consent options and audit fields of an undelete. */
 export type UndeleteOptions = z.infer<typeof undeleteOptions>;
 
 /** Schema of the body of `subscriptions/erase`. */
 export const subscriptionErase = z.intersection(
   subscriptionIdentity,
-  z.object({ ...auditFields, ...dryRunField, reason: text(1000) }),
+  z.object({ ...auditParams.shape, ...dryRunField, reason: text(1000) }),
 );
 /** Body of `subscriptions/erase`. */
 export type SubscriptionErase = z.infer<typeof subscriptionErase>;
@@ -39,7 +35,7 @@ const contact = { email: emailAddress.optional(), phone: phoneNumber.optional() 
 
 /** Schema of the body of `subscriptions/suppress` and `unsuppress`: an e-mail address or a phone, and audit fields. */
 export const suppression = z
-  .object({ ...contact, ...auditFields })
+  .object({ ...contact, ...auditParams.shape })
   .refine(({ email, phone }) => (email === undefined) !== (phone === undefined), {
     path: ["email"],
     error: "is required, or phone, but not both",
@@ -81,7 +77,7 @@ export const consentReply = z.looseObject({
       requested_by: z.string().optional(),
     }),
   ),
-  ...result,
+  ...envelope.shape,
   next_from_id: z.string().optional(),
 });
 /** Reply to `subscriptions/list_consent`. */

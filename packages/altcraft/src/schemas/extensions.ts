@@ -1,13 +1,14 @@
 import * as z from "zod";
-import { auditFields, undeleteOptionFields } from "./consent.ts";
-import { channelName, describeIssue, id, place, type SubscriptionIdentity, subscriptionIdentity } from "./identity.ts";
-import { listSchema, placedSubscription, result } from "./replies.ts";
-import { dryRunField, fromId, type ProfileMatch, pageLimit, profileMatch } from "./requests.ts";
+import { auditParams, undeleteOptions } from "./consent.ts";
+import { dryRunField, fromId, id, listSchema, pageLimit, place } from "./fields.ts";
+import { channelName, describeIssue, type SubscriptionIdentity, subscriptionIdentity } from "./identity.ts";
+import { envelope, placedSubscription } from "./replies.ts";
+import { type ProfileMatch, profileMatch } from "./requests.ts";
 
 // Extensions, which a server accepts with the option `extensions`. Those for consent are in consent.ts.
 
 /** Schema of the options of an undelete in a request. */
-export const undeleteRequestOptions = z.object({ ...undeleteOptionFields, ...dryRunField });
+export const undeleteRequestOptions = z.object({ ...undeleteOptions.shape, ...dryRunField });
 /** Options of an undelete in a request. */
 export type UndeleteRequestOptions = z.infer<typeof undeleteRequestOptions>;
 
@@ -63,7 +64,7 @@ export type SubscriptionUndelete =
 /** Schema of the body of `subscriptions/delete`, with audit fields. */
 export const subscriptionDelete = z.intersection(
   subscriptionIdentity,
-  z.object({ ...auditFields, ...dryRunField, ...ignored }),
+  z.object({ ...auditParams.shape, ...dryRunField, ...ignored }),
 );
 /** Body of `subscriptions/delete`. */
 export type SubscriptionDelete = z.infer<typeof subscriptionDelete>;
@@ -94,11 +95,11 @@ export const subscriptionListDeleted = z.object({
 /** Body of `subscriptions/list_deleted`. */
 export type SubscriptionListDeleted = z.infer<typeof subscriptionListDeleted>;
 
-const itemResult = z.looseObject({ ...result, profile_id: z.string().optional() });
+const itemResult = z.looseObject({ ...envelope.shape, profile_id: z.string().optional() });
 
 /** Schema of the reply to `subscriptions/undelete_batch`: a result for each item, in their order. */
 export const batchReply = z.looseObject({
-  ...result,
+  ...envelope.shape,
   ...dryRunField,
   result: listSchema(itemResult),
   updated: z.int(),
@@ -109,7 +110,7 @@ export type BatchReply = z.infer<typeof batchReply>;
 /** Schema of the reply to `subscriptions/undelete`: `data` after an identity, otherwise `result` and `updated`. */
 export const undeleteReply = z.looseObject({
   data: z.unknown().optional(),
-  ...result,
+  ...envelope.shape,
   ...dryRunField,
   result: z.array(itemResult).optional(),
   updated: z.int().optional(),
@@ -123,7 +124,7 @@ export const deletedSubscription = placedSubscription.extend({ is_delete: z.bool
 /** Schema of the reply to `subscriptions/list_deleted`. The last page has no `next_from_id`. */
 export const deletedReply = z.looseObject({
   data: listSchema(deletedSubscription),
-  ...result,
+  ...envelope.shape,
   next_from_id: z.string().optional(),
 });
 /** Reply to `subscriptions/list_deleted`. */

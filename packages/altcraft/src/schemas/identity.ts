@@ -1,74 +1,6 @@
 import * as z from "zod";
-import { ccChannels, isKnownChannel, knownChannels } from "./channels.ts";
-
-/** Schema of a text that every database and every XML document can hold. `longest`: its maximum length in characters. */
-export const text = (longest: number) =>
-  z
-    .string()
-    .min(1, "must not be empty")
-    // Ends the check, so that no pattern runs on a text of any length.
-    .max(longest, { error: `must not be longer than ${longest} characters`, abort: true })
-    .refine((value) => value.isWellFormed() && !value.includes("\0"), "must be Unicode text without NUL");
-
-export const id = z.int().min(1, "must be at least 1");
-
-/** A name that is also the name of an XML element, so that both formats can carry it. */
-const fieldName = /^[A-Za-z_][\w.-]{0,127}$/;
-const isFieldName = (name: string) => fieldName.test(name) && name !== "__proto__";
-
-/** Limits of fields together: number of values, nesting depth, and characters as JSON. */
-export const fieldLimits = { values: 1000, depth: 12, characters: 65_536 };
-
-interface Fault {
-  path: string[];
-  message: string;
-}
-
-/** Returns the first fault of fields, at any depth; undefined if there is none. */
-function findFault(fields: object): Fault | undefined {
-  let values = 0;
-  function walk(value: unknown, path: string[]): Fault | undefined {
-    if (typeof value === "number" && !Number.isFinite(value)) return { path, message: "must be a finite number" };
-    if (typeof value !== "object" || value === null) return undefined;
-    if (path.length >= fieldLimits.depth) return { path: [], message: "is nested too deep" };
-    for (const [name, inner] of Object.entries(value)) {
-      if (++values > fieldLimits.values) {
-        return { path: [], message: `must not hold more than ${fieldLimits.values} values` };
-      }
-      const at = [...path, name];
-      if (!Array.isArray(value) && !isFieldName(name)) return { path: at, message: "is not a field name" };
-      const fault = walk(inner, at);
-      if (fault) return fault;
-    }
-    return undefined;
-  }
-  return walk(fields, []) ?? (areTooLong(fields) ? { path: [], message: tooLong } : undefined);
-}
-
-export const tooLong = `must not be longer than ${fieldLimits.characters} characters as JSON`;
-export const areTooLong = (fields: object) => JSON.stringify(fields).length > fieldLimits.characters;
-
-/** Schema of fields of any type by name. Checks them before zod copies them, because zod drops `__proto__` silently. */
-export const fields = z.preprocess(
-  (given, context) => {
-    const fault = typeof given === "object" && given !== null ? findFault(given) : undefined;
-    if (fault) context.issues.push({ code: "custom", input: given, ...fault });
-    return given;
-  },
-  z.record(z.string().regex(fieldName), z.unknown()),
-);
-
-export const emailAddress = text(320).regex(/^\s*[^\s@]+@[^\s@]+\s*$/, "is not an e-mail address");
-export const phoneNumber = text(64).regex(/^\s*\+?[\s()-]*\d[\d\s()-]*$/, "is not a phone number");
-
-/** Fields that name a database, a resource and a profile. */
-export const place = {
-  db_id: id,
-  resource_id: id,
-  profile_id: text(64).regex(/^\S+$/, "must not hold white space"),
-};
-
-const chatId = z.int();
+import { isKnownChannel, knownChannels } from "./channels.ts";
+import { chatId, emailAddress, fields, phoneNumber, place, text } from "./fields.ts";
 
 const phoneChannel = <Channel extends string>(channel: Channel) =>
   z.object({ ...place, channel: z.literal(channel), cc_data: z.object({ phone: phoneNumber }) });
@@ -93,7 +25,7 @@ export const customChannelName = z
   })
   .brand<"custom channel">();
 
-export const custom = z.object({
+const custom = z.object({
   ...place,
   channel: customChannelName,
   cc_data: fields.refine((value) => Object.keys(value).length > 0, "must not be empty").meta({ minProperties: 1 }),
@@ -120,25 +52,6 @@ export type CustomSubscription = z.infer<typeof custom>;
 /** Returns whether a subscription belongs to a custom channel. */
 export const isCustom = (identity: SubscriptionIdentity): identity is CustomSubscription =>
   !isKnownChannel(identity.channel);
-
-/** Schemas of `channel` and `cc_data`, for channels whose address is in `cc_data`. */
-export const ccAddress = {
-  channel: z.union([z.enum(ccChannels), customChannelName], { error: "is not a channel with cc_data" }),
-  cc_data: fields,
-};
-
-/** Returns the fault of the `cc_data` of a channel; undefined if there is none. */
-export function ccFault(channel: string, cc_data: Record<string, unknown>): Fault | undefined {
-  if (!isKnownChannel(channel))
-    return Object.keys(cc_data).length > 0 ? undefined : { path: [], message: "must not be empty" };
-  // XML carries the id as text.
-  const [name, schema] =
-    channel === "telegram_bot" ? ["id", z.union([chatId, z.string().regex(/^-?\d{1,16}$/)])] : ["phone", phoneNumber];
-  const value = cc_data[name as string];
-  const parsed = (schema as z.ZodType).safeParse(value, { reportInput: true });
-  if (parsed.success) return undefined;
-  return { path: [name as string], message: value === undefined ? "is required" : `is not that of ${channel}` };
-}
 
 /** Schema of the name of a documented or custom channel. */
 export const channelName = z.union([z.enum(knownChannels), customChannelName], { error: "is not a channel name" });

@@ -1,10 +1,8 @@
 import * as z from "zod";
+import { listSchema } from "./fields.ts";
 import { status, statuses } from "./requests.ts";
 
 // Replies are parsed leniently: an undocumented field is kept, and a reply is rejected only if the client cannot use it.
-
-/** Schema of a list. An absent list is empty, because XML cannot distinguish the two. */
-export const listSchema = <Item extends z.ZodType>(item: Item) => z.preprocess((given) => given ?? [], z.array(item));
 
 /** Schema of a subscription in replies. Empty fields are absent. */
 export const subscription = z.looseObject({
@@ -23,7 +21,7 @@ export const subscription = z.looseObject({
 /** A subscription in replies. */
 export type Subscription = z.infer<typeof subscription>;
 
-export const result = { error: z.int(), error_text: z.preprocess((given) => given ?? "", z.string()) };
+const result = { error: z.int(), error_text: z.preprocess((given) => given ?? "", z.string()) };
 
 /** Schema of the fields that every reply has. `error` is 0 if the call succeeded. */
 export const envelope = z.looseObject(result);

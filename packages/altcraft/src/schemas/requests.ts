@@ -1,16 +1,8 @@
 import * as z from "zod";
-import {
-  ccAddress,
-  ccFault,
-  channelName,
-  emailAddress,
-  fields,
-  id,
-  phoneNumber,
-  place,
-  subscriptionIdentity,
-  text,
-} from "./identity.ts";
+import { ccChannels, isKnownChannel } from "./channels.ts";
+import { customFields } from "./field-functions.ts";
+import { chatId, emailAddress, type Fault, fields, fromId, id, pageLimit, phoneNumber, place, text } from "./fields.ts";
+import { channelName, customChannelName, subscriptionIdentity } from "./identity.ts";
 
 /** Words of the status, each at the index that is its number. Page: objects/Subscription-status_2195807. */
 export const statuses = [
@@ -38,36 +30,6 @@ export const status = z.union(
     error: `must be one of ${statuses.join(", ")}, or its number`,
   },
 );
-
-/** Returns whether the function `incr` can add a value, or add to it. */
-export const isNumeric = (value: unknown) =>
-  (typeof value === "number" || (typeof value === "string" && value.trim() !== "")) && Number.isFinite(Number(value));
-
-/** The vendor's error text, from its push API. */
-export const unfitField = "failed convert custom field";
-
-/** Functions that may replace the value of a field: `{ "action": "incr", "value": 1 }`. Page: profiles/3113721. */
-export const fieldActions = ["set", "unset", "incr", "add", "delete", "upsert"] as const;
-export type FieldAction = (typeof fieldActions)[number];
-
-/** Returns the function that a value of a field calls; undefined if it is a plain value. The action may be unknown. */
-export function readFieldCall(value: unknown): { action: unknown; value: unknown } | undefined {
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, "action")) return undefined;
-  const { action, value: operand } = value as { action: unknown; value?: unknown };
-  return { action, value: operand ?? undefined };
-}
-
-const isFieldAction = (action: unknown) => fieldActions.some((known) => known === action);
-
-const customFields = fields.superRefine((given, context) => {
-  for (const [name, value] of Object.entries(given)) {
-    const call = readFieldCall(value);
-    if (!call) continue;
-    const fits =
-      isFieldAction(call.action) && (call.action !== "incr" || call.value === undefined || isNumeric(call.value));
-    if (!fits) context.addIssue({ code: "custom", path: [name], message: unfitField });
-  }
-});
 
 /** Schema of the fields that `subscriptions/set` may change. Absent fields keep their value. Page: profiles/subscriptions/2195519. */
 export const subscriptionChanges = z.object({
@@ -104,11 +66,6 @@ export const subscriptionList = z.object({ db_id: place.db_id, profile_id: place
 /** Body of `subscriptions/list`. */
 export type SubscriptionList = z.infer<typeof subscriptionList>;
 
-/** Schema of a cursor: `next_from_id` of the previous page; absent or empty for the first page. */
-export const fromId = z.string().max(2048).optional();
-
-export const pageLimit = z.int().min(1, "must be at least 1").max(10_000, "must not be more than 10000").default(1000);
-
 /** Schema of the body of `subscriptions/list_all`. Page: profiles/subscriptions/2195524. */
 export const subscriptionListAll = z.object({
   resource_id: id,
@@ -130,8 +87,24 @@ export const subscriptionScope = z.object({
 /** Body of `subscriptions/suspend_all` and `unsuspend_all`. */
 export type SubscriptionScope = z.infer<typeof subscriptionScope>;
 
-/** Field of methods that support a dry run, which changes nothing. */
-export const dryRunField = { dry_run: z.boolean().optional() };
+/** Schemas of `channel` and `cc_data`, for channels whose address is in `cc_data`. */
+const ccAddress = {
+  channel: z.union([z.enum(ccChannels), customChannelName], { error: "is not a channel with cc_data" }),
+  cc_data: fields,
+};
+
+/** Returns the fault of the `cc_data` of a channel; undefined if there is none. */
+function findCcFault(channel: string, cc_data: Record<string, unknown>): Fault | undefined {
+  if (!isKnownChannel(channel))
+    return Object.keys(cc_data).length > 0 ? undefined : { path: [], message: "must not be empty" };
+  // XML carries the id as text.
+  const [name, schema] =
+    channel === "telegram_bot" ? ["id", z.union([chatId, z.string().regex(/^-?\d{1,16}$/)])] : ["phone", phoneNumber];
+  const value = cc_data[name as string];
+  const parsed = (schema as z.ZodType).safeParse(value, { reportInput: true });
+  if (parsed.success) return undefined;
+  return { path: [name as string], message: value === undefined ? "is required" : `is not that of ${channel}` };
+}
 
 const onResource = { db_id: id, resource_id: id.optional() };
 const matchEmail = { ...onResource, email: emailAddress };
@@ -161,7 +134,7 @@ export const profileMatch = z.discriminatedUnion(
     z
       .object({ ...onResource, matching: z.literal("custom_sub"), ...ccAddress })
       .superRefine(({ channel, cc_data }, context) => {
-        const fault = ccFault(channel, cc_data);
+        const fault = findCcFault(channel, cc_data);
         if (fault) context.addIssue({ code: "custom", ...fault, path: ["cc_data", ...fault.path] });
       }),
   ],

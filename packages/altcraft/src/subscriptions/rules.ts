@@ -3,17 +3,9 @@ import type { Outcome } from "@reinstate/batch-core";
 import type { AltcraftSettings } from "../options.ts";
 import { phoneChannels } from "../schemas/channels.ts";
 import type { Suppression } from "../schemas/consent.ts";
+import { type FieldAction, fieldActions, isNumeric, readFieldCall } from "../schemas/field-functions.ts";
 import { isCustom, type SubscriptionIdentity } from "../schemas/identity.ts";
-import {
-  type FieldAction,
-  fieldActions,
-  isNumeric,
-  type ProfileMatch,
-  readFieldCall,
-  type Status,
-  type SubscriptionChanges,
-  statuses,
-} from "../schemas/requests.ts";
+import { type ProfileMatch, type Status, type SubscriptionChanges, statuses } from "../schemas/requests.ts";
 import type { Address, AddressFields, Flagged, StoredSubscription, SubscriptionKey } from "../store/store.ts";
 import { xxh32 } from "./xxhash.ts";
 

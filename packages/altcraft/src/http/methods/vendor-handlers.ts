@@ -1,5 +1,6 @@
-import { areTooLong, tooLong } from "../../schemas/identity.ts";
-import { type Status, type SubscriptionScope, unfitField } from "../../schemas/requests.ts";
+import { unfitField } from "../../schemas/field-functions.ts";
+import { areTooLong, tooLong } from "../../schemas/fields.ts";
+import type { Status, SubscriptionScope } from "../../schemas/requests.ts";
 import type { StoredSubscription } from "../../store/store.ts";
 import {
   applyChanges,
