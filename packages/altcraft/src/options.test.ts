@@ -58,7 +58,7 @@ describe("settings", () => {
     await using server = await start({ setRevives: "no", deletedInReads: "shown" });
     await server.ask("subscriptions/set", { ...john, priority: 5 });
     expect((await server.ask("subscriptions/get", john)).data.priority).toBe(5);
-    expect((await server.server.store.ofProfile(place, { deleted: false })).length).toBe(0);
+    expect((await server.server.store.listProfile(place, { deleted: false })).length).toBe(0);
     expect((await server.ask("subscriptions/list", place)).data).toHaveLength(demoSubscriptions.length);
   });
 

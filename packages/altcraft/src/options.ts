@@ -28,7 +28,7 @@ export const altcraftOptions = z
     consentError: code(409),
     /** Whether `hash_id` is computed from the normalized address or from the address as sent. Choose it before the first record. */
     hashIdInput: z.enum(["compared", "given"]).default("compared"),
-    /** The HTTP status of an error: its code, or 200 with the code in the body alone. */
+    /** HTTP status of an error: its code, or 200 with the code in the body alone. */
     httpStatus: z.enum(["follow_error", "always_200"]).default("follow_error"),
     /** Error text for a missing token. */
     tokenRequiredText: z.string().min(1).default("API token required"),
@@ -36,55 +36,55 @@ export const altcraftOptions = z
     forbiddenError: code(403),
     badRequestError: code(400),
     notFoundError: code(404),
-    /** undelete of a live subscription, delete of a deleted one. */
+    /** Reply to an undelete of a live subscription, and to a delete of a deleted one. */
     unchanged: z.enum(["success", "error"]).default("success"),
-    /** Whether `set` on a deleted subscription brings it back, or edits it and leaves it deleted. */
+    /** Whether `set` restores a deleted subscription, or edits it and leaves it deleted. */
     setRevives: z.enum(["yes", "no"]).default("yes"),
-    /** `set` with a profile that is not known. */
+    /** Whether `set` adds an unknown profile, or fails. */
     unknownProfile: z.enum(["fail", "create"]).default("fail"),
-    /** Deleted subscriptions in `get`, `list` and `list_all`. */
+    /** Whether `get`, `list` and `list_all` return deleted subscriptions. */
     deletedInReads: z.enum(["hidden", "shown"]).default("hidden"),
-    /** Deleted subscriptions in `suspend_all` and `unsuspend_all`. */
+    /** Whether `suspend_all` and `unsuspend_all` change deleted subscriptions. */
     suspendDeleted: z.enum(["skip", "include"]).default("skip"),
-    /** `suspend_all` and `unsuspend_all` with neither channel nor resource. */
+    /** Effect of `suspend_all` and `unsuspend_all` with neither channel nor resource. */
     suspendWithoutFilter: z.enum(["whole_database", "refuse"]).default("whole_database"),
     /** Whether a repeated `Request-ID` gets the first reply again. */
     deduplication: z.enum(["request_id", "off"]).default("request_id"),
-    /** How long a reply is kept for that, in seconds. */
+    /** Time for which a reply is stored for repeats, in seconds. */
     deduplicationSeconds: wholeNumber({ least: 1, most: 315_360_000 }).default(86_400),
-    /** `"data": null` in the reply of delete, as in that of undelete. */
+    /** Whether the reply of delete has `"data": null`, as that of undelete has. */
     deleteReplyData: z.enum(["null", "none"]).default("null"),
-    /** `data` in the reply of an error. */
+    /** Whether the reply of an error has `"data": null`. */
     errorReplyData: z.enum(["none", "null"]).default("none"),
-    /** E-mail addresses compared without regard to case and to white space around them, or character by character. */
+    /** Whether e-mail addresses are compared without case and outer white space, or character by character. */
     emailComparison: z.enum(["ignore_case", "exact"]).default("ignore_case"),
-    /** Phones compared without spaces, dashes and brackets, or character by character. */
+    /** Whether phones are compared without spaces, dashes and brackets, or character by character. */
     phoneComparison: z.enum(["ignore_punctuation", "exact"]).default("ignore_punctuation"),
-    /** Parameters that a method does not have, such as `skip_triggers` on delete. */
+    /** Whether parameters that a method does not have are rejected, such as `skip_triggers` on delete. */
     unknownParameters: z.enum(["ignored", "refused"]).default("ignored"),
-    /** How long after its delete a subscription can be brought back, in days. */
+    /** Time after its delete in which a subscription can be restored, in days. */
     retentionDays: z
       .union([z.literal("forever"), wholeNumber({ least: 1, most: 36_500 })], {
         error: "must be forever, or a whole number from 1 to 36500",
       })
       .default("forever"),
-    /** The format of a reply where `format` is not given. */
+    /** Format of a reply if the request has no `format`. */
     defaultFormat: z.enum(["follow_request", "json", "xml"]).default("follow_request"),
     jsonContentType: z.string().min(1).default("application/json"),
     xmlContentType: z.string().min(1).default("application/xml"),
     xmlDeclaration: z.enum(["no", "yes"]).default("no"),
-    /** Bytes of a JSON body at most. */
+    /** Largest JSON body, in bytes. */
     jsonBodyLimit: bytes(10 * 1024 * 1024),
-    /** Bytes of an XML body at most. */
+    /** Largest XML body, in bytes. */
     xmlBodyLimit: bytes(64 * 1024),
-    /** Bytes of the XML body of `undelete_batch` at most. */
+    /** Largest XML body of `undelete_batch`, in bytes. */
     xmlBatchBodyLimit: bytes(8 * 1024 * 1024),
-    /** The real Altcraft, for batches with the target `upstream`: what stands before its methods, as `https://example.com/api/v1.1`. */
+    /** URL of the real Altcraft before its methods, such as `https://example.com/api/v1.1`, for batches with the target `upstream`. */
     upstreamUrl: httpBaseUrl.optional(),
     upstreamToken: headerSecret.optional(),
-    /** Calls of the real Altcraft at once. */
+    /** Largest number of concurrent calls to the real Altcraft. */
     upstreamConcurrency: wholeNumber({ least: 1, most: 100 }).default(4),
-    /** Calls of the real Altcraft per second. */
+    /** Calls to the real Altcraft per second. */
     upstreamPerSecond: decimalNumber({ least: 0.01, most: 10_000 }).default(20),
   })
   .check(givenTogether("upstreamUrl", "upstreamToken"))

@@ -55,8 +55,8 @@ export const storeContract: readonly StorePromise[] = [
       await store.addProfiles([{ db_id: 1, profile_id: "p1" }]);
       await store.addResources([{ resource_id: 26, cats: ["a"] }]);
       await store.addResources([{ resource_id: 26, cats: null }]);
-      equal(await store.resource(26), { resource_id: 26, cats: ["a"] });
-      equal(await store.resource(27), undefined);
+      equal(await store.findResource(26), { resource_id: 26, cats: ["a"] });
+      equal(await store.findResource(27), undefined);
       equal(await store.hasProfile({ db_id: 1, profile_id: "p1" }), true);
       equal(await store.hasProfile({ db_id: 2, profile_id: "p1" }), false);
       equal(await store.hasDatabase(1), true);
@@ -131,8 +131,8 @@ export const storeContract: readonly StorePromise[] = [
       const gone = makeSubscription(person(3), { is_delete: true });
       await store.addSubscriptions([c, gone, b, a, makeSubscription(person(1, "p2"))] as StoredSubscription[]);
       const profile = { db_id: 1, profile_id: "p1" };
-      equal(await store.ofProfile(profile, { deleted: false }), [a, b, c]);
-      equal(await store.ofProfile(profile, { deleted: true }), [a, b, gone, c]);
+      equal(await store.listProfile(profile, { deleted: false }), [a, b, c]);
+      equal(await store.listProfile(profile, { deleted: true }), [a, b, gone, c]);
     },
   },
   {
@@ -147,10 +147,10 @@ export const storeContract: readonly StorePromise[] = [
       const seen: StoredSubscription[] = [];
       // Bounded, so that a store that returns pages for ever fails here.
       for (let page = 0; page < 3; page++) {
-        seen.push(...(await store.deleted({ db_id: 1, after: seen.at(-1), limit: 3 })));
+        seen.push(...(await store.listDeleted({ db_id: 1, after: seen.at(-1), limit: 3 })));
       }
       equal(seen, inOrder);
-      const only = (query: object) => store.deleted({ db_id: 1, limit: 99, ...query });
+      const only = (query: object) => store.listDeleted({ db_id: 1, limit: 99, ...query });
       equal(await only({ db_id: 2 }), []);
       equal(await only({ channel: "sms" }), []);
       equal(
@@ -182,7 +182,7 @@ export const storeContract: readonly StorePromise[] = [
       const order = (one: StoredSubscription) => `${one.profile_id} ${one.db_id} ${one.channel} ${one.address}`;
       const sorted = (list: StoredSubscription[]) => list.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
       const all = sorted([...crowd, sms, otherDb]);
-      const page = (query: object) => store.page({ resource_id: 26, limit: 99, deleted: false, ...query });
+      const page = (query: object) => store.readPage({ resource_id: 26, limit: 99, deleted: false, ...query });
       equal(await page({}), all);
       equal(await page({ deleted: true }), sorted([...all, gone]));
       const seen: StoredSubscription[] = [];
@@ -212,11 +212,11 @@ export const storeContract: readonly StorePromise[] = [
       await store.addSubscriptions([a, b, elsewhere] as StoredSubscription[]);
       const address = { channel: "email", address: "p1@example.com" };
       const other = { channel: "email", address: "p2@example.com" };
-      equal(await store.profilesWith(1, [address], { limit: 9 }), ["a", "b"]);
-      equal(await store.profilesWith(1, [address], { limit: 1 }), ["a"]);
-      equal(await store.profilesWith(1, [address, other], { limit: 9, resource_id: 27 }), ["c"]);
-      equal(await store.profilesWith(1, [{ ...address, channel: "sms" }], { limit: 9 }), []);
-      equal(await store.profilesWith(2, [address], { limit: 9 }), []);
+      equal(await store.findProfiles(1, [address], { limit: 9 }), ["a", "b"]);
+      equal(await store.findProfiles(1, [address], { limit: 1 }), ["a"]);
+      equal(await store.findProfiles(1, [address, other], { limit: 9, resource_id: 27 }), ["c"]);
+      equal(await store.findProfiles(1, [{ ...address, channel: "sms" }], { limit: 9 }), []);
+      equal(await store.findProfiles(2, [address], { limit: 9 }), []);
     },
   },
   {
@@ -247,7 +247,7 @@ export const storeContract: readonly StorePromise[] = [
       const next = (stored: StoredSubscription) => ({ ...stored, priority: (stored.priority ?? 0) + 1 });
       await Promise.all(Array.from({ length: 10 }, () => store.put(start, next)));
       equal((await store.find(start))?.priority, 10);
-      equal((await store.ofProfile(start, { deleted: true })).length, 1);
+      equal((await store.listProfile(start, { deleted: true })).length, 1);
     },
   },
   {

@@ -58,8 +58,10 @@ test("loads all subscriptions or none", async () => {
   await expect(load([sms, { ...place, channel: "email", email: "none" }])).rejects.toThrow(/is not an e-mail address/);
   expect(await store.hasProfile(place)).toBe(false);
   await load([sms]);
-  expect(await store.resource(4)).toEqual({ resource_id: 4, cats: null });
-  expect(await store.ofProfile(place, { deleted: true })).toMatchObject([{ status: "unsubscribed", is_delete: true }]);
+  expect(await store.findResource(4)).toEqual({ resource_id: 4, cats: null });
+  expect(await store.listProfile(place, { deleted: true })).toMatchObject([
+    { status: "unsubscribed", is_delete: true },
+  ]);
 });
 
 test("restores the documented push subscription with the demo call", async () => {

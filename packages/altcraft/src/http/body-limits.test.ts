@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { requestLimits } from "./body-limits.ts";
 import { findExcess } from "./json-excess.ts";
 
-/** How deep a value is, how many objects, lists and commas its JSON has, and how many values the fullest of them holds. */
+/** Measures a value: its depth, the objects, lists and commas of its JSON, and the values of the largest of them. */
 function measureBody(value: unknown): { depth: number; values: number; children: number } {
   if (typeof value !== "object" || value === null) return { depth: 0, values: 0, children: 0 };
   const inside = Object.values(value);

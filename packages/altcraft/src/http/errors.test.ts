@@ -214,7 +214,7 @@ describe("rejected requests", () => {
       status,
       body: { error: status, error_text },
     });
-    const stored = await server.server.store.ofProfile(place, { deleted: true });
+    const stored = await server.server.store.listProfile(place, { deleted: true });
     expect(stored.map(({ is_delete }) => is_delete)).toEqual(demoSubscriptions.map(() => true));
   });
 

@@ -77,7 +77,7 @@ describe.each(ledgerDatabases)("fuzzed requests to Altcraft's API on $name", ({ 
   });
 });
 
-/** The body as XML, if XML can hold it, else what is left of it. */
+/** Returns the body as XML: in the form of a request if XML can express it, otherwise in the form of a reply. */
 function asXml(body: unknown): string {
   if (typeof body !== "object" || body === null || Array.isArray(body)) return `<xml>${toJson(body)}</xml>`;
   try {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { start } from "../fixtures/server.ts";
 import { type Status, statuses } from "../schemas/requests.ts";
 
-/** What a subscription must look like after what was done to it; the whole truth of the rules, written a second time. */
+/** Model of a subscription: the rules written a second time. */
 interface Modelled {
   status: Status;
   priority: number | undefined;
@@ -118,7 +118,7 @@ describe.each(ledgerDatabases)("any walk of set, delete, undelete and suspend on
         const expected = model.take(one);
         expect(await server.ask(`subscriptions/${one.act}`, asked)).toMatchObject(expected);
       }
-      const stored = await store.ofProfile(place, { deleted: true });
+      const stored = await store.listProfile(place, { deleted: true });
       const seen = stored.map(({ channel, fields, status, priority, is_delete }) => ({
         ...{ channel, ...fields, status, is_delete },
         priority: priority ?? undefined,

@@ -19,7 +19,7 @@ const second = new XMLParser({
   ignoreDeclaration: true,
 });
 
-/** What a value is once it was XML: leaves are text, null is empty, a list of one is no list. */
+/** Returns a value as it is after a round trip through XML: leaves are text, null is empty, a list of one is no list. */
 function asXmlTells(value: unknown): unknown {
   if (Array.isArray(value)) return value.length === 1 ? asXmlTells(value[0]) : value.map(asXmlTells);
   if (typeof value !== "object" || value === null) return value === null ? "" : String(value).trim();
@@ -99,7 +99,7 @@ test("whatever set accepts is read back by the second parser", async () => {
   expect(accepted).toBeGreaterThan(50);
 });
 
-/** The names that stand in a value, at any depth. */
+/** Returns the names in a value, at any depth. */
 function names(value: unknown): string[] {
   if (typeof value !== "object" || value === null) return [];
   const own = Array.isArray(value) ? [] : Object.keys(value);
@@ -111,7 +111,7 @@ const place = {
   resource_id: fc.integer({ min: 1 }),
   profile_id: fc.stringMatching(/^[!-~]{1,20}$/),
 };
-/** What is empty in XML is null. */
+/** Leaves that XML can express: an empty text would become null. */
 const said = leaf.filter((one) => one !== "");
 const plainField = fc.oneof(said, fc.dictionary(name, said, { minKeys: 1, maxKeys: 3 }));
 const operand = fc.oneof(said, fc.array(said, { maxLength: 3 }));
@@ -146,9 +146,9 @@ const makeSetCalls = (changes: fc.Arbitrary<object>) =>
       changes,
     )
     .map(([identity, changes]) => ({ ...identity, ...changes }));
-/** What our client may be given. */
+/** Values that a caller may pass to our client. */
 const set = makeSetCalls(makeChanges(anyField, 0));
-/** What a writer without marks for lists can tell. */
+/** Values that a writer without marks for lists can express. */
 const unmarkedSet = makeSetCalls(makeChanges(plainField, 1));
 
 test("JSON → XML → JSON: any request of set means the same in both formats", () => {
@@ -167,7 +167,7 @@ test("JSON → XML → JSON: any request of set means the same in both formats",
   );
 });
 
-/** What a request of set means; an empty object is nothing in XML, and null is as if left out. */
+/** Returns the meaning of a request of set. In XML an empty object is absent, and null counts as absent. */
 function meaning(given: unknown) {
   const known = Object.fromEntries(Object.entries(given as object).filter(([, value]) => value !== null));
   const { data, success } = subscriptionSet.safeParse(known);

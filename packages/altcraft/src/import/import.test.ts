@@ -16,7 +16,7 @@ async function* parts(content: string | Uint8Array, size: number) {
 async function start(databaseUrl = "sqlite::memory:") {
   const host = await createTestHost({ databaseUrl });
   const instance = await createAltcraft(host, { extensions: "on" });
-  const all = async () => instance.store.ofProfile(place, { deleted: true });
+  const all = async () => instance.store.listProfile(place, { deleted: true });
   const read = (content: string | Uint8Array, options: ImportOptions, size = 7) =>
     importSubscriptions(instance, parts(content, size), options);
   return { host, altcraft: instance, all, read, [Symbol.asyncDispose]: () => host.close() };
@@ -74,7 +74,7 @@ describe.each(ledgerDatabases)("importSubscriptions on $name", ({ open }) => {
     })();
     const options = { format: "csv", account: "", options: { channel: "email" }, onRefused() {} } as const;
     expect(await altcraft.import?.run(host, instance, source, options)).toEqual({ imported: 2, refused: 0 });
-    expect((await instance.store.ofProfile(place, { deleted: true })).map(({ channel }) => channel)).toEqual([
+    expect((await instance.store.listProfile(place, { deleted: true })).map(({ channel }) => channel)).toEqual([
       "email",
       "sms",
     ]);

@@ -37,7 +37,7 @@ const contractWith = (params: object, sequences: number) =>
     },
     others: [person("other", place.profile_id)],
     async isChanged({ db_id, profile_id, email }) {
-      const live = await vendor.server.store.ofProfile({ db_id, profile_id }, { deleted: false });
+      const live = await vendor.server.store.listProfile({ db_id, profile_id }, { deleted: false });
       return live.some((subscription) => JSON.stringify(subscription).includes(`"${email}"`));
     },
     watchChanges: () => watchChanges(vendor.host),

@@ -54,7 +54,7 @@ async function vendor(count: number) {
     goWrong: (how: typeof fault) => {
       fault = how;
     },
-    live: async () => (await server.server.store.ofProfile(place, { deleted: false })).length,
+    live: async () => (await server.server.store.listProfile(place, { deleted: false })).length,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
@@ -313,7 +313,7 @@ async function crowd(real: RealVendor) {
   ];
   const items = all.map(({ status: _, ...identity }: SubscriptionIdentity & { status?: Status }) => identity);
   const states = async () =>
-    (await Promise.all([place, other].map((profile) => store.ofProfile(profile, { deleted: true })))).flat();
+    (await Promise.all([place, other].map((profile) => store.listProfile(profile, { deleted: true })))).flat();
   return { items, states };
 }
 

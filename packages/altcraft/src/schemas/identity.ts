@@ -44,9 +44,9 @@ export const subscriptionIdentity = z.union([known, custom], {
     return describeIssue((isKnownChannel(channel) ? ofKnown : ofCustom)[0]);
   },
 });
-/** The fields that identify a subscription. */
+/** Fields that identify a subscription. */
 export type SubscriptionIdentity = z.infer<typeof subscriptionIdentity>;
-/** The identity of a subscription of a custom channel. */
+/** Fields that identify a subscription of a custom channel. */
 export type CustomSubscription = z.infer<typeof custom>;
 
 /** Returns whether a subscription belongs to a custom channel. */

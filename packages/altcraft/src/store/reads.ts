@@ -7,7 +7,7 @@ import type { SubscriptionKey, SubscriptionStore } from "./store.ts";
 
 type Reads = Pick<
   SubscriptionStore,
-  "find" | "ofProfile" | "page" | "deleted" | "profilesWith" | "hasDatabase" | "hasProfile" | "resource"
+  "find" | "listProfile" | "readPage" | "listDeleted" | "findProfiles" | "hasDatabase" | "hasProfile" | "findResource"
 >;
 
 /** Creates the part of the store that reads. */
@@ -20,7 +20,7 @@ export function createReads(database: Database): Reads {
       return row && toSubscription(row);
     },
 
-    async ofProfile({ db_id, profile_id }, { deleted }) {
+    async listProfile({ db_id, profile_id }, { deleted }) {
       const rows = await db
         .selectFrom("altcraft_subscriptions")
         .selectAll()
@@ -34,7 +34,7 @@ export function createReads(database: Database): Reads {
       return rows.map(toSubscription);
     },
 
-    async page({ resource_id, db_id, channel, status, after, limit, deleted }) {
+    async readPage({ resource_id, db_id, channel, status, after, limit, deleted }) {
       const matching = db
         .selectFrom("altcraft_subscriptions")
         .selectAll()
@@ -57,7 +57,7 @@ export function createReads(database: Database): Reads {
       return [...rows.filter(({ profile_id }) => profile_id !== last), ...lastProfile].map(toSubscription);
     },
 
-    async deleted({ db_id, profile_id, resource_id, channel, hash_id, deletedSince, after, limit }) {
+    async listDeleted({ db_id, profile_id, resource_id, channel, hash_id, deletedSince, after, limit }) {
       const rows = await db
         .selectFrom("altcraft_subscriptions")
         .selectAll()
@@ -84,7 +84,7 @@ export function createReads(database: Database): Reads {
       return rows.map(toSubscription);
     },
 
-    async profilesWith(dbId, addresses, { resource_id, limit }) {
+    async findProfiles(dbId, addresses, { resource_id, limit }) {
       const rows = await db
         .selectFrom("altcraft_subscriptions")
         .select("profile_id")
@@ -118,7 +118,7 @@ export function createReads(database: Database): Reads {
       return row !== undefined;
     },
 
-    async resource(resourceId) {
+    async findResource(resourceId) {
       const row = await db
         .selectFrom("altcraft_resources")
         .selectAll()

@@ -67,20 +67,23 @@ const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>]
   ],
   ["reverses the results", (store) => ({ flag: async (keys, change) => (await store.flag(keys, change)).reverse() })],
   ["ignores deletedSince", (store) => ({ flag: (keys, { is_delete, at }) => store.flag(keys, { is_delete, at }) })],
-  ["lists deleted subscriptions", (store) => ({ ofProfile: (profile) => store.ofProfile(profile, { deleted: true }) })],
+  [
+    "lists deleted subscriptions",
+    (store) => ({ listProfile: (profile) => store.listProfile(profile, { deleted: true }) }),
+  ],
   [
     "lists live subscriptions as deleted",
     (store) => ({
-      deleted: (query) => store.ofProfile({ ...query, profile_id: query.profile_id ?? "p1" }, { deleted: true }),
+      listDeleted: (query) => store.listProfile({ ...query, profile_id: query.profile_id ?? "p1" }, { deleted: true }),
     }),
   ],
   [
     "ignores the cursor",
-    (store) => ({ deleted: ({ after: _, ...query }) => store.deleted({ ...query, limit: query.limit - 1 }) }),
+    (store) => ({ listDeleted: ({ after: _, ...query }) => store.listDeleted({ ...query, limit: query.limit - 1 }) }),
   ],
   [
     "finds profiles in every resource",
-    (store) => ({ profilesWith: (db, addresses, { limit }) => store.profilesWith(db, addresses, { limit }) }),
+    (store) => ({ findProfiles: (db, addresses, { limit }) => store.findProfiles(db, addresses, { limit }) }),
   ],
   [
     "suspends outside the scope",
@@ -90,12 +93,12 @@ const faults: [string, (store: SubscriptionStore) => Partial<SubscriptionStore>]
   ["adds no profile", (store) => ({ put: (fresh, edit) => store.put(fresh, edit) })],
   [
     "splits a profile between pages",
-    (store) => ({ page: async (query) => (await store.page(query)).slice(0, query.limit) }),
+    (store) => ({ readPage: async (query) => (await store.readPage(query)).slice(0, query.limit) }),
   ],
-  ["pages through every database", (store) => ({ page: ({ db_id: _, ...query }) => store.page(query) })],
+  ["pages through every database", (store) => ({ readPage: ({ db_id: _, ...query }) => store.readPage(query) })],
   [
     "lists subscriptions past their retention",
-    (store) => ({ deleted: ({ deletedSince: _, ...query }) => store.deleted(query) }),
+    (store) => ({ listDeleted: ({ deletedSince: _, ...query }) => store.listDeleted(query) }),
   ],
 ];
 

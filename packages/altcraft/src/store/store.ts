@@ -105,13 +105,13 @@ export interface SubscriptionStore {
 
   find(key: SubscriptionKey): Promise<StoredSubscription | undefined>;
   /** Returns all subscriptions of a profile, ordered by resource, channel and address. */
-  ofProfile(profile: Profile, options: { deleted: boolean }): Promise<StoredSubscription[]>;
+  listProfile(profile: Profile, options: { deleted: boolean }): Promise<StoredSubscription[]>;
   /** Returns a page ordered by profile id, database, channel and address. A profile is never split between pages. */
-  page(query: PageQuery): Promise<StoredSubscription[]>;
+  readPage(query: PageQuery): Promise<StoredSubscription[]>;
   /** Returns deleted subscriptions, ordered by profile, resource, channel and address. */
-  deleted(query: DeletedQuery): Promise<StoredSubscription[]>;
+  listDeleted(query: DeletedQuery): Promise<StoredSubscription[]>;
   /** Returns the ids of profiles that have a live or deleted subscription with one of these addresses, in ascending order. */
-  profilesWith(
+  findProfiles(
     dbId: number,
     addresses: readonly Address[],
     options: { resource_id?: number | undefined; limit: number },
@@ -130,7 +130,7 @@ export interface SubscriptionStore {
 
   hasDatabase(dbId: number): Promise<boolean>;
   hasProfile(profile: Profile): Promise<boolean>;
-  resource(resourceId: number): Promise<Resource | undefined>;
+  findResource(resourceId: number): Promise<Resource | undefined>;
 
   addProfiles(profiles: readonly Profile[]): Promise<void>;
   addResources(resources: readonly Resource[]): Promise<void>;

@@ -120,7 +120,7 @@ describe.each(ledgerDatabases)("extensions on $name", ({ open }) => {
     const database = await open();
     const server = await start({ extensions: "on", ...options }, database.url);
     const { store } = server.server;
-    const live = async () => (await store.ofProfile(place, { deleted: false })).map(({ address }) => address);
+    const live = async () => (await store.listProfile(place, { deleted: false })).map(({ address }) => address);
     return {
       ...server,
       store,

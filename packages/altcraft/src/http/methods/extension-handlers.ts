@@ -78,7 +78,7 @@ export function createExtensionHandlers({
 
   /** Returns all deleted subscriptions that match a query, if one call can restore them. */
   async function selectDeleted(query: Omit<DeletedQuery, "limit">): Promise<Entry[]> {
-    const stored = await store.deleted({ ...query, deletedSince: earliestDelete(), limit: batchLimit + 1 });
+    const stored = await store.listDeleted({ ...query, deletedSince: earliestDelete(), limit: batchLimit + 1 });
     if (stored.length === 0) throw apiError("not_found", missing.message);
     const addresses = new Set(stored.map(({ channel, address }) => `${channel} ${address}`));
     // Several addresses, and so several people, may share a hash of 32 bits.
@@ -134,7 +134,7 @@ export function createExtensionHandlers({
       const after = from_id ? parseKeyCursor(from_id) : undefined;
       if (from_id && !after) throw toCursorError();
       if (!(await store.hasDatabase(query.db_id))) throw apiError("not_found", "Database not found");
-      const page = await store.deleted({ ...query, deletedSince: earliestDelete(), after, limit });
+      const page = await store.listDeleted({ ...query, deletedSince: earliestDelete(), after, limit });
       const last = page.length === limit ? page.at(-1) : undefined;
       return { members: { data: page.map(presentDeleted), ...(last && { next_from_id: encodeKeyCursor(last) }) } };
     },

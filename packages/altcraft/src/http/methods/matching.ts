@@ -23,7 +23,7 @@ export function createMatching(store: SubscriptionStore, settings: AltcraftSetti
     /** Returns the ids of matching profiles in ascending order, at most `limit` of them. */
     async findProfiles(match: ProfileMatch, limit: number): Promise<string[]> {
       const addresses = addressesToMatch(match, settings);
-      if (addresses) return store.profilesWith(match.db_id, addresses, { resource_id: match.resource_id, limit });
+      if (addresses) return store.findProfiles(match.db_id, addresses, { resource_id: match.resource_id, limit });
       const { db_id, profile_id } = match as Profile;
       return (await store.hasProfile({ db_id, profile_id })) ? [profile_id] : [];
     },

@@ -29,7 +29,7 @@ export interface MethodRow {
   /** Whether the method changes records. Only then are repeated requests deduplicated. */
   changes: boolean;
   parameters: z.ZodType;
-  /** The schema for typing XML and for OpenAPI, if `parameters` does not expose its fields. */
+  /** Schema for typing XML and for OpenAPI, if `parameters` does not expose its fields. */
   shape?: z.ZodType;
   /** Takes thousands of items, so larger bodies are accepted. */
   bulk?: true;

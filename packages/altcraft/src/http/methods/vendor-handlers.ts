@@ -37,7 +37,7 @@ export function createVendorHandlers({
 
   async function assertExist({ db_id, resource_id }: { db_id?: number | undefined; resource_id?: number | undefined }) {
     if (db_id !== undefined && !(await store.hasDatabase(db_id))) throw apiError("not_found", "Database not found");
-    if (resource_id !== undefined && !(await store.resource(resource_id))) {
+    if (resource_id !== undefined && !(await store.findResource(resource_id))) {
       throw apiError("not_found", "Resource not found");
     }
   }
@@ -62,7 +62,7 @@ export function createVendorHandlers({
     "subscriptions/delete": (item, { id }) => flagBatches.deleteOne({ item, actor: id }),
 
     async "subscriptions/set"(item) {
-      const resource = await store.resource(item.resource_id);
+      const resource = await store.findResource(item.resource_id);
       if (!resource) throw apiError("not_found", "Resource not found");
       if (findUnknownCats(resource.cats, item.cats).length > 0) {
         throw apiError("bad_request", 'field "subscriptions.cats" is not valid: category not found in resource');
@@ -98,7 +98,7 @@ export function createVendorHandlers({
 
     async "subscriptions/list"(profile) {
       await matching.assertProfile(profile);
-      const stored = await store.ofProfile(profile, { deleted: withDeleted });
+      const stored = await store.listProfile(profile, { deleted: withDeleted });
       return { members: { data: stored.map(presentSubscription) } };
     },
 
@@ -109,7 +109,7 @@ export function createVendorHandlers({
       }
       await assertExist(query);
       const wanted = status === undefined ? undefined : statusWord(status);
-      const page = await store.page({ ...query, status: wanted, after, deleted: withDeleted });
+      const page = await store.readPage({ ...query, status: wanted, after, deleted: withDeleted });
       const last = page.at(-1);
       const next = last && { next_from_id: encodeCursor({ ...query, profile_id: last.profile_id, status: wanted }) };
       return { members: { data: page.map(presentWithIds), ...next } };
@@ -122,7 +122,7 @@ export function createVendorHandlers({
       const [profile_id] = await matching.findProfiles(match, 1);
       if (profile_id === undefined) throw await matching.toNotFoundError(match.db_id);
       const profile = { db_id: match.db_id, profile_id };
-      return { members: { data: presentProfile(profile, await store.ofProfile(profile, { deleted: true })) } };
+      return { members: { data: presentProfile(profile, await store.listProfile(profile, { deleted: true })) } };
     },
   };
 }
