@@ -43,12 +43,17 @@ export async function listBatches(options: ListOptions): Promise<void> {
 /** Shows a batch: its counts, failures, waits and history. */
 export async function showBatch(text: string, options: Common): Promise<void> {
   const path = `/v1/batches/${parseId(text)}`;
-  await withService(options, [], async (service) => {
-    const batch = await service.get<BatchReply>(path);
-    const { events } = await service.get<HistoryReply>(`${path}/history`);
-    if (options.json) printJson({ ...batch, history: events });
-    else print(`${describeBatch(batch, service.server)}\n\n${describeEvents(events)}`);
+  const read = async (service: Service) => ({
+    batch: await service.get<BatchReply>(path),
+    events: (await service.get<HistoryReply>(`${path}/history`)).events,
   });
+  let { batch, events } = await withService(options, [], read);
+  // The estimate of a dry run needs the operation, which this process knows only with its vendor.
+  if (batch.dry_run && !batch.estimate && options.server === undefined) {
+    ({ batch, events } = await withService(options, [vendorName(batch.operation)], read));
+  }
+  if (options.json) printJson({ ...batch, history: events });
+  else print(`${describeBatch(batch, options.server)}\n\n${describeEvents(events)}`);
 }
 
 /** Follows a batch that another process works on. */
