@@ -149,8 +149,11 @@ describe("CSV", () => {
         { line: 4, message: 'field "phone": is not a phone number' },
         { line: 6, message: 'field "profile_id": must not hold white space' },
         { line: 8, message: 'field "is_delete": expected boolean, received string' },
-        { line: 9, message: "has 4 cells, and the header has 9" },
-        { line: 10, message: "a quote stands where none can, or is never closed" },
+        { line: 9, message: 'has 4 cells, and the header has 9; it is "1,26,p1,+7"' },
+        {
+          line: 10,
+          message: 'a quote stands where none can, or is never closed; the line is "1,26,p1,a\\"b\\"c,,,,,"',
+        },
       ],
     });
     expect(await server.all()).toMatchObject([

@@ -52,11 +52,19 @@ export class ReinstateError extends Error {
   readonly retryAfterSeconds: number | undefined;
   /** Of `duplicate_content`: the batch that has the same content. */
   readonly batchId: number | undefined;
+  /** Of rejected items of an upload: the number of bad rows. The issues are the first ones. */
+  readonly badRows: number | undefined;
 
   constructor(
     code: ReinstateErrorCode,
     message: string,
-    options: { issues?: Issue[]; cause?: unknown; retryAfterSeconds?: number; batchId?: number } = {},
+    options: {
+      issues?: Issue[];
+      cause?: unknown;
+      retryAfterSeconds?: number;
+      batchId?: number;
+      badRows?: number | undefined;
+    } = {},
   ) {
     super(cutText(message, messageBytes), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ReinstateError";
@@ -64,6 +72,7 @@ export class ReinstateError extends Error {
     this.issues = cutIssues(options.issues ?? []);
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.batchId = options.batchId;
+    this.badRows = options.badRows;
   }
 
   static is(value: unknown, code?: ReinstateErrorCode): value is ReinstateError {

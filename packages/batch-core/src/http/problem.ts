@@ -11,6 +11,8 @@ export interface Problem {
   errors?: Issue[];
   /** Of `duplicate-content`: the id of the batch that has the same content. */
   batch?: number;
+  /** Of rejected items of an upload: the number of bad rows. `errors` has the first ones. */
+  bad_rows?: number;
 }
 
 const titles: Record<number, string> = {
@@ -38,12 +40,18 @@ export function problem(
   status: number,
   type: ProblemType,
   detail: string,
-  options: { errors?: Issue[]; batch?: number | undefined; headers?: Record<string, string> } = {},
+  options: {
+    errors?: Issue[];
+    batch?: number | undefined;
+    badRows?: number | undefined;
+    headers?: Record<string, string>;
+  } = {},
 ): Response {
   const body: Problem = {
     ...problemBody(status, type, detail),
     ...(options.errors && options.errors.length > 0 ? { errors: options.errors } : {}),
     ...(options.batch !== undefined && { batch: options.batch }),
+    ...(options.badRows !== undefined && { bad_rows: options.badRows }),
   };
   return new Response(JSON.stringify(body), {
     status,
@@ -93,6 +101,7 @@ export function toProblem(error: unknown): Response | undefined {
   return problem(status, type, error.message, {
     errors: error.issues,
     batch: error.batchId,
+    badRows: error.badRows,
     ...(headers && { headers }),
   });
 }

@@ -165,6 +165,11 @@ export const problemReply = z.strictObject({
     .max(100)
     .optional(),
   batch: z.int().min(1).optional().describe("Of duplicate-content: the batch that has the same content"),
+  bad_rows: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Of rejected items of an upload: the number of bad rows. `errors` has the first ones"),
 });
 
 /** One batch. */

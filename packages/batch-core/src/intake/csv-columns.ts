@@ -2,6 +2,7 @@ import { invalidRequest, type ReinstateError } from "../errors/errors.ts";
 import { columnName } from "../operation/column-name.ts";
 import { findFlags, readSafetyFlags } from "../safety-flags/safety-flags.ts";
 import { readJson } from "../text/json-text.ts";
+import { showControls } from "../text/show-value.ts";
 import { parseInteger } from "./integer-text.ts";
 import type { ItemShape, Kind } from "./item-shape.ts";
 import type { CellsReader, OpenTable } from "./read-csv.ts";
@@ -182,5 +183,5 @@ function convert(cell: string, kinds: ReadonlySet<Kind>): { value: unknown } | {
  * @example throw invalidColumns(line, "there is no column email");
  */
 export function invalidColumns(line: number, message: string): ReinstateError {
-  return invalidRequest({ path: `line ${line}`, message });
+  return invalidRequest({ path: `line ${line}`, message: showControls(message) });
 }

@@ -1,13 +1,11 @@
 import * as z from "zod";
+import { shownCharacters, showValue } from "../text/show-value.ts";
 
 /** Digits only, or a lossless form in which a spreadsheet shows an integer: `123.0`, `1e+05`. */
 const integerForm = /^-?\d+(?:\.0|e\+\d\d)?$/i;
 
 /** Digits of any script with the signs that spreadsheets put between them. */
 const spreadsheetForm = /^[-+−]?(?:\p{Nd}|[\s.,'’٫٬_])*\p{Nd}(?:\p{Nd}|[\s.,'’٫٬_])*(?:e[-+]?\d+)?$/iu;
-
-/** Maximum length of a rejected text in its message, in characters. */
-const shownLength = 50;
 
 /** An integer that was read from text, or the fault of the text. */
 export type IntegerText = { integer: number; fault?: undefined } | { integer?: undefined; fault: string };
@@ -25,15 +23,13 @@ export function parseInteger(text: string): IntegerText {
     const integer = Number(trimmed);
     if (Number.isSafeInteger(integer) && !Object.is(integer, -0)) return { integer };
     if (integer !== 0)
-      return { fault: `${shown(text)} is beyond ${Number.MAX_SAFE_INTEGER}, the largest exact integer` };
+      return { fault: `${showValue(text)} is beyond ${Number.MAX_SAFE_INTEGER}, the largest exact integer` };
   }
-  if (trimmed.length <= shownLength && spreadsheetForm.test(trimmed)) {
-    return { fault: `${shown(text)} looks like a spreadsheet number; format the column as text` };
+  if (trimmed.length <= shownCharacters && spreadsheetForm.test(trimmed)) {
+    return { fault: `${showValue(text)} looks like a spreadsheet number; format the column as text` };
   }
-  return { fault: `${shown(text)} is not an integer; write it with the digits 0 to 9 alone` };
+  return { fault: `${showValue(text)} is not an integer; write it with the digits 0 to 9 alone` };
 }
-
-const shown = (text: string) => JSON.stringify(text.length > shownLength ? `${text.slice(0, shownLength)}…` : text);
 
 /** The schema of an integer in a query or a setting, read by `parseInteger`. */
 export const integerText = z.string().transform((text, { issues }) => {

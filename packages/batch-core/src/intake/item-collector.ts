@@ -1,7 +1,9 @@
+import type * as z from "zod";
 import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import { findFlagFault } from "../safety-flags/safety-flags.ts";
 import type { Issue } from "../text/issue.ts";
+import { showValue } from "../text/show-value.ts";
 import type { Row } from "./record.ts";
 import type { Sink } from "./sink.ts";
 import { issueLimit, toIssues } from "./validate-items.ts";
@@ -28,21 +30,46 @@ export function createItemCollector(operation: AnyOperation, sink: Sink<unknown>
       // The schema of an item may ignore unknown names.
       const fault = findFlagFault(row.value);
       if (fault !== undefined) return report(row.line, fault);
+      // Only their number is still reported, and no item is stored.
+      if (issues.length >= issueLimit) {
+        if (!hasValidItem(operation.item, row)) badRows++;
+        return;
+      }
       const parsed = operation.item.safeParse(row.value);
       if (parsed.success) return sink.add(parsed.data);
       const again = row.second && operation.item.safeParse(row.second());
       if (again?.success) return sink.add(again.data);
       badRows++;
-      if (issues.length < issueLimit) issues.push(...toIssues(parsed.error, `line ${row.line}`));
+      issues.push(...describeIssues(parsed.error, row));
     },
     reject: (issue) => void issues.unshift(issue),
     isClean: () => issues.length === 0,
     assertClean() {
       if (issues.length === 0) return;
       const listed = issues.slice(0, issueLimit);
-      if (issues.length < issueLimit) throw invalidRequest(...listed);
       const { message } = invalidRequest(...listed);
-      throw new ReinstateError("invalid_request", `${message} (${badRows} rows are bad in all)`, { issues: listed });
+      throw new ReinstateError("invalid_request", message, { issues: listed, badRows: badRows || undefined });
     },
   };
+}
+
+/** Reports whether one reading of a row is an item. Performance: a million error objects would take most of the time of a bad file. */
+function hasValidItem({ _zod }: z.ZodType, { value, second }: Extract<Row, { value: unknown }>): boolean {
+  const isItem = (value: unknown) => {
+    const result = _zod.run({ value, issues: [] }, { async: false });
+    return "issues" in result && result.issues.length === 0;
+  };
+  return isItem(value) || (second !== undefined && isItem(second()));
+}
+
+/** Returns the issues of a row with the values that they are about. */
+function describeIssues(error: z.ZodError, { line, value }: Extract<Row, { value: unknown }>): Issue[] {
+  const issues = toIssues(error, `line ${line}`);
+  return issues.map(({ path, message }, index) => {
+    const issue = error.issues[index] as z.core.$ZodIssue;
+    const given = issue.path.reduce<unknown>((at, step) => (at as Record<PropertyKey, unknown>)?.[step], value);
+    // The message of an unknown name has the name, and a missing value is none.
+    if (given === undefined || issue.code === "unrecognized_keys") return { path, message };
+    return { path, message: `${message}; it is ${showValue(given)}` };
+  });
 }

@@ -1,4 +1,5 @@
 import { invalidRequest } from "../errors/errors.ts";
+import { showValue } from "../text/show-value.ts";
 import { countQuotes, findSeparator, splitCells } from "./cells.ts";
 import type { RecordParser, Row } from "./record.ts";
 import { type Line, longestLine } from "./split-lines.ts";
@@ -20,6 +21,8 @@ export interface Table {
 export type OpenTable = (header: readonly string[], line: number) => Table;
 
 const quoteFault = "a quote stands where none can, or is never closed";
+
+const describeQuoteFault = (text: string) => `${quoteFault}; the line is ${showValue(text)}`;
 
 /** A line that names the separator, as in spreadsheets. */
 const separatorLine = /^\s*"?sep=(.)"?\s*$/i;
@@ -62,7 +65,7 @@ export function createCsvParser(open: OpenTable): RecordParser {
     const isClosed = quotes % 2 === 0;
     if (isClosed && table && columns === 1 && count === 1 && typeof contents[0] === "number") {
       beginAt(next);
-      return toRow(number, [String(contents[0])], table);
+      return toRow(number, [String(contents[0])], String(contents[0]), table);
     }
     const text = contents.join("\n");
     const named = table || count > 1 ? null : separatorLine.exec(text);
@@ -80,29 +83,30 @@ export function createCsvParser(open: OpenTable): RecordParser {
     // A missing quote may pair with another one far below.
     if (!cells || (table && count > 1 && cells.length !== columns)) {
       beginAt(start + 1);
-      if (!table) throw invalidRequest({ path: `line ${number}`, message: quoteFault });
-      return { line: number, fault: quoteFault };
+      const fault = describeQuoteFault(contents[0] as string);
+      if (!table) throw invalidRequest({ path: `line ${number}`, message: fault });
+      return { line: number, fault };
     }
     beginAt(next);
-    if (table) return cells.every((cell) => cell === "") ? undefined : toRow(number, cells, table);
-    openTable(cells, number);
+    if (table) return cells.every((cell) => cell === "") ? undefined : toRow(number, cells, text, table);
+    openTable(cells, text, number);
     return undefined;
   }
 
-  function openTable(header: string[], line: number): void {
+  function openTable(header: string[], text: string, line: number): void {
     if (header.length > mostColumns) {
       throw invalidRequest({ path: `line ${line}`, message: `has more than ${mostColumns} columns` });
     }
     table = open(header, line);
     columns = header.length;
-    if (table.isHeaderless) first = toRow(line, header, table);
+    if (table.isHeaderless) first = toRow(line, header, text, table);
   }
 
-  function toRow(line: number, cells: string[], { read }: Table): Row {
+  function toRow(line: number, cells: string[], text: string, { read }: Table): Row {
     if (cells.length === columns) return { line, ...read(cells) };
     const count = cells.length > mostColumns ? `more than ${mostColumns}` : cells.length;
     const hint = columns === 1 ? "; quote a cell that holds the separator, and format numbers as text" : "";
-    return { line, fault: `has ${count} cells, and the header has ${columns}${hint}` };
+    return { line, fault: `has ${count} cells, and the header has ${columns}${hint}; it is ${showValue(text)}` };
   }
 
   return {
@@ -115,9 +119,9 @@ export function createCsvParser(open: OpenTable): RecordParser {
         const line = lines[next] as Line;
         if ("fault" in line) {
           if (next > start) {
-            const { number } = lines[start] as Line;
+            const { number, content } = lines[start] as Exclude<Line, { fault: string }>;
             beginAt(start + 1);
-            return { line: number, fault: quoteFault };
+            return { line: number, fault: describeQuoteFault(String(content)) };
           }
           if (!table) throw invalidRequest({ path: `line ${line.number}`, message: line.fault });
           beginAt(next + 1);

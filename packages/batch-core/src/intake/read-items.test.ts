@@ -59,19 +59,28 @@ describe("NDJSON", () => {
       [2, 3, 4, 5, 6, 7, 9, 10].map((number) => `line ${number}`),
     );
     expect(found.slice(0, 2)).toEqual([
-      expect.stringMatching(/^line 2: is not JSON: /),
-      expect.stringMatching(/^line 3: .*expected number/),
+      "line 2: is not JSON: Unexpected token 'x'; it is \"x\"",
+      expect.stringMatching(/^line 3: .*expected number.*; it is "2"$/),
     ]);
     expect(await refusal(double, Buffer.from([0x31, 0x0a, 0xff]), ndjson)).toEqual([
       expect.stringMatching(/^line 2: is not UTF-8/),
     ]);
-    expect(await refusal(send, '{"channel":"mail","to":1}\n', ndjson)).toHaveLength(1);
+    expect(await refusal(send, '{"channel":"mail","to":1}\n', ndjson)).toEqual([
+      'line 1: Invalid input; it is {"channel":"mail","to":1}',
+    ]);
   });
 
   test("reports at most one hundred lines", async () => {
     const found = await refusal(double, `1\n${"bad\n".repeat(1000)}`, ndjson);
     expect(found).toHaveLength(100);
     expect(found.at(-1)).toMatch(/^line 101: is not JSON: /);
+  });
+
+  test("counts the bad rows of an upload", async () => {
+    const reject = (body: string) => take(double, body, ndjson).catch((error: unknown) => error);
+    expect(await reject(`1\n${"bad\n".repeat(1000)}`)).toMatchObject({ badRows: 1000 });
+    expect(await reject("bad\n2\n0\n")).toMatchObject({ badRows: 2 });
+    expect(await reject("\n")).toMatchObject({ badRows: undefined });
   });
 
   test("drops a line that is too long and continues", async () => {
@@ -135,10 +144,10 @@ describe("CSV", () => {
     ]);
     expect(await refusal(double, 'id,n\n1,"a\nb"\nx,c\n2\n', csv)).toEqual([
       expect.stringMatching(/^line 4: "x" is not an integer/),
-      "line 5: has 1 cells, and the header has 2",
+      'line 5: has 1 cells, and the header has 2; it is "2"',
     ]);
     expect(await refusal(double, 'id,n\n1,"a\n2,b', csv)).toEqual([
-      "line 2: a quote stands where none can, or is never closed",
+      'line 2: a quote stands where none can, or is never closed; the line is "1,\\"a"',
     ]);
     expect(await refusal(double, Buffer.from("id,n\n1,M\xfcller", "latin1"), csv)).toEqual([
       expect.stringMatching(/^line 2: is not UTF-8/),

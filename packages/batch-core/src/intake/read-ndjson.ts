@@ -1,4 +1,5 @@
 import { readJson } from "../text/json-text.ts";
+import { showControls, showValue } from "../text/show-value.ts";
 import { parseInteger } from "./integer-text.ts";
 import type { RecordParser, Row } from "./record.ts";
 import type { Line } from "./split-lines.ts";
@@ -27,7 +28,11 @@ function toRow(line: Line, integers: boolean): Row | undefined {
   if (typeof line.content === "number") return { line: line.number, value: line.content };
   if (line.content.trim() === "") return undefined;
   const read = readJson(line.content);
-  if (read.fault !== undefined) return { line: line.number, fault: `is not JSON: ${read.fault}` };
+  if (read.fault !== undefined) {
+    // The parser quotes a part of some texts.
+    const reason = showControls(read.fault.replace(/, "[\s\S]*is not valid JSON$/, ""));
+    return { line: line.number, fault: `is not JSON: ${reason}; it is ${showValue(line.content)}` };
+  }
   const { value } = read;
   if (!integers || typeof value !== "number") return { line: line.number, value };
   const { integer, fault } = parseInteger(line.content);

@@ -59,7 +59,7 @@ describe("spreadsheet numbers", () => {
 
   test("in a row without separators name the way out", async () => {
     expect(await take("id\n1,000\n", "csv")).toEqual([
-      "line 2: has 2 cells, and the header has 1; quote a cell that holds the separator, and format numbers as text",
+      'line 2: has 2 cells, and the header has 1; quote a cell that holds the separator, and format numbers as text; it is "1,000"',
     ]);
     expect(await take("1,000\n2,000\n", "csv")).toEqual([
       expect.stringMatching(/^line 1: there is no column row_id or id/),

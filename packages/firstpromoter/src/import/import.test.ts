@@ -151,7 +151,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     const { imported, refused } = await ours.take(table, "csv", 3);
     expect(imported).toBe(2);
     expect(refused.map(({ line }) => line)).toEqual([4, 5, 6]);
-    expect(refused[0]?.message).toBe("has 3 cells, and the header has 9");
+    expect(refused[0]?.message).toBe('has 3 cells, and the header has 9; it is "broken@example.com;Too;few"');
     expect(refused[1]?.message).toContain("promoter_campaigns.0.state");
     expect(await ours.get("/promoters/ada?find_by=ref_token")).toMatchObject({
       name: "Ada Lovelace",
@@ -176,7 +176,7 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
       return { imported, refused: refused.map(({ line, message }) => `${line} ${message}`) };
     };
     const note = async (email: string) => (await ours.get(`/promoters/${email}?find_by=email`)).note;
-    const quote = "a quote stands where none can, or is never closed";
+    const quote = (line: string) => `a quote stands where none can, or is never closed; the line is ${line}`;
     expect(await take("email,note\na1@x.com,hello; world\na2@x.com,a\tb\n")).toEqual({ imported: 2, refused: [] });
     expect([await note("a1@x.com"), await note("a2@x.com")]).toEqual(["hello; world", "a\tb"]);
     expect(await take("email;address\r\nb1@x.com;Main St 1, Berlin\r\n")).toEqual({ imported: 1, refused: [] });
@@ -187,23 +187,26 @@ describe.each(ledgerDatabases)("import on $name", ({ open }) => {
     expect(await note("c1@x.com")).toBe('one\ntwo "2"\nthree');
     expect(await take('email,note\nd1@x.com,5" nail\nd2@x.com,ok\n')).toEqual({
       imported: 1,
-      refused: [`2 ${quote}`],
+      refused: [`2 ${quote('"d1@x.com,5\\" nail"')}`],
     });
     expect(await take('email,note\ne1@x.com,"never closed\ne2@x.com,ok\n')).toEqual({
       imported: 1,
-      refused: [`2 ${quote}`],
+      refused: [`2 ${quote('"e1@x.com,\\"never closed"')}`],
     });
     // The next quote closes the cell, and the text between is not lost.
     expect(await take('email,note\nf1@x.com,"oops\nf2@x.com,ok\nf3@x.com,5",z\nf4@x.com,"fine"\n')).toEqual({
       imported: 2,
-      refused: [`2 ${quote}`, expect.stringMatching(/^4 /)],
+      refused: [`2 ${quote('"f1@x.com,\\"oops"')}`, expect.stringMatching(/^4 /)],
     });
     expect(await take("email,note\rg1@x.com,x\r")).toEqual({ imported: 1, refused: [] });
     const long = Array.from({ length: 4_000 }, (_, index) =>
       index === 0 ? 'h0@x.com,"oops' : `h${index}@x.com,${"n".repeat(400)}`,
     );
     const { refused, imported } = await ours.take(["email,note", ...long].join("\n"), "csv", 65_536);
-    expect({ refused, imported }).toEqual({ imported: 3_999, refused: [{ line: 2, message: quote }] });
+    expect({ refused, imported }).toEqual({
+      imported: 3_999,
+      refused: [{ line: 2, message: quote('"h0@x.com,\\"oops"') }],
+    });
   });
 
   test.each([

@@ -31,12 +31,12 @@ describe("restore", () => {
 
   test("names bad rows by line and changes nothing", async () => {
     await using place = openWorkplace();
-    place.write("promoters.csv", "promoter_id\n1\nx\n-2\n5\n");
+    place.write("promoters.csv", "promoter_id\n1\nx\u202e\n-2\n5\n");
     const { status, out, err } = await place.run(["restore", "firstpromoter", "--file", "promoters.csv", ...account]);
     expect({ status, out }).toEqual({ status: 2, out: "" });
-    expect(err).toMatch(/^reinstate: promoters\.csv has bad rows; nothing was changed$/m);
-    expect(err).toMatch(/^ {2}line 3: /m);
-    expect(err).toMatch(/^ {2}line 4: /m);
+    expect(err).toMatch(/^reinstate: promoters\.csv has 2 bad rows; nothing was changed$/m);
+    expect(err).toMatch(/^ {2}line 3: "x⟨U\+202E⟩" is not an integer; .+$/m);
+    expect(err).toMatch(/^ {2}line 4: .+; it is -2$/m);
     expect((await place.run(["batches", "list", "--json"])).out).toBe("");
   });
 
@@ -46,7 +46,8 @@ describe("restore", () => {
     const { status, err } = await place.run(["restore", "firstpromoter", "--file", "bad.csv", ...account]);
     expect(status).toBe(2);
     expect(err.match(/^ {2}line \d+: /gm)).toHaveLength(100);
-    expect(err).toContain("why  1,000,000 rows are bad; these are the first");
+    expect(err).toContain("reinstate: bad.csv has 1,000,000 bad rows; nothing was changed");
+    expect(err).toContain("why  these are the first 100\n");
   });
 
   test("prints events as JSON lines, and the verdict last", async () => {

@@ -123,12 +123,12 @@ function explainRejected(error: ProblemError, { name, unit }: Input, operation: 
     const place = unit === "element" ? path.replace(/^line/, "element") : path;
     return `${place === "body" ? name : place}: ${message.replaceAll("?column=", "--column")}`;
   });
-  const bad = Number(/\((\d+) rows are bad in all\)/.exec(problem.detail)?.[1]) || undefined;
+  const { bad_rows: badRows = 0 } = problem;
   return new CommandFailure({
-    what: `${name} has bad rows; nothing was changed`,
+    what: `${name} ${badRows === 0 ? "is not accepted" : `has ${formatItems(badRows, "bad row")}`}; nothing was changed`,
     details,
-    why: bad === undefined ? undefined : `${formatItems(bad, "row")} are bad; these are the first`,
-    fix: `correct these rows in ${name}, then repeat the command`,
+    why: badRows > details.length ? `these are the first ${formatCount(details.length)}` : undefined,
+    fix: `correct ${badRows === 0 ? name : `these rows in ${name}`}, then repeat the command`,
     status: exitStatus.wrongUse,
   });
 }

@@ -28,4 +28,6 @@ export interface ProblemReply {
   errors?: { path: string; message: string }[];
   /** The batch that a conflict is about. */
   batch?: number;
+  /** The number of bad rows, of which `errors` has the first. */
+  bad_rows?: number;
 }
