@@ -1,7 +1,10 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { until } from "@reinstate/batch-core/testing";
+import { sqliteDatabase } from "@reinstate/tooling/databases";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { openWorkplace } from "../../testing/command-line.ts";
+import { runInProcess } from "../../testing/run-in-process.ts";
 
 describe("backup", () => {
   test("copies a ledger while a batch runs, and the copy asks", async () => {
@@ -60,6 +63,26 @@ describe("config check", () => {
 });
 
 describe("doctor", () => {
+  const page = new URL("../../../../../docs/reference/cli-doctor.schema.json", import.meta.url);
+  const validate = new Ajv2020({ allErrors: true }).compile(JSON.parse(readFileSync(page, "utf8")) as object);
+
+  test.each([
+    { state: "works", vicidial: {} as Record<string, string>, status: 0 },
+    { state: "is away", vicidial: { REINSTATE_VICIDIAL_URL: "mysql://cron:x@127.0.0.1:1/asterisk" }, status: 5 },
+  ])("prints JSON by its schema if a database $state", async ({ vicidial, status: expected }) => {
+    await using database = sqliteDatabase();
+    const settings: Record<string, string> = { REINSTATE_DATABASE_URL: database.url, ...vicidial };
+    const { status, out } = await runInProcess(["doctor", "--json"], settings);
+    expect(status).toBe(expected);
+    const report = JSON.parse(out) as { ok: boolean; findings: { about: string; level: string }[] };
+    expect(validate(report), JSON.stringify(validate.errors)).toBe(true);
+    expect(report.ok).toBe(expected === 0);
+    expect(report.findings).toContainEqual(
+      expect.objectContaining({ about: "vicidial", level: report.ok ? "ok" : "error" }),
+    );
+    expect(validate({ ...report, findings: [{ about: "ledger", level: "bad", title: "x" }] })).toBe(false);
+  });
+
   test("reports a vendor whose database is away", async () => {
     await using place = openWorkplace({ REINSTATE_VICIDIAL_URL: "mysql://cron:pa55word@127.0.0.1:1/asterisk" });
     const { status, out } = await place.run(["doctor"]);
