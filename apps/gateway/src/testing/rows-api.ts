@@ -60,6 +60,19 @@ export async function openRowsApi() {
       }),
     );
   }
+  const held = defineOperation<number, unknown>({
+    name: "test.rows.hold",
+    label: "row/hold",
+    item: z.int(),
+    params: z.strictObject({}),
+    key: (item) => item,
+    chunkSize: 5,
+    inlineLimit: 0,
+    limits: { allowedFrom: (now) => now + 3_600_000 },
+    effects: "elsewhere",
+    apply: judge,
+  });
+  host.register(held);
   const routes = createV1Routes(host);
   return {
     host,
@@ -70,6 +83,11 @@ export async function openRowsApi() {
       const { id } = await host.batches.submit({ operation: "test.rows.restore", items, prepared: isPrepared });
       if (items.every((item) => item < waitsForStop)) await host.batches.wait(id);
       return id;
+    },
+    /** Creates a batch that may not start for an hour. */
+    async addHeldBatch(): Promise<void> {
+      const { id } = await host.batches.submit({ operation: held.name, items: [0] });
+      await until(async () => (await host.batches.get(id)).waitingFor === "office_hours");
     },
     [Symbol.asyncDispose]: () => host.close(),
   };

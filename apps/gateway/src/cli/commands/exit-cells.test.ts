@@ -77,10 +77,10 @@ const reads: Cell[] = [
   ...["watch", "show", "items", "report", "undo"].map((verb) => ({ line: `batches ${verb} 999`, status: 2 })),
 ];
 
-const nameOf = (line: string) => /^(batches |keys |config )?\S+/.exec(line)?.[0] ?? "";
+const readName = (line: string) => /^(batches |keys |config )?\S+/.exec(line)?.[0] ?? "";
 const remote = [...moves, ...follows, ...reads];
 /** A line of each command that has no fault of its own. */
-const plain = new Map(remote.filter(({ status }) => status === 0).map((cell) => [nameOf(cell.line), cell]));
+const plain = new Map(remote.filter(({ status }) => status === 0).map((cell) => [readName(cell.line), cell]));
 
 function isJson(text: string): boolean {
   try {
@@ -231,7 +231,7 @@ describe("in this process", () => {
         : command.commands.flatMap((inner) => listCommands(inner, `${name} ${inner.name()}`.trim()));
     // `serve` ends by a signal, which its own tests send; `complete` is for shells and ends with 0.
     const others = ["serve", "complete"];
-    const tested = new Set([...remote, ...local].map(({ line }) => nameOf(line)));
+    const tested = new Set([...remote, ...local].map(({ line }) => readName(line)));
     expect(listCommands(createProgram([])).filter((name) => !tested.has(name))).toEqual(others);
   });
 });
