@@ -4,12 +4,13 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { Hono } from "hono";
 import { openBare } from "./bare.ts";
 import { type Line, median } from "./report.ts";
+import { isQuick } from "./scale.ts";
 import { crowd, inTurns, serving } from "./serving.ts";
 import { fillSubscriptions, plainUndeleteOne, subscription } from "./subscriptions.ts";
 
 const perTurn = 50;
 /** Calls per turn. More for several clients, because not all of them are busy at the start and the end of a turn. */
-const perClient = 40;
+const callsPerClient = 40;
 const token = "bench-token";
 type Subscription = ReturnType<typeof subscription>;
 /** Milliseconds per call: in JSON, in XML, and of the bare route. */
@@ -23,7 +24,8 @@ const undelete = "/api/v1.1/subscriptions/undelete";
 /** Compares `undelete` of one subscription over HTTP: JSON with a bare route, XML with JSON. */
 export async function altcraftHttp(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
-  const turns = Math.max(6, Math.round(40 * scale));
+  const turns = isQuick(scale) ? 1 : Math.max(6, Math.round(40 * scale));
+  const perClient = isQuick(scale) ? 2 : callsPerClient;
   for (const { name: database, open } of ledgerDatabases) {
     await using opened = await open();
     const host = await createHost({ databaseUrl: opened.url });

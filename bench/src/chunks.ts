@@ -5,8 +5,8 @@ import { postgresDatabase } from "@reinstate/tooling/databases";
 import { openBare } from "./bare.ts";
 import { account, fillPromoters, idsFrom, plainRestoreOne } from "./promoters.ts";
 import { type Line, median, rate } from "./report.ts";
+import { isQuick } from "./scale.ts";
 
-const runs = 3;
 const concurrency = 5;
 
 /**
@@ -14,9 +14,9 @@ const concurrency = 5;
  * cost.
  */
 export async function chunks(scale: number): Promise<Line[]> {
-  const count = Math.max(300, Math.round(1000 * scale));
-  const boss = await measureRate(count, createPgBossEngine);
-  const inProcess = await measureRate(count);
+  const size = isQuick(scale) ? { runs: 1, count: 20 } : { runs: 3, count: Math.max(300, Math.round(1000 * scale)) };
+  const boss = await measureRate(size, createPgBossEngine);
+  const inProcess = await measureRate(size);
   return [
     {
       work: "chunks through pg-boss, in our transactions",
@@ -31,7 +31,10 @@ export async function chunks(scale: number): Promise<Line[]> {
 }
 
 /** Measures an engine (default: the in-process one) and the bare statement, one after the other. */
-async function measureRate(count: number, engine?: EngineFactory): Promise<{ ours: number; plain: number }> {
+async function measureRate(
+  { runs, count }: { runs: number; count: number },
+  engine?: EngineFactory,
+): Promise<{ ours: number; plain: number }> {
   await using opened = await postgresDatabase();
   const host = await createHost({ databaseUrl: opened.url, concurrency, ...(engine && { engine }) });
   const { store, operations } = await createFirstPromoter(host);

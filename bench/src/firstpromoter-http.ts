@@ -5,17 +5,18 @@ import { openBare } from "./bare.ts";
 import { plainList, plainRestoreRoute } from "./firstpromoter-plain.ts";
 import { crowded, fillTables } from "./firstpromoter-tables.ts";
 import { type Line, median } from "./report.ts";
+import { isQuick } from "./scale.ts";
 import { crowd, inTurns, serving } from "./serving.ts";
 
 const perTurn = 20;
 const base = "/api/v2/company";
-/** Promoters in the table. */
-const size = 100_000;
 
 /** Compares a list of 100 and a restore of 5 over HTTP with hand-written routes of the same statements. */
 export async function firstpromoterHttp(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
-  const turns = Math.max(10, Math.round(60 * scale));
+  const turns = isQuick(scale) ? 1 : Math.max(10, Math.round(60 * scale));
+  // The promoters in the table.
+  const size = isQuick(scale) ? 10_000 : 100_000;
   for (const { name: database, open } of ledgerDatabases) {
     await using opened = await open();
     const host = await createHost({ databaseUrl: opened.url });

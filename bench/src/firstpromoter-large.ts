@@ -5,6 +5,7 @@ import { openBare } from "./bare.ts";
 import { type Call, calls, untouched } from "./firstpromoter-calls.ts";
 import { crowded, fillTables, sparse } from "./firstpromoter-tables.ts";
 import { type Line, median, thousands } from "./report.ts";
+import { isQuick } from "./scale.ts";
 
 type Fetch = (request: Request) => Response | Promise<Response>;
 
@@ -24,17 +25,19 @@ const budgets = [
 /** Measures every call of FirstPromoter's API on large tables. Reports the slowest of each group. */
 export async function firstpromoterLarge(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
+  const quick = isQuick(scale);
+  const tables = quick ? [{ size: 1000, atMost: 50 }] : budgets.filter(({ size }) => size <= 1_000_000 * scale);
   for (const { name: database, open } of ledgerDatabases) {
-    for (const { size, atMost } of budgets.filter(({ size }) => size <= 1_000_000 * scale)) {
+    for (const { size, atMost } of tables) {
       await using disposal = new AsyncDisposableStack();
       const opened = disposal.use(await open());
       const host = await createHost({ databaseUrl: opened.url });
       disposal.defer(() => host.close());
       const table = await serve(host, opened.url, size);
       for (const [work, group] of Object.entries(untouched))
-        lines.push(await findSlowest(database, work, group, table));
+        lines.push(await findSlowest(database, work, group, table, quick));
       for (const [work, group] of Object.entries(calls)) {
-        lines.push({ ...(await findSlowest(database, work, group, table)), wanted: { atMost } });
+        lines.push({ ...(await findSlowest(database, work, group, table, quick)), wanted: { atMost } });
       }
     }
   }
@@ -60,14 +63,21 @@ async function serve(host: Host, url: string, size: number): Promise<Served> {
   return { size, fetch: routes.fetch, secrets: { crowded: await secret(crowded), sparse: await secret(sparse) } };
 }
 
-async function findSlowest(database: string, work: string, group: Call[], table: Served): Promise<Line> {
+async function findSlowest(
+  database: string,
+  work: string,
+  group: Call[],
+  table: Served,
+  quick: boolean,
+): Promise<Line> {
+  const [turns, warmUp, most] = quick ? [1, 0, 1] : [7, 2, 5];
   const taken: { name: string; ms: number }[] = [];
   for (const call of group) {
     const rounds: number[] = [];
-    for (let turn = 0; turn < 7; turn++) {
-      const ms = await timed(call, table, turn);
+    for (let turn = 0; turn < turns; turn++) {
+      const ms = await timed(call, table, turn, most);
       // The first calls warm up the code and the caches.
-      if (turn >= 2) rounds.push(ms);
+      if (turn >= warmUp) rounds.push(ms);
     }
     taken.push({ name: call.name, ms: median(rounds) });
   }
@@ -85,10 +95,10 @@ async function findSlowest(database: string, work: string, group: Call[], table:
 
 let calling = 0;
 
-/** Returns the median of a few calls, or the time of one call if it is slow. */
-async function timed(call: Call, table: Served, turn: number): Promise<number> {
+/** Returns the median of at most `most` calls, or the time of one call if it is slow. */
+async function timed(call: Call, table: Served, turn: number, most: number): Promise<number> {
   const taken: number[] = [];
-  for (let i = 0; i < 5 && taken.every((ms) => ms < 50); i++) {
+  for (let i = 0; i < most && taken.every((ms) => ms < 50); i++) {
     const unique = call.method === undefined ? turn : calling++;
     if (call.before) await measureCall(call.before, table, unique);
     taken.push(await measureCall(call, table, unique));

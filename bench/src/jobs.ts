@@ -5,8 +5,8 @@ import { type Bare, openBare } from "./bare.ts";
 import { startBullmqJobs, startPgBossJobs } from "./job-queues.ts";
 import { account, fillPromoters, idsFrom } from "./promoters.ts";
 import { type Line, median, rate, thousands } from "./report.ts";
+import { isQuick } from "./scale.ts";
 
-const rounds = 5;
 /** Connections of each side: for our chunks, and for the statements of the jobs. */
 const connections = 4;
 
@@ -15,8 +15,9 @@ const connections = 4;
  * because a million of them would only make their table slower.
  */
 export async function jobs(scale: number): Promise<Line[]> {
+  const rounds = isQuick(scale) ? 1 : 5;
   const mine = Math.round(100_000 * scale);
-  const theirs = Math.max(100, Math.min(2500, Math.round(25_000 * scale)));
+  const theirs = isQuick(scale) ? 20 : Math.max(100, Math.min(2500, Math.round(25_000 * scale)));
   await using opened = await postgresDatabase();
   const host = await createHost({ databaseUrl: opened.url, concurrency: connections });
   await createFirstPromoter(host);

@@ -4,10 +4,10 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { openBare } from "./bare.ts";
 import { account, countRestored, fillPromoters, idsFrom, plainRestore } from "./promoters.ts";
 import { type Line, median, rate, thousands } from "./report.ts";
+import { isQuick } from "./scale.ts";
 import { createTurns } from "./turns.ts";
 
 const chunkSize = 500;
-const turns = 20;
 
 /**
  * Restores a million promoters as one batch, in alternating turns with a plain loop over as many more of the same table. Each
@@ -21,8 +21,9 @@ export async function restore(scale: number): Promise<Line[]> {
     const host = await createHost({ databaseUrl: opened.url, clock: gate.clock, concurrency: 1 });
     await createFirstPromoter(host);
     await using bare = await openBare(opened.url);
+    const turns = isQuick(scale) ? 2 : 20;
     const perTurn = Math.round((1_000_000 * scale) / chunkSize / turns);
-    const plan = planTurns(perTurn);
+    const plan = planTurns(turns, perTurn);
     const count = plan.ours.length;
     await fillPromoters(bare, 2 * count);
 
@@ -78,7 +79,10 @@ type Way = "ours" | "plain";
  * Plans which side restores which ids in each turn. Both advance through the table together, because an index is faster to write
  * at its end, and they alternate in going first. The engine runs one chunk before the first turn.
  */
-function planTurns(perTurn: number): { ours: number[]; turns: { way: Way; from: number; chunks: number }[] } {
+function planTurns(
+  turns: number,
+  perTurn: number,
+): { ours: number[]; turns: { way: Way; from: number; chunks: number }[] } {
   const order: Way[] = ["ours", "plain"];
   const ours = idsFrom(1, chunkSize);
   const planned: { way: Way; from: number; chunks: number }[] = [];

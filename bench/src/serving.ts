@@ -57,8 +57,8 @@ export async function serving(fetch: Fetch, headers: Record<string, string> = {}
   };
 }
 
-/** Uncounted turns that warm up the code and the databases. */
-const warmUp = 6;
+/** Uncounted turns that warm up the code and the databases, or as many as are counted if those are fewer. */
+const warmUpTurns = 6;
 
 /**
  * Measures several ways to make a call in alternating turns. Returns a row per turn with the milliseconds per call of each way.
@@ -69,6 +69,7 @@ export async function inTurns(
   ways: readonly (() => Promise<unknown>)[],
 ): Promise<number[][]> {
   const rows: number[][] = [];
+  const warmUp = Math.min(warmUpTurns, turns);
   const order = ways.map((way, index) => ({ way, index }));
   for (let turn = 0; turn < turns + warmUp; turn++) {
     const row: number[] = [];

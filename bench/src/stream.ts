@@ -23,7 +23,7 @@ export async function stream(scale: number): Promise<Line[]> {
     await fillPromoters(bare, small);
 
     // Warm-up.
-    await v1.waitForEnd((await v1.post(20_000)).id);
+    await v1.waitForEnd((await v1.post(Math.min(20_000, small))).id);
     const first = await v1.post(small);
     await v1.waitForEnd(first.id);
     const large = await v1.post(10 * small);

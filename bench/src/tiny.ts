@@ -4,18 +4,20 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { openBare } from "./bare.ts";
 import { account, fillPromoters, plainRestoreOne } from "./promoters.ts";
 import { type Line, median } from "./report.ts";
+import { isQuick } from "./scale.ts";
 import { crowd, inTurns } from "./serving.ts";
 
 const perTurn = 50;
 /** Calls of each concurrent caller in a turn. */
 const perCaller = 10;
 /** Turns until V8 has optimized the code, as in a server that has run for minutes. */
-const warmUp = 120;
+const warmUpTurns = 120;
 
 /** Compares an inline batch of one promoter with the bare statement in a transaction, in alternating turns. */
 export async function tiny(scale: number): Promise<Line[]> {
   const lines: Line[] = [];
-  const turns = Math.max(8, Math.round(40 * scale));
+  const turns = isQuick(scale) ? 1 : Math.max(8, Math.round(40 * scale));
+  const warmUp = isQuick(scale) ? 0 : warmUpTurns;
   for (const { name: database, open } of ledgerDatabases) {
     await using opened = await open();
     const host = await createHost({ databaseUrl: opened.url });

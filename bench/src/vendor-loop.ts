@@ -5,10 +5,10 @@ import { createHost } from "@reinstate/batch-core";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { openBare } from "./bare.ts";
 import { type Line, median, rate } from "./report.ts";
+import { isQuick } from "./scale.ts";
 import { serving } from "./serving.ts";
 import { fillSubscriptions, subscriptionsFrom } from "./subscriptions.ts";
 
-const rounds = 3;
 /** Milliseconds after which the vendor answers, as over a network. */
 const latencyMs = 20;
 /** Concurrent calls of each side. */
@@ -19,7 +19,8 @@ const concurrency = 4;
  * The loop stores nothing, so a crash leaves it without an answer for the calls in progress.
  */
 export async function vendorLoop(scale: number): Promise<Line[]> {
-  const count = Math.max(40, Math.round(2000 * scale));
+  const rounds = isQuick(scale) ? 1 : 3;
+  const count = isQuick(scale) ? 8 : Math.max(40, Math.round(2000 * scale));
   await using vendorDatabase = sqliteDatabase();
   const vendorHost = await createHost({ databaseUrl: vendorDatabase.url });
   const { routes } = await createAltcraft(vendorHost);
