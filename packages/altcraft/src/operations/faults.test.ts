@@ -47,7 +47,7 @@ const contractWith = (params: object, sequences: number) =>
   });
 
 describe("Altcraft as upstream", () => {
-  test.each(contractWith({}, Number(process.env.FAULTS ?? 10)))("$name", ({ check }) => check());
+  test.each(contractWith({}, Number(process.env.FAULTS ?? 5)))("$name", ({ check }) => check());
 });
 
 describe("Altcraft as upstream with the consent guard", () => {

@@ -41,7 +41,7 @@ const contract = upstreamContract<number>({
   watchChanges: () => watchChanges(vendor.host),
   isSend: ({ method }) => method === "POST",
   databases: ledgerDatabases,
-  sequences: Number(process.env.FAULTS ?? 10),
+  sequences: Number(process.env.FAULTS ?? 5),
 });
 
 describe("FirstPromoter as upstream", () => {

@@ -76,7 +76,7 @@ const makeContract = (verb: keyof typeof tables, params: typeof both, sequences:
 };
 
 describe("VICIdial as upstream", () => {
-  const contract = makeContract("dearchive", both, Number(process.env.FAULTS ?? 10));
+  const contract = makeContract("dearchive", both, Number(process.env.FAULTS ?? 5));
   test.each(contract)("$name", ({ check }) => check());
 });
 
