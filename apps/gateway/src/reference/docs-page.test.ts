@@ -113,11 +113,13 @@ describe("the reference in a browser", () => {
   test("passes axe outside of Swagger UI in light and dark", async () => {
     await using opened = await openPage(browser, gateway.baseUrl, { bypassCSP: true });
     const { page } = opened;
+    // Axe would walk through all of Swagger UI, which takes long. It holds the main landmark of `/docs`.
+    await page.route("**/swagger-ui-bundle.js", (route) => route.abort());
     for (const path of ["/docs", "/docs/problems"]) {
       await page.goto(path);
       for (const colorScheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme });
-        const violations = await findViolations(page, { exclude: "#swagger-ui" });
+        const violations = await findViolations(page, { without: path === "/docs" ? ["landmark-one-main"] : [] });
         expect([path, colorScheme, violations]).toEqual([path, colorScheme, []]);
       }
     }
