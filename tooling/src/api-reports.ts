@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import apiExtractor from "@microsoft/api-extractor";
 import { listPublished } from "./workspace.ts";
 
-const { CompilerState, Extractor, ExtractorConfig } = apiExtractor;
+const { CompilerState, Extractor, ExtractorConfig, ExtractorLogLevel } = apiExtractor;
 
 /** The folder of the reports, from the root of the repository. */
 const reportFolder = "tooling/api";
@@ -52,7 +52,7 @@ export function renderApiReports(root: string): Map<string, string> {
         localBuild: true,
         compilerState,
         messageCallback(message) {
-          if (message.logLevel === "error") throw new Error(message.formatMessageWithLocation(root));
+          if (message.logLevel === ExtractorLogLevel.Error) throw new Error(message.formatMessageWithLocation(root));
           message.handled = true;
         },
       });
@@ -96,9 +96,9 @@ function prepare(root: string, { path, specifier, types }: Door, doors: readonly
       tsdocMetadata: { enabled: false },
       newlineKind: "lf",
       messages: {
-        compilerMessageReporting: { default: { logLevel: "error" } },
-        extractorMessageReporting: { default: { logLevel: "none" } },
-        tsdocMessageReporting: { default: { logLevel: "none" } },
+        compilerMessageReporting: { default: { logLevel: ExtractorLogLevel.Error } },
+        extractorMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
+        tsdocMessageReporting: { default: { logLevel: ExtractorLogLevel.None } },
       },
     },
     configObjectFullPath: undefined,
