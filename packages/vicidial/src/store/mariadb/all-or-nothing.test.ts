@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { createHost } from "@reinstate/batch-core";
+import { createHost, systemClock } from "@reinstate/batch-core";
 import { until } from "@reinstate/batch-core/testing";
 import { bundleText } from "@reinstate/tooling/bundle";
 import { mariadbDatabase, sqliteDatabase } from "@reinstate/tooling/databases";
@@ -74,12 +74,16 @@ const always = {
   hours: () => undefined,
 };
 
+/** By this clock every lease of a killed process is over. */
+const aheadMs = 60_000;
+const later = { ...systemClock, now: () => systemClock.now() + aheadMs };
+
 /** The leads API of a process that lives on the ledger of the place. `onStep` is called at each step of a move. */
 async function serve(place: Place, { onStep = async (_step: Step) => {}, role = "web" as "web" | "all" } = {}) {
-  const host = await createHost({ databaseUrl: place.ledger, role });
+  const host = await createHost({ databaseUrl: place.ledger, role, clock: later });
   if (!(await host.keys.find("vicidial", secret))) await host.keys.create({ vendor: "vicidial", secret });
-  // The server may have been started a minute ago, but not after a move.
-  const settings = { url: place.url, leadsPerLock: 50, lockWaitSeconds: 20, journalDays: 1, clockSkewMs: 0 };
+  // The server may have been started a minute ago, but not after a move by the clock of the killed process.
+  const settings = { url: place.url, leadsPerLock: 50, lockWaitSeconds: 20, journalDays: 1, clockSkewMs: -aheadMs };
   const store = await createMariadbStore(host, { ...settings, onStep });
   host.register(...createOperations(store, always, () => host.clock.now()));
   const nonAgentApi = async () => new Response();
@@ -114,8 +118,7 @@ const mover = await bundleText(
   import { createOperations } from "../../operations/operations.ts";
   import { createMariadbStore } from "./mariadb-store.ts";
   const { ledger, url, step, ids, params } = JSON.parse(process.env.MOVE);
-  // The lease ends soon, so another process may take over.
-  const host = await createHost({ databaseUrl: ledger, role: "web", leaseMs: 1000 });
+  const host = await createHost({ databaseUrl: ledger, role: "web" });
   const store = await createMariadbStore(host, {
     url, leadsPerLock: 50, lockWaitSeconds: 20, journalDays: 1,
     async onStep(now) {
