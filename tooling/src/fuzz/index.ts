@@ -8,7 +8,7 @@ export type { FuzzReply } from "./judge.ts";
 export { type FuzzRequest, toJson } from "./mutations.ts";
 
 /** Requests for each API on each of its databases; more for a soak. */
-const requestsPerRun = Number(process.env.FUZZ ?? 1000);
+const requestsPerRun = Number(process.env.FUZZ ?? 2000);
 /** Requests in progress at the same time: while one waits for its database, the others use the processor. */
 const concurrency = 4;
 

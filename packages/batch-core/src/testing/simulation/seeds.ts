@@ -2,7 +2,7 @@ import { Disk } from "./disk.ts";
 import { type Sabotage, type Simulated, simulate } from "./simulation.ts";
 
 /** Number of seeds in a normal run; a soak sets `SIMULATION_SEEDS`. */
-const usual = 800;
+const usual = 2000;
 
 /** Returns the seeds of one of two halves. `SIMULATION_SEED` replays a single one. */
 export function listSeeds(half: 0 | 1): number[] {
