@@ -141,7 +141,7 @@ describe("a batch from a batch", () => {
     expect(await gateway.act("undo", { note: "wrong list" })).toBe(303);
     const undo = await gateway.read("/batches/2");
     expect(undo).toContain('<dt>Undoes</dt><dd><a href="/batches/1">batch 1</a>');
-    expect(toText(await gateway.read())).toContain("undo prepared: batch 2 by demo wrong list");
+    expect(toText(await gateway.read())).toContain("undo prepared as batch 2 by demo wrong list");
   });
 });
 
