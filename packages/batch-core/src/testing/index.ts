@@ -19,7 +19,7 @@ export {
 } from "./faulty-vendor.ts";
 export { type FlagStoreUnderTest, flagStoreContract } from "./flag-store-contract.ts";
 export { type LedgerUnderTest, ledgerContract } from "./ledger-contract.ts";
-export { measureLongestStretch, repeatMeasurement, type Stretch } from "./longest-stretch.ts";
+export { findStretchLimit, measureLongestStretch, repeatMeasurement, type Stretch } from "./longest-stretch.ts";
 export { checkOpenApiAnswer, findOpenApiFaults, listOpenApiCalls } from "./openapi-faults.ts";
 export { listServedRoutes, type ServedRoute } from "./served-routes.ts";
 export { type StartedVendor, type StartVendorOptions, startVendor } from "./start-vendor.ts";

@@ -47,6 +47,21 @@ export async function repeatMeasurement(limitMs: number, measure: () => Promise<
   return shortest;
 }
 
+/**
+ * Returns the longest time for which a heavy call may block the event loop, in milliseconds: 50. On a machine with slow memory it is
+ * twice the time that allocating `megabytes` takes: the memory that the call has to allocate at once.
+ */
+export function findStretchLimit(megabytes: number): number {
+  // All are held, so that none gets the memory of another one.
+  const held: number[][] = [];
+  const times = [1, 2, 3].map(() => {
+    const before = threadCpuMs();
+    held.push(new Array((megabytes * 1024 * 1024) / 8).fill(held.length));
+    return threadCpuMs() - before;
+  });
+  return Math.max(50, 2 * Math.min(...times));
+}
+
 function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
