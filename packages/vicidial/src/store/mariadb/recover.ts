@@ -14,10 +14,7 @@ import { type Copies, takeBack, takeBackAltered, writeFitting } from "./write.ts
 /** Milliseconds after which the operating system has written data to disk, even if the server crashes later. */
 const writtenBackMs = 120_000;
 
-/**
- * Maximum difference between the clocks of two workers. The worker that wrote an entry may have another clock than this one, so
- * every interval around the server's start is wider by this much. If in doubt, a lead is restored.
- */
+/** Maximum difference between the clocks of two workers. If in doubt, a lead of an unfinished move is restored. */
 export const clockSkewMs = 120_000;
 
 /** The last start of the server by the clock of this worker, and the maximum difference to the clocks of other workers. */
@@ -28,13 +25,15 @@ interface ServerStart {
 
 /**
  * Reopens moves that finished shortly before the server's last start, so that they are recovered once more. MyISAM leaves it to
- * the operating system when to write: after a power failure the delete of a move can be on disk without its insert.
+ * the operating system when to write: after a power failure the delete of a move can be on disk without its insert. Moves after the
+ * start are never reopened, not even by a clock that is ahead: a worker that starts days later would restore leads that users have
+ * deleted since.
  */
 export const reopenFinishedMoves = (
   journal: Journal,
   namespace: string,
   { startedAt, clockSkewMs }: ServerStart,
-): Promise<void> => journal.reopen(namespace, startedAt - writtenBackMs - clockSkewMs, startedAt + clockSkewMs);
+): Promise<void> => journal.reopen(namespace, startedAt - writtenBackMs - clockSkewMs, startedAt);
 
 /**
  * Recovers the moves of a mover that died or lost its connection; `move.ts` describes the protocol. The session must hold the
