@@ -9,7 +9,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const list = (pattern: string) =>
   execFileSync("git", ["ls-files", "-co", "--exclude-standard", pattern], { cwd: root, encoding: "utf8" })
     .split("\n")
-    .filter((name) => name !== "" && existsSync(join(root, name)) && !/^\.changeset\/|templates\//.test(name));
+    .filter(
+      (name) => name !== "" && existsSync(join(root, name)) && !/^\.changeset\/|templates\/|\.api\.md$/.test(name),
+    );
 const read = (name: string) => readFileSync(join(root, name), "utf8");
 
 const pages = list("*.md").map((name) => ({ name, words: readSentences(read(name)).map(countWords) }));
