@@ -11,7 +11,7 @@ const { CompilerState, Extractor, ExtractorConfig, ExtractorLogLevel } = apiExtr
 const reportFolder = "tooling/api";
 
 /** An entry point of a built package. */
-interface Door {
+interface EntryPoint {
   /** Its package's folder, from the root. */
   path: string;
   /** As callers import it. */
@@ -20,14 +20,14 @@ interface Door {
   types: string;
 }
 
-function listDoors(root: string): Door[] {
+function listEntryPoints(root: string): EntryPoint[] {
   return listPublished(root).flatMap((path) => {
     const { name, publishConfig } = JSON.parse(readFileSync(join(root, path, "package.json"), "utf8")) as {
       name: string;
       publishConfig: { exports: Record<string, { types?: string }> };
     };
-    return Object.entries(publishConfig.exports).flatMap(([door, { types }]) =>
-      types === undefined ? [] : { path, specifier: join(name, door), types: join(root, path, types) },
+    return Object.entries(publishConfig.exports).flatMap(([exported, { types }]) =>
+      types === undefined ? [] : { path, specifier: join(name, exported), types: join(root, path, types) },
     );
   });
 }
@@ -39,14 +39,14 @@ function listDoors(root: string): Door[] {
  * @throws Error if the declarations have a fault.
  */
 export function renderApiReports(root: string): Map<string, string> {
-  const doors = listDoors(root);
+  const entryPoints = listEntryPoints(root);
   const target = mkdtempSync(join(tmpdir(), "reinstate-api-"));
   try {
-    const configs = doors.map((door) => prepare(root, door, doors, target));
+    const configs = entryPoints.map((entryPoint) => prepare(root, entryPoint, entryPoints, target));
     const [first] = configs;
     if (!first) throw new Error("No package has declarations; run the build first");
     // Performance: all entry points share one program, so each declaration is read once.
-    const compilerState = CompilerState.create(first, { additionalEntryPoints: doors.map(({ types }) => types) });
+    const compilerState = CompilerState.create(first, { additionalEntryPoints: entryPoints.map(({ types }) => types) });
     for (const config of configs) {
       const { succeeded } = Extractor.invoke(config, {
         localBuild: true,
@@ -69,13 +69,18 @@ export function renderApiReports(root: string): Map<string, string> {
   }
 }
 
-function prepare(root: string, { path, specifier, types }: Door, doors: readonly Door[], target: string) {
+function prepare(
+  root: string,
+  { path, specifier, types }: EntryPoint,
+  entryPoints: readonly EntryPoint[],
+  target: string,
+) {
   const compilerOptions = {
     ...(JSON.parse(readFileSync(join(root, "tsconfig.json"), "utf8")) as { compilerOptions: object }).compilerOptions,
     lib: ["es2024", "esnext.disposable", "dom", "dom.iterable"],
     typeRoots: [join(root, "node_modules/@types")],
     // Siblings are read as they are published.
-    paths: Object.fromEntries(doors.map((door) => [door.specifier, [door.types]])),
+    paths: Object.fromEntries(entryPoints.map((entryPoint) => [entryPoint.specifier, [entryPoint.types]])),
   };
   const written = join(target, "reports");
   mkdirSync(written, { recursive: true });

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { addServerOptions } from "./cli/commands/record-options.ts";
+import { outcomes } from "./cli/terminal/outcomes.ts";
 
 // Performance: as in the program, each action imports its own module.
 
@@ -10,7 +11,6 @@ Examples:
   reinstate batches items 1 --outcome failed
   reinstate batches report 1 --output report.csv`;
 
-const outcomes = ["done", "skipped", "failed", "unknown"];
 const note = ["--note <text>", "the reason, for the history of the batch"] as const;
 const json = ["--json", "JSON, one value per line"] as const;
 

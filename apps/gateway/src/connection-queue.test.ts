@@ -13,7 +13,7 @@ function openSockets(count: number): { sockets: Socket[]; readAgain(): number[] 
   return { sockets: sockets as unknown as Socket[], readAgain: () => resumed.splice(0) };
 }
 
-/** A queue of so many connections, in a process with this number of free places. */
+/** Creates a queue that holds `count` connections. `free`: the places for calls. */
 function fill(count: number, free = 0) {
   const places = { free };
   const { sockets, readAgain } = openSockets(count);

@@ -7,8 +7,6 @@ export type Html = HtmlEscapedString;
 
 export type Value = string | number | boolean | null | undefined | readonly Value[];
 
-export { showControls };
-
 /** Builds markup. Every text in it is escaped, and its control characters are made visible. */
 export function html(strings: TemplateStringsArray, ...values: Value[]): Html {
   return template(strings, ...values.map(prepare)) as Html;

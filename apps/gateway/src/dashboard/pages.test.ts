@@ -94,7 +94,7 @@ async function findFaults(page: Page, name: string): Promise<object[]> {
   return faults;
 }
 
-/** What takes the focus. */
+/** Selects the elements that Tab must reach. */
 const reachable = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
 
 /** Records every element that takes the focus, with its outline. */

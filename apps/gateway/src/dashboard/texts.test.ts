@@ -1,4 +1,4 @@
-import { defineOperation, defineVendor } from "@reinstate/batch-core";
+import { defineOperation, defineVendor, showControls } from "@reinstate/batch-core";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { Gateway } from "../gateway.ts";
@@ -6,7 +6,6 @@ import { openBrowser, openPage, signInToPage } from "../testing/browser.ts";
 import { readHidden, signIn } from "../testing/dashboard-client.ts";
 import { naughtyTexts } from "../testing/naughty-texts.ts";
 import { serveDemoGateway } from "../testing/served-gateway.ts";
-import { showControls } from "./html.ts";
 
 /** Every item fails with itself as the code and the message. */
 const echo = defineOperation<string, Record<string, string>>({

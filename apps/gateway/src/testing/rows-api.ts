@@ -1,13 +1,11 @@
-import { defineOperation, type Outcome, ReinstateError, type Work } from "@reinstate/batch-core";
+import { defineOperation, type Outcome, outcomeWords, ReinstateError, type Work } from "@reinstate/batch-core";
 import { createV1Routes } from "@reinstate/batch-core/http";
 import { createTestHost, until } from "@reinstate/batch-core/testing";
 import * as z from "zod";
 
-const outcomes = ["done", "skipped", "failed", "unknown"] as const;
-
 /** Returns the outcome that the id of a row decides: its remainder by 4. A retry of every second failed or unknown row succeeds. */
 function judgeRow(key: number, generation: number): Outcome {
-  const outcome = outcomes[key % 4] ?? "done";
+  const outcome = outcomeWords[key % 4] ?? "done";
   if (outcome === "done" || (generation > 0 && key % 8 > 4)) return { key, outcome: "done" };
   return { key, outcome, code: "drawn", message: `Row ${key} is ${outcome}` };
 }

@@ -25,7 +25,7 @@ export type { ConsentStore } from "./consent-store.ts";
  * with `consent_guard`, an installation with the settings `extensions` and `consentGuard`. Failures are returned by key text.
  */
 export interface Consent {
-  /** Returns what is wrong with the reason of an undelete that the guard checks, or that overrides it; undefined if nothing is. */
+  /** Returns the fault of the reason for an undelete that the guard checks, or that overrides the guard; undefined if there is none. */
   validateReason(options: UndeleteOptions): string | undefined;
   /** Returns why the guard rejects items of a chunk, if it checks the call. Locks their rows until the transaction ends. */
   findViolations(

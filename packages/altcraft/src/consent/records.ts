@@ -13,7 +13,7 @@ import { listAddresses, toKey } from "../subscriptions/rules.ts";
 import type { ConsentAuditFields, ConsentEntry, ConsentStore } from "./consent-store.ts";
 import { digestKey } from "./guard.ts";
 
-/** Creates what the methods `erase`, `suppress`, `unsuppress` and `list_consent` do. `actor`: the id of the token. */
+/** Creates the work of the methods `erase`, `suppress`, `unsuppress` and `list_consent`. `actor`: the id of the token. */
 export function createRecords(
   { clock }: { clock: Clock },
   subscriptions: SubscriptionStore,

@@ -4,7 +4,16 @@ import type { AltcraftSettings } from "../options.ts";
 import type { UndeleteOptions } from "../schemas/consent.ts";
 import type { SubscriptionIdentity } from "../schemas/identity.ts";
 import type { Status } from "../schemas/requests.ts";
-import { type FlagVerb, hidden, missing, statusWord, toKey, toKeyText } from "../subscriptions/rules.ts";
+import type { SubscriptionKey } from "../store/store.ts";
+import {
+  type FlagVerb,
+  hidden,
+  type ItemFailure,
+  missing,
+  statusWord,
+  toKey,
+  toKeyText,
+} from "../subscriptions/rules.ts";
 import type { ConsentStore } from "./consent-store.ts";
 import { findViolation } from "./guard.ts";
 
@@ -19,7 +28,7 @@ export type UpstreamGuard = (item: SubscriptionIdentity, found: FoundStatus) => 
 /** Parts of the local guard. */
 interface LocalGuard {
   isActive(verb: FlagVerb, options: UndeleteOptions): boolean;
-  findErased(keys: readonly ReturnType<typeof toKey>[]): Promise<Map<string, { code: string; message: string }>>;
+  findErased(keys: readonly SubscriptionKey[]): Promise<Map<string, ItemFailure>>;
 }
 
 /**

@@ -34,8 +34,8 @@
  * A wait that is not the chunk's fault (rate limit, office hours, full storage) does not count as an attempt.
  *
  * Interrupt. A chunk is interrupted if its last owner may have sent something and has stored no result: it was released as
- * `interrupted`, or its lease expired, because the process died, hung or lost the ledger. The next claim
- * delivers the chunk with `interrupted: true`.
+ * `interrupted`, or its lease expired, because the process died, hung or lost the ledger. The next claim delivers the chunk with
+ * `interrupted: true`.
  *
  * Reconcile. `applyChunk` never sends an interrupted chunk again blindly:
  * - If the operation is repeatable, `apply` runs again.

@@ -5,7 +5,7 @@ export type Row =
   | { line: number; value: unknown; second?: () => unknown; fault?: undefined }
   | { line: number; fault: string };
 
-/** Parses lines into rows. A parser of a new format gets lines too; a record of several lines is its own to join. */
+/** Parses lines into rows. If a record spans several lines, the parser joins them. */
 export interface RecordParser {
   add(line: Line): void;
   /** Ends the input. */

@@ -95,7 +95,6 @@ export interface BatchFilter {
   limit: number;
 }
 
-/** A search for the batches that may contain an integer. */
 /** A search for the batches whose smallest and largest integers enclose an item. */
 export interface RangeQuery {
   operation: string;
@@ -312,8 +311,8 @@ export interface Ledger {
     },
   ): Promise<ChunkContent[]>;
   /**
-   * Finds the batches of an operation whose smallest and largest integers enclose `item`, newest first. Reads one window of batches, so that
-   * no statement reads more rows, however many batches there are.
+   * Finds the batches of an operation whose smallest and largest integers enclose `item`, newest first. Reads one window of batches, so
+   * that no statement reads more rows, however many batches there are.
    */
   findRanges(query: RangeQuery): Promise<Window<number, number>>;
   /** Finds the chunks of a batch whose smallest and largest integers enclose `item`, in one window of chunks. */

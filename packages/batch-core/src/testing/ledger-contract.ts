@@ -3,6 +3,7 @@ import type { Batch } from "../batch/batch.ts";
 import { pack, unpack } from "../batch/chunk-codec.ts";
 import { toChunkResult, uniformChunkResult } from "../batch/chunk-result.ts";
 import type { ClaimedChunk, Ledger, NewChunk } from "../ledger/ledger.ts";
+import { outcomeWords } from "../operation/operation.ts";
 import { historyContract } from "./history-contract.ts";
 import { batch, chunks, claim, done, finishNext, type LedgerUnderTest, readItems } from "./ledger-steps.ts";
 
@@ -346,12 +347,11 @@ export const ledgerContract: Record<string, (subject: LedgerUnderTest) => Promis
       const { id: __, ...listed } = (await ledger.list({ limit: 10 })).find((one) => one.id === id) as Batch;
       assert.deepEqual(listed, rest);
       const first = { after: { generation: 0, seq: -1 } };
-      const words = ["done", "skipped", "failed", "unknown"] as const;
       return [
         rest,
         await contents(first),
         await contents({ after: { generation: 0, seq: 0 } }),
-        ...(await Promise.all(words.map((outcome) => contents({ ...first, outcome })))),
+        ...(await Promise.all(outcomeWords.map((outcome) => contents({ ...first, outcome })))),
       ];
     };
     assert.deepEqual(await read(atOnce), await read(later));

@@ -48,8 +48,10 @@ export async function repeatMeasurement(limitMs: number, measure: () => Promise<
 }
 
 /**
- * Returns the longest time for which a heavy call may block the event loop, in milliseconds: 50. On a machine with slow memory it is
- * twice the time that allocating `megabytes` takes: the memory that the call has to allocate at once.
+ * Returns the longest time for which a heavy call may block the event loop, in milliseconds. It is 50, or twice the time for allocating
+ * `megabytes` if the memory of the machine is slow. `megabytes`: the memory that the call allocates at once.
+ *
+ * @example const limitMs = findStretchLimit(10); // for a body of 10 MB
  */
 export function findStretchLimit(megabytes: number): number {
   // All are held, so that none gets the memory of another one.

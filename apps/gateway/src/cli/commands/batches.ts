@@ -43,14 +43,15 @@ export async function listBatches(options: ListOptions): Promise<void> {
 /** Shows a batch: its counts, failures, waits and history. */
 export async function showBatch(text: string, options: Common): Promise<void> {
   const path = `/v1/batches/${parseId(text)}`;
-  const read = async (service: Service) => ({
-    batch: await service.get<BatchReply>(path),
+  const read = (service: Service) => service.get<BatchReply>(path);
+  const { events, ...first } = await withService(options, [], async (service) => ({
+    batch: await read(service),
     events: (await service.get<HistoryReply>(`${path}/history`)).events,
-  });
-  let { batch, events } = await withService(options, [], read);
+  }));
+  let { batch } = first;
   // The estimate of a dry run needs the operation, which this process knows only with its vendor.
   if (batch.dry_run && !batch.estimate && options.server === undefined) {
-    ({ batch, events } = await withService(options, [vendorName(batch.operation)], read));
+    batch = await withService(options, [vendorName(batch.operation)], read);
   }
   if (options.json) printJson({ ...batch, history: events });
   else print(`${describeBatch(batch, options.server)}\n\n${describeEvents(events)}`);

@@ -1,6 +1,7 @@
 import { describeWait } from "../progress/progress-line.ts";
 import type { BatchReply, HistoryReply, ItemsReply } from "../service/replies.ts";
 import { formatCount, formatDuration, formatItems, formatTime } from "../terminal/numbers.ts";
+import { outcomes } from "../terminal/outcomes.ts";
 import { renderPairs, renderTable } from "../terminal/table.ts";
 import { findNextCommand } from "./next-command.ts";
 
@@ -75,7 +76,7 @@ export function describeEstimate({
 
 function renderCounts(batch: BatchReply): string {
   const failures = batch.failures ?? [];
-  const rows = (["done", "skipped", "failed", "unknown"] as const).flatMap((outcome) => [
+  const rows = outcomes.flatMap((outcome) => [
     [outcome, formatCount(batch[outcome]), "", ""],
     ...failures
       .filter((failure) => failure.outcome === outcome)

@@ -3,6 +3,7 @@ import type { BatchReply } from "../service/replies.ts";
 import type { Service } from "../service/service.ts";
 import type { ExitStatus } from "../terminal/exit-statuses.ts";
 import { formatCount, formatDuration, formatItems } from "../terminal/numbers.ts";
+import { outcomes } from "../terminal/outcomes.ts";
 import { writeError } from "../terminal/output.ts";
 import { paint } from "../terminal/paint.ts";
 import { renderTable } from "../terminal/table.ts";
@@ -79,7 +80,7 @@ export function describeEnd(
   { durationMs, file, next }: { durationMs: number; file: string | undefined; next: string | undefined },
 ): string {
   const { id, status, total, processed, dry_run } = batch;
-  const counts = (["done", "skipped", "failed", "unknown"] as const)
+  const counts = outcomes
     .filter((outcome) => outcome === "done" || batch[outcome] > 0)
     .map((outcome) => `${formatCount(batch[outcome])} ${outcome}`);
   if (processed < total) counts.push(`${formatCount(total - processed)} waiting`);

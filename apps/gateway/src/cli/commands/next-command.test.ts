@@ -5,10 +5,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import type { BatchReply } from "../service/replies.ts";
+import { outcomes } from "../terminal/outcomes.ts";
 import { findNextCommand, toExitStatus } from "./next-command.ts";
 
 /** Gives each item the outcome that its remainder names. */
-const outcomes = ["done", "skipped", "failed", "unknown"] as const;
 const draw = defineOperation<number, unknown>({
   name: "test.rows.draw",
   label: "row/draw",

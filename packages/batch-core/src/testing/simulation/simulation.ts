@@ -1,6 +1,6 @@
 import { type Batch, isFinished } from "../../batch/batch.ts";
 import type { ClaimedChunk, Ledger } from "../../ledger/ledger.ts";
-import type { AnyOperation } from "../../operation/operation.ts";
+import { type AnyOperation, outcomeWords } from "../../operation/operation.ts";
 import type { ItemOutcome } from "../../results/items.ts";
 import type { Batches } from "../../submission/batches.ts";
 import { assemble } from "../assemble.ts";
@@ -247,7 +247,7 @@ export async function simulate(seed: number, disk: Disk, sabotage: Sabotage = {}
     if (sum !== items.length || batch.total !== items.length) wrong.push(`the counts add up to ${sum}`);
     const names = told.map(({ item }) => item as number).sort((a, b) => a - b);
     if (names.join() !== items.join()) wrong.push(`the items ${names} are told of`);
-    for (const word of ["done", "skipped", "failed", "unknown"] as const) {
+    for (const word of outcomeWords) {
       const n = told.filter(({ outcome }) => outcome === word).length;
       if (n !== batch.counts[word]) wrong.push(`${n} items are ${word}, counted are ${batch.counts[word]}`);
     }
