@@ -8,9 +8,12 @@ const manifest = JSON.parse(readFileSync("package.json", "utf8")) as {
 };
 const doors = Object.values(manifest.exports).filter((path) => path.endsWith(".ts"));
 const bins = Object.values(manifest.bin ?? {});
+// An object, because tsup looks a list up in the file system, and the order of what it finds there varies with the load.
+// The order decides the names of the shared chunks.
+const entry = Object.fromEntries([...doors, ...bins].map((path) => [path.replace(/^(\.\/)?src\/|\.ts$/g, ""), path]));
 
 export default defineConfig({
-  entry: [...doors, ...bins],
+  entry,
   format: "esm",
   target: "node22",
   platform: "node",
