@@ -45,10 +45,13 @@ test("no secret is in an output, in a file, or among the arguments of a process"
   ];
   const running = ways.map(([args, options]) => startCommand(args, { ...options, cwd: place.folder }));
   await until(async () => running.every(({ output }) => /^Batch \d+:/m.test(output.err)));
+  // A batch is announced before it starts.
+  const list = () => api.host.batches.list({ limit: 10 });
+  await until(async () => (await list()).every(({ status }) => status === "in_progress"));
   const lines = running.map(({ child }) => readFileSync(`/proc/${child.pid}/cmdline`, "utf8"));
   for (const line of lines) expect(line).toContain(address);
   const texts = [...lines, ...readFiles(place.folder)];
-  for (const { id } of await api.host.batches.list({ limit: 10 })) await api.host.batches.stop(id);
+  for (const { id } of await list()) await api.host.batches.stop(id);
   for (const { status, out, err } of await Promise.all(running.map(({ ended }) => ended))) {
     expect(status, err).toBe(130);
     texts.push(out, err);
