@@ -28,7 +28,7 @@ export default defineConfig({
     globalSetup: fileURLToPath(new URL("./tooling/src/vitest-setup.ts", import.meta.url)),
     setupFiles: fileURLToPath(new URL("./tooling/src/vitest-seed.ts", import.meta.url)),
     // Many tests wait for a database or another process, so more of them than cores keep the machine busy.
-    maxWorkers: availableParallelism() + 1,
+    maxWorkers: availableParallelism() + 2,
     sequence: { sequencer: SlowestFirst },
     // Limits end a test that hangs; a test on a busy machine may take its time.
     testTimeout: 300_000,
