@@ -11,7 +11,8 @@ const rounds = Number(process.env.KILLS ?? 1);
 let kills = 0;
 
 /** Sends calls on to a server, and delays the answers. */
-async function startSlowVendor(target: string, delayMs: number) {
+async function startSlowVendor(target: string, firstDelayMs: number) {
+  let delayMs = firstDelayMs;
   const server = createServer((incoming, outgoing) => {
     const { method, headers, url } = incoming;
     const onward = sendRequest(new URL(url ?? "/", target), { method, headers }, (answer) => {
@@ -26,6 +27,9 @@ async function startSlowVendor(target: string, delayMs: number) {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    answerAtOnce() {
+      delayMs = 0;
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -46,6 +50,7 @@ async function openSlowWorkplace(delayMs: number) {
     REINSTATE_FIRSTPROMOTER_UPSTREAM_ACCOUNT: "acc_demo",
   });
   return Object.assign(place, {
+    answerAtOnce: slow.answerAtOnce,
     [Symbol.asyncDispose]: async () => {
       await slow[Symbol.asyncDispose]();
       await vendor[Symbol.asyncDispose]();
@@ -69,6 +74,7 @@ describe("an interrupt", () => {
     expect(performance.now() - sentAt).toBeLessThan(20_000);
     expect(err).toMatch(/^Stopping batch 1/m);
     expect(err).toMatch(/reinstate batches resume 1\n$/);
+    place.answerAtOnce();
     const resumed = await place.run(["batches", "resume", "1", "--no-report"]);
     expect(resumed.err).toMatch(/Batch 1 completed: 900 done of 900 records/);
     expect(resumed.status).toBe(0);
