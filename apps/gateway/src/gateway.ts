@@ -90,7 +90,7 @@ export async function createGateway(
   const isDashboardPath = createPathTable(dashboardPaths.map((path) => ({ path, owner: true })));
   const v1 = createV1Routes(host, { closing: draining.signal });
 
-  const reference = createReference({ vendors, settings: settings.vendors, basePath: settings.basePath });
+  const reference = createReference({ vendors, settings });
 
   const ready = createReadiness({ host, instances, log, draining: draining.signal });
 

@@ -3,7 +3,7 @@ import { getRequestListener, type HttpBindings, RequestError } from "@hono/node-
 import { type Admission, toMessage } from "@reinstate/batch-core";
 import { problem } from "@reinstate/batch-core/http";
 import { createCallQueue } from "./call-queue.ts";
-import { endSlowClients } from "./slow-clients.ts";
+import { endSlowClients, uploadMs } from "./slow-clients.ts";
 import { createTurnAway, type TurnAway } from "./turn-away.ts";
 
 /** How long and how far the rest of a body is read after an early answer, before the connection is closed. */
@@ -24,9 +24,6 @@ export interface HttpServerOptions {
   /** Decides for how many calls there are places. */
   admission?: Admission;
 }
-
-/** Node's own limit of every request: ten million ids over a slow line take longer than its five minutes. */
-const uploadMs = 3_600_000;
 
 /** Serves a web `fetch` over HTTP/1.1 and HTTP/1.0; `env` holds Node's own request and response. */
 export function createHttpServer(

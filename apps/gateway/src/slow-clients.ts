@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
+/** How long a stream of items may take. Ten million ids over a slow line take longer than the five minutes of Node. */
+export const uploadMs = 3_600_000;
 /** How long the headers of a request may take from their first byte. */
 const headersMs = 10_000;
 const sweepMs = 1_000;

@@ -43,6 +43,6 @@ export const altcraft = defineVendor<AltcraftSettings, Altcraft>({
       return { imported: added + kept, refused };
     },
   },
-  openApi: ({ extensions }) => openApi({ extensions }),
+  openApi,
   demo,
 });

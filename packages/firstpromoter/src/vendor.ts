@@ -22,7 +22,7 @@ export const firstpromoter = defineVendor({
     run: (host, _, source, { account, format, onRefused }) =>
       importPromoters(host, account, source, format, { onRefused }),
   },
-  openApi,
+  openApi: (settings, limits) => openApi(settings, limits),
   demo: {
     keys: demoKeys,
     load: (host, { store }) => loadDemo(host.database, store, host.clock.now()),

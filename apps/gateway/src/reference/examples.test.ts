@@ -18,21 +18,67 @@ const files = listExampleFiles();
 interface Operation {
   operationId: string;
   description?: string;
-  responses: Record<string, { $ref?: string; content?: Record<string, { examples?: object }> }>;
+  "x-reinstate-limits"?: Record<string, number>;
+  responses: Record<string, { $ref?: string; description?: string; content?: Record<string, { examples?: object }> }>;
 }
 
-function listDocumented(): Operation[] {
-  const { vendors: settings } = readSettings({ env: { REINSTATE_ALTCRAFT_EXTENSIONS: "on" }, vendors });
-  const { paths } = describeGateway({ vendors, settings }) as { paths: Record<string, Record<string, Operation>> };
-  return Object.values(paths).flatMap((path) => Object.values(path));
+interface ApiDocument {
+  paths: Record<string, Record<string, Operation>>;
+  components: { responses: Operation["responses"] };
 }
+
+function readDocument(env: Record<string, string> = {}): ApiDocument {
+  const settings = readSettings({ env: { REINSTATE_ALTCRAFT_EXTENSIONS: "on", ...env }, vendors });
+  return describeGateway({ vendors, settings }) as unknown as ApiDocument;
+}
+
+const listDocumented = ({ paths } = readDocument()): Operation[] =>
+  Object.values(paths).flatMap((path) => Object.values(path));
 
 describe("each operation", () => {
-  const operations = listDocumented();
+  const document = readDocument();
+  const operations = listDocumented(document);
 
   test("explains when to use it and shows a command", () => {
     const without = operations.filter(({ description = "" }) => !/^\S[^`]+\n\n[\s\S]*```sh\ncurl /.test(description));
     expect(without.map(({ operationId }) => operationId)).toEqual([]);
+  });
+
+  test("names its limits, as the settings have them", () => {
+    const named = (list: Operation[]) =>
+      Object.fromEntries(list.map((one) => [one.operationId, one["x-reinstate-limits"]]));
+    expect(operations.filter(({ description = "" }) => !/\*\*Limits:\*\* at most /.test(description))).toEqual([]);
+    const changed = named(
+      listDocumented(
+        readDocument({
+          REINSTATE_MAX_IN_FLIGHT_PER_KEY: "7",
+          REINSTATE_REQUEST_SECONDS: "30",
+          REINSTATE_FIRSTPROMOTER_RATE_LIMIT: "0",
+          REINSTATE_VICIDIAL_LEAD_LIMIT: "20",
+          REINSTATE_ALTCRAFT_XML_BATCH_BODY_LIMIT: "5000",
+        }),
+      ),
+    );
+    const server = { body_seconds: 30, database_seconds: 5, calls_per_key: 7, calls: 128 };
+    expect(changed["firstpromoter.restorePromoters"]).toEqual({ body_bytes: 1024 ** 2, ...server });
+    expect(changed["vicidial.dearchiveLeads"]).toEqual({ items: 20, body_bytes: 1024 ** 2, ...server });
+    expect(changed["altcraft.subscriptions_undelete_batch"]).toMatchObject({ items: 10_000, xml_body_bytes: 5000 });
+    expect(changed["service.getHealth"]).toEqual({ connections: 10_000 });
+    const standard = named(operations);
+    expect(standard["firstpromoter.getPromoters"]).toMatchObject({ page_items: 100, calls_per_minute: 400 });
+    expect(standard["v1.createBatch"]).toMatchObject({ items: 500_000, upload_bytes: 1024 ** 3, upload_seconds: 3600 });
+  });
+
+  test("explains each error with its cause", () => {
+    const unexplained = operations.flatMap(({ operationId, responses }) =>
+      Object.entries(responses).flatMap(([status, { $ref, description }]) => {
+        const text = description ?? document.components.responses[$ref?.split("/").at(-1) ?? ""]?.description ?? "";
+        const lines = text.split("\n").filter((line) => line.startsWith("- "));
+        const isComplete = lines.length > 0 ? lines.every((line) => line.endsWith(".")) : /^[A-Z]|\.$/.test(text);
+        return status < "400" || isComplete ? [] : [`${operationId} ${status}: ${text}`];
+      }),
+    );
+    expect(unexplained).toEqual([]);
   });
 
   test("shows an example of each reply in JSON", () => {

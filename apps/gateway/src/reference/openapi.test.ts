@@ -15,7 +15,7 @@ const packages = fileURLToPath(new URL("../../../../packages", import.meta.url))
 const require = createRequire(import.meta.url);
 
 function readDocument(env: Record<string, string> = {}): object {
-  const settings = readSettings({ env, vendors }).vendors;
+  const settings = readSettings({ env, vendors });
   return JSON.parse(JSON.stringify(describeGateway({ vendors, settings }))) as object;
 }
 

@@ -7,11 +7,11 @@ import { readSettings } from "../config.ts";
 import { openDemoGateway, vendors } from "../testing/demo-gateway.ts";
 import { createReference } from "./routes.ts";
 
-const settings = readSettings({ env: {}, vendors }).vendors;
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
 
 const read = async (path: string, basePath = "") => {
-  const routes = createReference({ vendors, settings, basePath });
+  const settings = readSettings({ env: { REINSTATE_BASE_PATH: basePath }, vendors });
+  const routes = createReference({ vendors, settings });
   const response = await routes.fetch(new Request(`http://localhost${path}`));
   return { status: response.status, headers: response.headers, text: await response.text() };
 };

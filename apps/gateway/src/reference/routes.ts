@@ -21,7 +21,7 @@ const contentSecurityPolicy = [
 
 /** Creates the routes of the reference: `/openapi.json`, `/docs`, `/llms.txt`. They are public, because they hold no data of customers. */
 export function createReference(options: ReferenceOptions): Hono {
-  const { basePath = "" } = options;
+  const { basePath } = options.settings;
   const routes = new Hono({ getPath: cleanPath });
   let described: ReturnType<typeof describeGateway> | undefined;
   /** Builds the document with the first call, because a start need not wait for it. */

@@ -3,6 +3,7 @@ import {
   type ApiAnswer,
   type ApiRoute,
   assembleOpenApi,
+  type CallLimits,
   createSchemaWriter,
   type Examples,
   type Json,
@@ -150,7 +151,7 @@ const documentRoutes: Route[] = [
 ];
 
 /** Returns the OpenAPI 3.1 document of the paths that belong to no vendor and not to `/v1`. */
-export function serviceOpenApi(): Json {
+export function serviceOpenApi(limits?: CallLimits): Json {
   return assembleOpenApi({
     info: { title: "Reinstate service", version: "1", description: "Health, metrics and documents." },
     servers: [{ url: "/" }],
@@ -166,6 +167,7 @@ export function serviceOpenApi(): Json {
     ],
     writer,
     examples: examples as Examples,
+    limits,
     schemas: writer.writeNamed("output"),
   });
 }

@@ -20,14 +20,14 @@ const healthPaths = ["/healthz", "/readyz", "/readyz/:vendor", "/metrics"];
 export async function servedRoutes(settings: Record<string, string> = {}): Promise<ServedRoute[]> {
   const host = await createHost({ databaseUrl: "sqlite::memory:", role: "web" });
   try {
-    const { vendors: ofVendors, timeZone } = readSettings({ env: settings, vendors });
+    const read = readSettings({ env: settings, vendors });
     const served = [
       ...listRoutes("v1", createV1Routes(host)),
-      ...listRoutes("service", createReference({ vendors, settings: ofVendors })),
+      ...listRoutes("service", createReference({ vendors, settings: read })),
       ...healthPaths.map((path) => ({ api: "service", method: "GET", path })),
     ];
     for (const vendor of vendors) {
-      const instance = await vendor.create(host, ofVendors[vendor.name], { timeZone });
+      const instance = await vendor.create(host, read.vendors[vendor.name], { timeZone: read.timeZone });
       served.push(...listRoutes(vendor.name, instance.routes));
       await instance.closing?.();
       await instance.close?.();

@@ -125,16 +125,36 @@ const exampleDetails: Partial<Record<ErrorKind, string>> = {
   too_many_requests: "Too many requests at once; try again",
 };
 
-/** Returns an example of the body of every error that a method can end with, with the default settings. */
-export function describeErrors(): Record<string, { error: number; error_text: string }> {
+/** When a method ends with each error, for the reference. */
+const causes: Record<Exclude<ErrorKind, "no_such_method" | "post_only">, string> = {
+  bad_request: "A parameter is missing or invalid, or the body is not JSON or XML.",
+  token_required: "The call has no token.",
+  unknown_token: "The token is unknown or revoked.",
+  forbidden: "The token may not call this method.",
+  not_found: "There is no such database, resource, profile or subscription.",
+  erased: "The subscription was erased and cannot be brought back.",
+  no_consent: "The consent guard is on, and the address is suppressed or has not consented.",
+  in_progress: "The first request with this Request-ID is still running.",
+  too_large: "The body is larger than the limit.",
+  encoded: "The body is compressed.",
+  too_many_requests: "The key has too many calls in progress, or the address sent too many wrong tokens.",
+  unavailable: "A database cannot be reached or is full, or the server has too many calls in progress.",
+  internal: "An unexpected error. The server log has it.",
+};
+
+/** An error in the reference: when a method ends with it, and an example of the body. */
+export interface DescribedError {
+  kind: string;
+  cause: string;
+  body: { error: number; error_text: string };
+}
+
+/** Returns every error that a method can end with, with the default settings. */
+export function describeErrors(): DescribedError[] {
   const settings = altcraftOptions.parse({});
-  const kinds = (Object.keys(errors) as ErrorKind[]).filter(
-    (kind) => kind !== "no_such_method" && kind !== "post_only",
-  );
-  return Object.fromEntries(
-    kinds.map((kind) => [
-      kind,
-      { error: errors[kind].code(settings), error_text: errors[kind].text(exampleDetails[kind] ?? "", settings) },
-    ]),
-  );
+  return (Object.keys(causes) as (keyof typeof causes)[]).map((kind) => ({
+    kind,
+    cause: causes[kind],
+    body: { error: errors[kind].code(settings), error_text: errors[kind].text(exampleDetails[kind] ?? "", settings) },
+  }));
 }

@@ -2,19 +2,23 @@ import { safetyFlagNamed } from "@reinstate/batch-core/http";
 import {
   type ApiRoute,
   assembleOpenApi,
+  type CallLimits,
   createSchemaWriter,
   type Examples,
   type Json,
 } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
+import { type AltcraftSettings, altcraftOptions } from "../options.ts";
 import { consentReply } from "../schemas/consent.ts";
-import { deletedReply } from "../schemas/extensions.ts";
+import { batchLimit, deletedReply } from "../schemas/extensions.ts";
+import { mostPageItems } from "../schemas/fields.ts";
 import { subscriptionIdentity } from "../schemas/identity.ts";
 import { envelope, placedSubscription, profileSubscription, subscription } from "../schemas/replies.ts";
 import { profileMatch, subscriptionChanges } from "../schemas/requests.ts";
 import { describeErrors } from "./errors.ts";
 import examples from "./examples.json" with { type: "json" };
 import { commonParameters, extensionMethods, type MethodRow, vendorMethods } from "./methods/method-table.ts";
+import { getXmlLimit } from "./parameters.ts";
 import { listFieldNames } from "./unknown-fields.ts";
 
 const guide = "https://guides.altcraft.com/en/developer-guide/";
@@ -32,17 +36,23 @@ const named = {
 };
 const writer = createSchemaWriter(named);
 
-const errorExamples = describeErrors();
+const describedErrors = describeErrors();
+const errorExamples = Object.fromEntries(describedErrors.map(({ kind, body }) => [kind, body]));
+const errorList = describedErrors.map(({ kind, cause, body }) => `- ${body.error} \`${kind}\`: ${cause}`).join("\n");
 
 const mediaTypes = ["application/json", "application/xml"];
 const vendorTag = "Altcraft";
 const extensionTag = "Beyond Altcraft";
 
-/** Returns the OpenAPI 3.1 document of all methods, by default with the extensions. It is generated from the method table. */
-export function openApi({ extensions = "on" }: { extensions?: "on" | "off" } = {}): Json {
+/**
+ * Returns the OpenAPI 3.1 document of all methods, by default with the extensions. It is generated from the method table. `limits`:
+ * those of every call of the server.
+ */
+export function openApi(settings: Partial<AltcraftSettings> = {}, limits?: CallLimits): Json {
+  const options: AltcraftSettings = { ...altcraftOptions.parse({}), extensions: "on", ...settings };
   const rows: [string, MethodRow][] = Object.entries({
     ...vendorMethods,
-    ...(extensions === "on" && extensionMethods),
+    ...(options.extensions === "on" && extensionMethods),
   });
   return assembleOpenApi({
     info: {
@@ -60,9 +70,10 @@ export function openApi({ extensions = "on" }: { extensions?: "on" | "off" } = {
       bearer: { type: "http", scheme: "bearer" },
       query: { type: "apiKey", in: "query", name: "token" },
     },
-    routes: rows.map(([name, row]) => describeMethod(name, row)),
+    routes: rows.map(([name, row]) => describeMethod(name, row, options)),
     writer,
     examples: examples as Examples,
+    limits,
     schemas: { ...writeNamed(), ...Object.assign({}, ...rows.map(([name, row]) => writeBodies(name, row))) },
   });
 }
@@ -96,7 +107,7 @@ function findExtension(row: MethodRow, vendors: MethodRow | undefined): true | s
   return [...new Set(listFieldNames(row.shape ?? row.parameters))].filter((one) => !known.has(one));
 }
 
-function describeMethod(name: string, row: MethodRow): ApiRoute {
+function describeMethod(name: string, row: MethodRow, settings: AltcraftSettings): ApiRoute {
   const { summary, source, changes, restricted } = row;
   const vendors = (vendorMethods as Record<string, MethodRow>)[name];
   // An extension of a vendor method links to the page of that method.
@@ -114,11 +125,18 @@ function describeMethod(name: string, row: MethodRow): ApiRoute {
       ...(changes && { header: { "Request-ID": requestId } }),
     },
     body: toBody(`${toSchemaName(name)}Request`),
+    limits: {
+      ...(row.bulk && { items: batchLimit }),
+      ...(listFieldNames(row.shape ?? row.parameters).includes("limit") && { pageItems: mostPageItems }),
+      bodyBytes: settings.jsonBodyLimit,
+      xmlBodyBytes: getXmlLimit(row, settings),
+    },
     answers: {
       "200": { description: "Done", headers: describeHeaders(row), body: toBody(`${toSchemaName(name)}Reply`) },
       default: {
         description:
-          "Refused: `error` is the code, and the HTTP status too unless the option `httpStatus` says otherwise",
+          "Refused: `error` is the code, and the HTTP status too unless the option `httpStatus` says otherwise.\n\n" +
+          errorList,
         body: { ...toBody("Envelope"), examples: errorExamples },
       },
     },

@@ -19,7 +19,7 @@ import { requestLimits, type XmlLimits } from "./body-limits.ts";
 import { apiError } from "./errors.ts";
 import { findExcess } from "./json-excess.ts";
 import type { Method } from "./methods/method.ts";
-import { commonParameters } from "./methods/method-table.ts";
+import { commonParameters, type MethodRow } from "./methods/method-table.ts";
 import { withoutNulls } from "./methods/nulls.ts";
 import { describeUnknownField } from "./unknown-fields.ts";
 import { readXmlYielding, type XmlElement } from "./xml.ts";
@@ -143,7 +143,7 @@ function findFlagsInXml(element: XmlElement, data: readonly string[], path: read
 }
 
 /** Returns the largest XML body of a method, in bytes. */
-export const getXmlLimit = (method: Method, settings: AltcraftSettings): number =>
+export const getXmlLimit = (method: Pick<MethodRow, "bulk">, settings: AltcraftSettings): number =>
   method.bulk ? settings.xmlBatchBodyLimit : settings.xmlBodyLimit;
 
 // The largest batch, with sixteen values for each item.

@@ -77,7 +77,13 @@ export const dryRunField = { dry_run: z.boolean().optional() };
 /** Schema of a cursor: `next_from_id` of the previous page; absent or empty for the first page. */
 export const fromId = z.string().max(2048).optional();
 
-export const pageLimit = z.int().min(1, "must be at least 1").max(10_000, "must not be more than 10000").default(1000);
+/** Largest number of records in a page. */
+export const mostPageItems = 10_000;
+export const pageLimit = z
+  .int()
+  .min(1, "must be at least 1")
+  .max(mostPageItems, `must not be more than ${mostPageItems}`)
+  .default(1000);
 
 /** Schema of a list in a reply. An absent list is empty, because XML cannot distinguish the two. */
 export const listSchema = <Item extends z.ZodType>(item: Item) => z.preprocess((given) => given ?? [], z.array(item));

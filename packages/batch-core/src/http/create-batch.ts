@@ -22,9 +22,7 @@ import { problem } from "./problem.ts";
 import { bodyParts, readBody } from "./read-body.ts";
 import { batchBody } from "./representations.ts";
 import type { UncheckedCall } from "./safety-flags.ts";
-
-/** Maximum size of a JSON body in bytes. */
-const jsonLimit = 8 * 1024 * 1024;
+import { jsonLimit } from "./v1-limits.ts";
 
 /** A call that creates a batch: its JSON body, or the format of the items that are streamed as its body. */
 interface NewBatchCall {

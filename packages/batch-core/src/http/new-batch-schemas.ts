@@ -3,12 +3,10 @@ import { noteText } from "../batch/event.ts";
 import { integerText } from "../intake/integer-text.ts";
 import { readJson } from "../text/json-text.ts";
 import { ownText } from "../text/own-text.ts";
+import { mostItems } from "./v1-limits.ts";
 
 /** Items that must be settled before a stop rule can end a batch, if the request does not set it. */
 export const settledFirst = 100;
-
-/** Maximum number of items in a JSON body. */
-const mostItems = 500_000;
 
 /** The way out for a body that is too large. */
 export const streaming =

@@ -2,9 +2,7 @@ import { invalidRequest } from "../errors/errors.ts";
 import { type FlagPart, findFlags, findFlagsInJson } from "../safety-flags/safety-flags.ts";
 import { parseJson } from "./json.ts";
 import { decodeUtf8, readBody } from "./read-body.ts";
-
-/** Bytes of the body of a call that takes none, or a few parameters. */
-const bodyLimit = 64 * 1024;
+import { smallBodyLimit } from "./v1-limits.ts";
 
 /** A call whose safety flags are not checked yet. */
 export interface UncheckedCall<Input> {
@@ -30,7 +28,7 @@ export async function readSmallCall(
   supported: readonly string[] = [],
 ): Promise<UncheckedCall<SmallCall>> {
   const { searchParams: query } = new URL(request.url);
-  const body = await readBody(request, bodyLimit);
+  const body = await readBody(request, smallBodyLimit);
   read?.(body);
   const text = decodeUtf8(body) ?? "not UTF-8";
   return {

@@ -1,6 +1,6 @@
 import type { ErrorAnswer } from "../openapi/errors.ts";
 import { problemBody } from "./problem.ts";
-import type { ProblemType } from "./problem-types.ts";
+import { type ProblemType, problemTypes } from "./problem-types.ts";
 
 /** The status and an example of the detail of every error. */
 const details = {
@@ -28,10 +28,10 @@ export type ErrorName = keyof typeof details;
 
 /** The answers to every error. */
 export const errors = Object.fromEntries(
-  Object.entries(details).map(([name, [status, detail]]): [string, ErrorAnswer] => [
-    name,
-    { status, body: problemBody(status, name.replaceAll("_", "-") as ProblemType, detail) },
-  ]),
+  Object.entries(details).map(([name, [status, detail]]): [string, ErrorAnswer] => {
+    const type = name.replaceAll("_", "-") as ProblemType;
+    return [name, { status, body: problemBody(status, type, detail), cause: problemTypes[type].cause }];
+  }),
 ) as Record<ErrorName, ErrorAnswer>;
 
 /** The errors of every call. */

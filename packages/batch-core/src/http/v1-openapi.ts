@@ -2,10 +2,19 @@ import * as z from "zod";
 import { type ApiAnswer, type ApiBody, type ApiRoute, assembleOpenApi } from "../openapi/document.ts";
 import { writeErrors } from "../openapi/errors.ts";
 import type { Examples } from "../openapi/examples.ts";
+import type { CallLimits } from "../openapi/limits.ts";
 import { createSchemaWriter, type Json } from "../openapi/schemas.ts";
 import { newBatch, streamQuery } from "./new-batch-schemas.ts";
 import { type ErrorName, errors, everywhere, ofKeys } from "./v1-errors.ts";
 import examples from "./v1-examples.json" with { type: "json" };
+import {
+  jsonLimit,
+  mostFoundBatches,
+  mostItems,
+  mostPageItems,
+  smallBodyLimit,
+  standardStreamLimit,
+} from "./v1-limits.ts";
 import {
   batchDetailReply,
   batchesReply,
@@ -65,6 +74,7 @@ const change = (operationId: string, verb: string, summary: string): Route => ({
   path: `/v1/batches/{id}/${verb}`,
   summary,
   parameters: { path: id },
+  limits: { bodyBytes: smallBodyLimit },
   body: { schema: actBody, required: false, examples: { reason: { note: "The call center is closed" } } },
   answers: { "200": batch("The batch afterwards") },
   errors: [
@@ -116,6 +126,7 @@ const routes: Route[] = [
     path: "/v1/batches",
     summary: "List batches, newest first",
     parameters: { query: listQuery.shape },
+    limits: { pageItems: mostPageItems },
     answers: { "200": { description: "A page", body: { schema: batchesReply } } },
     errors: ["invalid_request"],
   },
@@ -125,8 +136,9 @@ const routes: Route[] = [
     path: "/v1/batches",
     summary: "Run an operation over any number of items",
     description:
-      "The items stand in a JSON body, or are streamed as NDJSON or CSV with all else in the query. A small batch is finished with the answer (201), a larger one goes on (202).",
+      "The items stand in a JSON body, or are streamed as NDJSON or CSV with all else in the query; then their number has no limit. A small batch is finished with the answer (201), a larger one goes on (202).",
     parameters: { query: streamQuery.shape, header: idempotencyKey },
+    limits: { items: mostItems, bodyBytes: jsonLimit, uploadBytes: standardStreamLimit },
     body: [
       {
         schema: newBatch,
@@ -171,6 +183,7 @@ const routes: Route[] = [
     path: "/v1/batches/{id}/items",
     summary: "List the items of a batch with their outcomes",
     parameters: { path: id, query: itemsQuery.shape },
+    limits: { pageItems: mostPageItems },
     answers: { "200": { description: "A page", body: { schema: itemsReply } } },
     errors: ["unknown_batch", "invalid_request"],
   },
@@ -182,6 +195,7 @@ const routes: Route[] = [
     description:
       "Integers are found in all batches of the operation. Other items, given as JSON or by their key, are found within one batch.",
     parameters: { query: findItemQuery.shape },
+    limits: { pageItems: mostFoundBatches },
     answers: { "200": { description: "The batches, newest first", body: { schema: foundItemsReply } } },
     errors: ["invalid_request", "unknown_operation", "unknown_batch"],
   },
@@ -266,8 +280,8 @@ const routes: Route[] = [
   },
 ];
 
-/** Builds the OpenAPI 3.1 document of `/v1`. */
-export function v1OpenApi(): Json {
+/** Builds the OpenAPI 3.1 document of `/v1`. `limits`: those of every call of the server. */
+export function v1OpenApi(limits?: CallLimits): Json {
   const answers: Record<string, ApiAnswer> = {};
   return assembleOpenApi({
     info: {
@@ -293,6 +307,7 @@ export function v1OpenApi(): Json {
     })),
     writer,
     examples: examples as Examples,
+    limits,
     schemas: { ...writer.writeNamed("output"), NewBatch: writer.writeNamed("input").NewBatch },
     answers,
   });

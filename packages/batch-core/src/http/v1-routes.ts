@@ -25,10 +25,11 @@ import { manifestResponse, reportResponse } from "./reports.ts";
 import { batchBody, estimateBody, eventBody, itemBody, operationBody, outcomeBody } from "./representations.ts";
 import { readRequestId } from "./request-id.ts";
 import { readParameters, readSmallCall, type UncheckedCall } from "./safety-flags.ts";
+import { mostFoundBatches, mostPageItems, standardStreamLimit } from "./v1-limits.ts";
 
 const codeText = ownText().min(1, "must not be empty");
 
-const limit = integerText.pipe(z.int().min(1).max(500));
+const limit = integerText.pipe(z.int().min(1).max(mostPageItems));
 
 export const listQuery = z.strictObject({
   status: z.enum(batchStatuses).optional(),
@@ -51,7 +52,7 @@ export const findItemQuery = z.strictObject({
   /** An integer, a text, or an object as JSON. */
   item: ownText(10_000).min(1, "must not be empty"),
   batch: integerText.pipe(z.int().positive()).optional(),
-  limit: integerText.pipe(z.int().min(1).max(100)).default(20),
+  limit: integerText.pipe(z.int().min(1).max(mostFoundBatches)).default(20),
 });
 
 /** The body of a call that changes a batch. */
@@ -113,7 +114,7 @@ interface PostRoute<Input> {
 
 /** Creates our own API over all vendors, `/v1/…`, which requires an admin key. */
 export function createV1Routes(host: Host, options: V1Options = {}): Hono<Env> {
-  const { streamLimit = 1024 ** 3, closing, actor } = options;
+  const { streamLimit = standardStreamLimit, closing, actor } = options;
   const { batches } = host;
   const routes = new Hono<Env>({ getPath: cleanPath });
 

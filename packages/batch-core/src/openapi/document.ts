@@ -1,5 +1,6 @@
 import type * as z from "zod";
-import { addExamples, describeWithExample, type Examples } from "./examples.ts";
+import { addExamples, describeWithExample, type Examples, joinParagraphs } from "./examples.ts";
+import { type CallLimits, describeLimits } from "./limits.ts";
 import type { Direction, Json, SchemaWriter } from "./schemas.ts";
 
 /** A body, of a request or an answer. */
@@ -44,6 +45,8 @@ export interface ApiRoute {
   body?: ApiBody | readonly ApiBody[] | undefined;
   /** By status, or `default`. A text is the name of an answer in `ApiDescription.answers`. */
   answers: Record<string, ApiAnswer | string>;
+  /** Its own limits, besides those of every call. */
+  limits?: CallLimits;
   /** Further fields of the operation: `security`, `externalDocs`, `x-…`. */
   more?: Json;
 }
@@ -63,6 +66,8 @@ export interface ApiDescription {
   parameters?: Json;
   headers?: Json;
   answers?: Record<string, ApiAnswer>;
+  /** The limits of every call. */
+  limits?: CallLimits | undefined;
   /** Example calls, which the operations show with their replies. */
   examples?: Examples;
 }
@@ -82,7 +87,7 @@ export function assembleOpenApi(api: ApiDescription): Json {
     const path = paths[route.path] as Json;
     const method = route.method.toLowerCase();
     if (method in path) throw new Error(`${route.method} ${route.path} is declared twice`);
-    path[method] = writeOperation(route, writer, api.examples);
+    path[method] = writeOperation(route, api);
   }
   const responses =
     answers && Object.fromEntries(Object.entries(answers).map(([name, answer]) => [name, writeAnswer(answer, writer)]));
@@ -103,20 +108,23 @@ export function assembleOpenApi(api: ApiDescription): Json {
   };
 }
 
-function writeOperation(route: ApiRoute, writer: SchemaWriter, examples: Examples | undefined): Json {
+function writeOperation(route: ApiRoute, { writer, examples, limits: common }: ApiDescription): Json {
   const { operationId, summary, tag, body, answers, sharedParameters = [], more } = route;
+  const limits = describeLimits({ ...common, ...route.limits });
   const parameters = [
     ...writeParameters(route, writer),
     ...sharedParameters.map((name) => ({ $ref: `#/components/parameters/${name}` })),
   ];
   const calls = examples?.calls.filter((call) => call.operationId === operationId) ?? [];
   const [first] = calls;
-  const description = first && examples ? describeWithExample(route, first, examples.style) : route.description;
+  const described = joinParagraphs(route.description, limits.text);
+  const description =
+    first && examples ? describeWithExample({ ...route, description: described }, first, examples.style) : described;
   const operation = {
     operationId,
     tags: [tag],
     summary,
-    ...(description !== undefined && { description }),
+    ...(description !== "" && { description }),
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: writeRequestBody([body].flat(), writer) }),
     responses: Object.fromEntries(
@@ -125,6 +133,7 @@ function writeOperation(route: ApiRoute, writer: SchemaWriter, examples: Example
         typeof answer === "string" ? { $ref: `#/components/responses/${answer}` } : writeAnswer(answer, writer),
       ]),
     ),
+    ...limits.fields,
     ...more,
   };
   return addExamples(operation, calls);

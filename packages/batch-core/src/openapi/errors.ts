@@ -6,6 +6,8 @@ import type { Json } from "./schemas.ts";
 export interface ErrorAnswer {
   status: number;
   body: unknown;
+  /** When a call ends with it, as a sentence. */
+  cause?: string;
 }
 
 /**
@@ -36,13 +38,25 @@ export function writeErrors<Name extends string>(
   );
 }
 
+/** Returns the causes of errors: a sentence, or a list with the name of each error if there are several. */
+function describeErrors<Name extends string>(names: readonly Name[], errors: Record<Name, ErrorAnswer>): string {
+  const [first] = names;
+  if (first !== undefined && names.length === 1) return errors[first].cause ?? first.replaceAll("_", " ");
+  return names
+    .map((name) => {
+      const { cause } = errors[name];
+      return cause === undefined ? `- \`${name}\`` : `- \`${name}\`: ${cause}`;
+    })
+    .join("\n");
+}
+
 function writeError<Name extends string>(
   status: number,
   names: readonly Name[],
   errors: Record<Name, ErrorAnswer>,
   { schema, mediaTypes, headers = {} }: Parameters<typeof writeErrors>[2],
 ): ApiAnswer {
-  const description = names.map((name) => name.replaceAll("_", " ")).join(", or ");
+  const description = describeErrors(names, errors);
   const bodies = names.filter((name) => errors[name].body !== null);
   const retryAfter = { "Retry-After": { schema: { type: "integer" }, description: "Seconds" } };
   const examples = Object.fromEntries(bodies.map((name) => [name, errors[name].body]));

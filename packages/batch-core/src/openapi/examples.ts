@@ -67,6 +67,10 @@ export function toCurl(
   ].join(" \\\n  ");
 }
 
+/** Joins the parts of a description that exist. */
+export const joinParagraphs = (...parts: (string | undefined)[]): string =>
+  parts.filter((part) => part !== undefined && part !== "").join("\n\n");
+
 /** Returns the description of an operation: when to use it, what it does, and its first example as command and program. */
 export function describeWithExample(
   route: { method: string; path: string; description?: string | undefined },
@@ -75,14 +79,12 @@ export function describeWithExample(
 ): string {
   const { use, client } = example;
   const program = client && style.client && [...style.client, `console.log(await ${client});`].join("\n");
-  return [
+  return joinParagraphs(
     use,
     route.description,
     `\`\`\`sh\n${toCurl(route, example, style)}\n\`\`\``,
     program && `\`\`\`ts\n${program}\n\`\`\``,
-  ]
-    .filter((part) => part !== undefined && part !== "")
-    .join("\n\n");
+  );
 }
 
 /** Adds the example calls of an operation to its entry in the document: request bodies, parameters and replies. */

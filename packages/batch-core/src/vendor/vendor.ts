@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import type { Host } from "../host.ts";
 import type { NewKey } from "../keys/keys.ts";
+import type { CallLimits } from "../openapi/limits.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import type { InspectOptions, VendorInspection } from "./inspection.ts";
 
@@ -84,8 +85,8 @@ export interface Vendor<Settings = unknown, Instance extends VendorInstance = Ve
    */
   create(host: Host, settings: Settings, common: CommonSettings): Promise<Instance>;
   import?: VendorImport<Instance>;
-  /** Returns the OpenAPI 3.1 document of the routes that are served with these settings. */
-  openApi?(settings: Settings): Record<string, unknown>;
+  /** Returns the OpenAPI 3.1 document of the routes that are served with these settings. `limits`: those of every call of the server. */
+  openApi?(settings: Settings, limits?: CallLimits): Record<string, unknown>;
   demo: {
     keys: (NewKey & { secret: string })[];
     /** Fills empty tables with the demo records, once; never a real vendor's database. */

@@ -77,9 +77,12 @@ const idempotent = {
   "Idempotency-Key": z.string().min(1).max(255).describe("Repeats with the same key get the first response again"),
 };
 
+/** Maximum number of records in a page. */
+export const mostPageItems = 100;
+
 const page = {
   page: z.int().min(1).describe("Starts at 1, the default"),
-  per_page: z.int().min(1).max(100),
+  per_page: z.int().min(1).max(mostPageItems),
 };
 
 const statusFilter = { "filters[status]": z.union([batchStatus, z.array(batchStatus)]) };

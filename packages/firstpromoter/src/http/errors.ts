@@ -74,6 +74,28 @@ export const errorAnswers = {
 /** A row of the error table. */
 export type ErrorName = keyof typeof errorAnswers;
 
+/** When a call ends with each error, for the reference. */
+export const errorCauses: Record<ErrorName, string> = {
+  bad_key: "The key is missing, unknown or revoked.",
+  missing_account: "The header Account-ID is missing.",
+  unknown_account: "The key is valid, but no key belongs to the account.",
+  foreign_account: "The key is valid, but the account is another key's.",
+  not_found: "The account has no such record.",
+  missing_param: "A required parameter is missing or empty.",
+  cannot_find_by: "The parameter find_by names no field that identifies a promoter.",
+  malformed_json: "The body is not JSON.",
+  invalid_record: "A field of the promoter is invalid. The member errors has the faults by field.",
+  invalid_param: "A parameter has an invalid value, or is a safety flag that the call does not support.",
+  wrong_state: "The status of the batch does not allow the call.",
+  idempotency_mismatch: "The Idempotency-Key was used for another request.",
+  idempotency_running: "The first request with this Idempotency-Key is still running.",
+  body_too_large: "The body is larger than the limit.",
+  encoded_body: "The body is compressed.",
+  too_many_requests: "The account or the key has exceeded a limit. Retry-After has the seconds to wait.",
+  unavailable: "A database cannot be reached or is full, or the server has too many calls in progress.",
+  internal: "An unexpected error. The server log has it under the request id.",
+};
+
 /** The most bytes of faults by field, so that no response grows with the request. */
 const maxFieldBytes = 8000;
 

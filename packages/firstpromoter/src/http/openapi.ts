@@ -2,15 +2,18 @@ import {
   type ApiAnswer,
   type ApiRoute,
   assembleOpenApi,
+  type CallLimits,
   createSchemaWriter,
+  type ErrorAnswer,
   type Examples,
   type Json,
   writeErrors,
 } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
+import { firstPromoterOptions, type Options } from "../options.ts";
 import * as schemas from "../schemas.ts";
-import { api, basePath, type Route } from "./api.ts";
-import { type ErrorAnswer, type ErrorName, errorAnswers } from "./errors.ts";
+import { api, basePath, mostPageItems, type Route } from "./api.ts";
+import { type ErrorName, errorAnswers, errorCauses } from "./errors.ts";
 import examples from "./examples.json" with { type: "json" };
 
 const writer = createSchemaWriter({
@@ -32,6 +35,10 @@ const batchHeaders = {
   "Idempotency-Replayed": z.literal("true").describe("The response is the first one to this key"),
 };
 
+const describedErrors = Object.fromEntries(
+  Object.entries(errorAnswers).map(([name, answer]) => [name, { ...answer, cause: errorCauses[name as ErrorName] }]),
+) as Record<ErrorName, ErrorAnswer>;
+
 /** The errors of every call. */
 const commonErrors: ErrorName[] = [
   "bad_key",
@@ -44,7 +51,11 @@ const commonErrors: ErrorName[] = [
   "internal",
 ];
 
-function describeRoute(route: Route, shared: Record<string, ApiAnswer>): ApiRoute {
+function describeRoute(
+  route: Route,
+  shared: Record<string, ApiAnswer>,
+  { bodyLimit, rateLimit }: LimitOptions,
+): ApiRoute {
   const { operationId, method, path, summary, extension, query = {}, headers = {}, body, replies, errors = [] } = route;
   const text = [route.description, extension && "Not part of FirstPromoter's own API."].filter(
     (part) => part !== undefined,
@@ -73,9 +84,15 @@ function describeRoute(route: Route, shared: Record<string, ApiAnswer>): ApiRout
     },
     sharedParameters: ["AccountId", "RequestId"],
     ...(body && { body: { schema: body } }),
+    limits: {
+      ...("per_page" in query && { pageItems: mostPageItems }),
+      ...(method !== "GET" && { bodyBytes: bodyLimit }),
+      // 0 means no limit.
+      ...(rateLimit > 0 && { callsPerMinute: rateLimit }),
+    },
     answers: {
       ...Object.fromEntries(answers),
-      ...writeErrors<ErrorName>(errorAnswers as Record<ErrorName, ErrorAnswer>, [...errors, ...commonErrors], {
+      ...writeErrors<ErrorName>(describedErrors, [...errors, ...commonErrors], {
         schema: writer.reference("Error"),
         headers: requestId,
         shared,
@@ -84,8 +101,15 @@ function describeRoute(route: Route, shared: Record<string, ApiAnswer>): ApiRout
   };
 }
 
-/** Returns the OpenAPI 3.1 document of the server with default options. It is generated from the table of routes. */
-export function openApi(): Json {
+/** The options that limit calls. */
+type LimitOptions = Pick<Options, "bodyLimit" | "rateLimit">;
+
+/**
+ * Returns the OpenAPI 3.1 document of the server, generated from the table of routes. `settings`: the options with default values for
+ * those that are missing. `limits`: those of every call of the server.
+ */
+export function openApi(settings: Partial<LimitOptions> = {}, limits?: CallLimits): Json {
+  const options = { ...firstPromoterOptions.parse({}), ...settings };
   const answers: Record<string, ApiAnswer> = {};
   return assembleOpenApi({
     info: {
@@ -96,9 +120,10 @@ export function openApi(): Json {
     servers: [{ url: basePath }],
     security: [{ apiKey: [] }],
     securitySchemes: { apiKey: { type: "http", scheme: "bearer" } },
-    routes: api.map((route) => describeRoute(route, answers)),
+    routes: api.map((route) => describeRoute(route, answers, options)),
     writer,
     examples: examples as Examples,
+    limits,
     schemas: writer.writeNamed("output"),
     parameters: {
       AccountId: {

@@ -33,7 +33,7 @@ interface Answer {
 }
 
 /** The maximum body size in bytes. */
-const bodyLimit = 64 * 1024;
+export const nonAgentBodyLimit = 64 * 1024;
 
 /** The maximum size of an answer in bytes. */
 const answerBytes = 8000;
@@ -249,7 +249,7 @@ function readLeadId(text = ""): string {
 
 /** Returns the values of a form in either encoding, and the names of its files. */
 async function readForm(request: Request): Promise<{ posted: [string, string][]; files: string[] }> {
-  const body = await readBody(request, bodyLimit);
+  const body = await readBody(request, nonAgentBodyLimit);
   const type = request.headers.get("content-type") ?? "";
   if (!/^multipart\/form-data\b/i.test(type)) {
     return { posted: [...new URLSearchParams(new TextDecoder().decode(body))], files: [] };

@@ -2,6 +2,7 @@ import {
   type ApiAnswer,
   type ApiRoute,
   assembleOpenApi,
+  type CallLimits,
   createSchemaWriter,
   type ErrorAnswer,
   type Examples,
@@ -10,6 +11,7 @@ import {
 } from "@reinstate/batch-core/openapi";
 import * as z from "zod";
 import type { Verb } from "../leads/move-types.ts";
+import { type Options, vicidialOptions } from "../options.ts";
 import {
   type ArchiveReply,
   archiveReply,
@@ -21,7 +23,9 @@ import {
   explainReply,
 } from "../schemas.ts";
 import examples from "./examples.json" with { type: "json" };
-import { type DialectName, dialects, type ErrorReason, type ReplyDialect } from "./reply-dialects.ts";
+import { httpFaults, retryLater, toHttpErrors } from "./http-faults.ts";
+import { nonAgentBodyLimit } from "./non-agent-api.ts";
+import { type DialectName, dialects, type ErrorReason, errorCauses, type ReplyDialect } from "./reply-dialects.ts";
 
 const counter = z.int().min(0);
 
@@ -83,7 +87,6 @@ const calls = {
   },
 } as const;
 
-const retryLater = { "Retry-After": z.int().describe("Seconds") };
 const batchHeaders = {
   "X-Reinstate-Batch": z.int().describe("The batch that the call made"),
   "Idempotency-Replayed": z.literal("true").describe("The first answer to this key"),
@@ -104,41 +107,8 @@ function toErrors({ statuses, messages, lists, errorKey, codeKey }: ReplyDialect
     };
   };
   return Object.fromEntries(
-    reasons.map((reason) => [reason, { status: statuses[reason], body: body(reason) }]),
+    reasons.map((reason) => [reason, { status: statuses[reason], body: body(reason), cause: errorCauses[reason] }]),
   ) as unknown as ReturnType<typeof toErrors>;
-}
-
-/** Faults with statuses of HTTP itself: the cause, and an example of the message. */
-const httpFaults = {
-  "413": ["the body is too large", "The request body is larger than 1048576 bytes"],
-  "415": ["the body is compressed", "The request body is compressed; send it without Content-Encoding"],
-  "429": ["too many requests at once", "Too many requests of this key at once; try again"],
-  "503": ["a database is away, full or read-only", "A database or server cannot be reached"],
-} as const;
-
-/** Returns the replies to these faults in the shape of a dialect's error. */
-function toHttpErrors({ errorKey, codeKey, lists }: ReplyDialect, schema: Json): Record<string, ApiAnswer> {
-  const list = lists.other;
-  return Object.fromEntries(
-    Object.entries(httpFaults).map(([status, [description, message]]): [string, ApiAnswer] => [
-      status,
-      {
-        description,
-        ...((status === "429" || status === "503") && { headers: retryLater }),
-        body: {
-          schema,
-          examples: {
-            error: {
-              [errorKey]: message,
-              ...Object.fromEntries((list?.counts ?? []).map((name) => [name, 0])),
-              ...(list && { [list.ids]: [] }),
-              ...(codeKey !== undefined && { [codeKey]: Number(status) }),
-            },
-          },
-        },
-      },
-    ]),
-  );
 }
 
 /** A path of a call, with its dialect. */
@@ -154,9 +124,15 @@ const otherPaths: CallPath[] = [
   { word: "lead", customer: true },
 ];
 
+/** The part of a document that its calls share, and the options that limit them. */
+interface DocumentContext {
+  answers: Record<string, ApiAnswer>;
+  options: Pick<Options, "leadLimit" | "bodyLimit">;
+}
+
 /** Describes the call at a path for older clients, which has the dialect of its first word. */
-function describeOtherPath(verb: Verb, { word, customer }: CallPath, shared: Record<string, ApiAnswer>): ApiRoute {
-  const call = describeCall(verb, shared, word === "lead" ? "L2" : "current");
+function describeOtherPath(verb: Verb, { word, customer }: CallPath, context: DocumentContext): ApiRoute {
+  const call = describeCall(verb, context, word === "lead" ? "L2" : "current");
   const suffix = `${word === "lead" ? "Legacy" : ""}${customer ? "ForCustomer" : ""}`;
   return {
     ...call,
@@ -172,7 +148,7 @@ function describeOtherPath(verb: Verb, { word, customer }: CallPath, shared: Rec
   };
 }
 
-function describeCall(verb: Verb, shared: Record<string, ApiAnswer>, name: DialectName = "current"): ApiRoute {
+function describeCall(verb: Verb, { answers, options }: DocumentContext, name: DialectName = "current"): ApiRoute {
   const { summary, schemas, examples } = calls[verb];
   const isCurrent = name === "current";
   const dialect: ReplyDialect = dialects[name][verb];
@@ -191,7 +167,7 @@ function describeCall(verb: Verb, shared: Record<string, ApiAnswer>, name: Diale
     path: `/vicidial/leads/${verb}`,
     summary,
     description:
-      "Moves up to 500 leads between the live table and the archive. No lead moves if one is missing or does not fit. " +
+      "Moves leads between the live table and the archive. No lead moves if one is missing or does not fit. " +
       "A lead whose copies differ, or that is on a call, stays, and the other leads move.",
     tag: "Leads",
     parameters: {
@@ -204,6 +180,7 @@ function describeCall(verb: Verb, shared: Record<string, ApiAnswer>, name: Diale
           .describe("A repeat with the same key is answered as the first time. Not part of the vendor's API"),
       },
     },
+    limits: { items: options.leadLimit, bodyBytes: options.bodyLimit },
     body: { schema: schemas[0], examples: { two_leads: examples[0] } },
     answers: {
       "200": {
@@ -217,7 +194,7 @@ function describeCall(verb: Verb, shared: Record<string, ApiAnswer>, name: Diale
       ...writeErrors(
         named,
         names.map((name) => prefix + name),
-        { schema: errorSchema, shared },
+        { schema: errorSchema, shared: answers },
       ),
       ...toHttpErrors(dialect, errorSchema),
     },
@@ -243,20 +220,21 @@ function describeNonAgentApi(method: "GET" | "POST"): ApiRoute {
     summary: "Bring one archived lead back, as VICIdial's own API does",
     description: "Values may also stand in a form body. A line that begins with ERROR says why nothing was done.",
     parameters: { query: nonAgentParameters },
+    limits: { items: 1, ...(method === "POST" && { bodyBytes: nonAgentBodyLimit }) },
     answers: {
       "200": {
         description: "SUCCESS or ERROR, and why",
         body: line("SUCCESS: lead_dearchive LEAD DE-ARCHIVED: 6666|274071|1|1"),
       },
-      "413": { description: "the body is too large", body: line("ERROR: The request body is too large") },
-      "415": { description: "the body is compressed", body: line("ERROR: The request body is compressed") },
+      "413": { description: httpFaults[413][0], body: line("ERROR: The request body is too large") },
+      "415": { description: httpFaults[415][0], body: line("ERROR: The request body is compressed") },
       "429": {
-        description: "too many requests at once",
+        description: httpFaults[429][0],
         headers: retryLater,
         body: line("ERROR: Too many requests at once; try again"),
       },
       "503": {
-        description: "a database is away, full or read-only",
+        description: httpFaults[503][0],
         headers: retryLater,
         body: line("ERROR: A database or server cannot be reached"),
       },
@@ -271,9 +249,13 @@ const line = (example: string) => ({
   examples: { line: example },
 });
 
-/** Returns the OpenAPI 3.1 document of the server with default options. */
-export function openApi(): Json {
+/**
+ * Returns the OpenAPI 3.1 document of the server. `settings`: the options with default values for those that are missing. `limits`:
+ * those of every call of the server.
+ */
+export function openApi(settings: Partial<DocumentContext["options"]> = {}, limits?: CallLimits): Json {
   const answers: Record<string, ApiAnswer> = {};
+  const context = { answers, options: { ...vicidialOptions.parse({}), ...settings } };
   return assembleOpenApi({
     info: {
       title: "VICIdial's leads API by TForge, as @reinstate/vicidial serves it",
@@ -290,16 +272,17 @@ export function openApi(): Json {
       apiKey: { type: "apiKey", in: "header", name: "Authorization", description: "`Key=…`" },
     },
     routes: [
-      describeCall("dearchive", answers),
-      describeCall("archive", answers),
+      describeCall("dearchive", context),
+      describeCall("archive", context),
       ...(["dearchive", "archive"] as const).flatMap((verb) =>
-        otherPaths.map((path) => describeOtherPath(verb, path, answers)),
+        otherPaths.map((path) => describeOtherPath(verb, path, context)),
       ),
       describeNonAgentApi("GET"),
       describeNonAgentApi("POST"),
     ],
     writer,
     examples: examples as Examples,
+    limits,
     schemas: {
       ...writer.writeNamed("output"),
       DearchiveRequest: writer.writeNamed("input").DearchiveRequest,

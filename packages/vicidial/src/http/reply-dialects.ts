@@ -21,6 +21,21 @@ export type Reason =
 /** A kind of error answer. */
 export type ErrorReason = Exclude<Reason, "processed">;
 
+/** When a call ends with each error, for the reference. */
+export const errorCauses: Record<ErrorReason, string> = {
+  unauthorized: "The key is missing, unknown or revoked.",
+  office_hours: "The office-hours policy does not allow the call now.",
+  insert_leads: "insert_leads is missing or is no boolean.",
+  update_leads: "update_leads is missing or is no boolean.",
+  delete_leads: "delete_leads is missing or is no boolean.",
+  integers: "lead_ids is missing, or a value is no integer.",
+  empty: "lead_ids has no value.",
+  exceed: "lead_ids has more values than one call may have.",
+  duplicates: "A lead occurs twice. The list has the leads.",
+  missing: "A lead is not in the table that it would be moved from. No lead was moved; the list has the leads.",
+  other: "The body is not JSON, a lead does not fit the target table, or an unexpected error. No lead was moved.",
+};
+
 /**
  * The answers of one call in one dialect, as data. To add a dialect, add its data to `dialects` below. The options `dialect` and
  * `legacyDialect`, the option of a key and the routes read its name from there.
