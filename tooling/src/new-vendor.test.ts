@@ -57,5 +57,6 @@ describe("a generated vendor", () => {
     const marks = listFillMarks(copy);
     expect(marks.length).toBeGreaterThan(20);
     for (const { place, text } of marks) expect(check.stdout).toContain(`To fill: ${place}: ${text}`);
-  });
+    // It installs, builds and tests a whole repository.
+  }, 1_800_000);
 });
