@@ -1,6 +1,7 @@
 import type { Vendor } from "@reinstate/batch-core";
 import type * as z from "zod";
-import { fromEnvironment, fromFile, listVariables, nameVariables, own, type SettingsSource } from "./config.ts";
+import { fromEnvironment, fromFile, listVariables, nameVariables, type SettingsSource } from "./config.ts";
+import { own } from "./own-settings.ts";
 
 /** A setting with the place that its value comes from. */
 export interface SourcedSetting {

@@ -1,52 +1,29 @@
 import { readFileSync } from "node:fs";
-import {
-  type AdmissionLimits,
-  checkDatabaseUrl,
-  checkVendors,
-  defaultLimits,
-  isProxyAddress,
-  ReinstateError,
-  readJson,
-  timeZoneName,
-  toMessage,
-  type Vendor,
-  wholeNumber,
-} from "@reinstate/batch-core";
+import { type AdmissionLimits, checkVendors, ReinstateError, readJson, type Vendor } from "@reinstate/batch-core";
 import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
 import { dashboardPaths } from "./dashboard/paths.ts";
+import { megabyte, own } from "./own-settings.ts";
 
-/** Validated settings of the gateway. */
+/** Validated settings of the gateway, named like their variables; `own-settings.ts` describes each. */
 export interface Settings {
   host: string;
-  /** TCP port; 0 picks a free one. */
   port: number;
   databaseUrl: string;
-  /** Engine that dispatches chunks. */
   engine: "in-process" | "pg-boss";
   role: "all" | "web" | "worker";
-  /** IANA name of the time zone. */
   timeZone: string;
-  /** Whether the demo records and keys are loaded. */
   demo: boolean;
   logLevel: string;
-  /** Prefix of all paths, such as `/ops`, if a proxy serves the gateway below one; else empty. */
+  /** Without a slash at the end; may be empty. */
   basePath: string;
-  /** Seconds for which an idle connection stays open between requests. */
   keepAliveSeconds: number;
-  /** Seconds that the body of a request may take, except for uploads to `/v1/batches`. */
   requestSeconds: number;
-  /** Largest number of open connections; the server closes further ones. */
   maxConnections: number;
-  /** Limits of the calls that are admitted. */
   admission: AdmissionLimits;
-  /** Timeout in seconds of a statement on the ledger's database. */
   databaseSeconds: number;
-  /** Days for which batches are kept after their end; undefined keeps them for ever. */
   keepBatchesDays: number | undefined;
-  /** Longest time in seconds between the stop signal and the end of the process. */
   graceSeconds: number;
-  /** Address of the server for metrics alone; undefined serves them at `/metrics` of the gateway. */
   metrics: { host: string; port: number } | undefined;
   /** Settings of each vendor, by vendor name. */
   vendors: Record<string, unknown>;
@@ -62,78 +39,8 @@ export interface SettingsSource {
   defaults?: Record<string, string>;
 }
 
-const flag = z
-  .enum(["1", "true", "yes", "on", "0", "false", "no", "off", ""], { error: "must be true or false" })
-  .transform((word) => ["1", "true", "yes", "on"].includes(word));
-
-const seconds = wholeNumber({ least: 1, most: 99_999 });
-
-const megabyte = 1024 * 1024;
-
-const proxies = z
-  .string()
-  .transform((list) => list.split(",").flatMap((address) => address.trim() || []))
-  .refine((list) => list.every(isProxyAddress), {
-    error: "must be addresses or networks with commas between them, such as 10.0.0.1,192.168.0.0/16",
-  });
-
-const databaseAddress = z.string().superRefine((url, context) => {
-  try {
-    checkDatabaseUrl(url);
-  } catch (error) {
-    context.addIssue(toMessage(error));
-  }
-});
-
-/** `HOST:PORT`, with an IPv6 address in brackets. */
-const listenAddress = z.string().transform((text, { issues }) => {
-  const [, bracketed, plain, port = ""] = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
-  issues.push({ code: "custom", message: "must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464", input: text });
-  return z.NEVER;
-});
-
-const basePath = z
-  .string()
-  .regex(/^(\/[\w.~-]+)*\/?$/, "must be a path such as /ops")
-  .transform((path) => path.replace(/\/$/, ""));
-
-const levels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
-
-const words = <const Words extends readonly [string, ...string[]]>(allowed: Words) =>
-  z.enum(allowed, { error: `must be one of ${allowed.join(", ")}` });
-
 /** Variables of the command line, which are no settings of the gateway. */
 const clientVariables = ["REINSTATE_KEY", "REINSTATE_KEY_FILE", "REINSTATE_SERVER"];
-
-/** Schemas of the gateway's own variables. */
-export const own = {
-  HOST: z.string().min(1, "must not be empty").default("127.0.0.1"),
-  PORT: wholeNumber({ least: 0, most: 65_535 }).default(8787),
-  LOG_LEVEL: words(levels).default("info"),
-  REINSTATE_BASE_PATH: basePath.default(""),
-  REINSTATE_DATA: z.string().min(1, "must not be empty").default("./data"),
-  REINSTATE_DATABASE_URL: databaseAddress.optional(),
-  REINSTATE_ENGINE: words(["in-process", "pg-boss"]).optional(),
-  REINSTATE_ROLE: words(["all", "web", "worker"]).default("all"),
-  REINSTATE_TIME_ZONE: timeZoneName.default("UTC"),
-  REINSTATE_DEMO: flag.default(false),
-  REINSTATE_KEEP_ALIVE_SECONDS: seconds.default(75),
-  REINSTATE_REQUEST_SECONDS: seconds.default(300),
-  REINSTATE_MAX_CONNECTIONS: wholeNumber({ least: 1, most: 999_999 }).default(10_000),
-  REINSTATE_MAX_IN_FLIGHT: wholeNumber({ least: 1, most: 999_999 }).default(defaultLimits.maxInFlight),
-  REINSTATE_MAX_IN_FLIGHT_PER_KEY: wholeNumber({ least: 1, most: 999_999 }).default(defaultLimits.maxInFlightPerKey),
-  REINSTATE_MAX_UNKNOWN_MEGABYTES: wholeNumber({ least: 1, most: 99_999 }).default(
-    defaultLimits.maxUnknownBytes / megabyte,
-  ),
-  REINSTATE_WRONG_KEYS_PER_MINUTE: wholeNumber({ least: 1, most: 999_999 }).default(defaultLimits.wrongKeysPerMinute),
-  REINSTATE_TRUSTED_PROXIES: proxies.default([]),
-  REINSTATE_DATABASE_SECONDS: seconds.default(5),
-  REINSTATE_GRACE_SECONDS: seconds.default(20),
-  REINSTATE_METRICS: listenAddress.optional(),
-  REINSTATE_KEEP_BATCHES_DAYS: wholeNumber({ least: 1, most: 36_500 }).optional(),
-};
 
 /** Prefixes of the paths that the gateway serves itself. */
 const ownPaths = [...dashboardPaths, "/v1", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/llms.txt"];

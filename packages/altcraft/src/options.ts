@@ -28,13 +28,17 @@ export const altcraftOptions = z
     consentError: code(409),
     /** Whether `hash_id` is computed from the normalized address or from the address as sent. Choose it before the first record. */
     hashIdInput: z.enum(["compared", "given"]).default("compared"),
-    /** HTTP status of an error: its code, or 200 with the code in the body alone. */
+    /** HTTP status of an error: its code, or 200 with the code in the body alone; 405, 413, 415, 429 and 503 always use their own. */
     httpStatus: z.enum(["follow_error", "always_200"]).default("follow_error"),
     /** Error text for a missing token. */
     tokenRequiredText: z.string().min(1).default("API token required"),
+    /** Error code for an unknown token. */
     unknownTokenError: code(401),
+    /** Error code for a method that the token may not call. */
     forbiddenError: code(403),
+    /** Error code for an invalid request. */
     badRequestError: code(400),
+    /** Error code for an unknown subscription, profile, resource or database. */
     notFoundError: code(404),
     /** Reply to an undelete of a live subscription, and to a delete of a deleted one. */
     unchanged: z.enum(["success", "error"]).default("success"),
@@ -46,7 +50,7 @@ export const altcraftOptions = z
     deletedInReads: z.enum(["hidden", "shown"]).default("hidden"),
     /** Whether `suspend_all` and `unsuspend_all` change deleted subscriptions. */
     suspendDeleted: z.enum(["skip", "include"]).default("skip"),
-    /** Effect of `suspend_all` and `unsuspend_all` with neither channel nor resource. */
+    /** Effect of `suspend_all` and `unsuspend_all` without channel and resource. */
     suspendWithoutFilter: z.enum(["whole_database", "refuse"]).default("whole_database"),
     /** Whether a repeated `Request-ID` gets the first reply again. */
     deduplication: z.enum(["request_id", "off"]).default("request_id"),
@@ -54,13 +58,13 @@ export const altcraftOptions = z
     deduplicationSeconds: wholeNumber({ least: 1, most: 315_360_000 }).default(86_400),
     /** Whether the reply of delete has `"data": null`, as that of undelete has. */
     deleteReplyData: z.enum(["null", "none"]).default("null"),
-    /** Whether the reply of an error has `"data": null`. */
+    /** Whether the reply of an error has `"data": null`, in both formats. */
     errorReplyData: z.enum(["none", "null"]).default("none"),
-    /** Whether e-mail addresses are compared without case and outer white space, or character by character. */
+    /** Whether e-mail addresses are compared without case and outer white space, or as sent. Choose it before the first record. */
     emailComparison: z.enum(["ignore_case", "exact"]).default("ignore_case"),
-    /** Whether phones are compared without spaces, dashes and brackets, or character by character. */
+    /** Whether phones are compared without spaces, dashes and brackets, or as sent. Choose it before the first record. */
     phoneComparison: z.enum(["ignore_punctuation", "exact"]).default("ignore_punctuation"),
-    /** Whether parameters that a method does not have are rejected, such as `skip_triggers` on delete. */
+    /** Whether parameters that a method of the vendor does not have are rejected, such as `skip_triggers` on delete. */
     unknownParameters: z.enum(["ignored", "refused"]).default("ignored"),
     /** Time after its delete in which a subscription can be restored, in days. */
     retentionDays: z
@@ -70,21 +74,25 @@ export const altcraftOptions = z
       .default("forever"),
     /** Format of a reply if the request has no `format`. */
     defaultFormat: z.enum(["follow_request", "json", "xml"]).default("follow_request"),
+    /** Content type of a JSON reply. */
     jsonContentType: z.string().min(1).default("application/json"),
+    /** Content type of an XML reply. */
     xmlContentType: z.string().min(1).default("application/xml"),
+    /** Whether an XML reply starts with `<?xml …?>`. */
     xmlDeclaration: z.enum(["no", "yes"]).default("no"),
-    /** Largest JSON body, in bytes. */
+    /** Largest JSON body, in bytes; a larger one is error 413. */
     jsonBodyLimit: bytes(10 * 1024 * 1024),
-    /** Largest XML body, in bytes. */
+    /** Largest XML body, in bytes; a larger one is error 413. */
     xmlBodyLimit: bytes(64 * 1024),
     /** Largest XML body of `undelete_batch`, in bytes. */
     xmlBatchBodyLimit: bytes(8 * 1024 * 1024),
     /** URL of the real Altcraft before its methods, such as `https://example.com/api/v1.1`, for batches with the target `upstream`. */
     upstreamUrl: httpBaseUrl.optional(),
+    /** API token of the real Altcraft. */
     upstreamToken: headerSecret.optional(),
-    /** Largest number of concurrent calls to the real Altcraft. */
+    /** Largest number of concurrent calls to the real Altcraft, over all processes. */
     upstreamConcurrency: wholeNumber({ least: 1, most: 100 }).default(4),
-    /** Calls to the real Altcraft per second. */
+    /** Calls to the real Altcraft per second, over all processes. */
     upstreamPerSecond: decimalNumber({ least: 0.01, most: 10_000 }).default(20),
   })
   .check(givenTogether("upstreamUrl", "upstreamToken"))

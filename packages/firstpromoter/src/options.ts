@@ -35,11 +35,11 @@ const answers = z.partialRecord(z.enum(names), answer);
 const choices = z.strictObject({
   /** A batch of at most this many ids finishes before the response is sent. Documented: 5. */
   syncLimit: whole(5, 0),
-  /** The status in the first response to an asynchronous batch. */
+  /** The status in the first response to an asynchronous batch, whose counts are all 0. */
   firstStatus: z.enum(["pending", "in_progress"]).default("pending"),
   /** The campaign state that an archived promoter shows; `kept` shows the stored one. */
   archivedState: z.enum(["blocked", "inactive", "kept"]).default("blocked"),
-  /** Whether lists without `filters[archived]` omit archived promoters. */
+  /** Whether `GET /promoters` omits archived promoters unless `filters[archived]` says otherwise. */
   hideArchived: flag(true),
   /** The batches that the two lists show without `filters[status]`. */
   listedBatches: z.enum(["unfinished", "all"]).default("unfinished"),
@@ -49,11 +49,15 @@ const choices = z.strictObject({
   rateLimit: whole(400, 0),
   /** The start of every `ref_link`. */
   refLinkBase: httpUrl.default("https://example.com/"),
-  /** Replacements for rows of the error table, as an object or as JSON: `{"unknown_account":{"status":401,"body":null}}`. */
+  /**
+   * Replacements for rows of the error table, as an object or as JSON: `{"unknown_account":{"status":401,"body":null}}`.
+   *
+   * @defaultValue none
+   */
   answers: z.union([answers, json.pipe(answers)]).default({}),
   /** Receives the end of every batch, signed as Standard Webhooks; needs `webhookSecret`. */
   webhookUrl: httpUrl.optional(),
-  /** `whsec_` and 24 to 64 bytes in base64. */
+  /** The secret of the webhooks: `whsec_` and 24 to 64 bytes in base64. */
   webhookSecret: z
     .string()
     .refine((secret) => parseSecret(secret) !== undefined, "must be whsec_ and 24 to 64 bytes in base64")
@@ -92,9 +96,11 @@ export const firstPromoterOptions = choices.check(webhook);
 /** The settings of the gateway: the options, and the real FirstPromoter for batches with the target `upstream`. */
 export const firstPromoterSettings = choices
   .extend({
-    /** `https://api.firstpromoter.com/api/v2/company` */
+    /** The real FirstPromoter for batches with the target `upstream`: `https://api.firstpromoter.com/api/v2/company`. */
     upstreamUrl: httpBaseUrl.optional(),
+    /** The API key of `upstreamAccount`. */
     upstreamKey: headerSecret.optional(),
+    /** The account at the real FirstPromoter. */
     upstreamAccount: headerSecret.optional(),
     /** The keys of several accounts, instead of one key and account, as JSON: `{"acc_1":"…","acc_2":"…"}`. */
     upstreamKeys: json.pipe(accountKeys).optional(),

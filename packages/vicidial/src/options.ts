@@ -37,17 +37,21 @@ const choices = z.strictObject({
   leadLimit: whole(500, 500),
   /** When dearchive is allowed: `any`, `inside HH:MM-HH:MM DAYS` or `outside HH:MM-HH:MM DAYS`. */
   dearchiveHours: hours.default("any"),
-  /** When archive is allowed. With a `callTime` the default is `outside`. */
+  /**
+   * When archive is allowed, in the same form.
+   *
+   * @defaultValue `any`, or `outside` with a `callTime`
+   */
   archiveHours: hours.optional(),
-  /** The id of a VICIdial call time, whose hours the policies `inside` and `outside` use. */
+  /** The id of a `vicidial_call_times` row, whose hours and holidays the policies `inside` and `outside` use. */
   callTime: z.string().min(1).optional(),
   /** The dialect at `/vicidial/leads/…`. The option `dialect` of a key overrides it. */
   dialect: z.enum(dialectNames).default("current"),
   /** The dialect at `/vicidial/lead/…`. */
   legacyDialect: z.enum(dialectNames).default("L2"),
-  /** The count in the answer "lead_ids does not exist" of the current dialect. */
+  /** The count in the reply "lead_ids does not exist" of the current dialect. */
   missingCount: z.enum(["both", "lead_errors", "lead_count"]).default("both"),
-  /** The maximum size of a body in bytes. */
+  /** The maximum size of a body in bytes; a larger one gets 413, a compressed one 415. */
   bodyLimit: whole(1024 * 1024, 1024 ** 3),
   /** The maximum number of leads under one lock. API calls and chunks with `all_or_nothing` always use one lock. */
   leadsPerLock: whole(500, 500),
@@ -56,12 +60,15 @@ const choices = z.strictObject({
   /** Days for which the before-images of moved rows are stored. */
   journalDays: whole(7, 36_500),
   /**
-   * The name of the VICIdial database in the journal. Default: host, port and schema as the server reports them. If these change,
-   * set the former name so that unfinished moves are recovered.
+   * The name of the VICIdial database in the journal. If the host name changes, set the former name so that unfinished moves are
+   * recovered.
+   *
+   * @defaultValue host, port and schema as the server reports them
    */
   site: z.string().min(1).max(200).optional(),
-  /** The URL of a real TForge endpoint without `/vicidial`, for batches with the target `upstream`. Needs `upstreamKey`. */
+  /** The URL of a real TForge endpoint without `/vicidial`, for batches with the target `upstream`. */
   upstreamUrl: httpBaseUrl.optional(),
+  /** The API key of the real TForge endpoint. */
   upstreamKey: headerSecret.optional(),
   /** The path of a CA file, for an endpoint with a private certificate. */
   upstreamCa: z.string().min(1).optional(),
@@ -74,7 +81,7 @@ const choices = z.strictObject({
       error: "must be a function",
     })
     .optional(),
-  /** IANA zone of the office hours. */
+  /** The zone of the office hours; in the gateway it is `REINSTATE_TIME_ZONE`. */
   timeZone: timeZoneName.default("UTC"),
 });
 
