@@ -3,10 +3,11 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
+import { mapEntryPoints } from "@reinstate/tooling/exports-table";
 import { describe, expect, test } from "vitest";
 import { listVariables } from "./config.ts";
 import { startGateway } from "./testing/gateway-process.ts";
-import { renderSettings, settingsPages } from "./testing/settings-tables.ts";
+import { generatedPages, renderPage } from "./testing/generated-pages.ts";
 import * as vendors from "./vendors.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -80,10 +81,20 @@ describe("the documentation", () => {
     expect(words.filter((word) => !page.includes(`| \`${word}\` |`))).toEqual([]);
   });
 
-  test.each(settingsPages)("has the settings of the schemas in %s", (page) => {
-    expect(read(page), "run npx -y pnpm@10.34.8 settings").toBe(
-      renderSettings(read(page), root, Object.values(vendors)),
-    );
+  test.each(generatedPages)("has fresh tables in %s", (page) => {
+    expect(read(page), "run npx -y pnpm@10.34.8 reference").toBe(renderPage(page));
+  });
+
+  test("lists the exports that the API reports record", () => {
+    const packages = read("docs/reference/packages.md");
+    for (const specifier of mapEntryPoints(root).keys()) {
+      const [, table = ""] = packages.split(`<!-- exports: ${specifier} -->`);
+      const listed = [...(table.split("<!-- end -->")[0] ?? "").matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+      const report = read(`tooling/api/${specifier.replace("@reinstate/", "").replace("/", "-")}.api.md`);
+      const values = report.matchAll(/^export (?:class|const|function) (\w+)|^export \{ \w+ as (\w+) \}/gm);
+      const recorded = [...values].map(([, name, alias]) => name ?? alias).filter((name) => name !== "Request");
+      expect(listed, specifier).toEqual([...new Set(recorded)].sort());
+    }
   });
 
   test("names every setting", () => {

@@ -3,7 +3,6 @@ import {
   createCaller,
   type ReadReply,
   toErrorKind,
-  VendorError,
   type VendorErrorKind,
   type VendorRefusal,
 } from "@reinstate/batch-core/client";
@@ -17,8 +16,8 @@ import {
   dearchiveReply,
 } from "./schemas.ts";
 
+export { VendorError } from "@reinstate/batch-core/client";
 export type { ArchiveReply, ArchiveRequest, DearchiveReply, DearchiveRequest, ErrorReply } from "./schemas.ts";
-export { VendorError };
 
 /** Options of the client. */
 export interface VicidialClientOptions {

@@ -7,35 +7,24 @@ import { own } from "../own-settings.ts";
 
 type Shape = Readonly<Record<string, z.core.$ZodType>>;
 
-/** The pages with tables of settings, from the root of the repository. */
-export const settingsPages = [
-  "docs/reference/configuration.md",
-  "packages/altcraft/README.md",
-  "packages/firstpromoter/README.md",
-  "packages/vicidial/README.md",
-];
-
 /**
- * Returns a page with its tables of settings rendered from the schemas, and from the doc comments of the schemas' properties. A
- * table stands between `<!-- settings: KIND … -->` and `<!-- end -->`. The kinds:
+ * Renders a table of settings from the schemas, and from the doc comments of the schemas' properties.
  *
  * - `gateway`: the variables of the gateway itself
  * - `vendors`: the variables of every vendor, below a heading for each
  * - `options VENDOR NAME …`: settings of a vendor as options in a program, these or all
+ *
+ * @throws Error that names a setting without a doc comment
  */
-export function renderSettings(page: string, root: string, vendors: readonly Vendor[]): string {
-  return page.replaceAll(
-    /(<!-- settings: (.+) -->\n)[\s\S]*?(<!-- end -->)/g,
-    (_, start: string, kind: string, end: string) => `${start}\n${renderKind(kind, root, vendors)}\n${end}`,
-  );
-}
-
-function renderKind(kind: string, root: string, vendors: readonly Vendor[]): string {
-  const [table, vendorName, ...names] = kind.split(" ");
+export function renderSettings(
+  [table, vendorName, ...names]: readonly string[],
+  root: string,
+  vendors: readonly Vendor[],
+): string {
   if (table === "gateway") return renderOwn(root);
   if (table === "vendors") return vendors.map((vendor) => renderVendor(root, vendor)).join("\n");
   const vendor = vendors.find(({ name }) => name === vendorName);
-  if (table !== "options" || vendor === undefined) throw new Error(`settings: ${kind} is no table`);
+  if (table !== "options" || vendor === undefined) throw new Error(`settings: ${table} ${vendorName} is no table`);
   return renderOptions(root, vendor, names);
 }
 
@@ -57,7 +46,6 @@ function renderOptions(root: string, vendor: Vendor, names: readonly string[]): 
 const readVendorDocs = (root: string, { name }: Vendor) =>
   readPropertyDocs(join(root, `packages/${name}/src/options.ts`));
 
-/** @throws Error that names a setting without a doc comment */
 function renderTable(
   heading: string,
   shape: Shape,

@@ -18,7 +18,7 @@ export interface SchemaWriter {
 
 type Override = NonNullable<NonNullable<Parameters<typeof z.toJSONSchema>[1]>["override"]>;
 
-/** `named`: the schemas that have a name in the document. */
+/** Creates a writer of schemas as JSON Schema. `named`: the schemas that have a name in the document. */
 export function createSchemaWriter(named: Record<string, z.ZodType>): SchemaWriter {
   const names = new Map(Object.entries(named).map(([name, schema]) => [schema, name]));
   const reference = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });

@@ -14,7 +14,11 @@ export interface FaultyVendor extends AsyncDisposable {
   requests: readonly ProxiedRequest[];
 }
 
-/** @example await using vendor = await startFaultyVendor((request) => server.routes.fetch(request)); */
+/**
+ * Starts a fault proxy in front of a vendor's routes, which damages the replies to selected requests.
+ *
+ * @example await using vendor = await startFaultyVendor((request) => server.routes.fetch(request));
+ */
 export async function startFaultyVendor(target: FaultProxyOptions["target"]): Promise<FaultyVendor> {
   let fault: FaultProxyOptions["fault"] = () => undefined;
   const proxy = await startFaultProxy({ target, fault: (request) => fault(request) });

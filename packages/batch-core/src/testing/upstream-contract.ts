@@ -68,7 +68,11 @@ const timeoutFor = (name: FaultName) => (name === "one byte at a time" ? trickle
 /** Reports whether a batch must end as completed. With a short time-out, more calls may fail on a busy machine than were damaged. */
 const mustComplete = (name: FaultName) => timeoutFor(name) === patientMs;
 
-/** @example watchChanges: () => watchChanges(vendor.host) */
+/**
+ * Returns a function that lists the items which batches of this host changed more than once from now on.
+ *
+ * @example watchChanges: () => watchChanges(vendor.host)
+ */
 export async function watchChanges(host: Host): Promise<() => Promise<string[]>> {
   const [last] = await host.batches.list({ limit: 1 });
   return () => findChangedTwice(host, last?.id ?? 0);
