@@ -23,6 +23,8 @@ export type { ConsentStore } from "./consent-store.ts";
 /**
  * The consent features: the guard that rejects an undelete, the suppression list, erased subscriptions, and the log. A call opts in
  * with `consent_guard`, an installation with the settings `extensions` and `consentGuard`. Failures are returned by key text.
+ * Enforced in `operations/operations.ts`, at the real vendor in `operations/upstream.ts`, and for `set` in
+ * `http/methods/vendor-handlers.ts`.
  */
 export interface Consent {
   /** Returns the fault of the reason for an undelete that the guard checks, or that overrides the guard; undefined if there is none. */

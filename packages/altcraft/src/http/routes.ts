@@ -65,7 +65,7 @@ export function createRoutes(host: Host, methods: readonly Method[], settings: A
    * 6. The token: missing, unknown, without the right to the method.
    * 7. The parameters: empty filters, unknown fields, safety flags, then the method's schema (`ParsedBody.parse`).
    * 8. The `Request-ID`: malformed, used for another request, or of a request in progress.
-   * 9. The method itself: missing records, consent, the state of the subscription.
+   * 9. The method itself: a missing reason, consent, erased subscriptions, missing ones, the state of the subscription.
    */
   async function handle(c: Context<Env>): Promise<Response> {
     const request = c.req.raw;

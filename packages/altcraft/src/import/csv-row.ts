@@ -1,7 +1,7 @@
 import { columnName, invalidColumns, mapColumns, type OpenTable, parseInteger } from "@reinstate/batch-core";
 import { type XmlElement, XmlError } from "../http/xml.ts";
 import { readValue } from "../http/xml-values.ts";
-import { isPhoneInCcData } from "../schemas/channels.ts";
+import { isChatIdInCcData, isPhoneInCcData } from "../schemas/channels.ts";
 import { subscriptionImport } from "../schemas/requests.ts";
 
 const plain = new Set([
@@ -47,7 +47,7 @@ function readRecord(record: Readonly<Record<string, string>>): { value: unknown 
   const root: XmlElement = { name: "line", text: "", children: [], array: false };
   for (const [field, text] of Object.entries(record)) {
     if (text === "") continue;
-    const isInteger = integers.has(field) || (field === "cc_data.id" && record.channel === "telegram_bot");
+    const isInteger = integers.has(field) || (field === "cc_data.id" && isChatIdInCcData(record.channel ?? ""));
     const { integer, fault } = isInteger || field === "status" ? parseInteger(text) : {};
     if (isInteger && fault !== undefined) return { fault: `field "${field}": ${fault}` };
     const path = field === "phone" && isPhoneInCcData(record.channel ?? "") ? "cc_data.phone" : field;

@@ -7,7 +7,11 @@ interface ChannelRow {
   isInPhoneData?: true;
 }
 
-/** The channels whose address the vendor documents. */
+/**
+ * The channels whose address the vendor documents. A new one also has a member in `schemas/identity.ts`, and its cases in
+ * `normalizeAddress` and `pickAddressFields` of `subscriptions/rules.ts`. Any other name is a custom channel, whose `cc_data` may
+ * hold any fields.
+ */
 const channels = {
   email: {},
   sms: { isPhone: true, isInPhoneData: true },
@@ -40,4 +44,6 @@ const hasProperty = (channel: string, property: keyof ChannelRow) =>
 export const isKnownChannel = (channel: unknown) => knownChannels.some((name) => name === channel);
 export const isPhoneInCcData = (channel: string) =>
   hasProperty(channel, "isPhone") && hasProperty(channel, "isInCcData");
+export const isChatIdInCcData = (channel: string) =>
+  hasProperty(channel, "isInCcData") && !hasProperty(channel, "isPhone");
 export const isInPhoneData = (channel: string) => hasProperty(channel, "isInPhoneData");

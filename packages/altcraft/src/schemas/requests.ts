@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { ccChannels, isKnownChannel } from "./channels.ts";
+import { ccChannels, isKnownChannel, isPhoneInCcData } from "./channels.ts";
 import { customFields } from "./field-functions.ts";
 import { chatId, emailAddress, type Fault, fields, fromId, id, pageLimit, phoneNumber, place, text } from "./fields.ts";
 import { channelName, customChannelName, subscriptionIdentity } from "./identity.ts";
@@ -98,8 +98,9 @@ function findCcFault(channel: string, cc_data: Record<string, unknown>): Fault |
   if (!isKnownChannel(channel))
     return Object.keys(cc_data).length > 0 ? undefined : { path: [], message: "must not be empty" };
   // XML carries the id as text.
-  const [name, schema] =
-    channel === "telegram_bot" ? ["id", z.union([chatId, z.string().regex(/^-?\d{1,16}$/)])] : ["phone", phoneNumber];
+  const [name, schema] = isPhoneInCcData(channel)
+    ? ["phone", phoneNumber]
+    : ["id", z.union([chatId, z.string().regex(/^-?\d{1,16}$/)])];
   const value = cc_data[name as string];
   const parsed = (schema as z.ZodType).safeParse(value, { reportInput: true });
   if (parsed.success) return undefined;

@@ -59,7 +59,7 @@ export function createFlag(database: Database): SubscriptionStore["flag"] {
   };
 }
 
-/** Prepares the statements that set the flag of one key and of many keys. */
+/** Prepares the statements that set the flag of one key and of many keys: delete, or undelete with `isDelete: false`. */
 function prepareStatements(database: Database, isDelete: boolean) {
   const db = database.tables<Tables>();
   const dialect = getDialect(database);

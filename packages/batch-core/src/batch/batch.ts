@@ -13,8 +13,9 @@
  *          +-----------------------------+     retry: next generation
  *                     resume
  *
- * - A prepared batch starts as `stopped`, so `resume` starts it. A queued batch starts as `pending`. A small batch starts as `completed` if it ran in the transaction that accepted it, and as
- *   `in_progress` if its chunks were claimed by that transaction. See `submission/accept-batch.ts`.
+ * - A prepared batch starts as `stopped`, so `resume` starts it. A queued batch starts as `pending`. A small batch starts as
+ *   `completed` if it ran in the transaction that accepted it, and as `in_progress` if its chunks were claimed by that
+ *   transaction. See `submission/accept-batch.ts`.
  * - `closeBatch` ends a batch once all its chunks are finished: as `failed` if an error is stored, else as `completed`. A pending batch
  *   may be closed too, if all its items were rejected during validation. Failed items alone do not make a batch `failed`; a chunk that
  *   failed permanently or the stop rule does, because they store an error.

@@ -42,7 +42,7 @@
  * - Otherwise `reconcile` reads the outcomes back, usually with the journal of `ledger/intents.ts`.
  * - Without `reconcile`, its items end as `unknown` with the code `interrupted`.
  *
- * State after a crash, by the last step before it:
+ * State after a crash, by the last step before it, of an operation that is not repeatable:
  *
  * | after | left in the ledger | recovered by |
  * | --- | --- | --- |

@@ -1,6 +1,13 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 
+/**
+ * The migrations of the ledger, in the order of their names. A database runs each one once, so a released migration never
+ * changes; a new table is a new migration.
+ *
+ * A new table also has its type in `tables.ts`, its methods in `ledger.ts` and `sql-ledger.ts`, and its place in `prune.ts` if its
+ * rows belong to a batch.
+ */
 export const ledgerMigrations: Record<string, (db: LedgerTransaction, database: Database) => Promise<void>> = {
   async "0001_ledger"(db, { dialect, types }) {
     // Performance: on SQLite, rows that are found by their key alone need no second tree, which halves the pages to write.

@@ -10,7 +10,7 @@ type Db = Kysely<LedgerTables>;
 /** The wait for a concurrent chunk of the same operation to finish, in milliseconds. */
 const busyMs = 250;
 
-/** Enforces the limits of operations. Each has a row with its token bucket. */
+/** Enforces the limits of operations. Each has a row with its token bucket. Callers are limited by `admission/rate-limit.ts`. */
 export function createAdmit(database: Database): Ledger["admit"] {
   return async (operation, limits, cost, now, transaction) => {
     const on = transaction as Db;

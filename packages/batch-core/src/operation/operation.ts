@@ -41,8 +41,8 @@ export interface Work<Item, Params> {
   seq: number;
   generation: number;
   /**
-   * The chunk under which the items were first sent, if unknown outcomes are reexamined; else absent, and this chunk is meant. Journals
-   * and request ids derive from it, so that what an earlier call has done is found.
+   * The chunk under which the items were first sent, if unknown outcomes are reexamined; else absent, and this chunk is meant. Request
+   * ids derive from it, so that the vendor recognises the earlier call.
    */
   origin?: Origin | undefined;
   /** The tenant. A store must read and write only rows of this account. Empty if the vendor has no accounts. */

@@ -4,7 +4,7 @@ import { toActor } from "../leads/actor.ts";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
 import { operationName } from "../operations/verbs.ts";
-import type { LoginRefusal, VicidialDatabase, VicidialUser } from "../store/vicidial-database.ts";
+import type { DialerTables, LoginRefusal, VicidialUser } from "../store/dialer-tables.ts";
 import { answerError, toApiError, toErrorDetails } from "./replies.ts";
 
 /** One call. Its values are cleaned as VICIdial cleans them. */
@@ -49,7 +49,7 @@ interface Caller {
  * lead back. It runs VICIdial's checks against the users, user groups and address lists of the database, returns VICIdial's
  * answers, and moves the lead as a batch. Without a VICIdial database every login fails.
  */
-export function createNonAgentApi(host: Host, database: VicidialDatabase | undefined, office: OfficeClock) {
+export function createNonAgentApi(host: Host, database: DialerTables | undefined, office: OfficeClock) {
   return async (request: Request, { env, address }: Caller = {}): Promise<Response> => {
     let leave = () => {};
     try {
@@ -134,10 +134,10 @@ export function createNonAgentApi(host: Host, database: VicidialDatabase | undef
       const reason = "lead_dearchive USER DOES NOT HAVE PERMISSION TO MODIFY LEAD INFO";
       return toAnswer("ERROR", reason, "0", `: |${user}|0|`);
     }
-    return dearchive(database as VicidialDatabase, login, call).catch((error: unknown) => toInternalError(call, error));
+    return dearchive(database as DialerTables, login, call).catch((error: unknown) => toInternalError(call, error));
   }
 
-  async function dearchive(tables: VicidialDatabase, login: VicidialUser, call: Call): Promise<Answer> {
+  async function dearchive(tables: DialerTables, login: VicidialUser, call: Call): Promise<Answer> {
     const { user, leadId, stage, searchLocation } = call;
     if (leadId.length < 1 || leadId.length > 11) return toErrorAnswer("INVALID SEARCH PARAMETERS", `${user}|${leadId}`);
     const id = Number(leadId);

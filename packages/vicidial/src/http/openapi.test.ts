@@ -54,3 +54,41 @@ test("the examples fit their schemas", () => {
   }
   expect(checked).toBeGreaterThan(20);
 });
+
+test.each([
+  ["insert_leads", { delete_leads: true, lead_ids: [0] }],
+  ["delete_leads", { insert_leads: true, lead_ids: [0] }],
+  ["integers", { insert_leads: true, delete_leads: true, lead_ids: [0, "abc"] }],
+  ["empty", { insert_leads: true, delete_leads: true, lead_ids: [] }],
+  ["empty", { insert_leads: true, delete_leads: true }],
+  ["exceed", { insert_leads: true, delete_leads: true, lead_ids: Array.from({ length: 501 }, (_, id) => id) }],
+  ["duplicates", { insert_leads: true, delete_leads: true, lead_ids: [101, 101] }],
+  ["missing", { insert_leads: true, delete_leads: true, lead_ids: [101] }],
+])("the example of %s is what the server answers", async (_, body) => {
+  await using host = await createTestHost();
+  const { routes } = await createVicidial(host);
+  const { secret } = await host.keys.create({ vendor: "vicidial" });
+  for (const path of ["/vicidial/leads/dearchive", "/vicidial/lead/dearchive"]) {
+    const request = new Request(`http://localhost${path}`, {
+      method: "POST",
+      headers: { authorization: `Key=${secret}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    const reply = await routes.fetch(request);
+    expect(readExamples(path, String(reply.status))).toContainEqual(await reply.json());
+  }
+});
+
+interface Answer {
+  content?: Record<string, { examples?: Record<string, { value: unknown }> }>;
+}
+
+/** Returns the example bodies of the answers with a status. */
+function readExamples(path: string, status: string): unknown[] {
+  const { responses } = document.components as { responses: Record<string, Answer> };
+  const paths = document.paths as Record<string, { post: { responses: Record<string, Answer & { $ref?: string }> } }>;
+  const given = paths[path]?.post.responses[status];
+  const answer = responses[given?.$ref?.split("/").at(-1) ?? ""] ?? given;
+  const examples = Object.values(answer?.content ?? {})[0]?.examples ?? {};
+  return Object.values(examples).map(({ value }) => value);
+}

@@ -97,8 +97,8 @@ function toErrors({ statuses, messages, lists, errorKey, codeKey }: ReplyDialect
   const reasons = Object.keys(statuses).filter((reason) => reason !== "processed") as ErrorReason[];
   const body = (reason: ErrorReason) => {
     const list = lists[reason];
-    const isBlamed = reason === "missing" || reason === "duplicates" || reason === "exceed";
-    const offenders = isBlamed ? [101] : [];
+    const isBlamed = reason === "missing" || reason === "duplicates" || reason === "integers";
+    const offenders = isBlamed ? [reason === "integers" ? "abc" : 101] : [];
     return {
       [errorKey]: reason === "other" ? "Lock wait timeout exceeded; try restarting transaction" : messages[reason],
       ...Object.fromEntries((list?.counts ?? []).map((name) => [name, offenders.length])),

@@ -91,7 +91,7 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
    * 6. The size and the encoding of the body: 413 or 415.
    * 7. The body, in `readRequest`: JSON and safety flags (`other`), the flags in their order, `integers`, `empty`, `exceed`,
    *    `duplicates`.
-   * 8. The fault of the `Idempotency-Key`: `other`.
+   * 8. The fault of the `Idempotency-Key`: `other`. A call that only explains is answered here.
    * 9. Existence, in `submitBatch`: `missing`.
    * 10. The move itself, in `answerSubmitted`: `missing` if another session removed a lead meanwhile, else `other`.
    */
@@ -140,7 +140,8 @@ export function createRoutes({ host, store, office, nonAgentApi }: RouteParts, o
       if (before) return answerSubmitted(dialect, verb, before);
       return errorReply(dialect, "missing", { offenders: missing.map(String) });
     }
-    // The engine of the core claims the one chunk and calls `apply` of `operations.ts`, which calls `store.move`.
+    // With `inline`, the core runs the one chunk within this call (`submission/accept-batch.ts`, `execution/apply-chunk.ts`). It
+    // calls `apply` of `operations.ts`, which calls `store.move`.
     const batch = await host.batches.submit({
       operation: operationName(verb),
       params: {

@@ -12,7 +12,8 @@ export interface Move {
   delete: boolean;
   /**
    * Refuses the whole move if one lead is missing from the source, or if the target cannot hold one. Both tables stay as they are,
-   * and the move throws an `AllOrNothingRefused`. A lead whose copies differ refuses nothing: it stays, and the rest moves.
+   * and the move throws an `AllOrNothingRefused`. A lead whose copies differ refuses nothing: it stays, and the rest moves. Leads on a
+   * call never get here; they stay too.
    */
   allOrNothing?: boolean;
 }

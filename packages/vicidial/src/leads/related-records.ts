@@ -1,4 +1,7 @@
-/** Kinds of records that belong to a lead and do not move with it. They are counted, and none of them prevents a move. */
+/**
+ * Kinds of records that belong to a lead and do not move with it. They are counted, and none of them prevents a move.
+ * `splitOffLeadsOnCall` of `operations/operations.ts` is the place for what prevents one.
+ */
 export const relatedRecordNames = [
   /** Callbacks that VICIdial archived because the lead was not live. */
   "archived_callbacks",

@@ -12,7 +12,7 @@ export interface Day {
   date: string;
 }
 
-/** Returns the window that begins on a day, or undefined. */
+/** Returns the window that begins on a day, or undefined. A calendar of holidays is one that wraps another. */
 export type Schedule = (day: Day) => Window | undefined;
 
 /** The policy of one call: when it is allowed. Without a schedule, the windows are those of VICIdial's call time. */

@@ -44,10 +44,11 @@ interface Sent {
 }
 
 /**
- * Defines the moves at a real TForge endpoint, for the target `upstream`.
+ * Defines the moves at a real TForge endpoint, for the target `upstream`. After a crash, `reconcile` of the core
+ * (`upstream/read-back.ts`) sends and reads back again, with the earlier calls of the chunk.
  *
  * 1. `send`: no read comes first, because the vendor refuses a call with leads that are not in its source table, and lists them.
- *    These are set aside, and the others are sent again. A repeated call does nothing, because the first has moved the leads.
+ *    These are set aside, and the others are sent again. A repeated call with `delete_leads` does nothing, because the first has moved the leads.
  * 2. Read back, `toTakenOutcomes`: the counts of the accepted call give the outcomes if they show that all leads were moved. If
  *    the vendor kept some, a call with every flag off lists the leads that are gone from the source.
  * 3. Read back, `toAbsentOutcomes`: leads that were set aside are missing. If an earlier call for them was interrupted, it may have
@@ -58,7 +59,7 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
   const calls = createCalls(createUpstreamClient(options, createCircuitBreaker("VICIdial", now)));
   const define = <Params extends Flags>(verb: Verb, params: z.ZodType<Params>, opposite: Opposite<Params>) => {
     const call = calls[verb];
-    const selectTarget = calls[verb === "dearchive" ? "archive" : "dearchive"];
+    const callOpposite = calls[verb === "dearchive" ? "archive" : "dearchive"];
     return defineReadBackOperation<number, Params, Sent>(host, {
       name: operationName(verb),
       label: `lead/${verb}`,
@@ -72,7 +73,7 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
       send: (ids, work) => send(ids, work, call, now),
       readBack: async (_, { taken, counts, absent }, work, earlier) => [
         ...(await toTakenOutcomes(work, call, taken, counts)),
-        ...(await toAbsentOutcomes(work, absent, earlier, selectTarget)),
+        ...(await toAbsentOutcomes(work, absent, earlier, callOpposite)),
       ],
     });
   };
@@ -137,14 +138,14 @@ async function toAbsentOutcomes<Params extends Flags>(
   { params, signal }: Work<number, Params>,
   absent: number[],
   earlier: readonly number[],
-  selectTarget: Call,
+  callOpposite: Call,
 ): Promise<Outcome[]> {
   const missing = (key: number): Outcome => {
     return { key, outcome: "failed", code: "missing", message: "The lead does not exist in the source table" };
   };
   const inDoubt = params.delete_leads ? absent.filter((id) => earlier.includes(id)) : [];
   if (inDoubt.length === 0) return absent.map(missing);
-  const { inNeither, refusal } = await selectTarget(noFlags, inDoubt, signal).then(
+  const { inNeither, refusal } = await callOpposite(noFlags, inDoubt, signal).then(
     () => ({ inNeither: new Set<number>(), refusal: undefined }),
     (error: unknown) => {
       if (!isRejected(error)) throw error;

@@ -2,7 +2,7 @@ import type { LedgerTransaction } from "@reinstate/batch-core";
 import type { JournaledMoves, LeadState, Move, Moved, Verb } from "../leads/move-types.ts";
 import type { RelatedRecords } from "../leads/related-records.ts";
 import type { LeadFilter } from "../schemas.ts";
-import type { VicidialDatabase } from "./vicidial-database.ts";
+import type { DialerTables } from "./dialer-tables.ts";
 
 /** The context of a move. */
 export interface MoveWork {
@@ -62,7 +62,7 @@ export interface LeadStore {
   /** Restores the callbacks of live leads. Returns how many. */
   restoreCallbacks(ids: readonly number[]): Promise<number>;
   /** Adds a move to `vicidial_admin_log`, if the store has one. */
-  logMove?: VicidialDatabase["logMove"];
+  logMove?: DialerTables["logMove"];
   /** Resolves if leads can be moved; rejects with the reason if not. */
   ready(): Promise<void>;
   close(): Promise<void>;

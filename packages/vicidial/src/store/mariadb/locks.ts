@@ -32,7 +32,7 @@ export class TablesAltered extends Error {
 }
 
 /** Seconds of silence after which the server drops the connection: between two moves, and while locks are held. */
-const silence = { idle: 28_800, locked: 10 };
+const dropAfterSeconds = { idle: 28_800, locked: 10 };
 
 /** Measures how long a lock is held, without the wait for it, by the server's clock. */
 const serverTime = "SELECT UNIX_TIMESTAMP(SYSDATE(6)) * 1000";
@@ -87,10 +87,10 @@ export async function underLocks<Result>(
   statements: Statements,
   ids: readonly number[],
   work: (locked: Locked) => Promise<Result>,
-  lockedSilence = silence.locked,
+  lockedSilence = dropAfterSeconds.locked,
 ): Promise<Result> {
   const isTransactional = plan.locking === "rows";
-  const release = (end: string) => [isTransactional ? end : "UNLOCK TABLES", dropAfter(silence.idle)];
+  const release = (end: string) => [isTransactional ? end : "UNLOCK TABLES", dropAfter(dropAfterSeconds.idle)];
   let committed = false;
   try {
     // The locking reads lock the rows of each table in the order of the ids, which avoids deadlocks between movers.

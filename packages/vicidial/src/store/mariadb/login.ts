@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { RowDataPacket } from "mysql2/promise";
-import type { LoginAttempt, LoginRefusal, VicidialUser } from "../vicidial-database.ts";
+import type { LoginAttempt, LoginRefusal, VicidialUser } from "../dialer-tables.ts";
 
 /** Failed logins that lock a user. The lock ends 15 minutes after the last login that was dated. */
 const lockAfter = 10;

@@ -1,14 +1,14 @@
 import { type Host, toMessage } from "@reinstate/batch-core";
 import type { Connection } from "mysql2/promise";
 import { noCounts } from "../../leads/move-types.ts";
+import type { DialerTables } from "../dialer-tables.ts";
 import type { LeadStore } from "../lead-store.ts";
-import type { VicidialDatabase } from "../vicidial-database.ts";
 import { openReaders, parseMariadbUrl, type Readers } from "./connect.ts";
+import { createDialerTables } from "./dialer-tables.ts";
 import { afterMove, readable } from "./errors.ts";
 import { createExclusiveSession } from "./exclusive-session.ts";
 import { createJournal } from "./journal.ts";
 import { findIds, readDuplicates, readIds, readReasons } from "./lead-rows.ts";
-import { createMariadbVicidialDatabase } from "./mariadb-vicidial-database.ts";
 import { moveLeads } from "./move.ts";
 import { archive, live } from "./names.ts";
 import { isRefused, statementsFor } from "./plan.ts";
@@ -36,7 +36,7 @@ export interface MariadbOptions {
 
 /** The lead store of a real VICIdial database, and access to its other tables. */
 export interface MariadbStore extends LeadStore {
-  otherTables: VicidialDatabase;
+  otherTables: DialerTables;
   /** Runs `work` on a reading connection that has the settings of the connection that moves leads. */
   read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
 }
@@ -55,7 +55,7 @@ export async function createMariadbStore(host: Host, options: MariadbOptions): P
   const withReader = usePool(reading);
   const withComparer = usePool(comparing);
   const schema = createSchemaCache();
-  const otherTables = createMariadbVicidialDatabase(withReader);
+  const otherTables = createDialerTables(withReader);
   const { log, clock } = host;
   const exclusive = createExclusiveSession({ journal, schema, connecting, options, log, clock });
   const parts: MoverParts = {

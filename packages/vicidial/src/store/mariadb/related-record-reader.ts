@@ -21,6 +21,45 @@ export interface RelatedRecordReader {
   restoreCallbacks(connection: Connection, ids: readonly number[]): Promise<number>;
 }
 
+interface CountQuery {
+  name: keyof RelatedRecords;
+  /** The query runs only if this table exists. */
+  table: string;
+  /** Returns rows of lead and number. Its one parameter is the list of leads. */
+  sql: string;
+}
+
+const countRows = (other: string) => `SELECT lead_id, COUNT(*) FROM ${other} WHERE lead_id IN (?) GROUP BY lead_id`;
+
+/** The queries that count the related records of leads in a lead table. Custom fields are counted apart. */
+const countQueries = (table: string): CountQuery[] => [
+  {
+    name: "archived_callbacks",
+    table: "vicidial_callbacks_archive",
+    sql: countRows("vicidial_callbacks_archive"),
+  },
+  {
+    name: "alt_phones",
+    table: "vicidial_list_alt_phones",
+    sql: countRows("vicidial_list_alt_phones"),
+  },
+  {
+    name: "inactive_lists",
+    table: "vicidial_lists",
+    sql: `SELECT l.lead_id, 1 FROM ${table} l LEFT JOIN vicidial_lists i ON i.list_id = l.list_id
+      WHERE l.lead_id IN (?) AND (i.list_id IS NULL OR i.active <> 'Y')`,
+  },
+  {
+    name: "dnc_numbers",
+    table: "vicidial_dnc",
+    sql: `SELECT l.lead_id, 1 FROM ${table} l JOIN vicidial_dnc d ON d.phone_number = l.phone_number
+      WHERE l.lead_id IN (?)`,
+  },
+];
+
+/** The tables that the reader uses where they exist. */
+const knownTables = [...countQueries("").map(({ table }) => table), "vicidial_callbacks", ...callTables];
+
 export function createRelatedRecordReader(now: () => number): RelatedRecordReader {
   let tables = new Map<string, string[]>();
   let readAt = Number.NEGATIVE_INFINITY;
@@ -31,16 +70,7 @@ export function createRelatedRecordReader(now: () => number): RelatedRecordReade
     const [rows] = await connection.query<RowDataPacket[]>(
       `SELECT TABLE_NAME AS tableName, COLUMN_NAME AS name FROM information_schema.COLUMNS
         WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME LIKE 'custom\\_%' AND COLUMN_NAME = 'lead_id' OR TABLE_NAME IN (?))`,
-      [
-        [
-          "vicidial_lists",
-          "vicidial_dnc",
-          "vicidial_list_alt_phones",
-          "vicidial_callbacks",
-          "vicidial_callbacks_archive",
-          ...callTables,
-        ],
-      ],
+      [knownTables],
     );
     tables = new Map();
     for (const { tableName, name } of rows) tables.set(tableName, [...(tables.get(tableName) ?? []), name]);
@@ -58,33 +88,7 @@ export function createRelatedRecordReader(now: () => number): RelatedRecordReade
         one[name] += records;
         found.set(Number(id), one);
       };
-      const countRows = (other: string) =>
-        `SELECT lead_id, COUNT(*) FROM ${other} WHERE lead_id IN (?) GROUP BY lead_id`;
-      const queries: { name: keyof RelatedRecords; table: string; sql: string }[] = [
-        {
-          name: "archived_callbacks",
-          table: "vicidial_callbacks_archive",
-          sql: countRows("vicidial_callbacks_archive"),
-        },
-        {
-          name: "alt_phones",
-          table: "vicidial_list_alt_phones",
-          sql: countRows("vicidial_list_alt_phones"),
-        },
-        {
-          name: "inactive_lists",
-          table: "vicidial_lists",
-          sql: `SELECT l.lead_id, 1 FROM ${table} l LEFT JOIN vicidial_lists i ON i.list_id = l.list_id
-            WHERE l.lead_id IN (?) AND (i.list_id IS NULL OR i.active <> 'Y')`,
-        },
-        {
-          name: "dnc_numbers",
-          table: "vicidial_dnc",
-          sql: `SELECT l.lead_id, 1 FROM ${table} l JOIN vicidial_dnc d ON d.phone_number = l.phone_number
-            WHERE l.lead_id IN (?)`,
-        },
-      ];
-      const usable = queries.filter((query) => known.has(query.table));
+      const usable = countQueries(table).filter((query) => known.has(query.table));
       const [entered, ...results] = await runStatements(
         connection,
         [`SELECT lead_id, entry_list_id FROM ${table} WHERE lead_id IN (?) AND entry_list_id > 0`, ids],

@@ -65,7 +65,7 @@ export async function openSession(
       journalNamespace,
       uptime: Number(rows[0]?.uptime) * 1000,
       alone: (work, journalFlushed) =>
-        underLock(connection, { schema, seconds: lockWaitSeconds, close }, work, journalFlushed),
+        underAdvisoryLock(connection, { schema, seconds: lockWaitSeconds, close }, work, journalFlushed),
       broken: () => broken,
       alive: async () =>
         !broken &&
@@ -81,7 +81,7 @@ export async function openSession(
   }
 }
 
-async function underLock<Result>(
+async function underAdvisoryLock<Result>(
   connection: Connection,
   { schema, seconds, close }: { schema: string; seconds: number; close(): void },
   work: () => Promise<Result>,

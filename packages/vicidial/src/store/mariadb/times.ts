@@ -20,7 +20,7 @@ const wallClock = (column: Column, value: string) =>
 const instant = (time: string) => `IF(${time} = ${zero}, ${time}, CONVERT_TZ(${time}, ${serverZone}, '+00:00'))`;
 
 /** Compares text byte by byte. A date counts as its first midnight. */
-const compare = (one: string, other: string, asText: boolean) =>
+const compareTimes = (one: string, other: string, asText: boolean) =>
   asText ? `BINARY CONVERT(${one} USING utf8mb4) <=> BINARY CONVERT(${other} USING utf8mb4)` : `${one} <=> ${other}`;
 
 /** Returns a value as the column stores it, without the digits and hours that it cannot hold. */
@@ -41,7 +41,7 @@ export function copyTime(name: string, from: Column, to: Column): ColumnCopy | u
   const asText = !columns.every(isTime);
   const alike = from.type === to.type;
   const source = alike ? ours : wallClock(from, ours);
-  const same = compare(source, alike ? theirs : wallClock(to, theirs), asText);
+  const same = compareTimes(source, alike ? theirs : wallClock(to, theirs), asText);
   const zoned = !alike && (isTimestamp(from) || isTimestamp(to));
   const reason = `CONCAT('${name.slice(1, -1).replaceAll("'", "''")} ', COALESCE(CAST(${source} AS CHAR), 'NULL'), ' cannot be kept as ${to.type}${
     to.precision > 0 ? `(${to.precision})` : ""
@@ -72,7 +72,7 @@ function unkeptIf(
   const kept = stored(to, value);
   const shown = alike ? kept : wallClock(to, kept);
   const inRange = isTimestamp(to) ? ` AND (${kept} = ${zero} OR UNIX_TIMESTAMP(${kept}) >= 1)` : "";
-  const lost = `NOT COALESCE(${compare(source, shown, asText)}${inRange}, FALSE)`;
+  const lost = `NOT COALESCE(${compareTimes(source, shown, asText)}${inRange}, FALSE)`;
   return { unkept: `IF(${ours} IS NULL, ${needsValue ? "TRUE" : "FALSE"}, ${lost})` };
 }
 

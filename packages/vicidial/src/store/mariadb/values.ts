@@ -35,14 +35,14 @@ export function copyValue(name: string, from: Column, to: Column): ColumnCopy {
   const type = `${to.definition}${to.charset === from.charset ? "" : ` ${to.charset ?? ""}`}`;
   return {
     value: ours,
-    same: compare(ours, from, `t.${name}`, to),
+    same: compareValues(ours, from, `t.${name}`, to),
     ...(faults.length > 0 && { unkept: `(${faults.join(" OR ")})` }),
     reason: `'${`${name.slice(1, -1)} does not fit into ${type}`.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`,
   };
 }
 
 /** Compares two values: NULL equals only NULL, and text is compared byte by byte in any collation and character set. */
-function compare(one: string, from: Column, other: string, to: Column): string {
+function compareValues(one: string, from: Column, other: string, to: Column): string {
   if ([from, to].some((column) => isText(column) || isBytes(column))) {
     const isAlike = isText(from) && isText(to) && from.charset === to.charset;
     const bytes = (value: string, column: Column) =>
@@ -62,7 +62,8 @@ const mayLackCharacters = (from: Column, to: Column) =>
 /** Returns a condition that is true if a column stores the value unchanged, or undefined if that cannot be predicted. */
 function fitsInto(value: string, from: Column, to: Column): string | undefined {
   if (!isText(from) && !isExact(from)) return undefined;
-  const isKept = (stored: string) => compare(value, { ...from, charset: null }, stored, { ...to, charset: "utf8mb4" });
+  const isKept = (stored: string) =>
+    compareValues(value, { ...from, charset: null }, stored, { ...to, charset: "utf8mb4" });
   const bits = integerBits[to.type];
   if (bits !== undefined) {
     const stored = `CAST(${value} AS ${isUnsigned(to) ? "UNSIGNED" : "SIGNED"})`;

@@ -16,7 +16,7 @@ export interface ApiCall {
 }
 
 /** Access to VICIdial tables other than the lead tables. A missing table counts as empty. */
-export interface VicidialDatabase {
+export interface DialerTables {
   /** Returns the schedule of a call time. Rejects if no call time has this id. */
   callTime(id: string): Promise<Schedule>;
   /** Returns `use_non_latin` of VICIdial's settings: true if names keep the letters of every script. */

@@ -2,13 +2,13 @@ import { hostname } from "node:os";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { VicidialDatabaseFault } from "../../leads/move-errors.ts";
 import { type CallTimeRow, type HolidayRow, toSchedule } from "../../office-hours/call-times.ts";
-import type { VicidialDatabase } from "../vicidial-database.ts";
+import type { DialerTables } from "../dialer-tables.ts";
 import { createLogin, type ReadRows } from "./login.ts";
 
 type WithReader = <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
 
 /** Opens the tables of a VICIdial database other than the lead tables. */
-export function createMariadbVicidialDatabase(withReader: WithReader): VicidialDatabase {
+export function createDialerTables(withReader: WithReader): DialerTables {
   const readRows: ReadRows = (sql, values) => withReader((connection) => readExisting(connection, sql, values));
 
   return {
