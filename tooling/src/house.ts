@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { findUndocumented } from "./docstrings.ts";
 import { findLongFunctions } from "./function-length.ts";
 import { findImportCycles, readSpecifiers } from "./import-cycles.ts";
+import { remember } from "./remember.ts";
 import { findVocabularyFaultsBelow } from "./vocabulary.ts";
 import { listFiles, listPackages } from "./workspace.ts";
 
@@ -42,6 +43,8 @@ interface Manifest {
   dependencies?: Record<string, string>;
 }
 
+const findLong = remember(findLongFunctions);
+
 /** Returns every breach of the conventions in the repository at `root`, one line each, with the way out. */
 export function inspect(root: string): string[] {
   const faults: string[] = [];
@@ -75,7 +78,7 @@ export function inspect(root: string): string[] {
     );
     const files = listSources(join(folder, "src")).filter((file) => !/\.test\.|\/(testing|fixtures)\//.test(file));
     faults.push(...findImportCycles(join(folder, "src"), files).map((fault) => `${relative(root, folder)}: ${fault}`));
-    faults.push(...files.flatMap((file) => findLongFunctions(relative(root, file), readFileSync(file, "utf8"))));
+    faults.push(...files.flatMap((file) => findLong(relative(root, file), readFileSync(file, "utf8"))));
     faults.push(...findUndocumented(root, listEntryPoints(folder)));
   }
   for (const [folder, port] of Object.entries(ports)) faults.push(...checkPort(root, folder, port));

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { remember } from "./remember.ts";
 import { listFiles } from "./workspace.ts";
 
 /** A word that we do not use, with the word to use for it. */
@@ -45,6 +46,8 @@ export function findVocabularyFaults(file: string, text: string): string[] {
 /** Files that must name such words. */
 const exempt = /(^|\/)(CHANGELOG\.md|vocabulary\.ts|house\.test\.ts)$/;
 
+const findFaults = remember(findVocabularyFaults);
+
 /**
  * Finds such words in the sources and pages below a folder.
  *
@@ -53,6 +56,6 @@ const exempt = /(^|\/)(CHANGELOG\.md|vocabulary\.ts|house\.test\.ts)$/;
 export function findVocabularyFaultsBelow(root: string): string[] {
   return ["packages", "apps", "tooling", "bench", "docs"]
     .flatMap((folder) => listFiles(root, folder))
-    .filter((path) => /\.(ts|md)$/.test(path) && !exempt.test(path))
-    .flatMap((path) => findVocabularyFaults(path, readFileSync(join(root, path), "utf8")));
+    .filter((path) => /\.(ts|md)$|(^|\/)package\.json$/.test(path) && !exempt.test(path))
+    .flatMap((path) => findFaults(path, readFileSync(join(root, path), "utf8")));
 }
