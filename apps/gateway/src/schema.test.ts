@@ -33,8 +33,11 @@ const columnsQueries = {
 
 /** Returns the columns of each table after the migrations of all vendors, with demo tables and with a real VICIdial database. */
 async function readMigrated(url: string): Promise<Record<string, string[]>> {
-  const away = "mysql://cron@127.0.0.1:1/asterisk";
-  for (const settings of [{}, { REINSTATE_DEMO: "false", REINSTATE_VICIDIAL_URL: away }]) {
+  const runs: Record<string, string>[] = [
+    {},
+    { REINSTATE_DEMO: "false", REINSTATE_VICIDIAL_URL: "mysql://cron@127.0.0.1:1/asterisk" },
+  ];
+  for (const settings of runs) {
     await using _ = await openDemoGateway(url, { REINSTATE_ENGINE: "in-process", ...settings });
   }
   const database = openDatabase(url);
