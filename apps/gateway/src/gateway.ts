@@ -5,7 +5,9 @@ import {
   type Host,
   type Log,
   readTraceparent,
-  runInTrace,
+  runInSpan,
+  type Span,
+  type Tracer,
   toMessage,
   type Vendor,
   type VendorInstance,
@@ -44,6 +46,7 @@ export async function createGateway(
   vendors: readonly Vendor[],
   log: Log,
   metrics?: GatewayMetrics,
+  tracer?: Tracer,
 ): Promise<Gateway> {
   const { databaseUrl, role, databaseSeconds, keepBatchesDays, admission } = settings;
   const answerMs = databaseSeconds * 1000;
@@ -56,6 +59,7 @@ export async function createGateway(
     ...(keepBatchesDays !== undefined && { keepBatchesDays }),
     ...(await createEngine(settings)),
     ...(metrics && { observer: metrics.observer }),
+    ...(tracer && { tracer }),
   });
   metrics?.measure(host);
   const instances: { vendor: Vendor; instance: VendorInstance }[] = [];
@@ -120,17 +124,23 @@ export async function createGateway(
   return {
     host,
     dashboard,
-    fetch: (request, env) => runInTrace(readTraceparent(request.headers), () => serve(request, env)),
+    fetch(request, env) {
+      // The query is neither logged nor part of a span, because Altcraft accepts its token there.
+      const path = cleanPath(request);
+      const parent = readTraceparent(request.headers);
+      const attributes = { "http.request.method": request.method, "url.path": path };
+      const spans = isMonitorPath(path) ? undefined : tracer;
+      const name = `${request.method} ${nameApi(path)}`;
+      return runInSpan(spans, name, { kind: "server", parent, attributes }, (span) => serve(request, path, env, span));
+    },
     drain() {
       draining.abort();
     },
     stop,
   };
 
-  async function serve(request: Request, env?: object): Promise<Response> {
+  async function serve(request: Request, path: string, env?: object, span?: Span): Promise<Response> {
     const started = performance.now();
-    // The query is not logged, because Altcraft accepts its token there.
-    const path = cleanPath(request);
     const requestId = readRequestId(request);
     let response: Response;
     try {
@@ -140,6 +150,7 @@ export async function createGateway(
       response = faultProblem(error);
     }
     response.headers.set("x-request-id", requestId);
+    span?.setAttribute("http.response.status_code", response.status);
     const ms = performance.now() - started;
     // Performance: under overload, a log line would cost more than the call.
     if (host.admission.wasTurnedAway(request)) return response;

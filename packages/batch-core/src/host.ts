@@ -21,6 +21,7 @@ import type { AnyOperation, Target } from "./operation/operation.ts";
 import { createAccountCheck, type VendorAccounts } from "./submission/account-check.ts";
 import { type Batches, createBatches } from "./submission/batches.ts";
 import { type LimitState, listLimitStates } from "./submission/limit-states.ts";
+import type { Tracer } from "./trace.ts";
 
 /** The core as a vendor package uses it: database, ledger, batches, keys and admission. */
 export interface Host {
@@ -79,6 +80,8 @@ export interface HostOptions {
   admission?: Partial<AdmissionLimits>;
   /** Receives what this process has done, for metrics. */
   observer?: Observer;
+  /** Receives a span of every chunk. `createOpenTelemetryTracer` of `@reinstate/batch-core/opentelemetry` creates one. */
+  tracer?: Tracer;
 }
 
 function declaredTwice({ name, target }: AnyOperation): ReinstateError {
@@ -114,6 +117,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     worker,
     leaseMs,
     observer: options.observer,
+    tracer: options.tracer,
   });
   const concurrency = options.concurrency ?? (database.dialect === "sqlite" ? 1 : 4);
   const engine = await startEngine(options, { database, ledger, runner, operation, clock, log, concurrency });

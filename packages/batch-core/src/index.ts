@@ -102,7 +102,17 @@ export type { Issue } from "./text/issue.ts";
 export { type JsonText, readJson } from "./text/json-text.ts";
 export { ownText } from "./text/own-text.ts";
 export { showControls } from "./text/show-value.ts";
-export { currentTraceId, nextTraceparent, readTraceparent, runInTrace } from "./trace.ts";
+export {
+  currentTrace,
+  currentTraceId,
+  nextTraceparent,
+  readTraceparent,
+  runInSpan,
+  runInTrace,
+  type Span,
+  type SpanStart,
+  type Tracer,
+} from "./trace.ts";
 export { checkVendors, createInstance } from "./vendor/check-vendors.ts";
 export { importRecords, type RecordImport, type RefusedLine } from "./vendor/import-records.ts";
 export {

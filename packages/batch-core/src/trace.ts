@@ -30,3 +30,47 @@ export function nextTraceparent(): string | undefined {
   const [version, trace, , flags] = storage.getStore()?.split("-") ?? [];
   return trace === undefined ? undefined : [version, trace, randomBytes(8).toString("hex"), flags].join("-");
 }
+
+/** The properties of a new span. */
+export interface SpanStart {
+  /** `server`: a request of a caller. `internal`: work of this process. `client`: a call to another service. */
+  kind: "server" | "internal" | "client";
+  /** The `traceparent` of the span above; undefined starts a trace. */
+  parent: string | undefined;
+  attributes: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** A span that has started. */
+export interface Span {
+  /** The `traceparent` for what belongs to the span, here and in other services. */
+  readonly traceparent: string | undefined;
+  /** Runs work in the span. All that it awaits belongs to the span. */
+  run<Result>(work: () => Result): Result;
+  setAttribute(name: string, value: string | number | boolean): void;
+  /** Ends the span. `error`: why its work failed. */
+  end(error?: unknown): void;
+}
+
+/** Starts spans, for a service that collects traces. */
+export interface Tracer {
+  startSpan(name: string, start: SpanStart): Span;
+}
+
+/** Runs the work in a span, or without a tracer in the trace of its parent. Ends the span when the work has ended. */
+export async function runInSpan<Result>(
+  tracer: Tracer | undefined,
+  name: string,
+  start: SpanStart,
+  work: (span?: Span) => Promise<Result>,
+): Promise<Result> {
+  if (!tracer) return runInTrace(start.parent, work);
+  const span = tracer.startSpan(name, start);
+  try {
+    const result = await span.run(() => work(span));
+    span.end();
+    return result;
+  } catch (error) {
+    span.end(error);
+    throw error;
+  }
+}

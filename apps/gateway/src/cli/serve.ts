@@ -5,6 +5,7 @@ import type { Settings } from "../config.ts";
 import { demoAdminKey, demoWelcome } from "../demo.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
 import { listen } from "../listen.ts";
+import { loadTracer } from "../load-tracer.ts";
 import { createLog } from "../logger.ts";
 import type { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { createMetricsServer } from "../metrics/routes.ts";
@@ -22,8 +23,9 @@ export async function serve(options: { demo?: boolean }): Promise<void> {
   const log = createLog(config.logLevel);
   // Loaded here alone, because the library takes longer to load than most commands take.
   const { createMetrics } = await import("../metrics/metrics.ts");
-  const metrics = createMetrics({ vendors, settings: config.vendors });
-  const gateway = await createGateway(config, vendors, log, metrics);
+  const tracer = await loadTracer(log);
+  const metrics = createMetrics({ vendors, settings: config.vendors, tracer });
+  const gateway = await createGateway(config, vendors, log, metrics, tracer);
   // Before anything is printed, because a program that reads the output may send a signal at once.
   const signal = receiveSignal();
   await serveMetrics(config, metrics, gateway);

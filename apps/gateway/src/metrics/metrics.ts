@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import { type AnyOperation, type Host, outcomeWords, type Vendor } from "@reinstate/batch-core";
+import { type AnyOperation, type Host, outcomeWords, type Tracer, type Vendor } from "@reinstate/batch-core";
 import type { GatewayMetrics } from "./gateway-metrics.ts";
 import { createLedgerGauges } from "./ledger-gauges.ts";
 import { createProcessGauges } from "./process-gauges.ts";
@@ -12,13 +12,15 @@ export interface MetricsOptions {
   vendors: readonly Vendor[];
   /** The settings of each vendor, by vendor name. */
   settings: Readonly<Record<string, unknown>>;
+  /** Receives a span of every call to a real vendor. */
+  tracer?: Tracer | undefined;
 }
 
 /**
  * Creates the metrics of a gateway in a registry of its own. Invariant: no label has a value that callers choose, so the number of
  * series is bounded by the vendors, their operations, and the statuses of HTTP.
  */
-export function createMetrics({ vendors, settings }: MetricsOptions): GatewayMetrics {
+export function createMetrics({ vendors, settings, tracer }: MetricsOptions): GatewayMetrics {
   const registry = new Registry();
   const registers = [registry];
   const requests = new Counter({
@@ -54,7 +56,7 @@ export function createMetrics({ vendors, settings }: MetricsOptions): GatewayMet
     registers,
   });
   const processGauges = createProcessGauges(registers);
-  const unwatch = watchVendorRequests({ vendors, settings }, (call) =>
+  const unwatch = watchVendorRequests({ vendors, settings, tracer }, (call) =>
     vendorSeconds.observe({ vendor: call.vendor, status: call.status }, call.seconds),
   );
   let refresh: () => Promise<void> = async () => {};

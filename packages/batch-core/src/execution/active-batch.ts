@@ -5,6 +5,7 @@ import type { BatchHead, Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 import type { Observer } from "../observer.ts";
 import type { AnyOperation } from "../operation/operation.ts";
+import type { Tracer } from "../trace.ts";
 
 /** The dependencies of every execution step. */
 export interface ExecutionParts {
@@ -14,6 +15,7 @@ export interface ExecutionParts {
   random(): number;
   log: Log;
   observer: Observer;
+  tracer?: Tracer | undefined;
 }
 
 /** A batch that does not run before a time. */

@@ -5,6 +5,7 @@ import type { LedgerTransaction } from "../database/database.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 import type { AnyOperation, Outcome, Work } from "../operation/operation.ts";
+import { runInSpan, type Tracer } from "../trace.ts";
 import type { ActiveBatch } from "./active-batch.ts";
 
 const noResult: ItemResult = {
@@ -13,11 +14,40 @@ const noResult: ItemResult = {
   message: "The operation returned no outcome for this item, and it cannot be sent again",
 };
 
-/** Runs the operation of a batch on one chunk. Returns an outcome for every item. */
+/** The surroundings of a chunk. */
+interface ChunkParts {
+  transaction?: LedgerTransaction;
+  signal: AbortSignal;
+  log: Log;
+  tracer?: Tracer | undefined;
+}
+
+/** Runs the operation of a batch on one chunk, in a span of its own. Returns an outcome for every item. */
 export async function applyChunk(
+  batch: Pick<ActiveBatch, "head" | "operation">,
+  chunk: ClaimedChunk,
+  parts: ChunkParts,
+): Promise<ChunkResult> {
+  const { head } = batch;
+  // Performance: most hosts have no tracer.
+  if (!parts.tracer) return applyItems(batch, chunk, parts);
+  const attributes = {
+    "reinstate.operation": head.operation,
+    "reinstate.target": head.target,
+    "reinstate.batch": head.id,
+    "reinstate.chunk": chunk.seq,
+    "reinstate.generation": chunk.generation,
+    "reinstate.attempt": chunk.attempt,
+    "reinstate.items": chunk.count,
+  };
+  const start = { kind: "internal", parent: head.trace, attributes } as const;
+  return runInSpan(parts.tracer, `chunk ${head.operation}`, start, () => applyItems(batch, chunk, parts));
+}
+
+async function applyItems(
   { head, operation }: Pick<ActiveBatch, "head" | "operation">,
   chunk: ClaimedChunk,
-  { transaction, signal, log }: { transaction?: LedgerTransaction; signal: AbortSignal; log: Log },
+  { transaction, signal, log }: ChunkParts,
 ): Promise<ChunkResult> {
   const items = unpack(chunk.codec, chunk.packed);
   const keys = items.map((item) => operation.key(item));

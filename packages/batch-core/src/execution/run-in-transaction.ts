@@ -26,7 +26,7 @@ export async function admitChunk(
 
 /** Runs the next chunk of a batch with effects in the ledger's database: effects and outcomes commit together, exactly once. */
 export async function runInTransaction(parts: ExecutionParts, batch: ActiveBatch): Promise<RunResult> {
-  const { ledger, database, clock, log } = parts;
+  const { ledger, database, clock } = parts;
   let chunk: ClaimedChunk | undefined;
   let result: ChunkResult | undefined;
   try {
@@ -36,7 +36,7 @@ export async function runInTransaction(parts: ExecutionParts, batch: ActiveBatch
       const from = await admitChunk(parts, batch, next.count, transaction);
       if (from !== undefined) return { from, waitingFor: "rate_limit" };
       chunk = next;
-      result = await applyChunk(batch, next, { transaction, signal: neverAborted, log });
+      result = await applyChunk(batch, next, { ...parts, transaction, signal: neverAborted });
       await ledger.finishChunk(next, result, clock.now(), { transaction });
       return "ran";
     });

@@ -38,7 +38,7 @@ export async function runUnderLease(
   }
   let result: ChunkResult;
   try {
-    result = await applyChunk(batch, chunk, { signal: lost, log });
+    result = await applyChunk(batch, chunk, { ...parts, signal: lost });
   } catch (error) {
     return retryWhileLeased(parts, batch, lost, () => afterFailure(parts, batch, chunk, error, { once, lease }));
   }

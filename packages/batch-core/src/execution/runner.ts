@@ -7,7 +7,7 @@ import type { Log } from "../log.ts";
 import { type Observer, silentObserver } from "../observer.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation, Target } from "../operation/operation.ts";
-import { runInTrace } from "../trace.ts";
+import { runInTrace, type Tracer } from "../trace.ts";
 import { type ActiveBatch, createActiveBatch, type RunResult, type Wait } from "./active-batch.ts";
 import { applyChunk } from "./apply-chunk.ts";
 import { type Lease, underLease } from "./lease.ts";
@@ -29,6 +29,7 @@ export interface RunnerParts {
   /** Duration of a lease without a renewal, in milliseconds. */
   leaseMs: number;
   observer?: Observer | undefined;
+  tracer?: Tracer | undefined;
 }
 
 /** Executes chunks: claim, apply, finish, commit. */
@@ -164,7 +165,8 @@ export function createRunner({ observer = silentObserver, ...given }: RunnerPart
 
     runWithin(transaction, batch, chunk) {
       const head = { ...batch, id: chunk.batchId };
-      return applyChunk({ head, operation: findOperation(head) }, chunk, { transaction, signal: neverAborted, log });
+      const active = { head, operation: findOperation(head) };
+      return applyChunk(active, chunk, { ...parts, transaction, signal: neverAborted });
     },
 
     newLease,
