@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { until } from "@reinstate/batch-core/testing";
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { vendors } from "./cli/context.ts";
@@ -16,13 +17,16 @@ const hook = new URL("./testing/module-count.ts", import.meta.url).href;
 /** Runs the command from source, and returns its output with the modules that it loaded. */
 function runFromSource(args: readonly string[], folder: string) {
   const MODULES = join(folder, "modules");
-  const { status, stdout } = spawnSync(process.execPath, ["--import", hook, main, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", hook, main, ...args], {
     env: environment({ MODULES }),
     cwd: folder,
     encoding: "utf8",
   });
-  return { status, out: stdout, modules: readFileSync(MODULES, "utf8").split("\n") };
+  return { status, out: stdout, err: stderr, modules: readFileSync(MODULES, "utf8").split("\n") };
 }
+
+/** The modules that take long to load: of databases, schemas, routers, logs and the core. */
+const isSlow = (url: string) => /\/(kysely|pg|mysql2|hono|zod|pino|batch-core|firstpromoter|altcraft|vicidial)\//.test(url);
 
 /** All commands below one, with their names. */
 const listCommands = (command: Command, name = "reinstate"): [name: string, command: Command][] => [
@@ -44,7 +48,25 @@ describe("the program", () => {
     expect(status).toBe(0);
     expect(out).not.toBe("");
     expect(modules.length).toBeLessThan(60);
-    expect(modules.filter((url) => /\/(kysely|pg|mysql2|hono|zod|pino|batch-core)\//.test(url))).toEqual([]);
+    expect(modules.filter(isSlow)).toEqual([]);
+  });
+
+  test("writes the first line of restore before it loads the core", async () => {
+    await using folder = temporaryFolder();
+    const { err, modules } = runFromSource(["restore", "vicidial", "--file", "missing.csv"], folder.path);
+    expect(err).toMatch(/^restore vicidial: reading missing\.csv\n/);
+    const before = modules.slice(0, modules.indexOf(""));
+    expect(before.length).toBeLessThan(80);
+    expect(before.filter(isSlow)).toEqual([]);
+  });
+
+  test("writes the first line of restore before it reads a record", async () => {
+    await using place = openWorkplace();
+    const options = { input: "1\n", isInputOpen: true };
+    const { child, output, ended } = place.start(["restore", "vicidial", "--file", "-"], options);
+    await until(() => output.err === "restore vicidial: reading standard input\n");
+    child.stdin?.end("2\n");
+    expect(await ended).toMatchObject({ status: 0, err: expect.stringContaining("2 done of 2 records") });
   });
 
   test.each([

@@ -9,6 +9,8 @@ export interface RunOptions {
   settings?: Record<string, string>;
   /** Text for standard input; none by default. */
   input?: string | undefined;
+  /** Standard input stays open after the text, for more of it. */
+  isInputOpen?: boolean;
   cwd?: string | undefined;
 }
 
@@ -27,14 +29,17 @@ export interface RunningCommand {
 }
 
 /** Starts a command of the command line. */
-export function startCommand(args: readonly string[], { settings = {}, input, cwd }: RunOptions = {}): RunningCommand {
+export function startCommand(
+  args: readonly string[],
+  { settings = {}, input, isInputOpen = false, cwd }: RunOptions = {},
+): RunningCommand {
   const [program = "", ...before] = programCommand;
   const child = spawn(program, [...before, ...args], {
     env: environment(settings),
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     ...(cwd !== undefined && { cwd }),
   });
-  return collect(child, input);
+  return collect(child, input, isInputOpen);
 }
 
 /** Starts a command in a pseudo-terminal. Both streams come in `out`. */
@@ -49,10 +54,10 @@ export function startInTerminal(
     stdio: ["pipe", "pipe", "pipe"],
     ...(cwd !== undefined && { cwd }),
   });
-  return collect(child, input);
+  return collect(child, input, true);
 }
 
-function collect(child: ChildProcess, input: string | undefined): RunningCommand {
+function collect(child: ChildProcess, input: string | undefined, isInputOpen: boolean): RunningCommand {
   const output = { out: "", err: "" };
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     output.out += text;
@@ -64,7 +69,7 @@ function collect(child: ChildProcess, input: string | undefined): RunningCommand
     // A command may end without reading its input.
     child.stdin?.on("error", () => {});
     child.stdin?.write(input);
-    if (!child.spawnfile.endsWith("script")) child.stdin?.end();
+    if (!isInputOpen) child.stdin?.end();
   }
   const ended = once(child, "close").then(([status]) => ({ status: status as number | null, ...output }));
   return { child, output, ended };

@@ -60,12 +60,13 @@ describe("restore", () => {
     expect(events.slice(1, -1).every(({ event }) => event === "progress")).toBe(true);
   });
 
-  test("asks for --yes above 10,000 records without a terminal", async () => {
+  test("prints the batch, and asks for --yes above 10,000 records", async () => {
     await using place = openWorkplace();
     const asked = await place.run(["restore", "vicidial", "--ids", "1-10001"]);
     expect(asked.status).toBe(2);
-    expect(asked.err).toMatch(/10,001 records are more than 10,000 records[\s\S]+do +add --yes/);
-    expect((await place.run(["batches", "show", "1", "--json"])).out).toContain('"status":"stopped"');
+    expect(asked.err).toMatch(/^Batch 1: 10,001 records[\s\S]+are more than 10,000 records[\s\S]+do +add --yes/m);
+    const [batch] = readEvents((await place.run(["batches", "show", "1", "--json"])).out);
+    expect(batch).toMatchObject({ status: "stopped", processed: 0 });
   });
 
   test("explains wrong use", async () => {
