@@ -152,7 +152,11 @@ describe("a planted fault is found", () => {
     ],
     [
       "a vendor that the gateway does not know",
-      () => writeFileSync(path("apps/gateway/src/vendors.ts"), 'export { altcraft } from "@reinstate/altcraft";'),
+      () =>
+        writeFileSync(
+          path("apps/gateway/src/vendors.ts"),
+          'export const altcraft = () => import("@reinstate/altcraft");',
+        ),
       /vendors\.ts lacks a line for @reinstate\/firstpromoter/,
     ],
     [

@@ -5,12 +5,12 @@ import { silentLog } from "@reinstate/batch-core";
 import { until } from "@reinstate/batch-core/testing";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { vendors } from "./all-vendors.ts";
 import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { createHttpServer } from "./server.ts";
 import { demoSubscription as subscription } from "./testing/demo-subscription.ts";
 import { type HttpConnection, openHttp, type TimedAnswer, writeRequest } from "./testing/http-connection.ts";
-import * as vendors from "./vendors.ts";
 
 interface Served extends AsyncDisposable {
   gateway: Gateway;
@@ -21,12 +21,11 @@ interface Served extends AsyncDisposable {
 /** The demo gateway in this process, so that a test can take the places of calls itself. */
 async function serve(settings: Record<string, string> = {}): Promise<Served> {
   const database = sqliteDatabase();
-  const all = Object.values(vendors);
   const config = readSettings({
     env: { REINSTATE_DATABASE_URL: database.url, REINSTATE_DEMO: "true", ...settings },
-    vendors: all,
+    vendors,
   });
-  const gateway = await createGateway(config, all, silentLog);
+  const gateway = await createGateway(config, vendors, silentLog);
   const server = createHttpServer(gateway.fetch, { ...config, admission: gateway.host.admission });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createHost } from "@reinstate/batch-core";
 import { afterAll, describe, expect, test } from "vitest";
 import * as z from "zod";
-import { vendors } from "./cli/context.ts";
+import { vendors } from "./all-vendors.ts";
 import { readSettings } from "./config.ts";
 
 const secret = "s3cr3t";
@@ -256,6 +256,15 @@ describe("REINSTATE_VICIDIAL_UPSTREAM_CA", () => {
 });
 
 describe("settings of vendors", () => {
+  test("are skipped for the vendors that a command does not load", () => {
+    const env = { REINSTATE_ALTCRAFT_NONE: "1", REINSTATE_ALTCRAFT_URL_FILE: "/none" };
+    const file = '{"altcraftNone":1,"reinstateAltcraftNone":1}';
+    const [, ...others] = vendors;
+    expect(readSettings({ env, file, vendors: others, unread: ["altcraft"] }).vendors).not.toHaveProperty("altcraft");
+    expect(() => readSettings({ env, vendors: others })).toThrow("REINSTATE_ALTCRAFT_NONE is not a setting");
+    expect(() => readSettings({ env: {}, file, vendors: others })).toThrow("altcraftNone in reinstate.json");
+  });
+
   const [vendor] = vendors as [(typeof vendors)[0]];
   const fault = (change: object) => {
     try {

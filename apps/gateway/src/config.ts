@@ -35,6 +35,8 @@ export interface SettingsSource {
   /** Text of `reinstate.json`, if the file exists. */
   file?: string | undefined;
   vendors: readonly Vendor[];
+  /** Names of further vendors, whose settings are skipped. */
+  unread?: readonly string[];
   /** Defaults set by a command. The environment and the file override them. */
   defaults?: Record<string, string>;
 }
@@ -53,11 +55,11 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
  *
  * @throws `bad_setting` that names the first unknown or malformed setting
  */
-export function readSettings({ env, file, vendors, defaults = {} }: SettingsSource): Settings {
+export function readSettings({ env, file, vendors, unread = [], defaults = {} }: SettingsSource): Settings {
   checkVendors(vendors, ownPaths);
   const vendorVariables = nameVariables(vendors);
   const known = [...Object.keys(own), ...vendorVariables.keys()];
-  const values = { ...defaults, ...fromFile(file, known), ...fromEnvironment(env, known) };
+  const values = { ...defaults, ...fromFile(file, known, unread), ...fromEnvironment(env, known, unread) };
 
   const parsed = z.object(own).safeParse(values);
   if (!parsed.success) throw bad(`${String(parsed.error.issues[0]?.path[0])} ${parsed.error.issues[0]?.message}`);
@@ -111,12 +113,18 @@ export function readSettings({ env, file, vendors, defaults = {} }: SettingsSour
   return settings;
 }
 
-/** Reads the settings among the variables of the environment. Variables of other programs are ignored. */
-export function fromEnvironment(env: SettingsSource["env"], known: readonly string[]): Record<string, string> {
+/** Reads the settings among the variables of the environment. Variables of other programs are ignored, and those of `unread` vendors. */
+export function fromEnvironment(
+  env: SettingsSource["env"],
+  known: readonly string[],
+  unread: readonly string[] = [],
+): Record<string, string> {
   const values: Record<string, string> = {};
+  const skipped = unread.map((vendor) => `REINSTATE_${upperSnake(vendor)}_`);
   for (const [name, value] of Object.entries(env)) {
     const isOwn = name.startsWith("REINSTATE_");
     if (value === undefined || !(isOwn || known.includes(name)) || clientVariables.includes(name)) continue;
+    if (skipped.some((prefix) => name.startsWith(prefix))) continue;
     const target = isOwn ? known.find((one) => name === `${one}_FILE`) : undefined;
     if (known.includes(name)) values[name] = value;
     else if (target === undefined) throw bad(`${name} is not a setting${hint(name, known)}`);
@@ -158,8 +166,12 @@ export function nameVariables(vendors: readonly Vendor[]): Map<string, { vendor:
   return variables;
 }
 
-/** Reads `reinstate.json`, which has the same names in camelCase, with or without `REINSTATE_`. */
-export function fromFile(text: string | undefined, known: readonly string[]): Record<string, string> {
+/** Reads `reinstate.json`, which has the same names in camelCase, with or without `REINSTATE_`. Skips those of `unread` vendors. */
+export function fromFile(
+  text: string | undefined,
+  known: readonly string[],
+  unread: readonly string[] = [],
+): Record<string, string> {
   if (text === undefined) return {};
   const read = readJson(text);
   if (read.fault !== undefined) {
@@ -176,6 +188,15 @@ export function fromFile(text: string | undefined, known: readonly string[]): Re
   }
   const given: Record<string, string> = {};
   for (const [name, value] of Object.entries(content)) {
+    if (
+      unread.some((vendor) =>
+        name
+          .toLowerCase()
+          .replace(/^reinstate/, "")
+          .startsWith(vendor),
+      )
+    )
+      continue;
     const variable = variables.get(name);
     if (variable === undefined)
       throw bad(`${name} in reinstate.json is not a setting${hint(name, [...variables.keys()])}`);

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { until } from "@reinstate/batch-core/testing";
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
-import { vendors } from "./cli/context.ts";
+import { vendors } from "./all-vendors.ts";
 import { exitMeanings } from "./cli/terminal/exit-statuses.ts";
 import { createProgram } from "./program.ts";
 import { openWorkplace, runCommand } from "./testing/command-line.ts";
@@ -26,7 +26,8 @@ function runFromSource(args: readonly string[], folder: string) {
 }
 
 /** The modules that take long to load: of databases, schemas, routers, logs and the core. */
-const isSlow = (url: string) => /\/(kysely|pg|mysql2|hono|zod|pino|batch-core|firstpromoter|altcraft|vicidial)\//.test(url);
+const isSlow = (url: string) =>
+  /\/(kysely|pg|mysql2|hono|zod|pino|batch-core|firstpromoter|altcraft|vicidial)\//.test(url);
 
 /** All commands below one, with their names. */
 const listCommands = (command: Command, name = "reinstate"): [name: string, command: Command][] => [
@@ -51,13 +52,15 @@ describe("the program", () => {
     expect(modules.filter(isSlow)).toEqual([]);
   });
 
-  test("writes the first line of restore before it loads the core", async () => {
+  test("writes the first line of restore first, and loads one vendor", async () => {
     await using folder = temporaryFolder();
     const { err, modules } = runFromSource(["restore", "vicidial", "--file", "missing.csv"], folder.path);
     expect(err).toMatch(/^restore vicidial: reading missing\.csv\n/);
     const before = modules.slice(0, modules.indexOf(""));
     expect(before.length).toBeLessThan(80);
     expect(before.filter(isSlow)).toEqual([]);
+    const packages = modules.map((url) => /\/packages\/([^/]+)\//.exec(url)?.[1]).filter((name) => name !== undefined);
+    expect([...new Set(packages)].sort()).toEqual(["batch-core", "vicidial"]);
   });
 
   test("writes the first line of restore before it reads a record", async () => {

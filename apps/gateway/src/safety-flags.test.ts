@@ -2,7 +2,7 @@ import { silentLog } from "@reinstate/batch-core";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { vendors } from "./cli/context.ts";
+import { vendors } from "./all-vendors.ts";
 import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { demoSubscription as john } from "./testing/demo-subscription.ts";

@@ -8,7 +8,7 @@ import {
 } from "@reinstate/batch-core/testing";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { vendors } from "./cli/context.ts";
+import { vendors } from "./all-vendors.ts";
 import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { demoProfile } from "./testing/demo-subscription.ts";

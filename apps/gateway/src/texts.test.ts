@@ -3,7 +3,7 @@ import { mariadbDatabase, postgresDatabase, sqliteDatabase, type TestDatabase } 
 import { leadTables } from "@reinstate/vicidial/testing";
 import mysql from "mysql2/promise";
 import { describe, expect, test } from "vitest";
-import { vendors } from "./cli/context.ts";
+import { vendors } from "./all-vendors.ts";
 import { readSettings } from "./config.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { demoProfile as place } from "./testing/demo-subscription.ts";

@@ -1,4 +1,4 @@
 // One line per vendor: this is the line to add for another one (and its name among the dependencies).
-export { altcraft } from "@reinstate/altcraft";
-export { firstpromoter } from "@reinstate/firstpromoter";
-export { vicidial } from "@reinstate/vicidial";
+export const altcraft = () => import("@reinstate/altcraft");
+export const firstpromoter = () => import("@reinstate/firstpromoter");
+export const vicidial = () => import("@reinstate/vicidial");

@@ -37,7 +37,7 @@ function registrations({ name }: VendorRequest): { path: string; change(text: st
   return [
     {
       path: "apps/gateway/src/vendors.ts",
-      change: (text) => sortExports(`${text.trimEnd()}\nexport { ${name} } from "@reinstate/${name}";\n`),
+      change: (text) => sortExports(`${text.trimEnd()}\nexport const ${name} = () => import("@reinstate/${name}");\n`),
     },
     {
       path: "apps/gateway/package.json",

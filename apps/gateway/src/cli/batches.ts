@@ -1,5 +1,6 @@
 import { wholeNumber } from "@reinstate/batch-core";
-import { settings, vendors, withVendors } from "./context.ts";
+import { vendors } from "../all-vendors.ts";
+import { settings, withVendors } from "./context.ts";
 import { wrongUse } from "./terminal/failure.ts";
 import { print } from "./terminal/output.ts";
 

@@ -11,19 +11,21 @@ import {
 } from "@reinstate/batch-core";
 import { readSettings, type Settings, type SettingsSource } from "../config.ts";
 import { loadDemo } from "../demo.ts";
-import * as exported from "../vendors.ts";
+import { vendorNames } from "../load-vendors.ts";
 
-export const vendors: Vendor[] = Object.values(exported) as unknown as Vendor[];
-
-/** Reads the settings of this process from the environment, `reinstate.json` in the working directory, and `defaults`. */
-export function settings(defaults: Record<string, string> = {}): Settings {
-  return readSettings({ ...readSettingsSource(), defaults });
+/**
+ * Reads the settings of this process from the environment, `reinstate.json` in the working directory, and `defaults`. The settings of
+ * vendors that are not among `vendors` are neither read nor checked.
+ */
+export function settings(vendors: readonly Vendor[] = [], defaults: Record<string, string> = {}): Settings {
+  return readSettings({ ...readSettingsSource(vendors), defaults });
 }
 
 /** Reads the sources of the settings of this process. */
-export function readSettingsSource(): SettingsSource {
+export function readSettingsSource(vendors: readonly Vendor[]): SettingsSource {
   const file = existsSync("reinstate.json") ? decodeText(readFileSync("reinstate.json")) : undefined;
-  return { env: process.env, file, vendors };
+  const unread = vendorNames.filter((name) => !vendors.some((vendor) => vendor.name === name));
+  return { env: process.env, file, vendors, unread };
 }
 
 /** The ledger with some vendors, in this process. It works on no batch by itself. */
@@ -35,10 +37,10 @@ export interface OpenedVendors {
   close(): Promise<void>;
 }
 
-/** Opens the ledger and the named vendors, and loads the demo records if the settings ask for them. */
+/** Opens the ledger and vendors, and loads the demo records if the settings ask for them. */
 export async function openVendors(
   config: Settings,
-  needed: readonly string[],
+  needed: readonly Vendor[],
   log: Log = silentLog,
 ): Promise<OpenedVendors> {
   const { databaseUrl, databaseSeconds } = config;
@@ -54,7 +56,7 @@ export async function openVendors(
     for (const { instance } of opened) await instance.close?.();
   };
   try {
-    for (const vendor of vendors.filter(({ name }) => needed.includes(name))) {
+    for (const vendor of needed) {
       const common = { timeZone: config.timeZone };
       opened.push({ vendor, instance: await createInstance(vendor, host, config.vendors[vendor.name], common) });
     }
@@ -71,10 +73,7 @@ export async function withVendors<Result>(
   needed: readonly Vendor[],
   work: (host: Host, instances: VendorInstance[]) => Promise<Result>,
 ): Promise<Result> {
-  const { host, instances, close } = await openVendors(
-    settings(),
-    needed.map(({ name }) => name),
-  );
+  const { host, instances, close } = await openVendors(settings(needed), needed);
   try {
     return await work(host, instances);
   } finally {

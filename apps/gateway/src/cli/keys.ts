@@ -1,6 +1,7 @@
 import { adminKeyOptions, type Host, type Key, type Vendor } from "@reinstate/batch-core";
 import * as z from "zod";
-import { vendors, withVendors } from "./context.ts";
+import { vendors } from "../all-vendors.ts";
+import { withVendors } from "./context.ts";
 import { wrongUse } from "./terminal/failure.ts";
 import { print } from "./terminal/output.ts";
 import { renderTable } from "./terminal/table.ts";

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { type Log, toMessage } from "@reinstate/batch-core";
+import { vendors } from "../all-vendors.ts";
 import type { Settings } from "../config.ts";
 import { demoAdminKey, demoWelcome } from "../demo.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
@@ -10,7 +11,7 @@ import { createLog } from "../logger.ts";
 import type { GatewayMetrics } from "../metrics/gateway-metrics.ts";
 import { createMetricsServer } from "../metrics/routes.ts";
 import { createHttpServer } from "../server.ts";
-import { settings, vendors } from "./context.ts";
+import { settings } from "./context.ts";
 import { createShutdown, receiveSignal, type Shutdown } from "./shutdown.ts";
 import { print } from "./terminal/output.ts";
 
@@ -19,7 +20,7 @@ import { print } from "./terminal/output.ts";
  * done within the grace. The next start resumes unfinished batches.
  */
 export async function serve(options: { demo?: boolean }): Promise<void> {
-  const config = settings(options.demo ? { REINSTATE_DEMO: "true" } : {});
+  const config = settings(vendors, options.demo ? { REINSTATE_DEMO: "true" } : {});
   const log = createLog(config.logLevel);
   // Loaded here alone, because the library takes longer to load than most commands take.
   const { createMetrics } = await import("../metrics/metrics.ts");

@@ -1,9 +1,9 @@
 import type { Log, Vendor } from "@reinstate/batch-core";
+import { vendors } from "../all-vendors.ts";
 import { readSettings } from "../config.ts";
 import { createGateway, type Gateway } from "../gateway.ts";
-import * as vendorModules from "../vendors.ts";
 
-export const vendors: Vendor[] = Object.values(vendorModules);
+export { vendors };
 
 /** A gateway with the demo records in this process, and with `further` vendors. `errors` collects what it logs as an error. */
 export async function openDemoGateway(

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { renderExports } from "@reinstate/tooling/exports-table";
 import { renderParts } from "@reinstate/tooling/generated-parts";
-import * as vendors from "../vendors.ts";
+import { vendors } from "../all-vendors.ts";
 import { renderSettings } from "./settings-tables.ts";
 
 const root = fileURLToPath(new URL("../../../..", import.meta.url));
@@ -20,7 +20,7 @@ export const generatedPages = [
 /** Returns the text of a page with its generated parts rendered anew. */
 export function renderPage(page: string): string {
   return renderParts(readFileSync(join(root, page), "utf8"), {
-    settings: (words) => renderSettings(words, root, Object.values(vendors)),
+    settings: (words) => renderSettings(words, root, vendors),
     exports: ([specifier = ""]) => renderExports(root, specifier),
   });
 }

@@ -1,14 +1,13 @@
-import type { Vendor } from "@reinstate/batch-core";
+import { vendors as others } from "../all-vendors.ts";
 import { readSettings } from "../config.ts";
 import { createGateway } from "../gateway.ts";
 import { listen } from "../listen.ts";
 import { createLog } from "../logger.ts";
 import { createHttpServer } from "../server.ts";
-import * as exported from "../vendors.ts";
 import { shelf } from "./shelf.ts";
 
 // The gateway with one vendor more, which is slow and whose outcomes are known.
-const vendors = [...Object.values(exported), shelf] as unknown as Vendor[];
+const vendors = [...others, shelf];
 const settings = readSettings({ env: process.env, vendors });
 const gateway = await createGateway(settings, vendors, createLog(settings.logLevel));
 const server = createHttpServer(gateway.fetch, { ...settings, admission: gateway.host.admission });

@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import * as z from "zod";
 import { invalidRequest, ReinstateError } from "../errors/errors.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 import { findFlagFault } from "../safety-flags/safety-flags.ts";
@@ -27,14 +27,14 @@ export function createItemCollector(operation: AnyOperation, sink: Sink<unknown>
   return {
     accept(row) {
       if (row.fault !== undefined) return report(row.line, row.fault);
+      // Only their number is still reported, and no item is stored.
+      if (issues.length >= issueLimit) {
+        if (!hasValidItem(operation.item, row) || findFlagFault(row.value) !== undefined) badRows++;
+        return;
+      }
       // The schema of an item may ignore unknown names.
       const fault = findFlagFault(row.value);
       if (fault !== undefined) return report(row.line, fault);
-      // Only their number is still reported, and no item is stored.
-      if (issues.length >= issueLimit) {
-        if (!hasValidItem(operation.item, row)) badRows++;
-        return;
-      }
       const parsed = operation.item.safeParse(row.value);
       if (parsed.success) return sink.add(parsed.data);
       const again = row.second && operation.item.safeParse(row.second());
@@ -54,12 +54,8 @@ export function createItemCollector(operation: AnyOperation, sink: Sink<unknown>
 }
 
 /** Reports whether one reading of a row is an item. Performance: a million error objects would take most of the time of a bad file. */
-function hasValidItem({ _zod }: z.ZodType, { value, second }: Extract<Row, { value: unknown }>): boolean {
-  const isItem = (value: unknown) => {
-    const result = _zod.run({ value, issues: [] }, { async: false });
-    return "issues" in result && result.issues.length === 0;
-  };
-  return isItem(value) || (second !== undefined && isItem(second()));
+function hasValidItem(item: z.ZodType, { value, second }: Extract<Row, { value: unknown }>): boolean {
+  return z.core.validate(item, value) || (second !== undefined && z.core.validate(item, second()));
 }
 
 /** Returns the issues of a row with the values that they are about. */

@@ -1,13 +1,14 @@
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
+import type { Batch } from "../batch/batch.ts";
 import { openDatabase } from "../database/open-database.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { defineOperation } from "../operation/operation.ts";
 import { assemble } from "../testing/assemble.ts";
 import { createTestClock } from "../testing/test-clock.ts";
 import { until } from "../testing/until.ts";
-import type { Progress } from "./progress.ts";
+import { createWatch, type Progress } from "./progress.ts";
 
 const touch = defineOperation<number, unknown>({
   name: "test.rows.touch",
@@ -191,4 +192,14 @@ describe.each(ledgerDatabases)("watching a batch on $name", ({ open }) => {
     await using core = await begin();
     await expect(core.batches.watch(999).next()).rejects.toMatchObject({ code: "unknown_batch" });
   });
+});
+
+test("the first reads of a watch follow each other sooner", async () => {
+  const pauses: number[] = [];
+  const clock = { now: () => 0, sleep: async (ms: number) => void pauses.push(ms) };
+  const counts = { done: 0, skipped: 0, failed: 0, unknown: 0 };
+  const read = async () => ({ total: 1, counts, status: pauses.length < 9 ? "in_progress" : "completed" }) as Batch;
+  for await (const { batch } of createWatch(read, clock)(1)) expect(batch.total).toBe(1);
+  expect(pauses.slice(0, 3)).toEqual([50, 75, 112.5]);
+  expect(pauses.at(-1)).toBe(500);
 });

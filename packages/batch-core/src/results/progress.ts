@@ -13,8 +13,10 @@ export interface Progress {
 /** Yields the progress of a batch now and after every change, until its end. */
 export type WatchBatch = (id: number, options?: { signal?: AbortSignal }) => AsyncGenerator<Progress, void, undefined>;
 
-/** Interval between two reads of a watched batch in milliseconds, whatever the number of its readers. */
+/** Longest interval between two reads of a watched batch in milliseconds, whatever the number of its readers. */
 const pollMs = 500;
+/** First interval, which grows by half with each read, so that the end of a small batch is seen soon. */
+const firstPollMs = 50;
 /** Time over which the rate is measured, in milliseconds. */
 const rateMs = 60_000;
 
@@ -33,7 +35,7 @@ interface Watch {
 }
 
 /**
- * Creates the watch of batches. Each batch is read twice a second while at least one reader watches it.
+ * Creates the watch of batches. Each batch is read while at least one reader watches it, twice a second after the first two seconds.
  *
  * @example const watch = createWatch((id) => batches.get(id), clock);
  */
@@ -57,6 +59,7 @@ export function createWatch(read: (id: number) => Promise<Batch>, clock: Clock):
   async function poll(id: number, watch: Watch): Promise<void> {
     const measure = createRate();
     let shown = "";
+    let pauseMs = firstPollMs;
     try {
       while (!watch.over.signal.aborted) {
         const batch = await read(id);
@@ -69,7 +72,8 @@ export function createWatch(read: (id: number) => Promise<Batch>, clock: Clock):
         }
         shown = state;
         if (isFinished(status)) break;
-        await clock.sleep(pollMs, watch.over.signal);
+        await clock.sleep(pauseMs, watch.over.signal);
+        pauseMs = Math.min(pollMs, 1.5 * pauseMs);
       }
     } catch (error) {
       watch.failure = { error };

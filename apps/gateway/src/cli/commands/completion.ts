@@ -3,8 +3,8 @@ import { basename, dirname, join } from "node:path";
 import { type RootCommand, script } from "@bomb.sh/tab";
 import tab from "@bomb.sh/tab/commander";
 import type { Command } from "commander";
+import { vendorNames } from "../../load-vendors.ts";
 import { print } from "../terminal/output.ts";
-import { findVendorNames } from "./vendor-names.ts";
 
 /** The script of the library needs a function of the package bash-completion, which many machines lack. */
 const bashFallback = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
@@ -37,8 +37,7 @@ export async function complete(program: Command, words: readonly string[]): Prom
     return print(":0");
   }
   const known = tab(withoutCompletion(program), { completionCommandName: "completion" });
-  const vendors = await findVendorNames();
-  for (const name of ["restore", "archive", "find", "doctor"]) offer(known, name, vendors);
+  for (const name of ["restore", "archive", "find", "doctor"]) offer(known, name, vendorNames);
   if (words[0] === "batches" && words.length === 3) {
     const ids = await listBatchIds();
     for (const [name, command] of known.commands) {

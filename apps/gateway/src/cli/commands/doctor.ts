@@ -1,5 +1,6 @@
 import { answerWithin, createInspector, type InspectedVendor } from "@reinstate/batch-core";
-import { settings, vendors, withVendors } from "../context.ts";
+import { vendors } from "../../all-vendors.ts";
+import { settings, withVendors } from "../context.ts";
 import { describeDatabase } from "../service/local.ts";
 import { exitStatus } from "../terminal/exit-statuses.ts";
 import { wrongUse } from "../terminal/failure.ts";
@@ -28,7 +29,7 @@ export async function runDoctor(vendor: string | undefined, { json }: { json?: t
   if (needed.length === 0) {
     throw wrongUse(`There is no vendor ${vendor}`, `choose one of ${vendors.map(({ name }) => name).join(", ")}`);
   }
-  const { databaseUrl } = settings();
+  const { databaseUrl } = settings(vendors);
   const findings: Finding[] = [{ about: "settings", level: "ok", title: "all are valid" }];
   const oldNode = explainOldNode(process.versions.node);
   if (oldNode !== undefined) findings.push({ about: "node", level: "warning", title: oldNode });

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
+import { vendors } from "../../all-vendors.ts";
 import { readSettings } from "../../config.ts";
 import { openWorkplace, readEvents } from "../../testing/command-line.ts";
 import { demoSubscription } from "../../testing/demo-subscription.ts";
-import { openVendors, vendors } from "../context.ts";
+import { openVendors } from "../context.ts";
 
 const ledgerTable = /^(reinstate_|sqlite_)/;
 
@@ -42,7 +43,7 @@ describe("a dry run", () => {
     await using database = sqliteDatabase();
     const settings = readSettings({ env: { REINSTATE_DATABASE_URL: database.url, REINSTATE_DEMO: "true" }, vendors });
     const names = vendors.map(({ name }) => name);
-    const opened = await openVendors(settings, names);
+    const opened = await openVendors(settings, vendors);
     try {
       const before = hashVendorTables(database.url);
       for (const vendor of names) expect(Object.keys(before).join(), vendor).toContain(`${vendor}_`);

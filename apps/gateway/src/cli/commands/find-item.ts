@@ -1,9 +1,10 @@
+import { vendorNames } from "../../load-vendors.ts";
 import type { FoundItemsReply } from "../service/replies.ts";
 import { wrongUse } from "../terminal/failure.ts";
 import { formatTime } from "../terminal/numbers.ts";
 import { print, writeError } from "../terminal/output.ts";
 import { renderTable } from "../terminal/table.ts";
-import { listVendors, vendorName } from "./find-operation.ts";
+import { vendorName } from "./find-operation.ts";
 import { openService, type ServerOptions } from "./open-service.ts";
 
 interface FindOptions extends ServerOptions {
@@ -21,7 +22,7 @@ export async function findItem(vendor: string, text: string, options: FindOption
   try {
     const operations = (await service.operations()).filter(({ name }) => vendorName(name) === vendor);
     if (operations.length === 0) {
-      const names = options.server === undefined ? await listVendors() : [];
+      const names = options.server === undefined ? vendorNames : [];
       throw wrongUse(
         `There is no vendor ${vendor}`,
         names.length > 0 ? `choose one of ${names.join(", ")}` : undefined,

@@ -7,12 +7,6 @@ export interface Wanted {
   target: "local" | "upstream";
 }
 
-/** Returns the names of the vendors of this gateway. */
-export async function listVendors(): Promise<string[]> {
-  const { vendors } = await import("../context.ts");
-  return vendors.map(({ name }) => name);
-}
-
 /** Returns the vendor of an operation. */
 export const vendorName = (operation: string) => operation.split(".", 1)[0] ?? "";
 

@@ -1,5 +1,5 @@
-import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
+import { vendorNames } from "../../load-vendors.ts";
 import { printEvent, readHead } from "../progress/events.ts";
 import type { BatchReply, OperationReply } from "../service/replies.ts";
 import type { Service } from "../service/service.ts";
@@ -7,7 +7,7 @@ import { wrongUse } from "../terminal/failure.ts";
 import { formatCount, formatItems } from "../terminal/numbers.ts";
 import { writeError } from "../terminal/output.ts";
 import { confirmMany } from "./confirm.ts";
-import { findOperation, listVendors } from "./find-operation.ts";
+import { findOperation } from "./find-operation.ts";
 import { followBatch } from "./follow-batch.ts";
 import { catchInterrupt } from "./interrupt.ts";
 import { toCommand } from "./next-command.ts";
@@ -36,15 +36,13 @@ export function createVendorCommand(role: Role, vendor: string, operation: Opera
 
 /** Runs `restore` or `archive`. `args`: the arguments after the name of the command. */
 export async function moveRecords(role: Role, args: readonly string[], general: RecordOptions): Promise<void> {
-  // Performance: saves 20 MB. Set before the core is loaded.
-  setFlagsFromString("--optimize-for-size");
   const interrupt = catchInterrupt();
   const vendor = args.find((arg) => !arg.startsWith("-")) ?? "";
   const { server, json = false } = general;
   if (general.file !== undefined || general.ids !== undefined) {
     writeError(`${role} ${vendor}: ${describeSource(general)}`);
   }
-  const vendors = server === undefined ? await listVendors() : [];
+  const vendors = server === undefined ? vendorNames : [];
   const chosen = args.find((arg) => vendors.includes(arg)) ?? vendor;
   if (server === undefined && !vendors.includes(chosen)) {
     const what = args[0]?.startsWith("-") !== false ? "No vendor is named" : `There is no vendor ${chosen}`;

@@ -2,7 +2,8 @@ import { userInfo } from "node:os";
 import { type Host, type Log, silentLog } from "@reinstate/batch-core";
 import { createV1Routes } from "@reinstate/batch-core/http";
 import { readSettings, type Settings } from "../../config.ts";
-import { type OpenedVendors, openVendors, settings, vendors } from "../context.ts";
+import { loadVendors } from "../../load-vendors.ts";
+import { type OpenedVendors, openVendors, settings } from "../context.ts";
 import { createService, type Service } from "./service.ts";
 
 /** Milliseconds for which chunks in progress may finish, before their waits are cut short. */
@@ -15,15 +16,17 @@ export interface LocalService extends Service {
 
 /** Opens the ledger and some vendors in this process. It works on no batch, except those that `run` names. */
 export async function openLocal(needed: readonly string[]): Promise<LocalService> {
-  const config = settings();
+  const vendors = await loadVendors(needed);
+  const config = settings(vendors);
   const faults: string[] = [];
-  return createLocal(config, await openVendors(config, needed, createFaultLog(faults)), faults);
+  return createLocal(config, await openVendors(config, vendors, createFaultLog(faults)), faults);
 }
 
 /** Opens a vendor with its default settings and without records, to read its operations. */
 export async function openCatalog(vendor: string): Promise<LocalService> {
+  const vendors = await loadVendors([vendor]);
   const config = { ...readSettings({ env: {}, vendors }), databaseUrl: "sqlite::memory:" };
-  return createLocal(config, await openVendors(config, [vendor]), []);
+  return createLocal(config, await openVendors(config, vendors), []);
 }
 
 /** Creates a log that keeps its latest error, which explains a failed call. */
