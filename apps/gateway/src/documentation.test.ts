@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { mapEntryPoints } from "@reinstate/tooling/exports-table";
+import { listFiles } from "@reinstate/tooling/workspace";
 import { describe, expect, test } from "vitest";
 import { vendors } from "./all-vendors.ts";
 import { listVariables } from "./config.ts";
@@ -95,6 +96,19 @@ describe("the documentation", () => {
       const recorded = [...values].map(([, name, alias]) => name ?? alias).filter((name) => name !== "Request");
       expect(listed, specifier).toEqual([...new Set(recorded)].sort());
     }
+  });
+
+  test("quotes only messages that the programs have", () => {
+    const sources = ["packages", "apps"].flatMap((folder) => listFiles(root, folder));
+    const text = sources
+      .filter((file) => /\.ts$/.test(file) && !/\.test\.ts$|\/testing\/|\/fixtures\//.test(file))
+      .map((file) => read(file).replaceAll(/\$\{[^{}]*\}/g, "…"))
+      .join("\n");
+    const cells = [...read("docs/troubleshooting.md").matchAll(/^\| (.+?) \|/gm)].map(([, cell = ""]) => cell);
+    const spans = cells.flatMap((cell) => [...cell.matchAll(/(`+) ?(.+?) ?\1/g)].map(([, , span = ""]) => span));
+    const messages = spans.filter((span) => span.includes(" "));
+    expect(messages.length).toBeGreaterThan(30);
+    expect(messages.filter((message) => !text.includes(message))).toEqual([]);
   });
 
   test("names every setting", () => {
