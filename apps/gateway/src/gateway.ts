@@ -157,9 +157,20 @@ export async function createGateway(
     metrics?.countRequest({ api: nameApi(path), status: response.status, seconds: ms / 1000 });
     const fields = { method: request.method, path, status: response.status, ms: Math.round(ms * 10) / 10 };
     const isMonitor = response.status < 400 && isMonitorPath(path);
-    log[isMonitor ? "debug" : "info"]({ ...fields, request_id: requestId }, "request");
+    const batch = findBatchId(response, path);
+    log[isMonitor ? "debug" : "info"](
+      { ...fields, request_id: requestId, ...(batch !== undefined && { batch }) },
+      "request",
+    );
     return response;
   }
+}
+
+/** Returns the id of the batch that a call has created, or else of the one that its path names. */
+function findBatchId({ headers }: Response, path: string): number | undefined {
+  const created = headers.get("x-reinstate-batch") ?? /^\/v1\/batches\/(\d+)$/.exec(headers.get("location") ?? "")?.[1];
+  const id = created ?? /\/(?:batches|batch_processes)\/(\d{1,15})(?:\/|$)/.exec(path)?.[1];
+  return id === undefined ? undefined : Number(id);
 }
 
 /** Reports whether monitors call the path, every few seconds. */

@@ -1,7 +1,5 @@
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { SpanKind } from "@opentelemetry/api";
@@ -13,32 +11,13 @@ import { sqliteDatabase } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { watchVendorRequests } from "./metrics/vendor-requests.ts";
 import { startGateway, temporaryFolder } from "./testing/gateway-process.ts";
+import { startRefusingVendor } from "./testing/refusing-vendor.ts";
 import type { WrittenSpan } from "./testing/trace-sdk.ts";
 
 const execute = promisify(execFile);
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
 const admin = { authorization: "Bearer demo-admin-key", "content-type": "application/json" };
-
-/** A vendor that refuses every call and stores its trace. */
-async function startVendor() {
-  const traces: (string | undefined)[] = [];
-  const server = createServer((request, response) => {
-    traces.push(request.headers.traceparent as string | undefined);
-    response
-      .writeHead(401, { "content-type": "application/json" })
-      .end('{"error":401,"error_text":"API token is not valid"}');
-  }).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    traces,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
 
 /** Settings of a gateway whose Altcraft is a vendor of the test. */
 const demoSettings = (databaseUrl: string, vendorUrl: string) => ({
@@ -70,7 +49,7 @@ const readSpans = (file: string) =>
 
 describe("an OpenTelemetry SDK", () => {
   test("gets one trace of request, chunk and call to the vendor, also of another process", async () => {
-    await using vendor = await startVendor();
+    await using vendor = await startRefusingVendor();
     await using database = sqliteDatabase();
     await using folder = temporaryFolder();
     const file = join(folder.path, "spans");
@@ -120,7 +99,7 @@ describe("an OpenTelemetry SDK", () => {
 
 describe("instrumentations of an SDK", () => {
   test("keep their own spans of requests and of calls to the vendor", async () => {
-    await using vendor = await startVendor();
+    await using vendor = await startRefusingVendor();
     const provider = new NodeTracerProvider();
     provider.register();
     const tracer = createOpenTelemetryTracer();
@@ -159,7 +138,7 @@ describe("without an SDK", () => {
 
 describe("a trace", () => {
   test("goes from the request to log lines, batch and vendor", async () => {
-    await using vendor = await startVendor();
+    await using vendor = await startRefusingVendor();
     await using database = sqliteDatabase();
     const settings = demoSettings(database.url, vendor.url);
     {

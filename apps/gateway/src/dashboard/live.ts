@@ -1,5 +1,5 @@
 import { type Batch, type Host, toMessage } from "@reinstate/batch-core";
-import { streamEvents } from "@reinstate/batch-core/http";
+import { readRequestId, streamEvents } from "@reinstate/batch-core/http";
 import { type LiveUpdate, toLiveUpdate, toPageState } from "./progress.ts";
 import type { LiveReads } from "./shared-reads.ts";
 import { type PageContext, readSession, type Site } from "./site.ts";
@@ -36,7 +36,8 @@ export function streamUpdates(
     },
     // The browser reconnects.
     onFault(error, { aborted }) {
-      if (!aborted) host.log.error({ error: toMessage(error) }, "failed to watch for a page");
+      if (!aborted)
+        host.log.error({ request_id: readRequestId(c.req.raw), error: toMessage(error) }, "failed to watch for a page");
     },
     onEnd: () => streams.remove(session),
   });

@@ -5,6 +5,7 @@ import { createCallerAddress } from "./caller-address.ts";
 import { createInFlight } from "./in-flight.ts";
 import { type AdmissionLimits, defaultLimits } from "./limits.ts";
 import { findPass, givePass, overloaded, type Pass } from "./pass.ts";
+import { readRequestId } from "./request-id.ts";
 import { createUnknownBytes } from "./unknown-bytes.ts";
 import { createWrongKeys } from "./wrong-keys.ts";
 
@@ -146,7 +147,7 @@ export function createAdmission({ limits: overrides, keys, clock, log }: Admissi
     const pass = findPass(request);
     if (pass?.address === undefined || pass.hasWrongKey) return;
     pass.hasWrongKey = true;
-    wrongKeys.add(pass.address, vendor);
+    wrongKeys.add(pass.address, vendor, readRequestId(request));
   }
 
   return {

@@ -5,8 +5,11 @@ import type { Log } from "../log.ts";
 /** Counts the wrong keys of each address. */
 export interface WrongKeys {
   readonly count: number;
-  /** @throws ReinstateError `too_many_requests` if the address has shown too many in the last minute. */
-  add(address: string, vendor: string): void;
+  /**
+   * `requestId` names the call in the log.
+   * @throws ReinstateError `too_many_requests` if the address has shown too many in the last minute.
+   */
+  add(address: string, vendor: string, requestId: string): void;
 }
 
 const minuteMs = 60_000;
@@ -16,7 +19,7 @@ const maxAddresses = 10_000;
 /**
  * Creates a count of wrong keys by address, for a sign-in with a limit of its own.
  *
- * @example createWrongKeys({ perMinute: 10, clock: host.clock, log: host.log }).add("192.0.2.1", "dashboard");
+ * @example createWrongKeys({ perMinute: 10, clock: host.clock, log: host.log }).add("192.0.2.1", "dashboard", readRequestId(request));
  */
 export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; clock: Clock; log: Log }): WrongKeys {
   const addresses = new Map<string, { count: number; until: number }>();
@@ -40,13 +43,14 @@ export function createWrongKeys({ perMinute, clock, log }: { perMinute: number; 
     get count() {
       return count;
     },
-    add(callerAddress, vendor) {
+    add(callerAddress, vendor, requestId) {
       const address = toNetwork(callerAddress);
       const entry = findEntry(address);
       count++;
       entry.count++;
-      if (entry.count <= perMinute) return log.info({ address, vendor }, "wrong key");
-      if (entry.count === perMinute + 1) log.warn({ address, vendor, wrong_keys: entry.count }, "wrong keys throttled");
+      if (entry.count <= perMinute) return log.info({ address, vendor, request_id: requestId }, "wrong key");
+      if (entry.count === perMinute + 1)
+        log.warn({ address, vendor, request_id: requestId, wrong_keys: entry.count }, "wrong keys throttled");
       const retryAfterSeconds = Math.max(1, Math.ceil((entry.until - clock.now()) / 1000));
       throw new ReinstateError("too_many_requests", "Too many wrong keys from this address; check the key", {
         retryAfterSeconds,

@@ -41,8 +41,9 @@ export function createInProcessEngine({
     let soonest = Number.POSITIVE_INFINITY;
     while (!stopping.signal.aborted) {
       const seen = notification;
+      let batch: number | undefined;
       try {
-        const batch = await nextBatch();
+        batch = await nextBatch();
         const result = batch === undefined ? "idle" : await runner.runNext(batch);
         if (batch !== undefined && result === "ran") {
           // A synchronous database would otherwise block the event loop for HTTP.
@@ -53,7 +54,7 @@ export function createInProcessEngine({
         if (typeof result === "object") soonest = Math.min(soonest, result.from);
         if (openBatches.length > 0) continue;
       } catch (error) {
-        log.error({ error: toMessage(error) }, "failed to run next chunk");
+        log.error({ batch, error: toMessage(error) }, "failed to run next chunk");
       }
       const pause = Math.max(1, Math.min(pollMs, soonest - clock.now()));
       soonest = Number.POSITIVE_INFINITY;

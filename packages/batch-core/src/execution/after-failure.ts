@@ -24,7 +24,7 @@ export async function afterFailure(
   if (decision.retry) {
     const { at, pauseBatch, counted, interrupted, waitingFor } = decision;
     parts.observer.countRetry(operation, waitingFor ?? "fault");
-    if (waitingFor) log.warn({ ...fields, waitingFor }, "chunk waits");
+    if (waitingFor) log.warn({ ...fields, waiting_for: waitingFor }, "chunk waits");
     else if (counted) log.warn(fields, "chunk failed, retrying");
     await ledger.release(chunk, at, lease ? { worker: lease.name } : { held: true }, { counted, interrupted });
     if (pauseBatch && at > batch.paused.from) batch.paused = { from: at, waitingFor: waitingFor ?? "backoff" };

@@ -79,7 +79,7 @@ async function retryWhileLeased<Result>(
       return await write();
     } catch (error) {
       if (lost.aborted || !isUnavailable(error)) throw error;
-      log.warn({ error: toMessage(error) }, "failed to store chunk result, retrying");
+      log.warn({ batch: head.id, error: toMessage(error) }, "failed to store chunk result, retrying");
       if (isStorageFault(error)) waitForStorage(head.id);
       await clock.sleep(1 + computeBackoff(attempt, random), lost);
       if (lost.aborted) throw error;

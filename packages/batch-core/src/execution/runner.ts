@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Database, LedgerTransaction } from "../database/database.ts";
 import { isStorageFault, toMessage } from "../errors/errors.ts";
 import type { BatchHead, ClaimedChunk, Ledger } from "../ledger/ledger.ts";
-import type { Log } from "../log.ts";
+import { type Log, withFields } from "../log.ts";
 import { type Observer, silentObserver } from "../observer.ts";
 import { allowedFrom } from "../operation/limits.ts";
 import type { AnyOperation, Target } from "../operation/operation.ts";
@@ -117,7 +117,9 @@ export function createRunner({ observer = silentObserver, ...given }: RunnerPart
     const chunk = await ledger.claim(head.id, lease.name, now, lease.until, operation.limits && admit);
     if (chunk === undefined) return "idle";
     if ("from" in chunk) return { ...chunk, waitingFor: "rate_limit" };
-    return underLease(parts, lease, (lost) => runUnderLease(leased, batch, chunk, { lease, lost, once: false }));
+    return underLease({ ...parts, log: withFields(log, { batch: head.id }) }, lease, (lost) =>
+      runUnderLease(leased, batch, chunk, { lease, lost, once: false }),
+    );
   }
 
   /** Closes a batch without a chunk for this process, or makes it wait for the next attempt of a chunk. */
@@ -173,7 +175,7 @@ export function createRunner({ observer = silentObserver, ...given }: RunnerPart
 
     async runClaimed(head, chunks, lease) {
       const batch = createActiveBatch(head, findOperation(head));
-      await underLease(parts, lease, async (lost) => {
+      await underLease({ ...parts, log: withFields(log, { batch: head.id }) }, lease, async (lost) => {
         for (const chunk of chunks) {
           if (lost.aborted) return;
           await runUnderLease(leased, batch, chunk, { lease, lost, once: true });

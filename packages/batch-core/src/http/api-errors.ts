@@ -1,3 +1,4 @@
+import { readRequestId } from "../admission/request-id.ts";
 import { cutText } from "../errors/cut-text.ts";
 import {
   isUnavailable,
@@ -9,7 +10,6 @@ import {
 import { isMarked } from "../errors/marked.ts";
 import type { Log } from "../log.ts";
 import { answerAborted } from "./aborted.ts";
-import { readRequestId } from "./request-id.ts";
 
 const marker = Symbol.for("reinstate.api-error");
 

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import { readRequestId } from "../admission/request-id.ts";
 import { type Batch, countFinished, isFinished } from "../batch/batch.ts";
 import { toMessage } from "../errors/errors.ts";
 import type { Host } from "../host.ts";
@@ -35,7 +36,11 @@ export async function eventsResponse(c: Context, host: Host, id: number, closing
       }
     },
     // Without the `end` event, the client reconnects.
-    onFault: (error) => host.log.error({ batch: id, error: toMessage(error) }, "failed to watch batch"),
+    onFault: (error) =>
+      host.log.error(
+        { batch: id, request_id: readRequestId(c.req.raw), error: toMessage(error) },
+        "failed to watch batch",
+      ),
   });
 
   function eventBody({ batch, rate, remainingMs }: Progress) {

@@ -1,3 +1,4 @@
+export { readRequestId, toRequestId } from "../admission/request-id.ts";
 export { cutList, cutText } from "../errors/cut-text.ts";
 export {
   type FlagField,
@@ -30,7 +31,6 @@ export { type ProblemMeaning, type ProblemType, problemTypes } from "./problem-t
 export { bodyParts, decodeUtf8, readBody, unknownCallerBytes } from "./read-body.ts";
 export { manifestResponse, reportResponse } from "./reports.ts";
 export { batchBody } from "./representations.ts";
-export { readRequestId, toRequestId } from "./request-id.ts";
 export { v1OpenApi } from "./v1-openapi.ts";
 export {
   type BatchDetailReply,

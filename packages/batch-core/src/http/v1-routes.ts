@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
+import { readRequestId } from "../admission/request-id.ts";
 import { type Batch, batchStatuses } from "../batch/batch.ts";
 import { noteText } from "../batch/event.ts";
 import { ReinstateError, toMessage } from "../errors/errors.ts";
@@ -23,7 +24,6 @@ import { cleanPath } from "./path.ts";
 import { faultProblem, problem, toProblem } from "./problem.ts";
 import { manifestResponse, reportResponse } from "./reports.ts";
 import { batchBody, estimateBody, eventBody, itemBody, operationBody, outcomeBody } from "./representations.ts";
-import { readRequestId } from "./request-id.ts";
 import { readParameters, readSmallCall, type UncheckedCall } from "./safety-flags.ts";
 import { mostFoundBatches, mostPageItems, standardStreamLimit } from "./v1-limits.ts";
 

@@ -1,5 +1,5 @@
 import { type Batch, type Host, isFinished, isUnavailable, toMessage } from "@reinstate/batch-core";
-import { cutText, readBody, resemblesSafetyFlag } from "@reinstate/batch-core/http";
+import { cutText, readBody, readRequestId, resemblesSafetyFlag } from "@reinstate/batch-core/http";
 import { toActor } from "../leads/actor.ts";
 import { highestLeadId } from "../leads/rules.ts";
 import type { OfficeClock } from "../office-hours/office-clock.ts";
@@ -80,7 +80,12 @@ export function createNonAgentApi(host: Host, database: DialerTables | undefined
       const seconds = (host.clock.now() - started) / 1000;
       await database
         ?.logApiCall({ user, agentUser, source, url, function: call.function, ...logged, seconds, address: from })
-        .catch((error: unknown) => host.log.warn({ error: toMessage(error) }, "failed to write VICIdial's API log"));
+        .catch((error: unknown) =>
+          host.log.warn(
+            { request_id: readRequestId(request), error: toMessage(error) },
+            "failed to write VICIdial's API log",
+          ),
+        );
     }
     return new Response(`${cutText(text, answerBytes)}\n`, {
       status: unavailable ? 503 : 200,
@@ -106,7 +111,7 @@ export function createNonAgentApi(host: Host, database: DialerTables | undefined
       return { call, answer: await answerCall(request, call, address) };
     } catch (error) {
       if (["overloaded", "too_many_requests"].includes(toApiError(error).kind)) throw error;
-      const { logged: _, ...answer } = toInternalError(call, error);
+      const { logged: _, ...answer } = toInternalError(request, call, error);
       return { call, answer };
     }
   }
@@ -134,7 +139,9 @@ export function createNonAgentApi(host: Host, database: DialerTables | undefined
       const reason = "lead_dearchive USER DOES NOT HAVE PERMISSION TO MODIFY LEAD INFO";
       return toAnswer("ERROR", reason, "0", `: |${user}|0|`);
     }
-    return dearchive(database as DialerTables, login, call).catch((error: unknown) => toInternalError(call, error));
+    return dearchive(database as DialerTables, login, call).catch((error: unknown) =>
+      toInternalError(request, call, error),
+    );
   }
 
   async function dearchive(tables: DialerTables, login: VicidialUser, call: Call): Promise<Answer> {
@@ -166,8 +173,8 @@ export function createNonAgentApi(host: Host, database: DialerTables | undefined
     return { ...toAnswer("SUCCESS", "lead_dearchive LEAD DE-ARCHIVED", counts), batch: batch.id };
   }
 
-  function toInternalError({ user, leadId }: Call, cause: unknown): Answer {
-    host.log.error({ error: toMessage(cause) }, "non-agent API call failed");
+  function toInternalError(request: Request, { user, leadId }: Call, cause: unknown): Answer {
+    host.log.error({ request_id: readRequestId(request), error: toMessage(cause) }, "non-agent API call failed");
     return { ...toErrorAnswer("LEAD INSERT FAILED", `${user}|${leadId}|`), unavailable: isUnavailable(cause) };
   }
 

@@ -1,4 +1,5 @@
 import { adminKeyOptions, ReinstateError } from "@reinstate/batch-core";
+import { readRequestId } from "@reinstate/batch-core/http";
 import * as z from "zod";
 import { readForm, readFormKey } from "../form.ts";
 import { newFormKey } from "../form-key.ts";
@@ -32,7 +33,10 @@ export function addKeys(site: Site, routes: Routes): void {
       const created = await host.keys.create(readNewKey(form));
       if (usedForms.size >= maxForms) usedForms.clear();
       usedForms.add(formKey);
-      host.log.info({ key: created.key.id, vendor: created.key.vendor }, "key created");
+      host.log.info(
+        { request_id: readRequestId(c.req.raw), key: created.key.id, vendor: created.key.vendor },
+        "key created",
+      );
       return answer(c, await render(c, { created }));
     } catch (error) {
       if (!ReinstateError.is(error, "invalid_request")) throw error;
@@ -43,7 +47,7 @@ export function addKeys(site: Site, routes: Routes): void {
   routes.post("/keys/:id/revoke", async (c) => {
     const id = c.req.param("id") ?? "";
     if (!(await host.keys.revoke(id))) throw invalidInput("key", "is unknown, or was revoked before");
-    host.log.info({ key: id }, "key revoked");
+    host.log.info({ request_id: readRequestId(c.req.raw), key: id }, "key revoked");
     return redirect(site, c, "/keys");
   });
 

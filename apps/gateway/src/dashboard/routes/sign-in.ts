@@ -1,4 +1,5 @@
 import { createWrongKeys } from "@reinstate/batch-core";
+import { readRequestId } from "@reinstate/batch-core/http";
 import type { Hono } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { readForm } from "../form.ts";
@@ -24,7 +25,7 @@ export function addSignIn(site: Site, app: Hono<Env>, routes: Routes, signInLink
       secure: isSecure(c.req.raw),
       maxAge: sessionMs / 1000,
     });
-    host.log.info({ key: key.id }, "signed in");
+    host.log.info({ request_id: readRequestId(c.req.raw), key: key.id }, "signed in");
   }
 
   app.get("/sign-in", async (c) => {
@@ -46,7 +47,7 @@ export function addSignIn(site: Site, app: Hono<Env>, routes: Routes, signInLink
       const key = await host.keys.find("admin", secret.trim());
       if (!key) {
         // Throws after too many wrong keys.
-        wrongKeys.add(host.admission.readCallerAddress(c.req.raw, c.env) ?? "", "dashboard");
+        wrongKeys.add(host.admission.readCallerAddress(c.req.raw, c.env) ?? "", "dashboard", readRequestId(c.req.raw));
         const fault = "This is no valid admin key. Check that it is complete, and that it was not revoked.";
         return c.html(renderSignIn(toView(site, c), { next: readNext(next), fault }), 401);
       }
