@@ -6,7 +6,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Slow files start first, for one that starts last would leave the other cores idle. The test command prints the slowest. */
 const slowFiles = new RegExp(
   `/(${[
-    "new-vendor|packed|container|gateway|cluster|simulation|simulation-odd|crash|server-crash|kill|checks|guarantees|engines|pg-boss|all-or-nothing|upstream-contract",
+    "new-vendor|packed|container|gateway|cluster|guides|simulation|simulation-odd|crash|server-crash|kill|checks|guarantees|engines|pg-boss|all-or-nothing|upstream-contract",
     "bench|interrupt|docs-page|pages|story|proxies|live|readers|import|database-faults|database-restart|full-disk|memory|pooler|xml|fuzz|faults|sigterm|tenants|texts|safety-flags|vendors",
   ].join("|")})\\.test\\.ts$`,
 );

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -20,6 +20,8 @@ const { metafile } = await build({
   outfile: join(folder, "reinstate.mjs"),
   metafile: true,
 });
+// Its first line names Node, so it runs as a command.
+chmodSync(join(folder, "reinstate.mjs"), 0o755);
 copySwaggerUi(gateway, join(folder, "swagger-ui"));
 writeBuild(folder);
 writeFileSync(join(folder, "LICENSES.txt"), collectLicenses(Object.keys(metafile.inputs)));
