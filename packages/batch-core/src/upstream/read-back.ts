@@ -29,12 +29,14 @@ export interface ItemStates<Id> {
 export interface ReadBackOperation<Id extends ItemKey, Params, Job> extends Pick<Operation<Id, Params>, Inherited> {
   /** Returns the reason why the account cannot be served; its items fail as `wrong_account`. Default: all accounts are served. */
   refuseAccount?(account: string): string | undefined;
-  /** Reads the states of items. Without it, every item is sent and there is no dry run. */
+  /** Reads the states of items. Without it, every item is sent. */
   look?(ids: readonly Id[], work: Work<Id, Params>): Promise<ItemStates<Id>>;
   /** The code of items that need no change. Needs `look`. */
   unchanged?: string;
   /** The failure of an item that does not exist. Needs `look`. */
   missing?(id: Id): { code: string; message: string };
+  /** Predicts the outcome of each item by reads alone. Default: by `look`. Without both, there is no dry run. */
+  preview?(work: Work<Id, Params>): Promise<Outcome[]>;
   /** Makes the call once. It must not repeat it, because the outcomes are read back before any repeat. */
   send(ids: readonly Id[], work: Work<Id, Params>): Promise<Job>;
   /** The jobs of a vendor that replies before the work is done. */
@@ -66,7 +68,7 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
   definition: ReadBackOperation<Id, Params, Job>,
 ): Operation<Id, Params> {
   const intents = createIntents<Id>(database);
-  const { look, jobs, send, readBack, refuseAccount, unchanged, missing, ...inherited } = definition;
+  const { look, preview, jobs, send, readBack, refuseAccount, unchanged, missing, ...inherited } = definition;
 
   /** Returns the ids to send, and the outcomes of the others. `earlier`: what an earlier call may have changed. */
   async function survey(
@@ -156,15 +158,29 @@ export function defineReadBackOperation<Id extends ItemKey, Params, Job>(
     repeatable: false,
     apply: (work) => apply(work),
     reconcile: (work) => apply(work, true),
-    ...(look && {
+    ...((preview || look) && {
       async preview(work) {
         const refusal = refuseAccount?.(work.account);
         if (refusal !== undefined) return work.items.map(toFailed("wrong_account", refusal));
+        if (preview) return predict(work, preview);
         const { wanted, outcomes } = await survey(work, []);
         return [...outcomes, ...wanted.map((key): Outcome => ({ key, outcome: "done" }))];
       },
     }),
   });
+}
+
+/** Predicts outcomes. A call that the vendor rejects fails its items. */
+async function predict<Id extends ItemKey, Params>(
+  work: Work<Id, Params>,
+  preview: (work: Work<Id, Params>) => Promise<Outcome[]>,
+): Promise<Outcome[]> {
+  try {
+    return await preview(work);
+  } catch (error) {
+    if (isRejected(error)) return work.items.map(toRejected(error));
+    throw error;
+  }
 }
 
 /** Reports whether the vendor rejected the whole call, so that a repeat would not help. */
@@ -181,7 +197,10 @@ const toFailed =
   (code: string, message: string, inDoubt: readonly ItemKey[] = []) =>
   (key: ItemKey): Outcome => ({ key, outcome: inDoubt.includes(key) ? "unknown" : "failed", code, message });
 
-function toRejected({ code, status, message }: VendorError, inDoubt: readonly ItemKey[]): (key: ItemKey) => Outcome {
+function toRejected(
+  { code, status, message }: VendorError,
+  inDoubt: readonly ItemKey[] = [],
+): (key: ItemKey) => Outcome {
   return toFailed(String(code ?? status), message, inDoubt);
 }
 

@@ -114,6 +114,40 @@ test("finds kept leads by asking which still exist", async () => {
   ]);
 });
 
+test("predicts outcomes by calls that change nothing", async () => {
+  await using there = await vendor();
+  const archived = ids(1, 10).map((id) => makeLead(id));
+  await there.fill(demoArchive, archived);
+  await there.fill(demoLive, [makeLead(3, { status: "SALE" }), makeLead(7)]);
+  await using here = await ours(there.url);
+  const predict = async (params: object, verb = "dearchive") => {
+    const operation = `vicidial.leads.${verb}`;
+    const dryRun = { operation, target: "upstream", items: ids(1, 12), params, dryRun: true } as const;
+    const { id } = await here.host.batches.submit(dryRun);
+    await here.host.batches.wait(id);
+    return here.codes(id);
+  };
+  expect(await predict(both)).toEqual({ done: 8, "unknown in_both": 2, "failed missing": 2 });
+  const none = { insert_leads: false, delete_leads: false };
+  expect(await predict({ ...none, insert_leads: true })).toEqual({
+    done: 8,
+    "skipped already_there": 2,
+    "failed missing": 2,
+  });
+  expect(await predict({ ...none, delete_leads: true })).toEqual({
+    "failed kept": 8,
+    "unknown in_both": 2,
+    "failed missing": 2,
+  });
+  expect(await predict(none)).toEqual({ "skipped nothing_asked": 10, "failed missing": 2 });
+  const update = { insert_leads: false, update_leads: true, delete_leads: true };
+  expect(await predict(update, "archive")).toEqual({ done: 2, "failed missing": 10 });
+  expect(there.asked.every(({ insert }) => !insert)).toBe(true);
+  expect(await there.host.database.transaction((db) => db.selectFrom(demoArchive).selectAll().execute())).toHaveLength(
+    10,
+  );
+});
+
 test("reports no moved leads as kept after a failed lookup", async () => {
   await using there = await vendor();
   await there.fill(

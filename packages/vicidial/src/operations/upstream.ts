@@ -53,6 +53,8 @@ interface Sent {
  *    the vendor kept some, a call with every flag off lists the leads that are gone from the source.
  * 3. Read back, `toAbsentOutcomes`: leads that were set aside are missing. If an earlier call for them was interrupted, it may have
  *    moved them, and the target is looked up by the opposite verb with every flag off.
+ *
+ * A dry run makes only the two lookups: which leads are in the source, and which of these are in the target.
  */
 export function createUpstreamOperations(host: Host, options: UpstreamOptions): AnyOperation[] {
   const now = () => host.clock.now();
@@ -75,6 +77,12 @@ export function createUpstreamOperations(host: Host, options: UpstreamOptions): 
         ...(await toTakenOutcomes(work, call, taken, counts)),
         ...(await toAbsentOutcomes(work, absent, earlier, callOpposite)),
       ],
+      async preview(work) {
+        const reads = { ...work, params: noFlags, tally: {} };
+        const { taken, absent } = await send(work.items, reads, call, now);
+        const inBoth = new Set((await send(taken, reads, callOpposite, now)).taken);
+        return [...absent.map(toMissing), ...taken.map((id) => predictOutcome(work.params, id, inBoth.has(id)))];
+      },
     });
   };
   return [define("dearchive", dearchiveFlags, dearchiveOpposite), define("archive", archiveFlags, archiveOpposite)];
@@ -140,11 +148,8 @@ async function toAbsentOutcomes<Params extends Flags>(
   earlier: readonly number[],
   callOpposite: Call,
 ): Promise<Outcome[]> {
-  const missing = (key: number): Outcome => {
-    return { key, outcome: "failed", code: "missing", message: "The lead does not exist in the source table" };
-  };
   const inDoubt = params.delete_leads ? absent.filter((id) => earlier.includes(id)) : [];
-  if (inDoubt.length === 0) return absent.map(missing);
+  if (inDoubt.length === 0) return absent.map(toMissing);
   const { inNeither, refusal } = await callOpposite(noFlags, inDoubt, signal).then(
     () => ({ inNeither: new Set<number>(), refusal: undefined }),
     (error: unknown) => {
@@ -154,7 +159,7 @@ async function toAbsentOutcomes<Params extends Flags>(
     },
   );
   return absent.map((key) => {
-    if (!inDoubt.includes(key) || inNeither.has(key)) return missing(key);
+    if (!inDoubt.includes(key) || inNeither.has(key)) return toMissing(key);
     if (refusal !== undefined) {
       const message = `The lead is not in the source table, and the vendor does not say whether it is in the target: ${refusal}`;
       return { key, outcome: "unknown", code: "not_in_source", message };
@@ -165,6 +170,25 @@ async function toAbsentOutcomes<Params extends Flags>(
 }
 
 const done = (key: number): Outcome => ({ key, outcome: "done" });
+
+const toMissing = (key: number): Outcome => {
+  return { key, outcome: "failed", code: "missing", message: "The lead does not exist in the source table" };
+};
+
+/** Predicts the outcome of a lead in the source table. No call reads whether the copies of a lead in both tables are equal. */
+function predictOutcome(
+  { insert_leads, update_leads = false, delete_leads }: Flags,
+  key: number,
+  isInBoth: boolean,
+): Outcome {
+  if (!insert_leads && !update_leads && !delete_leads) return { key, outcome: "skipped", code: "nothing_asked" };
+  if (isInBoth ? update_leads : insert_leads) return done(key);
+  if (!delete_leads) return { key, outcome: "skipped", code: insert_leads ? "already_there" : "nothing_changed" };
+  if (!isInBoth)
+    return { key, outcome: "failed", code: "kept", message: "The target has no copy, and none is asked for" };
+  const message = "The lead is in both tables; the vendor deletes it only if its copies are equal";
+  return { key, outcome: "unknown", code: "in_both", message };
+}
 
 /** Returns the outcomes of accepted leads. The vendor counts them without listing any, so afterwards the counts are read back. */
 async function toTakenOutcomes<Params extends Flags>(

@@ -210,14 +210,20 @@ interface UndoOptions extends RunOptions {
   yes?: true;
 }
 
-/** Prepares the opposite operation on the done items of a batch. */
+/** Prepares the opposite operation on the done items of a batch, or follows a dry run of it to its end. */
 export async function undoBatch(text: string, options: UndoOptions): Promise<void> {
   const id = parseId(text);
+  const { json, dryRun } = options;
+  const interrupt = dryRun && catchInterrupt();
   const service = await openFor(id, options);
   try {
-    const body = { ...toAct(options), ...(options.dryRun && { dry_run: true }) };
+    const body = { ...toAct(options), ...(dryRun && { dry_run: true }) };
     const undo = await service.post<BatchReply>(`/v1/batches/${id}/undo`, body);
-    if (options.json) printJson(undo);
+    if (interrupt) {
+      writeError(`Batch ${undo.id}: dry run of the undo of batch ${id}, nothing is changed; ${describePlace(service)}`);
+      return await followBatch(service, undo, { json, report: false, interrupt });
+    }
+    if (json) printJson(undo);
     else print(describeBatch(undo, service.server));
   } finally {
     await service.close();
