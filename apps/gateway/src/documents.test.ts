@@ -1,42 +1,28 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { describe, expect, test } from "vitest";
 import { startGateway } from "./testing/gateway-process.ts";
 
-/** The examples of the vendors' documents, as printed: only the host and the keys are replaced. */
+interface Example {
+  name: string;
+  curl?: string[];
+  request: { json: object; xml: string[] };
+}
+
+/** Returns an example of a vendor's documents as printed: only the host and the keys are replaced below. */
+function findExample(vendor: string, list: string, name: string): Example {
+  const file = new URL(`../../../packages/${vendor}/src/fixtures/documents.json`, import.meta.url);
+  const documents = JSON.parse(readFileSync(file, "utf8")) as Record<string, Example[]>;
+  return documents[list]?.find((example) => example.name === name) as Example;
+}
+
+const undelete = findExample("altcraft", "exchanges", "undelete push").request;
 const printed = {
-  firstpromoter: `curl --request POST \\
-  --url https://v2.firstpromoter.com/api/v2/company/promoters/restore \\
-  --header 'Account-ID: <account-id>' \\
-  --header 'Authorization: Bearer <token>' \\
-  --header 'Content-Type: application/json' \\
-  --data '{
-  "ids": [
-    123
-  ]
-}'`,
-  altcraftJson: `{
-"token": "abcdefghijklmnqrstuvwxyz",
-"db_id": 1,
-"resource_id": 26,
-"channel": "push",
-"subscription_id": "abcdefghijklmnqrstuvwxyz",
-"profile_id": "abcdefghijklmnqrstuvwxyz",
-"provider": "Firefox"
-}`,
-  altcraftXml: `<xml>
-<token>abcdefghijklmnqrstuvwxyz</token>
-<db_id>1</db_id>
-<resource_id>26</resource_id>
-<channel>push</channel>
-<subscription_id>abcdefghijklmnqrstuvwxyz</subscription_id>
-<profile_id>abcdefghijklmnqrstuvwxyz</profile_id>
-<provider>Firefox</provider>
-</xml>`,
-  vicidial: `curl -k -X POST https://server/vicidial/PATH \\
--H "Authorization: Key=YOUR_API_KEY" \\
--H "Content-Type: application/json" \\
--d '{ "insert_leads": true, "delete_leads": true, "lead_ids": [ 0, 1 ] }'`,
+  firstpromoter: findExample("firstpromoter", "samples", "restore").curl?.join("\n") ?? "",
+  altcraftJson: JSON.stringify(undelete.json, null, 1),
+  altcraftXml: undelete.xml.join("\n"),
+  vicidial: findExample("vicidial", "exchanges", "two leads").curl?.join("\n") ?? "",
 };
 
 const shell = (command: string) =>
@@ -102,7 +88,7 @@ describe.each(ledgerDatabases)("the documents' examples on $name", ({ open }) =>
       await using demo = await start();
       const command = printed.vicidial
         .replace("https://server", demo.url)
-        .replace("PATH", path)
+        .replace("leads/dearchive", path)
         .replace("YOUR_API_KEY", "demo-vicidial-key");
       expect(JSON.parse(shell(command))).toMatchObject({ select_count: 2, insert_count: 2, delete_count: 2 });
     },

@@ -3,7 +3,7 @@ import { ledgerDatabases } from "@reinstate/tooling/databases";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { createVicidial, type Vicidial } from "../create.ts";
-import { archiveCalls, dearchiveCalls, unreadableBody } from "../fixtures/documented.ts";
+import { archiveCalls, dearchiveCalls, officeHours, unreadableBody, wrongKey } from "../fixtures/documented.ts";
 import type { Lead } from "../leads/columns.ts";
 import { makeLead } from "../leads/make-lead.ts";
 import type { VicidialOptions } from "../options.ts";
@@ -257,7 +257,7 @@ describe("the leads API", () => {
     await using _ = host;
     for (const authorization of ["", key, `Bearer ${key}`, "Key=wrong", `key=${key}`, `Key ${key}`]) {
       const response = await post(vicidial, "leads/dearchive", "{", { authorization });
-      expect([response.status, await response.text()]).toEqual([401, '{"message":"unable to validate api user"}']);
+      expect([response.status, await response.text()]).toEqual([wrongKey.status, wrongKey.reply]);
     }
   });
 
@@ -269,7 +269,7 @@ describe("the leads API", () => {
     });
     await using _ = host;
     await fill(host, demoArchive, [makeLead(1)]);
-    const refusal = [403, '{"message":"api cannot be executed during office hours time condition"}'];
+    const refusal = [officeHours.status, officeHours.reply];
     const refused = await post(vicidial, "leads/dearchive", "{");
     expect([refused.status, await refused.text()]).toEqual(refusal);
     now.value = Date.parse("2026-01-05T16:00:00Z");
