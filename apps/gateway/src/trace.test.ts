@@ -148,6 +148,7 @@ describe("a trace", () => {
         fetch(`${web.baseUrl}/v1/batches`, { method: "POST", headers: { ...admin, ...headers }, body });
       expect((await send({ traceparent })).status).toBeLessThan(300);
       expect((await send({ traceparent: "00-zz-1-01" })).status).toBeLessThan(300);
+      await web.end("SIGTERM");
       const lines = web
         .output()
         .err.trim()
@@ -155,7 +156,6 @@ describe("a trace", () => {
         .map((line) => JSON.parse(line) as Record<string, unknown>);
       const requests = lines.filter(({ msg }) => msg === "request");
       expect(requests.map(({ trace_id }) => trace_id)).toEqual([traceId, undefined]);
-      await web.end("SIGTERM");
     }
     await using _worker = await startGateway(settings);
     await until(() => vendor.traces.length >= 2);
