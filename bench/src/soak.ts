@@ -13,6 +13,9 @@ const { values } = parseArgs({
     fuzz: { type: "string", default: "100000" },
     /** Random sequences of faults between each upstream operation and its vendor. */
     faults: { type: "string", default: "60" },
+    /** Ids that the command line sends to a server, and seconds for which it then loses the stream. */
+    upload: { type: "string", default: "10000000" },
+    lost: { type: "string", default: "30" },
     /** Workers killed with -9, and gateways stopped with SIGTERM, on each database. */
     kills: { type: "string", default: "200" },
     terms: { type: "string", default: "200" },
@@ -45,7 +48,20 @@ const program = (path: string, ...args: string[]) => [
   ...args,
 ];
 
-const { fuzz, faults, kills, terms, simulations, proof, ids, minutes, engine, "kill-every": killEvery } = values;
+const {
+  fuzz,
+  faults,
+  upload,
+  lost,
+  kills,
+  terms,
+  simulations,
+  proof,
+  ids,
+  minutes,
+  engine,
+  "kill-every": killEvery,
+} = values;
 const overloadSeconds = values["overload-seconds"];
 
 const parts: Part[] = [
@@ -73,6 +89,12 @@ const parts: Part[] = [
       "server-crash",
       "database-restart",
     ),
+  },
+  {
+    name: "upload",
+    figure: `${upload} ids sent to a server in 150 MB, whose stream is lost for ${lost} s`,
+    command: vitest("commands/remote.test"),
+    env: { UPLOAD_IDS: upload, LOST_SECONDS: lost },
   },
   {
     name: "kills",

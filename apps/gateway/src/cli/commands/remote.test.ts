@@ -1,9 +1,25 @@
 import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { until } from "@reinstate/batch-core/testing";
 import { describe, expect, test } from "vitest";
-import { openWorkplace, readEvents, runCommand, startCommand } from "../../testing/command-line.ts";
+import { openWorkplace, readEvents, runCommand, startCommand, startInTerminal } from "../../testing/command-line.ts";
 import { startGateway } from "../../testing/gateway-process.ts";
+
+/** The records of an upload, and the seconds for which its stream is lost afterwards. `pnpm soak` sets more of both. */
+const uploadIds = Number(process.env.UPLOAD_IDS ?? 200_000);
+const lostSeconds = Number(process.env.LOST_SECONDS ?? 0);
+
+/** Ids, one per line. */
+const listIds = (count: number) => {
+  const parts: string[] = [];
+  for (let id = 1; id <= count; id++) parts.push(`${id}\n`);
+  return parts.join("");
+};
+
+/** A module that writes the peak memory of its process in kilobytes at the end. */
+const reportMemory =
+  "data:text/javascript,process.on('exit',()=>process._rawDebug('peak%20'+process.resourceUsage().maxRSS))";
 
 /** Opens a gateway with demo records, and settings of a client of it. */
 async function openServer(more: Record<string, string> = {}) {
@@ -101,16 +117,21 @@ describe("a server", () => {
   test("is followed again after the connection was lost", async () => {
     await using server = await openServer({ REINSTATE_VICIDIAL_DEARCHIVE_HOURS: "inside 00:00-00:01 sun" });
     await using line = await startLine(Number(new URL(server.gateway.baseUrl).port));
-    const options = { settings: server.settings, cwd: server.place.folder };
-    const running = startCommand(["restore", "vicidial", "--ids", "1-5", "--server", line.baseUrl], options);
-    await until(async () => running.output.err.includes("office hours"));
+    server.place.write("ids.txt", listIds(uploadIds));
+    const args = ["restore", "vicidial", "--file", "ids.txt", "--yes", "--no-report", "--server", line.baseUrl];
+    const settings = { ...server.settings, NO_COLOR: "1", NODE_OPTIONS: `--import ${reportMemory}` };
+    const running = startInTerminal(args, { settings, cwd: server.place.folder });
+    await until(() => running.output.out.includes("office hours"));
     line.setBroken(true);
-    await until(async () => /no connection \(/.test(running.output.err));
+    await until(() => running.output.out.includes("no connection ("));
     await server.run("batches", "stop", "1");
+    await setTimeout(lostSeconds * 1000);
     line.setBroken(false);
-    const { status, err } = await running.ended;
+    const { status, out } = await running.ended;
     expect(status).toBe(130);
-    expect(err).toMatch(/Batch 1 stopped: 0 done, 5 waiting of 5 records/);
+    const count = uploadIds.toLocaleString("en");
+    expect(out).toContain(`Batch 1 stopped: 0 done, ${count} waiting of ${count} records`);
+    expect(Number(/peak (\d+)/.exec(out)?.[1]) * 1024).toBeLessThan(150_000_000);
   });
 });
 
