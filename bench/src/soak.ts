@@ -125,6 +125,11 @@ const parts: Part[] = [
     command: program("./soak-overload.ts", "--seconds", overloadSeconds),
   },
   {
+    name: "installs",
+    figure: "each package alone by npm, pnpm and yarn, on Node 22.16, 24 and the newest",
+    command: program("./soak-installs.ts"),
+  },
+  {
     name: "cluster",
     figure: `${ids} promoters, ${minutes} minutes, a worker killed every ${killEvery} s`,
     command: program(

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -9,12 +9,12 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { readBuild } from "../../apps/gateway/src/cli/terminal/version.ts";
 import { compareTarballs } from "./compare-tarballs.ts";
+import { packPackages } from "./pack.ts";
 import { listPublished } from "./workspace.ts";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const bin = (name: string) => join(root, "tooling/node_modules/.bin", name);
-const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { packageManager: string };
 const core = "packages/batch-core";
 /** The one package to test, with the core; all of them without it. */
 const only = process.env.PACKED;
@@ -34,21 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Builds and packs all packages. Returns the tarball of each. `--force` builds again what was built before. */
-async function buildAndPack(target: string, ...options: string[]): Promise<Record<string, string>> {
-  const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1" };
-  const filters = published.flatMap((path) => ["--filter", `./${path}`]);
-  const build = ["run", "build", "--output-logs=errors-only", ...options, ...filters];
-  await run(join(root, "node_modules/.bin/turbo"), build, { cwd: root, env });
-  await run("npx", ["-y", packageManager, ...filters, "-r", "pack", "--pack-destination", target], { cwd: root });
-  const files = readdirSync(target);
-  return Object.fromEntries(
-    published.map((path) => {
-      const name = files.find((file) => new RegExp(`^reinstate-${basename(path)}-\\d.*\\.tgz$`).test(file));
-      return [path, join(target, name ?? `${path} was not packed`)];
-    }),
-  );
-}
+const buildAndPack = (target: string, ...options: string[]) => packPackages(root, published, target, ...options);
 
 /** The fenced blocks of TypeScript in a Markdown file. */
 function readSamples(file: string): string[] {
