@@ -43,27 +43,36 @@ function readSamples(file: string): string[] {
   );
 }
 
-/** A folder in which some of the packages are installed, and the page whose examples are tried there. */
+/** A folder in which some of the packages are installed, and the pages whose examples are tried there. */
 interface App {
   readme: string;
+  /** A further page with examples. */
+  page?: string;
   paths: string[];
 }
 
 const alone = packages.map((path): App => ({ readme: join(path, "README.md"), paths: [...new Set([path, core])] }));
-const together: App = { readme: "docs/guides/embed-a-package.md", paths: published };
+const together: App = {
+  readme: "docs/guides/embed-a-package.md",
+  page: "docs/reference/packages.md",
+  paths: published,
+};
 
 /** Installs the packages and writes the README's examples as programs. Returns the paths of these. */
-async function prepare({ readme, paths }: App): Promise<string[]> {
+async function prepare({ readme, page, paths }: App): Promise<string[]> {
   const app = join(folder, "apps", readme.replace(/\W+/g, "-"));
   mkdirSync(app, { recursive: true });
   writeFileSync(join(app, "package.json"), '{ "private": true, "type": "module" }');
   const tarballsOfApp = paths.map((path) => tarballs[path] ?? path);
   await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...tarballsOfApp], { cwd: app });
-  return readSamples(readme).map((sample, index) => {
-    const file = join(app, `example-${index}.ts`);
-    writeFileSync(file, sample);
-    return file;
-  });
+  return [readme, page ?? []]
+    .flat()
+    .flatMap(readSamples)
+    .map((sample, index) => {
+      const file = join(app, `example-${index}.ts`);
+      writeFileSync(file, sample);
+      return file;
+    });
 }
 
 const prepared = new Map<App, Promise<string[]>>();
