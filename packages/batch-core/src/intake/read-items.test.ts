@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import * as z from "zod";
 import { unpack } from "../batch/chunk-codec.ts";
 import { ReinstateError } from "../errors/errors.ts";
 import type { AnyOperation } from "../operation/operation.ts";
@@ -81,6 +82,18 @@ describe("NDJSON", () => {
     expect(await reject(`1\n${"bad\n".repeat(1000)}`)).toMatchObject({ badRows: 1000 });
     expect(await reject("bad\n2\n0\n")).toMatchObject({ badRows: 2 });
     expect(await reject("\n")).toMatchObject({ badRows: undefined });
+  });
+
+  test.each([
+    ["a schema", send.item],
+    ["a schema that cannot be compiled", z.union([send.item, z.object({ channel: z.literal("data"), to: z.json() })])],
+  ])("counts bad rows among good ones by %s", async (_name, item) => {
+    const bad = '{"channel":"mail","to":1}\n';
+    const good = '{"channel":"mail","to":"a"}\n{"channel":"app","chat":{"id":"b"}}\n';
+    const flag = '{"channel":"mail","to":"a","dryrun":true}\n';
+    const body = bad.repeat(100) + [good, bad, flag, "x\n"].join("").repeat(20);
+    const operation = { ...send, item } as AnyOperation;
+    await expect(take(operation, body, ndjson)).rejects.toMatchObject({ badRows: 160 });
   });
 
   test("drops a line that is too long and continues", async () => {
