@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import { readBuild } from "../../apps/gateway/src/cli/terminal/version.ts";
 import { compareTarballs } from "./compare-tarballs.ts";
 import { packPackages } from "./pack.ts";
+import { dryRunPublish } from "./publish-dry-run.ts";
 import { listPublished } from "./workspace.ts";
 
 const run = promisify(execFile);
@@ -118,6 +119,13 @@ describe.concurrent.each(published)("%s, packed", (path) => {
 
 describe.concurrent.each(published)("%s, packed", (path) => {
   const ceiling = ceilings[path.startsWith("apps/") ? "app" : "package"];
+
+  test("passes the dry run of npm publish", async ({ expect }) => {
+    const { id, files } = await dryRunPublish(tarballs[path] ?? "");
+    const { name, version } = readManifest(join(root, path));
+    expect(id).toBe(`${name}@${version}`);
+    expect(files.filter((file) => /\.(test|fixture)\.|^src\/|\.map$/.test(file.path))).toEqual([]);
+  });
 
   test("is small enough", ({ expect }) => {
     expect(statSync(tarballs[path] ?? "").size).toBeLessThanOrEqual(ceiling.tarballBytes);
