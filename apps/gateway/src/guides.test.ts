@@ -1,12 +1,13 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { postgresDatabase } from "@reinstate/tooling/databases";
 import { findPromtool, findSystemdAnalyze } from "@reinstate/tooling/services";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { temporaryFolder } from "./testing/gateway-process.ts";
 
 // The commands of the guides for operators, run in their order in an empty folder.
@@ -34,6 +35,20 @@ async function findPorts(): Promise<[number, number]> {
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => once(server.close(), "close")));
   return ports as [number, number];
+}
+
+/** The gateway as one file, which the machines that do not try its installation share. */
+const shared = temporaryFolder();
+afterAll(() => shared[Symbol.asyncDispose]());
+const bundle = promisify(execFile)(process.execPath, [join(root, "tooling/src/bundle-gateway.ts"), shared.path]);
+
+/** A machine on which the gateway is installed as the guide says. */
+async function createInstalledMachine(env: Record<string, string> = {}) {
+  const machine = await createMachine(env);
+  await bundle;
+  cpSync(shared.path, join(machine.path, "opt/reinstate"), { recursive: true });
+  symlinkSync(join(machine.path, "opt/reinstate/reinstate.mjs"), join(machine.path, "bin/reinstate"));
+  return machine;
 }
 
 /** A machine with an empty folder, on which the commands of the guides run without root. */
@@ -93,13 +108,11 @@ async function createMachine(env: Record<string, string> = {}) {
   return { path, run, [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose]() };
 }
 
-const install = readCommands("deployment", "One file");
-const start = readCommands("deployment", "First start");
-
 describe("the commands of deployment.md", () => {
   test("install and start the gateway", async () => {
     await using machine = await createMachine();
-    const { status, out, err } = await machine.run(install + start);
+    const commands = readCommands("deployment", "One file") + readCommands("deployment", "First start");
+    const { status, out, err } = await machine.run(commands);
     expect([status, err]).toEqual([0, expect.any(String)]);
     expect(out).toMatch(/^reinstate \d[\s\S]*listens on[\s\S]*\nready\n[\s\S]*\nrik_\w/);
   });
@@ -113,13 +126,13 @@ describe("the commands of deployment.md", () => {
     `'{"operation":"firstpromoter.promoters.restore","account":"acc_demo","items":[${id}]}' http://127.0.0.1:8787/v1/batches\n`;
 
   /** The commands with a batch before the backup, which is the first command, and one after it, which it does not have. */
-  const withBatches = (commands: string) => install + serve + restore(1) + commands.replace("\n", `\n${restore(2)}`);
+  const withBatches = (commands: string) => serve + restore(1) + commands.replace("\n", `\n${restore(2)}`);
 
   const readIds = (path: string, file: string) =>
     readFileSync(join(path, "work", file), "utf8").match(/(?<="id":)\d+/g);
 
   test("back up and restore a ledger on SQLite, and upgrade", async () => {
-    await using machine = await createMachine({ REINSTATE_DEMO: "true" });
+    await using machine = await createInstalledMachine({ REINSTATE_DEMO: "true" });
     const commands = [readCommands("deployment", "SQLite"), list("restored"), readCommands("deployment", "Upgrade")];
     const { status, err } = await machine.run(withBatches(commands.join("")) + list("upgraded"));
     expect([status, err]).toEqual([0, expect.any(String)]);
@@ -128,7 +141,10 @@ describe("the commands of deployment.md", () => {
 
   test("back up and restore a ledger on PostgreSQL", async () => {
     await using database = await postgresDatabase();
-    await using machine = await createMachine({ REINSTATE_DEMO: "true", REINSTATE_DATABASE_URL: database.url });
+    await using machine = await createInstalledMachine({
+      REINSTATE_DEMO: "true",
+      REINSTATE_DATABASE_URL: database.url,
+    });
     const name = new URL(database.url).pathname.slice(1);
     const commands = readCommands("deployment", "PostgreSQL").replaceAll(/\brestored\b/g, `${name}_restored`);
     const { status, err } = await machine.run(withBatches(commands) + list("restored"));
@@ -147,9 +163,9 @@ describe("the commands of deployment.md", () => {
 
 describe("the commands of monitoring.md", () => {
   test("read the health and the metrics, and check the rules", async () => {
-    await using machine = await createMachine();
+    await using machine = await createInstalledMachine();
     const sections = ["Health", "Metrics", "Alerts"].map((heading) => readCommands("monitoring", heading));
-    const started = `${install}reinstate serve > /dev/null &\nreinstate health --ready --wait 60\n`;
+    const started = `reinstate serve > /dev/null &\nreinstate health --ready --wait 60\n`;
     const { status, out, err } = await machine.run(started + sections.join(""));
     expect([status, err]).toEqual([0, expect.any(String)]);
     expect(out).toMatch(/\{"status":"ok"\}[\s\S]*"vicidial"[\s\S]*SUCCESS/);
