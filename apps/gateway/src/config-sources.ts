@@ -40,7 +40,9 @@ function findDefault(name: string, vendors: readonly Vendor[]): string | undefin
   const schema = (vendor ? vendor.settings.shape[property] : (own as Record<string, z.ZodType>)[name]) as z.ZodType;
   const { data } = schema.safeParse(undefined);
   if (data === undefined || data === "") return undefined;
-  return Array.isArray(data) ? data.join(",") || undefined : String(data);
+  if (Array.isArray(data)) return data.join(",") || undefined;
+  if (typeof data !== "object" || data === null) return String(data);
+  return Object.keys(data).length === 0 ? undefined : JSON.stringify(data);
 }
 
 /** Hides what may be a secret: values of keys, and the password of an address. */

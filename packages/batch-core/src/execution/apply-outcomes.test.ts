@@ -74,15 +74,15 @@ async function describeEnd(pattern: Pattern, apply: Apply, inline = false): Prom
     }),
   );
   const { id } = await host.batches.submit({ operation: "test.rows.touch", items: [1, 2], inline });
-  await until(async () => {
-    const { status, waitingFor, nextAllowedAt } = await host.batches.get(id);
-    return (
-      ["completed", "failed", "stopped"].includes(status) ||
-      (waitingFor !== null && waitingFor !== "backoff") ||
-      (nextAllowedAt ?? 0) > host.clock.now() + 600_000
-    );
+  // What is read once is described, because a batch that waits may go on at any moment.
+  const { status, waitingFor } = await until(async () => {
+    const batch = await host.batches.get(id);
+    const isSettled =
+      ["completed", "failed", "stopped"].includes(batch.status) ||
+      (batch.waitingFor !== null && batch.waitingFor !== "backoff") ||
+      (batch.nextAllowedAt ?? 0) > host.clock.now() + 600_000;
+    return isSettled && batch;
   });
-  const { status, waitingFor } = await host.batches.get(id);
   if (status === "pending" || status === "in_progress")
     return `the batch waits${waitingFor === null ? "" : ` for \`${waitingFor}\``}`;
   const [item] = (await host.batches.items(id)).items;

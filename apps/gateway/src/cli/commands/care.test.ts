@@ -57,6 +57,7 @@ describe("config check", () => {
     );
     expect(out).toMatch(/^REINSTATE_VICIDIAL_URL +mysql:\/\/cron:\(hidden\)@127\.0\.0\.1\/asterisk +environment$/m);
     expect(out).toMatch(/^PORT +8787 +default$/m);
+    expect(out).toMatch(/^REINSTATE_FIRSTPROMOTER_ANSWERS +- +default$/m);
     const all = out + (await place.run(["config", "check", "--json"], { settings: more })).out;
     for (const secret of ["s3cret", "pa55word", "f1le"]) expect(all).not.toContain(secret);
   });
