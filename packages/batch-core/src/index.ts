@@ -35,9 +35,9 @@ export {
   type ReinstateErrorCode,
   toMessage,
   toPublicMessage,
-  type WaitReason,
 } from "./errors/errors.ts";
 export { isMarked } from "./errors/marked.ts";
+export type { WaitReason } from "./errors/wait-reason.ts";
 export { defineFlagOperation, type FlagOperation } from "./flags/flag-operation.ts";
 export {
   createFlagStore,

@@ -1,5 +1,5 @@
 import type { Counts } from "./batch/batch.ts";
-import type { WaitReason } from "./errors/errors.ts";
+import type { WaitReason } from "./errors/wait-reason.ts";
 import type { AnyOperation } from "./operation/operation.ts";
 
 /** Receives what this process has done, for metrics. Its functions return at once and never throw. */

@@ -50,7 +50,7 @@
  * Chunks with effects in the ledger's database skip `claimed`: a row lock owns them until the transaction ends. `not_before` delays a
  * waiting or interrupted chunk. Chunks with rejected items are stored as `finished`. See `execution/lease.ts` for the lease.
  */
-import type { WaitReason } from "../errors/errors.ts";
+import type { WaitReason } from "../errors/wait-reason.ts";
 import type { OutcomeWord, Target } from "../operation/operation.ts";
 
 /** All statuses of a batch. */

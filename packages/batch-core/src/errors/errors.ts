@@ -4,6 +4,7 @@ import type { Issue } from "../text/issue.ts";
 
 import { cutList, cutText } from "./cut-text.ts";
 import { isMarked } from "./marked.ts";
+import type { WaitReason } from "./wait-reason.ts";
 
 /**
  * An error of the core. It is recognized by a well-known symbol instead of `instanceof`, so that two installed versions of the core
@@ -296,14 +297,3 @@ export function toPublicMessage(error: unknown): string {
 export function invalidRequest(...issues: Issue[]): ReinstateError {
   return new ReinstateError("invalid_request", `${issues[0]?.path}: ${issues[0]?.message}`, { issues });
 }
-
-/** The reason for which an open batch makes no progress; see `waitReasons`. */
-export type WaitReason = (typeof waitReasons)[number];
-
-/**
- * Why an open batch makes no progress. `rate_limit`: the limits of its operation, on calls a second or
- * on chunks at once. `office_hours`: the operation is not allowed
- * at this time. `vendor`: the vendor does not answer, or lets us do nothing. `backoff`: every chunk that is left has failed and is retried
- * later. `storage`: a database or disk is full, read-only or failing.
- */
-export const waitReasons = ["rate_limit", "office_hours", "vendor", "backoff", "storage"] as const;

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Database } from "../database/database.ts";
-import type { WaitReason } from "../errors/errors.ts";
+import type { WaitReason } from "../errors/wait-reason.ts";
 import type { BatchHead, Ledger } from "../ledger/ledger.ts";
 import type { Log } from "../log.ts";
 import type { Observer } from "../observer.ts";

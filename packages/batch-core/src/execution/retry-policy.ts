@@ -4,7 +4,7 @@
  * - A worker repeats the write of a known result while it holds the lease (`run-under-lease.ts`).
  * - The acceptance of a small batch is repeated while its caller waits (`submission/accept-batch.ts`).
  */
-import type { WaitReason } from "../errors/errors.ts";
+
 import {
   DeferUntil,
   hasPossibleEffect,
@@ -13,6 +13,7 @@ import {
   isTransient,
   readCircuitPause,
 } from "../errors/errors.ts";
+import type { WaitReason } from "../errors/wait-reason.ts";
 import type { ClaimedChunk } from "../ledger/ledger.ts";
 import type { AnyOperation } from "../operation/operation.ts";
 

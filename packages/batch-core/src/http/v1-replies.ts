@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { batchStatuses } from "../batch/batch.ts";
 import { eventVerbs } from "../batch/event.ts";
-import { waitReasons } from "../errors/errors.ts";
+import { waitReasons } from "../errors/wait-reason.ts";
 import { outcomeWords } from "../operation/operation.ts";
 import { limitingFactors } from "../submission/estimate.ts";
 

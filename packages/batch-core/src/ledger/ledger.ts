@@ -4,7 +4,7 @@ import type { ChunkResult, ItemResult, OutcomeOverride } from "../batch/chunk-re
 import type { CodeCount } from "../batch/codes.ts";
 import type { Act, BatchEvent, NewEvent } from "../batch/event.ts";
 import type { LedgerTransaction } from "../database/database.ts";
-import type { WaitReason } from "../errors/errors.ts";
+import type { WaitReason } from "../errors/wait-reason.ts";
 import type { Limits } from "../operation/limits.ts";
 import type { AnyOperation, ItemKey, Origin, OutcomeWord, Target } from "../operation/operation.ts";
 import type { Pruned, PruneOptions } from "./prune.ts";

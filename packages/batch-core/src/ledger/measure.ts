@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Database } from "../database/database.ts";
-import type { WaitReason } from "../errors/errors.ts";
+import type { WaitReason } from "../errors/wait-reason.ts";
 import type { LedgerTables } from "./tables.ts";
 
 /** The state of the ledger, over all processes. */

@@ -2,7 +2,7 @@ import type { Generated } from "kysely";
 import type { BatchStatus } from "../batch/batch.ts";
 import type { Codec } from "../batch/chunk-codec.ts";
 import type { EventVerb } from "../batch/event.ts";
-import type { WaitReason } from "../errors/errors.ts";
+import type { WaitReason } from "../errors/wait-reason.ts";
 import type { OutcomeWord, Target } from "../operation/operation.ts";
 
 /** The sums over the chunks of a finished batch, stored in its row so that readers need not compute them. */
