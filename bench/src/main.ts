@@ -12,6 +12,7 @@ import { describeMachine } from "./machine.ts";
 import { holds, type Line, table } from "./report.ts";
 import { restore } from "./restore.ts";
 import { quickScale } from "./scale.ts";
+import { scrapes } from "./scrapes.ts";
 import { stream } from "./stream.ts";
 import { tiny } from "./tiny.ts";
 import { vendorLoop } from "./vendor-loop.ts";
@@ -29,6 +30,7 @@ const benchmarks: Record<string, (scale: number) => Promise<Line[]>> = {
   "vendor-loop": vendorLoop,
   vicidial,
   "command-line": commandLine,
+  scrapes,
 };
 
 const usage = `usage: bench [--small | --quick] [${Object.keys(benchmarks).join("] [")}]
