@@ -1,6 +1,8 @@
 import { holds, type Line } from "./report.ts";
 
 const [width, left, rowHeight, barHeight] = [880, 470, 26, 14];
+/** The room for the figure after the longest bar. */
+const labelWidth = 100;
 /** The figure at the right end, as a multiple of the target. */
 const most = 4;
 
@@ -13,7 +15,7 @@ const escapeXml = (text: string) => text.replace(/[&<>"]/g, (char) => `&#${char.
 export function drawChart(lines: readonly Line[]): string {
   const judged = lines.filter(({ wanted }) => wanted);
   const height = 30 + judged.length * rowHeight;
-  const span = width - left - 20;
+  const span = width - left - labelWidth;
   /** Returns the place of a multiple of the target, from an eighth to `most` times. */
   const toX = (multiple: number) => {
     const bounded = Math.min(most, Math.max(1 / 8, multiple));
@@ -29,7 +31,7 @@ export function drawChart(lines: readonly Line[]): string {
     const end = toX(multiple);
     return `<text x="${left - 10}" y="${y + 12}" text-anchor="end">${escapeXml(short)}</text>
 <rect class="${holds(line) ? "holds" : "missed"}" x="${left}" y="${y}" width="${Math.round(end - left)}" height="${barHeight}" rx="2"/>
-<text x="${Math.min(end + 6, width - 60)}" y="${y + 12}">${figure >= 20 ? Math.round(figure) : figure.toFixed(2)}${escapeXml(unit)}</text>`;
+<text x="${Math.round(end) + 6}" y="${y + 12}">${figure >= 20 ? Math.round(figure) : figure.toFixed(2)}${escapeXml(unit)}</text>`;
   });
   const target = Math.round(toX(1));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="Benchmarks compared with their targets">
