@@ -18,8 +18,9 @@ const memberships = "firstpromoter_memberships";
 export async function fillTables(bare: Bare, count: number): Promise<void> {
   const sqlite = bare.dialect === "sqlite";
   const tables = [promoters, memberships, ...(sqlite ? [] : ["firstpromoter_search"])];
-  const indexes = await Promise.all(tables.map((table) => readIndexes(bare, table)));
-  for (const { name } of indexes.flat()) await bare.rows(`drop index ${name}`);
+  const indexes: Awaited<ReturnType<typeof readIndexes>> = [];
+  for (const table of tables) indexes.push(...(await readIndexes(bare, table)));
+  for (const { name } of indexes) await bare.rows(`drop index ${name}`);
   const numbers = sqlite
     ? `(with recursive n(i) as (select 1 union all select i + 1 from n where i < ${count}) select i from n) as n`
     : `generate_series(1, ${count}::bigint) as n(i)`;
@@ -59,7 +60,7 @@ export async function fillTables(bare: Bare, count: number): Promise<void> {
       await bare.rows(`select setval(pg_get_serial_sequence('${table}', 'id'), (select max(id) from ${table}))`);
     }
   }
-  for (const { definition } of indexes.flat()) await bare.rows(definition);
+  for (const { definition } of indexes) await bare.rows(definition);
   await bare.rows(sqlite ? "pragma wal_checkpoint(truncate)" : "vacuum analyze");
 }
 
