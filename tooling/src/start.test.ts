@@ -82,3 +82,12 @@ describe("start", () => {
     expect(output).toContain('"msg":"stopped"');
   });
 });
+
+describe("reinstate", () => {
+  test("is the command line, with its exit status and no other output", async () => {
+    const npx = launch("npx", ["-y", packageManager, "-s", "reinstate", "restore", "firstpromoter"]);
+    const [status] = await once(npx, "close");
+    expect(status).toBe(2);
+    expect(output).toMatch(/^reinstate: /);
+  });
+});

@@ -59,7 +59,9 @@ export function createAccountCheck(keys: Pick<Keys, "knowsAccount">): AccountChe
       }
       if (account === "") throw accountError(`is required; name the account of ${label} whose records are meant`);
       if (target !== "local" || (await isKnown(vendor, account))) return;
-      throw accountError(`"${account.slice(0, 100)}" has neither keys nor records of ${label}; check its spelling`);
+      throw accountError(
+        `"${account.slice(0, 100)}" has neither keys nor records of ${label}; check its spelling, or import its records`,
+      );
     },
   };
 }
