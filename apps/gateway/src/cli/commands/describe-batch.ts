@@ -68,9 +68,8 @@ export function describeEstimate({
   if (requests > 0) parts.push(formatItems(requests, "request"));
   if (duration_ms !== null) parts.push(`about ${formatDuration(duration_ms)}`);
   if (limited_by !== null) parts.push(`limited by ${limited_by.replaceAll("_", " ")}`);
-  if (Date.parse(earliest_start) > Date.now() + 1000) {
-    parts.push(`from ${formatTime(earliest_start)}`);
-  }
+  const isLater = Date.parse(earliest_start) > Date.now() + 1000;
+  parts.push(isLater ? `from ${formatTime(earliest_start)}` : "starts at once");
   return parts.join(", ");
 }
 
