@@ -13,7 +13,7 @@ import { isQuick } from "./scale.ts";
 const batchCount = 10_000;
 
 /**
- * Measures `/metrics` of a gateway whose ledger has 10,000 batches: its time, and what a read each second costs beside an idle gateway.
+ * Measures `/metrics` of a gateway whose ledger has 10,000 batches: its time, and the processor time of a read each second.
  * The gauges of the ledger are read again after 5 s, so every fifth read includes that.
  */
 export async function scrapes(scale: number): Promise<Line[]> {

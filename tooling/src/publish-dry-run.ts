@@ -9,7 +9,7 @@ import { listPublished } from "./workspace.ts";
 
 const run = promisify(execFile);
 
-/** What npm would publish. */
+/** The report of npm on a tarball that it has not published. */
 export interface DryRun {
   id: string;
   size: number;

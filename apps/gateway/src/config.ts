@@ -186,17 +186,13 @@ export function fromFile(
     variables.set(camel(variable), variable);
     variables.set(camel(variable.replace(/^REINSTATE_/, "")), variable);
   }
+  const isUnread = (name: string) => {
+    const plain = name.toLowerCase().replace(/^reinstate/, "");
+    return unread.some((vendor) => plain.startsWith(vendor));
+  };
   const given: Record<string, string> = {};
   for (const [name, value] of Object.entries(content)) {
-    if (
-      unread.some((vendor) =>
-        name
-          .toLowerCase()
-          .replace(/^reinstate/, "")
-          .startsWith(vendor),
-      )
-    )
-      continue;
+    if (isUnread(name)) continue;
     const variable = variables.get(name);
     if (variable === undefined)
       throw bad(`${name} in reinstate.json is not a setting${hint(name, [...variables.keys()])}`);

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { postgresDatabase } from "@reinstate/tooling/databases";
 import { findPromtool, findSystemdAnalyze } from "@reinstate/tooling/services";
 import { afterAll, describe, expect, test } from "vitest";
-import { temporaryFolder } from "./testing/gateway-process.ts";
+import { collectOutput, temporaryFolder } from "./testing/gateway-process.ts";
 
 // The commands of the guides for operators, run in their order in an empty folder.
 
@@ -95,13 +95,7 @@ async function createMachine(env: Record<string, string> = {}) {
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const output = { out: "", err: "" };
-    shell.stdout.setEncoding("utf8").on("data", (text: string) => {
-      output.out += text;
-    });
-    shell.stderr.setEncoding("utf8").on("data", (text: string) => {
-      output.err += text;
-    });
+    const output = collectOutput(shell);
     const [status] = (await once(shell, "close")) as [number | null];
     return { status, ...output };
   }

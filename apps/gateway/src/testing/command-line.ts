@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sqliteDatabase } from "@reinstate/tooling/databases";
-import { environment, programCommand, temporaryFolder } from "./gateway-process.ts";
+import { collectOutput, environment, programCommand, temporaryFolder } from "./gateway-process.ts";
 
 export interface RunOptions {
   settings?: Record<string, string>;
@@ -58,13 +58,7 @@ export function startInTerminal(
 }
 
 function collect(child: ChildProcess, input: string | undefined, isInputOpen: boolean): RunningCommand {
-  const output = { out: "", err: "" };
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-    output.out += text;
-  });
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    output.err += text;
-  });
+  const output = collectOutput(child);
   if (input !== undefined) {
     // A command may end without reading its input.
     child.stdin?.on("error", () => {});

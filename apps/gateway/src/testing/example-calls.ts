@@ -7,7 +7,7 @@ import { v1OpenApi } from "@reinstate/batch-core/http";
 import { type ExampleCall, type ExampleStyle, toCurl } from "@reinstate/batch-core/openapi";
 import { serviceOpenApi } from "../reference/service-api.ts";
 import { vendors } from "./demo-gateway.ts";
-import { type GatewayProcess, run, startGateway } from "./gateway-process.ts";
+import { collectOutput, type GatewayProcess, run, startGateway } from "./gateway-process.ts";
 
 type Routes = Map<string, { method: string; path: string }>;
 
@@ -107,15 +107,9 @@ export const localize = (text: string, gateway: GatewayProcess): string =>
 /** Runs a command of the documents in a shell. Returns the status of the reply and its body, parsed if it is JSON. */
 export async function runCurl(command: string, gateway: GatewayProcess): Promise<{ status: number; body: unknown }> {
   const shell = spawn("bash", ["-c", `${localize(command, gateway)} -sS --max-time 60 -w '\\n%{http_code}'`]);
-  let out = "";
-  let err = "";
-  shell.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  shell.stderr.setEncoding("utf8").on("data", (text: string) => {
-    err += text;
-  });
+  const output = collectOutput(shell);
   await once(shell, "close");
+  const { out, err } = output;
   const at = out.lastIndexOf("\n");
   const text = out.slice(0, at);
   if (at < 0 || err !== "") throw new Error(`${command}\n${err}`);

@@ -51,18 +51,24 @@ export const startShelfGateway = async (settings: Record<string, string>): Promi
     ...settings,
   });
 
+/** Returns what a process has written so far. Its texts grow while it runs. */
+export function collectOutput({ stdout, stderr }: ChildProcess): { out: string; err: string } {
+  const output = { out: "", err: "" };
+  stdout?.setEncoding("utf8").on("data", (text: string) => {
+    output.out += text;
+  });
+  stderr?.setEncoding("utf8").on("data", (text: string) => {
+    output.err += text;
+  });
+  return output;
+}
+
 async function startListening(command: string[], settings: Record<string, string>): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [...nodeOptions, ...command], {
     env: environment({ PORT: "0", ...settings }),
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const output = { out: "", err: "" };
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    output.out += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    output.err += text;
-  });
+  const output = collectOutput(child);
   const exited = once(child, "exit") as Promise<[number | null]>;
   const baseUrl = await new Promise<string>((resolve, reject) => {
     child.stdout.on("data", () => {
@@ -95,14 +101,7 @@ export async function run(
     stdio: ["ignore", "pipe", "pipe"],
     cwd,
   });
-  let out = "";
-  let err = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    err += text;
-  });
+  const output = collectOutput(child);
   const [status] = (await once(child, "close")) as [number | null];
-  return { status, out, err };
+  return { status, ...output };
 }

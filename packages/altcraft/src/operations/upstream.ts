@@ -24,8 +24,8 @@ export interface UpstreamParts {
  * Defines undelete and delete at the real Altcraft, with one call for each subscription.
  *
  * Protocol: the core stores the keys of a chunk as `intents` before it sends the first one. The operation has no `reconcile`,
- * because a worker that takes the chunk over sends the same `Request-ID`s again (`toRequestId` of the core derives them from what is stored), and the vendor's deduplication carries out only
- * those that it has not executed. After the vendor's deduplication time of 24 hours, a repeated call is executed again. It sets the
+ * because a worker that takes the chunk over sends the same `Request-ID`s again, and the vendor's deduplication carries out only
+ * those that it has not executed. `toRequestId` of the core derives the ids from what is stored. After the vendor's deduplication time of 24 hours, a repeated call is executed again. It sets the
  * flag to the same value, so it has an effect only if another client has changed the subscription since then.
  *
  * A dry run and the consent guard read `profiles/get`, the only reply documented to have `is_delete`.

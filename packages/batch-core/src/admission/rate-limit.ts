@@ -33,7 +33,8 @@ interface Share {
 }
 
 /**
- * Creates a rate limit on callers that all processes on one ledger share. The limits of operations are in `ledger/operation-limits.ts`.
+ * Creates a rate limit on callers that all processes on one ledger share. The limits of operations are in
+ * `ledger/operation-limits.ts`.
  *
  * Performance: a process takes calls from the ledger in blocks, so most calls cost no statement, and calls beyond the limit cost
  * none either. A block shrinks to a single call as the limit comes near, so little of the limit is lost in other processes. A minute may see

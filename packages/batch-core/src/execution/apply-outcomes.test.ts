@@ -74,7 +74,7 @@ async function describeEnd(pattern: Pattern, apply: Apply, inline = false): Prom
     }),
   );
   const { id } = await host.batches.submit({ operation: "test.rows.touch", items: [1, 2], inline });
-  // What is read once is described, because a batch that waits may go on at any moment.
+  // Status and reason come from one read, because a batch that waits may go on at any moment.
   const { status, waitingFor } = await until(async () => {
     const batch = await host.batches.get(id);
     const isSettled =

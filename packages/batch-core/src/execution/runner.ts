@@ -64,6 +64,9 @@ export function createRunner({ observer = silentObserver, ...given }: RunnerPart
   const leased = { ...parts, waitForStorage };
   let leases = 0;
 
+  /** Returns the parts with a log that names the batch. */
+  const withBatch = ({ id }: Pick<BatchHead, "id">) => ({ ...parts, log: withFields(log, { batch: id }) });
+
   async function loadBatch(batchId: number): Promise<ActiveBatch | undefined> {
     const cached = activeBatches.get(batchId);
     if (cached) return cached;
@@ -117,7 +120,7 @@ export function createRunner({ observer = silentObserver, ...given }: RunnerPart
     const chunk = await ledger.claim(head.id, lease.name, now, lease.until, operation.limits && admit);
     if (chunk === undefined) return "idle";
     if ("from" in chunk) return { ...chunk, waitingFor: "rate_limit" };
-    return underLease({ ...parts, log: withFields(log, { batch: head.id }) }, lease, (lost) =>
+    return underLease(withBatch(head), lease, (lost) =>
       runUnderLease(leased, batch, chunk, { lease, lost, once: false }),
     );
   }
@@ -175,7 +178,7 @@ export function createRunner({ observer = silentObserver, ...given }: RunnerPart
 
     async runClaimed(head, chunks, lease) {
       const batch = createActiveBatch(head, findOperation(head));
-      await underLease({ ...parts, log: withFields(log, { batch: head.id }) }, lease, async (lost) => {
+      await underLease(withBatch(head), lease, async (lost) => {
         for (const chunk of chunks) {
           if (lost.aborted) return;
           await runUnderLease(leased, batch, chunk, { lease, lost, once: true });

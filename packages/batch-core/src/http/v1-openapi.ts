@@ -7,30 +7,9 @@ import { newBatch } from "./new-batch-schemas.ts";
 import { v1Calls } from "./v1-calls.ts";
 import { errors, everywhere } from "./v1-errors.ts";
 import examples from "./v1-examples.json" with { type: "json" };
-import {
-  batchDetailReply,
-  batchesReply,
-  batchReply,
-  foundItemsReply,
-  historyReply,
-  itemsReply,
-  manifestReply,
-  operationsReply,
-  problemReply,
-} from "./v1-replies.ts";
+import { namedReplies } from "./v1-replies.ts";
 
-const writer = createSchemaWriter({
-  Batch: batchReply,
-  BatchDetail: batchDetailReply,
-  BatchList: batchesReply,
-  FoundItems: foundItemsReply,
-  History: historyReply,
-  ItemList: itemsReply,
-  Manifest: manifestReply,
-  OperationList: operationsReply,
-  NewBatch: newBatch,
-  Problem: problemReply,
-});
+const writer = createSchemaWriter({ ...namedReplies, NewBatch: newBatch });
 
 const problemType = ["application/problem+json"];
 

@@ -188,3 +188,16 @@ export type HistoryReply = z.infer<typeof historyReply>;
 export type OperationsReply = z.infer<typeof operationsReply>;
 /** The manifest of a batch's report. */
 export type ManifestReply = z.infer<typeof manifestReply>;
+
+/** The replies with the names that they have in the OpenAPI document. */
+export const namedReplies = {
+  Batch: batchReply,
+  BatchDetail: batchDetailReply,
+  BatchList: batchesReply,
+  FoundItems: foundItemsReply,
+  History: historyReply,
+  ItemList: itemsReply,
+  Manifest: manifestReply,
+  OperationList: operationsReply,
+  Problem: problemReply,
+};

@@ -48,7 +48,8 @@ interface Sent {
  * (`upstream/read-back.ts`) sends and reads back again, with the earlier calls of the chunk.
  *
  * 1. `send`: no read comes first, because the vendor refuses a call with leads that are not in its source table, and lists them.
- *    These are set aside, and the others are sent again. A repeated call with `delete_leads` does nothing, because the first has moved the leads.
+ *    These are set aside, and the others are sent again. A repeated call with `delete_leads` does nothing, because the first has
+ *    moved the leads.
  * 2. Read back, `toTakenOutcomes`: the counts of the accepted call give the outcomes if they show that all leads were moved. If
  *    the vendor kept some, a call with every flag off lists the leads that are gone from the source.
  * 3. Read back, `toAbsentOutcomes`: leads that were set aside are missing. If an earlier call for them was interrupted, it may have
