@@ -56,14 +56,13 @@ export interface Tracer {
   startSpan(name: string, start: SpanStart): Span;
 }
 
-/** Runs the work in a span, or without a tracer in the trace of its parent. Ends the span when the work has ended. */
+/** Runs the work in a span, which ends with the work. */
 export async function runInSpan<Result>(
-  tracer: Tracer | undefined,
+  tracer: Tracer,
   name: string,
   start: SpanStart,
-  work: (span?: Span) => Promise<Result>,
+  work: (span: Span) => Promise<Result>,
 ): Promise<Result> {
-  if (!tracer) return runInTrace(start.parent, work);
   const span = tracer.startSpan(name, start);
   try {
     const result = await span.run(() => work(span));
